@@ -1,0 +1,108 @@
+"""Models by name: `register_model` on a builder, `create_model` to build, `list_models` to look."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cnn_core.errors import CnnError, unknown_name
+from cnn_core.models.backbone import Backbone
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What is known of a registered model without building it."""
+
+    name: str
+    build: Callable[..., Backbone]
+    paper: str  # authors, year, title
+    url: str  # arXiv or DOI
+    year: int
+    input_shape: tuple[int, ...]  # the paper's own input, channels first, without the batch
+    spatial_dims: tuple[int, ...]  # the dimensionalities it can be built for
+    torchvision: bool  # torchvision has the same network under the same name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword options of the builder with their default values."""
+        parameters = inspect.signature(self.build).parameters.values()
+        fixed = {"in_channels", "num_classes", "spatial_dims", "input_size"}
+        return {p.name: p.default for p in parameters if p.name not in fixed}
+
+
+MODELS: dict[str, ModelSpec] = {}
+
+
+def register_model(
+    *,
+    paper: str,
+    url: str,
+    year: int,
+    input_shape: tuple[int, ...],
+    spatial_dims: tuple[int, ...] = (1, 2, 3),
+    torchvision: bool = False,
+) -> Callable[[Callable[..., Backbone]], Callable[..., Backbone]]:
+    """Enter a builder into the registry under its function name.
+
+    A builder has the form `build(in_channels, num_classes, *, spatial_dims, <options with defaults>)`; one that also
+    names `input_size` is told the size of its input (a tuple of `spatial_dims` numbers).
+    """
+
+    def enter(build: Callable[..., Backbone]) -> Callable[..., Backbone]:
+        name = build.__name__
+        if name in MODELS:
+            raise ValueError(f"model {name!r} is registered twice")
+        MODELS[name] = ModelSpec(name, build, paper, url, year, input_shape, spatial_dims, torchvision)
+        return build
+
+    return enter
+
+
+def list_models(*, spatial_dims: int | None = None) -> list[str]:
+    """Return the registered names in alphabetical order, on request only those that exist in `spatial_dims`."""
+    return sorted(name for name, spec in MODELS.items() if spatial_dims is None or spatial_dims in spec.spatial_dims)
+
+
+def model_spec(name: str) -> ModelSpec:
+    """Return the registry entry of `name`, or raise UnknownNameError with the nearest names."""
+    if name not in MODELS:
+        raise unknown_name("model", name, MODELS)
+    return MODELS[name]
+
+
+def create_model(
+    name: str,
+    *,
+    spatial_dims: int = 2,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+    input_size: Sequence[int] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Backbone:
+    """Build a registered model with fresh weights.
+
+    Args:
+        name: one of `list_models()`.
+        spatial_dims: 1, 2 or 3.
+        in_channels: channels of the input.
+        num_classes: K.
+        input_size: spatial size of the input; needed by networks with dense layers on raw pixels, ignored by others.
+        options: the model's own settings by name, see `model_spec(name).options`.
+
+    Raises:
+        UnknownNameError: no such model, or no such option.
+        CnnError: the model does not exist in `spatial_dims`, or needs an `input_size`.
+    """
+    spec = model_spec(name)
+    options = dict(options or {})
+    if spatial_dims not in spec.spatial_dims:
+        raise CnnError(f"{name} is defined for spatial_dims {spec.spatial_dims}, not {spatial_dims}")
+    for option in options:
+        if option not in spec.options:
+            raise unknown_name(f"option of {name}", option, spec.options)
+    arguments = {"in_channels": in_channels, "num_classes": num_classes, "spatial_dims": spatial_dims, **options}
+    if "input_size" in inspect.signature(spec.build).parameters:
+        if input_size is None or len(input_size) != spatial_dims:
+            raise CnnError(f"{name} needs input_size with {spatial_dims} numbers (its dense layers), got {input_size}")
+        arguments["input_size"] = tuple(input_size)
+    return spec.build(**arguments)

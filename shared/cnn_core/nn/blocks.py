@@ -1,0 +1,125 @@
+"""Small blocks that several backbones are made of, each for 1-D, 2-D and 3-D data."""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from cnn_core.nn.dims import dims
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution, then batch normalisation, then ReLU: `[B, in_channels, *S] -> [B, out_channels, *S']`.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        spatial_dims: 1, 2 or 3.
+        kernel_size: edge of the kernel.
+        stride: step of the kernel.
+        padding: pixels added on every side; None keeps the size at stride 1 (odd kernels only).
+        norm: False leaves normalisation out, and the convolution then has a bias.
+        act: makes the activation; None leaves it out.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        spatial_dims: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        padding: int | None = None,
+        norm: bool = True,
+        act: Callable[[], nn.Module] | None = lambda: nn.ReLU(inplace=True),
+    ) -> None:
+        super().__init__()
+        d = dims(spatial_dims)
+        padding = kernel_size // 2 if padding is None else padding
+        self.conv = d.conv(in_channels, out_channels, kernel_size, stride, padding, bias=not norm)
+        if norm:
+            self.norm = d.batch_norm(out_channels)
+        if act is not None:
+            self.act = act()
+
+
+class SeparableConv(nn.Sequential):
+    """Depthwise then pointwise convolution, each with normalisation and ReLU (Chollet 2017, arXiv:1610.02357).
+
+    `[B, in_channels, *S] -> [B, out_channels, *S']`; about `kernel_size ** spatial_dims` times cheaper than a full
+    convolution of the same size.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, spatial_dims: int, kernel_size: int = 3, stride: int = 1
+    ) -> None:
+        super().__init__()
+        d = dims(spatial_dims)
+        self.depthwise = d.conv(
+            in_channels, in_channels, kernel_size, stride, kernel_size // 2, groups=in_channels, bias=False
+        )
+        self.norm = d.batch_norm(in_channels)
+        self.act = nn.ReLU(inplace=True)
+        self.pointwise = ConvNormAct(in_channels, out_channels, spatial_dims=spatial_dims, kernel_size=1)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gates computed from the channel means (Hu et al. 2018, arXiv:1709.01507): `[B, C, *S] -> [B, C, *S]`."""
+
+    def __init__(self, channels: int, *, spatial_dims: int, reduction: int = 16) -> None:
+        super().__init__()
+        d = dims(spatial_dims)
+        hidden = max(1, channels // reduction)
+        self.gate = nn.Sequential(
+            d.adaptive_avg_pool(1), d.conv(channels, hidden, 1), nn.ReLU(inplace=True), d.conv(hidden, channels, 1),
+            nn.Sigmoid(),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x)
+
+
+class Head(nn.Sequential):
+    """Pool the last map to a fixed grid, flatten, dense layers, class scores: `[B, in_channels, *S] -> [B, K]`.
+
+    Args:
+        in_channels: channels of the last feature map.
+        num_classes: K.
+        spatial_dims: 1, 2 or 3.
+        grid: edge of the grid that the map is average-pooled to; None takes the map as it comes, which then must
+            have `fixed_cells` cells.
+        hidden: widths of the dense layers before the last one, each followed by ReLU and dropout.
+        dropout: probability of dropping a unit before each dense layer.
+        fixed_cells: number of spatial cells when `grid` is None.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        *,
+        spatial_dims: int,
+        grid: int | None = 1,
+        hidden: Sequence[int] = (),
+        dropout: float = 0.0,
+        fixed_cells: int = 1,
+    ) -> None:
+        super().__init__()
+        cells = fixed_cells if grid is None else grid**spatial_dims
+        if grid is not None:
+            self.pool = dims(spatial_dims).adaptive_avg_pool(grid)
+        self.flatten = nn.Flatten()
+        widths = [in_channels * cells, *hidden]
+        for i, (fan_in, fan_out) in enumerate(zip(widths, widths[1:], strict=False)):
+            self.add_module(f"dropout{i}", nn.Dropout(dropout))
+            self.add_module(f"dense{i}", nn.Linear(fan_in, fan_out))
+            self.add_module(f"relu{i}", nn.ReLU(inplace=True))
+        self.add_module(f"dropout{len(hidden)}", nn.Dropout(dropout))
+        self.classifier = nn.Linear(widths[-1], num_classes)
+
+    def reset(self, num_classes: int) -> None:
+        """Replace the last dense layer by a fresh one with `num_classes` outputs, on the same device and dtype."""
+        old = self.classifier
+        self.classifier = nn.Linear(
+            old.in_features, num_classes, bias=old.bias is not None, device=old.weight.device, dtype=old.weight.dtype
+        )
