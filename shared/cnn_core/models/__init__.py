@@ -1,7 +1,23 @@
 """Backbones, one paper per file; importing this package registers them all."""
 
-from cnn_core.models import fastnet
+from cnn_core.models import alexnet, fastnet, inception, lenet, mlp, resnet, vgg
 from cnn_core.models.backbone import Backbone, FeatureInfo
 from cnn_core.models.registry import create_model, list_models, model_spec, register_model
+from cnn_core.models.torchvision_weights import load_torchvision
 
-__all__ = ["Backbone", "FeatureInfo", "create_model", "fastnet", "list_models", "model_spec", "register_model"]
+__all__ = [
+    "Backbone",
+    "FeatureInfo",
+    "alexnet",
+    "create_model",
+    "fastnet",
+    "inception",
+    "lenet",
+    "list_models",
+    "load_torchvision",
+    "mlp",
+    "model_spec",
+    "register_model",
+    "resnet",
+    "vgg",
+]

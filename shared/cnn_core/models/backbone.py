@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from cnn_core.errors import CnnError
 from cnn_core.nn.blocks import Head
 
 
@@ -25,7 +26,8 @@ class Backbone(nn.Module):
     """Stages applied one after the other, then a head.
 
     Args:
-        stages: name -> module, in order; the output of each is one entry of `forward_features`.
+        stages: name -> module, in order; the output of each is one entry of `forward_features`. No stage changes its
+            input in place, because that input is the map of the stage before.
         feature_info: one entry per stage, in the same order and under the same names.
         head: from the last map to class scores.
         spatial_dims: 1, 2 or 3.
@@ -67,22 +69,25 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return class scores before softmax: `[B, in_channels, *S] -> [B, K]`."""
-        return self.head(self.forward_features(x)[-1])
+        self.check_input(x)
+        for stage in self.stages.values():  # not through forward_features, which would keep every map in memory
+            x = stage(x)
+        return self.head(x)
 
     def reset_head(self, num_classes: int) -> None:
         """Give the network a fresh last layer for `num_classes` classes; everything before it keeps its weights."""
         self.head.reset(num_classes)
 
     def check_input(self, x: Tensor) -> None:
-        """Raise ValueError with the expected and the received shape if `x` cannot be an input of this network."""
+        """Raise CnnError with the expected and the received shape if `x` cannot be an input of this network."""
         letters = {1: "L", 2: "H, W", 3: "D, H, W"}[self.spatial_dims]
         if x.ndim != self.spatial_dims + 2 or x.shape[1] != self.in_channels:
-            raise ValueError(f"expected an input [B, {self.in_channels}, {letters}], got {list(x.shape)}")
+            raise CnnError(f"expected an input [B, {self.in_channels}, {letters}], got {list(x.shape)}")
         size = tuple(x.shape[2:])
         if self.input_size is not None and size != self.input_size:
-            raise ValueError(f"this network takes inputs of size {self.input_size} only, got {size}; resize the input")
+            raise CnnError(f"this network takes inputs of size {self.input_size} only, got {size}; resize the input")
         if min(size) < self.minimum_size:
-            raise ValueError(
+            raise CnnError(
                 f"the input must be at least {self.minimum_size} pixels along every axis, got {size}; "
                 "enlarge it or choose a network with fewer pooling stages"
             )

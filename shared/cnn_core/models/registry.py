@@ -20,7 +20,8 @@ class ModelSpec:
     year: int
     input_shape: tuple[int, ...]  # the paper's own input, channels first, without the batch
     spatial_dims: tuple[int, ...]  # the dimensionalities it can be built for
-    torchvision: bool  # torchvision has the same network under the same name
+    torchvision: bool  # torchvision has the same network under this name or one of the aliases
+    aliases: tuple[str, ...] = ()  # other names that `create_model` understands
 
     @property
     def options(self) -> dict[str, Any]:
@@ -31,6 +32,7 @@ class ModelSpec:
 
 
 MODELS: dict[str, ModelSpec] = {}
+ALIASES: dict[str, str] = {}  # alias -> registered name
 
 
 def register_model(
@@ -41,6 +43,7 @@ def register_model(
     input_shape: tuple[int, ...],
     spatial_dims: tuple[int, ...] = (1, 2, 3),
     torchvision: bool = False,
+    aliases: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Backbone]], Callable[..., Backbone]]:
     """Enter a builder into the registry under its function name.
 
@@ -50,9 +53,11 @@ def register_model(
 
     def enter(build: Callable[..., Backbone]) -> Callable[..., Backbone]:
         name = build.__name__
-        if name in MODELS:
-            raise ValueError(f"model {name!r} is registered twice")
-        MODELS[name] = ModelSpec(name, build, paper, url, year, input_shape, spatial_dims, torchvision)
+        for taken in (name, *aliases):
+            if taken in MODELS or taken in ALIASES:
+                raise ValueError(f"model {taken!r} is registered twice")
+        MODELS[name] = ModelSpec(name, build, paper, url, year, input_shape, spatial_dims, torchvision, aliases)
+        ALIASES.update(dict.fromkeys(aliases, name))
         return build
 
     return enter
@@ -64,9 +69,10 @@ def list_models(*, spatial_dims: int | None = None) -> list[str]:
 
 
 def model_spec(name: str) -> ModelSpec:
-    """Return the registry entry of `name`, or raise UnknownNameError with the nearest names."""
+    """Return the registry entry of `name` (or alias), or raise UnknownNameError with the nearest names."""
+    name = ALIASES.get(name, name)
     if name not in MODELS:
-        raise unknown_name("model", name, MODELS)
+        raise unknown_name("model", name, [*MODELS, *ALIASES])
     return MODELS[name]
 
 
@@ -91,7 +97,7 @@ def create_model(
 
     Raises:
         UnknownNameError: no such model, or no such option.
-        CnnError: the model does not exist in `spatial_dims`, or needs an `input_size`.
+        CnnError: the model does not exist in `spatial_dims`, needs an `input_size`, or is given a number below 1.
     """
     spec = model_spec(name)
     options = dict(options or {})
@@ -100,9 +106,14 @@ def create_model(
     for option in options:
         if option not in spec.options:
             raise unknown_name(f"option of {name}", option, spec.options)
+    for label, number in (("in_channels", in_channels), ("num_classes", num_classes)):
+        if number < 1:
+            raise CnnError(f"{label} of {name} must be at least 1, got {number}")
     arguments = {"in_channels": in_channels, "num_classes": num_classes, "spatial_dims": spatial_dims, **options}
     if "input_size" in inspect.signature(spec.build).parameters:
-        if input_size is None or len(input_size) != spatial_dims:
-            raise CnnError(f"{name} needs input_size with {spatial_dims} numbers (its dense layers), got {input_size}")
+        if input_size is None or len(input_size) != spatial_dims or min(input_size) < 1:
+            raise CnnError(
+                f"{name} needs input_size with {spatial_dims} positive numbers (its dense layers), got {input_size}"
+            )
         arguments["input_size"] = tuple(input_size)
     return spec.build(**arguments)

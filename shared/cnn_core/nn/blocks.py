@@ -1,6 +1,7 @@
 """Small blocks that several backbones are made of, each for 1-D, 2-D and 3-D data."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -89,7 +90,8 @@ class Head(nn.Sequential):
         grid: edge of the grid that the map is average-pooled to; None takes the map as it comes, which then must
             have `fixed_cells` cells.
         hidden: widths of the dense layers before the last one, each followed by ReLU and dropout.
-        dropout: probability of dropping a unit before each dense layer.
+        dropout: probability of dropping a unit before each dense layer; a sequence gives one per dense layer, the
+            last of them before the class scores. A layer with probability 0 is left out.
         fixed_cells: number of spatial cells when `grid` is None.
     """
 
@@ -101,20 +103,25 @@ class Head(nn.Sequential):
         spatial_dims: int,
         grid: int | None = 1,
         hidden: Sequence[int] = (),
-        dropout: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
         fixed_cells: int = 1,
     ) -> None:
         super().__init__()
+        drops = [dropout] * (len(hidden) + 1) if isinstance(dropout, int | float) else list(dropout)
+        if len(drops) != len(hidden) + 1:
+            raise ValueError(f"dropout needs {len(hidden) + 1} numbers, one per dense layer, got {drops}")
         cells = fixed_cells if grid is None else grid**spatial_dims
         if grid is not None:
             self.pool = dims(spatial_dims).adaptive_avg_pool(grid)
         self.flatten = nn.Flatten()
         widths = [in_channels * cells, *hidden]
-        for i, (fan_in, fan_out) in enumerate(zip(widths, widths[1:], strict=False)):
-            self.add_module(f"dropout{i}", nn.Dropout(dropout))
+        for i, (fan_in, fan_out) in enumerate(pairwise(widths)):
+            if drops[i]:
+                self.add_module(f"dropout{i}", nn.Dropout(drops[i]))
             self.add_module(f"dense{i}", nn.Linear(fan_in, fan_out))
             self.add_module(f"relu{i}", nn.ReLU(inplace=True))
-        self.add_module(f"dropout{len(hidden)}", nn.Dropout(dropout))
+        if drops[-1]:
+            self.add_module(f"dropout{len(hidden)}", nn.Dropout(drops[-1]))
         self.classifier = nn.Linear(widths[-1], num_classes)
 
     def reset(self, num_classes: int) -> None:
