@@ -1,0 +1,212 @@
+"""The image recipe and its Task."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnn_core.data.memory import MemoryBatches, channels_last
+from cnn_core.errors import CnnError
+from cnn_core.models import create_model
+from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
+from cnn_core.train.freeze import freeze
+from cnn_core.train.task import Evaluation, Turn
+from image_classification.data import ImageSet, load_set
+from image_classification.preprocess import InputContract, tta_logits
+
+INITIALISE_SAMPLES = 5000  # pictures that data-dependent initialisation looks at
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which pictures, and in what form the network gets them."""
+
+    data: str = "digits"  # a name of `cnn list data`, or a folder (or zip) of class folders
+    validation: bool = True  # hold out a tenth of the training set to choose the best epoch; False: train on all of it
+    size: int | None = None  # edge in pixels; None: the set's own, for a folder 64, with `weights` theirs
+    channels: int | None = None  # 1 grey, 3 colour; None: the set's own, for a folder 3, with `weights` theirs
+    fit: Literal["crop", "pad", "stretch", "digit", "garment"] = "crop"  # how other pictures are brought to the size
+    tta: Literal["none", "flip", "flip-shift"] = "none"  # views that an answer is averaged over
+
+    def problems(self) -> list[str]:
+        found = [] if self.data else ["data: expected a data set name or a folder, got nothing"]
+        if self.size is not None and not 1 <= self.size <= 4096:
+            found.append(f"size: expected 1 to 4096 pixels, got {self.size}")
+        if self.channels not in (None, 1, 3):
+            found.append(f"channels: expected 1 or 3, got {self.channels}")
+        return found
+
+
+@dataclass(frozen=True)
+class TransferConfig:
+    """What is learned when training starts from `weights`."""
+
+    transfer: Literal["fine-tune", "freeze", "bottleneck"] = "fine-tune"  # all; late stages and head; head only
+    frozen_stages: int | None = None  # for "freeze": how many stages stay as they are; None: the first half
+
+    def problems(self) -> list[str]:
+        if self.frozen_stages is not None and self.frozen_stages < 0:
+            return [f"frozen_stages: expected 0 or more, got {self.frozen_stages}"]
+        return []
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that defines a training run of this domain."""
+
+    description: str = ""
+    licence: str = "MIT; the training data have their own terms"
+    limits: list[str] = field(default_factory=list)
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
+
+
+class ImageTask:
+    """Classify pictures: cross-entropy on augmented batches, accuracy on the validation split."""
+
+    metric = "accuracy"
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.sets: dict[str, ImageSet] = {}
+
+    def build_data(self, device: torch.device) -> None:
+        """Load the splits to the device and fix the input contract (the starting weights' one if there are any)."""
+        data = self.recipe.data
+        card = self._starting_card()
+        base = InputContract.from_json(card.input) if card else None
+        size = data.size or (base.size if base else None)
+        channels = base.channels if base else data.channels
+        if base and data.channels not in (None, base.channels):
+            raise CnnError(
+                f"{self.recipe.model.weights} takes {base.channels} channels, the recipe asks for {data.channels}"
+            )
+        for split in ("train", "val", "test") if data.validation else ("train+val", "test"):
+            self.sets[split] = load_set(data.data, split=split, size=size, channels=channels)
+        train = self.sets[self.training_split]
+        if base:
+            mean, std, fit = base.mean, base.std, base.fit
+        else:
+            mean, std, fit = (*_statistics(train.images), data.fit)
+        self.contract = InputContract(train.channels, train.size, mean=mean, std=std, fit=fit, tta=data.tta)
+        self._device_sets = {name: (s.images.to(device), s.targets.to(device)) for name, s in self.sets.items()}
+        images, targets = self._device_sets[self.training_split]
+        self._batches = MemoryBatches(
+            images,
+            targets,
+            batch_size=self.recipe.loop.batch_size,
+            normalize=self._normalize,
+            augment=self.recipe.augment,
+        )
+
+    @property
+    def training_split(self) -> str:
+        """The split that is learned from."""
+        return "train" if self.recipe.data.validation else "train+val"
+
+    def build_model(self) -> nn.Module:
+        """Build the network, or load the starting weights and give them a head for these classes."""
+        config, train = self.recipe.model, self.sets[self.training_split]
+        if config.weights:
+            from cnn_core.weights import load_model
+
+            model, self._card = load_model(config.weights, domain="image_classification")
+            if tuple(self._card.labels) != train.labels:
+                model.reset_head(train.num_classes)
+            self._freeze(model)
+            return model
+        model = create_model(config.model, **self._arguments())
+        if hasattr(model, "initialise"):
+            sample = torch.randperm(len(train.images))[:INITIALISE_SAMPLES]
+            model.initialise(self.contract.normalize(train.images[sample]))
+        return model
+
+    def steps_per_epoch(self) -> int:
+        return len(self._batches)
+
+    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
+        return self._batches.epoch(turn)
+
+    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
+        x, y = batch
+        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
+
+    def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        return F.cross_entropy(model(x), y, label_smoothing=self.recipe.optimizer.label_smoothing)
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
+        """Return accuracy (and top-5 accuracy for more than five classes) with the contract's test-time views."""
+        if split not in self.sets:
+            return None
+        images, targets = self._device_sets[split]
+        scores = torch.cat([
+            tta_logits(model, channels_last(self.contract.normalize(part)), tta=self.contract.tta)
+            for part in images.split(EVALUATION_BATCH)
+        ])  # fmt: skip
+        ranked = scores.float().topk(min(5, scores.shape[1])).indices == targets[:, None]  # [N, 5]
+        metrics = {"accuracy": ranked[:, 0].double().mean().item()}
+        if scores.shape[1] > 5:
+            metrics["top5"] = ranked.any(1).double().mean().item()
+        return Evaluation(len(targets), metrics)
+
+    def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
+        """Return the weights card's fields that this domain knows."""
+        return {
+            "model": self._starting_card().model if self.recipe.model.weights else self.recipe.model.model,
+            "arguments": self._arguments(),
+            "input": self.contract.to_json(),
+            "labels": list(self.sets[self.training_split].labels),
+            "licence": self.recipe.licence,
+            "limits": self.recipe.limits,
+        }
+
+    def _arguments(self) -> dict[str, Any]:
+        train = self.sets[self.training_split]
+        card = self._starting_card()
+        return {
+            "spatial_dims": 2,
+            "in_channels": train.channels,
+            "num_classes": train.num_classes,
+            "input_size": list(train.size),
+            "options": card.arguments["options"] if card else self.recipe.model.options,
+        }
+
+    def _starting_card(self) -> Any:
+        if not self.recipe.model.weights:
+            return None
+        from cnn_core.weights import find_weights, load_card
+
+        return load_card(find_weights(self.recipe.model.weights, domain="image_classification"))
+
+    def _freeze(self, model: nn.Module) -> None:
+        if self.recipe.transfer.transfer != "freeze":
+            return
+        stages = list(model.stages.values())
+        count = self.recipe.transfer.frozen_stages
+        for stage in stages[: len(stages) // 2 if count is None else count]:
+            freeze(stage)
+
+    def _normalize(self, x: Tensor) -> Tensor:
+        """Like the contract's `normalize`, for augmented pictures, which are floats of range 0 to 1 already."""
+        mean = torch.tensor(self.contract.mean, device=x.device).view(1, -1, 1, 1)
+        std = torch.tensor(self.contract.std, device=x.device).view(1, -1, 1, 1)
+        return (x - mean) / std
+
+
+def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation per channel of `uint8 [N, C, H, W]` on the scale 0 to 1, 4 decimals."""
+    counts = torch.stack([torch.bincount(images[:, c].flatten(), minlength=256) for c in range(images.shape[1])])
+    share = counts.double() / counts.sum(1, keepdim=True)  # [C, 256]
+    level = torch.arange(256, dtype=torch.float64) / 255
+    mean = share @ level
+    std = (share @ level**2 - mean**2).clamp_min(1e-6).sqrt()
+    return tuple(round(v, 4) for v in mean.tolist()), tuple(round(v, 4) for v in std.tolist())

@@ -1,0 +1,89 @@
+"""Bottleneck features: the encoder runs once over the pictures, and only the head is trained on what it put out."""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cnn_core.data.files import data_root
+from cnn_core.data.memory import take_share
+from cnn_core.storage import atomic_path
+from cnn_core.train.task import Evaluation, Turn
+from image_classification.train import EVALUATION_BATCH, ImageTask
+
+log = logging.getLogger(__name__)
+
+
+class HeadTask:
+    """Train the head of an `ImageTask`'s network on features that are computed once and cached on disk.
+
+    No augmentation: a changed picture would need the encoder again. After training, `card_fields` hands over the whole
+    network, so that the run folder holds ordinary weights.
+    """
+
+    metric = "accuracy"
+
+    def __init__(self, inner: ImageTask) -> None:
+        self.inner, self.recipe = inner, inner.recipe
+
+    def build_data(self, device: torch.device) -> None:
+        self.inner.build_data(device)
+        self.network = self.inner.build_model().to(device).eval()
+        self.features = {split: self._features(split) for split in self.inner.sets}
+
+    def build_model(self) -> nn.Module:
+        return self.network.head.cpu()
+
+    def steps_per_epoch(self) -> int:
+        return self.inner.steps_per_epoch()
+
+    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
+        features, targets = self.features[self.inner.training_split]
+        size = min(self.recipe.loop.batch_size, len(targets))
+        order = torch.randperm(len(targets), generator=turn.generator)
+        for step in range(len(targets) // size):
+            batch = order[step * size : (step + 1) * size]
+            mine = batch[take_share(len(batch), turn)].to(targets.device)
+            yield features[mine], targets[mine]
+
+    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
+        return self.inner.parts(batch, size)
+
+    def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        return self.inner.training_step(model, batch)
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
+        if split not in self.features:
+            return None
+        features, targets = self.features[split]
+        right = (model(features).argmax(1) == targets).double().mean().item()
+        return Evaluation(len(targets), {"accuracy": right})
+
+    def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
+        self.network.head = model
+        return {**self.inner.card_fields(model), "model_module": self.network}
+
+    def _features(self, split: str) -> tuple[Tensor, Tensor]:
+        """Return the pooled last maps [N, C, 1, ...] of a split and its targets, from the cache if they are there."""
+        images, targets = self.inner._device_sets[split]
+        key = hashlib.sha256(images.cpu().numpy().tobytes())
+        key.update(self.inner._starting_card().sha256.encode())
+        file = data_root() / "features" / f"{key.hexdigest()[:32]}.safetensors"
+        if file.exists():
+            log.info("features of %s from %s", split, file)
+            return load_file(file, device=str(targets.device))["features"], targets
+        with torch.inference_mode():
+            maps = [
+                self.network.forward_features(self.inner.contract.normalize(part))[-1]
+                for part in images.split(EVALUATION_BATCH)
+            ]
+        features = torch.cat(maps).contiguous().clone()
+        with atomic_path(file, needed=features.numel() * 4) as temporary:
+            save_file({"features": features.cpu()}, temporary)
+        return features, targets
+
+

@@ -1,0 +1,1 @@
+"""Data: where it lies, batches in memory, augmentation."""

@@ -1,0 +1,1 @@
+"""Training: settings, optimisers, the one epoch loop, checkpoints."""

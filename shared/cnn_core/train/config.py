@@ -1,0 +1,237 @@
+"""Settings of a training run: frozen dataclasses, read from a TOML recipe, overridden from the command line.
+
+Every domain composes its own recipe class from these sections and its own ones; field names are unique across the
+sections, so that a command-line flag needs no prefix. A recipe file holds only what differs from the defaults.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from cnn_core.errors import ConfigError
+
+Recipe = TypeVar("Recipe")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network, and what it starts from."""
+
+    model: str = "fastnet"  # a name of `cnn list models`
+    options: dict[str, Any] = field(default_factory=dict)  # the model's own settings
+    weights: str | None = None  # start from shipped weights or a run folder instead of fresh ones
+    store: Literal["float32", "float16"] = "float32"  # how the weights are saved; test metrics are of the saved ones
+
+    def problems(self) -> list[str]:
+        return [] if self.model else ["model: expected a model name, got an empty one"]
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of the training inputs; 0, 1 or "none" switches one off."""
+
+    flip: Literal["none", "random", "alternate"] = "none"  # left-right; "alternate" turns each sample every epoch
+    rotate: float = 0.0  # degrees, at most this much to either side
+    scale: float = 0.0  # size changes by at most this fraction, the same along every axis
+    zoom: float = 0.0  # size changes by at most this fraction, along each axis by itself
+    shear: float = 0.0  # degrees
+    shift: int = 0  # pixels along each axis
+    crop: float = 1.0  # smallest fraction of the area that a random crop keeps, blown up to the full size
+    light: float = 0.0  # brightness and contrast change by at most this fraction
+    cutout: int = 0  # edge in pixels of a square that is blanked
+    border: Literal["zeros", "reflect"] = "zeros"  # what moves in from outside
+
+    def problems(self) -> list[str]:
+        found = [
+            f"{name}: expected a number of 0 or more, got {getattr(self, name)}"
+            for name in ("rotate", "scale", "zoom", "shear", "shift", "light", "cutout")
+            if getattr(self, name) < 0
+        ]
+        found += [f"{n}: expected below 1, got {getattr(self, n)}" for n in ("scale", "zoom", "light") if getattr(self, n) >= 1]
+        if self.shear >= 90:
+            found.append(f"shear: expected below 90 degrees, got {self.shear}")
+        if not 0 < self.crop <= 1:
+            found.append(f"crop: expected a fraction above 0 and up to 1, got {self.crop}")
+        return found
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the weights move."""
+
+    optimizer: Literal["adamw", "sgd", "muon", "adadelta"] = "adamw"
+    learning_rate: float = 1e-3  # the highest of the schedule
+    weight_decay: float = 0.01
+    momentum: float = 0.9  # of sgd, and of what muon leaves to sgd
+    beta2: float = 0.99  # of adamw
+    bias_learning_rate: float = 50.0  # muon only: biases and normalisation
+    head_learning_rate: float = 0.02  # muon only: dense layers
+    schedule: Literal["cosine", "one-cycle", "linear", "constant"] = "cosine"
+    warmup: float | None = None  # fraction of the run that the rate rises; None: 0.3 for one-cycle, else 0
+    label_smoothing: float = 0.0
+    clip: float = 0.0  # largest norm of the gradient; 0: no limit
+    ema: float = 0.0  # decay of the moving average of the weights that is evaluated and saved; 0: none
+
+    def problems(self) -> list[str]:
+        rates = ("learning_rate", "bias_learning_rate", "head_learning_rate")
+        found = [f"{n}: expected above 0, got {getattr(self, n)}" for n in rates if not getattr(self, n) > 0]
+        found += [
+            f"{n}: expected from 0 to below 1, got {getattr(self, n)}"
+            for n in ("momentum", "beta2", "label_smoothing", "ema", "warmup")
+            if getattr(self, n) is not None and not 0 <= getattr(self, n) < 1
+        ]
+        found += [f"{n}: expected 0 or more, got {getattr(self, n)}" for n in ("weight_decay", "clip") if getattr(self, n) < 0]
+        return found
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long, how large, where."""
+
+    epochs: int = 5
+    batch_size: int = 128  # of all processes together
+    micro_batch: int = 0  # samples per forward pass, gradients added up; 0: the whole batch
+    seed: int = 0
+    device: str = "auto"  # auto, cpu, cuda, mps
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"  # with torchrun, or devices above 1: ddp
+    devices: int = 1
+    num_nodes: int = 1
+    compile: bool = False  # torch.compile; pays where steps are many and kernels small
+    patience: int = 0  # epochs without a better validation metric before stopping; 0: never stop early
+    eval_every: int = 1  # epochs between validations
+
+    def problems(self) -> list[str]:
+        found = [
+            f"{n}: expected at least 1, got {getattr(self, n)}"
+            for n in ("epochs", "batch_size", "devices", "num_nodes", "eval_every")
+            if getattr(self, n) < 1
+        ]
+        found += [f"{n}: expected 0 or more, got {getattr(self, n)}" for n in ("micro_batch", "patience") if getattr(self, n) < 0]
+        if self.device.split(":")[0] not in ("auto", "cpu", "cuda", "mps"):
+            found.append(f"device: expected auto, cpu, cuda or mps, got {self.device!r}")
+        return found
+
+
+def sections(recipe_class: type) -> dict[str, type]:
+    """Return the sections of a recipe class: field name -> dataclass."""
+    hints = typing.get_type_hints(recipe_class)
+    return {f.name: hints[f.name] for f in dataclasses.fields(recipe_class) if dataclasses.is_dataclass(hints[f.name])}
+
+
+def read_recipe(recipe_class: type[Recipe], path: Path) -> Recipe:
+    """Read a TOML recipe; every unknown key, wrong type and impossible value is reported at once.
+
+    Raises:
+        ConfigError: with the list of all problems.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [f"not a TOML file ({error})"]) from error
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read ({error.strerror})"]) from error
+    return recipe_from_table(recipe_class, table, source=path.name)
+
+
+def recipe_from_table(recipe_class: type[Recipe], table: Mapping[str, Any], *, source: str) -> Recipe:
+    """Build a recipe from nested tables (section -> field -> value)."""
+    known = sections(recipe_class)
+    hints = typing.get_type_hints(recipe_class)
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name in known and isinstance(value, Mapping):
+            values[name] = _section(known[name], value, problems)
+        elif name in known:
+            problems.append(f"{name}: expected a table [{name}], got {value!r}")
+        elif name in hints:
+            if _accept(value, hints[name], name, problems):
+                values[name] = value
+        else:
+            problems.append(_unknown(name, [*hints]))
+    for name, section in known.items():
+        values.setdefault(name, section())
+    recipe = recipe_class(**values)
+    problems += [p for name in known for p in values[name].problems()]
+    if problems:
+        raise ConfigError(source, problems)
+    return recipe
+
+
+def override(recipe: Recipe, changes: Mapping[str, Any], *, source: str = "settings") -> Recipe:
+    """Return `recipe` with single fields replaced by their unique name, whatever section they are in."""
+    table = to_table(recipe)
+    homes = {f.name: name for name, section in sections(type(recipe)).items() for f in dataclasses.fields(section)}
+    problems = []
+    for name, value in changes.items():
+        if name in homes:
+            table[homes[name]][name] = value
+        elif name in table and name not in sections(type(recipe)):
+            table[name] = value
+        else:
+            problems.append(_unknown(name, [*homes]))
+    if problems:
+        raise ConfigError(source, problems)
+    return recipe_from_table(type(recipe), table, source=source)
+
+
+def to_table(recipe: Any) -> dict[str, Any]:
+    """Return the recipe as nested plain values, without those that are None (TOML and cards have no null)."""
+    return {
+        key: {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+        for key, value in dataclasses.asdict(recipe).items()
+        if value is not None
+    }
+
+
+def _section(section: type, table: Mapping[str, Any], problems: list[str]) -> Any:
+    hints = typing.get_type_hints(section)
+    values = {}
+    for name, value in table.items():
+        if name not in hints:
+            problems.append(_unknown(name, [*hints]))
+        elif _accept(value, hints[name], name, problems):
+            values[name] = float(value) if hints[name] in (float, float | None) and value is not None else value
+    return section(**values)
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+    return f"unknown setting {name!r}" + (f", did you mean {' or '.join(near)}?" if near else "")
+
+
+def _accept(value: Any, hint: Any, name: str, problems: list[str]) -> bool:
+    """Check one plain value against its type hint; append a sentence and return False if it does not fit."""
+    if not _fits(value, hint):
+        words = str(hint) if typing.get_origin(hint) else hint.__name__
+        if typing.get_origin(hint) is Literal:
+            words = " or ".join(map(str, typing.get_args(hint)))
+        problems.append(f"{name}: expected {words}, got {value!r}")
+        return False
+    return True
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, option) for option in typing.get_args(hint))
+    if origin is Literal:
+        return value in typing.get_args(hint)
+    if origin in (tuple, list):
+        return isinstance(value, list | tuple) and all(_fits(v, typing.get_args(hint)[0]) for v in value)
+    if hint is Any:
+        return True
+    if origin is not None:
+        return isinstance(value, origin)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)

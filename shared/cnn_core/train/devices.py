@@ -1,0 +1,43 @@
+"""Which device and which precision a run uses when it is not told."""
+
+import torch
+
+from cnn_core.errors import CnnError
+
+
+def choose_device(wish: str = "auto") -> torch.device:
+    """Return the device of that name, or for "auto" the best one found: cuda, then mps, then cpu.
+
+    Raises:
+        CnnError: the wished device is not on this machine.
+    """
+    if wish == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(wish)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise CnnError("device 'cuda' was asked for, but torch finds no CUDA device here; use --device cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise CnnError("device 'mps' was asked for, but torch finds none here; use --device cpu")
+    return device
+
+
+def choose_precision(wish: str, device: torch.device) -> str:
+    """Return Fabric's name of the precision: bfloat16 autocast where the hardware multiplies it, else float32.
+
+    A processor without AMX or AVX512-BF16 emulates bfloat16 and is several times slower with it.
+    """
+    if wish != "auto":
+        return wish
+    if device.type == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    if device.type == "cpu" and has_bfloat16_cpu():
+        return "bf16-mixed"
+    return "32-true"
+
+
+def has_bfloat16_cpu() -> bool:
+    """Tell whether this processor multiplies bfloat16 in hardware."""
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # absent in builds for other processors
+    return any(getattr(torch.cpu, probe)() for probe in probes if hasattr(torch.cpu, probe))

@@ -1,0 +1,147 @@
+"""From a recipe to weights with a card: train, measure on the test split, save; on request over several seeds."""
+
+import dataclasses
+import platform
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cnn_core.train.config import to_table
+from cnn_core.train.devices import has_bfloat16_cpu
+from cnn_core.train.loop import Progress, Run, fit
+from cnn_core.train.task import Evaluation, Task
+from cnn_core.weights import WeightsCard, load_card, save_weights
+
+Observer = Callable[[Progress], bool | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """A training run and, unless it was stopped early by the observer, the card of its weights."""
+
+    run: Run
+    card: WeightsCard | None
+
+
+def train_task(
+    task: Task,
+    folder: Path,
+    *,
+    name: str,
+    domain: str,
+    command: str,
+    resume: bool = False,
+    observe: Observer | None = None,
+) -> Outcome:
+    """Fit, evaluate on the test split, and write `model.safetensors` and `card.json` into the run folder.
+
+    Args:
+        task: the learning problem.
+        folder: the run folder.
+        name: of the weights, usually the recipe's.
+        domain: the package that can load them.
+        command: what to type to train them again.
+        resume: go on with the run in `folder`.
+        observe: see `fit`.
+    """
+    run = fit(task, folder, resume=resume, observe=observe)
+    model = run.model
+    store = getattr(task.recipe.model, "store", "float32")
+    if store != "float32":  # measured as it will be loaded
+        with torch.no_grad():
+            for value in model.state_dict().values():
+                if value.is_floating_point() and value.ndim >= 2:
+                    value.copy_(value.to(getattr(torch, store)))
+    with torch.inference_mode():
+        result = task.evaluate(model, "test")
+    fields = {
+        **task.card_fields(model),
+        "name": name,
+        "domain": domain,
+        "metrics": _metrics([result] if result else [], [task.recipe.loop.seed]),
+        "recipe": to_table(task.recipe),
+        "command": command,
+        "machine": machine(),
+        "seconds": round(run.seconds, 1),
+    }
+    return Outcome(run, save_weights(fields.pop("model_module", model), fields, folder, dtype=store))
+
+
+def train_seeds(
+    make_task: Callable[[int], Task],
+    folder: Path,
+    *,
+    seeds: Sequence[int],
+    name: str,
+    domain: str,
+    command: str,
+    resume: bool = False,
+    observe: Observer | None = None,
+) -> Outcome:
+    """Train once per seed, in `folder/seed<N>`, and put the first seed's weights into `folder`.
+
+    The card there has the mean and the spread of all seeds. The weights are the first seed's whatever their figures:
+    choosing the best of them by the test set would be tuning on it. A seed that is finished is not trained again.
+    """
+    outcomes = []
+    for seed in seeds:
+        part = folder / f"seed{seed}"
+        if resume and (part / "card.json").exists():
+            outcomes.append(Outcome(None, load_card(part)))
+            continue
+        going_on = resume and (part / "recipe.json").exists()
+        outcome = train_task(
+            make_task(seed), part, name=name, domain=domain, command=command, resume=going_on, observe=observe
+        )
+        outcomes.append(outcome)
+        if outcome.run.stopped:
+            return outcome
+    return Outcome(outcomes[-1].run, _join(folder, [outcome.card for outcome in outcomes], seeds))
+
+
+def _join(folder: Path, cards: Sequence[WeightsCard], seeds: Sequence[int]) -> WeightsCard:
+    """Write the first seed's weights into `folder`, with a card that speaks of all seeds."""
+    from cnn_core.weights import load_state
+
+    state, first = load_state(folder / f"seed{seeds[0]}")
+    fields = dataclasses.asdict(first)
+    for derived in ("sha256", "bytes", "dtype", "version", "created"):
+        fields.pop(derived)
+    results = [
+        Evaluation(next(iter(card.metrics.values()))["n"], {k: v["mean"] for k, v in card.metrics.items()})
+        for card in cards
+        if card.metrics
+    ]
+    fields["metrics"] = _metrics(results, seeds)
+    fields["seconds"] = round(statistics.fmean(card.seconds for card in cards), 1)
+    return save_weights(state, fields, folder, dtype=first.dtype)
+
+
+def _metrics(results: Sequence[Evaluation], seeds: Sequence[int]) -> dict[str, Mapping[str, Any]]:
+    """Return metric name -> mean, standard deviation over the seeds (none for one), n, seeds, split, values."""
+    if not results:
+        return {}
+    table = {}
+    for name in results[0].metrics:
+        values = [round(result.metrics[name], 6) for result in results]
+        table[name] = {
+            "mean": round(statistics.fmean(values), 6),
+            "std": round(statistics.stdev(values), 6) if len(values) > 1 else None,
+            "n": results[0].n,
+            "seeds": list(seeds),
+            "split": "test",
+            "values": values,
+        }
+    return table
+
+
+def machine() -> str:
+    """Describe this machine for a card: processor kind, threads, GPU, torch version."""
+    kind = platform.machine()
+    if hasattr(torch.cpu, "_is_avx512_supported") and torch.cpu._is_avx512_supported():
+        kind += " with AVX-512" + (" and bfloat16" if has_bfloat16_cpu() else "")
+    gpu = f", {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else ""
+    return f"{torch.get_num_threads()} threads of {kind}{gpu}, torch {torch.__version__.split('+')[0]}"

@@ -1,0 +1,329 @@
+"""`fit`: the only epoch loop of the repository.
+
+It runs any Task on Lightning Fabric (device, precision, one or many processes), writes everything a reader needs into
+one run folder, and continues an interrupted run exactly: all chance of an epoch follows from (seed, epoch), so one
+epoch and a resume give the same weights, bit for bit, as two epochs at a stretch (on a CPU).
+
+    <run>/recipe.json             the resolved settings
+    <run>/log.csv                 one line per epoch
+    <run>/events.out.tfevents...  the same for TensorBoard
+    <run>/status.json             how far it is; read by pages and by `cnn train --resume`
+    <run>/last.safetensors        everything needed to go on
+    <run>/model.safetensors, card.json   written at the end: enough to predict
+"""
+
+import csv
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from cnn_core.errors import CnnError, ConfigError
+from cnn_core.storage import write_text
+from cnn_core.train.checkpoint import load_checkpoint, save_checkpoint
+from cnn_core.train.config import to_table
+from cnn_core.train.devices import choose_device, choose_precision
+from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor
+from cnn_core.train.task import Task, Turn
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What an observer is told after every step and every epoch."""
+
+    epoch: int  # counted from 1
+    epochs: int
+    step: int  # within the epoch, counted from 1
+    steps: int
+    loss: float  # mean of the epoch so far
+    seconds: float  # of training, validation left out
+    metrics: Mapping[str, float] | None = None  # after the epoch's validation
+
+    @property
+    def seconds_left(self) -> float:
+        """Estimate from the mean time per step."""
+        done = (self.epoch - 1) * self.steps + self.step
+        return self.seconds / max(1, done) * (self.epochs * self.steps - done)
+
+
+@dataclass
+class Run:
+    """A finished or stopped training."""
+
+    folder: Path
+    model: nn.Module  # with the weights that are evaluated and saved
+    history: list[dict[str, float]]  # one row per epoch
+    epochs_done: int
+    seconds: float  # of training, validation left out
+    stopped: bool = False  # by the observer or by lack of patience
+
+
+@dataclass
+class _State:
+    """What a checkpoint holds besides the model and the optimisers."""
+
+    epoch: int = 0  # epochs done
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: float = float("-inf")
+    best_epoch: int = 0
+
+
+def fit(
+    task: Task,
+    folder: Path,
+    *,
+    resume: bool = False,
+    observe: Callable[[Progress], bool | None] | None = None,
+) -> Run:
+    """Train until the epochs of the recipe are done, patience ends, or the observer returns False.
+
+    Args:
+        task: the learning problem.
+        folder: the run folder; made if missing.
+        resume: go on from the folder's last checkpoint (start anew if there is none yet).
+        observe: called after every step, and with `metrics` after every epoch; returning False stops the run, which
+            can be resumed later.
+
+    Raises:
+        ConfigError: a resumed run was started with other settings.
+        CnnError: the loss is not finite; the folder already holds a run and `resume` is False.
+    """
+    loop = task.recipe.loop
+    device = choose_device(loop.device)
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=[device.index] if device.index is not None else loop.devices,
+        num_nodes=loop.num_nodes,
+        strategy=loop.strategy if loop.strategy != "auto" or loop.devices * loop.num_nodes == 1 else "ddp",
+        precision=choose_precision(loop.precision, device),
+    )
+    fabric.launch()
+    _open_folder(task, folder, resume=resume)
+    torch.manual_seed(loop.seed)
+    task.build_data(fabric.device)
+    if not task.steps_per_epoch():
+        raise CnnError("the training set is empty; nothing can be learned from it")
+    trainer = _Trainer(task, fabric, folder, observe)
+    if resume and (folder / "last.safetensors").exists():
+        trainer.restore()
+    return trainer.run()
+
+
+class _Trainer:
+    """One training: the model, its optimisers, and where they are."""
+
+    def __init__(self, task: Task, fabric: Fabric, folder: Path, observe: Callable[[Progress], bool | None] | None):
+        self.task, self.fabric, self.folder, self.observe = task, fabric, folder, observe
+        self.loop, self.config = task.recipe.loop, task.recipe.optimizer
+        model = task.build_model()
+        formats = {2: torch.channels_last, 3: torch.channels_last_3d}
+        if getattr(model, "spatial_dims", None) in formats:
+            model = model.to(memory_format=formats[model.spatial_dims])
+        self.optimizers = build_optimizers(model, self.config)
+        self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self.plain = model
+        prepared = torch.compile(model) if self.loop.compile else model
+        self.model, *self.optimizers = fabric.setup(prepared, *self.optimizers)
+        self.average = MovingAverage(self.plain, self.config.ema) if self.config.ema else None
+        self.best_weights: dict[str, torch.Tensor] | None = None
+        self.state = _State()
+        self.steps = task.steps_per_epoch()
+
+    def run(self) -> Run:
+        stopped = False
+        while self.state.epoch < self.loop.epochs and not stopped:
+            finished = self._train_epoch()
+            if not finished:  # the observer said stop in the middle: that epoch is lost, the checkpoint is the last one
+                stopped = True
+                break
+            stopped = self._close_epoch()
+        final = self.best_weights or (self.average.average if self.average else None)
+        if final is not None:
+            self.plain.load_state_dict(final)
+        self.plain.eval()
+        self._status("stopped" if stopped else "trained")
+        return Run(self.folder, self.plain, self.state.history, self.state.epoch, self.state.seconds, stopped)
+
+    def _train_epoch(self) -> bool:
+        """Run the steps of one epoch; return False if the observer stopped it."""
+        epoch, loop = self.state.epoch, self.loop
+        seed = loop.seed * 1_000_003 + epoch
+        torch.manual_seed(seed * self.fabric.world_size + self.fabric.global_rank)  # dropout: own chance per process
+        turn = Turn(epoch, torch.Generator().manual_seed(seed), self.fabric.global_rank, self.fabric.world_size)
+        self.model.train()
+        total_loss, started, before = 0.0, time.perf_counter(), self.state.seconds
+        for step, batch in enumerate(self.task.batches(turn), start=1):
+            total_loss += self._step(batch, epoch * self.steps + step - 1)
+            self.state.seconds = before + time.perf_counter() - started
+            mean = total_loss / step
+            if self.observe and self.fabric.is_global_zero:
+                progress = Progress(epoch + 1, loop.epochs, step, self.steps, mean, self.state.seconds)
+                if self.observe(progress) is False:
+                    return False
+        mean = float(self.fabric.all_reduce(torch.tensor(mean), reduce_op="mean"))
+        if mean != mean or mean in (float("inf"), float("-inf")):
+            raise CnnError(
+                f"the loss became {mean} in epoch {epoch + 1}; lower the learning rate ({self.config.learning_rate}), "
+                "set --clip 1, or use --precision 32-true"
+            )
+        self.state.epoch += 1
+        self.state.history.append({"epoch": self.state.epoch, "loss": mean, "seconds": self.state.seconds})
+        return True
+
+    def _step(self, batch: Any, step: int) -> float:
+        """Move the weights once; return the loss of the batch."""
+        factor = learning_rate_factor(self.config, step=step, total=self.steps * self.loop.epochs)
+        for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            optimizer.zero_grad(set_to_none=True)
+        size = -(-self.loop.micro_batch // self.fabric.world_size)
+        parts = self.task.parts(batch, size) if size else [(batch, 1.0)]
+        total = 0.0
+        for i, (part, share) in enumerate(parts, start=1):
+            with self.fabric.no_backward_sync(self.model, enabled=i < len(parts)):
+                loss = self.task.training_step(self.model, part) * share
+                self.fabric.backward(loss)
+            total += float(loss.detach())
+        if self.config.clip:
+            for optimizer in self.optimizers:
+                self.fabric.clip_gradients(self.model, optimizer, max_norm=self.config.clip)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        if self.average:
+            self.average.update(self.plain)
+        return total
+
+    def _close_epoch(self) -> bool:
+        """Validate, log, save; return True when patience has run out or the observer says stop."""
+        state, loop = self.state, self.loop
+        row = state.history[-1]
+        last = state.epoch == loop.epochs
+        metrics = None
+        if state.epoch % loop.eval_every == 0 or last:
+            metrics = self._validate()
+        if metrics:
+            row.update({f"val_{name}": value for name, value in metrics.items()})
+            if metrics[self.task.metric] > state.best:
+                state.best, state.best_epoch = metrics[self.task.metric], state.epoch
+                self.best_weights = self._weights()
+        going_on = True
+        if self.fabric.is_global_zero:
+            self._write_log(row)
+            self.save()
+            self._status("running")
+            if self.observe:
+                progress = Progress(
+                    state.epoch, loop.epochs, self.steps, self.steps, row["loss"], state.seconds, metrics or {}
+                )
+                going_on = self.observe(progress) is not False
+        going_on = bool(self.fabric.broadcast(going_on))
+        patient = not loop.patience or not state.best_epoch or state.epoch - state.best_epoch < loop.patience
+        return not (going_on and patient) and not last
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        source = self.average.average if self.average else self.plain.state_dict()
+        return {name: value.detach().clone() for name, value in source.items()}
+
+    def _validate(self) -> Mapping[str, float] | None:
+        """Evaluate the weights that would be saved now, and put the training weights back."""
+        training = None
+        if self.average:
+            training = {name: value.clone() for name, value in self.plain.state_dict().items()}
+            self.plain.load_state_dict(self.average.average)
+        self.plain.eval()
+        with torch.inference_mode(), self.fabric.autocast():
+            result = self.task.evaluate(self.plain, "val")
+        if training is not None:
+            self.plain.load_state_dict(training)
+        return result and result.metrics
+
+    def save(self) -> None:
+        """Write the checkpoint that `restore` reads."""
+        tree = {
+            "model": self.plain.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "average": {"steps": self.average.steps, "weights": self.average.average} if self.average else None,
+            "best_weights": self.best_weights,
+            "state": dict(vars(self.state)),
+        }
+        save_checkpoint(self.folder / "last.safetensors", tree)
+
+    def restore(self) -> None:
+        """Go back to the last checkpoint of the folder."""
+        tree = load_checkpoint(self.folder / "last.safetensors")
+        self.plain.load_state_dict(tree["model"])
+        for optimizer, saved in zip(self.optimizers, tree["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        if self.average:
+            self.average.steps, self.average.average = tree["average"]["steps"], tree["average"]["weights"]
+        self.best_weights = tree["best_weights"]
+        self.state = _State(**tree["state"])
+        log.info("resumed after epoch %d of %d", self.state.epoch, self.loop.epochs)
+
+    def _write_log(self, row: Mapping[str, float]) -> None:
+        """Rewrite log.csv (a resumed run drops what lay after its checkpoint) and add to the TensorBoard events."""
+        from torch.utils.tensorboard import SummaryWriter  # slow to import, needed once an epoch
+
+        names = list(dict.fromkeys(name for line in self.state.history for name in line))
+        lines = [",".join(names), *(",".join(str(line.get(n, "")) for n in names) for line in self.state.history)]
+        write_text(self.folder / "log.csv", "\n".join(lines) + "\n")
+        with SummaryWriter(str(self.folder)) as writer:
+            for name, value in row.items():
+                if name != "epoch":
+                    writer.add_scalar(name, value, int(row["epoch"]))
+
+    def _status(self, state: str) -> None:
+        if self.fabric.is_global_zero:
+            status = {"state": state, "epoch": self.state.epoch, "epochs": self.loop.epochs, "pid": os.getpid()}
+            write_text(self.folder / "status.json", json.dumps(status) + "\n")
+
+
+def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
+    """Make the run folder and write or compare the settings."""
+    recipe = to_table(task.recipe)
+    file = folder / "recipe.json"
+    if file.exists() and not resume:
+        raise CnnError(f"{folder} already holds a run; go on with --resume or choose another folder with --run")
+    if file.exists():
+        before = json.loads(file.read_text("utf-8"))
+        changed = _differences(before, json.loads(json.dumps(recipe)))
+        if changed:
+            raise ConfigError(str(folder), [f"cannot resume with other settings: {line}" for line in changed])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(file, json.dumps(recipe, indent=2) + "\n")
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Compare two resolved recipes; where and on how many devices a run computes may change, what it computes not."""
+    free = {"device", "devices", "num_nodes", "strategy", "compile", "micro_batch"}
+    lines = []
+    for section in {**before, **now}:
+        old, new = before.get(section), now.get(section)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            names = sorted({**old, **new})
+            lines += [f"{n} was {old.get(n)}, now {new.get(n)}" for n in names if old.get(n) != new.get(n) and n not in free]
+        elif old != new:
+            lines.append(f"{section} was {old}, now {new}")
+    return lines
+
+
+def read_log(folder: Path) -> list[dict[str, float]]:
+    """Read the rows of a run's log.csv; empty if the first epoch is not done."""
+    file = folder / "log.csv"
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as stream:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
+

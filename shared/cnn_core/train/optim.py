@@ -1,0 +1,122 @@
+"""Optimisers by name, learning-rate schedules, and the moving average of the weights."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from cnn_core.train.config import OptimizerConfig
+
+
+def orthogonalise(matrix: Tensor, *, steps: int = 5) -> Tensor:
+    """Replace the singular values of `matrix` [rows, columns] by values near 1, by Newton-Schulz iteration.
+
+    The quintic coefficients are those of Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks".
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix / (matrix.norm() + 1e-7)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update is orthogonalised filter by filter, with weights kept on a sphere (Jordan et al. 2024).
+
+    For weights of two and more axes: `[out, in, *K]` is treated as the matrix `[out, in * prod(K)]`. torch.optim.Muon
+    takes matrices only and does not normalise the weights.
+
+    Args:
+        params: the weights.
+        lr: length of a step relative to weights of norm sqrt(out).
+        momentum: decay of the Nesterov momentum.
+    """
+
+    def __init__(self, params: Iterable[Tensor], *, lr: float, momentum: float = 0.6) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> None:
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = torch.zeros_like(weight)
+                buffer = state["momentum_buffer"].mul_(group["momentum"]).add_(weight.grad)
+                update = weight.grad.add(buffer, alpha=group["momentum"])
+                weight.mul_(len(weight) ** 0.5 / weight.norm())
+                weight.add_(orthogonalise(update.reshape(len(update), -1)).view_as(weight), alpha=-group["lr"])
+
+
+def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
+    """Make the optimisers for the trainable weights of `model`; "muon" makes two, one of them for what is no filter.
+
+    Weight decay acts on weights of two and more axes only, never on biases and normalisation.
+    """
+    weights = [p for p in model.parameters() if p.requires_grad]
+    filters = [p for p in weights if p.ndim >= 2]
+    vectors = [p for p in weights if p.ndim < 2]
+    rate, decay = config.learning_rate, config.weight_decay
+    groups = [g for g in ({"params": filters, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}) if g["params"]]
+    if config.optimizer == "adamw":
+        return [torch.optim.AdamW(groups, lr=rate, betas=(0.9, config.beta2))]
+    if config.optimizer == "sgd":
+        return [torch.optim.SGD(groups, lr=rate, momentum=config.momentum, nesterov=config.momentum > 0)]
+    if config.optimizer == "adadelta":
+        return [torch.optim.Adadelta(groups, lr=rate)]
+    convolutions = [p for p in filters if p.ndim > 2]
+    dense = [p for p in filters if p.ndim == 2]
+    rest = [
+        {"params": group, "lr": lr, "weight_decay": decay / lr}  # decoupled: what is lost per step is `decay`
+        for group, lr in ((dense, config.head_learning_rate), (vectors, config.bias_learning_rate))
+        if group
+    ]
+    others = torch.optim.SGD(rest, lr=config.bias_learning_rate, momentum=config.momentum, nesterov=True)
+    return [Muon(convolutions, lr=rate), others]
+
+
+def learning_rate_factor(config: OptimizerConfig, *, step: int, total: int) -> float:
+    """Return what the learning rate is multiplied by at `step` of `total` (0 <= step < total), between 0 and 1.
+
+    "one-cycle" rises from 1/25 along a half cosine and falls to 0 along another (Smith, Topin 2018, arXiv:1708.07120).
+    """
+    progress = (step + 1) / (total + 1)
+    warmup = config.warmup if config.warmup is not None else (0.3 if config.schedule == "one-cycle" else 0.0)
+    if progress < warmup:
+        rise = progress / warmup
+        return rise if config.schedule != "one-cycle" else 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * rise))
+    if config.schedule == "constant":
+        return 1.0
+    rest = (progress - warmup) / (1 - warmup)
+    if config.schedule == "linear":
+        return 1 - rest
+    return 0.5 * (1 + math.cos(math.pi * rest))  # "cosine", and the descent of "one-cycle"
+
+
+class MovingAverage:
+    """Exponential moving average of the weights and buffers of a model, kept on the model's device.
+
+    After `update` at step t the average is `d * average + (1 - d) * weights` with d = min(decay, (1 + t) / (10 + t)),
+    so that the first steps do not drown in the initial weights.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.steps = 0
+        self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value, 1 - decay)
+            else:
+                self.average[name].copy_(value)

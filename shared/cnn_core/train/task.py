@@ -1,0 +1,74 @@
+"""What a domain supplies to the epoch loop: a Task."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from cnn_core.train.config import LoopConfig, OptimizerConfig
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One epoch of one process: its number, its source of chance, and its share of every batch.
+
+    The generator is the same in all processes: draw for the whole batch, then keep `[rank::world]`.
+    """
+
+    epoch: int
+    generator: torch.Generator
+    rank: int = 0
+    world: int = 1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics by name, and the number of items they were measured on."""
+
+    n: int
+    metrics: dict[str, float]
+
+
+class TrainingRecipe(Protocol):
+    """The sections that the loop reads; a domain's recipe has more."""
+
+    optimizer: OptimizerConfig
+    loop: LoopConfig
+
+
+class Task(Protocol):
+    """A learning problem: data, network, loss, measure. Everything else is the loop's.
+
+    Attributes:
+        recipe: the settings.
+        metric: the validation metric that chooses the best epoch; greater is better.
+    """
+
+    recipe: TrainingRecipe
+    metric: str
+
+    def build_data(self, device: torch.device) -> None:
+        """Load the data sets; called once, before everything else."""
+
+    def build_model(self) -> nn.Module:
+        """Build the network with its starting weights, on the CPU."""
+
+    def steps_per_epoch(self) -> int:
+        """Return the number of batches that `batches` yields."""
+
+    def batches(self, turn: Turn) -> Iterable[Any]:
+        """Yield this process' share of the training batches of one epoch, already on the device."""
+
+    def parts(self, batch: Any, size: int) -> list[tuple[Any, float]]:
+        """Cut a batch into parts of at most `size` samples, each with its share of the batch's samples (0 to 1)."""
+
+    def training_step(self, model: nn.Module, batch: Any) -> Tensor:
+        """Return the loss averaged over the samples of `batch`."""
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
+        """Measure on "val" or "test", or return None if there is no such split; `model` is in evaluation mode."""
+
+    def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
+        """Return the domain's part of the weights card: model, arguments, input, labels, licence, limits."""
