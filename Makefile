@@ -1,0 +1,51 @@
+# CNN Showcase. `make` alone prints this help.
+# Everything runs in .venv, which the first command that needs it makes; later runs start in seconds.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+ARGS ?=
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint bench screenshots train-image
+
+help: ## this list
+	@grep -hE '^[a-zA-Z%-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 18
+	@echo "recipes for train-RECIPE: $(patsubst %.toml,%,$(notdir $(wildcard packages/*/recipes/*.toml)))"
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	@touch $@
+
+setup: $(STAMP) ## make .venv with everything in it
+
+demo: $(STAMP) ## serve the pages on http://localhost:8501 (PORT=...)
+	$(BIN)/cnn demo --port $(PORT)
+
+test: $(STAMP) ## the tests: offline, on a CPU, a few minutes
+	$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(STAMP) ## also real data (CNN_DATA_DIR), GPU where there is one, long browser runs
+	$(BIN)/python -m pytest -m 'not benchmark' $(ARGS)
+
+bench: $(STAMP) ## timings against named peers
+	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s $(ARGS)
+
+lint: $(STAMP) ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+screenshots: $(STAMP) ## the README's pictures, taken from the real pages
+	$(BIN)/python tests/browser/take_screenshots.py
+
+train-image: train-digits ## the default recipe of image classification: digits, half a minute
+
+train-%: $(STAMP) ## train-RECIPE: train a recipe (ARGS='--epochs 3')
+	$(BIN)/cnn train $* $(ARGS)
+
+eval-%: $(STAMP) ## eval-NAME: measure shipped weights
+	$(BIN)/cnn eval $* $(ARGS)
