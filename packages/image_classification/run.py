@@ -73,7 +73,9 @@ def _recipe(recipe: str | Path | Recipe, name: str | None) -> tuple[str, Recipe]
     return name or file.stem, read_recipe(Recipe, file)
 
 
-def evaluate_weights(name: str, *, data: str | None = None, split: str = "test", device: str = "auto") -> dict[str, Any]:
+def evaluate_weights(
+    name: str, *, data: str | None = None, split: str = "test", device: str = "auto"
+) -> dict[str, Any]:
     """Measure weights on a data set: `{"data", "split", "n", "metrics"}`.
 
     Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,9 @@ from cnn_core.train.freeze import freeze
 from cnn_core.train.task import Evaluation, Turn
 from image_classification.data import ImageSet, load_set
 from image_classification.preprocess import InputContract, tta_logits
+
+if TYPE_CHECKING:
+    from cnn_core.weights import WeightsCard
 
 INITIALISE_SAMPLES = 5000  # pictures that data-dependent initialisation looks at
 EVALUATION_BATCH = 500
@@ -81,7 +84,7 @@ class ImageTask:
     def build_data(self, device: torch.device) -> None:
         """Load the splits to the device and fix the input contract (the starting weights' one if there are any)."""
         data = self.recipe.data
-        card = self._starting_card()
+        card = self.starting_card()
         base = InputContract.from_json(card.input) if card else None
         size = data.size or (base.size if base else None)
         channels = base.channels if base else data.channels
@@ -97,8 +100,8 @@ class ImageTask:
         else:
             mean, std, fit = (*_statistics(train.images), data.fit)
         self.contract = InputContract(train.channels, train.size, mean=mean, std=std, fit=fit, tta=data.tta)
-        self._device_sets = {name: (s.images.to(device), s.targets.to(device)) for name, s in self.sets.items()}
-        images, targets = self._device_sets[self.training_split]
+        self.device_sets = {name: (s.images.to(device), s.targets.to(device)) for name, s in self.sets.items()}
+        images, targets = self.device_sets[self.training_split]
         self._batches = MemoryBatches(
             images,
             targets,
@@ -147,7 +150,7 @@ class ImageTask:
         """Return accuracy (and top-5 accuracy for more than five classes) with the contract's test-time views."""
         if split not in self.sets:
             return None
-        images, targets = self._device_sets[split]
+        images, targets = self.device_sets[split]
         scores = torch.cat([
             tta_logits(model, channels_last(self.contract.normalize(part)), tta=self.contract.tta)
             for part in images.split(EVALUATION_BATCH)
@@ -161,7 +164,7 @@ class ImageTask:
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         """Return the weights card's fields that this domain knows."""
         return {
-            "model": self._starting_card().model if self.recipe.model.weights else self.recipe.model.model,
+            "model": self.starting_card().model if self.recipe.model.weights else self.recipe.model.model,
             "arguments": self._arguments(),
             "input": self.contract.to_json(),
             "labels": list(self.sets[self.training_split].labels),
@@ -171,7 +174,7 @@ class ImageTask:
 
     def _arguments(self) -> dict[str, Any]:
         train = self.sets[self.training_split]
-        card = self._starting_card()
+        card = self.starting_card()
         return {
             "spatial_dims": 2,
             "in_channels": train.channels,
@@ -180,7 +183,8 @@ class ImageTask:
             "options": card.arguments["options"] if card else self.recipe.model.options,
         }
 
-    def _starting_card(self) -> Any:
+    def starting_card(self) -> "WeightsCard | None":
+        """Return the card of the weights that training starts from, None for fresh ones."""
         if not self.recipe.model.weights:
             return None
         from cnn_core.weights import find_weights, load_card

@@ -1,19 +1,28 @@
-"""Bottleneck features: the encoder runs once over the pictures, and only the head is trained on what it put out."""
+"""Transfer learning: bottleneck features, and the three modes side by side.
+
+With bottleneck features the encoder runs once over the pictures and only the head is trained on what it put out. The
+other modes, frozen early stages and fine-tuning, are `ImageTask` itself.
+"""
 
 import hashlib
 import logging
+import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cnn_core.data.files import data_root
 from cnn_core.data.memory import take_share
 from cnn_core.storage import atomic_path
+from cnn_core.train.config import ModelConfig, override
 from cnn_core.train.task import Evaluation, Turn
-from image_classification.train import EVALUATION_BATCH, ImageTask
+from cnn_core.weights import find_weights, load_card
+from image_classification.train import EVALUATION_BATCH, ImageTask, Recipe
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +78,15 @@ class HeadTask:
 
     def _features(self, split: str) -> tuple[Tensor, Tensor]:
         """Return the pooled last maps [N, C, 1, ...] of a split and its targets, from the cache if they are there."""
-        images, targets = self.inner._device_sets[split]
+        images, targets = self.inner.device_sets[split]
         key = hashlib.sha256(images.cpu().numpy().tobytes())
-        key.update(self.inner._starting_card().sha256.encode())
+        key.update(self.inner.starting_card().sha256.encode())
         file = data_root() / "features" / f"{key.hexdigest()[:32]}.safetensors"
         if file.exists():
-            log.info("features of %s from %s", split, file)
-            return load_file(file, device=str(targets.device))["features"], targets
+            try:
+                return load_file(file, device=str(targets.device))["features"], targets
+            except (SafetensorError, KeyError):
+                log.warning("%s is damaged; computing the features of %s again", file, split)
         with torch.inference_mode():
             maps = [
                 self.network.forward_features(self.inner.contract.normalize(part))[-1]
@@ -87,3 +98,41 @@ class HeadTask:
         return features, targets
 
 
+def compare(
+    weights: str, data: str, *, folder: Path, settings: Mapping[str, Any] | None = None
+) -> list[dict[str, float | str]]:
+    """Train the three modes of transfer, and the same network from nothing, on the same data with the same settings.
+
+    Args:
+        weights: what the first three start from.
+        data: a set name or a folder of class folders.
+        folder: gets one run folder per mode.
+        settings: fields of the recipe, the same for all.
+
+    Returns:
+        One row per mode: mode, test accuracy, n, seconds of training, trained parameters.
+    """
+    from image_classification.run import train
+
+    rows = []
+    card = load_card(find_weights(weights, domain="image_classification"))
+    for mode in ("bottleneck", "freeze", "fine-tune", "scratch"):
+        recipe = Recipe(model=ModelConfig(card.model, card.arguments["options"], weights=weights))
+        changes = {"data": data, **(settings or {})}
+        if mode == "scratch":
+            contract = card.input
+            changes |= {"weights": None, "size": contract["size"][0], "channels": contract["channels"]}
+        else:
+            changes["transfer"] = mode
+        recipe = override(recipe, changes)
+        started = time.perf_counter()
+        outcome = train(recipe, folder=folder / mode, name=mode)
+        accuracy = outcome.card.metrics["accuracy"]
+        rows.append({
+            "mode": mode,
+            "accuracy": accuracy["mean"],
+            "n": accuracy["n"],
+            "seconds": round(time.perf_counter() - started, 1),  # the encoder's one pass counts for bottleneck
+            "trained": sum(p.numel() for p in outcome.run.model.parameters() if p.requires_grad),
+        })  # fmt: skip
+    return rows

@@ -53,7 +53,11 @@ class AugmentConfig:
             for name in ("rotate", "scale", "zoom", "shear", "shift", "light", "cutout")
             if getattr(self, name) < 0
         ]
-        found += [f"{n}: expected below 1, got {getattr(self, n)}" for n in ("scale", "zoom", "light") if getattr(self, n) >= 1]
+        found += [
+            f"{n}: expected below 1, got {getattr(self, n)}"
+            for n in ("scale", "zoom", "light")
+            if getattr(self, n) >= 1
+        ]
         if self.shear >= 90:
             found.append(f"shear: expected below 90 degrees, got {self.shear}")
         if not 0 < self.crop <= 1:
@@ -86,7 +90,9 @@ class OptimizerConfig:
             for n in ("momentum", "beta2", "label_smoothing", "ema", "warmup")
             if getattr(self, n) is not None and not 0 <= getattr(self, n) < 1
         ]
-        found += [f"{n}: expected 0 or more, got {getattr(self, n)}" for n in ("weight_decay", "clip") if getattr(self, n) < 0]
+        found += [
+            f"{n}: expected 0 or more, got {getattr(self, n)}" for n in ("weight_decay", "clip") if getattr(self, n) < 0
+        ]
         return found
 
 
@@ -113,7 +119,11 @@ class LoopConfig:
             for n in ("epochs", "batch_size", "devices", "num_nodes", "eval_every")
             if getattr(self, n) < 1
         ]
-        found += [f"{n}: expected 0 or more, got {getattr(self, n)}" for n in ("micro_batch", "patience") if getattr(self, n) < 0]
+        found += [
+            f"{n}: expected 0 or more, got {getattr(self, n)}"
+            for n in ("micro_batch", "patience")
+            if getattr(self, n) < 0
+        ]
         if self.device.split(":")[0] not in ("auto", "cpu", "cuda", "mps"):
             found.append(f"device: expected auto, cpu, cuda or mps, got {self.device!r}")
         return found

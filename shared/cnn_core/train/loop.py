@@ -313,7 +313,9 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
         old, new = before.get(section), now.get(section)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             names = sorted({**old, **new})
-            lines += [f"{n} was {old.get(n)}, now {new.get(n)}" for n in names if old.get(n) != new.get(n) and n not in free]
+            lines += [
+                f"{n} was {old.get(n)}, now {new.get(n)}" for n in names if old.get(n) != new.get(n) and n not in free
+            ]
         elif old != new:
             lines.append(f"{section} was {old}, now {new}")
     return lines
@@ -326,4 +328,3 @@ def read_log(folder: Path) -> list[dict[str, float]]:
         return []
     with file.open(newline="", encoding="utf-8") as stream:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
-

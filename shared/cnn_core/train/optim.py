@@ -63,7 +63,9 @@ def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.op
     filters = [p for p in weights if p.ndim >= 2]
     vectors = [p for p in weights if p.ndim < 2]
     rate, decay = config.learning_rate, config.weight_decay
-    groups = [g for g in ({"params": filters, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}) if g["params"]]
+    groups = [
+        g for g in ({"params": filters, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}) if g["params"]
+    ]
     if config.optimizer == "adamw":
         return [torch.optim.AdamW(groups, lr=rate, betas=(0.9, config.beta2))]
     if config.optimizer == "sgd":

@@ -1,0 +1,198 @@
+"""The epoch loop: exact resume, stopping, choosing the best epoch, averaging, accumulation, several processes."""
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from toy import ToyRecipe, ToyTask
+
+from cnn_core.errors import CnnError, ConfigError
+from cnn_core.train.config import LoopConfig, OptimizerConfig
+from cnn_core.train.loop import Progress, fit, read_log
+
+HERE = Path(__file__).parent
+
+
+def recipe(**loop: object) -> ToyRecipe:
+    settings = {"epochs": 3, "batch_size": 32, "device": "cpu", **loop}
+    return ToyRecipe(loop=LoopConfig(**settings))
+
+
+def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_it_learns_and_leaves_a_readable_folder(tmp_path: Path) -> None:
+    run = fit(ToyTask(recipe(epochs=15)), tmp_path)
+    assert run.history[-1]["val_accuracy"] > 0.95 > run.history[0]["loss"] > run.history[-1]["loss"]
+    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    assert [float(row["loss"]) for row in rows] == [row["loss"] for row in run.history]
+    assert read_log(tmp_path)[-1]["epoch"] == 15
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "trained"
+    assert list(tmp_path.glob("events.out.tfevents*"))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
+    first = fit(ToyTask(recipe(seed=1)), tmp_path / "a")
+    again = fit(ToyTask(recipe(seed=1)), tmp_path / "b")
+    other = fit(ToyTask(recipe(seed=2)), tmp_path / "c")
+    assert same(first.model, again.model)
+    assert not same(first.model, other.model)
+
+
+@pytest.mark.parametrize("optimizer", [
+    OptimizerConfig(optimizer="adamw", ema=0.9), OptimizerConfig(optimizer="sgd", learning_rate=0.1),
+    OptimizerConfig(optimizer="muon", learning_rate=0.1, bias_learning_rate=0.1, schedule="one-cycle"),
+], ids=lambda c: c.optimizer)  # fmt: skip
+def test_stopping_after_any_epoch_and_resuming_changes_no_bit(tmp_path: Path, optimizer: OptimizerConfig) -> None:
+    settings = dataclasses.replace(recipe(epochs=3), optimizer=optimizer)
+    whole = fit(ToyTask(settings), tmp_path / "whole")
+    for stop_after in (1, 2):
+        folder = tmp_path / f"stop{stop_after}"
+
+        def stop(progress: Progress, last: int = stop_after) -> bool:
+            return not (progress.metrics is not None and progress.epoch == last)
+
+        torch.manual_seed(12345)  # a resumed run starts in a process with another history
+        part = fit(ToyTask(settings), folder, observe=stop)
+        assert part.stopped and part.epochs_done == stop_after
+        assert json.loads((folder / "status.json").read_text())["state"] == "stopped"
+        torch.rand(7)
+        rest = fit(ToyTask(settings), folder, resume=True)
+        assert same(rest.model, whole.model)
+        assert [row["loss"] for row in rest.history] == [row["loss"] for row in whole.history]
+
+
+def test_stopping_inside_an_epoch_goes_back_to_its_start(tmp_path: Path) -> None:
+    whole = fit(ToyTask(recipe()), tmp_path / "whole")
+    part = fit(ToyTask(recipe()), tmp_path / "part", observe=lambda p: not (p.epoch == 2 and p.step == 3))
+    assert part.stopped and part.epochs_done == 1
+    assert same(fit(ToyTask(recipe()), tmp_path / "part", resume=True).model, whole.model)
+
+
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    """kill -9 at several moments, also while a checkpoint is being written."""
+    code = (
+        "import sys, torch; sys.path.insert(0, sys.argv[2]); torch.set_num_threads(1)\n"
+        "from pathlib import Path; from toy import *\n"
+        "fit(ToyTask(ToyRecipe(loop=LoopConfig(epochs=40, batch_size=32, device='cpu'))), Path(sys.argv[1]), resume=True)"
+    )
+    settings = recipe(epochs=40)
+    whole = fit(ToyTask(settings), tmp_path / "whole")
+    folder = tmp_path / "killed"
+    for turn in range(2):
+        process = subprocess.Popen([sys.executable, "-c", code, str(folder), str(HERE)])
+        goal = 3 + 5 * turn
+        deadline = time.monotonic() + 60
+        while len(read_log(folder)) < goal and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL) if process.poll() is None else None
+        process.wait()
+    rest = fit(ToyTask(settings), folder, resume=True)
+    assert same(rest.model, whole.model)
+    assert len(read_log(folder)) == 40
+
+
+def test_resuming_a_finished_run_trains_nothing(tmp_path: Path) -> None:
+    first = fit(ToyTask(recipe()), tmp_path)
+    again = fit(ToyTask(recipe()), tmp_path, resume=True)
+    assert same(first.model, again.model) and again.epochs_done == 3
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    fit(ToyTask(recipe(epochs=1)), tmp_path)
+    with pytest.raises(CnnError, match="already holds a run; go on with --resume"):
+        fit(ToyTask(recipe(epochs=1)), tmp_path)
+
+
+def test_resuming_with_other_settings_names_every_difference(tmp_path: Path) -> None:
+    fit(ToyTask(recipe(epochs=1)), tmp_path)
+    with pytest.raises(ConfigError, match=r"batch_size was 32, now 16.*epochs was 1, now 2") as caught:
+        fit(ToyTask(recipe(epochs=2, batch_size=16)), tmp_path, resume=True)
+    assert len(caught.value.problems) == 2
+    fit(ToyTask(recipe(epochs=1, micro_batch=8)), tmp_path, resume=True)  # where it computes may change
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_run(tmp_path: Path) -> None:
+    kept = []
+
+    class Watched(ToyTask):
+        def evaluate(self, model, split):
+            kept.append([value.clone() for value in model.state_dict().values()])
+            return super().evaluate(model, split)
+
+    task = Watched(recipe(epochs=9, patience=2), val_accuracy=[0.5, 0.8, 0.7, 0.8, 0.9])
+    run = fit(task, tmp_path)
+    assert run.epochs_done == 4 and run.stopped  # 0.8 in epoch 2 is not beaten in epochs 3 and 4
+    assert all(torch.equal(a, b) for a, b in zip(run.model.state_dict().values(), kept[1], strict=True))
+
+
+def test_micro_batches_give_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
+    whole = fit(ToyTask(recipe(epochs=2), dropout=0.0), tmp_path / "whole")
+    parts = fit(ToyTask(recipe(epochs=2, micro_batch=12), dropout=0.0), tmp_path / "parts")
+    for a, b in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
+
+
+def test_the_average_of_the_weights_is_what_is_evaluated_and_kept(tmp_path: Path) -> None:
+    """One step with decay d = min(0.5, 2/11): the average is d * start + (1 - d) * after."""
+    settings = dataclasses.replace(
+        recipe(epochs=1, batch_size=256), optimizer=OptimizerConfig(optimizer="sgd", learning_rate=1.0, ema=0.5)
+    )
+    plain = dataclasses.replace(settings, optimizer=dataclasses.replace(settings.optimizer, ema=0.0))
+    torch.manual_seed(settings.loop.seed)
+    start = ToyTask(settings).build_model().state_dict()
+    averaged = fit(ToyTask(settings), tmp_path / "a").model.state_dict()
+    after = fit(ToyTask(plain), tmp_path / "b").model.state_dict()
+    for name in start:
+        torch.testing.assert_close(averaged[name], 2 / 11 * start[name] + 9 / 11 * after[name])
+
+
+def test_clipping_limits_the_step(tmp_path: Path) -> None:
+    optimizer = OptimizerConfig(
+        optimizer="sgd", learning_rate=1.0, momentum=0.0, weight_decay=0.0, schedule="constant", clip=1e-3
+    )
+    settings = dataclasses.replace(recipe(epochs=1, batch_size=256), optimizer=optimizer)
+    torch.manual_seed(0)
+    start = ToyTask(settings).build_model()
+    run = fit(ToyTask(settings), tmp_path)
+    step = sum(((a - b) ** 2).sum() for a, b in zip(start.parameters(), run.model.parameters(), strict=True)) ** 0.5
+    assert float(step) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_a_loss_that_is_not_finite_ends_with_a_sentence(tmp_path: Path) -> None:
+    class Bad(ToyTask):
+        def training_step(self, model, batch):
+            return super().training_step(model, batch) * float("nan")
+
+    with pytest.raises(CnnError, match="the loss became nan in epoch 1; lower the learning rate"):
+        fit(Bad(recipe()), tmp_path)
+    assert not (tmp_path / "last.safetensors").exists()
+
+
+def test_progress_tells_the_time_left() -> None:
+    half = Progress(epoch=2, epochs=4, step=5, steps=10, loss=1.0, seconds=30.0)
+    assert half.seconds_left == pytest.approx(30.0 / 15 * 25)
+
+
+def test_two_processes_with_the_same_global_batch_train_like_one(tmp_path: Path) -> None:
+    alone = fit(ToyTask(recipe(epochs=2), dropout=0.0), tmp_path / "one")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+    result = subprocess.run(
+        [*command, "--rdzv-endpoint", "127.0.0.1:0", str(HERE / "toy.py"), str(tmp_path / "two")],
+        capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-2000:]
+    rows = read_log(tmp_path / "two")
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in alone.history], abs=1e-5)
+    weights = json.loads((tmp_path / "two" / "weights.json").read_text())
+    for name, value in alone.model.state_dict().items():
+        torch.testing.assert_close(torch.tensor(weights[name]), value, atol=1e-5, rtol=0)

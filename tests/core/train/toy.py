@@ -1,0 +1,86 @@
+"""A small learning problem for tests of the loop: which half of a 1-D signal is louder. Also run by torchrun."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnn_core.data.memory import MemoryBatches
+from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
+from cnn_core.train.loop import fit
+from cnn_core.train.task import Evaluation, Turn
+
+
+@dataclass(frozen=True)
+class ToyRecipe:
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=0.01))
+    loop: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=3, batch_size=32, device="cpu"))
+
+
+class ToyTask:
+    metric = "accuracy"
+
+    def __init__(self, recipe: ToyRecipe, *, dropout: float = 0.2, val_accuracy: list[float] | None = None) -> None:
+        self.recipe = recipe
+        self.dropout = dropout
+        self.scripted = val_accuracy  # what `evaluate` reports, epoch by epoch
+
+    def build_data(self, device: torch.device) -> None:
+        x = torch.randint(0, 256, (256, 1, 16), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
+        y = (x[:, 0, :8].float().mean(1) > x[:, 0, 8:].float().mean(1)).long()
+        self.x, self.y = x.to(device), y.to(device)
+        self._batches = MemoryBatches(
+            self.x,
+            self.y,
+            batch_size=self.recipe.loop.batch_size,
+            normalize=lambda x: x - 0.5,
+            augment=AugmentConfig(shift=1, light=0.1),
+        )
+
+    def build_model(self) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv1d(1, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Dropout(self.dropout), nn.Linear(128, 2)
+        )
+
+    def steps_per_epoch(self) -> int:
+        return len(self._batches)
+
+    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
+        return self._batches.epoch(turn)
+
+    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
+        x, y = batch
+        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
+
+    def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        return F.cross_entropy(model(x), y)
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
+        if self.scripted is not None:
+            return Evaluation(1, {"accuracy": self.scripted.pop(0)})
+        right = model(self.x.float() / 255 - 0.5).argmax(1) == self.y
+        return Evaluation(len(self.y), {"accuracy": right.double().mean().item()})
+
+    def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
+        return {}
+
+
+def main() -> None:
+    """`torchrun --nproc-per-node 2 toy.py FOLDER`: train on the processes that torchrun started."""
+    torch.set_num_threads(1)
+    loop = LoopConfig(epochs=2, batch_size=32, device="cpu", devices=2, strategy="ddp")
+    run = fit(ToyTask(ToyRecipe(loop=loop), dropout=0.0), Path(sys.argv[1]))
+    weights = {name: value.tolist() for name, value in run.model.state_dict().items()}
+    Path(sys.argv[1], "weights.json").write_text(json.dumps(weights))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Training pictures end to end on the embedded digits: accuracy, card, transfer modes, saved precision."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import image_classification
+from cnn_core.errors import CnnError, ConfigError, UnknownNameError
+from cnn_core.train.config import ModelConfig, read_recipe
+from cnn_core.weights import load_card, load_model
+from image_classification.run import make_task, train
+from image_classification.train import DataConfig, ImageTask, Recipe, TransferConfig
+from image_classification.transfer import HeadTask, compare
+
+RECIPES = Path(image_classification.__file__).parent / "recipes"
+QUICK = {"epochs": 3, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short training of the digits recipe; its folder is used as weights by the other tests."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    train("digits", folder=folder, settings=QUICK)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two classes, bright bars that lie or stand, 30 pictures each."""
+    root = tmp_path_factory.mktemp("shapes")
+    for label in ("lying", "standing"):
+        (root / label).mkdir()
+        for i in range(30):
+            picture = Image.new("L", (24, 24))
+            box = (4, 4 + i % 14, 20, 7 + i % 14)
+            picture.paste(200 + i, box if label == "lying" else (box[1], box[0], box[3], box[2]))
+            picture.save(root / label / f"{i}.png")
+    return root
+
+
+def test_three_epochs_of_digits_leave_weights_that_know_what_they_are(digits_run: Path) -> None:
+    card = load_card(digits_run)
+    accuracy = card.metrics["accuracy"]
+    assert accuracy["n"] == 599 and accuracy["split"] == "test" and accuracy["mean"] > 0.9
+    assert card.labels == list("0123456789") and card.input["size"] == [8, 8] and card.recipe["loop"]["epochs"] == 3
+    assert card.command == "cnn train digits" and card.parameters > 1000 and card.dtype == "float16"
+
+
+def test_the_figure_in_the_card_is_that_of_the_saved_weights(digits_run: Path) -> None:
+    """Loaded from the float16 file and measured by the command's own function, the accuracy is the card's."""
+    result = image_classification.evaluate_weights(str(digits_run), device="cpu")
+    assert result["metrics"]["accuracy"] == pytest.approx(load_card(digits_run).metrics["accuracy"]["mean"], abs=1e-6)
+    assert (result["data"], result["split"], result["n"]) == ("digits", "test", 599)
+
+
+def test_several_seeds_give_mean_and_spread_and_the_first_ones_weights(tmp_path: Path) -> None:
+    outcome = train("digits", folder=tmp_path, seeds=[3, 4], settings={**QUICK, "epochs": 1})
+    accuracy = outcome.card.metrics["accuracy"]
+    parts = [load_card(tmp_path / f"seed{seed}").metrics["accuracy"]["mean"] for seed in (3, 4)]
+    assert accuracy["seeds"] == [3, 4] and accuracy["values"] == pytest.approx(parts)
+    assert accuracy["mean"] == pytest.approx(sum(parts) / 2)
+    assert accuracy["std"] == pytest.approx(abs(parts[0] - parts[1]) / 2**0.5, abs=1e-6)  # of two values
+    first, _ = load_model(tmp_path / "seed3")
+    joined, _ = load_model(tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), joined.parameters(), strict=True))
+    again = train("digits", folder=tmp_path, seeds=[3, 4], resume=True, settings={**QUICK, "epochs": 1})
+    assert again.card.metrics == outcome.card.metrics  # nothing left to train
+
+
+def test_without_validation_the_whole_training_set_is_learned_from() -> None:
+    for validation, count in ((True, 1078), (False, 1198)):  # a tenth of each class is held out
+        task = ImageTask(Recipe(data=DataConfig(validation=validation)))
+        task.build_data(torch.device("cpu"))
+        assert len(task.sets[task.training_split]) == count
+        assert ("val" in task.sets) == validation
+        assert len(task.sets["test"]) == 599
+
+
+def test_own_pictures_train_with_shipped_style_weights_in_every_mode(
+    digits_run: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "data"))
+    settings = {"epochs": 6, "batch_size": 8, "learning_rate": 0.005, "device": "cpu"}
+    rows = compare(str(digits_run), str(shapes), folder=tmp_path / "runs", settings=settings)
+    assert [row["mode"] for row in rows] == ["bottleneck", "freeze", "fine-tune", "scratch"]
+    trained = {row["mode"]: row["trained"] for row in rows}
+    assert trained["bottleneck"] == 128 * 2 + 2  # the head alone
+    assert trained["bottleneck"] < trained["freeze"] < trained["fine-tune"] == trained["scratch"]
+    assert {row["mode"]: row["accuracy"] for row in rows}["fine-tune"] == 1.0
+    for mode in trained:
+        card = load_card(tmp_path / "runs" / mode)
+        assert card.labels == ["lying", "standing"] and card.input["size"] == [8, 8]
+        prediction = image_classification.load(str(tmp_path / "runs" / mode), device="cpu").predict(
+            [shapes / "lying" / "3.png"]
+        )[0]
+        assert prediction.error is None and len(prediction.labels) == 2
+
+
+def test_bottleneck_features_are_computed_once(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
+    recipe = Recipe(model=ModelConfig(weights=str(digits_run)), transfer=TransferConfig("bottleneck"))
+    first = make_task(recipe)
+    assert isinstance(first, HeadTask)
+    first.build_data(torch.device("cpu"))
+    files = sorted((tmp_path / "features").glob("*.safetensors"))
+    times = [file.stat().st_mtime_ns for file in files]
+    assert len(files) == 3  # train, val, test
+    second = make_task(recipe)
+    second.build_data(torch.device("cpu"))
+    assert [file.stat().st_mtime_ns for file in files] == times
+    assert torch.equal(second.features["test"][0], first.features["test"][0])
+    files[0].write_bytes(b"damaged")
+    third = make_task(recipe)
+    third.build_data(torch.device("cpu"))  # a damaged cache is made anew, not believed
+    assert torch.equal(third.features["test"][0], first.features["test"][0])
+
+
+def test_frozen_stages_stay_bit_for_bit_also_their_statistics(digits_run: Path, shapes: Path, tmp_path: Path) -> None:
+    before, _ = load_model(digits_run)
+    settings = {"weights": str(digits_run), "data": str(shapes), "transfer": "freeze", "frozen_stages": 2, **QUICK}
+    train("digits", folder=tmp_path / "run", settings=settings | {"batch_size": 8, "validation": True})
+    after, _ = load_model(tmp_path / "run")
+    old, new = before.state_dict(), after.state_dict()
+    for name in old:
+        if name.startswith(("stages.stem", "stages.stage1")):
+            torch.testing.assert_close(new[name], old[name], msg=name, rtol=0, atol=0)
+    assert not torch.equal(old["stages.stage2.0.weight"], new["stages.stage2.0.weight"])
+
+
+def test_weights_for_grey_pictures_refuse_to_train_on_colour(digits_run: Path, shapes: Path, tmp_path: Path) -> None:
+    with pytest.raises(CnnError, match="takes 1 channels, the recipe asks for 3"):
+        train("digits", folder=tmp_path / "x", settings={"weights": str(digits_run), "channels": 3, **QUICK})
+
+
+def test_unknown_names_come_back_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="unknown recipe 'digit'; did you mean digits"):
+        train("digit", folder=tmp_path / "a")
+    with pytest.raises(ConfigError, match="unknown setting 'epoch', did you mean epochs"):
+        train("digits", folder=tmp_path / "b", settings={"epoch": 3})
+    with pytest.raises(UnknownNameError, match="unknown model 'fastnets'; did you mean fastnet"):
+        train("digits", folder=tmp_path / "c", settings={"model": "fastnets", **QUICK})
+    with pytest.raises(UnknownNameError, match="mnist"):
+        train("digits", folder=tmp_path / "d", settings={"weights": "mnnist", **QUICK})
+
+
+@pytest.mark.parametrize("file", sorted(RECIPES.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_recipe_is_valid_and_opens_with_its_command(file: Path) -> None:
+    recipe = read_recipe(Recipe, file)
+    assert file.read_text().startswith(f"# cnn train {file.stem} ")
+    assert recipe.description and recipe.limits
+    assert not recipe.data.validation, (
+        "shipped weights learn from the whole training set, nothing chosen on the test set"
+    )
+
+
+def test_the_shipped_recipe_is_what_the_card_repeats(digits_run: Path) -> None:
+    recipe = read_recipe(Recipe, RECIPES / "digits.toml")
+    stored = json.loads((digits_run / "recipe.json").read_text())
+    expected = dataclasses.asdict(recipe)
+    assert stored["augment"] == json.loads(json.dumps(expected["augment"]))
