@@ -1,0 +1,228 @@
+"""Writing files so that a reader sees the old one or the new one, never half of one.
+
+A write goes to a temporary file in the same folder, is flushed to the disk, and then takes the final name in one step.
+What a killed process leaves behind is a hidden temporary file, which the next write to the same name removes.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import platform
+import re
+import secrets
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cnn_core.errors import StorageError
+
+STALE_AFTER = 24 * 3600.0  # seconds after which a temporary file of another machine counts as abandoned
+
+_HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node())[:24] or "host"  # separates containers that share a folder
+_live: set[str] = set()  # temporary files that this process is writing now
+_live_lock = threading.Lock()
+
+
+@contextmanager
+def atomic_path(path: Path | str, *, needed: int | None = None) -> Iterator[Path]:
+    """Yield a temporary path (nothing is there yet) to write a file to; on leaving, it becomes `path` in one step.
+
+    If the block raises, the temporary file is removed and what was at `path` stays as it was. Missing parent folders
+    are made. A symbolic link is followed; an existing file's permissions are kept. The block should do nothing but
+    write: every OSError in it is taken for a failed write.
+
+    Args:
+        path: the final file.
+        needed: bytes that will be written, for the message when the disk is full.
+
+    Raises:
+        StorageError: the disk is full, the folder cannot be written, or `path` is a folder.
+    """
+    final = Path(os.path.realpath(path))
+    temporary: Path | None = None
+    try:
+        with storage_errors(final, needed=needed):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            if final.is_dir():
+                raise StorageError(f"could not write {final}: a folder of that name exists; choose another name")
+            temporary = _claim(final)
+            yield temporary
+            _flush(temporary)
+            if final.exists():
+                temporary.chmod(stat.S_IMODE(final.stat().st_mode))
+            temporary.replace(final)
+            sync_folder(final.parent)
+    finally:
+        if temporary is not None:
+            # A disk that is full or gone must not hide the first error behind a second one.
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            with _live_lock:
+                _live.discard(str(temporary))
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write `data` to `path` atomically; raises StorageError as `atomic_path` does."""
+    with atomic_path(path, needed=len(data)) as temporary, temporary.open("xb") as file:
+        file.write(data)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` to `path` atomically as UTF-8 with line feeds; raises StorageError as `atomic_path` does."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+@contextmanager
+def storage_errors(path: Path, *, needed: int | None = None) -> Iterator[None]:
+    """Turn the OSErrors of the block (disk full, no permission ...) into a StorageError about writing `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(_sentence(path, error, needed)) from error
+
+
+@contextmanager
+def folder_lock(folder: Path, *, timeout: float = 60.0) -> Iterator[None]:
+    """Keep other processes and threads that use this lock out of `folder` (which is made if needed); leaves no file.
+
+    The lock ends with the process, however that ends. Where folders cannot be locked (Windows, some network file
+    systems) it does nothing: two simultaneous writers are then on their own.
+
+    Raises:
+        StorageError: somebody else has held the lock for `timeout` seconds.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if os.name != "posix":
+        yield
+        return
+    import fcntl  # exists on POSIX systems only
+
+    with storage_errors(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        give_up = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > give_up:
+                    raise StorageError(
+                        f"another process has been writing to {folder} for {timeout:.0f} s; wait for it, end it, or "
+                        "choose another folder"
+                    ) from error
+                time.sleep(0.02)
+            except OSError:
+                break  # a file system without locks
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def readable_size(count: int) -> str:
+    """Return a number of bytes for people: `1536 -> "1.5 kB"` (1 kB is 1024 bytes)."""
+    if count < 1024:
+        return f"{count} bytes"
+    size = float(count)
+    for unit in ("kB", "MB", "GB"):
+        size /= 1024
+        if size < 1024:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1024:.1f} TB"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut, where the system can."""
+    if os.name != "posix":
+        return  # Windows opens no folders
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:  # network file systems that know no fsync of a folder
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _claim(final: Path) -> Path:
+    """Return a fresh temporary path for `final`, after removing what dead processes left for the same name."""
+    prefix = f".{hashlib.sha256(final.name.encode()).hexdigest()[:16]}."
+    remove_leftovers(final.parent, prefix)
+    # The suffix stays: some writers choose the format by it.
+    temporary = final.parent / f"{prefix}{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp{final.suffix[:16]}"
+    with _live_lock:
+        _live.add(str(temporary))
+    return temporary
+
+
+def remove_leftovers(folder: Path, prefix: str) -> None:
+    """Remove abandoned temporary files `<prefix><host>-<pid>-<token>.tmp*` of `folder`."""
+    pattern = re.compile(re.escape(prefix) + r"(?P<host>[A-Za-z0-9]+)-(?P<pid>[0-9]+)-[0-9a-f]{8}\.tmp")
+    for entry in os.scandir(folder):
+        match = pattern.match(entry.name)
+        if match is None:
+            continue
+        # Another process may be cleaning the same folder, or own the file: then it is not ours to remove.
+        with contextlib.suppress(OSError):
+            old = time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER
+            if old or (match["host"] == _HOST and _is_dead(int(match["pid"]), entry.path)):
+                Path(entry.path).unlink()
+
+
+def _is_dead(pid: int, path: str) -> bool:
+    """Tell whether the process that began to write `path` is gone."""
+    if pid == os.getpid():
+        # Restarted containers give out the same low number again and again.
+        with _live_lock:
+            return path not in _live
+    if os.name != "posix":
+        return False  # there, os.kill would end the process instead of asking for it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _sentence(path: Path, error: OSError, needed: int | None) -> str:
+    folder = path.parent
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        cause = {
+            errno.ENOSPC: "the disk is full",
+            errno.EDQUOT: "your disk quota is used up",
+            errno.EFBIG: "the file is larger than this system allows (see `ulimit -f`)",
+        }[error.errno]
+        need = f"{readable_size(needed)} ({needed} bytes) needed, " if needed is not None else ""
+        return (
+            f"could not write {path}: {cause}, {need}{_free(folder)} free; free some space or choose a folder on "
+            "another disk; nothing was changed"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return (
+            f"could not write {path}: no permission to write in {folder}; choose a folder of your own or change its "
+            "permissions"
+        )
+    return f"could not write {path}: {error.strerror or error}; choose another file name or folder"
+
+
+def _free(folder: Path) -> str:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        return readable_size(shutil.disk_usage(folder).free)
+    except OSError:
+        return "an unknown amount"

@@ -1,0 +1,214 @@
+"""The card: round trip, and every kind of damage named, all at once."""
+
+import json
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnn_core.errors import WeightsError
+from cnn_core.weights import WeightsCard
+from cnn_core.weights.card import CARD_LIMIT
+
+
+def card_values() -> dict[str, Any]:
+    return {
+        "name": "digits",
+        "domain": "image_classification",
+        "model": "lenet",
+        "arguments": {
+            "spatial_dims": 2,
+            "in_channels": 1,
+            "num_classes": 3,
+            "input_size": [8, 8],
+            "options": {"width": 4},
+        },
+        "input": {"size": [8, 8], "mean": [0.5], "std": [0.25]},
+        "labels": ["zero", "één", "二"],
+        "metrics": {
+            "accuracy": {
+                "mean": 0.985,
+                "std": 0.005,
+                "n": 599,
+                "seeds": [0, 1],
+                "split": "test",
+                "values": [0.98, 0.99],
+            }
+        },
+        "recipe": {"epochs": 3, "optimizer": {"lr": 0.01}},
+        "command": "cnn train digits --seed 0",
+        "machine": "2 CPU cores",
+        "seconds": 12.5,
+        "parameters": 123,
+        "sha256": "0123456789abcdef" * 4,
+        "bytes": 4567,
+        "dtype": "float16",
+        "licence": "MIT",
+        "limits": ["Pictures of other sizes were not tested."],
+        "created": "2025-01-31",
+        "version": "0.1.0",
+    }
+
+
+def test_round_trip_gives_an_equal_card_with_every_field_in_order():
+    card = WeightsCard.from_dict(card_values())
+    again = WeightsCard.from_json(card.to_json())
+    assert again == card
+    assert json.loads(card.to_json()) == card_values()
+    assert list(json.loads(card.to_json())) == list(card_values())
+    assert "二" in card.to_json(), "labels stay readable in the file"
+
+
+def test_tuples_become_lists_so_that_a_new_card_equals_the_one_read_back():
+    values = card_values()
+    values["arguments"]["input_size"] = (8, 8)
+    values["labels"] = tuple(values["labels"])
+    card = WeightsCard(**values)
+    assert card.labels == ["zero", "één", "二"]
+    assert WeightsCard.from_json(card.to_json()) == card
+
+
+def test_a_card_cannot_be_changed():
+    card = WeightsCard.from_dict(card_values())
+    with pytest.raises(FrozenInstanceError):
+        card.name = "other"
+
+
+def test_all_problems_are_reported_at_once():
+    values = card_values()
+    values["seconds"] = -1
+    values["sha256"] = "abc"
+    values["metrics"]["accuracy"]["n"] = 0
+    values["licenze"] = values.pop("licence")
+    del values["command"]
+    with pytest.raises(WeightsError) as caught:
+        WeightsCard.from_dict(values, source="x/card.json")
+    message = str(caught.value)
+    assert message.startswith("x/card.json: ")
+    for part in (
+        "unknown field 'licenze', did you mean 'licence'?",
+        "field 'licence' is missing",
+        "field 'command' is missing",
+        "seconds must be a number of at least 0, got -1",
+        "sha256 must be 64 hexadecimal digits",
+        "metrics.accuracy.n must be the number of items measured, at least 1, got 0",
+    ):
+        assert part in message
+
+
+NESTED = [
+    ("arguments", "spatial_dims", 4, "arguments.spatial_dims must be 1, 2 or 3, got 4"),
+    ("arguments", "spatial_dims", True, "arguments.spatial_dims must be 1, 2 or 3, got True"),
+    ("arguments", "in_channels", 0, "arguments.in_channels must be a whole number of at least 1"),
+    ("arguments", "num_classes", 4, "labels has 3 entries, but arguments.num_classes is 4"),
+    ("arguments", "num_classes", "3", "arguments.num_classes must be a whole number"),
+    ("arguments", "input_size", [8], "arguments.input_size must be null or 2 whole numbers, got [8]"),
+    ("arguments", "options", None, "arguments.options must be a JSON object, got None"),
+    ("arguments", "widht", 1, "unknown argument 'widht'"),
+    ("input", "mean", float("nan"), "input must hold finite JSON values only"),
+    ("recipe", "text", "\ud800", "recipe must hold finite JSON values only"),
+    ("recipe", 3, 4, "recipe must have texts as keys"),
+]
+
+
+@pytest.mark.parametrize(("field", "key", "value", "message"), NESTED)
+def test_wrong_nested_values_are_named(field, key, value, message):
+    values = card_values()
+    values[field][key] = value
+    with pytest.raises(WeightsError) as caught:
+        WeightsCard.from_dict(values)
+    assert message in str(caught.value)
+
+
+METRICS = [
+    ({"mean": "0.9"}, "metrics.accuracy.mean must be a number"),
+    ({"mean": float("inf")}, "metrics.accuracy.mean must be a number"),
+    ({"mean": 10**400}, "metrics.accuracy.mean must be a number"),
+    ({"mean": 0.97}, "metrics.accuracy.mean is 0.97, but the mean of its values is 0.985"),
+    ({"std": -0.1}, "metrics.accuracy.std must be null or a number of at least 0"),
+    ({"seeds": [0]}, "metrics.accuracy has 2 values for 1 seeds"),
+    ({"seeds": 0}, "metrics.accuracy.seeds must be a list of whole numbers"),
+    ({"values": [0.985, None]}, "metrics.accuracy.values must be a list of numbers"),
+    ({"split": ""}, "metrics.accuracy.split must be a text"),
+    ({"median": 1}, "unknown entry of metrics.accuracy 'median', did you mean 'mean'?"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), METRICS)
+def test_wrong_metrics_are_named(change, message):
+    values = card_values()
+    values["metrics"]["accuracy"] |= change
+    with pytest.raises(WeightsError) as caught:
+        WeightsCard.from_dict(values)
+    assert message in str(caught.value)
+
+
+def test_one_run_has_no_spread_and_a_card_may_have_no_labels_or_metrics():
+    values = card_values() | {"labels": [], "metrics": {}}
+    assert WeightsCard.from_dict(values).labels == []
+    values["metrics"] = {"dice": {"mean": 0.9, "std": None, "n": 5, "seeds": [], "split": "test", "values": []}}
+    assert WeightsCard.from_dict(values).metrics["dice"]["std"] is None
+
+
+@pytest.mark.parametrize("name", ["", "../digits", "Digits", "a b", "x" * 101, ".hidden", 5, None])
+def test_names_that_are_no_folder_names_are_refused(name):
+    with pytest.raises(WeightsError, match="name must be"):
+        WeightsCard.from_dict(card_values() | {"name": name})
+
+
+TEXTS = [
+    ("", "not valid JSON"),
+    ("{", "not valid JSON"),
+    (b"\xff\xfe\x00", "not valid JSON"),
+    ("[]", "expected a JSON object"),
+    ("null", "expected a JSON object"),
+    ("[" * 200_000, "nested too deeply"),
+    ('{"name": "a", "name": "b"}', "given more than once: name"),
+    ("9" * 5000, "not valid JSON"),
+    (" " * (CARD_LIMIT + 1), "too many for a card"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), TEXTS, ids=[m.replace(" ", "-") + str(i) for i, (_, m) in enumerate(TEXTS)]
+)
+def test_damaged_files_are_refused(text, message):
+    with pytest.raises(WeightsError, match=message):
+        WeightsCard.from_json(text, source="card.json")
+
+
+def test_nan_in_the_file_is_refused():
+    text = WeightsCard.from_dict(card_values()).to_json().replace("12.5", "NaN")
+    with pytest.raises(WeightsError, match="seconds must be a number of at least 0, got nan"):
+        WeightsCard.from_json(text)
+
+
+# A small alphabet: hypothesis' table of all characters takes half a minute to build on a fresh machine.
+TEXT = st.text(st.sampled_from('aZ0_é二 \n"\\'), max_size=5)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(field=st.sampled_from(sorted(card_values())), value=JSON)
+def test_any_value_in_any_field_gives_a_card_that_round_trips_or_a_named_error(field, value):
+    try:
+        card = WeightsCard.from_dict(card_values() | {field: value})
+    except WeightsError:
+        return
+    assert WeightsCard.from_json(card.to_json().encode()) == card
+
+
+@given(field=st.sampled_from(["arguments", "metrics"]), key=TEXT | st.sampled_from(["options", "accuracy"]), value=JSON)
+def test_any_value_one_level_down_gives_a_card_that_round_trips_or_a_named_error(field, key, value):
+    values = card_values()
+    values[field] = values[field] | {key: value}
+    try:
+        card = WeightsCard.from_dict(values)
+    except WeightsError:
+        return
+    assert WeightsCard.from_json(card.to_json().encode()) == card
