@@ -2,6 +2,9 @@
 
 What is drawn (`draw`) is kept apart from what is done with it (`apply`): several processes that share a batch draw the
 same numbers, and a page can show a change together with its parameters.
+
+Signs, for pictures with y pointing down: a positive angle turns what is seen counter-clockwise, a positive shift moves
+it to higher indices (right, down), a positive slope moves the rows below the centre to the left.
 """
 
 import math
@@ -17,14 +20,19 @@ from cnn_core.train.config import AugmentConfig
 
 @dataclass(frozen=True)
 class Draws:
-    """The random parameters of one batch; the first axis of every tensor is B, None where nothing is changed."""
+    """The random parameters of one batch; the first axis of every tensor is B, None where nothing is changed.
+
+    `matrix` and `offset` read the input: what is shown at distance o from the centre of the output lies at distance
+    `matrix @ o + offset` from the centre of the input, in pixels, axes reversed (x first).
+    """
 
     flip: Tensor | None = None  # [B] bool: mirrored along the last axis
-    matrix: Tensor | None = None  # [B, n, n]: offset from the centre in the output -> offset in the input, pixels, axes reversed (x first)
+    matrix: Tensor | None = None  # [B, n, n]
+    offset: Tensor | None = None  # [B, n]: where a random crop lies
     shift: Tensor | None = None  # [B, n] whole pixels, axes in order
     brightness: Tensor | None = None  # [B] added, in units of the input's range
     contrast: Tensor | None = None  # [B] factor about the sample's mean
-    cutout: Tensor | None = None  # [B, n] first corner of the blanked square
+    cutout: Tensor | None = None  # [B, n] first corner of the blanked square, axes in order; may lie outside
 
     def __getitem__(self, part: slice) -> "Draws":
         """Return the draws of a part of the batch."""
@@ -51,18 +59,15 @@ def draw(
         epoch: the number of the epoch, for the same.
     """
     n = len(size)
-
-    def uniform(*shape: int, low: float, high: float) -> Tensor:
-        return torch.rand(count, *shape, generator=generator) * (high - low) + low
-
+    uniform = _Uniform(count, generator)
     flip = None
     if config.flip == "random":
-        flip = torch.rand(count, generator=generator) < 0.5
+        flip = uniform(low=0, high=1) < 0.5
     elif config.flip == "alternate":
         if indices is None:
             raise ValueError('flip = "alternate" needs the indices of the samples')
         flip = ((indices * 2654435761 >> 16) + epoch) % 2 == 0  # a fixed hash decides the side in epoch 0
-    matrix = _draw_matrix(config, n, count, uniform)
+    matrix, offset = _draw_matrix(config, size, uniform)
     shift = cutout = brightness = contrast = None
     if config.shift:
         shift = torch.randint(-config.shift, config.shift + 1, (count, n), generator=generator)
@@ -70,9 +75,9 @@ def draw(
         brightness = uniform(low=-config.light, high=config.light)
         contrast = uniform(low=1 - config.light, high=1 + config.light)
     if config.cutout:
-        reach = torch.tensor(size)
-        cutout = (torch.rand(count, n, generator=generator) * reach).long() - config.cutout // 2  # centres anywhere
-    return Draws(flip, matrix, shift, brightness, contrast, cutout)
+        centre = (uniform(n, low=0, high=1) * torch.tensor(size)).long()  # anywhere inside, the square may stick out
+        cutout = centre - config.cutout // 2
+    return Draws(flip, matrix, offset, shift, brightness, contrast, cutout)
 
 
 def apply(x: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
@@ -80,86 +85,133 @@ def apply(x: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
     if draws.flip is not None:
         x = torch.where(_per_sample(draws.flip.to(x.device), x), x.flip(-1), x)
     if draws.matrix is not None:
-        x = _warp(x, draws.matrix, config.border)
+        x = _warp(x, draws, border=config.border)
     if draws.shift is not None:
-        x = _shift(x, draws.shift, config)
+        x = _shift(x, draws.shift, border=config.border)
     if draws.contrast is not None:
         mean = x.flatten(1).mean(1)
         x = (x - _per_sample(mean, x)) * _per_sample(draws.contrast.to(x), x)
         x = (x + _per_sample(mean + draws.brightness.to(x), x)).clamp(0, 1)
     if draws.cutout is not None:
-        x = _cutout(x, draws.cutout, config.cutout)
+        x = _cutout(x, draws.cutout, edge=config.cutout)
     return x
 
 
-def _per_sample(values: Tensor, x: Tensor) -> Tensor:
-    return values.reshape(-1, *[1] * (x.ndim - 1))
+@dataclass(frozen=True)
+class _Uniform:
+    """Uniform numbers for each of `count` samples."""
+
+    count: int
+    generator: torch.Generator
+
+    def __call__(self, *shape: int, low: float, high: float) -> Tensor:
+        return torch.rand(self.count, *shape, generator=self.generator) * (high - low) + low
 
 
-def _draw_matrix(config: AugmentConfig, n: int, count: int, uniform) -> Tensor | None:  # noqa: ANN001 - a local function
-    """Compose rotation, shear and size change into one matrix per sample, in offsets from the centre, x first."""
+def _draw_matrix(
+    config: AugmentConfig, size: tuple[int, ...], uniform: _Uniform
+) -> tuple[Tensor | None, Tensor | None]:
+    """Compose rotation, shear and size change into one matrix per sample; a crop also has a place (`Draws`)."""
     if not (config.rotate or config.shear or config.scale or config.zoom or config.crop < 1):
-        return None
-    matrix = torch.eye(n).expand(count, n, n).clone()
+        return None, None
+    n = len(size)
+    matrix = torch.eye(n).expand(uniform.count, n, n)
     for i, j in combinations(range(n), 2):
         if config.rotate:
             angle = uniform(low=-config.rotate, high=config.rotate) * math.pi / 180
-            turn = torch.eye(n).expand(count, n, n).clone()
-            turn[:, i, i] = turn[:, j, j] = angle.cos()
-            turn[:, i, j], turn[:, j, i] = -angle.sin(), angle.sin()
-            matrix = matrix @ turn
+            matrix = matrix @ _rotation(angle, n, i, j)
         if config.shear:
             slope = (uniform(low=-config.shear, high=config.shear) * math.pi / 180).tan()
-            lean = torch.eye(n).expand(count, n, n).clone()
-            lean[:, i, j] = slope
-            matrix = matrix @ lean
-    size = torch.ones(count, 1)
+            matrix = matrix @ _lean(slope, n, i, j)
+    factor, offset = torch.ones(uniform.count, 1), None
     if config.scale:
-        size = size * uniform(1, low=1 - config.scale, high=1 + config.scale)
+        factor = factor * uniform(1, low=1 - config.scale, high=1 + config.scale)
     if config.zoom:
-        size = size * uniform(n, low=1 - config.zoom, high=1 + config.zoom)
+        factor = factor * uniform(n, low=1 - config.zoom, high=1 + config.zoom)
     if config.crop < 1:
-        size = size / uniform(1, low=config.crop, high=1.0) ** (1 / n)
-    return matrix / size.unsqueeze(1)  # a larger picture reads a smaller part of the input
+        kept = uniform(1, low=config.crop, high=1.0) ** (1 / n)  # fraction of each edge
+        factor = factor / kept
+        offset = uniform(n, low=-0.5, high=0.5) * (1 - kept) * torch.tensor(size[::-1])
+    return matrix / factor.unsqueeze(1), offset  # a larger picture reads a smaller part of the input
 
 
-def _warp(x: Tensor, matrix: Tensor, border: str) -> Tensor:
-    """Resample `x` linearly so that output offset o from the centre shows input offset `matrix @ o` (pixels)."""
-    n = x.ndim - 2
+def _rotation(angle: Tensor, n: int, i: int, j: int) -> Tensor:
+    """Return matrices [B, n, n] that turn by `angle` [B] (radians) in the plane of the axes i and j."""
+    matrix = torch.eye(n).expand(len(angle), n, n).clone()
+    matrix[:, i, i] = matrix[:, j, j] = angle.cos()
+    matrix[:, i, j], matrix[:, j, i] = -angle.sin(), angle.sin()
+    return matrix
+
+
+def _lean(slope: Tensor, n: int, i: int, j: int) -> Tensor:
+    """Return matrices [B, n, n] that add `slope` [B] times the position along axis j to the position along axis i."""
+    matrix = torch.eye(n).expand(len(slope), n, n).clone()
+    matrix[:, i, j] = slope
+    return matrix
+
+
+def _warp(x: Tensor, draws: Draws, *, border: str) -> Tensor:
+    """Resample `x` [B, C, *S] linearly as `draws.matrix` and `draws.offset` say."""
+    if not x.numel():
+        return x  # the share of a process that got no sample of this batch
+    n, dtype = x.ndim - 2, x.dtype
     flat = x.unsqueeze(2) if n == 1 else x  # grid_sample knows 2-D and 3-D: a signal is a picture of one row
+    if dtype in (torch.float16, torch.bfloat16):
+        flat = flat.float()  # positions in 8 bits of mantissa would be off by pixels
     size = flat.shape[2:]
     edges = torch.tensor([*reversed(size)], dtype=torch.float32)  # x first
     full = torch.eye(len(size)).expand(len(x), -1, -1).clone()
-    full[:, :n, :n] = matrix
+    full[:, :n, :n] = draws.matrix
     theta = full * edges.view(1, 1, -1) / edges.view(1, -1, 1)  # from pixels to grid_sample's -1 .. 1
-    theta = F.pad(theta, (0, 1)).to(x)
-    grid = F.affine_grid(theta, list(flat.shape), align_corners=False)
+    theta = F.pad(theta, (0, 1))
+    if draws.offset is not None:
+        theta[:, :n, -1] = 2 * draws.offset / edges[:n]
+    grid = F.affine_grid(theta.to(flat), list(flat.shape), align_corners=False)
     mode = "reflection" if border == "reflect" else "zeros"
-    return F.grid_sample(flat, grid, mode="bilinear", padding_mode=mode, align_corners=False).reshape(x.shape)
+    moved = F.grid_sample(flat, grid, mode="bilinear", padding_mode=mode, align_corners=False)
+    return moved.reshape(x.shape).to(dtype)
 
 
-def _shift(x: Tensor, shift: Tensor, config: AugmentConfig) -> Tensor:
-    """Move each sample by whole pixels; positive moves towards higher indices."""
+def _shift(x: Tensor, shift: Tensor, *, border: str) -> Tensor:
+    """Move each sample by whole pixels; what moves in is zero, or the mirror image at the edge pixel."""
     n, size = x.ndim - 2, x.shape[2:]
-    reach = config.shift
-    mode = "reflect" if config.border == "reflect" and min(size) > reach else "constant"
-    padded = F.pad(x, (reach,) * 2 * n, mode=mode)
     batch = torch.arange(len(x)).view(-1, *[1] * n)
-    index = [
-        (torch.arange(edge) + reach - shift[:, axis : axis + 1]).view(len(x), *[edge if a == axis else 1 for a in range(n)])
-        for axis, edge in enumerate(size)
-    ]
-    moved = padded.movedim(1, -1)[(batch, *index)]  # [B, *S, C]
-    return moved.movedim(-1, 1)
+    index: list[Tensor] = []
+    inside = torch.ones(1, dtype=torch.bool)
+    for axis, edge in enumerate(size):
+        source = _along(torch.arange(edge) - shift[:, axis : axis + 1].cpu(), axis, n)  # [B, 1.., edge, ..1]
+        inside = inside & (source >= 0) & (source < edge)
+        index.append(_mirror(source, edge) if border == "reflect" else source.clamp(0, edge - 1))
+    index = [positions.to(x.device, non_blocking=True) for positions in (batch, *index)]
+    moved = x.movedim(1, -1)[tuple(index)].movedim(-1, 1)  # [B, C, *S], channels last in memory
+    return moved if border == "reflect" else moved.masked_fill_(~inside.to(x.device).unsqueeze(1), 0)
 
 
-def _cutout(x: Tensor, corner: Tensor, edge: int) -> Tensor:
+def _mirror(position: Tensor, edge: int) -> Tensor:
+    """Fold positions outside 0 .. edge - 1 back in, the edge pixel itself not repeated: -1 -> 1, edge -> edge - 2."""
+    if edge == 1:
+        return torch.zeros_like(position)
+    position = position.remainder(2 * (edge - 1))
+    return torch.minimum(position, 2 * (edge - 1) - position)
+
+
+def _cutout(x: Tensor, corner: Tensor, *, edge: int) -> Tensor:
     """Blank one square (cube, stretch) per sample with the sample's mean (DeVries, Taylor 2017, arXiv:1708.04552)."""
-    inside = torch.ones(len(x), *x.shape[2:], dtype=torch.bool, device=x.device)
+    n = x.ndim - 2
+    hidden = torch.ones(1, dtype=torch.bool, device=x.device)
     for axis, length in enumerate(x.shape[2:]):
         position = torch.arange(length, device=x.device)
         first = corner[:, axis : axis + 1].to(x.device)
-        hit = (position >= first) & (position < first + edge)  # [B, length]
-        inside &= hit.view(len(x), *[length if a == axis else 1 for a in range(x.ndim - 2)])
+        hidden = hidden & _along((position >= first) & (position < first + edge), axis, n)
     mean = x.mean(dim=tuple(range(2, x.ndim)), keepdim=True)
-    return torch.where(inside.unsqueeze(1), mean, x)
+    return torch.where(hidden.unsqueeze(1), mean, x)
+
+
+def _per_sample(values: Tensor, x: Tensor) -> Tensor:
+    """[B] -> [B, 1, 1 ...] with the axes of `x`."""
+    return values.reshape(-1, *[1] * (x.ndim - 1))
+
+
+def _along(values: Tensor, axis: int, n: int) -> Tensor:
+    """[B, length] -> [B, 1 .. length .. 1] with `n` axes behind the first, `length` at `axis`."""
+    return values.view(len(values), *[values.shape[1] if a == axis else 1 for a in range(n)])
