@@ -23,6 +23,7 @@ SPLITS = ("train", "val", "train+val", "test")
 SPLIT_SEED = 20240501  # any number; changing it changes every validation split and the digits' held-out third
 VAL_FRACTION = 0.1
 DIGITS_TEST_FRACTION = 1 / 3
+OWN_SIZE = (64, 64)  # (H, W) in pixels of own pictures where nothing else is said
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def load_set(
     split: str,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
+    fit: str = "crop",
     data_root: str | os.PathLike[str] | None = None,
 ) -> ImageSet:
     """Load one split of a named set, or of a folder (or zip) of class folders.
@@ -127,6 +129,7 @@ def load_set(
         split: one of `SPLITS`, see the module.
         size: edge or (H, W) that the pictures are brought to; None: the set's own size (folders: 64).
         channels: 1 (grey) or 3 (RGB); None: the set's own (folders: 3).
+        fit: how pictures of another size are brought to `size`, see `InputContract`.
         data_root: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
 
     Raises:
@@ -140,7 +143,7 @@ def load_set(
     size = _pair(size)
     known = DATA_SETS.get(str(name_or_path).replace("-", "_"))
     if known is None:
-        return _load_own(name_or_path, split, size, channels)
+        return _load_own(name_or_path, split, size=size, channels=channels, fit=fit)
     root = _root(data_root) if known.folder else Path()
     part = "test" if split == "test" else "train"
     images, targets = known.read(root, part)
@@ -151,7 +154,7 @@ def load_set(
     if split in ("train", "val"):
         train, val = stratified_split(targets.numpy(), VAL_FRACTION)
         whole = whole.subset(train if split == "train" else val)
-    return _fit(whole, size, channels)
+    return _fit(whole, size or whole.size, channels=channels or whole.channels, fit=fit)
 
 
 def stratified_split(targets: np.ndarray, fraction: float, *, seed: int = SPLIT_SEED) -> tuple[np.ndarray, np.ndarray]:
@@ -167,25 +170,31 @@ def stratified_split(targets: np.ndarray, fraction: float, *, seed: int = SPLIT_
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def _load_own(path: str | os.PathLike[str], split: str, size: tuple[int, int] | None, channels: int | None) -> ImageSet:
+def _load_own(
+    path: str | os.PathLike[str], split: str, *, size: tuple[int, int] | None, channels: int | None, fit: str
+) -> ImageSet:
     name = str(path)
-    if not Path(path).exists():
+    if not Path(path).expanduser().exists():
         if os.sep in name or name.startswith((".", "~")):
             raise DataError(f"there is no folder {name}; expected a folder (or zip) with one subfolder per class")
         raise unknown_name("data set or folder", name, DATA_SETS)
     from image_classification.folder import load_folder  # decoding brings Pillow along: only for own pictures
+    from image_classification.preprocess import InputContract
 
-    return load_folder(path, splits=(split,), size=size or (64, 64), channels=channels or 3).sets[split]
+    contract = InputContract(channels=channels or 3, size=size or OWN_SIZE, fit=fit)
+    data = load_folder(path, contract, splits=(split,))
+    if data.report.skipped:
+        log.warning("%s", data.report)
+    return data.sets[split]
 
 
-def _fit(image_set: ImageSet, size: tuple[int, int] | None, channels: int | None) -> ImageSet:
-    """Bring a set to another size or channel count, picture by picture, exactly as prediction does ("stretch")."""
-    size, channels = size or image_set.size, channels or image_set.channels
+def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: int, fit: str) -> ImageSet:
+    """Bring a set to another size or channel count, picture by picture, exactly as prediction does."""
     if (size, channels) == (image_set.size, image_set.channels):
         return image_set
     from image_classification.preprocess import InputContract
 
-    contract = InputContract(channels=channels, size=size, fit="stretch")
+    contract = InputContract(channels=channels, size=size, fit=fit)
     images = torch.stack([contract.to_uint8(image) for image in image_set.images])
     return replace(image_set, images=images)
 

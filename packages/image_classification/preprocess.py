@@ -14,41 +14,15 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from cnn_core.errors import ConfigError, DataError
+from cnn_core.errors import ConfigError
+from image_classification.fits import Fitted, Placement, fit_crop, fit_pad, fit_stretch
 from image_classification.images import ImageSource, read_image
+from image_classification.objects import OBJECT_DETAIL, fit_object
 
 FITS = ("crop", "pad", "stretch", "digit", "garment")
 TTAS = ("none", "flip", "flip-shift")
 DEFAULT_BOX = {"digit": 20 / 28, "garment": 1.0}
 JPEG_DETAIL = 2  # JPEG files may be decoded smaller, down to this many times the network's input
-NOISE = 8  # grey levels: a background that differs by less is taken as uniform
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Which part of a picture became which part of the input; all numbers are pixels (left, top, right, bottom)."""
-
-    box: tuple[float, float, float, float]  # in the picture
-    at: tuple[float, float, float, float]  # in the input
-
-    def to_picture(self, heat: Tensor, size: tuple[int, int]) -> Tensor:
-        """Carry a map over the input back to the picture: `[H, W] -> [H', W']` with (H', W') = `size`.
-
-        Bilinear between the input's pixel centres; 0 where the network saw nothing of the picture.
-        """
-        height, width = heat.shape
-        x = self._axis(size[1], 0, device=heat.device)  # where each picture column lies in the input, in pixels
-        y = self._axis(size[0], 1, device=heat.device)
-        grid = torch.stack(torch.meshgrid(x * (2 / width) - 1, y * (2 / height) - 1, indexing="xy"), dim=-1)[None]
-        full = F.grid_sample(heat[None, None].float(), grid, padding_mode="border", align_corners=False)[0, 0]
-        seen_x = (x >= self.at[0]) & (x <= self.at[2])
-        seen_y = (y >= self.at[1]) & (y <= self.at[3])
-        return full * (seen_y[:, None] & seen_x[None, :])  # [H', W']
-
-    def _axis(self, length: int, axis: int, *, device: torch.device) -> Tensor:
-        centres = torch.arange(length, device=device, dtype=torch.float32) + 0.5
-        scale = (self.at[axis + 2] - self.at[axis]) / (self.box[axis + 2] - self.box[axis])
-        return (centres - self.box[axis]) * scale + self.at[axis]
 
 
 @dataclass(frozen=True)
@@ -62,7 +36,7 @@ class InputContract:
         std: likewise, divided by.
         fit: how a picture of another size is brought to `size`. "crop": shorter side to size, centre cut out; "pad":
             longer side to size, rest filled with the mean; "stretch": both sides to size; "digit": a drawn or
-            photographed character, see `_fit_object`; "garment": one object before a plain background, likewise.
+            photographed character, see `objects.fit_object`; "garment": one object before a plain background, likewise.
             A picture of the right size and a dark background (any background for the first three) is left as it is.
         box: for "digit" and "garment", the part of the edge that the object's longer side takes; None: 20/28 (LeCun's
             20 of 28 pixels) and 1.
@@ -104,7 +78,8 @@ class InputContract:
 
     def read(self, source: ImageSource, *, name: str | None = None) -> Image.Image:
         """Read a picture as every user of this contract does: JPEG files no larger than the input needs."""
-        return read_image(source, name=name, at_least=JPEG_DETAIL * max(self.size))
+        at_least = OBJECT_DETAIL if self.fit in DEFAULT_BOX else JPEG_DETAIL * max(self.size)
+        return read_image(source, name=name, at_least=at_least)
 
     def to_uint8(self, image: ImageSource) -> Tensor:
         """Return the network's view of one picture before normalisation: `-> uint8 [C, H, W]`."""
@@ -118,10 +93,21 @@ class InputContract:
         """
         picture = image if isinstance(image, Image.Image) and image.mode in ("L", "RGB") else self.read(image)
         picture = picture.convert("L" if self.channels == 1 else "RGB")
-        pixels, placement = FIT_FUNCTIONS[self.fit](picture, self)
+        pixels, placement = self._fit(picture)
         array = np.array(pixels, dtype=np.uint8)  # a copy: torch must not write into PIL's memory
         tensor = torch.from_numpy(array)
         return (tensor[None] if self.channels == 1 else tensor.permute(2, 0, 1).contiguous()), placement
+
+    def _fit(self, picture: Image.Image) -> Fitted:
+        if self.fit == "crop":
+            return fit_crop(picture, self.size)
+        if self.fit == "stretch":
+            return fit_stretch(picture, self.size)
+        if self.fit == "pad":
+            mean = self.mean if len(self.mean) == self.channels else self.mean * self.channels
+            return fit_pad(picture, self.size, fill=tuple(min(255, max(0, round(255 * m))) for m in mean))
+        share = self.box or DEFAULT_BOX[self.fit]
+        return fit_object(picture, self.size, share=share, centre="mass" if self.fit == "digit" else "box")
 
     def normalize(self, images: Tensor) -> Tensor:
         """Bring `uint8 [B, C, H, W]` to `(x / 255 - mean) / std`, float32 on the same device and in the same layout."""
@@ -161,131 +147,6 @@ def _problems(contract: InputContract) -> list[str]:
     if contract.tta not in TTAS:
         problems.append(f"tta must be one of {', '.join(TTAS)}, got {contract.tta!r}")
     return problems
-
-
-def _fit_crop(picture: Image.Image, contract: InputContract) -> tuple[Image.Image, Placement]:
-    height, width = contract.size
-    scale = max(height / picture.height, width / picture.width)
-    left = (picture.width - width / scale) / 2
-    top = (picture.height - height / scale) / 2
-    box = (
-        max(left, 0.0),
-        max(top, 0.0),
-        min(picture.width - left, picture.width),
-        min(picture.height - top, picture.height),
-    )
-    return _resize(picture, (width, height), box), Placement(box, (0, 0, width, height))
-
-
-def _fit_stretch(picture: Image.Image, contract: InputContract) -> tuple[Image.Image, Placement]:
-    height, width = contract.size
-    box = (0, 0, picture.width, picture.height)
-    return _resize(picture, (width, height), box), Placement(box, (0, 0, width, height))
-
-
-def _fit_pad(picture: Image.Image, contract: InputContract) -> tuple[Image.Image, Placement]:
-    height, width = contract.size
-    scale = min(height / picture.height, width / picture.width)
-    inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    mean = contract.mean * contract.channels if len(contract.mean) == 1 else contract.mean
-    fill = tuple(min(255, max(0, round(255 * m))) for m in mean)
-    canvas = Image.new(picture.mode, (width, height), fill[0] if contract.channels == 1 else fill)
-    box = (0, 0, picture.width, picture.height)
-    canvas.paste(_resize(picture, inner, box), (left, top))
-    return canvas, Placement(box, (left, top, left + inner[0], top + inner[1]))
-
-
-def _resize(picture: Image.Image, size: tuple[int, int], box: tuple[float, ...]) -> Image.Image:
-    """Resize the part `box` to `size` (width, height): bilinear, averaging over all covered pixels when shrinking."""
-    return picture.resize(size, Image.Resampling.BILINEAR, box=box)
-
-
-def _fit_object(picture: Image.Image, contract: InputContract) -> tuple[Image.Image, Placement]:
-    """Bring one object before a plain background into the form of the MNIST family: bright on black, in a box.
-
-    As LeCun et al. (1998, section III.A) describe it for MNIST: the object's bounding box is scaled, keeping its aspect
-    ratio, to fit a box of 20 x 20 in the 28 x 28 frame (`contract.box`), then placed with its centre of mass in the
-    middle pixel (index 14 of 28, as measured on the set); the shift stops where the object would leave the frame. A
-    "garment" is placed with its box in the middle and keeps its brightness; a "digit" is brightened until its
-    brightest pixel is 255.
-    """
-    height, width = contract.size
-    grey = np.asarray(picture)
-    if grey.shape == contract.size and not _light_background(grey):
-        return picture, Placement((0, 0, width, height), (0, 0, width, height))
-    ink = _bright_on_black(grey)
-    digit = contract.fit == "digit"
-    left, top, right, bottom = box = _bounding_box(ink > (0.2 * ink.max() if digit else 0))
-    share = contract.box or DEFAULT_BOX[contract.fit]
-    scale = share * min(height / (bottom - top), width / (right - left))
-    inner_width, inner_height = (max(1, round(scale * edge)) for edge in (right - left, bottom - top))
-    small = np.asarray(_resize(Image.fromarray(ink), (inner_width, inner_height), box))  # float [h, w]
-    if digit:
-        small = small * (255 / float(small.max()))
-    if digit:
-        x, y = _centre_of_mass(small)
-        x0, y0 = math.floor(width // 2 + 1 - x), math.floor(height // 2 + 1 - y)  # rounded: middle + 0.5 - x
-        x0, y0 = min(max(x0, 0), width - inner_width), min(max(y0, 0), height - inner_height)
-    else:
-        x0, y0 = (width - inner_width) // 2, (height - inner_height) // 2
-    canvas = np.zeros((height, width), dtype=np.uint8)
-    canvas[y0 : y0 + inner_height, x0 : x0 + inner_width] = np.clip(np.rint(small), 0, 255)
-    return Image.fromarray(canvas), Placement(box, (x0, y0, x0 + inner_width, y0 + inner_height))
-
-
-def _border(grey: np.ndarray) -> np.ndarray:
-    """Return the values of the outermost frame of pixels, each corner once."""
-    return np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
-
-
-def _light_background(grey: np.ndarray) -> bool:
-    """Tell whether the frame of a picture is light: its median is, and hardly a pixel of it is black."""
-    border = _border(grey)
-    return float(np.median(border)) >= 128 and float((border < 32).mean()) < 0.05
-
-
-def _bright_on_black(grey: np.ndarray) -> np.ndarray:
-    """Return float32 [H, W] in 0..255 with the background (the frame's median) at 0 and the object above it.
-
-    The object is what deviates from the background: darker things become bright, on a dark background brighter things
-    stay bright; whichever of the two is more. What deviates no more than the frame itself does is background.
-    """
-    values = grey.astype(np.float32)
-    border = _border(values)
-    background = float(np.median(border))
-    darker, brighter = np.maximum(background - values, 0), np.maximum(values - background, 0)
-    if darker.sum() > brighter.sum():
-        ink = darker * (255 / max(background, 1.0))
-    else:
-        ink = brighter * (255 / max(255 - background, 1.0))
-    noise = max(float(NOISE), 2 * float(np.percentile(np.abs(border - background), 90)))
-    ink[ink <= noise] = 0
-    if not ink.any():
-        raise DataError("the picture holds nothing but background; draw or show one object on a plain background")
-    return ink
-
-
-def _bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def _centre_of_mass(values: np.ndarray) -> tuple[float, float]:
-    """Return (x, y) of the centre of mass in pixels from the left and upper edge (a pixel's middle is at +0.5)."""
-    total = float(values.sum())
-    x = float((values.sum(axis=0) * (np.arange(values.shape[1]) + 0.5)).sum()) / total
-    y = float((values.sum(axis=1) * (np.arange(values.shape[0]) + 0.5)).sum()) / total
-    return x, y
-
-
-FIT_FUNCTIONS: dict[str, Callable[[Image.Image, InputContract], tuple[Image.Image, Placement]]] = {
-    "crop": _fit_crop,
-    "pad": _fit_pad,
-    "stretch": _fit_stretch,
-    "digit": _fit_object,
-    "garment": _fit_object,
-}
 
 
 def tta_logits(model: Callable[[Tensor], Tensor], x: Tensor, *, tta: str = "none") -> Tensor:

@@ -1,0 +1,141 @@
+"""The files of a folder or a zip archive by their relative path, without unpacking the archive anywhere."""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnn_core.errors import DataError
+
+IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what file managers leave behind; hidden files are ignored as well
+MEMBER_LIMIT = 256 * 1024**2  # bytes of one unpacked picture file: larger is a bomb, not a photo
+MEMBERS_LIMIT = 500_000
+
+
+@dataclass(frozen=True)
+class Files:
+    """A tree of files.
+
+    Args:
+        name: of the folder or archive, for messages.
+        paths: all files as path parts relative to the root, without hidden ones.
+        folders: all folders likewise, the root left out.
+        problems: (name, reason) of what could not be listed.
+        archive: the open zip, or None for a folder.
+    """
+
+    name: str
+    root: Path
+    paths: list[tuple[str, ...]]
+    folders: set[tuple[str, ...]]
+    problems: list[tuple[str, str]]
+    archive: zipfile.ZipFile | None = None
+    prefix: tuple[str, ...] = ()
+
+    def open(self, parts: tuple[str, ...]) -> Path | bytes:
+        """Return what `read_image` takes: the path in a folder, the unpacked bytes of an archive's member.
+
+        Raises:
+            DataError: the member is damaged, encrypted or too large.
+        """
+        if self.archive is None:
+            return self.root.joinpath(*parts)
+        name = "/".join((*self.prefix, *parts))
+        try:
+            with self.archive.open(name) as stream:
+                data = stream.read(MEMBER_LIMIT + 1)  # never more, whatever the header says
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+            raise DataError(f"cannot be unpacked ({error})") from error
+        if len(data) > MEMBER_LIMIT:
+            raise DataError(f"unpacks to more than {MEMBER_LIMIT // 1024**2} MB, which no picture file has")
+        return data
+
+
+@contextmanager
+def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
+    """List a folder, or a zip archive by its directory.
+
+    Raises:
+        DataError: no such folder, a file that is no zip, or an archive with unsafe names or too many members.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        yield _walk(path, str(source))
+    elif not path.exists():
+        raise DataError(f"there is no folder {source}; expected a folder (or zip) with one subfolder per class")
+    elif not zipfile.is_zipfile(path):
+        raise DataError(f"{source} is a file; expected a folder, or a zip, with one subfolder of pictures per class")
+    else:
+        try:
+            archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+            raise DataError(f"{source}: the zip archive is damaged ({error}); make it again") from error
+        with archive:
+            yield _read_directory(archive, path, str(source))
+
+
+def _hidden(part: str) -> bool:
+    return part.startswith(".") or part in IGNORED
+
+
+def _walk(root: Path, name: str) -> Files:
+    paths, folders, problems = [], set(), []
+
+    def unreadable(error: OSError) -> None:
+        problems.append((str(error.filename), f"the folder cannot be read ({error.strerror})"))
+
+    for place, inner, files in os.walk(root, onerror=unreadable):
+        inner[:] = sorted(part for part in inner if not _hidden(part))
+        parts = Path(place).relative_to(root).parts
+        folders.update((*parts, part) for part in inner)
+        paths += [(*parts, file) for file in files if not _hidden(file)]
+    return Files(name, root, sorted(paths), folders, problems)
+
+
+def _read_directory(archive: zipfile.ZipFile, path: Path, name: str) -> Files:
+    members = archive.infolist()
+    if len(members) > MEMBERS_LIMIT:
+        raise DataError(f"{name}: {len(members)} members are too many, at most {MEMBERS_LIMIT} are read")
+    paths, folders = [], set()
+    for member in members:
+        parts = tuple(member.filename.rstrip("/").split("/"))
+        if member.filename.startswith("/") or ".." in parts or "" in parts or "\\" in member.filename:
+            raise DataError(f"{name}: the member {member.filename!r} points outside the archive; make the zip again")
+        if any(map(_hidden, parts)):
+            continue
+        own = parts if member.is_dir() else parts[:-1]
+        folders.update(own[: i + 1] for i in range(len(own)))
+        if not member.is_dir():
+            paths.append(parts)
+    prefix = _wrapper(paths, folders)
+    cut = len(prefix)
+    return Files(
+        name,
+        path,
+        sorted(parts[cut:] for parts in paths),
+        {parts[cut:] for parts in folders if len(parts) > cut},
+        [],
+        archive,
+        prefix,
+    )
+
+
+def _wrapper(paths: list[tuple[str, ...]], folders: set[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the folders that merely wrap the content, as archives made of one folder have them.
+
+    A single folder is a wrapper if it holds at least two folders and no file; else it is a class.
+    """
+    prefix: tuple[str, ...] = ()
+    while True:
+        depth = len(prefix)
+        here = {parts[depth] for parts in folders if len(parts) == depth + 1 and parts[:depth] == prefix}
+        if len(here) != 1 or any(len(parts) == depth + 1 for parts in paths):
+            return prefix
+        inner = (*prefix, next(iter(here)))
+        below = [parts for parts in folders if len(parts) == depth + 2 and parts[: depth + 1] == inner]
+        if len(below) < 2 or any(len(parts) == depth + 2 for parts in paths):
+            return prefix
+        prefix = inner
