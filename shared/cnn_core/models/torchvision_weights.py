@@ -136,8 +136,8 @@ def _problems(names: Mapping[str, str], own: Mapping[str, Tensor], given: Mappin
     missing = [name for name in expected if name not in given]
     extra = [str(name) for name in given if name not in expected]
     both = [name for name in expected if name in given]
-    strangers = [name for name in both if not isinstance(given[name], Tensor)]
-    tensors = [name for name in both if isinstance(given[name], Tensor)]
+    tensors = [name for name in both if isinstance(given[name], Tensor) and not given[name].is_meta]
+    strangers = [name for name in both if name not in tensors]
     misshaped = [name for name in tensors if given[name].shape != expected[name].shape]
     broken = [name for name in tensors if given[name].is_floating_point() and not given[name].isfinite().all()]
     problems = []
@@ -148,7 +148,7 @@ def _problems(names: Mapping[str, str], own: Mapping[str, Tensor], given: Mappin
         if all(name.startswith(("aux1.", "aux2.")) for name in extra):
             problems.append("for weights with auxiliary heads build the model with options={'aux_heads': True}")
     if strangers:
-        problems.append(f"not tensors {', '.join(strangers)}")
+        problems.append(f"not tensors with values {', '.join(strangers)}")
     if misshaped:
         shapes = (f"{n} expected {list(expected[n].shape)} got {list(given[n].shape)}" for n in misshaped)
         problems.append(f"other shapes {', '.join(shapes)}")

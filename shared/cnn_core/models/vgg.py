@@ -79,7 +79,7 @@ def _register(depth: int, *, norm: bool) -> Callable[..., Backbone]:
         network = Backbone(
             stages, infos, head=head, spatial_dims=spatial_dims, in_channels=in_channels, minimum_size=32
         )
-        init_he(network, dense_std=0.01)
+        init_he(network, dense=True)
         return network
 
     build.__name__ = build.__qualname__ = f"vgg{depth}_bn" if norm else f"vgg{depth}"

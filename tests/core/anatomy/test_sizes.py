@@ -1,0 +1,72 @@
+"""The size formula against torch's layers and numbers worked by hand."""
+
+from itertools import product
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cnn_core.anatomy import output_size, transposed_output_size
+from cnn_core.errors import CnnError
+
+
+def test_worked_by_hand() -> None:
+    assert output_size(32, 5) == 28  # LeNet-5, C1
+    assert output_size(28, 2, stride=2) == 14  # S2
+    assert output_size(224, 11, stride=4, padding=2) == 55  # AlexNet, conv1
+    assert output_size(224, 7, stride=2, padding=3) == 112  # ResNet, conv1
+    assert output_size(7, 3, dilation=2) == 3  # extent 5
+    assert output_size(112, 3, stride=2, ceil_mode=True) == 56  # GoogLeNet, first pooling
+    assert output_size(112, 3, stride=2) == 55
+    assert transposed_output_size(4, 2, stride=2) == 8  # U-Net, up-convolution
+
+
+def test_every_convolution_of_torch() -> None:
+    for n, k, s, p, d in product((5, 8, 13), (1, 2, 3, 4), (1, 2, 3), (0, 1, 2), (1, 2)):
+        if n + 2 * p < d * (k - 1) + 1:
+            continue
+        x, w = torch.empty(1, 1, n, device="meta"), torch.empty(1, 1, k, device="meta")
+        real = F.conv1d(x, w, stride=s, padding=p, dilation=d).shape[2]
+        assert output_size(n, k, stride=s, padding=p, dilation=d) == real, (n, k, s, p, d)
+
+
+def test_every_pooling_of_torch_in_ceil_mode() -> None:
+    for n, k, s, p, d in product((3, 5, 8, 13), (1, 2, 3, 4), (1, 2, 3, 5), (0, 1, 2), (1, 2)):
+        if 2 * p > k or n + 2 * p < d * (k - 1) + 1:
+            continue
+        real = F.max_pool1d(torch.zeros(1, 1, n), k, stride=s, padding=p, dilation=d, ceil_mode=True).shape[2]
+        assert output_size(n, k, stride=s, padding=p, dilation=d, ceil_mode=True) == real, (n, k, s, p, d)
+
+
+def test_every_transposed_convolution_of_torch() -> None:
+    for n, k, s, p, o, d in product((1, 4, 7), (1, 2, 3, 4), (1, 2, 3), (0, 1), (0, 1), (1, 2)):
+        if o >= max(s, d) or (n - 1) * s - 2 * p + d * (k - 1) + 1 + o < 1:
+            continue
+        x, w = torch.zeros(1, 1, n), torch.zeros(1, 1, k)
+        real = F.conv_transpose1d(x, w, stride=s, padding=p, output_padding=o, dilation=d).shape[2]
+        assert transposed_output_size(n, k, stride=s, padding=p, output_padding=o, dilation=d) == real
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n": 4, "kernel_size": 5}, "does not fit"),
+        ({"n": 5, "kernel_size": 3, "dilation": 3}, "spans 7 cells"),
+        ({"n": 0, "kernel_size": 1}, "n must be at least 1"),
+        ({"n": 5, "kernel_size": 0}, "kernel_size"),
+        ({"n": 5, "kernel_size": 1, "stride": 0}, "stride"),
+        ({"n": 5, "kernel_size": 1, "dilation": 0}, "dilation"),
+        ({"n": 5, "kernel_size": 1, "padding": -1}, "padding"),
+        ({"n": 2, "kernel_size": 4, "stride": 3, "ceil_mode": False}, "does not fit"),
+    ],
+)
+def test_impossible_settings_are_refused(settings: dict[str, int], message: str) -> None:
+    with pytest.raises(CnnError, match=message):
+        output_size(**settings)
+
+
+def test_impossible_transposed_settings_are_refused() -> None:
+    with pytest.raises(CnnError, match="output_padding"):
+        transposed_output_size(4, 3, stride=2, output_padding=2)
+    with pytest.raises(CnnError, match="cuts away"):
+        transposed_output_size(1, 1, padding=1)
