@@ -29,6 +29,11 @@ class Placement:
         seen_y = (y >= self.at[1]) & (y <= self.at[3])
         return full * (seen_y[:, None] & seen_x[None, :])  # [H', W']
 
+    def scaled(self, x: float, y: float) -> "Placement":
+        """Return the placement for the same picture at `x` times its width and `y` times its height."""
+        left, top, right, bottom = self.box
+        return Placement((left * x, top * y, right * x, bottom * y), self.at)
+
     def _axis(self, length: int, axis: int, *, device: torch.device) -> Tensor:
         centres = torch.arange(length, device=device, dtype=torch.float32) + 0.5
         scale = (self.at[axis + 2] - self.at[axis]) / (self.box[axis + 2] - self.box[axis])

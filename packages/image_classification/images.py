@@ -26,7 +26,12 @@ from cnn_core.errors import DataError
 
 PIXEL_LIMIT = 100_000_000  # 300 MB as RGB; above it a picture is a decompression bomb or belongs in another tool
 # Only formats that Pillow decodes itself; PostScript and its kin would start other programs on a stranger's file.
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "ICO", "TGA", "PCX")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "ICO", "TGA", "PCX")
+# What is looked at in a folder of pictures; heic and svg only to say why they cannot be read.
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".ppm",
+    ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".ico", ".tga", ".pcx", ".heic", ".svg",
+)  # fmt: skip
 NEARLY_WHITE = 230  # mean grey level of what is visible in a transparent picture, above which it is laid on black
 
 # What Pillow's decoders raise on damaged files, found by feeding them damaged files (tests/.../test_images.py).

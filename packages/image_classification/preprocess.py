@@ -21,7 +21,8 @@ from image_classification.objects import OBJECT_DETAIL, fit_object
 
 FITS = ("crop", "pad", "stretch", "digit", "garment")
 TTAS = ("none", "flip", "flip-shift")
-DEFAULT_BOX = {"digit": 20 / 28, "garment": 1.0}
+OBJECT_FITS = ("digit", "garment")
+LECUN_BOX = 20 / 28
 JPEG_DETAIL = 2  # JPEG files may be decoded smaller, down to this many times the network's input
 
 
@@ -38,8 +39,8 @@ class InputContract:
             longer side to size, rest filled with the mean; "stretch": both sides to size; "digit": a drawn or
             photographed character, see `objects.fit_object`; "garment": one object before a plain background, likewise.
             A picture of the right size and a dark background (any background for the first three) is left as it is.
-        box: for "digit" and "garment", the part of the edge that the object's longer side takes; None: 20/28 (LeCun's
-            20 of 28 pixels) and 1.
+        box: for "digit" and "garment", the part of the edge that the object's longer side takes; None: for digits
+            LeCun's 20 of 28 pixels, for garments and for digits below 16 pixels (UCI's fill their 8 x 8) all of it.
         tta: test-time augmentation, see `tta_logits`: "none", "flip" or "flip-shift".
     """
 
@@ -78,7 +79,7 @@ class InputContract:
 
     def read(self, source: ImageSource, *, name: str | None = None) -> Image.Image:
         """Read a picture as every user of this contract does: JPEG files no larger than the input needs."""
-        at_least = OBJECT_DETAIL if self.fit in DEFAULT_BOX else JPEG_DETAIL * max(self.size)
+        at_least = OBJECT_DETAIL if self.fit in OBJECT_FITS else JPEG_DETAIL * max(self.size)
         return read_image(source, name=name, at_least=at_least)
 
     def to_uint8(self, image: ImageSource) -> Tensor:
@@ -106,7 +107,7 @@ class InputContract:
         if self.fit == "pad":
             mean = self.mean if len(self.mean) == self.channels else self.mean * self.channels
             return fit_pad(picture, self.size, fill=tuple(min(255, max(0, round(255 * m))) for m in mean))
-        share = self.box or DEFAULT_BOX[self.fit]
+        share = self.box or (LECUN_BOX if self.fit == "digit" and min(self.size) >= 16 else 1.0)
         return fit_object(picture, self.size, share=share, centre="mass" if self.fit == "digit" else "box")
 
     def normalize(self, images: Tensor) -> Tensor:
@@ -140,7 +141,7 @@ def _problems(contract: InputContract) -> list[str]:
             problems.append(f"{name} must hold 1 or {contract.channels} {kind}, got {value!r}")
     if contract.fit not in FITS:
         problems.append(f"fit must be one of {', '.join(FITS)}, got {contract.fit!r}")
-    elif contract.fit in DEFAULT_BOX and contract.channels != 1:
+    elif contract.fit in OBJECT_FITS and contract.channels != 1:
         problems.append(f"fit {contract.fit!r} makes grey pictures and needs channels 1, got {contract.channels!r}")
     if contract.box is not None and not (isinstance(contract.box, int | float) and 0 < contract.box <= 1):
         problems.append(f"box must lie in 0..1, got {contract.box!r}")

@@ -10,7 +10,8 @@ from cnn_core.train.config import override, read_recipe
 from cnn_core.train.finish import Outcome, train_seeds, train_task
 from cnn_core.train.loop import Progress
 from image_classification.data import load_set
-from image_classification.predict import evaluate, load
+from image_classification.evaluate import evaluate
+from image_classification.predict import load
 from image_classification.train import ImageTask, Recipe
 from image_classification.transfer import HeadTask
 
