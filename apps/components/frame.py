@@ -1,0 +1,90 @@
+"""What every page has: its style, its title, one sentence on a user's mistake, and the fold that says how."""
+
+import html
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+
+from cnn_core.errors import CnnError
+from cnn_core.weights import WeightsCard
+
+ASSETS = Path(__file__).parent.parent / "assets"
+
+
+def page(title: str, lead: str) -> None:
+    """Put the style, the title and what the page does in one sentence."""
+    st.html(ASSETS / "style.css")
+    st.title(title, anchor=False)
+    st.html(f'<p class="lead">{html.escape(lead)}</p>')
+
+
+def note(text: str) -> None:
+    """Write a quiet sentence."""
+    st.html(f'<p class="note">{html.escape(text)}</p>')
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Show the sentence of a `CnnError` in place of what could not be shown."""
+    try:
+        yield
+    except CnnError as error:
+        st.warning(sentence(str(error)), icon=":material/info:")
+
+
+def sentence(text: str) -> str:
+    """Make a message of the library a sentence of a page: capital letter, full stop, no Markdown in file names."""
+    text = text[:1].upper() + text[1:]
+    text = text if text.endswith((".", "?", "!")) else text + "."
+    for sign in "\\`*_[]<$:~":
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
+def facts(rows: Mapping[str, str]) -> None:
+    """Show names and values in two columns; values are plain text."""
+    lines = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in rows.items())
+    st.html(f'<dl class="facts">{lines}</dl>')
+
+
+def how_computed(card: WeightsCard, *, commands: list[str], steps: str) -> None:
+    """The fold at the end of a page: what was computed, by which weights, and the same on the command line."""
+    with st.expander("How this was computed"):
+        st.markdown(steps)
+        st.code("\n".join(commands), language="bash")
+        facts(card_facts(card))
+        st.download_button(
+            "Model card", card.to_json(), f"{card.name}.card.json", "application/json", key="card-download",
+            on_click="ignore",
+        )  # fmt: skip
+
+
+def card_facts(card: WeightsCard) -> dict[str, str]:
+    """Return a card's most wanted entries as texts."""
+    rows = {"Weights": card.name, "Network": f"{card.model}, {card.parameters:,} parameters"}
+    for name, metric in card.metrics.items():
+        rows[f"{name.replace('_', ' ').capitalize()} on {metric['split']}"] = measured(metric)
+    rows["Trained"] = f"in {duration(card.seconds)} on {card.machine}"
+    rows["Train it again"] = card.command
+    rows["Licence"] = card.licence
+    if card.limits:
+        rows["Limits"] = " ".join(card.limits)
+    rows["SHA-256"] = card.sha256
+    return rows
+
+
+def measured(metric: Mapping[str, object]) -> str:
+    """Return a metric of a card with everything that makes it honest: spread, number of items, seeds."""
+    spread = f" ± {metric['std']:.4f}" if metric["std"] is not None else ""
+    seeds = len(metric["seeds"])
+    runs = f", {seeds} seeds" if seeds > 1 else ""
+    return f"{metric['mean']:.4f}{spread} (n = {metric['n']:,}{runs})"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words: "18 s", "4 min", "1.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

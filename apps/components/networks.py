@@ -1,0 +1,114 @@
+"""The networks that pages can ask: which there are, loaded once, and run by a few threads for all sessions.
+
+This module loads no torch; the first `compute` does.
+"""
+
+import importlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import streamlit as st
+
+from cnn_core.errors import CnnError
+from cnn_core.weights import WeightsCard, list_weights, load_card
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RUNS = Path("runs")  # where `cnn train` leaves its runs, seen from the folder that the server was started in
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Network:
+    """Weights that a page can use."""
+
+    id: str  # what stands in the address: the name of shipped weights, or "runs/<name>"
+    folder: Path
+    card: WeightsCard
+
+    @property
+    def title(self) -> str:
+        """How people call it."""
+        known = {"digits": "Digits, 8 × 8", "mnist": "Digits", "fashion-mnist": "Clothes", "cifar10": "Photos"}
+        return known.get(self.id, self.id)
+
+    @property
+    def channels(self) -> int:
+        return self.card.arguments["in_channels"]
+
+
+def networks(domain: str) -> dict[str, Network]:
+    """Return the shipped networks of a domain, the finished runs of `cnn train`, and this session's own, by id."""
+    folders = {entry.name: entry.folder for entry in list_weights(domain=domain)}
+    folders |= {f"runs/{card.parent.name}": card.parent for card in sorted(RUNS.glob("*/card.json"))}
+    folders |= st.session_state.get("own-networks", {})
+    found = {}
+    for name, folder in folders.items():
+        try:
+            card = load_card(folder)
+        except CnnError:  # a run of another version, or one that is being written
+            continue
+        if card.domain == domain:
+            found[name] = Network(name, folder, card)
+    return found
+
+
+def add_own(name: str, folder: Path) -> None:
+    """Let this session choose the weights in `folder` under `name`."""
+    st.session_state["own-networks"] = {**st.session_state.get("own-networks", {}), name: folder}
+
+
+def predictor(network: Network) -> Any:
+    """Return the loaded predictor of a network; the same object for all sessions until its weights change.
+
+    Raises:
+        WeightsError: the weights are damaged.
+    """
+    return _load(network.card.domain, str(network.folder), network.card.sha256)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _load(domain: str, folder: str, sha256: str) -> Any:
+    return compute(lambda: importlib.import_module(domain).load(folder, device="cpu"))
+
+
+def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a function in one of a few threads that all sessions share, and wait for it.
+
+    Streamlit runs every rerun of every session in a thread of its own, and torch would build a pool of threads for
+    each; this bounds both the memory and the load.
+    """
+    return _workers().submit(function, *args, **kwargs).result()
+
+
+@st.cache_resource(show_spinner=False)
+def _workers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(WORKERS, thread_name_prefix="network", initializer=_settle)
+
+
+def _settle() -> None:
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // WORKERS))
+
+
+def warm_up() -> None:
+    """Begin to load torch in the background, so that the first answer does not have to wait for it."""
+    _warm()
+
+
+@st.cache_resource(show_spinner=False)
+def _warm() -> None:
+    _workers().submit(importlib.import_module, "image_classification.predict")
+
+
+def is_warm() -> bool:
+    """Tell whether an answer can be had at once."""
+    import sys
+
+    return "image_classification.predict" in sys.modules and "torch" in sys.modules

@@ -1,0 +1,120 @@
+"""A slate to draw on, and the picture that the strokes make.
+
+Our own component instead of streamlit-drawable-canvas: it can be drawn on with the keyboard, fits any width, sends the
+strokes alone (no picture to decode that a stranger sent), keeps an example that the first stroke replaces, and is 200
+lines instead of a bundled editor.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from PIL import Image, ImageDraw
+
+from cnn_core.errors import DataError
+
+UNITS = 1000  # coordinates and widths are thousandths of the edge
+MOST_STROKES = 200
+MOST_POINTS = 2000  # per stroke
+WIDTHS = (1, 400)
+EDGE = 280  # pixels of the picture: ten times MNIST's
+OVERSAMPLE = 3  # lines are drawn this much larger and shrunk, for smooth edges
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """One line of the pen: its width, and the points (x, y) in thousandths of the edge."""
+
+    width: int
+    points: tuple[tuple[int, int], ...]
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    parts = {kind: (_FOLDER / f"slate.{kind}").read_text("utf-8") for kind in ("html", "css", "js")}
+    return st.components.v2.component("slate", **parts)
+
+
+def slate(*, key: str, example: tuple[Stroke, ...], brush: int = 80, label: str) -> tuple[Stroke, ...]:
+    """Show the slate and return what is drawn on it: `example` until the user draws.
+
+    Args:
+        key: of the widget; the drawing is kept under it for the session.
+        example: the drawing to begin with; the user's first stroke replaces it.
+        brush: width of the brush to begin with, in thousandths of the edge.
+        label: what screen readers call the slate.
+
+    Raises:
+        DataError: what came from the browser is not a drawing.
+    """
+    kept = f"{key}-kept"  # a widget's own state ends when it is not shown; a drawing should survive that
+    state = st.session_state.get(key) or {}
+    drawn = state.get("strokes") if state else None
+    if drawn is None:
+        drawn = st.session_state.get(kept)
+    strokes = example if drawn is None else read_strokes(drawn)
+    data = {
+        "strokes": [{"w": s.width, "p": [number for point in s.points for number in point]} for s in strokes],
+        "example": drawn is None,
+        "brush": brush,
+        "label": label,
+        "revision": 0,
+    }
+    result = _component()(key=key, data=data, on_strokes_change=lambda: None)
+    if result.strokes is not None:
+        st.session_state[kept] = result.strokes
+        strokes = read_strokes(result.strokes)
+    return strokes
+
+
+def read_strokes(value: Any) -> tuple[Stroke, ...]:
+    """Check a drawing as the browser sends it, `[{"w": 80, "p": [x, y, x, y, ...]}, ...]`.
+
+    Raises:
+        DataError: it is something else, or larger than a hand draws.
+    """
+    if not isinstance(value, list) or len(value) > MOST_STROKES:
+        raise DataError(f"the drawing must be a list of at most {MOST_STROKES} strokes; clear it and draw again")
+    return tuple(_read_stroke(stroke) for stroke in value)
+
+
+def _read_stroke(stroke: Any) -> Stroke:
+    width, numbers = (stroke.get("w"), stroke.get("p")) if isinstance(stroke, dict) else (None, None)
+    right = (
+        _whole(width, *WIDTHS)
+        and isinstance(numbers, list)
+        and 2 <= len(numbers) <= 2 * MOST_POINTS + 2
+        and len(numbers) % 2 == 0
+        and all(_whole(number, 0, UNITS) for number in numbers)
+    )
+    if not right:
+        raise DataError("the drawing holds a stroke that no pen makes; clear it and draw again")
+    whole = [int(number) for number in numbers]
+    return Stroke(int(width), tuple(zip(whole[::2], whole[1::2], strict=True)))
+
+
+def _whole(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high and value % 1 == 0
+
+
+def draw(strokes: tuple[Stroke, ...], *, edge: int = EDGE) -> Image.Image:
+    """Return the strokes as a picture of mode "L", white on black, `edge` pixels wide and high.
+
+    Raises:
+        DataError: there is nothing to draw.
+    """
+    if not strokes:
+        raise DataError("nothing is drawn yet; draw on the black square")
+    large = Image.new("L", (edge * OVERSAMPLE, edge * OVERSAMPLE))
+    pen = ImageDraw.Draw(large)
+    scale = edge * OVERSAMPLE / UNITS
+    for stroke in strokes:
+        points = [(x * scale, y * scale) for x, y in stroke.points]
+        radius = stroke.width * scale / 2
+        pen.line(points, fill=255, width=max(1, round(2 * radius)))
+        for x, y in points:  # round joints and ends
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    return large.resize((edge, edge), Image.Resampling.BOX)

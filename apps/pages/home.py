@@ -1,0 +1,126 @@
+"""Home: what this is, a live tile per application, the results, where to go on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+from PIL import Image
+
+from cnn_core.errors import CnnError
+from cnn_core.weights import WeightsCard, list_weights, load_card
+from components.bars import answer
+from components.frame import note, page, plain_errors
+from components.networks import is_warm, networks, warm_up
+from components.pictures import Figure, figures
+from components.samples import find_sample
+from components.tables import results
+from pages.image_parts.ask import Picture, ask, reasons
+
+
+@dataclass(frozen=True)
+class Tile:
+    """An application on the home page."""
+
+    name: str
+    title: str
+    sentence: str
+    page: str
+    live: Callable[[], None]  # shows an example and its answer, computed now
+
+
+def _image() -> None:
+    """A handwritten digit, what a network says to it, and where it looked."""
+    sample = find_sample("curled-two")
+    shown = [Figure(Image.open(sample.path), "Picture 321 of the MNIST test set", sample.title, pixels=True)]
+    known = networks("image_classification")
+    network = known.get("mnist") or next(iter(known.values()), None)
+    left, right = st.columns([3, 4], gap="large")
+    with right, plain_errors():
+        if network is None:
+            note("No weights are here yet; cnn train digits makes some in half a minute.")
+        elif is_warm():
+            picture = Picture(sample.file, sample.path.read_bytes(), Image.open(sample.path))
+            found = ask(network, picture)
+            why = reasons(network, picture, "grad-cam", found.labels[0])
+            shown.append(Figure(why.overlay(), "Where the network looked", "heat map over the picture", pixels=True))
+            answer(found.labels, found.probabilities, kicker="Read just now", shown=3, small=True)
+        else:
+            note("The network is being loaded ...")
+    with left:
+        figures(shown)
+
+
+TILES = (
+    Tile(
+        "image",
+        "Image",
+        "Draw a digit, drop a photo: an answer, and where the network looked.",
+        "pages/image.py",
+        _image,
+    ),
+)
+
+
+def main() -> None:
+    page(
+        "Convolutional networks to use and see through",
+        "One core of convolutional networks, and applications with weights that this repository trained on real data. "
+        "Give them something of yours: they answer in under a second and show why.",
+    )
+    warm_up()
+    warm = is_warm()
+    # While the network is being loaded the tiles look again; once it is there, they stand still.
+    st.fragment(_tiles, run_every=None if warm else 1.0)(warm)
+    _results()
+    _links()
+
+
+def _tiles(warm: bool) -> None:
+    if is_warm() and not warm:
+        st.rerun()
+    for place, tile in zip(st.columns(min(2, len(TILES)), gap="medium") * len(TILES), TILES, strict=False):
+        with place.container(border=True, key=f"tile-{tile.name}"):
+            st.subheader(tile.title, anchor=False)
+            note(tile.sentence)
+            tile.live()
+            st.page_link(tile.page, label="Try it", icon=":material/arrow_forward:", icon_position="right")
+
+
+def _results() -> None:
+    st.header("What the networks reach", anchor=False)
+    note(
+        "Measured on the full official test sets, which nothing was tuned on. "
+        "Every line can be made again with its command."
+    )
+    cards: list[WeightsCard] = []
+    for entry in list_weights():
+        try:
+            cards.append(load_card(entry.folder))
+        except CnnError as error:
+            note(str(error))
+    if cards:
+        results(cards)
+
+
+def _links() -> None:
+    st.header("Go on from here", anchor=False)
+    first, second, third = st.columns([4, 4, 5], gap="large")
+    with first:
+        st.markdown("**Your own pictures**")
+        note("A zip with one folder per class trains a network of yours, on the page or with one command.")
+        st.code("cnn train digits --data my_photos", language="bash")
+    with second:
+        st.markdown("**From a terminal**")
+        note("Everything that the pages do, for scripts and whole folders.")
+        st.code("cnn list\ncnn predict mnist digit.png", language="bash")
+    with third:
+        st.markdown("**From Python**")
+        note("The pages are made of these calls.")
+        st.code(
+            'from image_classification import load\nload("mnist").predict(["digit.png"])',
+            language="python",
+            wrap_lines=True,
+        )
+
+
+main()

@@ -1,0 +1,116 @@
+"""The image page: a picture in, an answer and its reasons out."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from components.bars import answer
+from components.frame import how_computed, note, page, plain_errors
+from components.networks import Network, networks
+from pages.image_parts.ask import Picture, ask
+from pages.image_parts.batch import show_batch
+from pages.image_parts.compare import show_compare
+from pages.image_parts.inside import show_inside
+from pages.image_parts.source import choose_picture
+from pages.image_parts.tune import show_tune
+from pages.image_parts.why import show_why
+
+FAVOURITE = "mnist"  # chosen at first, if it is there
+ONE, MANY, OWN = "One picture", "Many pictures", "Your own classes"
+WHY, INSIDE, COMPARE = "Where it looked", "Inside the network", "Side by side"
+
+STEPS = """\
+1. The picture was brought to the network's input exactly as in training; the rule is in the model card.
+2. The network put out one number per class, and softmax made them probabilities that sum to 1.
+3. The heat map is a second computation on the same network, by the method named beside it.
+
+The same on the command line:"""
+
+
+def main() -> None:
+    page(
+        "What is in this picture?",
+        "Draw it, drop it or photograph it. A small network that this repository trained "
+        "answers and shows where it looked.",
+    )
+    known = networks("image_classification")
+    if not known:
+        st.warning("There are no networks yet. Train one in half a minute with: cnn train digits")
+        return
+    network = _choose_network(known)
+    one, many, own = st.tabs([ONE, MANY, OWN], key="view", bind="query-params")
+    if one.open:
+        with one:
+            _one(known, network)
+    if many.open:
+        with many, plain_errors():
+            show_batch(network)
+    if own.open:
+        with own, plain_errors():
+            show_tune(known, network)
+
+
+def _choose_network(known: dict[str, Network]) -> Network:
+    names = list(known)
+    first = FAVOURITE if FAVOURITE in known else names[0]
+    name = st.pills(
+        "Network", names, default=first, required=True, key="weights", bind="query-params",
+        format_func=lambda name: known[name].title,
+    )  # fmt: skip
+    return known[name]
+
+
+def _one(known: dict[str, Network], network: Network) -> None:
+    left, right = st.columns([5, 6], gap="large")
+    with left:
+        picture = choose_picture(network)
+    if picture is None:
+        with right:
+            note("The answer appears here.")
+        return
+    found = None
+    with right, plain_errors():
+        with st.spinner("Loading the network"):
+            found = ask(network, picture)
+        answer(found.labels, found.probabilities, kicker="The network's answer")
+        _downloads(picture, found)
+    if found is None:
+        return
+    why, inside, compare = st.tabs([WHY, INSIDE, COMPARE], key="part", bind="query-params")
+    if why.open:
+        with why, plain_errors():
+            show_why(network, picture, found.labels)
+    if inside.open:
+        with inside, plain_errors():
+            show_inside(network, picture)
+    if compare.open:
+        with compare, plain_errors():
+            show_compare(known, network, picture)
+    method = st.session_state.get("method", "grad-cam")
+    commands = [
+        f"cnn predict {network.id} {picture.name}",
+        f"cnn explain {network.id} {picture.name} --method {method} --output why.png",
+    ]
+    how_computed(network.card, commands=commands, steps=STEPS)
+
+
+def _downloads(picture: Picture, found: Any) -> None:
+    """Offer the probabilities as files."""
+    pairs = [(label, float(p)) for label, p in zip(found.labels, found.probabilities, strict=True)]
+    table = io.StringIO()
+    csv.writer(table).writerows([("label", "probability"), *pairs])
+    stem = Path(picture.name).stem
+    answered = {"input": picture.name, "labels": [label for label, _ in pairs], "probabilities": [p for _, p in pairs]}
+    with st.container(horizontal=True, gap="small"):
+        for name, data, kind in (("CSV", table.getvalue(), "csv"), ("JSON", json.dumps(answered, indent=2), "json")):
+            st.download_button(
+                name, data, f"{stem}-answer.{kind}", f"text/{kind}", key=f"answer-{kind}", on_click="ignore",
+                type="tertiary", icon=":material/download:",
+            )  # fmt: skip
+
+
+main()

@@ -1,0 +1,1 @@
+"""The parts of the image page, one per file."""

@@ -1,0 +1,62 @@
+"""Asking a network about a picture: its answer and its reasons, computed once for the same pixels and weights."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import streamlit as st
+from PIL import Image
+
+from cnn_core.errors import DataError
+from components.networks import Network, compute, predictor
+
+ALL = 1000  # labels; every class gets its bar
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What the user wants answered."""
+
+    name: str  # a file name for downloads and commands
+    source: bytes | Image.Image  # what came; the network reads it as the command line would
+    image: Image.Image  # to show: upright, L or RGB
+
+    @cached_property
+    def digest(self) -> str:
+        """A name for exactly this picture."""
+        if isinstance(self.source, bytes):
+            return hashlib.sha256(self.source).hexdigest()
+        head = f"{self.source.mode} {self.source.size}".encode()
+        return hashlib.sha256(head + self.source.tobytes()).hexdigest()
+
+
+def ask(network: Network, picture: Picture) -> Any:
+    """Return the `Prediction` with all classes.
+
+    Raises:
+        CnnError: the network cannot be loaded, or the picture cannot be answered.
+    """
+    found = _ask(network.card.sha256, picture.digest, _network=network, _picture=picture)
+    if found.error is not None:
+        raise DataError(found.error)
+    return found
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _ask(sha256: str, digest: str, *, _network: Network, _picture: Picture) -> Any:
+    return compute(predictor(_network).predict, [_picture.source], top_k=ALL)[0]
+
+
+def reasons(network: Network, picture: Picture, method: str, label: str) -> Any:
+    """Return the `ImageExplanation` for a label.
+
+    Raises:
+        CnnError: the picture cannot be read, or the method does not suit the network.
+    """
+    return _reasons(network.card.sha256, picture.digest, method, label, _network=network, _picture=picture)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _reasons(sha256: str, digest: str, method: str, label: str, *, _network: Network, _picture: Picture) -> Any:
+    return compute(predictor(_network).explain, _picture.source, method=method, target=label)

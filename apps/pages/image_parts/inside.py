@@ -1,0 +1,109 @@
+"""Inside the network: the map of every channel after every stage, and the filters of the first layer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from cnn_core.errors import CnnError
+from components.frame import note, sentence
+from components.gallery import Item, gallery
+from components.networks import Network, compute, predictor
+from components.pictures import Figure, data_uri, figures
+from pages.image_parts.ask import Picture
+
+MOST_CHANNELS = 512  # shown at a time
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage put out, as bytes for display."""
+
+    name: str
+    maps: np.ndarray  # uint8 [C, H, W], each channel from its own lowest to its highest value
+    lows: np.ndarray  # [C]
+    highs: np.ndarray  # [C]
+
+
+def show_inside(network: Network, picture: Picture) -> None:
+    """Show the explorer: stage, channel, and the chosen channel large."""
+    stages = _stages(network.card.sha256, picture.digest, _network=network, _picture=picture)
+    names = [stage.name for stage in stages]
+    key = f"stage-{network.id}"
+    name = st.segmented_control(
+        "Stage, from the pixels to the answer", names, key=key, default=names[min(1, len(names) - 1)], required=True
+    )
+    stage = stages[names.index(name)]
+    count, height, width = stage.maps.shape
+    grid, large = st.columns([7, 4], gap="large")
+    with grid:
+        shown = min(count, MOST_CHANNELS)
+        note(f"{count} channels of {width} × {height} cells. Bright cells found what their channel looks for.")
+        items = [
+            Item(str(i), data_uri(stage.maps[i]), f"channel {i}, from {stage.lows[i]:.2f} to {stage.highs[i]:.2f}")
+            for i in range(shown)
+        ]
+        with st.container(height=420 if shown > 48 else "content", border=False):
+            tile = 44 if shown > 96 else 56
+            chosen = int(
+                gallery(
+                    items, key=f"channel-{network.id}-{name}", default="0", label="Channels", tile=tile, pixels=True
+                )
+            )
+    with large:
+        channel = Figure(
+            stage.maps[chosen],
+            f"Channel {chosen} of {name}: {stage.lows[chosen]:.2f} (black) to {stage.highs[chosen]:.2f} (white)",
+            f"channel {chosen} of {name}",
+            pixels=True,
+        )
+        figures([channel])
+    _show_filters(network)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _stages(sha256: str, digest: str, *, _network: Network, _picture: Picture) -> list[Stage]:
+    asked = predictor(_network)
+
+    def run() -> list[Stage]:
+        from cnn_core.explain import feature_maps
+
+        maps = feature_maps(asked.model, asked.contract.prepare([_picture.source]))
+        return [_stage(name, values[0].float().numpy()) for name, values in maps.items()]
+
+    return compute(run)
+
+
+def _stage(name: str, values: np.ndarray) -> Stage:
+    values = values.reshape(len(values), *(values.shape[1:] or (1, 1)))  # a dense stage has one cell per channel
+    lows, highs = values.min((1, 2)), values.max((1, 2))
+    if values[0].size == 1:  # one cell has no range of its own: compare the channels with each other
+        lows, highs = np.full_like(lows, values.min()), np.full_like(highs, values.max())
+    span = np.maximum(highs - lows, 1e-12)[:, None, None]
+    shown = np.round(255 * (values - lows[:, None, None]) / span).astype(np.uint8)
+    return Stage(name, shown, lows, highs)
+
+
+def _show_filters(network: Network) -> None:
+    st.subheader("Filters of the first layer", anchor=False)
+    asked = predictor(network)
+
+    def run() -> np.ndarray:
+        from cnn_core.explain import filters
+
+        return filters(asked.model).numpy()
+
+    try:
+        weights = compute(run)  # [C_out, C_in, K, K] in 0..1
+    except CnnError as error:
+        note(sentence(str(error)).replace("\\", ""))
+        return
+    count, channels, height, width = weights.shape
+    note(
+        f"{count} filters of {width} × {height} weights slide over the picture. Grey is zero, white is positive, "
+        f"black is negative{'; colour says which colour they look for' if channels == 3 else ''}."
+    )
+    tiles = [np.moveaxis(w, 0, -1) if channels == 3 else w.mean(0) for w in weights[:128]]
+    uris = [data_uri(np.round(255 * tile).astype(np.uint8)) for tile in tiles]
+    images = "".join(f'<img src="{uri}" alt="filter {i}" class="pixels square">' for i, uri in enumerate(uris))
+    st.html(f'<div class="filters figure">{images}</div>')

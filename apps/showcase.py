@@ -1,0 +1,19 @@
+"""Entry of the pages: `streamlit run apps/showcase.py`. Navigation only."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from components.networks import warm_up
+
+st.set_page_config(page_title="CNN Showcase", page_icon=":material/blur_on:", layout="wide")
+
+# Sections are what people want; a page is one line.
+PAGES = {
+    "": [st.Page("pages/home.py", title="Home", default=True)],
+    "Try": [st.Page("pages/image.py", title="Image", url_path="image")],
+}
+
+st.logo(Path(__file__).parent / "assets" / "mark.svg", size="large")
+st.navigation(PAGES, position="top").run()
+warm_up()

@@ -1,0 +1,44 @@
+"""What the tests of the pages share: the pages' folder on the path, and two small networks trained here in seconds."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+APPS = Path(__file__).resolve().parents[2] / "apps"
+sys.path.insert(0, str(APPS))  # as `streamlit run apps/showcase.py` does
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to start the pages in, with the finished runs `tiny-digits` (grey) and `tiny-shapes` (colour)."""
+    from cnn_core.train.config import override
+    from components.shapes import example_zip
+    from image_classification.run import RECIPE, train
+
+    place = tmp_path_factory.mktemp("workplace")
+    archive = place / "shapes.zip"
+    archive.write_bytes(example_zip())
+    common = {"device": "cpu", "precision": "32-true", "validation": False}
+    runs = {
+        "tiny-digits": {"data": "digits", "fit": "digit", "model": "lenet", "size": 28, "epochs": 2,
+                        "batch_size": 64, "learning_rate": 3e-3},
+        "tiny-shapes": {"data": str(archive), "model": "fastnet", "options": {"widths": [8, 16]}, "size": 32,
+                        "epochs": 2, "batch_size": 24, "learning_rate": 1e-2},
+    }  # fmt: skip
+    for name, settings in runs.items():
+        train(override(RECIPE(), {**common, **settings}), folder=place / "runs" / name, name=name)
+    return place
+
+
+@pytest.fixture
+def in_workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make the workplace the current folder."""
+    monkeypatch.chdir(workplace)
+    return workplace
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "2")

@@ -1,0 +1,101 @@
+"""The small parts: bars, curves, sentences, samples, the example zip, the table of results."""
+
+import base64
+import io
+import re
+import zipfile
+
+import numpy as np
+import pytest
+from components.bars import percent
+from components.curves import _chart, _limits
+from components.frame import duration, measured, sentence
+from components.pictures import data_uri
+from components.samples import SAMPLES, find_sample, kind_of, samples
+from components.shapes import PER_CLASS, example_zip
+from PIL import Image
+
+from cnn_core.errors import UnknownNameError
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [(1.0, "> 99.9 %"), (0.99951, "> 99.9 %"), (0.999, "99.9 %"), (0.5, "50.0 %"), (0.001, "0.1 %"), (0.0, "< 0.1 %")],
+)
+def test_no_bar_claims_certainty(probability, text):
+    assert percent(probability) == text
+
+
+def test_a_curve_is_drawn_where_its_points_are():
+    # The axes: x 0..2 epochs over 38..274, y 0..1 over 128..10 (screen coordinates run downwards).
+    svg = _chart("Accuracy", [(0, 0.0), (1, 0.5), (2, 1.0)], last_x=2, unit="epochs")
+    assert re.search(r'<polyline class="mark" points="38.0,128.0 156.0,69.0 274.0,10.0"/>', svg)
+    assert 'aria-label="Accuracy: 1 at 2 epochs"' in svg
+
+
+def test_a_curve_without_points_says_so():
+    assert "nothing yet" in _chart("Loss", [], last_x=5, unit="epochs")
+
+
+@pytest.mark.parametrize(("highest", "top"), [(0.2, 1), (1.0, 1), (2.3, 3), (7, 10), (1234, 1234)])
+def test_the_axis_ends_above_the_largest_value(highest, top):
+    assert _limits([0.1, highest]) == (0, top)
+
+
+def test_messages_become_sentences_without_markdown():
+    assert sentence("runs/*_a: no such file") == r"Runs/\*\_a\: no such file."
+    assert sentence("did you mean x?") == "Did you mean x?"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(18.4, "18 s"), (99, "99 s"), (150, "2 min"), (5400, "1.5 h")])
+def test_durations_in_words(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_a_metric_carries_spread_number_and_seeds():
+    metric = {"mean": 0.99671, "std": 0.00021, "n": 10000, "seeds": [0, 1, 2]}
+    assert measured(metric) == "0.9967 ± 0.0002 (n = 10,000, 3 seeds)"
+    assert measured({"mean": 0.5, "std": None, "n": 20, "seeds": [0]}) == "0.5000 (n = 20)"
+
+
+def test_every_sample_is_a_small_picture_and_has_an_owner():
+    assert len({sample.id for sample in SAMPLES}) == len(SAMPLES)
+    for sample in SAMPLES:
+        assert max(Image.open(sample.path).size) <= 192
+        assert sample.path.stat().st_size < 30_000
+        assert sample.source
+
+
+def test_samples_suit_the_network():
+    assert kind_of(list("0123456789"), channels=1) == "digits"
+    assert kind_of(["Bag", "Coat"], channels=1) == "clothes"
+    assert kind_of(["cat", "dog"], channels=3) == "photos"
+    assert {sample.kind for sample in samples("clothes")} == {"clothes"}
+
+
+def test_an_unknown_sample_names_the_nearest():
+    with pytest.raises(UnknownNameError, match="did you mean seven"):
+        find_sample("sevn")
+
+
+def test_a_data_uri_holds_the_picture():
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    uri = data_uri(pixels)
+    assert uri.startswith("data:image/png;base64,")
+    back = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
+    assert (np.asarray(back) == pixels).all()
+
+
+def test_a_large_picture_is_shrunk_and_the_original_left_alone():
+    photo = Image.new("RGB", (2000, 1000), "red")
+    back = Image.open(io.BytesIO(base64.b64decode(data_uri(photo).split(",")[1])))
+    assert back.size == (640, 320)
+    assert photo.size == (2000, 1000)
+
+
+def test_the_example_zip_is_the_layout_that_it_teaches():
+    with zipfile.ZipFile(io.BytesIO(example_zip())) as archive:
+        names = archive.namelist()
+        assert len(names) == 3 * PER_CLASS
+        assert {name.split("/")[0] for name in names} == {"circle", "cross", "triangle"}
+        assert Image.open(io.BytesIO(archive.read("cross/07.png"))).size == (64, 64)
