@@ -9,7 +9,7 @@ ARGS ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bench screenshots train-image
+.PHONY: help setup demo test test-all lint bench screenshots readme train-image
 
 help: ## this list
 	@grep -hE '^[a-zA-Z%-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 18
@@ -41,6 +41,9 @@ lint: $(STAMP) ## style and format
 
 screenshots: $(STAMP) ## the README's pictures, taken from the real pages
 	$(BIN)/python tests/browser/take_screenshots.py
+
+readme: $(STAMP) ## the README's result table, from the weights cards
+	$(BIN)/python -m cnn_core.weights.table README.md
 
 train-image: train-digits ## the default recipe of image classification: digits, half a minute
 

@@ -139,6 +139,7 @@ class _Trainer:
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.state = _State()
         self.steps = task.steps_per_epoch()
+        self.board = None  # TensorBoard's writer, opened with the first epoch's row
 
     def run(self) -> Run:
         stopped = False
@@ -152,6 +153,8 @@ class _Trainer:
         if final is not None:
             self.plain.load_state_dict(final)
         self.plain.eval()
+        if self.board is not None:
+            self.board.close()
         self._status("stopped" if stopped else "trained")
         return Run(self.folder, self.plain, self.state.history, self.state.epoch, self.state.seconds, stopped)
 
@@ -274,15 +277,17 @@ class _Trainer:
 
     def _write_log(self, row: Mapping[str, float]) -> None:
         """Rewrite log.csv (a resumed run drops what lay after its checkpoint) and add to the TensorBoard events."""
-        from torch.utils.tensorboard import SummaryWriter  # slow to import, needed once an epoch
-
         names = list(dict.fromkeys(name for line in self.state.history for name in line))
         lines = [",".join(names), *(",".join(str(line.get(n, "")) for n in names) for line in self.state.history)]
         write_text(self.folder / "log.csv", "\n".join(lines) + "\n")
-        with SummaryWriter(str(self.folder)) as writer:
-            for name, value in row.items():
-                if name != "epoch":
-                    writer.add_scalar(name, value, int(row["epoch"]))
+        if self.board is None:
+            from torch.utils.tensorboard import SummaryWriter  # a second to import, so not before it is needed
+
+            self.board = SummaryWriter(str(self.folder))
+        for name, value in row.items():
+            if name != "epoch":
+                self.board.add_scalar(name, value, int(row["epoch"]))
+        self.board.flush()
 
     def _status(self, state: str) -> None:
         if self.fabric.is_global_zero:

@@ -31,13 +31,14 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
 
 
 def test_it_learns_and_leaves_a_readable_folder(tmp_path: Path) -> None:
-    run = fit(ToyTask(recipe(epochs=15)), tmp_path)
-    assert run.history[-1]["val_accuracy"] > 0.95 > run.history[0]["loss"] > run.history[-1]["loss"]
+    run = fit(ToyTask(recipe(epochs=20), dropout=0.0), tmp_path)
+    assert run.history[-1]["val_accuracy"] > 0.85  # chance is 0.5
+    assert run.history[0]["loss"] > 0.6 > run.history[-1]["loss"] + 0.1
     rows = list(csv.DictReader((tmp_path / "log.csv").open()))
     assert [float(row["loss"]) for row in rows] == [row["loss"] for row in run.history]
-    assert read_log(tmp_path)[-1]["epoch"] == 15
+    assert read_log(tmp_path)[-1]["epoch"] == 20
     assert json.loads((tmp_path / "status.json").read_text())["state"] == "trained"
-    assert list(tmp_path.glob("events.out.tfevents*"))
+    assert len(list(tmp_path.glob("events.out.tfevents*"))) == 1
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
@@ -83,14 +84,14 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     code = (
         "import sys, torch; sys.path.insert(0, sys.argv[2]); torch.set_num_threads(1)\n"
         "from pathlib import Path; from toy import *\n"
-        "fit(ToyTask(ToyRecipe(loop=LoopConfig(epochs=40, batch_size=32, device='cpu'))), Path(sys.argv[1]), resume=True)"
+        "fit(ToyTask(ToyRecipe(loop=LoopConfig(epochs=15, batch_size=32, device='cpu'))), Path(sys.argv[1]), resume=True)"
     )
-    settings = recipe(epochs=40)
+    settings = recipe(epochs=15)
     whole = fit(ToyTask(settings), tmp_path / "whole")
     folder = tmp_path / "killed"
     for turn in range(2):
         process = subprocess.Popen([sys.executable, "-c", code, str(folder), str(HERE)])
-        goal = 3 + 5 * turn
+        goal = 3 + 4 * turn
         deadline = time.monotonic() + 60
         while len(read_log(folder)) < goal and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -98,7 +99,7 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
         process.wait()
     rest = fit(ToyTask(settings), folder, resume=True)
     assert same(rest.model, whole.model)
-    assert len(read_log(folder)) == 40
+    assert len(read_log(folder)) == 15
 
 
 def test_resuming_a_finished_run_trains_nothing(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_clipping_limits_the_step(tmp_path: Path) -> None:
     start = ToyTask(settings).build_model()
     run = fit(ToyTask(settings), tmp_path)
     step = sum(((a - b) ** 2).sum() for a, b in zip(start.parameters(), run.model.parameters(), strict=True)) ** 0.5
-    assert float(step) == pytest.approx(1e-3, rel=1e-3)
+    assert step.item() == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_a_loss_that_is_not_finite_ends_with_a_sentence(tmp_path: Path) -> None:
