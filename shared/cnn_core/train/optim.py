@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from cnn_core.errors import CnnError
 from cnn_core.train.config import OptimizerConfig
 
 
@@ -50,43 +51,69 @@ class Muon(torch.optim.Optimizer):
                     state["momentum_buffer"] = torch.zeros_like(weight)
                 buffer = state["momentum_buffer"].mul_(group["momentum"]).add_(weight.grad)
                 update = weight.grad.add(buffer, alpha=group["momentum"])
-                weight.mul_(len(weight) ** 0.5 / weight.norm())
+                weight.mul_(len(weight) ** 0.5 / weight.norm().clamp_min(1e-12))  # a filter of zeros has no norm
                 weight.add_(orthogonalise(update.reshape(len(update), -1)).view_as(weight), alpha=-group["lr"])
 
 
 def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
-    """Make the optimisers for the trainable weights of `model`; "muon" makes two, one of them for what is no filter.
+    """Make the optimisers for the trainable weights of `model`.
 
-    Weight decay acts on weights of two and more axes only, never on biases and normalisation.
+    "muon" moves convolution filters and leaves the rest to SGD: two optimisers, or one where a model has only one kind
+    of weights. Weight decay acts on weights of two and more axes, never on biases and normalisation; with "muon" on
+    what SGD moves, biases included, and the filters' norm is fixed.
+
+    Raises:
+        CnnError: every weight is frozen.
     """
     weights = [p for p in model.parameters() if p.requires_grad]
-    filters = [p for p in weights if p.ndim >= 2]
-    vectors = [p for p in weights if p.ndim < 2]
-    rate, decay = config.learning_rate, config.weight_decay
+    if not weights:
+        raise CnnError("nothing can be learned: every weight of the network is frozen; leave at least its head free")
+    if config.optimizer == "muon":
+        return _muon_and_sgd(weights, config)
     groups = [
-        g for g in ({"params": filters, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}) if g["params"]
+        {"params": [p for p in weights if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
     ]
+    groups = [group for group in groups if group["params"]]
     if config.optimizer == "adamw":
-        return [torch.optim.AdamW(groups, lr=rate, betas=(0.9, config.beta2))]
+        return [torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2))]
     if config.optimizer == "sgd":
-        return [torch.optim.SGD(groups, lr=rate, momentum=config.momentum, nesterov=config.momentum > 0)]
-    if config.optimizer == "adadelta":
-        return [torch.optim.Adadelta(groups, lr=rate)]
-    convolutions = [p for p in filters if p.ndim > 2]
-    dense = [p for p in filters if p.ndim == 2]
+        nesterov = config.momentum > 0
+        return [torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov)]
+    return [torch.optim.Adadelta(groups, lr=config.learning_rate)]
+
+
+def _muon_and_sgd(weights: list[nn.Parameter], config: OptimizerConfig) -> list[torch.optim.Optimizer]:
+    """Muon for weights of three and more axes, SGD with two rates for dense layers and vectors.
+
+    SGD's decay is divided by its rate, so that at the height of the schedule a weight loses the share
+    `weight_decay / (1 - momentum)` per step, whatever the rate is.
+    """
+    optimizers: list[torch.optim.Optimizer] = []
+    if filters := [p for p in weights if p.ndim > 2]:
+        optimizers.append(Muon(filters, lr=config.learning_rate))
     rest = [
-        {"params": group, "lr": lr, "weight_decay": decay / lr}  # decoupled: what is lost per step is `decay`
-        for group, lr in ((dense, config.head_learning_rate), (vectors, config.bias_learning_rate))
-        if group
+        {"params": params, "lr": rate, "weight_decay": config.weight_decay / rate}
+        for params, rate in (
+            ([p for p in weights if p.ndim == 2], config.head_learning_rate),
+            ([p for p in weights if p.ndim < 2], config.bias_learning_rate),
+        )
+        if params
     ]
-    others = torch.optim.SGD(rest, lr=config.bias_learning_rate, momentum=config.momentum, nesterov=True)
-    return [Muon(convolutions, lr=rate), others]
+    if rest:
+        nesterov = config.momentum > 0
+        optimizers.append(
+            torch.optim.SGD(rest, lr=config.bias_learning_rate, momentum=config.momentum, nesterov=nesterov)
+        )
+    return optimizers
 
 
 def learning_rate_factor(config: OptimizerConfig, *, step: int, total: int) -> float:
-    """Return what the learning rate is multiplied by at `step` of `total` (0 <= step < total), between 0 and 1.
+    """Return what the learning rate is multiplied by at `step` of `total` (0 <= step < total), above 0 and up to 1.
 
-    "one-cycle" rises from 1/25 along a half cosine and falls to 0 along another (Smith, Topin 2018, arXiv:1708.07120).
+    The steps divide the run into `total + 1` parts, so that neither the first nor the last step is one of rate 0.
+    "one-cycle" rises from 1/25 along a half cosine and falls to 0 along another (Smith, Topin 2018, arXiv:1708.07120);
+    the others rise in a straight line for as long as `warmup` says.
     """
     progress = (step + 1) / (total + 1)
     warmup = config.warmup if config.warmup is not None else (0.3 if config.schedule == "one-cycle" else 0.0)
