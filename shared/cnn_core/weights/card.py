@@ -43,7 +43,7 @@ class WeightsCard:
     command: str  # what to type to make it again
     machine: str  # where it was trained, in words
     seconds: float  # training time
-    parameters: int  # number of trainable values in the model
+    parameters: int  # number of values in the parameters of the model, frozen ones too
     sha256: str  # of model.safetensors
     bytes: int  # size of model.safetensors
     dtype: str  # how floating-point tensors are stored; they are float32 in memory

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 import cnn_core
 from cnn_core.errors import CnnError, WeightsError
@@ -119,10 +120,8 @@ def load_model(
         WeightsError: as `load_into`, or the card's model does not exist or cannot be built.
     """
     state, card = load_state(name_or_folder, domain=domain)
-    with torch.device("meta"):
-        # A card may ask for any width: its shapes are compared before memory is taken for them.
-        check_fit(_build(card), state, card)
-    model = _build(card)
+    model = _build(card, limit=2 * sum(value.numel() for value in state.values()) + 1_000_000)
+    check_fit(model, state, card)
     model.load_state_dict(state)
     return model.to(device).eval(), card
 
@@ -162,13 +161,37 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _build(card: WeightsCard) -> Backbone:
+class _Allowance(TorchFunctionMode):
+    """Ends the building of a model that is much larger than its weights: a card may ask for any width or depth.
+
+    torch.empty and its like take address space only; the memory is taken when values are written, which comes later.
+    """
+
+    def __init__(self, values: int) -> None:
+        super().__init__()
+        self.left = values
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if function in FACTORIES:
+            self.left -= result.numel()
+            if self.left < 0:
+                raise WeightsError("it is much larger than the weights")
+        return result
+
+
+FACTORIES = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
+
+
+def _build(card: WeightsCard, *, limit: int) -> Backbone:
+    """Build the card's model, which may make at most `limit` values."""
     try:
-        return create_model(card.model, **card.arguments)
+        with _Allowance(limit):
+            return create_model(card.model, **card.arguments)
     except (CnnError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
-            f"weights {card.name!r}: the model of the card cannot be built ({error}); restore the card, or load them "
-            f"through their domain, {card.domain}"
+            f"weights {card.name!r}: {card.model} with {card.arguments} cannot be built ({error}); restore the card, "
+            f"or load the weights through their domain, {card.domain}"
         ) from error
 
 
