@@ -13,6 +13,8 @@ class ReceptiveField:
 
     Cell `i` sees the pixels `start + i * stride` to `start + i * stride + size - 1`. A negative start lies in the
     padding. Sizes are theoretical: the border of the input cuts them off, and they are not limited to the input.
+    Behind an interpolation to more cells, size and start can be fractions, because what is seen then differs from cell
+    to cell; rounded up, the size is what the widest cell sees.
     """
 
     size: Fraction = Fraction(1)

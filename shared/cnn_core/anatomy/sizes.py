@@ -46,8 +46,8 @@ def transposed_output_size(
 ) -> int:
     """Return `(n - 1) s - 2 p + k + output_padding`, the size behind a transposed convolution.
 
-    Arguments and the extent k as in `output_size`; `output_padding` cells are added on one side and must be fewer than `stride` or
-    `dilation`.
+    Arguments and the extent k as in `output_size`; `output_padding` cells are added on one side and must be fewer than
+    `stride` or `dilation`.
 
     Raises:
         CnnError: a number out of its range, or nothing left after the padding is cut off.

@@ -1,6 +1,7 @@
 """The trace of a network as text."""
 
 from collections.abc import Sequence
+from math import ceil
 
 from cnn_core.anatomy.trace import LayerRow, total
 
@@ -16,7 +17,7 @@ def _times(numbers: Sequence[object] | str | None) -> str:
 
 
 def _cells(row: LayerRow) -> tuple[str, ...]:
-    fields = None if row.receptive_field is None else [field.size for field in row.receptive_field]
+    fields = None if row.receptive_field is None else [ceil(field.size) for field in row.receptive_field]
     return (
         row.name,
         row.kind,

@@ -108,6 +108,8 @@ def inception(
     """
     if transform_input and in_channels != 3:
         raise CnnError(f"transform_input is defined for 3 channels (red, green, blue), got {in_channels}")
+    if large_kernel % 2 == 0 or large_kernel < 1:
+        raise CnnError(f"large_kernel must be odd, so that the branches keep their size, got {large_kernel}")
     d = dims(spatial_dims)
     factor = base_channels / 64
     middle = max(1, round(192 * factor))

@@ -97,7 +97,7 @@ def create_model(
 
     Raises:
         UnknownNameError: no such model, or no such option.
-        CnnError: the model does not exist in `spatial_dims`, needs an `input_size`, or is given a number below 1.
+        CnnError: the model does not exist in `spatial_dims`, needs an `input_size`, or cannot be built like this.
     """
     spec = model_spec(name)
     options = dict(options or {})
@@ -116,4 +116,20 @@ def create_model(
                 f"{name} needs input_size with {spatial_dims} positive numbers (its dense layers), got {input_size}"
             )
         arguments["input_size"] = tuple(input_size)
-    return spec.build(**arguments)
+    return _build(spec, arguments, options)
+
+
+def _build(spec: ModelSpec, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> Backbone:
+    """Build the model; options that torch refuses become a message for the user."""
+    try:
+        model = spec.build(**arguments)
+    except CnnError:
+        raise
+    except (TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
+        if not options:  # then it is a defect of ours
+            raise
+        raise CnnError(f"{spec.name} cannot be built with the options {dict(options)}: {error}") from error
+    empty = [name for name, parameter in model.named_parameters() if parameter.numel() == 0]
+    if empty:
+        raise CnnError(f"{spec.name} with the options {dict(options)} has layers without weights: {', '.join(empty)}")
+    return model
