@@ -26,7 +26,8 @@ def test_every_recipe_weights_and_model_it_names_exists() -> None:
 
 
 def test_every_file_it_points_to_exists() -> None:
-    targets = re.findall(r"\]\((?!http)([^)]+)\)", TEXT) + re.findall(r"`((?:shared|packages|apps|tests)/[\w/.-]+)`", TEXT)
+    targets = re.findall(r"\]\((?!http)([^)]+)\)", TEXT)
+    targets += re.findall(r"`((?:shared|packages|apps|tests)/[\w/.-]+)`", TEXT)
     assert targets
     for target in targets:
         assert (ROOT / target).exists(), target

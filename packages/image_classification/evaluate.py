@@ -7,6 +7,7 @@ from torch import Tensor
 
 from cnn_core.errors import DataError
 from image_classification.data import ImageSet
+from image_classification.metrics import classification_metrics, confusion_matrix
 from image_classification.predict import Predictor
 
 BATCH_SIZE = 500
@@ -61,19 +62,8 @@ def evaluate(predictor: Predictor, image_set: ImageSet, *, batch_size: int = BAT
         parts.append(predictor.probabilities(contract.normalize(images)))
     chances, targets = torch.cat(parts), image_set.targets  # [N, K], [N]
     sureness, answers = chances.max(1)
-    confusion = torch.bincount(targets * classes + answers, minlength=classes**2).view(classes, classes)
-    metrics = {"accuracy": confusion.diagonal().sum().item() / len(targets)}
-    if classes > 5:
-        metrics["top5"] = (chances.topk(5).indices == targets[:, None]).any(1).double().mean().item()
-    metrics["macro_f1"] = macro_f1(confusion)
+    confusion, metrics = confusion_matrix(chances, targets), classification_metrics(chances, targets)
     return Report(len(targets), metrics, image_set.labels, confusion, _mistakes(image_set, answers, sureness))
-
-
-def macro_f1(confusion: Tensor) -> float:
-    """Return the mean over the classes of `2 TP / (2 TP + FP + FN)`; classes that occur nowhere are left out."""
-    right = confusion.diagonal().double()
-    either = (confusion.sum(0) + confusion.sum(1)).double()  # 2 TP + FP + FN
-    return float((2 * right / either)[either > 0].mean())
 
 
 def _mistakes(image_set: ImageSet, answers: Tensor, sureness: Tensor) -> list[Mistake]:

@@ -1,6 +1,7 @@
 """What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def train(
     resume: bool = False,
     observe: Callable[[Progress], bool | None] | None = None,
     settings: Mapping[str, Any] | None = None,
+    command: str | None = None,
 ) -> Outcome:
     """Train a recipe and leave a run folder that predicts, explains and exports.
 
@@ -46,19 +48,29 @@ def train(
         resume: go on with the run in `folder`.
         observe: called after every step and epoch with a `Progress`; returning False stops the run.
         settings: single fields to change, by name: `{"epochs": 3, "data": "my_photos"}`.
+        command: what the card says to type for the same again; None: composed from the other arguments.
     """
     name, recipe = _recipe(recipe, name)
     recipe = override(recipe, settings or {})
     folder = Path(folder) if folder is not None else Path("runs") / name
-    how = {"name": name, "domain": DOMAIN, "command": f"cnn train {name}", "resume": resume, "observe": observe}
+    command = command or _command(name, settings or {}, seeds)
+    how = {"name": name, "domain": DOMAIN, "command": command, "resume": resume, "observe": observe}
     if seeds:
 
         def with_seed(seed: int) -> ImageTask | HeadTask:
             return make_task(dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, seed=seed)))
 
-        how["command"] += f" --seeds {' '.join(map(str, seeds))}"
         return train_seeds(with_seed, folder, seeds=seeds, **how)
     return train_task(make_task(recipe), folder, **how)
+
+
+def _command(name: str, settings: Mapping[str, Any], seeds: Sequence[int]) -> str:
+    """Compose the command line that trains the same again."""
+    words = ["cnn", "train", name]
+    for key, value in settings.items():
+        flag = key.replace("_", "-")
+        words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    return shlex.join(words + (["--seeds", *map(str, seeds)] if seeds else []))
 
 
 def _recipe(recipe: str | Path | Recipe, name: str | None) -> tuple[str, Recipe]:

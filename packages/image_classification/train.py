@@ -15,6 +15,7 @@ from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, Optimi
 from cnn_core.train.freeze import freeze
 from cnn_core.train.task import Evaluation, Turn
 from image_classification.data import ImageSet, load_set
+from image_classification.metrics import classification_metrics
 from image_classification.preprocess import InputContract, tta_logits
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class ImageTask:
         return F.cross_entropy(model(x), y, label_smoothing=self.recipe.optimizer.label_smoothing)
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
-        """Return accuracy (and top-5 accuracy for more than five classes) with the contract's test-time views."""
+        """Measure with the contract's test-time views."""
         if split not in self.sets:
             return None
         images, targets = self.device_sets[split]
@@ -155,11 +156,7 @@ class ImageTask:
             tta_logits(model, channels_last(self.contract.normalize(part)), tta=self.contract.tta)
             for part in images.split(EVALUATION_BATCH)
         ])  # fmt: skip
-        ranked = scores.float().topk(min(5, scores.shape[1])).indices == targets[:, None]  # [N, 5]
-        metrics = {"accuracy": ranked[:, 0].double().mean().item()}
-        if scores.shape[1] > 5:
-            metrics["top5"] = ranked.any(1).double().mean().item()
-        return Evaluation(len(targets), metrics)
+        return Evaluation(len(targets), classification_metrics(scores.float(), targets))
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         """Return the weights card's fields that this domain knows."""

@@ -22,6 +22,7 @@ from cnn_core.storage import atomic_path
 from cnn_core.train.config import ModelConfig, override
 from cnn_core.train.task import Evaluation, Turn
 from cnn_core.weights import find_weights, load_card
+from image_classification.metrics import classification_metrics
 from image_classification.train import EVALUATION_BATCH, ImageTask, Recipe
 
 log = logging.getLogger(__name__)
@@ -69,8 +70,7 @@ class HeadTask:
         if split not in self.features:
             return None
         features, targets = self.features[split]
-        right = (model(features).argmax(1) == targets).double().mean().item()
-        return Evaluation(len(targets), {"accuracy": right})
+        return Evaluation(len(targets), classification_metrics(model(features), targets))
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         self.network.head = model

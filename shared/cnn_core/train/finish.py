@@ -20,10 +20,10 @@ Observer = Callable[[Progress], bool | None]
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """A training run and, unless it was stopped early by the observer, the card of its weights."""
+    """A training run and the card of its weights; a stopped run has weights too."""
 
-    run: Run
-    card: WeightsCard | None
+    run: Run | None  # None: the run was finished before
+    card: WeightsCard | None  # None in the processes of a parallel run that write no files
 
 
 def train_task(
@@ -48,6 +48,8 @@ def train_task(
         observe: see `fit`.
     """
     run = fit(task, folder, resume=resume, observe=observe)
+    if not run.main:
+        return Outcome(run, None)
     model = run.model
     store = getattr(task.recipe.model, "store", "float32")
     if store != "float32":  # measured as it will be loaded
@@ -97,7 +99,7 @@ def train_seeds(
             make_task(seed), part, name=name, domain=domain, command=command, resume=going_on, observe=observe
         )
         outcomes.append(outcome)
-        if outcome.run.stopped:
+        if outcome.run.stopped or not outcome.run.main:
             return outcome
     return Outcome(outcomes[-1].run, _join(folder, [outcome.card for outcome in outcomes], seeds))
 

@@ -66,6 +66,7 @@ class Run:
     epochs_done: int
     seconds: float  # of training, validation left out
     stopped: bool = False  # by the observer or by lack of patience
+    main: bool = True  # this is the process that writes files
 
 
 @dataclass
@@ -109,7 +110,9 @@ def fit(
         precision=choose_precision(loop.precision, device),
     )
     fabric.launch()
-    _open_folder(task, folder, resume=resume)
+    if fabric.is_global_zero:
+        _open_folder(task, folder, resume=resume)
+    fabric.barrier()
     torch.manual_seed(loop.seed)
     task.build_data(fabric.device)
     if not task.steps_per_epoch():
@@ -156,7 +159,15 @@ class _Trainer:
         if self.board is not None:
             self.board.close()
         self._status("stopped" if stopped else "trained")
-        return Run(self.folder, self.plain, self.state.history, self.state.epoch, self.state.seconds, stopped)
+        return Run(
+            self.folder,
+            self.plain,
+            self.state.history,
+            self.state.epoch,
+            self.state.seconds,
+            stopped,
+            self.fabric.is_global_zero,
+        )
 
     def _train_epoch(self) -> bool:
         """Run the steps of one epoch; return False if the observer stopped it."""

@@ -1,0 +1,50 @@
+"""MNIST to 0.9925 against the introductions' Keras script, side by side on this machine.
+
+Keras lives in an environment of its own under build/, made on the first run (it needs a package registry then); the
+real MNIST is found through CNN_DATA_DIR.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnn_core.data.files import data_root
+from image_classification.run import train
+
+ROOT = Path(__file__).parents[2]
+KERAS_EPOCHS = 12  # of the script; its epochs cost the same, so some are timed and multiplied
+TIMED_EPOCHS = 2
+
+
+@pytest.fixture(scope="module")
+def keras_python() -> Path:
+    folder = ROOT / "build" / "keras"
+    python = folder / "bin" / "python"
+    if not (folder / ".installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "keras", "tensorflow-cpu"], check=True)
+        (folder / ".installed").touch()
+    return python
+
+
+@pytest.mark.benchmark
+@pytest.mark.timeout(1800)
+def test_ours_needs_a_fifteenth_of_the_time(keras_python: Path, tmp_path: Path) -> None:
+    folder = data_root() / "MNIST" / "raw"
+    if not (folder / "train-images-idx3-ubyte").exists():
+        pytest.skip(f"needs the real MNIST, unpacked, in {folder} (CNN_DATA_DIR)")
+    script = Path(__file__).with_name("keras_mnist.py")
+    answer = subprocess.run([keras_python, script, folder, str(TIMED_EPOCHS)], check=True, capture_output=True, text=True)
+    keras = json.loads(answer.stdout.splitlines()[-1])
+    theirs = keras["seconds_per_epoch"] * KERAS_EPOCHS
+    outcome = train("mnist-quick", folder=tmp_path / "run", settings={"device": "cpu"})
+    accuracy, ours = outcome.card.metrics["accuracy"]["mean"], outcome.run.seconds
+    print(
+        f"\nKeras: {keras['seconds_per_epoch']:.1f} s an epoch, {theirs:.0f} s for {KERAS_EPOCHS}; "
+        f"ours: test accuracy {accuracy:.4f} after {ours:.1f} s; ratio {theirs / ours:.1f}"
+    )
+    assert accuracy >= 0.9925
+    assert theirs / ours >= 15
