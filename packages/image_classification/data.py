@@ -8,13 +8,16 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cnn_core.data import files
 from cnn_core.errors import DataError, unknown_name
+from image_classification.download import get_cifar10, get_mnist_like
 from image_classification.readers import check_labels, read_cifar, read_idx
 
 log = logging.getLogger(__name__)
@@ -93,8 +96,9 @@ class DataSet:
     """One line of the table: what a set is, and how it is read.
 
     Args:
-        read: (data root, official part "train" | "test") -> uint8 [N, C, H, W], int64 [N].
         folder: where its files lie under the data root; empty for a set that comes with the software.
+        read: (data root, official part "train" | "test") -> uint8 [N, C, H, W], int64 [N].
+        get: (folder, progress) -> downloads and unpacks it there; None for a set that comes with the software.
     """
 
     name: str
@@ -106,6 +110,7 @@ class DataSet:
     licence: str
     folder: str
     read: Callable[[Path, str], tuple[Tensor, Tensor]] = field(repr=False)
+    get: Callable[..., None] | None = field(default=None, repr=False)
 
     @property
     def how_to_get(self) -> str:
@@ -155,6 +160,41 @@ def load_set(
         train, val = stratified_split(targets.numpy(), VAL_FRACTION)
         whole = whole.subset(train if split == "train" else val)
     return _fit(whole, size or whole.size, channels=channels or whole.channels, fit=fit)
+
+
+def get_data(
+    name: str,
+    *,
+    data_root: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> str:
+    """Download, verify and unpack a set, unless it is there and sound; return a sentence that says where it is.
+
+    Args:
+        name: of `DATA_SETS`.
+        data_root: where the sets lie; None: as in `load_set`.
+        progress: called with the bytes so far and the bytes of the file in all (None if the server does not say).
+
+    Raises:
+        UnknownNameError: no such set.
+        DataError: it could not be downloaded; says what to do.
+        StorageError: no space or no permission.
+    """
+    known = DATA_SETS.get(name.replace("-", "_"))
+    if known is None:
+        raise unknown_name("data set", name, DATA_SETS)
+    if known.get is None:
+        return f"{known.name} comes with the software: there is nothing to get"
+    root = _root(data_root)
+    try:
+        counts = [len(known.read(root, part)[0]) for part in ("train", "test")]
+        if counts == list(known.counts):
+            return f"{known.name} is there already: {root / known.folder}"
+    except DataError as error:
+        log.info("%s", error)
+    known.get(root / known.folder, progress=progress)
+    train, test = (len(known.read(root, part)[0]) for part in ("train", "test"))
+    return f"{known.name}: {train:,} training and {test:,} test pictures in {root / known.folder}"
 
 
 def stratified_split(targets: np.ndarray, fraction: float, *, seed: int = SPLIT_SEED) -> tuple[np.ndarray, np.ndarray]:
@@ -209,11 +249,7 @@ def _pair(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def _root(data_root: str | os.PathLike[str] | None) -> Path:
-    if data_root is not None:
-        return Path(data_root).expanduser()
-    from cnn_core.data.files import data_root as default_root
-
-    return Path(default_root())
+    return files.data_root() if data_root is None else Path(data_root).expanduser()
 
 
 def _missing(name: str, path: Path) -> DataError:
@@ -259,11 +295,11 @@ def _mnist_like(name: str, folder: str) -> Callable[[Path, str], tuple[Tensor, T
 
 def _read_cifar10(root: Path, part: str) -> tuple[Tensor, Tensor]:
     folder = root / "cifar-10-batches-bin"
-    files = ["test_batch.bin"] if part == "test" else [f"data_batch_{i}.bin" for i in range(1, 6)]
-    for file in files:
+    names = ["test_batch.bin"] if part == "test" else [f"data_batch_{i}.bin" for i in range(1, 6)]
+    for file in names:
         if not (folder / file).is_file():
             raise _missing("cifar10", folder / file)
-    images, targets = zip(*(read_cifar(folder / file) for file in files), strict=True)
+    images, targets = zip(*(read_cifar(folder / file) for file in names), strict=True)
     return torch.cat(images), torch.cat(targets)
 
 
@@ -276,12 +312,13 @@ _TABLE = (
             TEN, 1, (8, 8), (1198, 599), "CC BY 4.0", "", _read_digits),
     DataSet("mnist", "handwritten digits, LeCun et al. 1998",
             TEN, 1, (28, 28), (60_000, 10_000), "CC BY-SA 3.0",
-            "MNIST/raw", _mnist_like("mnist", "MNIST/raw")),
+            "MNIST/raw", _mnist_like("mnist", "MNIST/raw"), partial(get_mnist_like, class_name="MNIST")),
     DataSet("fashion_mnist", "pictures of clothes from a shop's catalogue, Xiao et al. 2017",
             CLOTHES, 1, (28, 28), (60_000, 10_000), "MIT",
-            "FashionMNIST/raw", _mnist_like("fashion_mnist", "FashionMNIST/raw")),
+            "FashionMNIST/raw", _mnist_like("fashion_mnist", "FashionMNIST/raw"),
+            partial(get_mnist_like, class_name="FashionMNIST")),
     DataSet("cifar10", "small photos of animals and vehicles, Krizhevsky 2009; binary version",
             CIFAR10, 3, (32, 32), (50_000, 10_000), "none stated; research use",
-            "cifar-10-batches-bin", _read_cifar10),
+            "cifar-10-batches-bin", _read_cifar10, get_cifar10),
 )  # fmt: skip
 DATA_SETS: dict[str, DataSet] = {line.name: line for line in _TABLE}

@@ -126,16 +126,13 @@ def _read_directory(archive: zipfile.ZipFile, path: Path, name: str) -> Files:
 def _wrapper(paths: list[tuple[str, ...]], folders: set[tuple[str, ...]]) -> tuple[str, ...]:
     """Return the folders that merely wrap the content, as archives made of one folder have them.
 
-    A single folder is a wrapper if it holds at least two folders and no file; else it is a class.
+    These are single folders, one in the other and without files, down to a folder that holds at least two.
     """
     prefix: tuple[str, ...] = ()
     while True:
-        depth = len(prefix)
-        here = {parts[depth] for parts in folders if len(parts) == depth + 1 and parts[:depth] == prefix}
-        if len(here) != 1 or any(len(parts) == depth + 1 for parts in paths):
+        inner = [parts for parts in folders if len(parts) == len(prefix) + 1]
+        if any(len(parts) == len(prefix) + 1 for parts in paths) or not inner:
+            return ()  # files before any choice of folders: that is a class, not a wrapper
+        if len(inner) > 1:
             return prefix
-        inner = (*prefix, next(iter(here)))
-        below = [parts for parts in folders if len(parts) == depth + 2 and parts[: depth + 1] == inner]
-        if len(below) < 2 or any(len(parts) == depth + 2 for parts in paths):
-            return prefix
-        prefix = inner
+        prefix = inner[0]

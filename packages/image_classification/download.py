@@ -1,0 +1,79 @@
+"""Getting the classic sets: official files, verified against their published MD5 sums, into the data root.
+
+Addresses and sums are those that torchvision's dataset classes hold; torchvision itself reads them with pickle (CIFAR)
+or begins anew after an interruption, so only its tables are used.
+"""
+
+import gzip
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from cnn_core.data.archives import extract
+from cnn_core.data.files import fetch
+from cnn_core.errors import DataError
+from cnn_core.storage import atomic_path
+
+CIFAR_BINARY = (
+    "cifar-10-binary.tar.gz",
+    "c32a1d4ab5d03f1284b67883e8d87530",
+)  # name and MD5 as its authors publish them
+CIFAR_LIMIT = 256 * 1024**2  # bytes unpacked; the official archive has 184 MB
+
+Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known
+
+
+def get_mnist_like(folder: Path, *, class_name: str, progress: Progress | None = None) -> None:
+    """Download the four files of torchvision's `class_name` into `folder` and unpack them beside.
+
+    Raises:
+        DataError: no mirror gave the file; the message is that of the last one.
+        StorageError: it cannot be written.
+    """
+    from torchvision import datasets
+
+    source = getattr(datasets, class_name)
+    for name, md5 in source.resources:
+        _from_mirrors(source.mirrors, name, folder=folder, md5=md5, progress=progress)
+        packed = folder / name
+        with (
+            gzip.open(packed) as stream,
+            atomic_path(packed.with_suffix("")) as temporary,
+            temporary.open("xb") as file,
+        ):
+            shutil.copyfileobj(stream, file, 1 << 20)
+
+
+def _from_mirrors(mirrors: list[str], name: str, *, folder: Path, md5: str, progress: Progress | None) -> None:
+    for mirror in mirrors:
+        try:
+            fetch(mirror + name, name=name, folder=folder, md5=md5, progress=progress)
+            return
+        except DataError:
+            if mirror == mirrors[-1]:
+                raise
+
+
+def get_cifar10(folder: Path, *, progress: Progress | None = None) -> None:
+    """Download the binary version and unpack it to `folder`; a damaged copy there is replaced.
+
+    Raises:
+        DataError: the download failed or is not the official archive.
+        StorageError: it cannot be written.
+    """
+    from torchvision.datasets import CIFAR10
+
+    name, md5 = CIFAR_BINARY
+    address = CIFAR10.url.rsplit("/", 1)[0] + "/" + name
+    archive = fetch(address, name=name, folder=folder.parent, md5=md5, progress=progress)
+    fresh = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)  # of a run that was cut short
+    try:
+        extract(archive, fresh, max_members=64, max_bytes=CIFAR_LIMIT)
+        inside = fresh / folder.name
+        if not inside.is_dir():
+            raise DataError(f"{archive} holds no folder {folder.name}; delete it and get the set again")
+        shutil.rmtree(folder, ignore_errors=True)
+        inside.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

@@ -1,0 +1,154 @@
+"""`cnn data get` against a server of our own: what is fetched, verified, repaired and refused."""
+
+import gzip
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torchvision
+
+from cnn_core.errors import DataError, UnknownNameError
+from image_classification import data, download
+from image_classification.data import get_data, load_set
+
+MEMBERS = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
+
+
+class Server:
+    """Serves `files`, and remembers what was asked for."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked.append(self.path)
+                body = server.files.get(self.path)
+                self.send_response(404 if body is None else 200)
+                self.send_header("Content-Length", str(len(body or b"")))
+                self.end_headers()
+                self.wfile.write(body or b"")
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.http.server_port}"
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+@pytest.fixture
+def mnist(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Torchvision's table points to the server, which has a small MNIST; the first mirror is empty."""
+    resources = []
+    for part in ("train", "t10k"):
+        for kind, array in (("images-idx3", np.full((20, 28, 28), 7)), ("labels-idx1", np.arange(20) % 10)):
+            body = gzip.compress(idx(array.astype(np.uint8)))
+            name = f"{part}-{kind}-ubyte.gz"
+            server.files[f"/second/{name}"] = body
+            resources.append((name, hashlib.md5(body).hexdigest()))
+    monkeypatch.setattr(
+        torchvision.datasets.MNIST, "mirrors", [f"{server.address}/first/", f"{server.address}/second/"]
+    )
+    monkeypatch.setattr(torchvision.datasets.MNIST, "resources", resources)
+    return server
+
+
+@pytest.fixture
+def cifar(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for name in MEMBERS:
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            body = b"".join(bytes([n]) + bytes(3072) for n in range(10))
+            info.size = len(body)
+            archive.addfile(info, io.BytesIO(body))
+    body = stream.getvalue()
+    server.files["/~kriz/cifar-10-binary.tar.gz"] = body
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"{server.address}/~kriz/cifar-10-python.tar.gz")
+    monkeypatch.setattr(download, "CIFAR_BINARY", ("cifar-10-binary.tar.gz", hashlib.md5(body).hexdigest()))
+    return server
+
+
+def test_mnist_comes_from_the_first_mirror_that_has_it(mnist, tmp_path):
+    sentence = get_data("mnist", data_root=tmp_path)
+    assert "20 training and 20 test" in sentence
+    assert str(tmp_path) in sentence
+    assert mnist.asked[:2] == ["/first/train-images-idx3-ubyte.gz", "/second/train-images-idx3-ubyte.gz"]
+    assert load_set("mnist", split="test", data_root=tmp_path).images.unique().tolist() == [7]
+    assert (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").stat().st_size == 16 + 20 * 784
+    torchvision.datasets.MNIST(tmp_path, download=False)  # finds its files
+
+
+def test_what_is_there_is_not_fetched_again(mnist, tmp_path, monkeypatch):
+    get_data("mnist", data_root=tmp_path)
+    mnist.asked.clear()
+    get_data("mnist", data_root=tmp_path)  # not the official counts, so it looks again; the hashes are right
+    assert mnist.asked == []
+    monkeypatch.setitem(data.DATA_SETS, "mnist", data.replace(data.DATA_SETS["mnist"], counts=(20, 20)))
+    for packed in (tmp_path / "MNIST" / "raw").glob("*.gz"):
+        packed.unlink()
+    assert "is there already" in get_data("mnist", data_root=tmp_path)
+    assert mnist.asked == []
+
+
+def test_a_damaged_file_is_replaced(mnist, tmp_path):
+    get_data("mnist", data_root=tmp_path)
+    file = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(DataError, match="incomplete"):
+        load_set("mnist", split="train", data_root=tmp_path)
+    get_data("mnist", data_root=tmp_path)
+    assert len(load_set("mnist", split="train+val", data_root=tmp_path)) == 20
+
+
+def test_a_download_with_another_hash_is_refused(mnist, tmp_path):
+    mnist.files["/second/train-labels-idx1-ubyte.gz"] += b"x"
+    with pytest.raises(DataError, match="hash"):
+        get_data("mnist", data_root=tmp_path)
+    assert not (tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte.gz").exists()
+
+
+def test_cifar_binary_is_unpacked(cifar, tmp_path):
+    assert "50 training and 10 test" in get_data("cifar10", data_root=tmp_path)
+    assert cifar.asked == ["/~kriz/cifar-10-binary.tar.gz"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cifar-10-batches-bin", "cifar-10-binary.tar.gz"]
+    (tmp_path / "cifar-10-batches-bin" / "data_batch_2.bin").write_bytes(b"short")
+    get_data("cifar10", data_root=tmp_path)
+    assert len(load_set("cifar10", split="train+val", data_root=tmp_path)) == 50
+    assert len(cifar.asked) == 1  # repaired from the archive that is there
+
+
+def test_offline_says_what_to_do(server, tmp_path, monkeypatch):
+    server.http.shutdown()
+    server.http.server_close()
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"{server.address}/cifar-10-python.tar.gz")
+    with pytest.raises(DataError, match=r"cifar-10-binary\.tar\.gz.*check the network"):
+        get_data("cifar10", data_root=tmp_path)
+    assert not (tmp_path / "cifar-10-batches-bin").exists()
+
+
+def test_embedded_and_unknown_sets(tmp_path: Path):
+    assert "nothing to get" in get_data("digits", data_root=tmp_path)
+    with pytest.raises(UnknownNameError, match="did you mean fashion_mnist"):
+        get_data("fashion-minst", data_root=tmp_path)
