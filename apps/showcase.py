@@ -6,7 +6,9 @@ import streamlit as st
 
 from components.networks import warm_up
 
-st.set_page_config(page_title="CNN Showcase", page_icon=":material/blur_on:", layout="wide")
+ASSETS = Path(__file__).parent / "assets"
+# A picture of our own: Streamlit fetches its named icons from another host, and the pages work offline.
+st.set_page_config(page_title="CNN Showcase", page_icon=str(ASSETS / "icon.png"), layout="wide")
 
 # Sections are what people want; a page is one line.
 PAGES = {
@@ -14,6 +16,6 @@ PAGES = {
     "Try": [st.Page("pages/image.py", title="Image", url_path="image")],
 }
 
-st.logo(Path(__file__).parent / "assets" / "mark.svg", size="large")
+st.logo(ASSETS / "mark.svg", size="large")
 st.navigation(PAGES, position="top").run()
 warm_up()

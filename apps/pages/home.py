@@ -34,7 +34,7 @@ def _image() -> None:
     shown = [Figure(Image.open(sample.path), "Picture 321 of the MNIST test set", sample.title, pixels=True)]
     known = networks("image_classification")
     network = known.get("mnist") or next(iter(known.values()), None)
-    left, right = st.columns([3, 4], gap="large")
+    left, right = st.columns([3, 4], gap="medium")
     with right, plain_errors():
         if network is None:
             note("No weights are here yet; cnn train digits makes some in half a minute.")
@@ -104,7 +104,7 @@ def _results() -> None:
 
 def _links() -> None:
     st.header("Go on from here", anchor=False)
-    first, second, third = st.columns([4, 4, 5], gap="large")
+    first, second, third = st.columns([4, 4, 5], gap="medium")
     with first:
         st.markdown("**Your own pictures**")
         note("A zip with one folder per class trains a network of yours, on the page or with one command.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from components.address import begin, keep
 from components.bars import answer
 from components.frame import how_computed, note, page, plain_errors
 from components.networks import Network, networks
@@ -57,15 +58,14 @@ def main() -> None:
 def _choose_network(known: dict[str, Network]) -> Network:
     names = list(known)
     first = FAVOURITE if FAVOURITE in known else names[0]
-    name = st.pills(
-        "Network", names, default=first, required=True, key="weights", bind="query-params",
-        format_func=lambda name: known[name].title,
-    )  # fmt: skip
+    begin("weights", names, first)
+    name = st.pills("Network", names, required=True, key="weights", format_func=lambda name: known[name].title)
+    keep("weights", first)
     return known[name]
 
 
 def _one(known: dict[str, Network], network: Network) -> None:
-    left, right = st.columns([5, 6], gap="large")
+    left, right = st.columns([5, 6], gap="medium")
     with left:
         picture = choose_picture(network)
     if picture is None:

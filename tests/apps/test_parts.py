@@ -7,15 +7,15 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
+
+from cnn_core.errors import UnknownNameError
 from components.bars import percent
 from components.curves import _chart, _limits
 from components.frame import duration, measured, sentence
 from components.pictures import data_uri
 from components.samples import SAMPLES, find_sample, kind_of, samples
 from components.shapes import PER_CLASS, example_zip
-from PIL import Image
-
-from cnn_core.errors import UnknownNameError
 
 
 @pytest.mark.parametrize(

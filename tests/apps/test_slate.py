@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from components.slate import MOST_POINTS, MOST_STROKES, Stroke, draw, read_strokes
 
 from cnn_core.errors import DataError
+from components.slate import MOST_POINTS, MOST_STROKES, Stroke, draw, read_strokes
 
 
 def test_a_horizontal_line_is_as_long_and_as_thick_as_the_pen_says():

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from components.training import MOST_POINTS, Job, Workshop, _close
 
 from cnn_core.errors import DataError
+from components.training import MOST_POINTS, Job, Workshop, _close
 
 
 @dataclass

@@ -18,14 +18,14 @@ def show_compare(known: dict[str, Network], network: Network, picture: Picture) 
     others = [n.id for n in known.values() if n.id != network.id]
     same = [n for n in others if known[n].card.labels == network.card.labels]
     first = [network.id, *(same or others)[: MOST - 1]]
-    chosen = st.multiselect(
-        "Networks", list(known), default=first, key=f"compare-{network.id}", max_selections=MOST,
+    chosen = st.pills(
+        "Networks", list(known), selection_mode="multi", default=first, key=f"compare-{network.id}",
         format_func=lambda name: f"{known[name].title} ({known[name].card.model})",
     )  # fmt: skip
-    if not chosen:
-        note("Choose up to four networks.")
-        return
-    for place, name in zip(st.columns(len(chosen), gap="large"), chosen, strict=True):
+    if not 1 <= len(chosen) <= MOST:
+        note(f"Choose one to {MOST} networks.")
+    chosen = chosen[:MOST]
+    for place, name in zip(st.columns(max(3, len(chosen)), gap="medium"), chosen, strict=False):
         with place, plain_errors():
             _column(known[name], picture)
 

@@ -35,7 +35,7 @@ def show_inside(network: Network, picture: Picture) -> None:
     )
     stage = stages[names.index(name)]
     count, height, width = stage.maps.shape
-    grid, large = st.columns([7, 4], gap="large")
+    grid, large = st.columns([7, 4], gap="medium")
     with grid:
         shown = min(count, MOST_CHANNELS)
         note(f"{count} channels of {width} × {height} cells. Bright cells found what their channel looks for.")

@@ -26,7 +26,7 @@ def show_tune(known: dict[str, Network], network: Network) -> None:
     """Take the zip and the choices, run the training, show it."""
     place = workshop()
     busy = place.job is not None and not place.job.finished
-    form, live = st.columns([5, 6], gap="large")
+    form, live = st.columns([5, 6], gap="medium")
     with form:
         _form(place, known, network, busy=busy)
     with live:

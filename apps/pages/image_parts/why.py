@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from components.address import begin, keep
 from components.frame import note
 from components.networks import Network
 from components.pictures import Figure, figures, png
@@ -41,34 +42,31 @@ def show_why(network: Network, picture: Picture, labels: list[str]) -> None:
         picture: what it answered.
         labels: the classes to choose from, the answer first.
     """
-    left, right = st.columns(2)
-    method = left.selectbox(
-        "Method", list(METHODS), format_func=METHODS.get, key="method", bind="query-params", filter_mode=None
-    )
-    # The key holds the answer: another answer begins with its own class again.
-    wanted = right.selectbox("Evidence for", labels[:5], key=f"class-{network.id}-{labels[0]}", filter_mode=None)
-    with st.spinner(f"Computing {METHODS[method]}"):
-        why = reasons(network, picture, method, wanted)
+    choices, pictures = st.columns([3, 8], gap="medium")
+    with choices:
+        begin("method", list(METHODS), "grad-cam")
+        method = st.selectbox("Method", list(METHODS), format_func=METHODS.get, key="method", filter_mode=None)
+        keep("method", "grad-cam")
+        # The key holds the answer: another answer begins with its own class again.
+        wanted = st.selectbox("Evidence for", labels[:5], key=f"class-{network.id}-{labels[0]}", filter_mode=None)
+        note(SENTENCES[method])
+        with st.spinner(f"Computing {METHODS[method]}"):
+            why = reasons(network, picture, method, wanted)
+        overlay = why.overlay()
+        st.download_button(
+            "Heat map (PNG)", png(overlay), f"{Path(picture.name).stem}-{method}.png", "image/png",
+            key="heat-download", on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
     height, width = why.seen.shape[1:]
-    overlay = why.overlay()
-    figures(
-        [
-            Figure(picture.image, "The picture", "the picture"),
-            Figure(overlay, f"What speaks for “{wanted}”", f"heat map for {wanted} over the picture"),
-            Figure(
-                seen_pixels(why.seen),
-                f"What the network saw: {width} × {height} pixels",
-                "the network's input",
-                pixels=True,
-            ),
-        ]
-    )
-    note(SENTENCES[method])
-    stem = Path(picture.name).stem
-    st.download_button(
-        "Heat map (PNG)", png(overlay), f"{stem}-{method}.png", "image/png", key="heat-download",
-        on_click="ignore", icon=":material/download:",
-    )  # fmt: skip
+    small = max(overlay.shape) < 64
+    seen = seen_pixels(why.seen)
+    with pictures:
+        figures(
+            [
+                Figure(overlay, f"What speaks for “{wanted}”", f"heat map for {wanted} over the picture", small),
+                Figure(seen, f"What the network saw: {width} × {height} pixels", "the network's input", pixels=True),
+            ]
+        )
 
 
 def seen_pixels(seen: Any) -> np.ndarray:

@@ -1,0 +1,97 @@
+"""Home and the navigation, and the rule that the entry brings no torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+APPS = Path(__file__).resolve().parents[2] / "apps"
+
+pytestmark = pytest.mark.usefixtures("in_workplace")
+
+
+def open_home() -> AppTest:
+    home = AppTest.from_file(str(APPS / "showcase.py"), default_timeout=120).run()
+    assert not home.exception, home.exception[0].message
+    return home
+
+
+def html(page: AppTest) -> str:
+    return "\n".join(part.proto.body for part in page.html)
+
+
+def test_home_says_what_this_is_and_leads_to_every_application():
+    home = open_home()
+    assert home.title[0].value == "Convolutional networks to use and see through"
+    assert [link.page for link in home.page_link] == ["image"]
+
+
+def test_the_tile_answers_as_soon_as_torch_is_there():
+    import image_classification.predict  # noqa: F401 (what the server loads in the background)
+
+    home = open_home()
+    assert "Read just now" in html(home)
+    assert '<p class="word">' in html(home)
+
+
+def test_the_table_shows_every_shipped_card():
+    from cnn_core.weights import list_weights, load_card
+
+    table = html(open_home())
+    for entry in list_weights():
+        card = load_card(entry.folder)
+        assert f"<code>{card.command}</code>" in table
+        assert f"{card.parameters:,}" in table
+
+
+def test_a_row_of_the_table_carries_spread_number_and_command():
+    from cnn_core.weights import WeightsCard
+    from components.tables import _row
+
+    card = WeightsCard(
+        name="mnist", domain="image_classification", model="fastnet",
+        arguments={"spatial_dims": 2, "in_channels": 1, "num_classes": 2, "input_size": None, "options": {}},
+        input={}, labels=["a", "b"],
+        metrics={"accuracy": {"mean": 0.9967, "std": 0.0002, "n": 10000, "seeds": [0, 1], "split": "test",
+                              "values": [0.9969, 0.9965]}},
+        recipe={}, command="cnn train mnist", machine="test", seconds=80.0, parameters=123456, sha256="0" * 64,
+        bytes=1_500_000, dtype="float16", licence="MIT", limits=[], created="2025-01-31", version="0.1.0",
+    )  # fmt: skip
+    row = _row(card)
+    for text in ("99.67 ± 0.02 % accuracy, 2 seeds", "10,000", "123,456", "1.5 MB", "80 s", "cnn train mnist"):
+        assert f">{text}<" in row
+
+
+@pytest.mark.parametrize("page", ["showcase.py", "pages/home.py", "pages/image.py"])
+def test_reading_a_page_loads_no_torch(page: str):
+    """The first picture of a page must not wait seconds for torch: it is loaded by the first answer."""
+    code = (
+        "import ast, importlib, sys\n"
+        f"tree = ast.parse(open({str(APPS / page)!r}).read())\n"
+        "for node in tree.body:\n"
+        "    if isinstance(node, ast.Import):\n"
+        "        [importlib.import_module(n.name) for n in node.names]\n"
+        "    elif isinstance(node, ast.ImportFrom):\n"
+        "        importlib.import_module(node.module)\n"
+        "sys.exit('torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=APPS, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr or "torch was loaded"
+
+
+def test_pages_hold_no_model_code_and_packages_no_streamlit():
+    import ast
+
+    def imports(file: Path) -> set[str]:
+        nodes = ast.walk(ast.parse(file.read_text("utf-8")))
+        found = [n.module or "" if isinstance(n, ast.ImportFrom) else n.names[0].name
+                 for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]  # fmt: skip
+        return {name.split(".")[0] for name in found}
+
+    root = APPS.parent
+    for file in [*(root / "shared").rglob("*.py"), *(root / "packages").rglob("*.py")]:
+        assert not imports(file) & {"streamlit", "components", "pages"}, file
+    for file in APPS.rglob("*.py"):
+        assert not imports(file) & {"torchvision", "captum", "lightning_fabric"}, file

@@ -1,0 +1,323 @@
+"""Every control of the image page, driven as a browser would drive it, on two small networks trained by the fixture."""
+
+import io
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from components.networks import networks
+from components.shapes import example_zip
+from pages.image_parts.why import METHODS
+
+PAGE = str(Path(__file__).resolve().parents[2] / "apps" / "pages" / "image.py")
+GREY, COLOUR = "runs/tiny-digits", "runs/tiny-shapes"
+
+pytestmark = pytest.mark.usefixtures("in_workplace")
+
+
+def open_page(**address: str) -> AppTest:
+    """Open the image page at an address such as `?weights=...&sample=...` and check that it shows no defect."""
+    page = AppTest.from_file(PAGE, default_timeout=120)
+    for name, value in {"weights": GREY, **address}.items():
+        page.query_params[name] = value
+    return checked(page.run())
+
+
+def checked(page: AppTest) -> AppTest:
+    assert not page.exception, page.exception[0].message
+    return page
+
+
+def html(page: AppTest) -> str:
+    return "\n".join(part.proto.body for part in page.html)
+
+
+def word(page: AppTest) -> str:
+    """The answer in large type."""
+    return html(page).split('<p class="word">')[1].split("<")[0]
+
+
+def warnings(page: AppTest) -> list[str]:
+    return [warning.value for warning in page.warning]
+
+
+@pytest.fixture
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), "black").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_it_opens_with_an_example_already_answered():
+    page = open_page()
+    assert page.title[0].value == "What is in this picture?"
+    assert page.segmented_control(key="input").value == "Draw"
+    assert word(page) in set("0123456789")
+    assert not warnings(page)
+
+
+def test_all_networks_of_the_runs_folder_can_be_chosen():
+    page = open_page()
+    assert {GREY, COLOUR} <= set(page.pills(key="weights").options)
+    checked(page.pills(key="weights").set_value(COLOUR).run())
+    assert word(page) in ("circle", "cross", "triangle")
+    assert page.segmented_control(key="input").options == ["Samples", "Upload", "Camera"]
+
+
+def test_an_unknown_network_in_the_address_falls_back():
+    page = open_page(weights="resnet-9000")
+    assert page.pills(key="weights").value in page.pills(key="weights").options
+
+
+def test_a_drawing_is_answered_and_an_empty_slate_asks_for_one():
+    page = open_page()
+    page.session_state["slate-kept"] = [{"w": 80, "p": [500, 150, 500, 850]}]
+    one = html(checked(page.run()))
+    page.session_state["slate-kept"] = [{"w": 80, "p": [300, 300, 700, 300, 700, 700, 300, 700, 300, 300]}]
+    assert html(checked(page.run())) != one
+    page.session_state["slate-kept"] = []
+    checked(page.run())
+    assert "Nothing is drawn yet" in warnings(page)[0]
+
+
+def test_a_forged_drawing_is_a_sentence():
+    page = open_page()
+    page.session_state["slate-kept"] = [{"w": 80, "p": ["<script>"] * 2}]
+    checked(page.run())
+    assert "no pen makes" in warnings(page)[0]
+
+
+def test_a_sample_in_the_address_is_shown_and_answered():
+    page = open_page(sample="eight")
+    assert page.segmented_control(key="input").value == "Samples"
+    assert "An eight. MNIST test set" in html(page)
+    assert page.query_params["sample"] == "eight"
+
+
+def test_an_unknown_sample_in_the_address_names_the_nearest():
+    page = open_page(sample="eigth")
+    assert any("did you mean eight" in text for text in warnings(page))
+    assert word(page)
+
+
+def test_a_click_on_another_sample_changes_the_picture_and_the_address():
+    page = open_page(sample="eight")
+    page.session_state["samples-digits-kept"] = "four"
+    checked(page.run())
+    assert "A four. MNIST test set" in html(page)
+    assert page.query_params["sample"] == "four"
+
+
+def test_an_upload_is_answered(png: bytes):
+    page = open_page(weights=COLOUR)
+    checked(page.segmented_control(key="input").set_value("Upload").run())
+    assert "The answer appears here" in html(page)
+    checked(page.file_uploader(key="upload").upload("black.png", png, "image/png").run())
+    assert word(page) in ("circle", "cross", "triangle")
+    assert "black.png, 40 × 30 pixels" in html(page)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"this is no picture", "not a picture"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "picture"),
+        (b"%PDF-1.7", "PDF"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+    ],
+)
+def test_a_broken_upload_is_a_sentence(data: bytes, reason: str):
+    page = open_page()
+    page.segmented_control(key="input").set_value("Upload").run()
+    checked(page.file_uploader(key="upload").upload("broken.png", data, "image/png").run())
+    assert len(warnings(page)) == 1
+    assert "roken.png" in warnings(page)[0]
+    assert reason in warnings(page)[0]
+
+
+def test_the_name_of_an_upload_is_text_not_markup(png: bytes):
+    page = open_page(weights=COLOUR)
+    page.segmented_control(key="input").set_value("Upload").run()
+    checked(page.file_uploader(key="upload").upload("<img src=x onerror=alert(1)>.png", png, "image/png").run())
+    assert "<img src=x" not in html(page)
+    assert "&lt;img src=x" in html(page)
+
+
+def test_the_camera_is_off_until_it_is_wanted(png: bytes):
+    page = open_page(weights=COLOUR)
+    checked(page.segmented_control(key="input").set_value("Camera").run())
+    assert not page.camera_input
+    checked(page.toggle(key="camera-on").set_value(True).run())
+    checked(page.camera_input(key="camera").set_value(("photo.jpg", png, "image/jpeg")).run())
+    assert word(page) in ("circle", "cross", "triangle")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_gives_a_heat_map(method: str):
+    page = open_page(method=method, sample="eight")
+    assert page.selectbox(key="method").value == method
+    assert f"What speaks for “{word(page)}”" in html(page)
+    assert not warnings(page)
+
+
+def test_every_method_of_the_core_is_offered():
+    from cnn_core.explain import list_methods
+
+    assert sorted(METHODS) == list_methods()
+
+
+def test_the_evidence_for_another_class_is_another_map():
+    page = open_page(sample="eight")
+    before = html(page)
+    chooser = next(box for box in page.selectbox if box.label == "Evidence for")
+    other = chooser.options[1]
+    checked(chooser.set_value(other).run())
+    assert f"What speaks for “{other}”" in html(page)
+    assert html(page) != before
+
+
+@pytest.mark.parametrize("weights", [GREY, COLOUR])
+def test_every_stage_shows_its_channels(weights: str):
+    page = open_page(weights=weights, part="Inside the network")
+    key = f"stage-{weights}"
+    for stage in page.segmented_control(key=key).options:
+        checked(page.segmented_control(key=key).set_value(stage).run())
+        assert f"Channel 0 of {stage}" in html(page)
+    assert "Filters of the first layer" in [heading.value for heading in page.subheader]
+
+
+def test_any_channel_can_be_chosen():
+    page = open_page(part="Inside the network")
+    stage = page.segmented_control(key=f"stage-{GREY}").value
+    page.session_state[f"channel-{GREY}-{stage}-kept"] = "2"
+    checked(page.run())
+    assert f"Channel 2 of {stage}" in html(page)
+
+
+def test_several_networks_answer_side_by_side():
+    page = open_page(part="Side by side")
+    choice = page.pills(key=f"compare-{GREY}")
+    checked(choice.set_value([GREY, COLOUR]).run())
+    assert html(page).count('class="answer small"') == 2
+    assert html(page).count("answered in") == 2
+    checked(page.pills(key=f"compare-{GREY}").set_value([]).run())
+    assert "Choose one to 4 networks" in html(page)
+
+
+def test_the_fold_gives_card_and_commands():
+    page = open_page()
+    assert page.expander[0].label == "How this was computed"
+    code = page.code[0].value
+    assert f"cnn predict {GREY} drawing.png" in code
+    assert "--method grad-cam" in code
+    assert networks("image_classification")[GREY].card.sha256 in html(page)
+
+
+def test_many_pictures_begin_with_the_samples_answered():
+    page = open_page(view="Many pictures")
+    table = page.dataframe[0].value
+    assert len(table) == 8
+    assert set(table["answer"]) <= set("0123456789")
+
+
+def test_many_pictures_take_broken_ones_in_their_stride(png: bytes):
+    page = open_page(weights=COLOUR, view="Many pictures")
+    files = [("good.png", png, "image/png"), ("bad.png", b"nonsense", "image/png")]
+    checked(page.file_uploader(key="batch-upload").set_value(files).run())
+    table = page.dataframe[0].value.set_index("file")
+    assert table.loc["good.png", "answer"] in ("circle", "cross", "triangle")
+    assert table.loc["bad.png", "answer"] == ""
+    assert "not a picture" in table.loc["bad.png", "problem"]
+
+
+def test_more_pictures_than_the_page_takes_are_cut_with_a_sentence(png: bytes):
+    page = open_page(weights=COLOUR, view="Many pictures")
+    files = [(f"{i}.png", png, "image/png") for i in range(201)]
+    checked(page.file_uploader(key="batch-upload").set_value(files).run())
+    assert len(page.dataframe[0].value) == 200
+    assert "the first 200 are answered" in html(page)
+
+
+def wait_for(page: AppTest, condition, seconds: float = 100) -> AppTest:
+    end = time.monotonic() + seconds
+    while not condition(page):
+        assert time.monotonic() < end, html(page)
+        time.sleep(0.2)
+        checked(page.run())
+    return page
+
+
+@pytest.fixture
+def own_classes() -> Iterator[AppTest]:
+    """The tab for own classes; what was started there is stopped at the end."""
+    page = open_page(view="Your own classes")
+    yield page
+    if any(button.key == "tune-stop" for button in page.button):
+        page.button(key="tune-stop").click().run()
+
+
+def test_the_button_needs_a_zip(own_classes: AppTest):
+    assert own_classes.button(key="tune-go").disabled
+    own_classes.file_uploader(key="tune-zip").upload("shapes.zip", example_zip(), "application/zip").run()
+    assert not checked(own_classes).button(key="tune-go").disabled
+
+
+def test_own_classes_are_learned_scored_and_can_be_used_at_once(own_classes: AppTest):
+    page = own_classes
+    page.file_uploader(key="tune-zip").upload("shapes.zip", example_zip(), "application/zip").run()
+    page.selectbox(key=f"tune-start-{GREY}").set_value(COLOUR)
+    page.radio(key="tune-way").set_value("fine-tune")
+    page.slider(key="tune-epochs").set_value(2)
+    checked(page.button(key="tune-go").click().run())
+    wait_for(page, lambda page: "pictures that it had never seen" in html(page))
+    assert "Accuracy on held-out pictures" in html(page)
+    assert "my-classes" in page.pills(key="weights").options
+    assert not page.button(key="tune-example").disabled
+    page.query_params.clear()
+    checked(page.pills(key="weights").set_value("my-classes").run())
+    assert not warnings(page)
+
+
+def test_a_training_can_be_stopped(own_classes: AppTest):
+    page = own_classes
+    page.radio(key="tune-way").set_value("fine-tune")
+    page.slider(key="tune-epochs").set_value(60)
+    checked(page.button(key="tune-example").click().run())
+    assert page.button(key="tune-example").disabled
+    wait_for(page, lambda page: "Loss on the training pictures" in html(page))
+    checked(page.button(key="tune-stop").click().run())
+    wait_for(page, lambda page: "stopped early" in html(page) or "Stopped before anything" in html(page))
+    assert not page.button(key="tune-example").disabled
+
+
+def zipped(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name.replace("__", "/"), data)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"no zip", "zip"),
+        (zipped(), "class"),
+        (zipped(cats__a=b"x"), "class"),
+        (zipped(cats__a=b"x", dogs__b=b"y"), "picture"),
+    ],
+    ids=["no zip", "empty", "one class", "no pictures"],
+)
+def test_a_zip_that_nothing_can_be_learned_from_is_a_sentence(own_classes: AppTest, data: bytes, reason: str):
+    page = own_classes
+    page.file_uploader(key="tune-zip").upload("own.zip", data, "application/zip").run()
+    checked(page.button(key="tune-go").click().run())
+    wait_for(page, lambda page: bool(warnings(page)))
+    assert reason in warnings(page)[0]
+    assert "Traceback" not in warnings(page)[0]

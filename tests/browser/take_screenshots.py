@@ -1,0 +1,65 @@
+"""Take the README's pictures from the real pages: `make screenshots`. Writes docs/screenshots/*.png."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+from server import FLAGS, ROOT, find_chromium, serving
+
+FOLDER = ROOT / "docs" / "screenshots"
+LIMIT = 150_000  # bytes of a picture
+SHOTS = (  # name, path, width, height, colour scheme
+    ("home", "/", 1280, 900, "light"),
+    ("image", "/image", 1280, 1180, "light"),
+    ("image-dark", "/image", 1280, 1180, "dark"),
+    ("image-inside", "/image?part=Inside+the+network", 1280, 1600, "light"),
+    ("image-photo", "/image?weights=cifar10&sample=ship&method=integrated-gradients", 1280, 1240, "dark"),
+    ("image-phone", "/image", 390, 1180, "light"),
+)
+
+
+def main() -> int:
+    """Take all pictures; return an exit code."""
+    chromium = find_chromium()
+    if chromium is None:
+        sys.stderr.write("there is no Chromium; install it (Debian: apt-get install chromium)\n")
+        return 1
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        for name, path, width, height, scheme in SHOTS:
+            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+            context.set_default_timeout(120_000)
+            page = context.new_page()
+            page.goto(address + path)
+            settle(page)
+            page.screenshot(path=FOLDER / f"{name}.png")
+            compress(FOLDER / f"{name}.png")
+            context.close()
+        browser.close()
+    return 0
+
+
+def settle(page: Page) -> None:
+    """Wait until the answer is there, nothing is stale, and fonts and pictures are loaded."""
+    page.wait_for_selector(".answer .word")
+    page.wait_for_function(
+        "() => !document.querySelector('[data-testid=stStatusWidget], [data-stale=true], [data-testid=stSpinner]')"
+        " && document.fonts.status === 'loaded' && [...document.images].every(image => image.complete)"
+    )
+    page.wait_for_timeout(500)  # fades
+
+
+def compress(file: Path) -> None:
+    """Reduce a picture to as many colours as keep it below the limit."""
+    image = Image.open(file).convert("RGB")
+    for colors in (256, 128, 64):
+        image.quantize(colors, dither=Image.Dither.NONE).save(file, optimize=True)
+        if file.stat().st_size <= LIMIT:
+            return
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
