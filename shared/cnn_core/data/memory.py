@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cnn_core.data.augment import apply, draw
+from cnn_core.errors import CnnError
 from cnn_core.train.config import AugmentConfig
 from cnn_core.train.task import Turn
 
@@ -28,6 +29,9 @@ class MemoryBatches:
         batch_size: samples per batch over all processes.
         normalize: float batch of range 0 to 1 -> network input.
         augment: what may be changed at random.
+
+    Raises:
+        CnnError: inputs and targets differ in number.
     """
 
     def __init__(
@@ -39,8 +43,10 @@ class MemoryBatches:
         normalize: Callable[[Tensor], Tensor],
         augment: AugmentConfig,
     ) -> None:
+        if len(inputs) != len(targets):
+            raise CnnError(f"every input needs one target, got {len(inputs)} inputs and {len(targets)} targets")
         self.inputs, self.targets = inputs, targets
-        self.batch_size = min(batch_size, len(inputs))
+        self.batch_size = min(batch_size, max(1, len(inputs)))
         self.normalize, self.augment = normalize, augment
 
     def __len__(self) -> int:

@@ -5,9 +5,8 @@ sections, so that a command-line flag needs no prefix. A recipe file holds only 
 """
 
 import dataclasses
-import difflib
+import re
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from cnn_core.errors import ConfigError
+from cnn_core.train.values import accept, build_section, unknown_setting
 
 Recipe = TypeVar("Recipe")
 
@@ -124,8 +124,12 @@ class LoopConfig:
             for n in ("micro_batch", "patience")
             if getattr(self, n) < 0
         ]
-        if self.device.split(":")[0] not in ("auto", "cpu", "cuda", "mps"):
-            found.append(f"device: expected auto, cpu, cuda or mps, got {self.device!r}")
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", self.device):
+            found.append(f"device: expected auto, cpu, cuda, cuda:1 or mps, got {self.device!r}")
+        if ":" in self.device and self.devices > 1:
+            found.append(f"devices: expected 1 with the one device {self.device}, got {self.devices}")
+        if not 0 <= self.seed < 2**32:
+            found.append(f"seed: expected 0 to {2**32 - 1}, got {self.seed}")
         return found
 
 
@@ -135,58 +139,96 @@ def sections(recipe_class: type) -> dict[str, type]:
     return {f.name: hints[f.name] for f in dataclasses.fields(recipe_class) if dataclasses.is_dataclass(hints[f.name])}
 
 
+def setting_homes(recipe_class: type) -> dict[str, str]:
+    """Return setting name -> section, for every field of every section.
+
+    Raises:
+        ValueError: two sections have a field of the same name; a flag could not tell them apart.
+    """
+    homes: dict[str, str] = {}
+    for section, kind in sections(recipe_class).items():
+        for entry in dataclasses.fields(kind):
+            if entry.name in homes:
+                raise ValueError(f"setting {entry.name!r} is in [{homes[entry.name]}] and in [{section}]")
+            homes[entry.name] = section
+    return homes
+
+
 def read_recipe(recipe_class: type[Recipe], path: Path) -> Recipe:
     """Read a TOML recipe; every unknown key, wrong type and impossible value is reported at once.
+
+    The key `domain`, by which the command line finds the package that a recipe file is for, is passed over.
 
     Raises:
         ConfigError: with the list of all problems.
     """
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [f"not a TOML file ({error})"]) from error
-    except OSError as error:
-        raise ConfigError(str(path), [f"cannot be read ({error.strerror})"]) from error
+    table = read_toml(path)
+    table.pop("domain", None)
     return recipe_from_table(recipe_class, table, source=path.name)
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: there is no such file, or it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8-sig"))  # Windows editors put a mark before the text
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(str(path), [f"not a TOML file ({error})"]) from error
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read ({error.strerror})"]) from error
+
+
 def recipe_from_table(recipe_class: type[Recipe], table: Mapping[str, Any], *, source: str) -> Recipe:
-    """Build a recipe from nested tables (section -> field -> value)."""
-    known = sections(recipe_class)
+    """Build a recipe from nested tables (section -> field -> value).
+
+    Args:
+        recipe_class: a dataclass of sections and single values, all with defaults.
+        table: what differs from the defaults.
+        source: how messages call it.
+
+    Raises:
+        ConfigError: with the list of all problems.
+    """
+    known, homes = sections(recipe_class), setting_homes(recipe_class)
     hints = typing.get_type_hints(recipe_class)
     problems: list[str] = []
     values: dict[str, Any] = {}
     for name, value in table.items():
         if name in known and isinstance(value, Mapping):
-            values[name] = _section(known[name], value, problems)
+            values[name] = build_section(known[name], value, problems, homes=homes)
         elif name in known:
             problems.append(f"{name}: expected a table [{name}], got {value!r}")
-        elif name in hints:
-            if _accept(value, hints[name], name, problems):
-                values[name] = value
-        else:
-            problems.append(_unknown(name, [*hints]))
+        elif name not in hints:
+            problems.append(unknown_setting(name, hints, homes))
+        elif accept(value, hints[name], name, problems):
+            values[name] = value
     for name, section in known.items():
         values.setdefault(name, section())
-    recipe = recipe_class(**values)
-    problems += [p for name in known for p in values[name].problems()]
+    problems += [problem for name in known for problem in values[name].problems()]
     if problems:
         raise ConfigError(source, problems)
-    return recipe
+    return recipe_class(**values)
 
 
 def override(recipe: Recipe, changes: Mapping[str, Any], *, source: str = "settings") -> Recipe:
-    """Return `recipe` with single fields replaced by their unique name, whatever section they are in."""
-    table = to_table(recipe)
-    homes = {f.name: name for name, section in sections(type(recipe)).items() for f in dataclasses.fields(section)}
+    """Return `recipe` with single fields replaced by their unique name, whatever section they are in.
+
+    Raises:
+        ConfigError: with the list of all problems.
+    """
+    table, known, homes = to_table(recipe), sections(type(recipe)), setting_homes(type(recipe))
+    single = [f.name for f in dataclasses.fields(type(recipe)) if f.name not in known]
     problems = []
     for name, value in changes.items():
         if name in homes:
             table[homes[name]][name] = value
-        elif name in table and name not in sections(type(recipe)):
+        elif name in single:
             table[name] = value
         else:
-            problems.append(_unknown(name, [*homes]))
+            problems.append(unknown_setting(name, [*single, *homes], {}))
     if problems:
         raise ConfigError(source, problems)
     return recipe_from_table(type(recipe), table, source=source)
@@ -199,49 +241,3 @@ def to_table(recipe: Any) -> dict[str, Any]:
         for key, value in dataclasses.asdict(recipe).items()
         if value is not None
     }
-
-
-def _section(section: type, table: Mapping[str, Any], problems: list[str]) -> Any:
-    hints = typing.get_type_hints(section)
-    values = {}
-    for name, value in table.items():
-        if name not in hints:
-            problems.append(_unknown(name, [*hints]))
-        elif _accept(value, hints[name], name, problems):
-            values[name] = float(value) if hints[name] in (float, float | None) and value is not None else value
-    return section(**values)
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-    return f"unknown setting {name!r}" + (f", did you mean {' or '.join(near)}?" if near else "")
-
-
-def _accept(value: Any, hint: Any, name: str, problems: list[str]) -> bool:
-    """Check one plain value against its type hint; append a sentence and return False if it does not fit."""
-    if not _fits(value, hint):
-        words = str(hint) if typing.get_origin(hint) else hint.__name__
-        if typing.get_origin(hint) is Literal:
-            words = " or ".join(map(str, typing.get_args(hint)))
-        problems.append(f"{name}: expected {words}, got {value!r}")
-        return False
-    return True
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    origin = typing.get_origin(hint)
-    if origin in (types.UnionType, typing.Union):
-        return any(_fits(value, option) for option in typing.get_args(hint))
-    if origin is Literal:
-        return value in typing.get_args(hint)
-    if origin in (tuple, list):
-        return isinstance(value, list | tuple) and all(_fits(v, typing.get_args(hint)[0]) for v in value)
-    if hint is Any:
-        return True
-    if origin is not None:
-        return isinstance(value, origin)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and value == value
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)

@@ -1,5 +1,7 @@
 """Which device and which precision a run uses when it is not told."""
 
+import re
+
 import torch
 
 from cnn_core.errors import CnnError
@@ -9,15 +11,20 @@ def choose_device(wish: str = "auto") -> torch.device:
     """Return the device of that name, or for "auto" the best one found: cuda, then mps, then cpu.
 
     Raises:
-        CnnError: the wished device is not on this machine.
+        CnnError: no device has that name, or it is not on this machine.
     """
     if wish == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", wish):
+        raise CnnError(f"device: expected auto, cpu, cuda, cuda:1 or mps, got {wish!r}")
     device = torch.device(wish)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise CnnError("device 'cuda' was asked for, but torch finds no CUDA device here; use --device cpu")
+        raise CnnError(f"device {wish!r} was asked for, but torch finds no CUDA device here; use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise CnnError(f"device {wish!r} was asked for, but torch finds {found}: cuda:0 to cuda:{found - 1}")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise CnnError("device 'mps' was asked for, but torch finds none here; use --device cpu")
     return device
