@@ -44,26 +44,52 @@ def atomic_path(path: Path | str, *, needed: int | None = None) -> Iterator[Path
         StorageError: the disk is full, the folder cannot be written, or `path` is a folder.
     """
     final = Path(os.path.realpath(path))
-    temporary: Path | None = None
-    try:
-        with storage_errors(final, needed=needed):
-            final.parent.mkdir(parents=True, exist_ok=True)
-            if final.is_dir():
-                raise StorageError(f"could not write {final}: a folder of that name exists; choose another name")
-            temporary = _claim(final)
+    with storage_errors(final, needed=needed):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.is_dir():
+            raise StorageError(f"could not write {final}: a folder of that name exists; choose another name")
+        temporary = _claim(final)
+        try:
             yield temporary
             _flush(temporary)
             if final.exists():
                 temporary.chmod(stat.S_IMODE(final.stat().st_mode))
             temporary.replace(final)
             sync_folder(final.parent)
-    finally:
-        if temporary is not None:
+        finally:
             # A disk that is full or gone must not hide the first error behind a second one.
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             with _live_lock:
                 _live.discard(str(temporary))
+
+
+@contextmanager
+def temporary_folder(path: Path | str) -> Iterator[Path]:
+    """Yield a new folder beside `path`; on leaving, it becomes `path`, which must not exist or be an empty folder.
+
+    If the block raises, the new folder is removed with all that is in it.
+
+    Raises:
+        StorageError: no space, no permission, or something is in the way at `path`.
+    """
+    final = Path(os.path.realpath(path))
+    with storage_errors(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _claim(final)
+    try:
+        with storage_errors(final):
+            temporary.mkdir()
+        yield temporary
+        with storage_errors(final):
+            if final.is_dir():
+                final.rmdir()
+            temporary.rename(final)
+            sync_folder(final.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        with _live_lock:
+            _live.discard(str(temporary))
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
@@ -84,6 +110,13 @@ def storage_errors(path: Path, *, needed: int | None = None) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(_sentence(path, error, needed)) from error
+
+
+def check_space(path: Path, needed: int) -> None:
+    """Raise StorageError if there is no room for `needed` bytes at `path`, whose folder need not exist yet."""
+    with storage_errors(path, needed=needed):
+        if needed > _free_bytes(path.parent):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextmanager
@@ -168,7 +201,7 @@ def _claim(final: Path) -> Path:
 
 
 def remove_leftovers(folder: Path, prefix: str) -> None:
-    """Remove abandoned temporary files `<prefix><host>-<pid>-<token>.tmp*` of `folder`."""
+    """Remove abandoned temporary files and folders `<prefix><host>-<pid>-<token>.tmp*` of `folder`."""
     pattern = re.compile(re.escape(prefix) + r"(?P<host>[A-Za-z0-9]+)-(?P<pid>[0-9]+)-[0-9a-f]{8}\.tmp")
     for entry in os.scandir(folder):
         match = pattern.match(entry.name)
@@ -178,7 +211,10 @@ def remove_leftovers(folder: Path, prefix: str) -> None:
         with contextlib.suppress(OSError):
             old = time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER
             if old or (match["host"] == _HOST and _is_dead(int(match["pid"]), entry.path)):
-                Path(entry.path).unlink()
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    Path(entry.path).unlink()
 
 
 def _is_dead(pid: int, path: str) -> bool:
@@ -219,10 +255,15 @@ def _sentence(path: Path, error: OSError, needed: int | None) -> str:
     return f"could not write {path}: {error.strerror or error}; choose another file name or folder"
 
 
-def _free(folder: Path) -> str:
+def _free_bytes(folder: Path) -> int:
+    """Return the free space where `folder` is or will be."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _free(folder: Path) -> str:
     try:
-        return readable_size(shutil.disk_usage(folder).free)
+        return readable_size(_free_bytes(folder))
     except OSError:
         return "an unknown amount"

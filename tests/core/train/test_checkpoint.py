@@ -252,7 +252,7 @@ def test_a_forged_tree_is_refused(tmp_path):
 
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["cnn_core.weights.store", "cnn_core.train.checkpoint"])
+FORKS.set_forkserver_preload(["cnn_core.data.files", "cnn_core.train.checkpoint", "cnn_core.weights.store"])
 
 SAVER = """
 import torch

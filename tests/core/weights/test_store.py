@@ -371,7 +371,7 @@ def test_every_way_to_cut_a_file_short_is_noticed_by_its_header():
 
 # Processes are forked from one that has loaded torch and done nothing else: a start takes milliseconds, not seconds.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["cnn_core.weights.store"])
+FORKS.set_forkserver_preload(["cnn_core.data.files", "cnn_core.train.checkpoint", "cnn_core.weights.store"])
 
 SAVER = """
 import torch

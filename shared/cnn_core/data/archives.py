@@ -1,0 +1,217 @@
+"""Unpacking zip and tar archives that may have been made to do harm.
+
+Refused: paths that lead out of the folder, links and devices, two members of one name, more members or bytes than
+allowed (counted while unpacking, whatever the headers claim), encrypted or damaged archives. The folder appears when
+everything is unpacked, or not at all.
+"""
+
+import bz2
+import contextlib
+import gzip
+import io
+import lzma
+import re
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO
+
+from cnn_core.errors import CnnError, DataError, StorageError
+from cnn_core.storage import check_space, readable_size, storage_errors, temporary_folder
+
+MAX_MEMBERS = 500_000
+MAX_BYTES = 64 * 1024**3
+MAX_READ = 16 * 1024**2  # bytes that a tar header may make us read at once
+CHUNK = 1024**2
+
+_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
+    OverflowError, RecursionError, RuntimeError, ValueError,
+)  # fmt: skip  # all that the three readers raise on bytes that make no sense
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One entry of an archive."""
+
+    name: str  # as the archive has it
+    is_folder: bool
+    problem: str | None  # why it is refused
+    open: Callable[[], IO[bytes] | None]
+
+
+def extract(
+    archive: Path | str, dest: Path | str, *, max_members: int = MAX_MEMBERS, max_bytes: int = MAX_BYTES
+) -> Path:
+    """Unpack a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz (told by its content) into the new folder `dest`; return it.
+
+    Modes, owners and times are not kept.
+
+    Args:
+        archive: the file.
+        dest: the folder; it must not exist, or be empty.
+        max_members: files and folders allowed.
+        max_bytes: bytes allowed, unpacked.
+
+    Raises:
+        DataError: not an archive, damaged, dangerous or too large; nothing is left behind.
+        StorageError: no space, no permission, or `dest` is in the way.
+    """
+    archive, dest = Path(archive), Path(dest)
+    with storage_errors(dest):
+        if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
+            raise StorageError(f"could not unpack to {dest}: it exists and is not an empty folder; remove it first")
+    with (
+        _reading(archive),
+        archive.open("rb") as file,
+        _members(archive, file, max_members, max_bytes, dest) as members,
+        temporary_folder(dest) as folder,
+    ):
+        left = max_bytes
+        for count, member in enumerate(members, start=1):
+            if count > max_members:
+                raise DataError(f"{archive}: more than {max_members} files; expected fewer, split the archive")
+            left -= _unpack(archive, member, folder, left)
+            if left < 0:
+                raise _too_large(archive, max_bytes)
+    return dest
+
+
+def _unpack(archive: Path, member: _Member, folder: Path, left: int) -> int:
+    """Write one member below `folder` and return its bytes; stops soon after `left` bytes."""
+    path = folder / _inside(archive, member.name)
+    if member.problem is not None:
+        raise DataError(f"{archive}: {member.name[:200]!r} {member.problem}; such archives are not unpacked")
+    source = None if member.is_folder else member.open()
+    with storage_errors(path):
+        try:
+            if source is None:
+                path.mkdir(parents=True, exist_ok=True)
+                return 0
+            path.parent.mkdir(parents=True, exist_ok=True)
+            target = path.open("xb")
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise DataError(
+                f"{archive}: two members want the name {member.name[:200]!r} (or differ in upper and lower case only); "
+                "such archives are not unpacked"
+            ) from error
+    written = 0
+    with target, source:
+        while written <= left and (chunk := source.read(CHUNK)):
+            with storage_errors(path):
+                target.write(chunk)
+            written += len(chunk)
+        with storage_errors(path):
+            target.flush()
+    return written
+
+
+def _inside(archive: Path, name: str) -> PurePosixPath:
+    """Return a member's path below the target folder, or raise DataError if it could lead out of it."""
+    parts = name.replace("\\", "/").split("/")
+    if parts[0] == "" or re.match(r"[A-Za-z]:", name) or ".." in parts or any(ord(c) < 32 for c in name):
+        raise DataError(f"{archive}: {name[:200]!r} leads out of the folder; such archives are not unpacked")
+    return PurePosixPath(*(part for part in parts if part not in ("", ".")))
+
+
+@contextmanager
+def _members(
+    archive: Path, file: BinaryIO, max_members: int, max_bytes: int, dest: Path
+) -> Iterator[Iterator[_Member]]:
+    start = file.read(6)
+    file.seek(0)
+    if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        if _directory_size(file) > 1024 * max_members:  # it is read as a whole
+            raise DataError(f"{archive}: more than {max_members} files; expected fewer, split the archive")
+        with zipfile.ZipFile(file) as opened:
+            needed = sum(info.file_size for info in opened.infolist())
+            if needed > max_bytes:
+                raise _too_large(archive, max_bytes)
+            check_space(dest, needed)
+            yield (_zip_member(opened, info) for info in opened.infolist())
+        return
+    with contextlib.ExitStack() as stack:
+        opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
+        plain = stack.enter_context(opener(file)) if opener else file
+        opened = stack.enter_context(tarfile.open(fileobj=_Bounded(archive, plain), mode="r:"))
+        yield (_tar_member(opened, info) for info in opened)
+
+
+def _zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    problem = None
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        problem = "is a link or a device"
+    elif info.flag_bits & 1:
+        problem = "is encrypted"
+    return _Member(info.filename, info.is_dir(), problem, lambda: opened.open(info))
+
+
+def _tar_member(opened: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
+    opened.members = []  # tarfile would keep every member of the archive in memory
+    problem = None if info.isreg() or info.isdir() else "is a link or a device"
+    return _Member(info.name, info.isdir(), problem, lambda: opened.extractfile(info))
+
+
+class _Bounded:
+    """What tarfile reads from; refuses the huge reads that a forged header may ask for."""
+
+    def __init__(self, archive: Path, file: IO[bytes]) -> None:
+        self.archive = archive
+        self.file = file
+        self.tell = file.tell
+        self.seek = file.seek
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= MAX_READ:
+            raise DataError(f"{self.archive}: a header claims {size} bytes; the archive is damaged or made to do harm")
+        return self.file.read(size)
+
+
+def _directory_size(file: BinaryIO) -> int:
+    """Return the bytes that the directory of a zip file takes by its end record; 0 if there is none.
+
+    Layout: PKWARE APPNOTE 4.3.14 to 4.3.16 (end record, and the 64-bit one in front of it).
+    """
+    end = file.seek(0, io.SEEK_END)
+    file.seek(max(0, end - 22 - 65535 - 20))
+    tail = file.read()
+    file.seek(0)
+    place = tail.rfind(b"PK\x05\x06")
+    if place < 0 or len(tail) - place < 22:
+        return 0
+    (size,) = struct.unpack("<I", tail[place + 12 : place + 16])
+    locator = tail[max(0, place - 20) : place]
+    if locator[:4] == b"PK\x06\x07" and len(locator) == 20:
+        (offset,) = struct.unpack("<Q", locator[8:16])
+        file.seek(min(offset, end))
+        record = file.read(56)
+        file.seek(0)
+        if len(record) == 56 and record[:4] == b"PK\x06\x06":
+            size = max(size if size != 0xFFFFFFFF else 0, struct.unpack("<Q", record[40:48])[0])
+    return size
+
+
+def _too_large(archive: Path, max_bytes: int) -> DataError:
+    return DataError(f"{archive}: more than {readable_size(max_bytes)} when unpacked; expected less, split the archive")
+
+
+@contextmanager
+def _reading(archive: Path) -> Iterator[None]:
+    """Turn what the readers raise on damaged bytes into DataError."""
+    try:
+        yield
+    except CnnError:
+        raise
+    except _DAMAGE as error:
+        raise DataError(f"{archive}: not a zip or tar archive, or damaged ({error}); get it again") from error
+    except OSError as error:  # gzip and bz2 report damage so, too
+        reason = error.strerror or error
+        raise DataError(f"{archive}: could not be read ({reason}); check that it is there, or get it again") from error
