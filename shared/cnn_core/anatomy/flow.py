@@ -5,7 +5,7 @@ calls count like layers do. The tensors are on the meta device: shapes without n
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 from typing import Any
@@ -81,6 +81,19 @@ def _adaptive(axes: Axes, out: Tensor, args: tuple[Any, ...]) -> Axes:
             )
         )
     return tuple(result)
+
+
+def _aligned(x: Tensor, axes: Axes) -> bool:
+    """Tell whether the last axes of `x` are the spatial ones; a reshaping can have turned them into something else."""
+    return tuple(x.shape[-len(axes) :]) == tuple(axis.cells for axis in axes)
+
+
+def _joined(a: Axis, b: Axis) -> Axis:
+    """Return what an operation on two maps sees; one with a single cell is spread over the other and has no stride."""
+    field = a.field.merged(b.field)
+    if a.cells != b.cells:
+        field = replace(field, stride=max(a, b, key=lambda axis: axis.cells).field.stride)
+    return Axis(field, max(a.cells, b.cells))
 
 
 def _everything(axes: Axes) -> Axes:
@@ -210,8 +223,12 @@ class Flow(TorchDispatchMode):
             self.multiply_adds += multiply_adds(operation, args, outs[0])
         if before is not None:
             rule = RULES.get(operation)
-            for out in outs:
-                self._note(out, before if rule is None else rule(before, out, args))
+            if rule in (None, _dense) or _aligned(args[0], before):
+                after = [before if rule is None else rule(before, out, args) for out in outs]
+            else:
+                after = [_everything(before)] * len(outs)
+            for out, axes in zip(outs, after, strict=True):
+                self._note(out, axes)
         return result
 
     def _merged(self, tensors: list[Tensor]) -> Axes | None:
@@ -221,7 +238,5 @@ class Flow(TorchDispatchMode):
             return None
         merged = known[0]
         for axes in known[1:]:
-            merged = tuple(
-                Axis(a.field.merged(b.field), max(a.cells, b.cells)) for a, b in zip(merged, axes, strict=True)
-            )
+            merged = tuple(_joined(a, b) for a, b in zip(merged, axes, strict=True))
         return merged

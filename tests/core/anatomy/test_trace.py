@@ -1,5 +1,6 @@
 """The trace against published figures, numbers worked by hand, and the gradient, which knows what a cell sees."""
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from cnn_core.anatomy import ReceptiveField, count_parameters, format_table, total, trace
 from cnn_core.errors import CnnError
 from cnn_core.models import create_model
+from cnn_core.nn.blocks import SqueezeExcite
 
 
 def built(name: str, **arguments: object) -> nn.Module:
@@ -88,6 +90,48 @@ def test_branches_take_everything_that_any_of_them_sees() -> None:
     assert trace(Branches(), (2, 20))[-1].receptive_field == (ReceptiveField(7, 1, -3),)
 
 
+def test_a_gate_over_channels_sees_everything_and_leaves_the_stride() -> None:
+    model = nn.Sequential(nn.Conv2d(2, 4, 3, stride=2, padding=1), SqueezeExcite(4, spatial_dims=2), nn.MaxPool2d(2))
+    field = trace(model, (2, 16, 16))[-1].receptive_field[0]
+    assert field.stride == 4
+    assert field.size >= 16
+
+
+class ChannelConvolution(nn.Module):
+    """A convolution along the channels, whose kernel does not run over pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x.mean((2, 3))[:, None])
+        return x * y[:, 0, :, None, None]
+
+
+def test_reshaped_maps_count_as_seeing_everything() -> None:
+    rows = trace(nn.Sequential(ChannelConvolution(), nn.MaxPool2d(2)), (5, 8, 8))
+    assert rows[0].output_shape == (1, 5)
+    assert rows[0].receptive_field[0].size == 8
+    assert rows[0].multiply_adds == 15
+    assert rows[1].receptive_field[0].stride == 2
+
+
+def test_a_recurrent_network_can_be_traced() -> None:
+    row = trace(nn.LSTM(6, 7, batch_first=True), (10, 6))[0]
+    assert row.output_shape == (10, 7)
+    assert row.parameters == 4 * 7 * (6 + 7 + 2)
+    assert row.multiply_adds == 10 * 4 * 7 * (6 + 7)
+
+
+def test_several_threads_can_trace_one_model() -> None:
+    model = create_model("resnet20", num_classes=10)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda edge: trace(model, (3, edge, edge)), [32, 40, 32, 48]))
+    assert results[0] == results[2] == trace(model, (3, 32, 32))
+    assert results[1][0].output_shape == (16, 40, 40)
+
+
 def seen_by_gradient(model: nn.Module, shape: tuple[int, ...], cell: int) -> tuple[int, int]:
     """First and last input pixel that output cell `cell` (1-D) depends on."""
     model = model.double().eval()
@@ -136,8 +180,10 @@ def test_a_transposed_convolution_sees_at_most_what_is_said(kernel: int, stride:
     model = nn.Sequential(nn.Conv1d(1, 1, 3, stride=2), nn.ConvTranspose1d(1, 1, kernel, stride, padding))
     field = trace(model, (1, 96))[-1].receptive_field[0]
     assert field.stride == Fraction(2, stride)
-    spans = [seen_by_gradient(model, (1, 96), cell) for cell in range(30, 30 + 2 * stride)]
-    assert max(last - first + 1 for first, last in spans) == field.size
+    spans = {cell: seen_by_gradient(model, (1, 96), cell) for cell in range(30, 30 + 2 * stride)}
+    assert max(last - first + 1 for first, last in spans.values()) == field.size
+    for cell in range(30, 30 + 2 * stride, stride):  # these see from where the field starts; others may start later
+        assert spans[cell][0] == field.start + cell * field.stride
 
 
 def test_behind_an_upsampling_the_field_is_the_true_one_rounded_up() -> None:

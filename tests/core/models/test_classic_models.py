@@ -32,6 +32,19 @@ def test_an_mlp_without_hidden_layers_is_softmax_regression() -> None:
     assert model.forward_features(x) == []
 
 
+def test_an_mlp_is_dense_layers_with_relu_between() -> None:
+    model = create_model(
+        "mlp", in_channels=2, num_classes=3, input_size=(4,), spatial_dims=1, options={"hidden": (5, 6)}
+    )
+    model.eval()
+    x = torch.randn(7, 2, 4)
+    expected = x.flatten(1)
+    for layer in [m for m in model.modules() if isinstance(m, nn.Linear)][:2]:
+        expected = (expected @ layer.weight.T + layer.bias).relu()
+    torch.testing.assert_close(model.forward_features(x)[-1].flatten(1), expected)
+    torch.testing.assert_close(model(x), expected @ model.head.classifier.weight.T + model.head.classifier.bias)
+
+
 def test_an_mlp_refuses_another_size() -> None:
     model = create_model("mlp", in_channels=1, num_classes=10, input_size=(28, 30))
     with pytest.raises(CnnError, match=r"\(28, 30\) only, got \(30, 28\)"):
