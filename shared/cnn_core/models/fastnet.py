@@ -17,6 +17,7 @@ from cnn_core.nn.blocks import Head
 from cnn_core.nn.dims import dims
 
 BATCH_NORM_MOMENTUM = 0.4  # quick running statistics: the whole training is a few hundred steps
+WHITENING_NUMBERS = 2**27  # patches are collected in parts of at most 1 GiB
 
 
 class WhitenedStem(nn.Module):
@@ -48,15 +49,22 @@ class WhitenedStem(nn.Module):
         The directions are the eigenvectors v of the patch covariance, divided by sqrt(eigenvalue + epsilon).
         """
         weight = self.conv.weight
-        patches = x
-        for axis, edge in enumerate(weight.shape[2:]):
-            patches = patches.unfold(2 + axis, edge, 1)  # [B, C, *S', *K]
-        order = [0, *range(2, 2 + self.spatial_dims), 1, *range(2 + self.spatial_dims, 2 + 2 * self.spatial_dims)]
-        patches = patches.permute(order).reshape(-1, weight[0].numel()).double()  # [B * cells, C * prod(K)]
-        covariance = patches.T @ patches / len(patches)
-        values, vectors = torch.linalg.eigh(covariance)
+        numbers = x[0].numel() * weight[0, 0].numel()  # of the patches of one input
+        products, count = 0.0, 0
+        for part in x.split(max(1, WHITENING_NUMBERS // numbers)):
+            patches = self._patches(part)
+            products, count = products + patches.T @ patches, count + len(patches)
+        values, vectors = torch.linalg.eigh(products / count)
         filters = (vectors / (values + epsilon).sqrt()).T.flip(0).reshape(-1, *weight.shape[1:])
         weight.copy_(torch.cat([filters, -filters]).to(weight.dtype))
+
+    def _patches(self, x: Tensor) -> Tensor:
+        """Return all patches that a filter meets, without padding: [B, C, *S] -> [B * cells, C * prod(K)]."""
+        n, weight = self.spatial_dims, self.conv.weight
+        for axis, edge in enumerate(weight.shape[2:]):
+            x = x.unfold(2 + axis, edge, 1)  # [B, C, *S', *K]
+        order = [0, *range(2, 2 + n), 1, *range(2 + n, 2 + 2 * n)]
+        return x.permute(order).reshape(-1, weight[0].numel()).double()
 
 
 def stage(in_channels: int, out_channels: int, *, spatial_dims: int, depth: int) -> nn.Sequential:
@@ -77,7 +85,12 @@ class FastNet(Backbone):
     """A `Backbone` whose first convolution is set from data before training (`initialise`)."""
 
     def initialise(self, x: Tensor) -> None:
-        """Whiten the stem on normalised training inputs `x` [B, C, *S]; a few thousand pictures are enough."""
+        """Whiten the stem on normalised training inputs `x` [B, C, *S]; a few thousand pictures are enough.
+
+        Raises:
+            CnnError: `x` is no input of this network.
+        """
+        self.check_input(x)
         self.stages["stem"].whiten(x)
 
 

@@ -103,6 +103,18 @@ def test_normalisation_comes_after_augmentation():
     assert darkest == [-5] * 4  # what moves in is black before, not grey after
 
 
+def test_alternate_flips_turn_each_sample_in_the_next_epoch():
+    data = MemoryBatches(
+        torch.arange(8 * 4, dtype=torch.uint8).reshape(8, 1, 4),
+        torch.arange(8),
+        batch_size=8,
+        normalize=keep,
+        augment=AugmentConfig(flip="alternate"),
+    )
+    first, second = (next(iter(data.epoch(turn(epoch)))) for epoch in (0, 1))
+    assert torch.equal(first[0][first[1].argsort()].flip(-1), second[0][second[1].argsort()])
+
+
 def test_the_set_itself_is_never_changed():
     data = batches(50, 10, augment=STRONG)
     before = data.inputs.clone()
