@@ -16,6 +16,7 @@ _HOMES = {
     "load": "predict",
     "Prediction": "predict",
     "Predictor": "predict",
+    "compare": "transfer",
     "RECIPE": "run",
     "evaluate_weights": "run",
     "explain_to_file": "run",

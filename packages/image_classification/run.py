@@ -13,7 +13,7 @@ from cnn_core.train.loop import Progress
 from image_classification.data import load_set
 from image_classification.evaluate import evaluate
 from image_classification.predict import load
-from image_classification.train import ImageTask, Recipe
+from image_classification.task import ImageTask, Recipe
 from image_classification.transfer import HeadTask
 
 DOMAIN = "image_classification"

@@ -23,7 +23,7 @@ from cnn_core.train.config import ModelConfig, override
 from cnn_core.train.task import Evaluation, Turn
 from cnn_core.weights import find_weights, load_card
 from image_classification.metrics import classification_metrics
-from image_classification.train import EVALUATION_BATCH, ImageTask, Recipe
+from image_classification.task import EVALUATION_BATCH, ImageTask, Recipe
 
 log = logging.getLogger(__name__)
 

@@ -2,17 +2,24 @@
 
 A domain is an import package with the folders `recipes` and `weights` and these names in its `__init__`:
 
+    RECIPE                                        the recipe's dataclass (cnn_core.train.config), with a section `model`
     load(name, *, device="auto") -> Predictor     shipped weights or a run folder
-    train(recipe, **overrides) -> Run             a recipe name, a TOML file or a recipe object
-    RECIPE                                        the recipe's dataclass (cnn_core.train.config)
     make_task(recipe) -> Task                     what the epoch loop runs
-    DATA_SETS                                     name -> object with a `description`
-    get_data(name)                                download, verify, unpack
-    commands                                      functions behind `cnn predict`, `cnn eval` (see cnn_core.cli)
+    DATA_SETS                                     name -> object with `name`, `description` and `how_to_get`
+    get_data(name) -> folder                      download, verify, unpack
+
+and, behind the commands of the same names:
+
+    train(recipe, *, folder, name, seeds, resume, observe, command) -> Outcome (cnn_core.train.finish)
+    evaluate_weights(name, *, data, split, device) -> {"data", "split", "n", "metrics"}
+    predict_items(name, inputs, *, device) -> one dict per input: "input", and the answer or "error"
+    explain_to_file(name, input, output, *, method, device) -> a sentence
+    compare(name, data, *, folder, settings) -> one dict per way of transfer
 """
 
 import importlib
 import importlib.util
+from collections import Counter
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -28,7 +35,10 @@ def domain_folders() -> dict[str, Path]:
     """Return domain name -> folder of its package, without importing any."""
     folders = {}
     for point in entry_points(group=GROUP):
-        spec = importlib.util.find_spec(point.value)
+        try:
+            spec = importlib.util.find_spec(point.module)
+        except ModuleNotFoundError:  # of the package that the domain's package lies in
+            spec = None
         if spec is not None and spec.submodule_search_locations:
             folders[point.name] = Path(next(iter(spec.submodule_search_locations)))
     return folders
@@ -43,18 +53,18 @@ def load_domain(name: str) -> ModuleType:
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
         raise unknown_name("domain", name, points)
-    return importlib.import_module(points[name].value)
+    return importlib.import_module(points[name].module)
 
 
 def recipe_files() -> dict[str, tuple[str, Path]]:
-    """Return recipe name -> (domain, TOML file) over all domains; a name that two domains use raises ValueError."""
-    found: dict[str, tuple[str, Path]] = {}
-    for domain, folder in domain_folders().items():
-        for file in sorted((folder / "recipes").glob("*.toml")):
-            if file.stem in found:
-                raise ValueError(f"recipe {file.stem!r} exists in {found[file.stem][0]} and in {domain}")
-            found[file.stem] = (domain, file)
-    return found
+    """Return recipe name -> (domain, TOML file) over all domains.
+
+    A name that two domains use is no one's: such recipes are called `domain/name`.
+    """
+    files = [(d, f) for d, folder in domain_folders().items() for f in (folder / "recipes").glob("*.toml")]
+    uses = Counter(file.stem for _, file in files)
+    names = {file.stem if uses[file.stem] == 1 else f"{domain}/{file.stem}": (domain, file) for domain, file in files}
+    return dict(sorted(names.items()))
 
 
 def find_recipe(name: str) -> tuple[str, Path]:

@@ -13,7 +13,7 @@ from cnn_core.errors import CnnError, ConfigError, UnknownNameError
 from cnn_core.train.config import ModelConfig, read_recipe
 from cnn_core.weights import load_card, load_model
 from image_classification.run import make_task, train
-from image_classification.train import DataConfig, ImageTask, Recipe, TransferConfig
+from image_classification.task import DataConfig, ImageTask, Recipe, TransferConfig
 from image_classification.transfer import HeadTask, compare
 
 RECIPES = Path(image_classification.__file__).parent / "recipes"

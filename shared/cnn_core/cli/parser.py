@@ -1,0 +1,138 @@
+"""The words that `cnn` understands."""
+
+import argparse
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from cnn_core.cli import looking, training, using
+
+DEVICES = "auto, cpu, cuda, cuda:1, mps"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe all commands; each sets `run`, and `settings` if the flags of a recipe may follow."""
+    parser = argparse.ArgumentParser(
+        prog="cnn", description="Convolutional networks to use, see through and build on.", allow_abbrev=False
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and all log lines")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_looking(commands)
+    _add_training(commands)
+    _add_using(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, run: Any, text: str, *, settings: bool = False) -> argparse.ArgumentParser:
+    entry = commands.add_parser(name, help=text, description=text, allow_abbrev=False, add_help=not settings)
+    entry.set_defaults(run=run, settings=settings, parser=entry)
+    return entry
+
+
+def _add_looking(commands: Any) -> None:
+    entry = _command(commands, "list", looking.run_list, "show what there is: models, recipes, weights, data sets")
+    entry.add_argument("kind", nargs="?", choices=["models", "recipes", "weights", "data"])
+    _json(entry)
+
+    entry = _command(commands, "data", looking.run_data, "get a data set: download, verify, unpack")
+    entry.add_argument("action", choices=["get"])
+    entry.add_argument("name", metavar="NAME", help="a name of `cnn list data`")
+
+    text = "the table of a model's layers: sizes, parameters, multiply-adds, receptive field"
+    entry = _command(commands, "anatomy", looking.run_anatomy, text)
+    entry.add_argument("model", metavar="MODEL", help="a name of `cnn list models`")
+    entry.add_argument("--input", help="channels x size, for example 3x224x224; default the paper's")
+    entry.add_argument("--classes", type=int, default=1000)
+    _json(entry)
+
+    entry = _command(commands, "demo", looking.run_demo, "serve the pages")
+    entry.add_argument("--port", type=_port, default=8501)
+
+
+def _add_training(commands: Any) -> None:
+    text = "train a recipe; every setting of it is a flag (cnn train RECIPE --help)"
+    entry = _command(commands, "train", training.run_train, text, settings=True)
+    entry.add_argument("recipe", metavar="RECIPE", help="a name of `cnn list recipes`, or a TOML file")
+    entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="the run folder; default runs/RECIPE")
+    entry.add_argument("--name", help="name of the weights; default the recipe's")
+    entry.add_argument("--resume", action="store_true", help="go on with the run in the run folder")
+    entry.add_argument("--seeds", type=int, nargs="+", default=[], help="train once with each; mean and spread")
+    _training_output(entry)
+
+    text = "compare the ways of transfer from weights to other data, and training from nothing"
+    entry = _command(commands, "compare", training.run_compare, text, settings=True)
+    entry.add_argument("name", metavar="NAME", help="shipped weights or a run folder")
+    entry.add_argument("--data", required=True, help="a set name or a folder")
+    entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="default runs/compare-NAME")
+    _training_output(entry)
+
+
+def _training_output(entry: argparse.ArgumentParser) -> None:
+    entry.add_argument(
+        "--option", dest="model_options", type=model_option, action="append", default=[], metavar="NAME=VALUE",
+        help="a setting of the model itself, for example --option widths=64,128; may be repeated",
+    )  # fmt: skip
+    entry.add_argument("--quiet", action="store_true", help="no progress bar")
+    _json(entry)
+    entry.add_argument("-h", "--help", action="store_true", help="show this and every setting")
+
+
+def _add_using(commands: Any) -> None:
+    entry = _command(commands, "eval", using.run_eval, "measure shipped or own weights")
+    _weights(entry)
+    entry.add_argument("--data", help="a set name or a folder; default the set they were trained on")
+    entry.add_argument("--split", default="test", choices=["test", "val", "train"])
+    _json(entry)
+
+    entry = _command(commands, "predict", using.run_predict, "answer for files or folders")
+    _weights(entry)
+    entry.add_argument("inputs", nargs="+", metavar="INPUT")
+    entry.add_argument("--output", type=Path, metavar="DIR", help="write predictions.json into this folder")
+    _json(entry)
+
+    entry = _command(commands, "explain", using.run_explain, "show why: a heat map over the input")
+    _weights(entry)
+    entry.add_argument("input", metavar="INPUT")
+    entry.add_argument("--method", default="grad-cam", help="grad-cam, integrated-gradients, occlusion, saliency ...")
+    entry.add_argument("--output", type=Path, required=True, metavar="FILE.png")
+
+    text = "write ONNX and the card, parity checked in ONNX Runtime"
+    entry = _command(commands, "export", using.run_export, text)
+    entry.add_argument("name", metavar="NAME", help="shipped weights or a run folder")
+    entry.add_argument("--output", type=Path, required=True, metavar="DIR")
+
+
+def _weights(entry: argparse.ArgumentParser) -> None:
+    entry.add_argument("name", metavar="NAME", help="shipped weights or a run folder")
+    entry.add_argument("--device", default="auto", help=DEVICES)
+
+
+def _json(entry: argparse.ArgumentParser) -> None:
+    entry.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else there")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
+    return int(text)
+
+
+def model_option(text: str) -> tuple[str, Any]:
+    """Read `depth=3`, `dropout=0.2`, `widths=64,128` or `act=gelu` as name and value.
+
+    Raises:
+        argparse.ArgumentTypeError: there is no name or no value.
+    """
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE such as widths=64,128, got {text!r}")
+    return name.replace("-", "_"), _value(value)
+
+
+def _value(text: str) -> Any:
+    """A TOML value; else a list if there are commas; else the text itself."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return [_value(part) for part in text.split(",")] if "," in text else text
+    return table["value"] if len(table) == 1 else text

@@ -1,0 +1,78 @@
+"""`cnn eval`, `cnn predict`, `cnn explain` and `cnn export`: what is done with weights."""
+
+import argparse
+import sys
+import time
+from types import ModuleType
+
+from cnn_core.cli.output import to_json, write_json
+
+
+def run_eval(options: argparse.Namespace, _: list[str]) -> None:
+    """Print the metrics; with --json {"weights", "data", "split", "n", "metrics", "seconds"}."""
+    domain = _domain(options.name)
+    started = time.perf_counter()
+    result = domain.evaluate_weights(options.name, data=options.data, split=options.split, device=options.device)
+    result = {"weights": options.name, **result, "seconds": round(time.perf_counter() - started, 2)}
+    if options.json:
+        write_json(options, result)
+        return
+    print(f"{result['weights']} on {result['data']} {result['split']}, n {result['n']}, {result['seconds']} s")
+    for name, value in result["metrics"].items():
+        print(f"  {name} {value:.4f}")
+
+
+def run_predict(options: argparse.Namespace, _: list[str]) -> int:
+    """Print an answer per input; with --json {"weights", "items"}. Fails if no input could be answered."""
+    from cnn_core.storage import write_text
+
+    items = _domain(options.name).predict_items(options.name, options.inputs, device=options.device)
+    answer = {"weights": options.name, "items": items}
+    if options.output:
+        write_text(options.output / "predictions.json", to_json(answer) + "\n")
+    if options.json:
+        write_json(options, answer)
+    else:
+        for item in items:
+            print(_line(item))
+    failed = sum("error" in item for item in items)
+    if failed:
+        print(f"cnn: {failed} of {len(items)} inputs could not be answered", file=sys.stderr)
+    return 1 if failed == len(items) else 0
+
+
+def _line(item: dict) -> str:
+    if "error" in item:
+        return f"{item['input']}: {item['error']}"
+    if "labels" in item:
+        pairs = zip(item["labels"], item["probabilities"], strict=True)
+        return f"{item['input']}: " + ", ".join(f"{label} {p:.1%}" for label, p in pairs)
+    return to_json(item)
+
+
+def run_explain(options: argparse.Namespace, _: list[str]) -> None:
+    """Write the heat map and print what it shows."""
+    domain = _domain(options.name)
+    print(
+        domain.explain_to_file(
+            options.name, options.input, options.output, method=options.method, device=options.device
+        )
+    )
+
+
+def run_export(options: argparse.Namespace, _: list[str]) -> None:
+    """Write the ONNX file and the card, and print how well it agrees."""
+    from cnn_core.export import export_onnx
+    from cnn_core.weights import load_model
+
+    model, card = load_model(options.name)
+    shape = (card.arguments["in_channels"], *card.arguments["input_size"])
+    print(export_onnx(model, card, options.output, example_shape=shape))
+
+
+def _domain(weights: str) -> ModuleType:
+    """Import the domain that the weights belong to."""
+    from cnn_core.domains import load_domain
+    from cnn_core.weights import find_weights, load_card
+
+    return load_domain(load_card(find_weights(weights)).domain)
