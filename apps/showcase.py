@@ -10,10 +10,11 @@ ASSETS = Path(__file__).parent / "assets"
 # A picture of our own: Streamlit fetches its named icons from another host, and the pages work offline.
 st.set_page_config(page_title="CNN Showcase", page_icon=str(ASSETS / "icon.png"), layout="wide")
 
-# Sections are what people want; a page is one line.
+# Sections are what people want; a page is one line. The folder is not called `pages`: Streamlit takes files of a
+# folder of that name for pages of their own, and runs them without this entry when one is the first thing opened.
 PAGES = {
-    "": [st.Page("pages/home.py", title="Home", default=True)],
-    "Try": [st.Page("pages/image.py", title="Image", url_path="image")],
+    "": [st.Page("views/home.py", title="Home", default=True)],
+    "Try": [st.Page("views/image.py", title="Image", url_path="image")],
 }
 
 st.logo(ASSETS / "mark.svg", size="large")

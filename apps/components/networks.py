@@ -6,7 +6,7 @@ This module loads no torch; the first `compute` does.
 import importlib
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -50,12 +50,17 @@ def networks(domain: str) -> dict[str, Network]:
     found = {}
     for name, folder in folders.items():
         try:
-            card = load_card(folder)
-        except CnnError:  # a run of another version, or one that is being written
+            card = _card(str(folder), (folder / "card.json").stat().st_mtime_ns)
+        except (CnnError, OSError):  # a run of another version, or one that comes or goes just now
             continue
         if card.domain == domain:
             found[name] = Network(name, folder, card)
     return found
+
+
+@st.cache_resource(max_entries=500, show_spinner=False)
+def _card(folder: str, changed: int) -> WeightsCard:
+    return load_card(folder)
 
 
 def add_own(name: str, folder: Path) -> None:
@@ -103,12 +108,10 @@ def warm_up() -> None:
 
 
 @st.cache_resource(show_spinner=False)
-def _warm() -> None:
-    _workers().submit(importlib.import_module, "image_classification.predict")
+def _warm() -> Future[Any]:
+    return _workers().submit(importlib.import_module, "image_classification.predict")
 
 
 def is_warm() -> bool:
     """Tell whether an answer can be had at once."""
-    import sys
-
-    return "image_classification.predict" in sys.modules and "torch" in sys.modules
+    return _warm().done()

@@ -12,9 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from components.networks import networks
 from components.shapes import example_zip
-from pages.image_parts.why import METHODS
+from views.image_parts.why import TITLES, title
 
-PAGE = str(Path(__file__).resolve().parents[2] / "apps" / "pages" / "image.py")
+PAGE = str(Path(__file__).resolve().parents[2] / "apps" / "views" / "image.py")
 GREY, COLOUR = "runs/tiny-digits", "runs/tiny-shapes"
 
 pytestmark = pytest.mark.usefixtures("in_workplace")
@@ -158,7 +158,7 @@ def test_the_camera_is_off_until_it_is_wanted(png: bytes):
     assert word(page) in ("circle", "cross", "triangle")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TITLES)
 def test_every_method_gives_a_heat_map(method: str):
     page = open_page(method=method, sample="eight")
     assert page.selectbox(key="method").value == method
@@ -169,7 +169,8 @@ def test_every_method_gives_a_heat_map(method: str):
 def test_every_method_of_the_core_is_offered():
     from cnn_core.explain import list_methods
 
-    assert sorted(METHODS) == list_methods()
+    page = open_page(sample="eight")
+    assert sorted(page.selectbox(key="method").options) == sorted(title(name) for name in list_methods())
 
 
 def test_the_evidence_for_another_class_is_another_map():

@@ -97,7 +97,8 @@ def test_tab_reaches_every_control_in_the_order_of_the_page(open_page):
         reached.append(
             page.evaluate(
                 "() => { let e = document.activeElement; while (e.shadowRoot && e.shadowRoot.activeElement)"
-                " e = e.shadowRoot.activeElement; return e.getAttribute('aria-label') || e.innerText || e.tagName; }"
+                " e = e.shadowRoot.activeElement;"
+                " return e.getAttribute('aria-label') || e.innerText.slice(0, 20) || e.tagName; }"
             )
         )
     wanted = ["runs/reader", "One picture", "Draw", "Slate to draw a digit on", "Undo", "Clear", "Brush width", "CSV"]

@@ -7,14 +7,13 @@ from cnn_core.errors import CnnError
 from components.frame import note, plain_errors, sentence
 from components.gallery import Item, gallery
 from components.networks import Network, compute
-from components.pictures import Figure, data_uri, figures
+from components.pictures import SHOWN_EDGE, Figure, data_uri, figures
 from components.samples import Sample, find_sample, kind_of, samples
 from components.slate import Stroke, draw, slate
-from pages.image_parts.ask import Picture
+from views.image_parts.ask import Picture
 
 DRAW, SAMPLES, UPLOAD, CAMERA = "Draw", "Samples", "Upload", "Camera"
 UPLOAD_LIMIT = 20  # MB
-SHOWN_EDGE = 640  # pixels
 SUFFIXES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic"]
 
 # A five, written by us: the belly first, the roof last.
@@ -36,6 +35,8 @@ def choose_picture(network: Network) -> Picture | None:
     way = st.segmented_control(
         "Picture from", ways, key="input", required=True, label_visibility="collapsed", width="stretch"
     )
+    if way != SAMPLES and "sample" in st.query_params:
+        del st.query_params["sample"]
     with plain_errors():
         if way == DRAW:
             drawing = draw(slate(key="slate", example=FIVE, label="Slate to draw a digit on"))

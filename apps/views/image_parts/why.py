@@ -1,18 +1,17 @@
 """Where the network looked: the heat map over the picture, and what the network got to see."""
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from components.address import begin, keep
 from components.frame import note
-from components.networks import Network
+from components.networks import Network, compute
 from components.pictures import Figure, figures, png
-from pages.image_parts.ask import Picture, reasons
+from views.image_parts.ask import Picture, reasons
 
-METHODS = {  # the page's words for the methods of cnn_core.explain, the quick ones first
+FIRST = "grad-cam"
+TITLES = {  # the page's words for methods of cnn_core.explain, the quick ones first; others go by their own name
     "grad-cam": "Grad-CAM",
     "grad-cam++": "Grad-CAM++",
     "layer-cam": "Layer-CAM",
@@ -44,32 +43,39 @@ def show_why(network: Network, picture: Picture, labels: list[str]) -> None:
     """
     choices, pictures = st.columns([3, 8], gap="medium")
     with choices:
-        begin("method", list(METHODS), "grad-cam")
-        method = st.selectbox("Method", list(METHODS), format_func=METHODS.get, key="method", filter_mode=None)
-        keep("method", "grad-cam")
+        methods = compute(_methods)
+        begin("method", list(methods), FIRST)
+        method = st.selectbox("Method", list(methods), format_func=title, key="method", filter_mode=None)
+        keep("method", FIRST)
         # The key holds the answer: another answer begins with its own class again.
         wanted = st.selectbox("Evidence for", labels[:5], key=f"class-{network.id}-{labels[0]}", filter_mode=None)
-        note(SENTENCES[method])
-        with st.spinner(f"Computing {METHODS[method]}"):
+        note(SENTENCES.get(method, methods[method]))
+        with st.spinner(f"Computing {title(method)}"):
             why = reasons(network, picture, method, wanted)
-        overlay = why.overlay()
         st.download_button(
-            "Heat map (PNG)", png(overlay), f"{Path(picture.name).stem}-{method}.png", "image/png",
+            "Heat map (PNG)", png(why.overlay), f"{Path(picture.name).stem}-{method}.png", "image/png",
             key="heat-download", on_click="ignore", icon=":material/download:",
         )  # fmt: skip
-    height, width = why.seen.shape[1:]
-    small = max(overlay.shape) < 64
-    seen = seen_pixels(why.seen)
+    height, width = why.seen.shape[:2]
+    size = f"{width} × {height} pixels"
+    small = max(why.overlay.shape) < 64
     with pictures:
         figures(
             [
-                Figure(overlay, f"What speaks for “{wanted}”", f"heat map for {wanted} over the picture", small),
-                Figure(seen, f"What the network saw: {width} × {height} pixels", "the network's input", pixels=True),
+                Figure(why.overlay, f"What speaks for “{wanted}”", f"heat map for {wanted} over the picture", small),
+                Figure(why.seen, f"What the network saw: {size}", "the network's input", pixels=True),
             ]
         )
 
 
-def seen_pixels(seen: Any) -> np.ndarray:
-    """Return a network's input [C, H, W] as a picture, [H, W] or [H, W, 3]."""
-    pixels = seen.numpy()
-    return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
+def title(method: str) -> str:
+    """Return what the page calls a method."""
+    return TITLES.get(method, method.replace("-", " ").capitalize())
+
+
+def _methods() -> dict[str, str]:
+    """Return the methods of the core with the papers that they come from, in the page's order."""
+    from cnn_core.explain import list_methods, method_spec
+
+    known = [*(name for name in TITLES if name in list_methods()), *(n for n in list_methods() if n not in TITLES)]
+    return {name: f"{method_spec(name).paper}." for name in known}

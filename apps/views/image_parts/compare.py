@@ -8,7 +8,7 @@ from components.bars import answer
 from components.frame import note, plain_errors
 from components.networks import Network, compute, predictor
 from components.pictures import Figure, figures
-from pages.image_parts.ask import Picture, ask, reasons
+from views.image_parts.ask import Picture, ask, reasons
 
 MOST = 4
 
@@ -38,4 +38,4 @@ def _column(network: Network, picture: Picture) -> None:
     spent = 1000 * (time.perf_counter() - begin)
     why = reasons(network, picture, "grad-cam", found.labels[0])
     caption = f"{network.card.parameters:,} parameters, answered in {spent:.0f} ms"
-    figures([Figure(why.overlay(), caption, f"where {network.title} looked")])
+    figures([Figure(why.overlay, caption, f"where {network.title} looked")])

@@ -14,7 +14,7 @@ from components.networks import is_warm, networks, warm_up
 from components.pictures import Figure, figures
 from components.samples import find_sample
 from components.tables import results
-from pages.image_parts.ask import Picture, ask, reasons
+from views.image_parts.ask import Picture, ask, reasons
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def _image() -> None:
             picture = Picture(sample.file, sample.path.read_bytes(), Image.open(sample.path))
             found = ask(network, picture)
             why = reasons(network, picture, "grad-cam", found.labels[0])
-            shown.append(Figure(why.overlay(), "Where the network looked", "heat map over the picture", pixels=True))
+            shown.append(Figure(why.overlay, "Where the network looked", "heat map over the picture", pixels=True))
             answer(found.labels, found.probabilities, kicker="Read just now", shown=3, small=True)
         else:
             note("The network is being loaded ...")
@@ -55,7 +55,7 @@ TILES = (
         "image",
         "Image",
         "Draw a digit, drop a photo: an answer, and where the network looked.",
-        "pages/image.py",
+        "views/image.py",
         _image,
     ),
 )

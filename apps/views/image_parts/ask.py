@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import streamlit as st
 from PIL import Image
 
 from cnn_core.errors import DataError
 from components.networks import Network, compute, predictor
+from components.pictures import SHOWN_EDGE
 
 ALL = 1000  # labels; every class gets its bar
 
@@ -48,8 +50,16 @@ def _ask(sha256: str, digest: str, *, _network: Network, _picture: Picture) -> A
     return compute(predictor(_network).predict, [_picture.source], top_k=ALL)[0]
 
 
-def reasons(network: Network, picture: Picture, method: str, label: str) -> Any:
-    """Return the `ImageExplanation` for a label.
+@dataclass(frozen=True)
+class Reasons:
+    """Where a network looked, as small as a page shows it."""
+
+    overlay: np.ndarray  # uint8 [H', W', 3], the heat map on the picture
+    seen: np.ndarray  # uint8 [H, W] or [H, W, 3]: the network's input before normalisation
+
+
+def reasons(network: Network, picture: Picture, method: str, label: str) -> Reasons:
+    """Return why a network would say `label`.
 
     Raises:
         CnnError: the picture cannot be read, or the method does not suit the network.
@@ -58,5 +68,13 @@ def reasons(network: Network, picture: Picture, method: str, label: str) -> Any:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _reasons(sha256: str, digest: str, method: str, label: str, *, _network: Network, _picture: Picture) -> Any:
-    return compute(predictor(_network).explain, _picture.source, method=method, target=label)
+def _reasons(sha256: str, digest: str, method: str, label: str, *, _network: Network, _picture: Picture) -> Reasons:
+    return compute(_explain, predictor(_network), _picture.source, method, label)
+
+
+def _explain(asked: Any, source: bytes | Image.Image, method: str, label: str) -> Reasons:
+    found = asked.explain(source, method=method, target=label)
+    shown = Image.fromarray(found.overlay())
+    shown.thumbnail((SHOWN_EDGE, SHOWN_EDGE))
+    seen = found.seen.numpy()  # [C, H, W]
+    return Reasons(np.asarray(shown), seen[0] if len(seen) == 1 else np.moveaxis(seen, 0, -1))

@@ -11,7 +11,7 @@ from components.frame import note
 from components.networks import Network, compute, predictor
 from components.pictures import data_uri
 from components.samples import kind_of, samples
-from pages.image_parts.source import SUFFIXES, UPLOAD_LIMIT
+from views.image_parts.source import SUFFIXES, UPLOAD_LIMIT
 
 MOST_FILES = 200
 

@@ -12,13 +12,13 @@ from components.address import begin, keep
 from components.bars import answer
 from components.frame import how_computed, note, page, plain_errors
 from components.networks import Network, networks
-from pages.image_parts.ask import Picture, ask
-from pages.image_parts.batch import show_batch
-from pages.image_parts.compare import show_compare
-from pages.image_parts.inside import show_inside
-from pages.image_parts.source import choose_picture
-from pages.image_parts.tune import show_tune
-from pages.image_parts.why import show_why
+from views.image_parts.ask import Picture, ask
+from views.image_parts.batch import show_batch
+from views.image_parts.compare import show_compare
+from views.image_parts.inside import show_inside
+from views.image_parts.source import choose_picture
+from views.image_parts.tune import show_tune
+from views.image_parts.why import show_why
 
 FAVOURITE = "mnist"  # chosen at first, if it is there
 ONE, MANY, OWN = "One picture", "Many pictures", "Your own classes"

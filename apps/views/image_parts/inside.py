@@ -10,7 +10,7 @@ from components.frame import note, sentence
 from components.gallery import Item, gallery
 from components.networks import Network, compute, predictor
 from components.pictures import Figure, data_uri, figures
-from pages.image_parts.ask import Picture
+from views.image_parts.ask import Picture
 
 MOST_CHANNELS = 512  # shown at a time
 
