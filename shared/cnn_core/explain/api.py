@@ -70,10 +70,15 @@ def explain(
 
 
 def _last_spatial(maps: Mapping[str, Tensor]) -> str:
-    """Return the last stage whose map has more than one cell: a 1x1 map says nothing about places."""
-    for name, stage_map in reversed(maps.items()):
-        if stage_map.ndim > 2 and stage_map[0, 0].numel() > 1:
-            return name
+    """Return the last stage that knows places: more than one cell, and no blow-up of a smaller map before it."""
+    found, fewest = None, float("inf")
+    for name, stage_map in maps.items():
+        cells = stage_map[0, 0].numel() if stage_map.ndim > 2 else 1
+        if 1 < cells <= fewest:
+            found = name
+        fewest = min(fewest, cells)
+    if found is not None:
+        return found
     if maps:
         raise CnnError(
             "no stage of this network has a map with more than one cell, so there is no layer to look at; "

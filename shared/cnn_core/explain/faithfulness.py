@@ -53,6 +53,7 @@ def faithfulness(
     """
     model = bare(model)
     check_input(model, x)
+    heat = torch.as_tensor(heat, device=x.device)
     if heat.shape != (len(x), *x.shape[2:]) or not torch.isfinite(heat).all():
         raise CnnError(f"expected a finite heat map {[len(x), *x.shape[2:]]}, got {list(heat.shape)}")
     empty = as_baseline(baseline, x)

@@ -56,7 +56,7 @@ def overlay(
 
     Args:
         image: a PIL image; an array `[H, W]` or `[H, W, 1|3]`; or a tensor `[H, W]` or `[1|3, H, W]`; uint8, or
-            floating point from 0 to 1.
+            floating point from 0 to 1. A grey picture where its own colours compete with those of the heat.
         heat: `[h, w]`, scaled to the picture's size if that differs.
         signed: as in `Explanation.signed`.
         alpha: opacity of the hottest colour, 0..1.
@@ -75,7 +75,7 @@ def overlay(
         )
     limits = heat_limits(values, signed=signed) if limits is None else limits
     if values.shape != picture.shape[:2]:
-        grid = torch.from_numpy(values.copy())[None, None]
+        grid = torch.from_numpy(values.astype(np.float32))[None, None]
         values = F.interpolate(grid, size=picture.shape[:2], mode="bilinear", antialias=True)[0, 0].numpy()
     position = _position(values, signed, limits)
     if signed:
@@ -85,7 +85,7 @@ def overlay(
         position = 0.5 + 0.5 * np.sign(away) * np.sqrt(opacity)
     else:
         opacity = np.sqrt(position)  # the root lets middling heat be seen too
-    colors = scale(signed)[np.round(position * 255).astype(np.intp)] / 255.0
+    colors = scale(signed)[np.round(position * 255).astype(np.intp)] / np.float32(255)
     opacity = alpha * opacity[..., None]
     return np.round(255 * (picture * (1 - opacity) + colors * opacity)).astype(np.uint8)
 
@@ -109,7 +109,7 @@ def _heat_array(heat: np.ndarray | Tensor) -> np.ndarray:
 
 
 def _picture_array(image: Picture) -> np.ndarray:
-    """Return a picture as float64 `[H, W, 3]` in 0..1."""
+    """Return a picture as float32 `[H, W, 3]` in 0..1."""
     if isinstance(image, Image.Image):
         array = np.asarray(image.convert("RGB"))
     elif isinstance(image, Tensor):
@@ -124,7 +124,7 @@ def _picture_array(image: Picture) -> np.ndarray:
             f"got {type(image).__name__} {list(np.shape(image))}"
         )
     if array.dtype == np.uint8:
-        array = array / 255.0
+        array = array / np.float32(255)
     elif not np.issubdtype(array.dtype, np.floating):
         raise CnnError(f"expected a picture of uint8, or floating point from 0 to 1, got {array.dtype}")
     if not (array.min() >= -1e-3 and array.max() <= 1 + 1e-3):  # NaN fails too
@@ -132,4 +132,4 @@ def _picture_array(image: Picture) -> np.ndarray:
             f"expected a floating-point picture from 0 to 1, got {array.min():.3g} to {array.max():.3g}; "
             "undo the normalisation of the network's input first"
         )
-    return np.broadcast_to(np.clip(array.astype(np.float64), 0, 1), (*array.shape[:2], 3))
+    return np.broadcast_to(np.clip(array.astype(np.float32), 0, 1), (*array.shape[:2], 3))

@@ -45,7 +45,7 @@ def register_method(
     A method has the form `run(model, x, score, *, <options with defaults>) -> [B, *S']`: `x` `[B, C, *S]` is the
     method's own copy, gradients are on, the model is in evaluation mode, and `score(logits)` `[N * B, K] -> [N * B]`
     takes any number N of repeats of the batch. The result may have any spatial size; `explain` scales it up. An
-    option named `layer` that is None arrives filled with the last stage whose map has more than one cell.
+    option named `layer` that is None arrives filled with the last stage whose map still has more than one cell.
     """
 
     def enter(run: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -41,9 +41,9 @@ def test_first_conv_is_the_one_on_the_input(tiny, spatial_dims):
 
 def test_filters_worked_by_hand():
     conv = nn.Conv1d(2, 3, 2)
-    conv.weight.data = torch.tensor([[[1.0, -2.0], [0.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]], [[-3.0, 0.0], [3.0, 1.5]]])
-    # Filter 0 by 4: 0.5 + 0.5 * [0.25, -0.5, 0, 1]; filter 1 is zero, so mid-grey; filter 2 by 3.
-    expected = [[[0.625, 0.25], [0.5, 1.0]], [[0.5, 0.5], [0.5, 0.5]], [[0.0, 0.5], [1.0, 0.75]]]
+    conv.weight.data = torch.tensor([[[1.0, -2.0], [0.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]], [[-3.0, 0.0], [1.5, 0.75]]])
+    # Filter 0 by 4: 0.5 + 0.5 * [0.25, -0.5, 0, 1]; filter 1 is zero, so mid-grey; filter 2 by |-3|.
+    expected = [[[0.625, 0.25], [0.5, 1.0]], [[0.5, 0.5], [0.5, 0.5]], [[0.0, 0.5], [0.75, 0.625]]]
     assert filters(nn.Sequential(nn.Flatten(2), conv)).tolist() == expected
 
 

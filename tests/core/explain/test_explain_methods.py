@@ -74,9 +74,9 @@ def test_grad_cam_worked_by_hand(by_hand):
 
 
 def test_layer_cam_worked_by_hand(by_hand):
-    # ReLU of the gradients, cell by cell: 1 2 3 6 on A0, nothing on A1. ReLU([4, -16, 0, 12]).
-    x = torch.tensor([[[[4.0, -8.0], [0.0, 2.0]]]])
-    assert explain(by_hand, x, method="layer-cam", target=0).heat.tolist() == [[[4, 0], [0, 12]]]
+    # ReLU of the gradients, cell by cell: 1 2 3 6 on A0, nothing on A1, so [4, 10, -3, 12] before the last ReLU.
+    x = torch.tensor([[[[4.0, 5.0], [-1.0, 2.0]]]])
+    assert explain(by_hand, x, method="layer-cam", target=0).heat.tolist() == [[[4, 10], [0, 12]]]
 
 
 def test_grad_cam_plus_plus_worked_by_hand(by_hand):
@@ -129,6 +129,20 @@ def test_smooth_grad_depends_on_its_seed_alone(tiny):
     assert not torch.allclose(heats[0], heats[2])
 
 
+class HalfSquare(nn.Module):
+    """Logit = sum of x ** 2 / 2, so that the gradient is x itself."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.square().flatten(1).sum(1, keepdim=True) / 2
+
+
+def test_smooth_grad_adds_noise_in_proportion_to_the_range_of_each_input():
+    x = torch.stack([torch.linspace(10, 12, 4000), torch.linspace(100, 140, 4000)])[:, None]  # ranges 2 and 40
+    heat = explain(HalfSquare(), x, method="smooth-grad", options={"copies": 4, "noise": 0.1}).heat
+    # The mean of 4 copies x + noise deviates from x by 0.1 * range / sqrt(4).
+    torch.testing.assert_close((heat - x[:, 0]).std(1), torch.tensor([0.1, 2.0]), rtol=0.05, atol=0)
+
+
 @pytest.mark.parametrize("spatial_dims", [1, 2, 3])
 def test_integrated_gradients_are_complete(tiny, spatial_dims):
     model = tiny(spatial_dims).eval()
@@ -158,6 +172,23 @@ def test_occlusion_worked_by_hand():
     heat = explain(linear_net(torch.ones(1, 2, 3)), x, method="occlusion", options=options).heat
     # Row 0: windows fall -17 (cells 0, 1) and -15 (cells 1, 2); row 1: -11 and -9; a cell has the mean of its windows.
     torch.testing.assert_close(heat[0], torch.tensor([[-17.0, -16.0, -15.0], [-11.0, -10.0, -9.0]]))
+
+
+def test_occlusion_takes_windows_of_a_sixteenth_and_steps_of_half_a_window_in_1d():
+    # 64 pixels: window 4, step 2. The windows from 8 and from 10 cover the one bright pixel, 10.
+    x = torch.zeros(1, 1, 64)
+    x[0, 0, 10] = 1.0
+    heat = explain(linear_net(torch.ones(1, 64)), x, method="occlusion").heat[0]
+    assert heat[6:16].tolist() == [0, 0, 0.5, 0.5, 1, 1, 0.5, 0.5, 0, 0]
+
+
+def test_occlusion_takes_windows_of_a_sixth_side_by_side_in_3d():
+    x = torch.zeros(1, 1, 12, 12, 12)
+    x[0, 0, 5, 6, 0] = 1.0
+    heat = explain(linear_net(torch.ones(1, 12, 12, 12)), x, method="occlusion").heat[0]
+    expected = torch.zeros(12, 12, 12)
+    expected[4:6, 6:8, 0:2] = 1.0
+    torch.testing.assert_close(heat, expected)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 1000])

@@ -132,6 +132,9 @@ def test_heat_of_another_size_is_scaled_to_the_picture():
     small = overlay(np.zeros((4, 4), np.uint8), np.kron(heat, np.ones((64, 64)))).astype(int).sum(2)
     assert small[0, 3] > 300
     assert small[3, 0] == 0
+    spot = np.zeros((64, 64))
+    spot[:4, :4] = 1.0  # lies between the points at which a 4 x 4 picture would look, and is not lost all the same
+    assert overlay(np.full((4, 4), 255, np.uint8), spot)[0, 0].max() < 250
 
 
 def test_slices_of_a_volume_share_limits():

@@ -7,6 +7,7 @@ from torch import nn
 
 from cnn_core.errors import CnnError, DataError, UnknownNameError
 from cnn_core.explain import explain, list_methods
+from cnn_core.models.backbone import FeatureInfo
 
 
 @pytest.mark.parametrize("method", list_methods())
@@ -131,6 +132,11 @@ def test_the_default_layer_is_the_last_one_that_knows_places(tiny):
     # Two stages, the second halves: from 2 pixels on it has one cell only, which says nothing.
     model = tiny().eval()
     assert explain(model, torch.randn(1, 2, 8, 8)).options["layer"] == "second"
+    assert explain(model, torch.randn(1, 2, 2, 2)).options["layer"] == "first"
+    # A pooling stage to a fixed 3 x 3 grid, as VGG has it, only repeats the one cell of a small input.
+    model.stages["grid"] = nn.AdaptiveAvgPool2d(3)
+    model.feature_info = (*model.feature_info, FeatureInfo("grid", 6, 2))
+    assert explain(model, torch.randn(1, 2, 8, 8)).options["layer"] == "grid"
     assert explain(model, torch.randn(1, 2, 2, 2)).options["layer"] == "first"
     lone = tiny(minimum_size=1).eval()
     with pytest.raises(CnnError, match="no stage of this network has a map with more than one cell"):
