@@ -6,7 +6,7 @@ that nothing is ever tuned on the test set; "train+val" is the official training
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -127,13 +127,28 @@ def load_set(
     fit: str = "crop",
     data_root: str | os.PathLike[str] | None = None,
 ) -> ImageSet:
-    """Load one split of a named set, or of a folder (or zip) of class folders.
+    """Load one split of a named set, or of a folder (or zip) of class folders; see `load_sets`."""
+    return load_sets(
+        name_or_path, splits=(split,), size=size, channels=channels, fit=fit, data_root=data_root
+    )[split]  # fmt: skip
+
+
+def load_sets(
+    name_or_path: str | os.PathLike[str],
+    *,
+    splits: Sequence[str],
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    fit: str = "crop",
+    data_root: str | os.PathLike[str] | None = None,
+) -> dict[str, ImageSet]:
+    """Load splits of a named set, or of a folder (or zip) of class folders; every picture is read once.
 
     Args:
         name_or_path: a name of `DATA_SETS`, or a path. A folder that bears a set's name is written `./digits`.
-        split: one of `SPLITS`, see the module.
+        splits: some of `SPLITS`, see the module.
         size: edge or (H, W) that the pictures are brought to; None: the set's own size (folders: 64).
-        channels: 1 (grey) or 3 (RGB); None: the set's own (folders: 3).
+        channels: 1 (grey) or 3 (RGB); None: the set's own (folders: 3, or what `fit` needs).
         fit: how pictures of another size are brought to `size`, see `InputContract`.
         data_root: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
 
@@ -141,25 +156,38 @@ def load_set(
         UnknownNameError: neither a known name nor an existing path.
         DataError: the set is missing (the message names the folder and the command that gets it) or damaged.
     """
-    if split not in SPLITS:
-        raise unknown_name("split", split, SPLITS)
+    for split in splits:
+        if split not in SPLITS:
+            raise unknown_name("split", split, SPLITS)
     if channels not in (None, 1, 3):
         raise DataError(f"channels must be 1 (grey) or 3 (colour), got {channels}")
     size = _pair(size)
     known = DATA_SETS.get(str(name_or_path).replace("-", "_"))
     if known is None:
-        return _load_own(name_or_path, split, size=size, channels=channels, fit=fit)
+        return _load_own(name_or_path, splits, size=size, channels=channels, fit=fit)
     root = _root(data_root) if known.folder else Path()
-    part = "test" if split == "test" else "train"
+    parts = {part: _read(known, root, part) for part in {_part(split) for split in splits}}
+    loaded = {}
+    for split in splits:
+        whole = replace(parts[_part(split)], split=split)
+        if split in ("train", "val"):
+            train, val = stratified_split(whole.targets.numpy(), VAL_FRACTION)
+            whole = whole.subset(train if split == "train" else val)
+        loaded[split] = _fit(whole, size or whole.size, channels=channels or whole.channels, fit=fit)
+    return loaded
+
+
+def _part(split: str) -> str:
+    """Return the official part that a split is made from."""
+    return "test" if split == "test" else "train"
+
+
+def _read(known: DataSet, root: Path, part: str) -> ImageSet:
     images, targets = known.read(root, part)
     official = known.counts[part == "test"]
     if len(images) != official:
         log.warning("%s: %d %s pictures, the official set has %d", known.name, len(images), part, official)
-    whole = ImageSet(known.name, split, known.labels, images, targets)
-    if split in ("train", "val"):
-        train, val = stratified_split(targets.numpy(), VAL_FRACTION)
-        whole = whole.subset(train if split == "train" else val)
-    return _fit(whole, size or whole.size, channels=channels or whole.channels, fit=fit)
+    return ImageSet(known.name, part, known.labels, images, targets)
 
 
 def get_data(
@@ -211,21 +239,22 @@ def stratified_split(targets: np.ndarray, fraction: float, *, seed: int = SPLIT_
 
 
 def _load_own(
-    path: str | os.PathLike[str], split: str, *, size: tuple[int, int] | None, channels: int | None, fit: str
-) -> ImageSet:
+    path: str | os.PathLike[str], splits: Sequence[str], *, size: tuple[int, int] | None, channels: int | None, fit: str
+) -> dict[str, ImageSet]:
     name = str(path)
     if not Path(path).expanduser().exists():
         if os.sep in name or name.startswith((".", "~")):
             raise DataError(f"there is no folder {name}; expected a folder (or zip) with one subfolder per class")
         raise unknown_name("data set or folder", name, DATA_SETS)
     from image_classification.folder import load_folder  # decoding brings Pillow along: only for own pictures
-    from image_classification.preprocess import InputContract
+    from image_classification.preprocess import OBJECT_FITS, InputContract
 
-    contract = InputContract(channels=channels or 3, size=size or OWN_SIZE, fit=fit)
-    data = load_folder(path, contract, splits=(split,))
+    channels = channels or (1 if fit in OBJECT_FITS else 3)
+    contract = InputContract(channels=channels, size=size or OWN_SIZE, fit=fit)
+    data = load_folder(path, contract, splits=splits)
     if data.report.skipped:
         log.warning("%s", data.report)
-    return data.sets[split]
+    return data.sets
 
 
 def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: int, fit: str) -> ImageSet:

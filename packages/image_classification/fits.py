@@ -59,13 +59,13 @@ def fit_stretch(picture: Image.Image, size: tuple[int, int]) -> Fitted:
     return resize(picture, (width, height), box), Placement(box, (0, 0, width, height))
 
 
-def fit_pad(picture: Image.Image, size: tuple[int, int], *, fill: tuple[int, ...]) -> Fitted:
-    """Bring the longer side to `size` (H, W), centre the picture, and fill the rest with the colour `fill`."""
+def fit_pad(picture: Image.Image, size: tuple[int, int]) -> Fitted:
+    """Bring the longer side to `size` (H, W), centre the picture, and leave the rest black."""
     height, width = size
     scale = min(height / picture.height, width / picture.width)
     inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    canvas = Image.new(picture.mode, (width, height), fill if len(fill) > 1 else fill[0])
+    canvas = Image.new(picture.mode, (width, height))
     box = (0, 0, picture.width, picture.height)
     canvas.paste(resize(picture, inner, box), (left, top))
     return canvas, Placement(box, (left, top, left + inner[0], top + inner[1]))

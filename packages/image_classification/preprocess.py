@@ -36,7 +36,7 @@ class InputContract:
         mean: per channel (or one for all) on the scale 0..1, subtracted.
         std: likewise, divided by.
         fit: how a picture of another size is brought to `size`. "crop": shorter side to size, centre cut out; "pad":
-            longer side to size, rest filled with the mean; "stretch": both sides to size; "digit": a drawn or
+            longer side to size, rest black; "stretch": both sides to size; "digit": a drawn or
             photographed character, see `objects.fit_object`; "garment": one object before a plain background, likewise.
             A picture of the right size and a dark background (any background for the first three) is left as it is.
         box: for "digit" and "garment", the part of the edge that the object's longer side takes; None: for digits
@@ -105,8 +105,7 @@ class InputContract:
         if self.fit == "stretch":
             return fit_stretch(picture, self.size)
         if self.fit == "pad":
-            mean = self.mean if len(self.mean) == self.channels else self.mean * self.channels
-            return fit_pad(picture, self.size, fill=tuple(min(255, max(0, round(255 * m))) for m in mean))
+            return fit_pad(picture, self.size)
         share = self.box or (LECUN_BOX if self.fit == "digit" and min(self.size) >= 16 else 1.0)
         return fit_object(picture, self.size, share=share, centre="mass" if self.fit == "digit" else "box")
 

@@ -100,11 +100,11 @@ def evaluate_weights(
     predictor = load(name, device=device)
     data = data or predictor.card.recipe["data"]["data"]
     contract = predictor.contract
-    pictures = load_set(data, split=split, size=contract.size, channels=contract.channels)
+    pictures = load_set(data, split=split, size=contract.size, channels=contract.channels, fit=contract.fit)
     if tuple(predictor.card.labels) != pictures.labels:
         raise CnnError(
-            f"{name} knows the classes {', '.join(predictor.card.labels)}, but {data} has {', '.join(pictures.labels)}; "
-            "choose data with the same classes"
+            f"{name} knows the classes {', '.join(predictor.card.labels)}, but {data} has "
+            f"{', '.join(pictures.labels)}; choose data with the same classes"
         )
     report = evaluate(predictor, pictures)
     return {"data": data, "split": split, "n": report.n, "metrics": report.metrics}

@@ -14,7 +14,7 @@ from cnn_core.models import create_model
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.freeze import freeze
 from cnn_core.train.task import Evaluation, Turn
-from image_classification.data import ImageSet, load_set
+from image_classification.data import ImageSet, load_sets
 from image_classification.metrics import classification_metrics
 from image_classification.preprocess import InputContract, tta_logits
 
@@ -93,13 +93,14 @@ class ImageTask:
             raise CnnError(
                 f"{self.recipe.model.weights} takes {base.channels} channels, the recipe asks for {data.channels}"
             )
-        for split in ("train", "val", "test") if data.validation else ("train+val", "test"):
-            self.sets[split] = load_set(data.data, split=split, size=size, channels=channels)
+        splits = ("train", "val", "test") if data.validation else ("train+val", "test")
+        fit = base.fit if base else data.fit
+        self.sets = load_sets(data.data, splits=splits, size=size, channels=channels, fit=fit)
         train = self.sets[self.training_split]
         if base:
-            mean, std, fit = base.mean, base.std, base.fit
+            mean, std = base.mean, base.std
         else:
-            mean, std, fit = (*_statistics(train.images), data.fit)
+            mean, std = _statistics(train.images)
         self.contract = InputContract(train.channels, train.size, mean=mean, std=std, fit=fit, tta=data.tta)
         self.device_sets = {name: (s.images.to(device), s.targets.to(device)) for name, s in self.sets.items()}
         images, targets = self.device_sets[self.training_split]

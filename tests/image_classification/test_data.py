@@ -13,7 +13,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from cnn_core.errors import DataError, UnknownNameError
-from image_classification.data import DATA_SETS, ImageSet, load_set, stratified_split
+from image_classification.data import DATA_SETS, ImageSet, load_set, load_sets, stratified_split
 from image_classification.readers import read_cifar, read_idx
 
 
@@ -75,8 +75,9 @@ def test_train_and_val_divide_the_official_training_set(tmp_path):
     assert pixels[0] | pixels[1] == pixels[2]
     assert not pixels[0] & pixels[1]
     assert torch.bincount(val.targets).tolist() == [2] * 10  # a tenth of the 20 of each class
-    again = load_set("mnist", split="val", data_root=tmp_path)
-    assert torch.equal(again.images, val.images)
+    again = load_sets("mnist", splits=("val", "train"), data_root=tmp_path)
+    assert torch.equal(again["val"].images, val.images)
+    assert torch.equal(again["train"].images, train.images)
 
 
 def test_stratified_split_is_the_same_for_ever():

@@ -149,6 +149,17 @@ def test_damaged_files_are_logged_when_loaded_as_a_set(animals, caplog):
     assert "cats/empty.png" in caplog.text
 
 
+def test_fits_that_need_grey_pictures_get_them(tmp_path):
+    for name in ("one", "two"):
+        fill(tmp_path / "set" / name, (255, 255, 255), 3)
+        page = np.full((50, 40, 3), 250, np.uint8)
+        page[10:30, 10:14] = (90, 0, 0)
+        Image.fromarray(page).save(tmp_path / "set" / name / "drawn.png")
+    image_set = load_set(tmp_path / "set", split="train+val", size=28, fit="digit")
+    assert image_set.images.shape[1:] == (1, 28, 28)
+    assert set(image_set.files) == {"one/drawn.png", "two/drawn.png"}  # the blank ones are skipped
+
+
 def test_a_class_without_one_readable_picture_is_an_error(animals):
     for file in (animals / "cats").iterdir():
         file.write_bytes(b"junk")
