@@ -242,7 +242,7 @@ def _load_own(
     path: str | os.PathLike[str], splits: Sequence[str], *, size: tuple[int, int] | None, channels: int | None, fit: str
 ) -> dict[str, ImageSet]:
     name = str(path)
-    if not Path(path).expanduser().exists():
+    if not os.path.exists(Path(path).expanduser()):  # noqa: PTH110 (pathlib raises for names that no file can have)
         if os.sep in name or name.startswith((".", "~")):
             raise DataError(f"there is no folder {name}; expected a folder (or zip) with one subfolder per class")
         raise unknown_name("data set or folder", name, DATA_SETS)

@@ -12,7 +12,7 @@ from pathlib import Path
 from cnn_core.data.archives import extract
 from cnn_core.data.files import fetch
 from cnn_core.errors import DataError
-from cnn_core.storage import atomic_path
+from cnn_core.storage import atomic_path, folder_lock
 
 CIFAR_BINARY = (
     "cifar-10-binary.tar.gz",
@@ -67,13 +67,14 @@ def get_cifar10(folder: Path, *, progress: Progress | None = None) -> None:
     address = CIFAR10.url.rsplit("/", 1)[0] + "/" + name
     archive = fetch(address, name=name, folder=folder.parent, md5=md5, progress=progress)
     fresh = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)  # of a run that was cut short
-    try:
-        extract(archive, fresh, max_members=64, max_bytes=CIFAR_LIMIT)
-        inside = fresh / folder.name
-        if not inside.is_dir():
-            raise DataError(f"{archive} holds no folder {folder.name}; delete it and get the set again")
-        shutil.rmtree(folder, ignore_errors=True)
-        inside.rename(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    with folder_lock(folder.parent, timeout=600):  # of two that get the set at once, the second does it over
+        shutil.rmtree(fresh, ignore_errors=True)  # of a run that was cut short
+        try:
+            extract(archive, fresh, max_members=64, max_bytes=CIFAR_LIMIT)
+            inside = fresh / folder.name
+            if not inside.is_dir():
+                raise DataError(f"{archive} holds no folder {folder.name}; delete it and get the set again")
+            shutil.rmtree(folder, ignore_errors=True)
+            inside.rename(folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)

@@ -125,6 +125,9 @@ def _plan(files: Files) -> _Plan:
         if len(parts) > depth + 1:
             groups.setdefault(given[parts[0]] if already_split else "train", []).append((parts[depth], parts))
     labels = tuple(sorted(classes.get("train", ())))
+    strange = [label for label in labels if not label.isprintable()]  # no UTF-8, or control characters
+    if strange:
+        raise DataError(f"{files.name}: class names must be readable text, got {', '.join(map(ascii, strange))}")
     problems = _layout_problems(files, labels, classes, groups)
     if problems:
         raise DataError(f"{files.name}: " + "; ".join(problems))

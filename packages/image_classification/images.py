@@ -40,6 +40,10 @@ DECODE_ERRORS = (
     zlib.error, ZeroDivisionError, OverflowError, MemoryError, RuntimeError,
 )  # fmt: skip
 
+# Pillow warns of large pictures and odd EXIF data; here PIXEL_LIMIT and `_upright` decide. Once for the process and not
+# around each call, because `catch_warnings` confuses the filters of threads that read at the same time.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Tensor
 
 
@@ -124,20 +128,21 @@ def _name_of(source: object) -> str:
 def _checked_path(source: str | os.PathLike[str], name: str) -> Path:
     if str(source).startswith(("http://", "https://")):
         raise DataError(f"{name}: expected a file, got an address; download the picture first")
-    path = Path(source).expanduser()
-    if path.is_dir():
-        raise DataError(f"{name} is a folder, expected a picture")
-    if not path.is_file():
-        raise DataError(f"{name}: there is no such file")
+    path = Path(source)
+    try:
+        if path.is_dir():
+            raise DataError(f"{name} is a folder, expected a picture")
+        if not path.is_file():
+            raise DataError(f"{name}: there is no such file")
+    except OSError as error:  # a name too long, a folder on the way without permission
+        raise DataError(f"{name[:200]}: cannot be opened ({error.strerror})") from error
     return path
 
 
 def _open(source: Path | BinaryIO, name: str) -> Image.Image:
     """Read the header alone and refuse what is no picture or too large."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own size warning: PIXEL_LIMIT decides here
-            image = Image.open(source, formats=FORMATS)
+        image = Image.open(source, formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise _too_large(name) from error
     except DECODE_ERRORS as error:
@@ -187,12 +192,10 @@ def _finish(image: Image.Image, name: str, at_least: int | None) -> Image.Image:
     if image.width * image.height > PIXEL_LIMIT:
         raise _too_large(name, image.width, image.height)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if at_least is not None and image.format in ("JPEG", "MPO"):
-                image.draft(None, (at_least, at_least))
-            image.load()
-            return _to_grey_or_rgb(_upright(image))
+        if at_least is not None and image.format in ("JPEG", "MPO"):
+            image.draft(None, (at_least, at_least))
+        image.load()
+        return _to_grey_or_rgb(_upright(image))
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
     except DECODE_ERRORS as error:

@@ -62,9 +62,9 @@ def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
         DataError: no such folder, a file that is no zip, or an archive with unsafe names or too many members.
     """
     path = Path(source).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 (pathlib raises for names that no file can have)
         yield _walk(path, str(source))
-    elif not path.exists():
+    elif not os.path.exists(path):  # noqa: PTH110
         raise DataError(f"there is no folder {source}; expected a folder (or zip) with one subfolder per class")
     elif not zipfile.is_zipfile(path):
         raise DataError(f"{source} is a file; expected a folder, or a zip, with one subfolder of pictures per class")

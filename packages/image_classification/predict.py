@@ -154,7 +154,7 @@ class Predictor:
         found: list[Prediction] = []
         files: list[Path] = []
         for entry in map(Path, inputs):
-            if not entry.is_dir():
+            if not os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
                 files.append(entry)
                 continue
             inside = picture_files(entry)

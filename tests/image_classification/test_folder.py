@@ -1,5 +1,6 @@
 """Own pictures: layouts, splits, damaged files, and folders that cannot be learned from."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -204,9 +205,25 @@ def test_all_problems_are_reported_at_once(tmp_path):
     assert "class 'owls' is in test but not in train" in text
 
 
+def test_class_names_must_be_text(animals):
+    fill(animals / "bad\udcff", (0, 0, 0), 3)
+    with pytest.raises(DataError, match=r"readable text.*bad.udcff"):
+        load_folder(animals, CONTRACT)
+
+
+def test_pipes_and_links_in_circles_do_no_harm(animals):
+    os.mkfifo(animals / "cats" / "pipe.png")
+    (animals / "dogs" / "loop").symlink_to(animals)
+    data = load_folder(animals, CONTRACT)
+    assert ("cats/pipe.png", "there is no such file") in data.report.skipped
+    assert data.report.counts["train"] == {"cats": 7, "dogs": 7, "owls": 7}
+
+
 def test_missing_folder_and_a_file_instead_of_one(tmp_path):
     with pytest.raises(DataError, match="there is no folder"):
         load_folder(tmp_path / "nowhere", CONTRACT)
+    with pytest.raises(DataError, match="there is no folder"):
+        load_folder("x" * 5000, CONTRACT)
     (tmp_path / "file.txt").write_text("x")
     with pytest.raises(DataError, match="is a file; expected a folder, or a zip"):
         load_folder(tmp_path / "file.txt", CONTRACT)

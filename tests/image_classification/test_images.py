@@ -213,8 +213,13 @@ def test_missing_file_folder_and_address():
         read_image(Path.cwd())
     with pytest.raises(DataError, match="download the picture first"):
         read_image("https://example.org/cat.jpg")
-    with pytest.raises(DataError, match="expected a path, bytes"):
-        read_image(42)
+    for wrong in (42, None, {"a": 1}):
+        with pytest.raises(DataError, match="expected a path, bytes"):
+            read_image(wrong)
+    with pytest.raises(DataError, match="cannot be opened"):
+        read_image("x" * 5000 + ".png")
+    with pytest.raises(DataError, match="no such file"):
+        read_image("a\0b.png")
 
 
 @pytest.mark.parametrize(

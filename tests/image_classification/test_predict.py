@@ -259,8 +259,11 @@ def test_formulas_do_not_reach_a_spreadsheet(tmp_path, monkeypatch):
 def test_paths_and_folders_in_one_call(tmp_path):
     Image.fromarray(lit(255, 0)).save(tmp_path / "a.png")
     (tmp_path / "empty").mkdir()
-    answers = halves().predict_paths([tmp_path / "a.png", tmp_path, tmp_path / "empty", "nowhere.png"])
-    assert [a.error for a in answers] == [None, None, "there is no such file", "the folder holds no pictures"]
+    inputs = [tmp_path / "a.png", tmp_path, tmp_path / "empty", "nowhere.png", "x" * 5000]
+    answers = halves().predict_paths(inputs)
+    assert [a.error for a in answers[:3]] == [None, None, "there is no such file"]
+    assert "cannot be opened" in answers[3].error
+    assert answers[4].error == "the folder holds no pictures"
 
 
 def test_evaluation_by_hand():
