@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 
@@ -18,6 +19,8 @@ def to_json(answer: Mapping[str, Any]) -> str:
 
 
 def _finite(value: Any) -> Any:
+    if isinstance(value, Fraction):  # a receptive field may begin between two pixels
+        return int(value) if value.denominator == 1 else float(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):

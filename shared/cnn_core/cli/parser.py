@@ -25,6 +25,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _command(commands: Any, name: str, run: Any, text: str, *, settings: bool = False) -> argparse.ArgumentParser:
     entry = commands.add_parser(name, help=text, description=text, allow_abbrev=False, add_help=not settings)
+    if settings:
+        entry.usage = f"cnn {name} {'RECIPE' if name == 'train' else 'NAME --data DATA'} [OPTION ...] [SETTING ...]"
     entry.set_defaults(run=run, settings=settings, parser=entry)
     return entry
 
@@ -134,5 +136,5 @@ def _value(text: str) -> Any:
     try:
         table = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
-        return [_value(part) for part in text.split(",")] if "," in text else text
+        return [_value(part) for part in text.split(",") if part] if "," in text else text
     return table["value"] if len(table) == 1 else text

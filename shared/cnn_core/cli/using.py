@@ -62,6 +62,9 @@ def run_explain(options: argparse.Namespace, _: list[str]) -> None:
 
 def run_export(options: argparse.Namespace, _: list[str]) -> None:
     """Write the ONNX file and the card, and print how well it agrees."""
+    from cnn_core.weights import find_weights
+
+    find_weights(options.name)  # a mistyped name is answered at once, before torch and ONNX are loaded
     from cnn_core.export import export_onnx
     from cnn_core.weights import load_model
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from cnn_core.errors import CnnError
 from cnn_core.models.backbone import Backbone, FeatureInfo
 from cnn_core.models.registry import register_model
 from cnn_core.nn.blocks import Head
@@ -34,7 +35,8 @@ class WhitenedStem(nn.Module):
         self.conv = dims(spatial_dims).conv(
             in_channels, 2 * directions, kernel_size, stride, padding=(kernel_size - 1) // 2
         )
-        nn.init.orthogonal_(self.conv.weight)
+        if not self.conv.weight.is_meta:  # without memory there is nothing to set, and torch would load SymPy for it
+            nn.init.orthogonal_(self.conv.weight)
         self.conv.weight.requires_grad_(False)
         nn.init.zeros_(self.conv.bias)
         self.act = nn.GELU()
@@ -122,7 +124,17 @@ def fastnet(
         stem_kernel: edge of the stem's kernel; None: 3 for one-channel inputs, else 2.
         stem_stride: step of the stem; 2 makes the network about three times cheaper.
         dropout: probability of dropping a feature before the last layer.
+
+    Raises:
+        CnnError: a width, depth, kernel or stride below 1, or a dropout that is no probability.
     """
+    if not widths or min(widths) < 1 or depth < 1 or stem_stride < 1 or (stem_kernel or 1) < 1:
+        raise CnnError(
+            "fastnet: expected one or more widths, and widths, depth, stem_kernel and stem_stride of at least 1, got "
+            f"widths {list(widths)}, depth {depth}, stem_kernel {stem_kernel}, stem_stride {stem_stride}"
+        )
+    if not 0 <= dropout < 1:
+        raise CnnError(f"fastnet: expected a dropout from 0 to below 1, got {dropout}")
     kernel = stem_kernel or (3 if in_channels == 1 else 2)
     stem = WhitenedStem(in_channels, spatial_dims=spatial_dims, kernel_size=kernel, stride=stem_stride)
     stages: dict[str, nn.Module] = {"stem": stem}

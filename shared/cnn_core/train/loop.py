@@ -310,9 +310,10 @@ def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
     """Make the run folder and write or compare the settings."""
     recipe = to_table(task.recipe)
     file = folder / "recipe.json"
-    if file.exists() and not resume:
+    begun = any((folder / name).exists() for name in ("last.safetensors", "card.json"))
+    if begun and not resume:
         raise CnnError(f"{folder} already holds a run; go on with --resume or choose another folder with --run")
-    if file.exists():
+    if begun and file.exists():  # a start that failed, over a mistyped option say, leaves settings that bind nobody
         before = json.loads(file.read_text("utf-8"))
         changed = _differences(before, json.loads(json.dumps(recipe)))
         if changed:

@@ -1,0 +1,163 @@
+"""Running the command: in this process, in one of its own, and with a fifth domain from another distribution."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from cnn_core.cli import main
+from cnn_core.domains import domain_folders
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+FIFTH = '''
+"""A domain of somebody else's: its training obeys `--option fails=...`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    description: str = ""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+RECIPE = Recipe
+DATA_SETS = {
+    "tone_rows": SimpleNamespace(name="tone_rows", description="twelve notes", how_to_get="cnn data get tone_rows")
+}
+
+
+def get_data(name):
+    return Path("fetched") / name
+
+
+def train(recipe, *, folder, name, seeds, resume, observe, command):
+    print("a library that talks")
+    fails = recipe.model.options.get("fails")
+    if fails == "defect":
+        raise KeyError("our own mistake")
+    if fails == "runtime":
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+    if fails == "memory":
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+    if fails == "python-memory":
+        raise MemoryError
+    if fails == "disk":
+        Path("/dev/null/here").mkdir()
+    if fails == "package":
+        import a_package_that_nobody_has
+    if fails == "interrupt":
+        raise KeyboardInterrupt
+    accuracy = {"mean": 0.5, "std": None, "n": 4, "seeds": seeds or [0], "split": "test", "values": [float("nan")]}
+    card = SimpleNamespace(metrics={"accuracy": accuracy}, seconds=1.5, command=command, recipe=recipe)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    options = sorted(recipe.model.options.items())
+    (Path(folder) / "said.txt").write_text(f"{command}|{name}|{recipe.loop.epochs}|{options}")
+    return SimpleNamespace(run=SimpleNamespace(main=True), card=card)
+'''
+
+
+def write_domain(folder: Path, package: str, *, recipes: dict[str, str]) -> None:
+    """Lay out an installed distribution with one domain."""
+    (folder / package / "recipes").mkdir(parents=True)
+    (folder / package / "__init__.py").write_text(FIFTH)
+    for name, text in recipes.items():
+        (folder / package / "recipes" / f"{name}.toml").write_text(text)
+    info = folder / f"{package}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[cnn_showcase.domains]\n{package} = {package}\n")
+
+
+@pytest.fixture(scope="session")
+def fifth_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for sys.path that holds the domain `fifth` with the recipes `scales` and `broken`."""
+    folder = tmp_path_factory.mktemp("site")
+    recipes = {
+        "scales": '# cnn train scales\ndescription = "do re mi"\n[model]\noptions = { tempo = 90 }\n',
+        "broken": "[",
+    }
+    write_domain(folder, "fifth", recipes=recipes)
+    return folder
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Puts a folder with distributions on this process' path for the length of a test."""
+    before = {*sys.modules}
+
+    def enter(folder: Path) -> None:
+        monkeypatch.syspath_prepend(folder)
+        domain_folders.cache_clear()
+
+    yield enter
+    for name in {*sys.modules} - before:
+        if name in ("fifth", "sixth"):
+            del sys.modules[name]
+    domain_folders.cache_clear()
+
+
+@pytest.fixture
+def fifth(fifth_site: Path, install: Callable[[Path], None]) -> None:
+    """The fifth domain, installed in this process."""
+    install(fifth_site)
+
+
+@pytest.fixture
+def sixth(tmp_path: Path, install: Callable[[Path], None]) -> None:
+    """One more, with a recipe of a name that the fifth has too."""
+    write_domain(tmp_path / "more", "sixth", recipes={"scales": 'description = "la ti do"'})
+    install(tmp_path / "more")
+
+
+@pytest.fixture
+def cnn(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    """Runs the command in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str | Path) -> Answer:
+        capsys.readouterr()
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as leaving:  # argparse and tyro
+            code = leaving.code
+        return Answer(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def cnn_process(fifth_site: Path, tmp_path: Path) -> Callable[..., Answer]:
+    """Runs the command in a process of its own, where the fifth domain is installed."""
+
+    def run(*words: str | Path, python: tuple[str, ...] = ("-m", "cnn_core.cli"), **settings: object) -> Answer:
+        paths = os.pathsep.join(filter(None, [str(fifth_site), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": paths, **settings.pop("environment", {})}
+        done = subprocess.run(
+            [sys.executable, *python, *map(str, words)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+            timeout=200,
+            **settings,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return run

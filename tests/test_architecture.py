@@ -1,0 +1,228 @@
+"""The rules of the house, read from the sources: who may import whom, and what no file does.
+
+A rule is a function (file, its syntax tree, its text) -> complaints. Each is also shown a source that breaks it.
+"""
+
+import ast
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from cnn_core.domains import domain_folders, load_domain
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "shared" / "cnn_core"
+PACKAGES = ROOT / "packages"
+APPS = ROOT / "apps"
+DOMAINS = sorted(folder.name for folder in PACKAGES.iterdir() if (folder / "__init__.py").exists())
+FILES = sorted(file for folder in (CORE, PACKAGES, APPS) for file in folder.rglob("*.py"))
+PAGES = {"apps", *(entry.stem for entry in APPS.iterdir())}
+LIMIT = 400  # lines of a file
+
+Rule = Callable[[Path, ast.Module, str], Iterator[str]]
+
+
+def imports(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield (line, top package) of everything that is imported, at the top or inside functions."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name.split(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, "." if node.level else node.module.split(".")[0]
+        elif isinstance(node, ast.Call) and called(node).split(".")[-1] in ("import_module", "__import__"):
+            argument = node.args[0]
+            if isinstance(argument, ast.Constant):
+                yield node.lineno, argument.value.split(".")[0]
+
+
+def calls(module: ast.Module) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(module) if isinstance(node, ast.Call))
+
+
+def called(node: ast.Call) -> str:
+    return ast.unparse(node.func)
+
+
+def one_way(file: Path, module: ast.Module, _: str) -> Iterator[str]:
+    """apps -> domains -> cnn_core, and no domain another one."""
+    if file.is_relative_to(APPS):
+        return
+    own = file.relative_to(PACKAGES).parts[0] if file.is_relative_to(PACKAGES) else None
+    forbidden = ({*DOMAINS} | PAGES) - {own}
+    yield from (f"line {line}: imports {top}" for line, top in imports(module) if top in forbidden)
+
+
+def full_names(_: Path, module: ast.Module, __: str) -> Iterator[str]:
+    yield from (f"line {line}: imports by a relative name" for line, top in imports(module) if top == ".")
+
+
+def streamlit_in_pages(file: Path, module: ast.Module, _: str) -> Iterator[str]:
+    if not file.is_relative_to(APPS):
+        yield from (f"line {line}: imports {top}" for line, top in imports(module) if top in ("streamlit", "plotly"))
+
+
+def no_networks_in_pages(file: Path, module: ast.Module, _: str) -> Iterator[str]:
+    if file.is_relative_to(APPS):
+        for node in ast.walk(module):
+            if isinstance(node, ast.ClassDef) and any("Module" in ast.unparse(b) for b in node.bases):
+                yield f"line {node.lineno}: the network {node.name}"
+
+
+def no_pickle(_: Path, module: ast.Module, __: str) -> Iterator[str]:
+    for line, top in imports(module):
+        if top in ("pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"):
+            yield f"line {line}: imports {top}"
+    for node in calls(module):
+        flags = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        if called(node) == "torch.load" and flags.get("weights_only") != "True":
+            yield f"line {node.lineno}: torch.load without weights_only=True"
+        if flags.get("allow_pickle") == "True":
+            yield f"line {node.lineno}: allow_pickle=True"
+
+
+def no_code_from_text(_: Path, module: ast.Module, __: str) -> Iterator[str]:
+    for node in calls(module):
+        if called(node) in ("eval", "exec", "os.system", "os.popen", "yaml.load"):
+            yield f"line {node.lineno}: {called(node)}"
+        if any(k.arg == "shell" and ast.unparse(k.value) == "True" for k in node.keywords):
+            yield f"line {node.lineno}: shell=True"
+
+
+def only_the_command_prints(file: Path, module: ast.Module, _: str) -> Iterator[str]:
+    if not file.is_relative_to(CORE / "cli"):
+        yield from (f"line {node.lineno}: print" for node in calls(module) if called(node) == "print")
+
+
+def short_and_introduced(_: Path, module: ast.Module, text: str) -> Iterator[str]:
+    if len(text.splitlines()) > LIMIT:
+        yield f"{len(text.splitlines())} lines, more than {LIMIT}"
+    if not ast.get_docstring(module):
+        yield "does not open with what it is for"
+
+
+def no_blanket_excepts(_: Path, module: ast.Module, __: str) -> Iterator[str]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.ExceptHandler):
+            caught = ast.unparse(node.type) if node.type else "everything"
+            if caught in ("everything", "Exception", "BaseException"):
+                yield f"line {node.lineno}: catches {caught}"
+
+
+def no_asserts(_: Path, module: ast.Module, __: str) -> Iterator[str]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.Assert):
+            yield f"line {node.lineno}: an assert vanishes with python -O; raise an error"
+
+
+def no_promises(_: Path, __: ast.Module, text: str) -> Iterator[str]:
+    yield from re.findall(r"\b(?:TODO|FIXME|XXX|HACK)\b", text)
+
+
+def papers_named(file: Path, module: ast.Module, text: str) -> Iterator[str]:
+    """A model file says whose it is, where to read about it, and what differs."""
+    if file.parent != CORE / "models" or file.name == "registry.py" or "register_model(" not in text:
+        return
+    opening = ast.get_docstring(module) or ""
+    for pattern, words in (
+        (r"\b(19|20)\d\d\b", "the year"),
+        (r"arXiv:|doi|https?://", "where to find the paper"),
+        (r"Differs from", "what differs from it, or nothing"),
+    ):
+        if not re.search(pattern, opening):
+            yield f"its opening does not say {words}"
+
+
+BREAKING: dict[Rule, tuple[Path, str]] = {
+    one_way: (CORE / "x.py", "def f():\n    from image_classification.data import load_set"),
+    full_names: (CORE / "x.py", "from .errors import CnnError"),
+    streamlit_in_pages: (PACKAGES / "image_classification" / "x.py", "import streamlit as st"),
+    no_networks_in_pages: (APPS / "x.py", "class Net(nn.Module):\n    pass"),
+    no_pickle: (CORE / "x.py", "torch.load(path, weights_only=False)"),
+    no_code_from_text: (CORE / "x.py", "eval(text)"),
+    only_the_command_prints: (CORE / "x.py", "print(1)"),
+    short_and_introduced: (CORE / "x.py", "x = 1\n" * (LIMIT + 1)),
+    no_blanket_excepts: (CORE / "x.py", "try:\n    f()\nexcept Exception:\n    pass"),
+    no_asserts: (CORE / "x.py", "assert data"),
+    no_promises: (CORE / "x.py", "# TODO later"),
+    papers_named: (
+        CORE / "models" / "x.py",
+        '"""A network, arXiv:1512.03385, 2015."""\n@register_model()\ndef f(): ...',
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", BREAKING, ids=lambda rule: rule.__name__)
+def test_no_file_breaks_the_rule(rule):
+    complaints = []
+    for file in FILES:
+        text = file.read_text("utf-8")
+        complaints += [f"{file.relative_to(ROOT)}: {said}" for said in rule(file, ast.parse(text), text)]
+    assert complaints == []
+
+
+@pytest.mark.parametrize("rule", BREAKING, ids=lambda rule: rule.__name__)
+def test_the_rule_notices_what_breaks_it(rule):
+    file, text = BREAKING[rule]
+    assert [*rule(file, ast.parse(text), text)]
+
+
+@pytest.mark.parametrize(
+    "text", ["import a.b as c", "from a.b import c", "if x:\n    from a import b", "importlib.import_module('a.b')"]
+)
+def test_every_way_to_import_is_seen(text):
+    assert "a" in {top for _, top in imports(ast.parse(text))}
+
+
+def test_the_rules_look_at_the_files_there_are():
+    assert len(FILES) > 50
+    assert "image_classification" in DOMAINS
+    assert {"components", "views"} <= PAGES
+    named = [f.stem for f in FILES if [*papers_named(f, ast.parse(""), f.read_text("utf-8"))]]
+    assert {"resnet", "vgg", "inception", "alexnet", "lenet", "mlp", "fastnet"} <= {*named}
+
+
+def test_torchtext_is_used_in_one_place_at_most():
+    users = [f for f in FILES if "torchtext" in {top for _, top in imports(ast.parse(f.read_text("utf-8")))}]
+    assert len(users) <= 1
+
+
+def test_every_file_of_the_house_is_known_to_git():
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "shared", "packages", "apps"], cwd=ROOT, capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        pytest.skip("git is not installed")
+    if listed.returncode:
+        pytest.skip("this is no checkout")
+    known = {*listed.stdout.splitlines()}
+    assert [str(f.relative_to(ROOT)) for f in FILES if str(f.relative_to(ROOT)) not in known] == []
+
+
+# ---- domains
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_domain_is_entered_and_has_the_rooms(domain):
+    folder = domain_folders()[domain]
+    assert folder == PACKAGES / domain
+    for room in ("__init__.py", "data.py", "predict.py", "recipes", "weights"):
+        assert (folder / room).exists(), room
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_the_public_names_of_a_domain_are_no_modules(domain):
+    package = load_domain(domain)
+    for file in (PACKAGES / domain).glob("[!_]*.py"):  # once loaded, a module hides a lazy name that is spelt like it
+        import_module(f"{domain}.{file.stem}")
+    for public in package.__all__:
+        assert not isinstance(getattr(package, public), ModuleType), public
+    for needed in ("RECIPE", "DATA_SETS", "load", "train", "make_task", "get_data"):
+        assert needed in package.__all__
+    for needed in ("evaluate_weights", "predict_items", "explain_to_file", "compare"):
+        assert callable(getattr(package, needed)), needed
