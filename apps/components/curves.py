@@ -1,7 +1,12 @@
-"""Curves of a training as SVG: light, in the theme's colours, and redrawn every second without flicker."""
+"""Curves of a training as SVG: light, in the theme's colours, and redrawn every second without flicker.
+
+A component of our own, because `st.html` takes SVG out of what it shows.
+"""
 
 import html
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -9,10 +14,18 @@ WIDTH, HEIGHT = 320, 150  # user units; the picture scales to its place
 LEFT, RIGHT, TOP, BOTTOM = 38, 46, 10, 22
 
 
-def curves(charts: Sequence[tuple[str, Sequence[tuple[float, float]]]], *, last_x: float, unit: str) -> None:
+def curves(charts: Sequence[tuple[str, Sequence[tuple[float, float]]]], *, last_x: float, unit: str, key: str) -> None:
     """Show one small chart per (title, points); all share the horizontal axis from 0 to `last_x` in `unit`s."""
     parts = "".join(f'<div class="curve">{_chart(*chart, last_x=last_x, unit=unit)}</div>' for chart in charts)
-    st.html(f'<div class="curves">{parts}</div>')
+    _component()(key=key, data=parts)
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    # All text in `data` is escaped below; nothing else of it comes from outside.
+    script = "export default ({ parentElement, data }) => { parentElement.querySelector('.curves').innerHTML = data; }"
+    css = Path(__file__).with_suffix(".css").read_text("utf-8")
+    return st.components.v2.component("curves", html='<div class="curves"></div>', css=css, js=script)
 
 
 def _chart(title: str, points: Sequence[tuple[float, float]], *, last_x: float, unit: str) -> str:
@@ -38,7 +51,7 @@ def _chart(title: str, points: Sequence[tuple[float, float]], *, last_x: float, 
         )
     said = f"{title}: {values[-1]:.3g} at {points[-1][0]:.3g} {unit}" if points else f"{title}: nothing yet"
     return (
-        f'<p class="note"><b>{html.escape(title)}</b></p>'
+        f"<p>{html.escape(title)}</p>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(said)}">{rules}'
         f'<text x="{LEFT}" y="{HEIGHT - 4}">0</text>'
         f'<text x="{right}" y="{HEIGHT - 4}" text-anchor="end">{last_x:.3g} {html.escape(unit)}</text>'

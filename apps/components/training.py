@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,4 +118,12 @@ def _close(workshop: Workshop) -> None:
 @st.cache_resource(scope="session", on_release=_close, show_spinner=False)
 def workshop() -> Workshop:
     """Return this session's workshop; its folder goes and its training stops when the session ends."""
-    return Workshop(Path(tempfile.mkdtemp(prefix="cnn-showcase-")))
+    return open_workshop()
+
+
+def open_workshop() -> Workshop:
+    """Make a workshop with a folder that is gone at the latest when the server ends."""
+    folder = Path(tempfile.mkdtemp(prefix="cnn-showcase-"))
+    made = Workshop(folder)
+    weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)  # also at the interpreter's end
+    return made

@@ -22,8 +22,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive.write_bytes(example_zip())
     common = {"device": "cpu", "precision": "32-true", "validation": False}
     runs = {
-        "tiny-digits": {"data": "digits", "fit": "digit", "model": "lenet", "size": 28, "epochs": 2,
-                        "batch_size": 64, "learning_rate": 3e-3},
+        "tiny-digits": {"data": "digits", "fit": "digit", "model": "fastnet",
+                        "options": {"widths": [8, 16], "stem_kernel": 2}, "epochs": 1, "learning_rate": 1e-2},
         "tiny-shapes": {"data": str(archive), "model": "fastnet", "options": {"widths": [8, 16]}, "size": 32,
                         "epochs": 2, "batch_size": 24, "learning_rate": 1e-2},
     }  # fmt: skip

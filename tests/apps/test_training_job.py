@@ -1,5 +1,7 @@
 """The training in the background: goes on, stops, fails with a sentence, waits for its turn, leaves nothing behind."""
 
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ import pytest
 
 from cnn_core.errors import DataError
 from components.training import MOST_POINTS, Job, Workshop, _close
+
+APPS = Path(__file__).resolve().parents[2] / "apps"
 
 
 @dataclass
@@ -136,3 +140,11 @@ def test_a_session_without_training_leaves_nothing_either(tmp_path: Path):
     (place.folder / "pictures.zip").write_bytes(b"x")
     _close(place)
     assert not place.folder.exists()
+
+
+def test_the_end_of_the_server_leaves_no_folder():
+    code = "from components.training import open_workshop; w = open_workshop(); print(w.folder, w.folder.exists())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=APPS, capture_output=True, text=True, check=True)
+    folder, existed = done.stdout.split()
+    assert existed == "True"
+    assert not Path(folder).exists()

@@ -9,9 +9,8 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-sys.path.insert(0, str(HERE.parents[1] / "apps"))
 
-from server import FLAGS, find_chromium, serving  # noqa: E402 (after the paths)
+from server import FLAGS, find_chromium, serving  # noqa: E402 (after the path)
 
 TIMEOUT = 60_000  # ms: the first answer waits for torch, and test machines are slow
 # Opened at /image, Streamlit first looks for its server below that path, and then one level up.
@@ -19,25 +18,9 @@ HARMLESS = ("_stcore/health", "_stcore/host-config")
 
 
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder to start the server in, with one small finished run."""
-    from cnn_core.train.config import override
-    from image_classification.run import RECIPE, train
-
-    place = tmp_path_factory.mktemp("browser")
-    settings = {
-        "data": "digits", "fit": "digit", "model": "lenet", "size": 28, "epochs": 10, "batch_size": 64,
-        "learning_rate": 3e-3, "validation": False, "device": "cpu", "rotate": 10.0, "scale": 0.1, "shift": 2,
-        "schedule": "one-cycle",
-    }  # fmt: skip
-    train(override(RECIPE(), settings), folder=place / "runs" / "reader", name="reader")
-    return place
-
-
-@pytest.fixture(scope="session")
-def address(workplace: Path) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that runs for the whole session."""
-    with serving(workplace) as url:
+    with serving(tmp_path_factory.mktemp("server")) as url:
         yield url
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-READER = "/image?weights=runs%2Freader"
+READER = "/image?weights=digits"
 
 
 def answered(page, other_than: str = "") -> str:
@@ -101,7 +102,7 @@ def test_tab_reaches_every_control_in_the_order_of_the_page(open_page):
                 " return e.getAttribute('aria-label') || e.innerText.slice(0, 20) || e.tagName; }"
             )
         )
-    wanted = ["runs/reader", "One picture", "Draw", "Slate to draw a digit on", "Undo", "Clear", "Brush width", "CSV"]
+    wanted = ["Digits, 8 × 8", "One picture", "Draw", "Slate to draw a digit on", "Undo", "Clear", "Brush width", "CSV"]
     found = [next((i for i, name in enumerate(reached) if want in name), None) for want in wanted]
     assert None not in found, list(zip(wanted, found, strict=True)) + reached
     assert found == sorted(found)
@@ -161,6 +162,20 @@ def test_a_channel_is_chosen_by_a_click(open_page):
     page.locator(".gallery button").nth(3).wait_for()
     page.locator(".gallery button").nth(3).click()
     page.locator("figcaption", has_text=re.compile("^Channel 3 of")).wait_for()
+
+
+def test_own_classes_are_learned_before_ones_eyes(open_page):
+    page = open_page(READER + "&view=Your+own+classes")
+    page.get_by_text("Only the last layer").click()
+    page.get_by_role("button", name="Train on the example").click()
+    page.get_by_text("pictures that it had never seen").wait_for(timeout=200_000)
+    for curve in page.locator(".curves svg").all():
+        assert curve.locator("polyline").bounding_box()["width"] > 50
+        assert curve.get_attribute("aria-label").endswith("at 15 epochs")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Network (zip)").click()
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        assert {"my-classes/card.json", "my-classes/model.safetensors"} <= set(archive.namelist())
 
 
 PLACES = [

@@ -61,7 +61,14 @@ def _sample(kind: str) -> Picture:
     items = [Item(s.id, data_uri(Image.open(s.path)), s.title, s.title) for s in choices]
     pixels = kind != "photos"
     chosen = find_sample(
-        gallery(items, key=f"samples-{kind}", default=first.id, label="Samples", tile=84, pixels=pixels)
+        gallery(
+            items,
+            key=f"samples-{kind}",
+            default=first.id,
+            label="Samples",
+            tile=130 if len(items) < 8 else 100,
+            pixels=pixels,
+        )
     )
     st.query_params["sample"] = chosen.id
     with image:
@@ -74,7 +81,7 @@ def _show(sample: Sample, pixels: bool) -> None:
         [
             Figure(
                 Image.open(sample.path),
-                f"{sample.title[:1].upper()}{sample.title[1:]}. {sample.source}",
+                f"{sample.title[:1].upper()}{sample.title[1:]}, {sample.source}",
                 sample.title,
                 pixels,
             )

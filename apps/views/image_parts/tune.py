@@ -112,6 +112,7 @@ def _live(place: Workshop) -> None:
         curves(
             [("Loss on the training pictures", job.losses), ("Accuracy on held-out pictures", job.scores)],
             last_x=progress.epochs, unit="epochs",
+            key="tune-curves",
         )  # fmt: skip
 
 
