@@ -5,6 +5,7 @@ A rule is a function (file, its syntax tree, its text) -> complaints. Each is al
 
 import ast
 import re
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -226,3 +227,13 @@ def test_the_public_names_of_a_domain_are_no_modules(domain):
         assert needed in package.__all__
     for needed in ("evaluate_weights", "predict_items", "explain_to_file", "compare"):
         assert callable(getattr(package, needed)), needed
+
+
+# ---- the tests themselves
+
+
+def test_tests_cannot_reach_other_machines():
+    with pytest.raises(OSError, match="tests do not use the network"):
+        socket.create_connection(("192.0.2.1", 80), timeout=1)  # an address that RFC 5737 keeps for documents
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        socket.create_connection(server.getsockname(), timeout=5).close()

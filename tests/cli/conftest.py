@@ -130,6 +130,7 @@ def sixth(tmp_path: Path, install: Callable[[Path], None]) -> None:
 def cnn(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
     """Runs the command in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "sets"))  # what is cached lands here, not with the user
 
     def run(*words: str | Path) -> Answer:
         capsys.readouterr()

@@ -1,0 +1,24 @@
+"""What holds for all tests: nothing reaches out of this machine."""
+
+import errno
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+LOCAL = ("localhost", "127.", "::1", "0.0.0.0")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def offline() -> Iterator[None]:
+    """Refuses connections to other machines, so that a test which needs the network fails everywhere."""
+    connect = socket.socket.connect
+
+    def connect_here(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and not str(address[0]).startswith(LOCAL):
+            raise OSError(errno.ENETUNREACH, f"tests do not use the network, but one wants to reach {address[0]}")
+        connect(self, address)
+
+    socket.socket.connect = connect_here
+    yield
+    socket.socket.connect = connect
