@@ -4,6 +4,9 @@ import bz2
 import gzip
 import io
 import lzma
+import multiprocessing
+import os
+import re
 import stat
 import struct
 import tarfile
@@ -157,11 +160,43 @@ def test_the_directory_of_a_zip_is_not_read_if_it_is_too_long(tmp_path):
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_too_many_bytes_are_refused_soon(tmp_path, kind):
+def test_too_many_bytes_are_refused(tmp_path, kind):
     data = MAKERS[kind]({"zeros": bytes(3_000_000)})
     refused(tmp_path, data, "more than 2.9 MB when unpacked|more than 2929.7 kB", max_bytes=2_999_999)
     (tmp_path / "archive").write_bytes(data)
     extract(tmp_path / "archive", tmp_path / "out", max_bytes=3_000_000)
+
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["cnn_core.data.files", "cnn_core.train.checkpoint", "cnn_core.weights.store"])
+
+UNPACK = """
+import resource, signal
+from cnn_core.data.files import extract
+from cnn_core.errors import CnnError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+try:
+    messages.put(str(extract(archive, dest, max_bytes=max_bytes)))
+except CnnError as error:
+    messages.put(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file size limits exist on POSIX systems")
+@pytest.mark.parametrize(
+    ("max_bytes", "message"), [(1000, "DataError: .* more than 1000 bytes"), (10**9, "StorageError")]
+)
+def test_unpacking_stops_soon_after_the_limit_and_a_full_disk_leaves_nothing(tmp_path, max_bytes, message):
+    """Files here may have 2 MB: a bomb must be noticed before that, and without a limit the disk is full."""
+    (tmp_path / "archive").write_bytes(gzip.compress(tar_bytes({"zeros": bytes(8_000_000)})))
+    messages = FORKS.SimpleQueue()
+    values = {"archive": tmp_path / "archive", "dest": tmp_path / "out", "max_bytes": max_bytes, "messages": messages}
+    process = FORKS.Process(target=exec, args=(UNPACK, values))
+    process.start()
+    process.join()
+    assert re.match(message, messages.get())
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
 def test_a_zip_that_claims_more_than_the_disk_holds_is_a_storage_error(tmp_path):
