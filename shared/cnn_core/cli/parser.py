@@ -58,7 +58,7 @@ def _add_training(commands: Any) -> None:
     entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="the run folder; default runs/RECIPE")
     entry.add_argument("--name", help="name of the weights; default the recipe's")
     entry.add_argument("--resume", action="store_true", help="go on with the run in the run folder")
-    entry.add_argument("--seeds", type=int, nargs="+", default=[], help="train once with each; mean and spread")
+    entry.add_argument("--seeds", type=_seed, nargs="+", default=[], help="train once with each; mean and spread")
     _training_output(entry)
 
     text = "compare the ways of transfer from weights to other data, and training from nothing"
@@ -116,6 +116,12 @@ def _json(entry: argparse.ArgumentParser) -> None:
 def _port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"expected whole numbers from 0 to {2**32 - 1}, got {text!r}")
     return int(text)
 
 

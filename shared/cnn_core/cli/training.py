@@ -34,6 +34,8 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
     from cnn_core.domains import load_domain
     from cnn_core.train.config import read_recipe
 
+    if len({*options.seeds}) < len(options.seeds):
+        options.parser.error(f"--seeds: expected different seeds, got {' '.join(map(str, options.seeds))}")
     domain, file = locate_recipe(options.recipe)
     package = load_domain(domain)
     recipe = read_recipe(package.RECIPE, file)
