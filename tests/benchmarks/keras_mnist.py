@@ -30,17 +30,19 @@ def main() -> None:
         x = read(f"{folder}/{part}-images-idx3-ubyte", 16).reshape(-1, 28, 28, 1).astype("float32") / 255
         sets[part] = x, keras.utils.to_categorical(read(f"{folder}/{part}-labels-idx1-ubyte", 8), 10)
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([
-        layers.Input((28, 28, 1)),
-        layers.Conv2D(32, 3, activation="relu"),
-        layers.Conv2D(64, 3, activation="relu"),
-        layers.MaxPooling2D(2),
-        layers.Dropout(0.25),
-        layers.Flatten(),
-        layers.Dense(128, activation="relu"),
-        layers.Dropout(0.5),
-        layers.Dense(10, activation="softmax"),
-    ])
+    model = keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.25),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
     model.compile("adadelta", "categorical_crossentropy", metrics=["accuracy"])
     model.optimizer.learning_rate = 1.0
     started = time.perf_counter()

@@ -37,7 +37,8 @@ def test_ours_needs_a_fifteenth_of_the_time(keras_python: Path, tmp_path: Path) 
     if not (folder / "train-images-idx3-ubyte").exists():
         pytest.skip(f"needs the real MNIST, unpacked, in {folder} (CNN_DATA_DIR)")
     script = Path(__file__).with_name("keras_mnist.py")
-    answer = subprocess.run([keras_python, script, folder, str(TIMED_EPOCHS)], check=True, capture_output=True, text=True)
+    command = [keras_python, script, folder, str(TIMED_EPOCHS)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
     keras = json.loads(answer.stdout.splitlines()[-1])
     theirs = keras["seconds_per_epoch"] * KERAS_EPOCHS
     outcome = train("mnist-quick", folder=tmp_path / "run", settings={"device": "cpu"})

@@ -51,11 +51,11 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 def _wait(address: str, server: subprocess.Popen, log: Path) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while time.monotonic() < end:
         if server.poll() is not None:
             raise RuntimeError(f"the server ended by itself: {log.read_text()}")
         with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(address, timeout=2):
             return
         time.sleep(0.1)
-    raise RuntimeError(f"the server did not answer within a minute: {log.read_text()}")
+    raise RuntimeError(f"the server did not answer within three minutes: {log.read_text()}")

@@ -65,7 +65,7 @@ class Run:
     history: list[dict[str, float]]  # one row per epoch
     epochs_done: int
     seconds: float  # of training, validation left out
-    stopped: bool = False  # by the observer or by lack of patience
+    stopped: bool = False  # by the observer; running out of patience is an end like any other
     main: bool = True  # this is the process that writes files
 
 
@@ -146,7 +146,7 @@ class _Trainer:
 
     def run(self) -> Run:
         stopped = False
-        while self.state.epoch < self.loop.epochs and not stopped:
+        while self.state.epoch < self.loop.epochs and not stopped and not self._out_of_patience():
             finished = self._train_epoch()
             if not finished:  # the observer said stop in the middle: that epoch is lost, the checkpoint is the last one
                 stopped = True
@@ -220,7 +220,7 @@ class _Trainer:
         return total
 
     def _close_epoch(self) -> bool:
-        """Validate, log, save; return True when patience has run out or the observer says stop."""
+        """Validate, log, save; return True when the observer says stop before the last epoch."""
         state, loop = self.state, self.loop
         row = state.history[-1]
         last = state.epoch == loop.epochs
@@ -243,8 +243,12 @@ class _Trainer:
                 )
                 going_on = self.observe(progress) is not False
         going_on = bool(self.fabric.broadcast(going_on))
-        patient = not loop.patience or not state.best_epoch or state.epoch - state.best_epoch < loop.patience
-        return not (going_on and patient) and not last
+        return not going_on and not last and not self._out_of_patience()
+
+    def _out_of_patience(self) -> bool:
+        """Tell whether the validation metric has not improved for as many epochs as the recipe waits."""
+        waited = self.state.epoch - self.state.best_epoch if self.state.best_epoch else 0
+        return bool(self.loop.patience) and waited >= self.loop.patience
 
     def _weights(self) -> dict[str, torch.Tensor]:
         source = self.average.average if self.average else self.plain.state_dict()

@@ -11,7 +11,7 @@ START, END = "<!-- results: written by `make readme` from the weights cards -->"
 
 def results_table() -> str:
     """Return a Markdown table with one row per shipped weights and metric."""
-    rows = ["| weights | model | parameters | file | test metric | mean ± spread | n | training, machine | again with |"]
+    rows = ["| weights | model | parameters | file | test metric | mean ± spread | n | training | again with |"]
     rows.append("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for entry in list_weights():
         card = load_card(entry.folder)

@@ -84,7 +84,8 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     code = (
         "import sys, torch; sys.path.insert(0, sys.argv[2]); torch.set_num_threads(1)\n"
         "from pathlib import Path; from toy import *\n"
-        "fit(ToyTask(ToyRecipe(loop=LoopConfig(epochs=15, batch_size=32, device='cpu'))), Path(sys.argv[1]), resume=True)"
+        "loop = LoopConfig(epochs=15, batch_size=32, device='cpu')\n"
+        "fit(ToyTask(ToyRecipe(loop=loop)), Path(sys.argv[1]), resume=True)"
     )
     settings = recipe(epochs=15)
     whole = fit(ToyTask(settings), tmp_path / "whole")
@@ -132,8 +133,15 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run(tmp_path: Path) -> Non
 
     task = Watched(recipe(epochs=9, patience=2), val_accuracy=[0.5, 0.8, 0.7, 0.8, 0.9])
     run = fit(task, tmp_path)
-    assert run.epochs_done == 4 and run.stopped  # 0.8 in epoch 2 is not beaten in epochs 3 and 4
+    assert run.epochs_done == 4 and not run.stopped  # 0.8 in epoch 2 is not beaten in epochs 3 and 4
     assert all(torch.equal(a, b) for a, b in zip(run.model.state_dict().values(), kept[1], strict=True))
+
+
+def test_a_run_that_ended_by_patience_is_finished(tmp_path: Path) -> None:
+    fit(ToyTask(recipe(epochs=9, patience=1), val_accuracy=[0.8, 0.7]), tmp_path)
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "trained"
+    again = fit(ToyTask(recipe(epochs=9, patience=1), val_accuracy=[]), tmp_path, resume=True)  # nothing to evaluate
+    assert again.epochs_done == 2
 
 
 def test_micro_batches_give_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
