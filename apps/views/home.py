@@ -30,8 +30,8 @@ class Tile:
 
 def _image() -> None:
     """A handwritten digit, what a network says to it, and where it looked."""
-    sample = find_sample("curled-two")
-    shown = [Figure(Image.open(sample.path), "Picture 321 of the MNIST test set", sample.title, pixels=True)]
+    sample = find_sample("eight")
+    shown = [Figure(Image.open(sample.path), "Picture 61 of the MNIST test set", sample.title, pixels=True)]
     known = networks("image_classification")
     network = known.get("mnist") or next(iter(known.values()), None)
     left, right = st.columns([3, 4], gap="medium")

@@ -35,6 +35,9 @@ def main() -> int:
             page = context.new_page()
             page.goto(address + path)
             settle(page)
+            if path.startswith("/image") and "sample=" not in path:
+                page.wait_for_selector("canvas")  # the slate's code comes later than the answer
+                page.wait_for_timeout(500)
             page.screenshot(path=FOLDER / f"{name}.png")
             compress(FOLDER / f"{name}.png")
             context.close()
