@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -22,3 +23,11 @@ def offline() -> Iterator[None]:
     socket.socket.connect = connect_here
     yield
     socket.socket.connect = connect
+
+
+@pytest.fixture(autouse=True)
+def own_main() -> Iterator[None]:
+    """Puts `__main__` back: Streamlit's AppTest leaves a page there, which every process started later would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
