@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 ARGS ?=
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+WORKERS := -n auto --maxprocesses 4 --dist loadfile
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
@@ -27,13 +29,13 @@ demo: $(STAMP) ## serve the pages on http://localhost:8501 (PORT=...)
 	$(BIN)/cnn demo --port $(PORT)
 
 test: $(STAMP) ## the tests: offline, on a CPU, a few minutes
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 test-all: $(STAMP) ## also real data (CNN_DATA_DIR), GPU where there is one, long browser runs
-	$(BIN)/python -m pytest -m 'not benchmark' $(ARGS)
+	$(BIN)/python -m pytest -m 'not benchmark' $(WORKERS) $(ARGS)
 
 bench: $(STAMP) ## timings against named peers
-	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s $(ARGS)
+	OMP_NUM_THREADS=$(CORES) $(BIN)/python -m pytest tests/benchmarks -m benchmark -s $(ARGS)
 
 lint: $(STAMP) ## style and format
 	$(BIN)/ruff check .

@@ -1,11 +1,16 @@
-"""What holds for all tests: nothing reaches out of this machine."""
+"""What holds for all tests: nothing reaches out of this machine, and one process computes with one thread."""
 
 import errno
+import os
 import socket
 import sys
 from collections.abc import Iterator
 
 import pytest
+
+# Before torch is imported, and inherited by every process that a test starts: sums of floats depend on how many threads
+# share them, so a run that another process goes on with would end in other bits; and workers would fight for the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 LOCAL = ("localhost", "127.", "::1", "0.0.0.0")
 
