@@ -97,7 +97,7 @@ def fit(
             can be resumed later.
 
     Raises:
-        ConfigError: a resumed run was started with other settings.
+        ConfigError: a resumed run was started with other settings, or its recipe.json is damaged.
         CnnError: the loss is not finite; the folder already holds a run and `resume` is False.
     """
     loop = task.recipe.loop
@@ -318,12 +318,30 @@ def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
     if begun and not resume:
         raise CnnError(f"{folder} already holds a run; go on with --resume or choose another folder with --run")
     if begun and file.exists():  # a start that failed, over a mistyped option say, leaves settings that bind nobody
-        before = json.loads(file.read_text("utf-8"))
-        changed = _differences(before, json.loads(json.dumps(recipe)))
+        changed = _differences(_read_settings(file), json.loads(json.dumps(recipe)))
         if changed:
             raise ConfigError(str(folder), [f"cannot resume with other settings: {line}" for line in changed])
     folder.mkdir(parents=True, exist_ok=True)
     write_text(file, json.dumps(recipe, indent=2) + "\n")
+
+
+def _read_settings(file: Path) -> Mapping[str, Any]:
+    """Read a run's recipe.json; ConfigError if it is damaged."""
+    try:
+        settings = json.loads(file.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or brackets without end
+        problem = str(error)
+    else:
+        if isinstance(settings, Mapping):
+            return settings
+        problem = f"it holds {type(settings).__name__} in place of an object"
+    raise ConfigError(
+        str(file),
+        [
+            f"expected the settings of the run as JSON, but the file is damaged ({problem})",
+            "delete it and resume with the settings that the run began with, or choose another folder with --run",
+        ],
+    )
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

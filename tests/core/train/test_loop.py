@@ -123,6 +123,26 @@ def test_resuming_with_other_settings_names_every_difference(tmp_path: Path) -> 
     fit(ToyTask(recipe(epochs=1, micro_batch=8)), tmp_path, resume=True)  # where it computes may change
 
 
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [(b'{"loop": {"epo', "damaged"), (b"", "damaged"), (b"\xff\xfe{}", "damaged"), (b"[" * 200_000, "damaged"),
+     (b"[1]", "list in place of an object")],
+    ids=["cut short", "empty", "no UTF-8", "nested", "a list"],
+)  # fmt: skip
+def test_resuming_with_damaged_settings_says_which_file_and_what_to_do(
+    tmp_path: Path, damage: bytes, said: str
+) -> None:
+    fit(ToyTask(recipe(epochs=1)), tmp_path)
+    file = tmp_path / "recipe.json"
+    file.write_bytes(damage)
+    with pytest.raises(ConfigError, match=r"recipe\.json: expected the settings of the run as JSON") as caught:
+        fit(ToyTask(recipe(epochs=1)), tmp_path, resume=True)
+    assert said in str(caught.value) and "delete it" in str(caught.value) and "\n" not in str(caught.value)
+    assert file.read_bytes() == damage  # nothing is lost by asking
+    file.unlink()  # the advice holds
+    assert fit(ToyTask(recipe(epochs=1)), tmp_path, resume=True).epochs_done == 1
+
+
 def test_the_best_epoch_is_kept_and_patience_ends_the_run(tmp_path: Path) -> None:
     kept = []
 
