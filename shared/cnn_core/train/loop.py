@@ -98,7 +98,8 @@ def fit(
 
     Raises:
         ConfigError: a resumed run was started with other settings, or its recipe.json is damaged.
-        CnnError: the loss is not finite; the folder already holds a run and `resume` is False.
+        CnnError: the loss is not finite; the folder already holds a run and `resume` is False; a batch, or the whole
+            set, has fewer samples than there are processes.
     """
     loop = task.recipe.loop
     device = choose_device(loop.device)
@@ -110,6 +111,11 @@ def fit(
         precision=choose_precision(loop.precision, device),
     )
     fabric.launch()
+    if loop.batch_size < fabric.world_size:
+        raise CnnError(
+            f"batches of {loop.batch_size} cannot be shared by {fabric.world_size} processes, each needs a sample of "
+            "every batch; use a larger --batch-size or fewer processes"
+        )
     if fabric.is_global_zero:
         _open_folder(task, folder, resume=resume)
     fabric.barrier()

@@ -70,7 +70,15 @@ def test_shares_of_the_processes_are_the_whole_batch_augmentation_included(size)
 def test_shares_of_a_batch_that_does_not_divide():
     shares = [[*range(7)][take_share(7, turn(rank=rank, world=3))] for rank in range(3)]
     assert shares == [[0, 3, 6], [1, 4], [2, 5]]
-    assert [0][take_share(1, turn(rank=1, world=2))] == []
+
+
+def test_every_process_hears_that_a_batch_has_no_sample_for_one_of_them():
+    for rank in (0, 1):
+        with pytest.raises(CnnError, match="a batch of 1 sample cannot be shared by 2 processes"):
+            take_share(1, turn(rank=rank, world=2))
+        with pytest.raises(CnnError, match="a batch of 1 sample cannot"):
+            next(batches(1, 32).epoch(turn(rank=rank, world=2)))
+    assert [take_share(2, turn(rank=rank, world=2)) for rank in (0, 1)] == [slice(0, 2, 2), slice(1, 2, 2)]
 
 
 def test_a_batch_larger_than_the_set_is_the_set():

@@ -212,16 +212,31 @@ def test_progress_tells_the_time_left() -> None:
     assert half.seconds_left == pytest.approx(30.0 / 15 * 25)
 
 
-def test_two_processes_with_the_same_global_batch_train_like_one(tmp_path: Path) -> None:
-    alone = fit(ToyTask(recipe(epochs=2), dropout=0.0), tmp_path / "one")
+def in_two_processes(*words: str | Path) -> None:
+    """Run toy.py with torchrun."""
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
     result = subprocess.run(
-        [*command, "--rdzv-endpoint", "127.0.0.1:0", str(HERE / "toy.py"), str(tmp_path / "two")],
+        [*command, "--rdzv-endpoint", "127.0.0.1:0", str(HERE / "toy.py"), *map(str, words)],
         capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_two_processes_with_the_same_global_batch_train_like_one(tmp_path: Path) -> None:
+    alone = fit(ToyTask(recipe(epochs=2), dropout=0.0), tmp_path / "one")
+    in_two_processes(tmp_path / "two")
     rows = read_log(tmp_path / "two")
     assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in alone.history], abs=1e-5)
     weights = json.loads((tmp_path / "two" / "weights.json").read_text())
     for name, value in alone.model.state_dict().items():
         torch.testing.assert_close(torch.tensor(weights[name]), value, atol=1e-5, rtol=0)
+
+
+def test_what_is_too_small_for_two_processes_is_refused_before_anything_is_learned(tmp_path: Path) -> None:
+    in_two_processes(tmp_path, "refused")
+    for rank in (0, 1):  # each process hears it, so that none waits for the others
+        batch, whole = ((tmp_path / f"{name}-{rank}.txt").read_text() for name in ("batch", "set"))
+        assert "batches of 1 cannot be shared by 2 processes" in batch and "--batch-size" in batch
+        assert "1 sample cannot be shared by 2 processes" in whole
+    assert not (tmp_path / "batch").exists()
+    assert not (tmp_path / "set" / "log.csv").exists()

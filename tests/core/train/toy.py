@@ -1,9 +1,10 @@
 """A small learning problem for tests of the loop: which half of a 1-D signal is louder. Also run by torchrun."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.data.memory import MemoryBatches
+from cnn_core.errors import CnnError
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.loop import fit
 from cnn_core.train.task import Evaluation, Turn
@@ -27,13 +29,16 @@ class ToyRecipe:
 class ToyTask:
     metric = "accuracy"
 
-    def __init__(self, recipe: ToyRecipe, *, dropout: float = 0.2, val_accuracy: list[float] | None = None) -> None:
+    def __init__(
+        self, recipe: ToyRecipe, *, dropout: float = 0.2, val_accuracy: list[float] | None = None, count: int = 256
+    ) -> None:
         self.recipe = recipe
+        self.count = count  # signals in the set
         self.dropout = dropout
         self.scripted = val_accuracy  # what `evaluate` reports, epoch by epoch
 
     def build_data(self, device: torch.device) -> None:
-        x = torch.randint(0, 256, (256, 1, 16), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
+        x = torch.randint(0, 256, (self.count, 1, 16), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
         y = (x[:, 0, :8].float().mean(1) > x[:, 0, 8:].float().mean(1)).long()
         self.x, self.y = x.to(device), y.to(device)
         self._batches = MemoryBatches(
@@ -74,9 +79,19 @@ class ToyTask:
 
 
 def main() -> None:
-    """`torchrun --nproc-per-node 2 toy.py FOLDER`: train on the processes that torchrun started."""
+    """`torchrun --nproc-per-node 2 toy.py FOLDER`: train on the processes that torchrun started.
+
+    With a second word, try what two processes cannot share instead, and write down what each process hears.
+    """
     torch.set_num_threads(1)
     loop = LoopConfig(epochs=2, batch_size=32, device="cpu", devices=2, strategy="ddp")
+    if len(sys.argv) > 2:
+        for name, batch_size, count in (("batch", 1, 256), ("set", 32, 1)):
+            try:
+                fit(ToyTask(ToyRecipe(loop=replace(loop, batch_size=batch_size)), count=count), Path(sys.argv[1], name))
+            except CnnError as error:
+                Path(sys.argv[1], f"{name}-{os.environ['RANK']}.txt").write_text(str(error))
+        return
     run = fit(ToyTask(ToyRecipe(loop=loop), dropout=0.0), Path(sys.argv[1]))
     weights = {name: value.tolist() for name, value in run.model.state_dict().items()}
     Path(sys.argv[1], "weights.json").write_text(json.dumps(weights))
