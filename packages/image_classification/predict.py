@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cnn_core.answers import label_columns, write_csv
 from cnn_core.data.memory import channels_last
 from cnn_core.errors import CnnError, ConfigError, WeightsError, unknown_name
 from cnn_core.explain import explain, overlay
@@ -151,7 +152,12 @@ class Predictor:
         self, inputs: Sequence[str | os.PathLike[str]], *, top_k: int = 5, batch_size: int = BATCH_SIZE
     ) -> list[Prediction]:
         """Answer for files and for all pictures in folders, subfolders included, in the order of their names."""
-        found: list[Prediction] = []
+        return list(self.stream_paths(inputs, top_k=top_k, batch_size=batch_size))
+
+    def stream_paths(
+        self, inputs: Iterable[str | os.PathLike[str]], *, top_k: int = 5, batch_size: int = BATCH_SIZE
+    ) -> Iterator[Prediction]:
+        """Answer as `predict_paths` does, one after the other, in the order of `inputs`."""
         files: list[Path] = []
         for entry in map(Path, inputs):
             if not os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
@@ -160,8 +166,10 @@ class Predictor:
             inside = picture_files(entry)
             files += inside
             if not inside:
-                found.append(Prediction(str(entry), error="the folder holds no pictures"))
-        return [*self.stream(files, top_k=top_k, batch_size=batch_size), *found]
+                yield from self.stream(files, top_k=top_k, batch_size=batch_size)
+                yield Prediction(str(entry), error="the folder holds no pictures")
+                files = []
+        yield from self.stream(files, top_k=top_k, batch_size=batch_size)
 
     def predict_folder(self, folder: Path | str, csv_path: Path | str, *, top_k: int = 3) -> tuple[int, int]:
         """Answer for all pictures of a folder into a CSV file; return the numbers of answers and of failures.
@@ -170,13 +178,12 @@ class Predictor:
             DataError: no such folder, or no pictures in it.
             StorageError: the file cannot be written.
         """
-        from image_classification.table import write_csv
-
         folder = Path(folder)
         files = picture_files(folder)
         if not files:
             raise CnnError(f"{folder}: expected a folder with pictures, found none in it")
-        return write_csv(self.stream(files, top_k=top_k), csv_path, top_k=min(top_k, len(self.labels)))
+        items = (answer.to_json() for answer in self.stream(files, top_k=top_k))
+        return write_csv(items, csv_path, columns=label_columns(min(top_k, len(self.labels))))
 
     def explain(
         self,

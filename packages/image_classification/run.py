@@ -2,7 +2,7 @@
 
 import dataclasses
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +110,10 @@ def evaluate_weights(
     return {"data": data, "split": split, "n": report.n, "metrics": report.metrics}
 
 
-def predict_items(name: str, inputs: Sequence[str], *, device: str = "auto") -> list[dict[str, Any]]:
-    """Predict files and folders; one item per picture, an item that failed carries "error"."""
-    return [prediction.to_json() for prediction in load(name, device=device).predict_paths(inputs)]
+def predict_items(name: str, inputs: Sequence[str], *, device: str = "auto") -> Iterator[dict[str, Any]]:
+    """Answer for files and folders as they come; one item per picture, an item that failed carries "error"."""
+    for prediction in load(name, device=device).stream_paths(inputs):
+        yield prediction.to_json()
 
 
 def explain_to_file(name: str, source: str, output: Path, *, method: str = "grad-cam", device: str = "auto") -> str:

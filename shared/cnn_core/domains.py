@@ -12,7 +12,8 @@ and, behind the commands of the same names:
 
     train(recipe, *, folder, name, seeds, resume, observe, command) -> Outcome (cnn_core.train.finish)
     evaluate_weights(name, *, data, split, device) -> {"data", "split", "n", "metrics"}
-    predict_items(name, inputs, *, device) -> one dict per input: "input", and the answer or "error"
+    predict_items(name, inputs, *, device) -> an iterator of one dict per input, in the order of the inputs and as soon
+                                              as it is known: "input", and the answer or "error"
     explain_to_file(name, input, output, *, method, device) -> a sentence
     compare(name, data, *, folder, settings) -> one dict per way of transfer
 """

@@ -1,5 +1,6 @@
 """The command on real digits: train, go on, measure, predict, explain, export."""
 
+import csv
 import json
 import os
 import signal
@@ -122,7 +123,21 @@ def test_predict_as_json_has_an_item_per_input_and_errors_inside(cnn, run, digit
     assert good["probabilities"] == sorted(good["probabilities"], reverse=True)
     assert {*empty} == {*missing} == {"input", "error"}
     assert json.loads((tmp_path / "answers/predictions.json").read_text()) == result
+    with (tmp_path / "answers/predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    numbers = ("", "2", "3", "4", "5")
+    assert [*rows[0]] == ["input", *(f"{word}{n}" for n in numbers for word in ("label", "probability")), "error"]
+    assert [rows[0][f"label{n}"] for n in numbers] == good["labels"]
+    assert [float(rows[0][f"probability{n}"]) for n in numbers] == good["probabilities"]
+    assert [row["error"] for row in rows] == ["", empty["error"], missing["error"]]
+    assert rows[1]["label"] == ""
     assert "2 of 3 inputs could not be answered" in answer.err
+
+
+def test_answers_that_could_not_be_written_are_not_computed(cnn, run, digit):
+    answer = cnn("predict", run, digit, "--output", "/dev/null/answers")
+    assert (answer.code, answer.out) == (1, "")
+    assert "could not write /dev/null/answers" in answer.err
 
 
 def test_predict_fails_when_nothing_could_be_answered(cnn, run):

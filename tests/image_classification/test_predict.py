@@ -12,12 +12,12 @@ from sklearn.metrics import f1_score
 from torch import nn
 
 from cnn_core.errors import CnnError, DataError, StorageError, UnknownNameError, WeightsError
+from cnn_core.metrics import macro_f1
 from cnn_core.models import Backbone, FeatureInfo, create_model
 from cnn_core.nn.blocks import Head
 from cnn_core.weights import WeightsCard, save_weights
 from image_classification.data import ImageSet
 from image_classification.evaluate import evaluate
-from image_classification.metrics import macro_f1
 from image_classification.predict import Predictor, load
 from image_classification.preprocess import InputContract
 
@@ -235,7 +235,7 @@ def test_folder_to_csv(tmp_path):
     assert halves().predict_folder(folder, output, top_k=2) == (2, 1)
     with output.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["file"].removeprefix(str(folder)) for row in rows] == ["/=evil.png", "/b.png", "/more/a.png"]
+    assert [row["input"].removeprefix(str(folder)) for row in rows] == ["/=evil.png", "/b.png", "/more/a.png"]
     assert [row["label"] for row in rows] == ["", "left", "right"]
     assert [row["label2"] for row in rows] == ["", "all", "all"]
     assert "zero bytes" in rows[0]["error"]
@@ -247,23 +247,23 @@ def test_folder_to_csv(tmp_path):
     assert sorted(p.name for p in output.parent.iterdir()) == ["answers.csv"]
 
 
-def test_formulas_do_not_reach_a_spreadsheet(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "=1+1.png").write_bytes(b"")
-    from image_classification.table import write_csv
-
-    write_csv(halves().predict(["=1+1.png"]), "answers.csv", top_k=1)
-    assert (tmp_path / "answers.csv").read_text().splitlines()[1].startswith("'=1+1.png")
-
-
 def test_paths_and_folders_in_one_call(tmp_path):
     Image.fromarray(lit(255, 0)).save(tmp_path / "a.png")
     (tmp_path / "empty").mkdir()
     inputs = [tmp_path / "a.png", tmp_path, tmp_path / "empty", "nowhere.png", "x" * 5000]
     answers = halves().predict_paths(inputs)
-    assert [a.error for a in answers[:3]] == [None, None, "there is no such file"]
-    assert "cannot be opened" in answers[3].error
-    assert answers[4].error == "the folder holds no pictures"
+    assert [a.error for a in answers[:4]] == [None, None, "the folder holds no pictures", "there is no such file"]
+    assert "cannot be opened" in answers[4].error
+    assert [a.input for a in answers[1:4]] == [str(tmp_path / "a.png"), str(tmp_path / "empty"), "nowhere.png"]
+
+
+def test_answers_come_before_later_pictures_are_read(tmp_path):
+    early, late = tmp_path / "early.png", tmp_path / "late.png"
+    Image.fromarray(lit(255, 0)).save(early)
+    answers = halves().stream_paths([early, early, late], batch_size=2)
+    assert next(answers).labels[0] == "left"
+    Image.fromarray(lit(0, 255)).save(late)
+    assert [answer.labels[0] for answer in answers] == ["left", "right"]
 
 
 def test_evaluation_by_hand():

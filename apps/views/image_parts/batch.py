@@ -81,9 +81,9 @@ def _thumbnail(data: bytes) -> str:
 
 
 def _csv(answers: list[Any]) -> bytes:
-    from image_classification.table import write_csv
+    from cnn_core.answers import label_columns, write_csv
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "answers.csv"
-        write_csv(answers, path, top_k=2)
+        write_csv((answer.to_json() for answer in answers), path, columns=label_columns(2))
         return path.read_bytes()

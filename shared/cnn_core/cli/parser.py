@@ -89,7 +89,7 @@ def _add_using(commands: Any) -> None:
     entry = _command(commands, "predict", using.run_predict, "answer for files or folders")
     _weights(entry)
     entry.add_argument("inputs", nargs="+", metavar="INPUT")
-    entry.add_argument("--output", type=Path, metavar="DIR", help="write predictions.json into this folder")
+    entry.add_argument("--output", type=Path, metavar="DIR", help="write predictions.json and predictions.csv here")
     _json(entry)
 
     entry = _command(commands, "explain", using.run_explain, "show why: a heat map over the input")

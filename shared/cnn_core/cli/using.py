@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from pathlib import Path
 from types import ModuleType
 
 from cnn_core.cli.output import to_json, write_json
@@ -23,22 +24,37 @@ def run_eval(options: argparse.Namespace, _: list[str]) -> None:
 
 
 def run_predict(options: argparse.Namespace, _: list[str]) -> int:
-    """Print an answer per input; with --json {"weights", "items"}. Fails if no input could be answered."""
-    from cnn_core.storage import write_text
+    """Print each answer as it comes; with --json {"weights", "items"}. Fails if no input could be answered."""
+    from cnn_core.storage import storage_errors
 
-    items = _domain(options.name).predict_items(options.name, options.inputs, device=options.device)
-    answer = {"weights": options.name, "items": items}
+    domain = _domain(options.name)
     if options.output:
-        write_text(options.output / "predictions.json", to_json(answer) + "\n")
+        with storage_errors(options.output):  # before the work, not after it
+            options.output.mkdir(parents=True, exist_ok=True)
+    kept, count, failed = [], 0, 0
+    for item in domain.predict_items(options.name, options.inputs, device=options.device):
+        count, failed = count + 1, failed + ("error" in item)
+        if options.json or options.output:
+            kept.append(item)
+        if not options.json:
+            print(_line(item), flush=True)
+    answer = {"weights": options.name, "items": kept}
+    if options.output:
+        _write_answers(options.output, answer)
     if options.json:
         write_json(options, answer)
-    else:
-        for item in items:
-            print(_line(item))
-    failed = sum("error" in item for item in items)
     if failed:
-        print(f"cnn: {failed} of {len(items)} inputs could not be answered", file=sys.stderr)
-    return 1 if failed == len(items) else 0
+        print(f"cnn: {failed} of {count} inputs could not be answered", file=sys.stderr)
+    return 1 if failed == count else 0
+
+
+def _write_answers(folder: Path, answer: dict) -> None:
+    """Write what `--json` prints, and the same as a table."""
+    from cnn_core.answers import write_csv
+    from cnn_core.storage import write_text
+
+    write_text(folder / "predictions.json", to_json(answer) + "\n")
+    write_csv(answer["items"], folder / "predictions.csv")
 
 
 def _line(item: dict) -> str:

@@ -1,0 +1,64 @@
+"""`cnn predict` and `cnn export` with weights of any domain: what is printed when, and what is written."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnn_core.weights import save_weights
+
+
+@pytest.fixture
+def tones(tmp_path: Path) -> str:
+    """Weights of the fifth domain."""
+    arguments = {"spatial_dims": 1, "in_channels": 1, "num_classes": 2, "input_size": None, "options": {}}
+    save_weights(
+        {"a": torch.zeros(1)},
+        {"name": "tones", "domain": "fifth", "model": "-", "arguments": arguments, "input": {}, "labels": [],
+         "metrics": {}, "recipe": {}, "command": "-", "machine": "-", "seconds": 0.0, "licence": "-", "limits": [],
+         "parameters": 1},
+        tmp_path / "tones",
+    )  # fmt: skip
+    return "./tones"
+
+
+def test_each_answer_is_printed_before_the_next_is_computed(fifth_site, tones, tmp_path):
+    paths = os.pathsep.join(filter(None, [str(fifth_site), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": ""}  # as a pipe is written to by default
+    words = ["predict", tones, "broken", "first", "wait", "--output", "answers"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "cnn_core.cli", *words],
+        stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == "broken: no tones in it\n"
+        assert json.loads(process.stdout.readline())["input"] == "first"
+        assert not (tmp_path / "answers/predictions.csv").exists()
+        (tmp_path / "go").touch()
+        assert json.loads(process.stdout.readline())["input"] == "wait"
+    assert process.returncode == 0
+
+
+def test_a_table_of_any_domain_lies_beside_the_json(cnn, fifth, tones, tmp_path):
+    answer = cnn("predict", tones, "broken", "first", "--output", "answers")
+    assert answer.code == 0
+    assert "1 of 2 inputs could not be answered" in answer.err
+    with (tmp_path / "answers/predictions.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["input", "captions", "captions2", "seconds.first", "error"],
+            ["broken", "", "", "", "no tones in it"],
+            ["first", "la", "'-ti", "0.5", ""],
+        ]
+    written = json.loads((tmp_path / "answers/predictions.json").read_text())
+    assert [item["input"] for item in written["items"]] == ["broken", "first"]
+    assert json.loads(cnn("predict", tones, "broken", "first", "--json").out) == written
+
+
+def test_the_exit_code_says_whether_anything_was_answered(cnn, fifth, tones):
+    answer = cnn("predict", tones, "broken", "broken")
+    assert (answer.code, answer.out) == (1, "broken: no tones in it\n" * 2)
+    assert "2 of 2 inputs could not be answered" in answer.err
