@@ -125,11 +125,12 @@ def load_set(
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
     fit: str = "crop",
+    box: float | None = None,
     data_root: str | os.PathLike[str] | None = None,
 ) -> ImageSet:
     """Load one split of a named set, or of a folder (or zip) of class folders; see `load_sets`."""
     return load_sets(
-        name_or_path, splits=(split,), size=size, channels=channels, fit=fit, data_root=data_root
+        name_or_path, splits=(split,), size=size, channels=channels, fit=fit, box=box, data_root=data_root
     )[split]  # fmt: skip
 
 
@@ -140,6 +141,7 @@ def load_sets(
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
     fit: str = "crop",
+    box: float | None = None,
     data_root: str | os.PathLike[str] | None = None,
 ) -> dict[str, ImageSet]:
     """Load splits of a named set, or of a folder (or zip) of class folders; every picture is read once.
@@ -150,6 +152,7 @@ def load_sets(
         size: edge or (H, W) that the pictures are brought to; None: the set's own size (folders: 64).
         channels: 1 (grey) or 3 (RGB); None: the set's own (folders: 3, or what `fit` needs).
         fit: how pictures of another size are brought to `size`, see `InputContract`.
+        box: of the fits "digit" and "garment", likewise.
         data_root: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
 
     Raises:
@@ -164,7 +167,7 @@ def load_sets(
     size = _pair(size)
     known = DATA_SETS.get(str(name_or_path).replace("-", "_"))
     if known is None:
-        return _load_own(name_or_path, splits, size=size, channels=channels, fit=fit)
+        return _load_own(name_or_path, splits, size=size, channels=channels, fit=fit, box=box)
     root = _root(data_root) if known.folder else Path()
     parts = {part: _read(known, root, part) for part in {_part(split) for split in splits}}
     loaded = {}
@@ -173,7 +176,7 @@ def load_sets(
         if split in ("train", "val"):
             train, val = stratified_split(whole.targets.numpy(), VAL_FRACTION)
             whole = whole.subset(train if split == "train" else val)
-        loaded[split] = _fit(whole, size or whole.size, channels=channels or whole.channels, fit=fit)
+        loaded[split] = _fit(whole, size or whole.size, channels=channels or whole.channels, fit=fit, box=box)
     return loaded
 
 
@@ -239,7 +242,13 @@ def stratified_split(targets: np.ndarray, fraction: float, *, seed: int = SPLIT_
 
 
 def _load_own(
-    path: str | os.PathLike[str], splits: Sequence[str], *, size: tuple[int, int] | None, channels: int | None, fit: str
+    path: str | os.PathLike[str],
+    splits: Sequence[str],
+    *,
+    size: tuple[int, int] | None,
+    channels: int | None,
+    fit: str,
+    box: float | None,
 ) -> dict[str, ImageSet]:
     name = str(path)
     if not os.path.exists(Path(path).expanduser()):  # noqa: PTH110 (pathlib raises for names that no file can have)
@@ -250,20 +259,20 @@ def _load_own(
     from image_classification.preprocess import OBJECT_FITS, InputContract
 
     channels = channels or (1 if fit in OBJECT_FITS else 3)
-    contract = InputContract(channels=channels, size=size or OWN_SIZE, fit=fit)
+    contract = InputContract(channels=channels, size=size or OWN_SIZE, fit=fit, box=box)
     data = load_folder(path, contract, splits=splits)
     if data.report.skipped:
         log.warning("%s", data.report)
     return data.sets
 
 
-def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: int, fit: str) -> ImageSet:
+def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: int, fit: str, box: float | None) -> ImageSet:
     """Bring a set to another size or channel count, picture by picture, exactly as prediction does."""
     if (size, channels) == (image_set.size, image_set.channels):
         return image_set
     from image_classification.preprocess import InputContract
 
-    contract = InputContract(channels=channels, size=size, fit=fit)
+    contract = InputContract(channels=channels, size=size, fit=fit, box=box)
     images = torch.stack([contract.to_uint8(image) for image in image_set.images])
     return replace(image_set, images=images)
 

@@ -100,7 +100,9 @@ def evaluate_weights(
     predictor = load(name, device=device)
     data = data or predictor.card.recipe["data"]["data"]
     contract = predictor.contract
-    pictures = load_set(data, split=split, size=contract.size, channels=contract.channels, fit=contract.fit)
+    pictures = load_set(
+        data, split=split, size=contract.size, channels=contract.channels, fit=contract.fit, box=contract.box
+    )
     if tuple(predictor.card.labels) != pictures.labels:
         raise CnnError(
             f"{name} knows the classes {', '.join(predictor.card.labels)}, but {data} has "

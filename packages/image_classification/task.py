@@ -94,14 +94,14 @@ class ImageTask:
                 f"{self.recipe.model.weights} takes {base.channels} channels, the recipe asks for {data.channels}"
             )
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
-        fit = base.fit if base else data.fit
-        self.sets = load_sets(data.data, splits=splits, size=size, channels=channels, fit=fit)
+        fit, box = (base.fit, base.box) if base else (data.fit, None)
+        self.sets = load_sets(data.data, splits=splits, size=size, channels=channels, fit=fit, box=box)
         train = self.sets[self.training_split]
         if base:
             mean, std = base.mean, base.std
         else:
             mean, std = _statistics(train.images)
-        self.contract = InputContract(train.channels, train.size, mean=mean, std=std, fit=fit, tta=data.tta)
+        self.contract = InputContract(train.channels, train.size, mean=mean, std=std, fit=fit, box=box, tta=data.tta)
         self.device_sets = {name: (s.images.to(device), s.targets.to(device)) for name, s in self.sets.items()}
         images, targets = self.device_sets[self.training_split]
         self._batches = MemoryBatches(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,39 @@ def test_frozen_stages_stay_bit_for_bit_also_their_statistics(digits_run: Path, 
         if name.startswith(("stages.stem", "stages.stage1")):
             torch.testing.assert_close(new[name], old[name], msg=name, rtol=0, atol=0)
     assert not torch.equal(old["stages.stage2.0.weight"], new["stages.stage2.0.weight"])
+
+
+def with_box(run: Path, folder: Path, box: float) -> str:
+    """Copy a run's weights with another box in their card."""
+    shutil.copytree(run, folder)
+    card = json.loads((folder / "card.json").read_text())
+    card["input"] |= {"fit": "digit", "box": box}
+    (folder / "card.json").write_text(json.dumps(card))
+    return str(folder)
+
+
+def test_the_box_of_the_starting_weights_is_that_of_the_training_pictures(
+    digits_run: Path, shapes: Path, tmp_path: Path
+) -> None:
+    """Bars of 16 x 3 pixels whose longer side is to take half of the 8 x 8 frame: 4 x 1 pixels."""
+    weights = with_box(digits_run, tmp_path / "half", 0.5)
+    task = ImageTask(Recipe(data=DataConfig(data=str(shapes)), model=ModelConfig(weights=weights)))
+    task.build_data(torch.device("cpu"))
+    assert (task.contract.fit, task.contract.box) == ("digit", 0.5)
+    lit = task.sets["train"].images[:, 0] > 0  # [N, 8, 8]
+    lying = task.sets["train"].targets == 0
+    assert (lit.any(1).sum(1) == torch.where(lying, 4, 1)).all()
+    assert (lit.any(2).sum(1) == torch.where(lying, 1, 4)).all()
+
+
+def test_weights_are_measured_with_their_own_box(shapes: Path, tmp_path: Path) -> None:
+    """In a box of a single pixel, bars that lie look like bars that stand."""
+    settings = {"data": str(shapes), "fit": "digit", "size": 8, "epochs": 6, "batch_size": 8, "device": "cpu"}
+    train("digits", folder=tmp_path / "run", settings=settings)
+    test = {"data": str(shapes), "device": "cpu"}
+    assert image_classification.evaluate_weights(str(tmp_path / "run"), **test)["metrics"]["accuracy"] == 1.0
+    blind = with_box(tmp_path / "run", tmp_path / "blind", 1 / 8)
+    assert image_classification.evaluate_weights(blind, **test)["metrics"]["accuracy"] == 0.5
 
 
 def test_weights_for_grey_pictures_refuse_to_train_on_colour(digits_run: Path, shapes: Path, tmp_path: Path) -> None:
