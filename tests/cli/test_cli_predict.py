@@ -10,20 +10,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnn_core.weights import save_weights
+from cnn_core.cli.using import example_shape
+from cnn_core.models import create_model
+from cnn_core.weights import WeightsCard, save_weights
+
+ARGUMENTS = {"spatial_dims": 1, "in_channels": 1, "num_classes": 2, "input_size": None, "options": {}}
+
+
+def save(weights: torch.nn.Module | dict[str, torch.Tensor], folder: Path, **fields: object) -> WeightsCard:
+    """Save weights of the fifth domain."""
+    card = {"name": "tones", "domain": "fifth", "model": "-", "arguments": ARGUMENTS, "input": {}, "labels": [],
+            "metrics": {}, "recipe": {}, "command": "-", "machine": "-", "seconds": 0.0, "licence": "-",
+            "limits": []}  # fmt: skip
+    return save_weights(weights, {**card, **fields}, folder)
 
 
 @pytest.fixture
 def tones(tmp_path: Path) -> str:
     """Weights of the fifth domain."""
-    arguments = {"spatial_dims": 1, "in_channels": 1, "num_classes": 2, "input_size": None, "options": {}}
-    save_weights(
-        {"a": torch.zeros(1)},
-        {"name": "tones", "domain": "fifth", "model": "-", "arguments": arguments, "input": {}, "labels": [],
-         "metrics": {}, "recipe": {}, "command": "-", "machine": "-", "seconds": 0.0, "licence": "-", "limits": [],
-         "parameters": 1},
-        tmp_path / "tones",
-    )  # fmt: skip
+    save({"a": torch.zeros(1)}, tmp_path / "tones", parameters=1)
     return "./tones"
 
 
@@ -62,3 +67,29 @@ def test_the_exit_code_says_whether_anything_was_answered(cnn, fifth, tones):
     answer = cnn("predict", tones, "broken", "broken")
     assert (answer.code, answer.out) == (1, "broken: no tones in it\n" * 2)
     assert "2 of 2 inputs could not be answered" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "shape"),
+    [
+        ("resnet20", {"spatial_dims": 2, "in_channels": 4, "input_size": [48, 40]}, (4, 48, 40)),
+        ("resnet20", {"spatial_dims": 2, "in_channels": 4}, (4, 32, 32)),  # He et al. 2015, CIFAR
+        ("resnet18", {"spatial_dims": 2, "in_channels": 3}, (3, 224, 224)),  # likewise, ImageNet
+        ("resnet18", {"spatial_dims": 1, "in_channels": 2}, (2, 64)),
+        ("resnet18", {"spatial_dims": 3, "in_channels": 1}, (1, 64, 64, 64)),
+    ],
+)
+def test_the_example_of_an_export_has_the_size_of_the_card_or_a_sensible_one(tmp_path, model, changes, shape):
+    card = save({"a": torch.zeros(1)}, tmp_path / "x", model=model, arguments=ARGUMENTS | changes, parameters=1)
+    assert example_shape(card) == shape
+
+
+def test_a_network_of_any_size_is_exported(cnn, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
+    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+    arguments = ARGUMENTS | {"options": {"widths": [4]}}
+    save(create_model("fastnet", **arguments), tmp_path / "any", model="fastnet", arguments=arguments)
+    answer = cnn("export", "./any", "--output", "onnx")
+    assert answer.code == 0, answer.err
+    (given,) = onnxruntime.InferenceSession(tmp_path / "onnx/model.onnx").get_inputs()
+    assert given.shape[1:] == [1, 64]

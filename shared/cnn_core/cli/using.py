@@ -5,8 +5,14 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from cnn_core.cli.output import to_json, write_json
+
+if TYPE_CHECKING:
+    from cnn_core.weights import WeightsCard
+
+EXAMPLE_EDGE = 64  # of an input for networks that take any size
 
 
 def run_eval(options: argparse.Namespace, _: list[str]) -> None:
@@ -85,8 +91,18 @@ def run_export(options: argparse.Namespace, _: list[str]) -> None:
     from cnn_core.weights import load_model
 
     model, card = load_model(options.name)
-    shape = (card.arguments["in_channels"], *card.arguments["input_size"])
-    print(export_onnx(model, card, options.output, example_shape=shape))
+    print(export_onnx(model, card, options.output, example_shape=example_shape(card)))
+
+
+def example_shape(card: "WeightsCard") -> tuple[int, ...]:
+    """Return the shape of an input to export with: that of the card, else the paper's size, else 64 along each axis."""
+    from cnn_core.models import model_spec
+
+    size, spatial_dims = card.arguments["input_size"], card.arguments["spatial_dims"]
+    if size is None:  # the network takes any size
+        paper = model_spec(card.model).input_shape[1:]
+        size = paper if len(paper) == spatial_dims else (EXAMPLE_EDGE,) * spatial_dims
+    return (card.arguments["in_channels"], *size)
 
 
 def _domain(weights: str) -> ModuleType:
