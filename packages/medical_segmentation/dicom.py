@@ -103,6 +103,8 @@ def _has_preamble(path: Path) -> bool:
 def _slice(path: Path, dataset: pydicom.Dataset, syntax: str) -> Slice:
     """Check what a slice must have; `dataset` holds HEADER_TAGS alone."""
     modality = str(dataset.get("Modality", ""))
+    if "Rows" not in dataset and modality in ("CT", "MR", "PT"):
+        raise LeftOutError("damaged or incomplete files")
     if modality in ("SEG", "RTSTRUCT", "RTDOSE", "SR", "PR", "KO", "REG") or "Rows" not in dataset:
         raise LeftOutError("other DICOM objects (segmentations, reports, directories)")
     if int(dataset.get("NumberOfFrames") or 1) > 1:

@@ -70,8 +70,9 @@ def _layout(path: Path, name: str) -> _Layout:
     head_file, data_file = _pair(path, name)
     with open_plain(head_file) as (stream, _):
         block = stream.read(540)
-    size = next((n for n in HEADERS if n in (int.from_bytes(block[:4], e) for e in ("little", "big"))), None)
-    if size is None or len(block) < size:
+    order = "<" if int.from_bytes(block[:4], "little") in HEADERS else ">"
+    size = int.from_bytes(block[:4], "little" if order == "<" else "big")
+    if size not in HEADERS or len(block) < size:
         raise DataError(f"{name}: expected a NIfTI header, got {len(block)} other bytes; the file is damaged")
     kind, single, pair = HEADERS[size]
     magic = block[344:348] if size == 348 else block[4:8]
@@ -85,7 +86,7 @@ def _layout(path: Path, name: str) -> _Layout:
         raise DataError(
             f"{name}: the header says that this is {other}, which does not fit the name; save it as .nii.gz"
         )
-    header = kind(block[:size], check=False)
+    header = kind(block[:size], endianness=order, check=False)
     dims = [int(edge) for edge in header["dim"]]
     if not 1 <= dims[0] <= 7:
         raise DataError(f"{name}: the header claims {dims[0]} axes, expected 2 to 7; the file is damaged")
