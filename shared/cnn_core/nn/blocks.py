@@ -9,7 +9,7 @@ from cnn_core.nn.dims import dims
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution, then batch normalisation, then ReLU: `[B, in_channels, *S] -> [B, out_channels, *S']`.
+    """Convolution, then normalisation, then activation: `[B, in_channels, *S] -> [B, out_channels, *S']`.
 
     Args:
         in_channels: channels of the input.
@@ -18,7 +18,8 @@ class ConvNormAct(nn.Sequential):
         kernel_size: edge of the kernel.
         stride: step of the kernel.
         padding: pixels added on every side; None keeps the size at stride 1 (odd kernels only).
-        norm: False leaves normalisation out, and the convolution then has a bias.
+        norm: True is batch normalisation; a callable makes another one for a number of channels; False leaves it out,
+            and the convolution then has a bias.
         act: makes the activation; None leaves it out.
     """
 
@@ -31,7 +32,7 @@ class ConvNormAct(nn.Sequential):
         kernel_size: int = 3,
         stride: int = 1,
         padding: int | None = None,
-        norm: bool = True,
+        norm: bool | Callable[[int], nn.Module] = True,
         act: Callable[[], nn.Module] | None = lambda: nn.ReLU(inplace=True),
     ) -> None:
         super().__init__()
@@ -39,7 +40,7 @@ class ConvNormAct(nn.Sequential):
         padding = kernel_size // 2 if padding is None else padding
         self.conv = d.conv(in_channels, out_channels, kernel_size, stride, padding, bias=not norm)
         if norm:
-            self.norm = d.batch_norm(out_channels)
+            self.norm = d.batch_norm(out_channels) if norm is True else norm(out_channels)
         if act is not None:
             self.act = act()
 

@@ -1,5 +1,7 @@
 """Residual blocks of He et al. 2015 (arXiv:1512.03385), each for 1-D, 2-D and 3-D data."""
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -26,12 +28,22 @@ class PaddedShortcut(nn.Module):
         return F.pad(x, (*[0, 0] * spatial_dims, self.before, self.after))
 
 
-def _shortcut(in_channels: int, out_channels: int, *, spatial_dims: int, stride: int, padded: bool) -> nn.Module:
+def _shortcut(
+    in_channels: int,
+    out_channels: int,
+    *,
+    spatial_dims: int,
+    stride: int,
+    padded: bool,
+    norm: bool | Callable[[int], nn.Module] = True,
+) -> nn.Module:
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     if padded:
         return PaddedShortcut(in_channels, out_channels, stride=stride)
-    return ConvNormAct(in_channels, out_channels, spatial_dims=spatial_dims, kernel_size=1, stride=stride, act=None)
+    return ConvNormAct(
+        in_channels, out_channels, spatial_dims=spatial_dims, kernel_size=1, stride=stride, norm=norm, act=None
+    )
 
 
 class BasicBlock(nn.Module):
@@ -43,20 +55,30 @@ class BasicBlock(nn.Module):
         spatial_dims: 1, 2 or 3.
         stride: step of the first convolution.
         padded_shortcut: True takes the shortcut without parameters where the shape changes, else a 1-wide convolution.
+        norm: as in ConvNormAct.
+        act: makes the activation.
     """
 
     expansion = 1
 
     def __init__(
-        self, in_channels: int, channels: int, *, spatial_dims: int, stride: int = 1, padded_shortcut: bool = False
+        self,
+        in_channels: int,
+        channels: int,
+        *,
+        spatial_dims: int,
+        stride: int = 1,
+        padded_shortcut: bool = False,
+        norm: bool | Callable[[int], nn.Module] = True,
+        act: Callable[[], nn.Module] = lambda: nn.ReLU(inplace=True),
     ) -> None:
         super().__init__()
-        self.conv1 = ConvNormAct(in_channels, channels, spatial_dims=spatial_dims, stride=stride)
-        self.conv2 = ConvNormAct(channels, channels, spatial_dims=spatial_dims, act=None)
+        self.conv1 = ConvNormAct(in_channels, channels, spatial_dims=spatial_dims, stride=stride, norm=norm, act=act)
+        self.conv2 = ConvNormAct(channels, channels, spatial_dims=spatial_dims, norm=norm, act=None)
         self.shortcut = _shortcut(
-            in_channels, channels, spatial_dims=spatial_dims, stride=stride, padded=padded_shortcut
+            in_channels, channels, spatial_dims=spatial_dims, stride=stride, padded=padded_shortcut, norm=norm
         )
-        self.act = nn.ReLU(inplace=True)
+        self.act = act()
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.conv2(self.conv1(x))
