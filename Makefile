@@ -11,7 +11,7 @@ WORKERS := -n auto --maxprocesses 4 --dist loadfile
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bench screenshots readme train-image
+.PHONY: help setup demo test test-all lint bench screenshots readme train-image train-text
 
 help: ## this list
 	@grep -hE '^[a-zA-Z%-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 18
@@ -48,6 +48,11 @@ readme: $(STAMP) ## the README's result table, from the weights cards
 	$(BIN)/python -m cnn_core.weights.table README.md
 
 train-image: train-digits ## the default recipe of image classification: digits, half a minute
+
+train-text: train-docstrings ## the default recipe of text classification: docstrings, under a minute
+
+bench-%: $(STAMP) ## bench-kim2014: a table of the literature, measured again
+	$(BIN)/cnn bench $* $(ARGS)
 
 train-%: $(STAMP) ## train-RECIPE: train a recipe (ARGS='--epochs 3')
 	$(BIN)/cnn train $* $(ARGS)

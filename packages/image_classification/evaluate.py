@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from cnn_core.errors import DataError
+from cnn_core.metrics import classification_metrics, confusion_matrix
 from image_classification.data import ImageSet
-from image_classification.metrics import classification_metrics, confusion_matrix
 from image_classification.predict import Predictor
 
 BATCH_SIZE = 500

@@ -1,15 +1,13 @@
 """What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
 
-import dataclasses
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import CnnError
-from cnn_core.train.config import override, read_recipe
-from cnn_core.train.finish import Outcome, train_seeds, train_task
+from cnn_core.train.finish import Outcome
 from cnn_core.train.loop import Progress
+from cnn_core.train.recipes import RecipeTraining
 from image_classification.data import load_set
 from image_classification.evaluate import evaluate
 from image_classification.predict import load
@@ -27,6 +25,9 @@ def make_task(recipe: Recipe) -> ImageTask | HeadTask:
     return ImageTask(recipe)
 
 
+_TRAINING = RecipeTraining(DOMAIN, Recipe, make_task)
+
+
 def train(
     recipe: str | Path | Recipe,
     *,
@@ -40,50 +41,18 @@ def train(
 ) -> Outcome:
     """Train a recipe and leave a run folder that predicts, explains and exports.
 
-    Args:
-        recipe: a name of `cnn list recipes`, a TOML file, or a recipe object.
-        folder: the run folder; None: `runs/<name>` in the working folder.
-        name: of the weights; None: the recipe's.
-        seeds: train once with each and report mean and spread; empty: once, with the recipe's own seed.
-        resume: go on with the run in `folder`.
-        observe: called after every step and epoch with a `Progress`; returning False stops the run.
-        settings: single fields to change, by name: `{"epochs": 3, "data": "my_photos"}`.
-        command: what the card says to type for the same again; None: composed from the other arguments.
+    The arguments are those of `cnn_core.train.recipes.RecipeTraining.train`.
     """
-    name, recipe = _recipe(recipe, name)
-    recipe = override(recipe, settings or {})
-    folder = Path(folder) if folder is not None else Path("runs") / name
-    command = command or _command(name, settings or {}, seeds)
-    how = {"name": name, "domain": DOMAIN, "command": command, "resume": resume, "observe": observe}
-    if seeds:
-
-        def with_seed(seed: int) -> ImageTask | HeadTask:
-            return make_task(dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, seed=seed)))
-
-        return train_seeds(with_seed, folder, seeds=seeds, **how)
-    return train_task(make_task(recipe), folder, **how)
-
-
-def _command(name: str, settings: Mapping[str, Any], seeds: Sequence[int]) -> str:
-    """Compose the command line that trains the same again."""
-    words = ["cnn", "train", name]
-    for key, value in settings.items():
-        flag = key.replace("_", "-")
-        words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
-    return shlex.join(words + (["--seeds", *map(str, seeds)] if seeds else []))
-
-
-def _recipe(recipe: str | Path | Recipe, name: str | None) -> tuple[str, Recipe]:
-    if isinstance(recipe, Recipe):
-        return name or "custom", recipe
-    file = Path(recipe)
-    if file.suffix != ".toml":
-        from cnn_core.domains import find_recipe
-
-        domain, file = find_recipe(str(recipe))
-        if domain != DOMAIN:
-            raise CnnError(f"recipe {recipe!r} belongs to {domain}, not to {DOMAIN}")
-    return name or file.stem, read_recipe(Recipe, file)
+    return _TRAINING.train(
+        recipe,
+        folder=folder,
+        name=name,
+        seeds=seeds,
+        resume=resume,
+        observe=observe,
+        settings=settings,
+        command=command,
+    )
 
 
 def evaluate_weights(

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from cnn_core.data.memory import MemoryBatches, channels_last
 from cnn_core.errors import CnnError
+from cnn_core.metrics import classification_metrics
 from cnn_core.models import create_model
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.freeze import freeze
 from cnn_core.train.task import Evaluation, Turn
 from image_classification.data import ImageSet, load_sets
-from image_classification.metrics import classification_metrics
 from image_classification.preprocess import InputContract, tta_logits
 
 if TYPE_CHECKING:

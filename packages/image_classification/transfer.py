@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from cnn_core.data.files import data_root
 from cnn_core.data.memory import take_share
+from cnn_core.metrics import classification_metrics
 from cnn_core.storage import atomic_path
 from cnn_core.train.config import ModelConfig, override
 from cnn_core.train.task import Evaluation, Turn
 from cnn_core.weights import find_weights, load_card
-from image_classification.metrics import classification_metrics
 from image_classification.task import EVALUATION_BATCH, ImageTask, Recipe
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from cnn_core.cli import looking, training, using
+from cnn_core.cli import benching, looking, training, using
 
 DEVICES = "auto, cpu, cuda, cuda:1, mps"
 
@@ -67,6 +67,15 @@ def _add_training(commands: Any) -> None:
     entry.add_argument("--data", required=True, help="a set name or a folder")
     entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="default runs/compare-NAME")
     _training_output(entry)
+
+
+    text = "measure a table of the literature again (cnn bench kim2014)"
+    entry = _command(commands, "bench", benching.run_bench, text)
+    entry.add_argument("name", metavar="NAME")
+    entry.add_argument("--columns", nargs="+", default=[], help="some of its data sets; default all")
+    entry.add_argument("--seeds", type=_seed, nargs="+", default=[], help="default 0 1 2")
+    entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="default runs/bench-NAME")
+    _json(entry)
 
 
 def _training_output(entry: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """Backbones, one paper per file; importing this package registers them all."""
 
-from cnn_core.models import alexnet, fastnet, inception, lenet, mlp, resnet, vgg
+from cnn_core.models import alexnet, char_cnn, dpcnn, fastnet, inception, kim_cnn, lenet, mlp, resnet, vgg
 from cnn_core.models.backbone import Backbone, FeatureInfo
 from cnn_core.models.registry import create_model, list_models, model_spec, register_model
 from cnn_core.models.torchvision_weights import load_torchvision
@@ -9,9 +9,12 @@ __all__ = [
     "Backbone",
     "FeatureInfo",
     "alexnet",
+    "char_cnn",
     "create_model",
+    "dpcnn",
     "fastnet",
     "inception",
+    "kim_cnn",
     "lenet",
     "list_models",
     "load_torchvision",

@@ -76,6 +76,7 @@ class OptimizerConfig:
     beta2: float = 0.99  # of adamw
     bias_learning_rate: float = 50.0  # muon only: biases and normalisation
     head_learning_rate: float = 0.02  # muon only: dense layers
+    row_learning_rate: float | None = None  # tables of vectors, moved row by row by Adam; None: learning_rate
     schedule: Literal["cosine", "one-cycle", "linear", "constant"] = "cosine"
     warmup: float | None = None  # fraction of the run that the rate rises; None: 0.3 for one-cycle, else 0
     label_smoothing: float = 0.0
@@ -83,8 +84,9 @@ class OptimizerConfig:
     ema: float = 0.0  # decay of the moving average of the weights that is evaluated and saved; 0: none
 
     def problems(self) -> list[str]:
-        rates = ("learning_rate", "bias_learning_rate", "head_learning_rate")
-        found = [f"{n}: expected above 0, got {getattr(self, n)}" for n in rates if not getattr(self, n) > 0]
+        rates = ("learning_rate", "bias_learning_rate", "head_learning_rate", "row_learning_rate")
+        given = {name: getattr(self, name) for name in rates if getattr(self, name) is not None}
+        found = [f"{name}: expected above 0, got {rate}" for name, rate in given.items() if not rate > 0]
         found += [
             f"{n}: expected from 0 to below 1, got {getattr(self, n)}"
             for n in ("momentum", "beta2", "label_smoothing", "ema", "warmup")

@@ -58,6 +58,9 @@ class Muon(torch.optim.Optimizer):
 def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.optim.Optimizer]:
     """Make the optimisers for the trainable weights of `model`.
 
+    A table whose gradient holds few of its rows (word vectors; the parameter says so by its attribute `sparse_rows`)
+    gets torch's SparseAdam, which touches those rows alone: its cost does not grow with the vocabulary.
+
     "muon" moves convolution filters and leaves the rest to SGD: two optimisers, or one where a model has only one kind
     of weights. Weight decay acts on weights of two and more axes, never on biases and normalisation; with "muon" on
     what SGD moves, biases included, and the filters' norm is fixed.
@@ -68,6 +71,17 @@ def build_optimizers(model: nn.Module, config: OptimizerConfig) -> list[torch.op
     weights = [p for p in model.parameters() if p.requires_grad]
     if not weights:
         raise CnnError("nothing can be learned: every weight of the network is frozen; leave at least its head free")
+    tables = [p for p in weights if getattr(p, "sparse_rows", False)]
+    others = [p for p in weights if not getattr(p, "sparse_rows", False)]
+    optimizers = _for_dense(others, config) if others else []
+    if tables:
+        rate = config.learning_rate if config.row_learning_rate is None else config.row_learning_rate
+        optimizers.append(torch.optim.SparseAdam(tables, lr=rate, betas=(0.9, config.beta2)))
+    return optimizers
+
+
+def _for_dense(weights: list[nn.Parameter], config: OptimizerConfig) -> list[torch.optim.Optimizer]:
+    """Make the optimisers for weights with ordinary gradients."""
     if config.optimizer == "muon":
         return _muon_and_sgd(weights, config)
     groups = [

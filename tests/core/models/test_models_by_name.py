@@ -12,7 +12,9 @@ from cnn_core.errors import CnnError
 from cnn_core.models import Backbone, create_model, list_models, model_spec
 
 # Options that make any model small; a model takes those that it has.
-SMALL = {"base_channels": 4, "hidden": (16,), "widths": (8, 8), "grid": 1, "dropout": 0.0}
+SMALL = {"base_channels": 4, "hidden": (16,), "widths": (8, 8), "grid": 1, "dropout": 0.0, "filters": 8, "dense": 16,
+         "blocks": 3}  # fmt: skip
+EDGES = {"char_cnn": 123}  # of the smallest input, where 8 are too few
 CLASSES = 3
 
 # From the papers, torchvision's tables, or both: name -> (channels, size, classes, parameters). ResNet paper, table 6:
@@ -38,6 +40,15 @@ PUBLISHED = {
     "resnet44": (3, 32, 10, 658_586),
     "resnet56": (3, 32, 10, 853_018),
 }
+# Networks of texts: name -> (channels, length, classes, parameters). Kim 2014, section 3.1, without the vectors: widths
+# 3, 4, 5 with 100 filters over 300 numbers per word: 100 x (300 x 12 + 3) + 2 x 301. Zhang et al. 2015, tables 1 and 2:
+# 125,696 + 459,008 + 4 x 196,864 + 8,704 x 1,024 + 1,024 + 1,049,600 + 4,100. Johnson, Zhang 2017, 250 maps in 15
+# layers: 3 x 300 x 250 + 250 + 14 x (3 x 250 x 250 + 250) + 502.
+PUBLISHED_TEXT = {
+    "kim_cnn": (300, 64, 2, 360_902),
+    "char_cnn": (70, 1014, 4, 11_339_780),
+    "dpcnn": (300, 128, 2, 2_854_252),
+}
 OWN = {"fastnet"}  # designed here: nothing is published
 
 # name -> channels and edge of every stage for the paper's input; VGG: table 1, ResNet: table 1, GoogLeNet: table 1.
@@ -54,6 +65,11 @@ SHAPES = {
     "resnet50": [(64, 112), (256, 56), (512, 28), (1024, 14), (2048, 7)],
     **{f"resnet{depth}": CIFAR for depth in (20, 32, 44, 56)},
 }
+SHAPES_TEXT = {
+    "kim_cnn": [(300, 69)],
+    "char_cnn": [(256, 336), (256, 110), (256, 108), (256, 106), (256, 104), (256, 34)],
+    "dpcnn": [(250, 128), (250, 128), (250, 64), (250, 32), (250, 16), (250, 8), (250, 4), (250, 2)],
+}
 
 ALL = [(name, d) for name, d in product(list_models(), (1, 2, 3)) if d in model_spec(name).spatial_dims]
 each = pytest.mark.parametrize(("name", "spatial_dims"), ALL)
@@ -64,7 +80,7 @@ def small(name: str, spatial_dims: int, *, edge: int | None = None, in_channels:
     """Build a small form of the model and return it with an edge of input that it takes."""
     spec = model_spec(name)
     options = {key: value for key, value in SMALL.items() if key in spec.options}
-    edge = edge or 8
+    edge = edge or EDGES.get(name, 8)
     model = create_model(
         name, spatial_dims=spatial_dims, in_channels=in_channels, num_classes=CLASSES,
         input_size=[edge] * spatial_dims, options=options,
@@ -75,9 +91,12 @@ def small(name: str, spatial_dims: int, *, edge: int | None = None, in_channels:
 @cache
 def published(name: str) -> Backbone:
     """Build the published form without giving its weights memory, in evaluation mode."""
-    channels, size, classes, _ = PUBLISHED[name]
+    channels, size, classes, _ = (PUBLISHED | PUBLISHED_TEXT)[name]
+    dims = 1 if name in PUBLISHED_TEXT else 2
     with torch.device("meta"):
-        return create_model(name, in_channels=channels, num_classes=classes, input_size=(size, size)).eval()
+        return create_model(
+            name, spatial_dims=dims, in_channels=channels, num_classes=classes, input_size=[size] * dims
+        ).eval()
 
 
 def example(model: Backbone, edge: int, *, batch: int = 2) -> Tensor:
@@ -90,20 +109,20 @@ def _seed() -> None:
 
 
 def test_every_model_has_published_figures_or_is_our_own() -> None:
-    assert set(list_models()) - OWN == set(PUBLISHED) == set(SHAPES)
+    assert set(list_models()) - OWN == {*PUBLISHED, *PUBLISHED_TEXT} == {*SHAPES, *SHAPES_TEXT}
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", PUBLISHED | PUBLISHED_TEXT)
 def test_parameter_count_is_the_published_one(name: str) -> None:
-    assert count_parameters(published(name)) == PUBLISHED[name][3]
+    assert count_parameters(published(name)) == (PUBLISHED | PUBLISHED_TEXT)[name][3]
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", PUBLISHED | PUBLISHED_TEXT)
 def test_stages_have_the_shapes_of_the_papers_table(name: str) -> None:
-    channels, size, classes, _ = PUBLISHED[name]
+    channels, size, classes, _ = (PUBLISHED | PUBLISHED_TEXT)[name]
     model = published(name)
-    x = torch.empty(1, channels, size, size, device="meta")
-    assert [(m.shape[1], m.shape[2]) for m in model.forward_features(x)] == SHAPES[name]
+    x = torch.empty(1, channels, *[size] * model.spatial_dims, device="meta")
+    assert [(m.shape[1], m.shape[2]) for m in model.forward_features(x)] == (SHAPES | SHAPES_TEXT)[name]
     assert model(x).shape == (1, classes)
 
 
@@ -124,7 +143,7 @@ def test_feature_info_tells_channels_and_stride(name: str, spatial_dims: int) ->
     model.eval()
     if model.input_size is not None:
         maps = model.forward_features(example(model, edge, batch=1))
-        assert [m.shape[1:] for m in maps] == [(i.channels, *[1] * spatial_dims) for i in model.feature_info]
+        assert [m.shape[1] for m in maps] == [info.channels for info in model.feature_info]
         return
     long, others = max(edge, 32), [max(edge, 16)] * (spatial_dims - 1)
     longer = long + 2 * model.feature_info[-1].stride
@@ -154,7 +173,7 @@ def test_maps_are_not_changed_by_later_stages(name: str, spatial_dims: int) -> N
 
 @each
 def test_odd_sizes_go_in(name: str, spatial_dims: int) -> None:
-    size = [9, 14, 11][:spatial_dims]
+    size = [max(n, EDGES.get(name, 0) + i) for i, n in enumerate((9, 14, 11)[:spatial_dims])]
     options = {key: value for key, value in SMALL.items() if key in model_spec(name).options}
     model = create_model(
         name, spatial_dims=spatial_dims, in_channels=1, num_classes=2, input_size=size, options=options
@@ -188,8 +207,8 @@ def test_wrong_channels_and_wrong_number_of_axes_are_refused(name: str) -> None:
 @each_name
 def test_one_batch_is_learned_by_heart(name: str) -> None:
     options = {k: v for k, v in {**SMALL, "base_channels": 8, "hidden": (32,)}.items() if k in model_spec(name).options}
-    model = create_model(name, in_channels=1, num_classes=2, input_size=(8, 8), options=options)
-    x = example(model, 8 if model.input_size else max(16, model.minimum_size), batch=6)
+    model = create_model(name, in_channels=1, num_classes=2, input_size=[EDGES.get(name, 8)] * 2, options=options)
+    x = example(model, EDGES.get(name, 8) if model.input_size else max(16, model.minimum_size), batch=6)
     labels = torch.tensor([0, 1, 0, 1, 1, 0])
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=3e-3)
     first = loss = None

@@ -1,0 +1,250 @@
+"""Which words decided: an exact account of the n-grams that won, attributions of any network, the smallest deletion.
+
+The score that is explained is the class' score less the mean of all classes' scores: softmax does not notice what is
+added to all of them, and a word that speaks for every class alike speaks for none.
+
+"ngrams" is exact for networks of parallel filters (Kim 2014): each filter's maximum comes from one window, the last
+layer adds the maxima up, and each maximum is a sum over the words of its window, so every word's part can be named:
+
+    score = bias of the last layer + sum over filters of W[class, filter] * (bias + sum over its window's words)
+
+"integrated-gradients" (Sundararajan et al. 2017, arXiv:1703.01365) and "occlusion" hold for every network.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from cnn_core.errors import CnnError, DataError, unknown_name
+from cnn_core.explain import explain
+from cnn_core.nn.ngrams import strongest_windows, window_rows, word_products
+
+if TYPE_CHECKING:
+    from text_classification.predict import Predictor
+
+METHODS = ("ngrams", "integrated-gradients", "occlusion", "gradient")
+EXHAUSTIVE = 3000  # deletions of one size that are all tried
+BEAM = 40  # partial deletions that are followed where not all can be tried
+LARGEST_DELETION = 6  # words
+MOST_OCCLUDED = 600  # tokens of a text that are covered one by one
+ROWS = 256  # texts per forward pass
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A filter, the n-gram that fired it most in this text, and what that added to the score."""
+
+    filter: int  # counted through all widths
+    start: int  # token where its window begins; below 0: it reaches out of the text
+    width: int  # tokens
+    ngram: str  # the window's tokens; "·" for places outside the text
+    activation: float  # after ReLU
+    contribution: float  # to the centred class score
+
+
+@dataclass(frozen=True)
+class TextExplanation:
+    """What each token adds to the score of a class."""
+
+    input: str
+    tokens: list[str]
+    weights: list[float]  # one per token, in units of the score; negative ones speak against the label
+    label: str
+    probability: float
+    method: str
+    score: float  # the centred class score of the text
+    rest: float  # the part of the score that no token has: biases, or the score of an empty text
+    votes: list[Vote] = field(default_factory=list, repr=False)  # "ngrams" only; the largest contribution first
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {**vars(self), "votes": [vars(vote) for vote in self.votes]}
+
+    def save(self, path: Path | str) -> str:
+        """Write the coloured text as .html, .png or .json; return a sentence that says what it shows.
+
+        Raises:
+            CnnError: the name ends otherwise.
+            StorageError: the file cannot be written.
+        """
+        from text_classification.render import save_explanation
+
+        save_explanation(self, Path(path))
+        return f"{path}: what speaks for {self.label} ({self.probability:.1%}) in {self.input[:60]!r}, by {self.method}"
+
+
+def explain_text(
+    predictor: "Predictor",
+    text: str,
+    *,
+    method: str = "ngrams",
+    target: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> TextExplanation:
+    """Say what each token of a text adds to the score of a class.
+
+    Args:
+        predictor: whose answer it is.
+        text: what was answered.
+        method: one of `METHODS`; "ngrams" becomes "integrated-gradients" for networks that it is not exact for.
+        target: the class; None: the answer.
+        options: of integrated gradients and gradient, see `cnn_core.explain`.
+
+    Raises:
+        UnknownNameError: no such method.
+        DataError: the text is empty.
+    """
+    if method not in METHODS:
+        raise unknown_name("method", method, METHODS)
+    contract, model = predictor.contract, predictor.model
+    tokens = contract.tokens(text)
+    if not tokens:
+        raise DataError("the text is empty; there is nothing to explain")
+    ids = contract.encode_all([text]).batch(torch.zeros(1, dtype=torch.int64).numpy()).to(predictor.device)
+    with torch.inference_mode():
+        logits = model(ids)[0].float()
+    index = int(logits.argmax()) if target is None else target
+    score = float(logits[index] - logits.mean())
+    if method == "ngrams" and model.ngrams is None:
+        method = "integrated-gradients"
+    votes: list[Vote] = []
+    if method == "ngrams":
+        weights, votes = _decompose(predictor, ids, tokens, index)
+    elif method == "occlusion":
+        weights = _occlude(predictor, ids, len(tokens), index, score)
+    else:
+        weights = _attribute(predictor, ids, index, method, options)[: len(tokens)]
+    return TextExplanation(
+        text,
+        tokens,
+        weights.tolist(),
+        predictor.labels[index],
+        float(logits.softmax(0)[index]),
+        method,
+        score,
+        score - float(weights.double().sum()),
+        votes,
+    )
+
+
+def _decompose(predictor: "Predictor", ids: Tensor, tokens: list[str], index: int) -> tuple[Tensor, list[Vote]]:
+    """Return what each token adds, float64 [L], and every filter's vote."""
+    model = predictor.model
+    classifier = model.backbone.head.classifier
+    with torch.inference_mode():
+        last = (classifier.weight[index] - classifier.weight.mean(0)).double()  # [filters of all widths]
+        words, places = torch.unique(torch.cat([ids.new_zeros(1), ids.flatten()]), return_inverse=True)
+        rows, ids = model.rows()[words], places[1:].view(1, -1)
+        weights = torch.zeros(len(tokens), dtype=torch.float64)
+        votes, first = [], 0
+        for conv in model.ngrams.convs:
+            width, count = conv.kernel_size[0], conv.out_channels
+            products, windows = word_products(rows, conv.weight), window_rows(ids, width)
+            strongest, best = (part[0] for part in strongest_windows(products, windows))
+            active = (strongest + conv.bias).relu().double()
+            parts = products[windows[0, best]][torch.arange(count), :, torch.arange(count)].double()  # [F, h]
+            for f in range(count):
+                share, start = last[first + f], int(best[f]) - width + 1
+                if active[f] > 0:
+                    for k in range(width):
+                        if 0 <= start + k < len(tokens):
+                            weights[start + k] += share * parts[f, k]
+                ngram = " ".join(tokens[i] if 0 <= i < len(tokens) else "·" for i in range(start, start + width))
+                votes.append(Vote(first + f, start, width, ngram, float(active[f]), float(share * active[f])))
+            first += count
+    votes.sort(key=lambda vote: -abs(vote.contribution))
+    return weights, votes
+
+
+def _attribute(
+    predictor: "Predictor", ids: Tensor, index: int, method: str, options: Mapping[str, Any] | None
+) -> Tensor:
+    """Explain the network over the word vectors by a method of the core: float [L]."""
+
+    def centred(logits: Tensor) -> Tensor:
+        return logits[:, index] - logits.mean(1)
+
+    with torch.no_grad():
+        embedded = predictor.model.embed(ids)  # [1, E, L]
+    found = explain(predictor.model.backbone, embedded, method=method, target=centred, options=options)
+    return found.heat[0].cpu()
+
+
+def _occlude(predictor: "Predictor", ids: Tensor, count: int, index: int, score: float) -> Tensor:
+    """Return how far the score falls when each token is taken out, float [L]."""
+    if count > MOST_OCCLUDED:
+        raise CnnError(
+            f"occlusion covers every word once and takes texts of at most {MOST_OCCLUDED} words, this one has {count}; "
+            "use 'ngrams' or 'integrated-gradients'"
+        )
+    without = [torch.cat([ids[0, :i], ids[0, i + 1 :], ids.new_zeros(1)]) for i in range(count)]
+    logits = _logits(predictor, torch.stack(without))
+    return score - (logits[:, index] - logits.mean(1))
+
+
+def _logits(predictor: "Predictor", ids: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return torch.cat([predictor.model(part) for part in ids.split(ROWS)]).float().cpu()
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """The words whose removal changes the answer."""
+
+    positions: tuple[int, ...]  # of the tokens
+    words: tuple[str, ...]
+    text: str  # what is left, as tokens
+    label: str  # the new answer
+    probability: float
+    smallest: bool  # True: every smaller deletion was tried
+
+
+def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGEST_DELETION) -> Deletion | None:
+    """Return the fewest tokens whose removal gives another answer, the surest one of equals; None: none was found.
+
+    All deletions of one size are tried while there are at most `EXHAUSTIVE` of them; beyond that the most promising
+    smaller ones are extended, and the answer then is not certain to be the smallest.
+
+    Raises:
+        DataError: the text is empty.
+    """
+    tokens = predictor.contract.tokens(text)
+    if not tokens:
+        raise DataError("the text is empty; nothing can be taken out of it")
+    numbers = predictor.contract.encode(tokens)
+    answer = int(_of_numbers(predictor, [numbers])[0].argmax())
+    beam: list[tuple[int, ...]] = [()]
+    certain = True
+    for size in range(1, min(largest, len(tokens) - 1) + 1):
+        total = 1
+        for i in range(size):
+            total = total * (len(tokens) - i) // (i + 1)
+        if total <= EXHAUSTIVE:
+            tried = list(combinations(range(len(tokens)), size))
+        else:
+            certain = False
+            tried = sorted({tuple(sorted((*kept, i))) for kept in beam for i in range(len(tokens)) if i not in kept})
+        left = [[n for i, n in enumerate(numbers) if i not in taken] for taken in map(set, tried)]
+        chances = _of_numbers(predictor, left).softmax(1)
+        order = chances[:, answer].argsort()
+        first = int(order[0])
+        if int(chances[first].argmax()) != answer:
+            taken, label = tried[first], int(chances[first].argmax())
+            rest = " ".join(token for i, token in enumerate(tokens) if i not in taken)
+            words = tuple(tokens[i] for i in taken)
+            chance = float(chances[first, label])
+            return Deletion(taken, words, rest, predictor.labels[label], chance, certain)
+        beam = [tried[i] for i in order[:BEAM].tolist()]
+    return None
+
+
+def _of_numbers(predictor: "Predictor", texts: list[list[int]]) -> Tensor:
+    """Return the class scores of texts given as numbers: `-> [N, K]`."""
+    columns = predictor.contract.length or max(1, max(map(len, texts)))
+    rows = [(numbers + [0] * columns)[:columns] for numbers in texts]
+    return _logits(predictor, torch.tensor(rows, dtype=torch.int64, device=predictor.device))

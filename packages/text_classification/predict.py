@@ -1,0 +1,206 @@
+"""From texts to labels and reasons: what a trained network answers, and how sure it is."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cnn_core.errors import CnnError, DataError, unknown_name
+from cnn_core.nn.ngrams import strongest_windows, window_rows, word_products
+from cnn_core.train.devices import choose_device
+from cnn_core.weights import WeightsCard
+from text_classification.contract import LONGEST_TEXT, Encoded
+from text_classification.explain import TextExplanation, explain_text
+from text_classification.model import TextNet
+from text_classification.own import SUFFIXES, read_texts
+from text_classification.task import scores_of
+from text_classification.weights_io import contract_of, load_text_model
+
+CHUNK = 4096  # texts that are answered at once
+TABLE_LIMIT = 256 * 2**20  # bytes of the products of the whole vocabulary with all filters, kept for many texts
+MANY = 2048  # texts from which on those products pay
+SHOWN = 200  # characters of a text that name it
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one text, the most probable label first; or why there is none."""
+
+    input: str
+    labels: list[str] = field(default_factory=list)
+    probabilities: list[float] = field(default_factory=list)
+    note: str = ""  # what the reader of the answer should know: nothing was recognised, the text was cut
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the item of `cnn predict --json`."""
+        if self.error is not None:
+            return {"input": self.input, "error": self.error}
+        item = {
+            "input": self.input,
+            "labels": self.labels,
+            "probabilities": [round(p, 6) for p in self.probabilities],
+        }
+        return {**item, "note": self.note} if self.note else item
+
+
+class Predictor:
+    """A trained network with everything it needs to answer for raw texts.
+
+    Args:
+        model: with the card's weights.
+        card: its `input` is a `TextContract`.
+        device: where to compute.
+
+    Raises:
+        WeightsError: the card is of another domain, or its input contract cannot be used.
+    """
+
+    def __init__(self, model: TextNet, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
+        self.contract = contract_of(card)
+        self.card = card
+        self.labels = card.labels or [f"class {k}" for k in range(card.arguments["num_classes"])]
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+        self._products: list[Tensor] | None = None
+
+    def scores(self, texts: Sequence[str]) -> Tensor:
+        """Return the class scores before softmax: `-> float32 [N, K]` on the CPU."""
+        encoded = self.contract.encode_all(texts)
+        with torch.inference_mode():
+            return self._scores(encoded).float().cpu()
+
+    def predict(self, texts: Iterable[str] | str, *, top_k: int = 5) -> list[Prediction]:
+        """Answer for texts; one that cannot be answered gets an `error`, the others their answer.
+
+        Args:
+            texts: any number of texts, or one.
+            top_k: labels per text.
+        """
+        return list(self.stream([texts] if isinstance(texts, str) else texts, top_k=top_k))
+
+    def stream(self, texts: Iterable[str], *, top_k: int = 5) -> Iterator[Prediction]:
+        """Answer as `predict` does, in chunks: any number of texts in the memory of a few thousand."""
+        if top_k < 1:
+            raise CnnError(f"top_k must be at least 1, got {top_k}")
+        top_k = min(top_k, len(self.labels))
+        texts = iter(texts)
+        while chunk := [text for _, text in zip(range(CHUNK), texts, strict=False)]:
+            clean = [text if isinstance(text, str) else "" for text in chunk]
+            encoded = self.contract.encode_all(clean)
+            with torch.inference_mode():
+                chances = self._scores(encoded).float().softmax(1).cpu()
+            values, indices = (part.tolist() for part in chances.topk(top_k))
+            for i, (text, words) in enumerate(zip(chunk, self._known_words(encoded), strict=True)):
+                if not isinstance(text, str):
+                    yield Prediction(repr(text)[:SHOWN], error=f"expected a text, got {type(text).__name__}")
+                elif not text.strip():
+                    yield Prediction(text, error="the text is empty")
+                elif values[i][0] != values[i][0]:
+                    yield Prediction(text[:SHOWN], error="the network's answer is not a number; its weights are broken")
+                else:
+                    note = self._note(text, words, int(encoded.lengths[i]))
+                    yield Prediction(text, [self.labels[k] for k in indices[i]], values[i], note)
+
+    def predict_inputs(self, inputs: Sequence[str], *, top_k: int = 5) -> Iterator[Prediction]:
+        """Answer for texts and for files of texts: tables, or `.txt` with one text per line."""
+        for entry in inputs:
+            if not _is_file(entry):
+                yield from self.stream([entry], top_k=top_k)
+                continue
+            try:
+                yield from self.stream(read_texts(Path(entry)), top_k=top_k)
+            except DataError as error:
+                yield Prediction(entry, error=str(error))
+
+    def explain(
+        self,
+        text: str,
+        *,
+        method: str = "ngrams",
+        target: int | str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> TextExplanation:
+        """Say which words the answer came from; see `explain.explain_text`."""
+        return explain_text(self, text, method=method, target=self.class_index(target), options=options)
+
+    def class_index(self, target: int | str | None) -> int | None:
+        """Return the number of a class given by number or label; None stays None.
+
+        Raises:
+            UnknownNameError: no such label.
+            CnnError: no such class.
+        """
+        if target is None or isinstance(target, int):
+            if target is not None and not 0 <= target < len(self.labels):
+                raise CnnError(f"target must be a label or lie in 0..{len(self.labels) - 1}, got {target}")
+            return target
+        if target not in self.labels:
+            raise unknown_name("label", target, self.labels)
+        return self.labels.index(target)
+
+    def _scores(self, encoded: Encoded) -> Tensor:
+        ngrams = self.model.ngrams
+        if ngrams is None or (len(encoded) < MANY and self._products is None):
+            return scores_of(self.model, encoded, self.device)
+        if self._products is None:
+            rows = self.model.rows()
+            if sum(len(rows) * c.weight[0, 0].numel() * len(c.weight) for c in ngrams.convs) * 4 > TABLE_LIMIT:
+                return scores_of(self.model, encoded, self.device)
+            self._products = [word_products(rows, conv.weight) for conv in ngrams.convs]
+        return scores_of(self._from_products, encoded, self.device)
+
+    def _from_products(self, ids: Tensor) -> Tensor:
+        """Return what the model returns, with every product of a word and a filter looked up: `[B, L] -> [B, K]`."""
+        convs = self.model.ngrams.convs
+        parts = [
+            strongest_windows(products, window_rows(ids, conv.kernel_size[0]))[0] + conv.bias
+            for products, conv in zip(self._products, convs, strict=True)
+        ]
+        return self.model.backbone.head(torch.cat(parts, 1).relu()[:, :, None])
+
+    def _known_words(self, encoded: Encoded) -> list[int]:
+        """Return how many tokens of each text the vocabulary has."""
+        import numpy as np
+
+        known = np.concatenate([[0], np.cumsum(encoded.numbers > 1)])
+        return np.diff(known[encoded.ends]).tolist()
+
+    def _note(self, text: str, known: int, count: int) -> str:
+        if not known:
+            return "no word of it is known; the answer is that for an empty text"
+        if count == self.contract.limit and (
+            len(text) > LONGEST_TEXT or len(self._all_tokens(text)) > self.contract.limit
+        ):
+            return f"only the first {self.contract.limit} words were read"
+        return ""
+
+    def _all_tokens(self, text: str) -> list[str]:
+        from text_classification.tokenizers import TOKENIZERS
+
+        return TOKENIZERS[self.contract.tokenizer](text)
+
+
+def load(name: str | Path, *, device: str = "auto") -> Predictor:
+    """Return the predictor of shipped weights or of a finished run's folder.
+
+    Raises:
+        UnknownNameError: nothing bears the name.
+        WeightsError: the weights are damaged or belong to another domain.
+    """
+    chosen = choose_device(device)
+    model, card = load_text_model(name)
+    return Predictor(model, card, device=chosen)
+
+
+def _is_file(entry: str) -> bool:
+    path = Path(entry)
+    if path.suffix.lower() not in (*SUFFIXES, ".txt"):
+        return False
+    with contextlib.suppress(OSError, ValueError):  # a text may be too long for a name, or hold a null byte
+        return path.is_file()
+    return False

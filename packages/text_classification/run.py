@@ -1,0 +1,124 @@
+"""What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnn_core.errors import CnnError
+from cnn_core.train.config import override
+from cnn_core.train.finish import Outcome
+from cnn_core.train.loop import Progress
+from cnn_core.train.recipes import RecipeTraining
+from cnn_core.weights import find_weights, load_card
+from text_classification.data import load_sets
+from text_classification.evaluate import evaluate, write_report
+from text_classification.predict import load
+from text_classification.task import Recipe, TextModelConfig, TextTask
+from text_classification.weights_io import DOMAIN
+
+RECIPE = Recipe
+make_task = TextTask
+_TRAINING = RecipeTraining(DOMAIN, Recipe, make_task)
+
+
+def train(
+    recipe: str | Path | Recipe,
+    *,
+    folder: Path | str | None = None,
+    name: str | None = None,
+    seeds: Sequence[int] = (),
+    resume: bool = False,
+    observe: Callable[[Progress], bool | None] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    command: str | None = None,
+) -> Outcome:
+    """Train a recipe and leave a run folder that predicts and explains, with a report of the test set beside.
+
+    The arguments are those of `cnn_core.train.recipes.RecipeTraining.train`.
+    """
+    outcome = _TRAINING.train(
+        recipe,
+        folder=folder,
+        name=name,
+        seeds=seeds,
+        resume=resume,
+        observe=observe,
+        settings=settings,
+        command=command,
+    )
+    if outcome.card is not None:
+        _report(Path(folder) if folder is not None else Path("runs") / outcome.card.name)
+    return outcome
+
+
+def _report(folder: Path) -> None:
+    predictor = load(folder, device="cpu")
+    data = predictor.card.recipe["data"]
+    chosen = {key: data[key] for key in ("fold", "phrases", "text_column", "label_column") if key in data}
+    learned = "train" if data["validation"] else "train+val"
+    sets = load_sets(data["data"], splits=("test", learned), **chosen)
+    write_report(evaluate(predictor, sets["test"], training=sets[learned]), folder)
+
+
+def evaluate_weights(
+    name: str, *, data: str | None = None, split: str = "test", device: str = "auto"
+) -> dict[str, Any]:
+    """Measure weights on a data set: `{"data", "split", "n", "metrics"}`.
+
+    Args:
+        name: shipped weights or a run folder.
+        data: a set name or a table; None: the set the weights were trained on.
+        split: "test", "val" or "train".
+        device: auto, cpu, cuda, mps.
+    """
+    predictor = load(name, device=device)
+    settings = predictor.card.recipe["data"]
+    own = data is None or data == settings["data"]
+    chosen = {key: settings[key] for key in ("fold", "text_column", "label_column") if own and key in settings}
+    data = data or settings["data"]
+    texts = load_sets(data, splits=(split,), **chosen)[split]
+    if tuple(predictor.card.labels) != texts.labels:
+        raise CnnError(
+            f"{name} knows the classes {', '.join(predictor.card.labels)}, but {data} has "
+            f"{', '.join(texts.labels)}; choose data with the same classes"
+        )
+    report = evaluate(predictor, texts)
+    return {"data": data, "split": split, "n": report.n, "metrics": report.metrics}
+
+
+def predict_items(name: str, inputs: Sequence[str], *, device: str = "auto") -> Iterator[dict[str, Any]]:
+    """Answer for texts, and for files of texts; one item per text, an item that failed carries "error"."""
+    return (prediction.to_json() for prediction in load(name, device=device).predict_inputs(inputs))
+
+
+def explain_to_file(name: str, source: str, output: Path, *, method: str = "ngrams", device: str = "auto") -> str:
+    """Write the coloured text as HTML, PNG or JSON; return one sentence that says what it shows."""
+    return load(name, device=device).explain(source, method=method).save(output)
+
+
+def compare(
+    weights: str, data: str, *, folder: Path, settings: Mapping[str, Any] | None = None
+) -> list[dict[str, float | str]]:
+    """Train on the same texts from `weights` and from nothing, with the same settings.
+
+    Args:
+        weights: shipped weights or a run folder.
+        data: a set name or a table.
+        folder: gets one run folder per way.
+        settings: fields of the recipe, the same for both.
+
+    Returns:
+        One row per way: mode, test accuracy, n, seconds of training.
+    """
+    card = load_card(find_weights(weights, domain=DOMAIN))
+    options = {key: value for key, value in card.arguments["options"].items() if key not in ("size", "vectors")}
+    rows = []
+    for mode in ("fine-tune", "scratch"):
+        model = TextModelConfig(card.model, options, weights=weights if mode == "fine-tune" else None)
+        recipe = override(Recipe(model=model), {"data": data, **(settings or {})})
+        outcome = train(recipe, folder=folder / mode, name=mode)
+        accuracy = outcome.card.metrics["accuracy"]
+        rows.append(
+            {"mode": mode, "accuracy": accuracy["mean"], "n": accuracy["n"], "seconds": round(outcome.card.seconds, 1)}
+        )
+    return rows

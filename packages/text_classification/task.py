@@ -1,0 +1,268 @@
+"""The text recipe and its Task."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnn_core.data.memory import take_share
+from cnn_core.errors import DataError
+from cnn_core.metrics import classification_metrics
+from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
+from cnn_core.train.task import Evaluation, Turn
+from text_classification.contract import FIRST, LONGEST, Encoded, TextContract
+from text_classification.data import FOLDS, TextSet, load_sets
+from text_classification.model import build_model, needs_length
+from text_classification.tokenizers import TOKENIZERS
+
+POOL = 64  # batches that are sorted by length together: little padding, and the order stays a matter of chance
+EVALUATION_BATCH = 512
+DEFAULT_LENGTH = 64  # tokens, for networks that need one length and are given none
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which texts, and how they become numbers."""
+
+    data: str = "docstrings"  # a name of `cnn list data`, or a table (or folder of tables) of texts
+    validation: bool = True  # hold texts out to choose the best epoch; False: train on all but the test set
+    fold: int = 0  # which tenth is the test set, where there is no official one
+    phrases: bool = False  # learn from the Treebank's labelled phrases too
+    text_column: str | None = None  # of an own table; None: guessed
+    label_column: str | None = None
+    tokenizer: Literal["basic_english", "kim", "whitespace", "characters"] = "basic_english"
+    min_count: int = 1  # rarer tokens are unknown ones
+    largest_vocabulary: int | None = None  # most frequent tokens that are kept; None: all
+    length: int | None = None  # tokens of every text; None: any number where the network allows it
+
+    def problems(self) -> list[str]:
+        found = [] if self.data else ["data: expected a data set name or a table, got nothing"]
+        if not 0 <= self.fold < FOLDS:
+            found.append(f"fold: expected 0 to {FOLDS - 1}, got {self.fold}")
+        for name, least, most in (("min_count", 1, 10**9), ("largest_vocabulary", 1, 10**7), ("length", 1, LONGEST)):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                found.append(f"{name}: expected {least} to {most}, got {value}")
+        return found
+
+
+@dataclass(frozen=True)
+class VectorConfig:
+    """The word vectors under the network."""
+
+    vectors: Literal["rand", "static", "non-static", "multichannel", "one-hot"] = (
+        "rand"  # see text_classification.model
+    )
+    vector_size: int = 300  # E; pretrained ones have their own
+    vector_file: str | None = None  # pretrained vectors: a text file of GloVe, word2vec or fastText
+    word_dropout: float = 0.0  # share of words that are taken for unknown ones in training
+
+    def problems(self) -> list[str]:
+        found = []
+        if not 1 <= self.vector_size <= 10_000:
+            found.append(f"vector_size: expected 1 to 10000, got {self.vector_size}")
+        if not 0 <= self.word_dropout < 1:
+            found.append(f"word_dropout: expected from 0 to below 1, got {self.word_dropout}")
+        pretrained = self.vectors in ("static", "non-static", "multichannel")
+        if pretrained and not self.vector_file:
+            found.append(f"vectors: {self.vectors!r} needs a vector_file; without one, use 'rand'")
+        if self.vector_file and not pretrained:
+            found.append(f"vector_file: is not used with vectors {self.vectors!r}; use 'non-static'")
+        return found
+
+
+@dataclass(frozen=True)
+class TextModelConfig(ModelConfig):
+    """Which network over the word vectors."""
+
+    model: str = "kim_cnn"  # any name of `cnn list models` that exists in one dimension
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that defines a training run of this domain."""
+
+    description: str = ""
+    licence: str = "MIT; the training data have their own terms"
+    limits: list[str] = field(default_factory=list)
+    data: DataConfig = field(default_factory=DataConfig)
+    vectors: VectorConfig = field(default_factory=VectorConfig)
+    model: TextModelConfig = field(default_factory=TextModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+class TextTask:
+    """Classify texts: cross-entropy on batches of similar length, accuracy on the validation split."""
+
+    metric = "accuracy"
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.sets: dict[str, TextSet] = {}
+
+    def build_data(self, device: torch.device) -> None:
+        """Load the splits, fix the vocabulary (that of the starting weights, if any, and new words) and encode."""
+        data = self.recipe.data
+        splits = ("train", "val", "test") if data.validation else ("train+val", "test")
+        self.sets = load_sets(
+            data.data,
+            splits=splits,
+            fold=data.fold,
+            phrases=data.phrases,
+            text_column=data.text_column,
+            label_column=data.label_column,
+        )
+        train = self.sets[self.training_split]
+        self.contract = self._contract(train)
+        self.device = device
+        self.encoded = {name: self.contract.encode_all(split.texts) for name, split in self.sets.items()}
+        self.targets = {name: split.targets.to(device) for name, split in self.sets.items()}
+        if not self.contract.vocabulary:
+            raise DataError(f"{train.name}: no word occurs {data.min_count} times; lower min_count")
+
+    @property
+    def training_split(self) -> str:
+        """The split that is learned from."""
+        return "train" if self.recipe.data.validation else "train+val"
+
+    def build_model(self) -> nn.Module:
+        """Build the network, with pretrained vectors or starting weights if the recipe names some."""
+        from text_classification.weights_io import start_from
+
+        model = build_model(word_dropout=self.recipe.vectors.word_dropout, **self._arguments())
+        if self.recipe.model.weights:
+            start_from(model, self.recipe.model.weights, self.contract, self.sets[self.training_split].labels)
+        elif self.recipe.vectors.vector_file:
+            model.set_vectors(*self._pretrained)
+        # SparseAdam cannot limit a norm; with `clip` the vectors get ordinary gradients.
+        model.sparse = hasattr(model, "learned") and self.recipe.optimizer.clip == 0
+        if model.sparse:
+            model.learned.sparse_rows = True
+        return model
+
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.sets[self.training_split]) // self._batch_size)
+
+    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
+        encoded, targets = self.encoded[self.training_split], self.targets[self.training_split]
+        for batch in batches_by_length(encoded.lengths, self._batch_size, turn.generator):
+            mine = batch[take_share(len(batch), turn)]
+            yield encoded.batch(mine).to(self.device), targets[torch.from_numpy(mine).to(self.device)]
+
+    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
+        x, y = batch
+        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
+
+    def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        return F.cross_entropy(model(x), y, label_smoothing=self.recipe.optimizer.label_smoothing)
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
+        if split not in self.sets:
+            return None
+        encoded, targets = self.encoded[split], self.targets[split]
+        scores = scores_of(model, encoded, self.device)
+        return Evaluation(len(targets), classification_metrics(scores.float(), targets))
+
+    def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
+        """Return the weights card's fields that this domain knows."""
+        arguments = self._arguments()
+        network = model.backbone
+        return {
+            "model": arguments["name"],
+            "arguments": {
+                "spatial_dims": 1,
+                "in_channels": network.in_channels,
+                "num_classes": arguments["num_classes"],
+                "input_size": None if arguments["length"] is None else [arguments["length"]],
+                "options": {"vectors": arguments["vectors"], "size": arguments["size"], **arguments["options"]},
+            },
+            "input": self.contract.to_json(),
+            "labels": list(self.sets[self.training_split].labels),
+            "licence": self.recipe.licence,
+            "limits": self.recipe.limits,
+        }
+
+    @property
+    def _batch_size(self) -> int:
+        return min(self.recipe.loop.batch_size, max(1, len(self.sets[self.training_split])))
+
+    def _contract(self, train: TextSet) -> TextContract:
+        from text_classification.weights_io import starting_contract
+        from text_classification.with_torchtext import build_vocabulary
+
+        data, model = self.recipe.data, self.recipe.model
+        base = starting_contract(model.weights) if model.weights else None
+        tokenizer = base.tokenizer if base else data.tokenizer
+        split = TOKENIZERS[tokenizer]
+        vocabulary = build_vocabulary(
+            map(split, train.texts), min_count=data.min_count, largest=data.largest_vocabulary
+        )
+        if base:
+            known = set(base.vocabulary)
+            vocabulary = base.vocabulary + tuple(word for word in vocabulary if word not in known)
+            return TextContract(tokenizer, vocabulary, base.length)
+        length = data.length or (DEFAULT_LENGTH if needs_length(model.model) else None)
+        return TextContract(tokenizer, vocabulary, length)
+
+    def _arguments(self) -> dict[str, Any]:
+        """Return what `build_model` needs, from the recipe or from the starting weights."""
+        model, vectors = self.recipe.model, self.recipe.vectors
+        shared = {
+            "rows": self.contract.rows,
+            "num_classes": self.sets[self.training_split].num_classes,
+            "length": self.contract.length,
+        }
+        if model.weights:
+            from text_classification.weights_io import starting_arguments
+
+            return {**shared, **starting_arguments(model.weights)}
+        size = self._pretrained[0].shape[1] if vectors.vector_file else vectors.vector_size
+        return {
+            **shared, "name": model.model, "size": size, "vectors": vectors.vectors, "options": model.options
+        }  # fmt: skip
+
+    @property
+    def _pretrained(self) -> tuple[Tensor, Tensor]:
+        """The pretrained vectors [V, E], and which rows have one [V]; read once."""
+        if not hasattr(self, "_vectors"):
+            from text_classification.with_torchtext import load_vectors
+
+            table, _ = load_vectors(Path(self.recipe.vectors.vector_file), self.contract.vocabulary)
+            table = F.pad(table, (0, 0, FIRST, 0))
+            self._vectors = table, table.abs().sum(1) > 0
+        return self._vectors
+
+
+def batches_by_length(lengths: np.ndarray, size: int, generator: torch.Generator) -> Iterator[np.ndarray]:
+    """Yield the indices of all texts in batches of `size`, similar lengths together, in an order of chance.
+
+    Texts are shuffled, sorted by length within pools of `POOL` batches, cut into batches, and the batches shuffled.
+    The last batch of an epoch may be smaller.
+    """
+    order = torch.randperm(len(lengths), generator=generator).numpy()
+    cuts: list[np.ndarray] = []
+    for begin in range(0, len(order), size * POOL):
+        pool = order[begin : begin + size * POOL]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        cuts += [pool[i : i + size] for i in range(0, len(pool), size)]
+    for i in torch.randperm(len(cuts), generator=generator).tolist():
+        yield cuts[i]
+
+
+def scores_of(model: nn.Module, encoded: Encoded, device: torch.device) -> Tensor:
+    """Return the class scores of all texts, computed in batches of similar length: `-> [N, K]`."""
+    order = np.argsort(encoded.lengths, kind="stable")
+    parts = [
+        model(encoded.batch(order[i : i + EVALUATION_BATCH]).to(device)) for i in range(0, len(order), EVALUATION_BATCH)
+    ]
+    scores = torch.cat(parts)
+    back = torch.empty(len(order), dtype=torch.int64)
+    back[torch.from_numpy(order)] = torch.arange(len(order))
+    return scores[back.to(scores.device)]

@@ -1,0 +1,113 @@
+"""What torchtext is used for: counting a vocabulary, and the names of published word vectors. The only file with it.
+
+torchtext 0.6.0 is its last release in pure Python; later ones load a C++ library that is bound to one torch release.
+Trained models carry their vocabulary and vectors themselves and predict without it.
+
+Its reader of vector files is not used: it holds the whole file in memory, keeps a pickle of it, and turns off the
+verification of TLS certificates for the whole process. Ours reads line by line and keeps the wanted words.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from cnn_core.errors import CnnError, DataError
+
+LONGEST_LINE = 1 << 20  # bytes: a word and its numbers
+
+
+def build_vocabulary(
+    tokens: Iterable[Sequence[str]], *, min_count: int = 1, largest: int | None = None
+) -> tuple[str, ...]:
+    """Return the different tokens, the most frequent first and equals in alphabetical order.
+
+    Args:
+        tokens: of every text.
+        min_count: rarer tokens are left out.
+        largest: number of tokens that are kept; None: all.
+    """
+    counts: Counter[str] = Counter()
+    for text in tokens:
+        counts.update(text)
+    vocabulary = _torchtext("vocab").Vocab(counts, max_size=largest, min_freq=min_count, specials=[])
+    return tuple(vocabulary.itos)
+
+
+def load_vectors(file: Path, words: Sequence[str]) -> tuple[Tensor, int]:
+    """Return pretrained vectors of `words`: float32 [len(words), E], zero for words without, and how many have one.
+
+    Args:
+        file: text with a word and its numbers in every line, separated by spaces (GloVe, word2vec, fastText); a first
+            line with two numbers, as word2vec and fastText write it, is passed over.
+        words: the vocabulary.
+
+    Raises:
+        DataError: no such file, or a line that is no vector; a name that torchtext knows is answered with where the
+            file can be had.
+    """
+    if not file.is_file():
+        raise DataError(_how_to_get(str(file)))
+    places = {word.encode(): i for i, word in enumerate(words)}
+    table: Tensor | None = None
+    found: set[int] = set()
+    try:
+        with file.open("rb") as stream:
+            for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
+                word, _, rest = line.rstrip().partition(b" ")
+                if table is None:
+                    if len(rest.split()) < 2:  # the header: number of words, numbers of each
+                        continue
+                    table = torch.zeros(len(words), len(rest.split()))
+                place = places.get(word)
+                if place is None:
+                    continue
+                vector = _numbers(rest, f"{file}, line {number}")
+                if len(vector) != table.shape[1]:
+                    raise DataError(f"{file}, line {number}: expected {table.shape[1]} numbers, got {len(vector)}")
+                table[place] = vector
+                found.add(place)
+    except OSError as error:
+        raise DataError(f"could not read {file}: {error.strerror}") from error
+    if table is None:
+        raise DataError(f"{file} holds no word vectors; expected a word and its numbers in every line")
+    return table, len(found)
+
+
+def _numbers(text: bytes, where: str) -> Tensor:
+    try:
+        vector = torch.tensor([float(number) for number in text.split()])
+    except ValueError as error:
+        raise DataError(f"{where}: expected a word and numbers behind it ({error})") from error
+    if not torch.isfinite(vector).all():
+        raise DataError(f"{where}: a number is not finite")
+    return vector
+
+
+def _how_to_get(source: str) -> str:
+    """Say what is missing; for a name of torchtext's, where the file lies."""
+    names = _torchtext("vocab").pretrained_aliases
+    if source not in names:
+        some = ", ".join(islice(names, 3))
+        return f"no such file of word vectors: {source}; give a text file's path (published ones: {some} ...)"
+    maker = names[source]
+    maker = getattr(maker, "func", maker)  # the names are partial calls of a class per publisher
+    return (
+        f"{source}: download the vectors from their publisher ({maker.__name__}), unpack them and give the file's path"
+    )
+
+
+def _torchtext(part: str) -> ModuleType:
+    """Import a part of torchtext, which only training needs."""
+    import importlib
+
+    try:
+        return importlib.import_module(f"torchtext.{part}")
+    except ImportError as error:
+        raise CnnError(
+            f"training on texts needs torchtext 0.6.0 ({error}); install it with: pip install 'cnn-showcase[text]'"
+        ) from error

@@ -1,0 +1,87 @@
+"""Training a recipe by name, file or object: what `train` of every domain does."""
+
+import dataclasses
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnn_core.domains import find_recipe
+from cnn_core.errors import CnnError
+from cnn_core.train.config import override, read_recipe
+from cnn_core.train.finish import Outcome, train_seeds, train_task
+from cnn_core.train.loop import Progress
+from cnn_core.train.task import Task
+
+
+@dataclass(frozen=True)
+class RecipeTraining:
+    """How a domain trains.
+
+    Args:
+        domain: its name.
+        recipe_class: its recipes, with a section `loop` that has a seed.
+        make_task: recipe -> Task.
+    """
+
+    domain: str
+    recipe_class: type
+    make_task: Callable[[Any], Task]
+
+    def train(
+        self,
+        recipe: Any,
+        *,
+        folder: Path | str | None = None,
+        name: str | None = None,
+        seeds: Sequence[int] = (),
+        resume: bool = False,
+        observe: Callable[[Progress], bool | None] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        command: str | None = None,
+    ) -> Outcome:
+        """Train a recipe and leave a run folder that predicts, explains and exports.
+
+        Args:
+            recipe: a name of `cnn list recipes`, a TOML file, or a recipe object.
+            folder: the run folder; None: `runs/<name>` in the working folder.
+            name: of the weights; None: the recipe's.
+            seeds: train once with each and report mean and spread; empty: once, with the recipe's own seed.
+            resume: go on with the run in `folder`.
+            observe: called after every step and epoch with a `Progress`; returning False stops the run.
+            settings: single fields to change, by name: `{"epochs": 3, "data": "my_photos"}`.
+            command: what the card says to type for the same again; None: composed from the other arguments.
+        """
+        name, recipe = self._find(recipe, name)
+        recipe = override(recipe, settings or {})
+        folder = Path(folder) if folder is not None else Path("runs") / name
+        command = command or _command(name, settings or {}, seeds)
+        how = {"name": name, "domain": self.domain, "command": command, "resume": resume, "observe": observe}
+        if seeds:
+
+            def with_seed(seed: int) -> Task:
+                return self.make_task(dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, seed=seed)))
+
+            return train_seeds(with_seed, folder, seeds=seeds, **how)
+        return train_task(self.make_task(recipe), folder, **how)
+
+    def _find(self, recipe: Any, name: str | None) -> tuple[str, Any]:
+        """Return the name of the weights to be, and the recipe."""
+        if isinstance(recipe, self.recipe_class):
+            return name or "custom", recipe
+        file = Path(recipe)
+        if file.suffix != ".toml":
+            domain, file = find_recipe(str(recipe))
+            if domain != self.domain:
+                raise CnnError(f"recipe {recipe!r} belongs to {domain}, not to {self.domain}")
+        return name or file.stem, read_recipe(self.recipe_class, file)
+
+
+def _command(name: str, settings: Mapping[str, Any], seeds: Sequence[int]) -> str:
+    """Compose the command line that trains the same again."""
+    words = ["cnn", "train", name]
+    for key, value in settings.items():
+        flag = key.replace("_", "-")
+        words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    return shlex.join(words + (["--seeds", *map(str, seeds)] if seeds else []))
