@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import get_decoder
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -34,8 +34,8 @@ PIXEL_TAGS = [
 
 # What pydicom and the decoders raise on damaged files.
 DICOM_ERRORS = (
-    InvalidDicomError, OSError, ValueError, EOFError, LookupError, TypeError, AttributeError, struct.error, zlib.error,
-    ArithmeticError, MemoryError, RuntimeError, SyntaxError,
+    InvalidDicomError, BytesLengthException, OSError, ValueError, EOFError, LookupError, TypeError, AttributeError,
+    struct.error, zlib.error, ArithmeticError, MemoryError, RuntimeError, SyntaxError,
 )  # fmt: skip
 
 # Once for the process and not around each call, because `catch_warnings` confuses threads that read at the same time.

@@ -4,9 +4,12 @@ scan = read_scan("thorax.nii.gz")        # or a folder or zip of DICOM files
 write_mask(scan.voxels > 300, scan, "bone.nii.gz")
 """
 
+import contextlib
 import gzip
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ import numpy as np
 
 from cnn_core.data.archives import extract
 from cnn_core.errors import DataError
-from cnn_core.storage import atomic_path
+from cnn_core.storage import STALE_AFTER, atomic_path
 from medical_segmentation.grid import Grid, geometry_warnings, spacing_of
 from medical_segmentation.nifti import mask_bytes, read_nifti
 from medical_segmentation.safety import Kind, kind_of, reading
@@ -27,6 +30,7 @@ from medical_segmentation.values import intensity_warnings, replace_missing
 MAX_FILES = 20_000  # in a folder or zip: several series of a whole body
 MAX_UNPACKED = 8 * 1024**3  # bytes of a zip, unpacked
 SAME_GRID = 0.1  # voxels by which a mask may lie beside its scan: rounding in headers
+PREFIX = "cnn-scan-"  # of the folders that zips are unpacked to
 EXPECTED = "expected a NIfTI file (.nii, .nii.gz, .hdr/.img), a DICOM file, or a folder or zip of a DICOM series"
 
 
@@ -35,7 +39,7 @@ class Scan:
     """One scan in RAS order (right, anterior, superior).
 
     Attributes:
-        name: the file's or folder's own name, without its path.
+        name: the file's or folder's own name, without its path, as the user gave it.
         voxels: int16 or float32 [X, Y, Z], HU for a CT. Strides are positive; the third axis is the slowest in memory
             for most files, so `voxels[:, :, k]` is quick.
         affine: 4 x 4, index of `voxels` -> mm (RAS+ world).
@@ -100,8 +104,17 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 @contextmanager
 def _unpacked(path: Path) -> Iterator[Path]:
     """Yield a private folder with what is in a zip, and remove it."""
-    with tempfile.TemporaryDirectory(prefix="cnn-scan-", ignore_cleanup_errors=True) as folder:
+    _remove_abandoned(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
         yield extract(path, Path(folder) / "unpacked", max_members=MAX_FILES, max_bytes=MAX_UNPACKED)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what processes that were killed left of patients' scans; a day old, so that nobody is still reading it."""
+    for entry in folder.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # another user's, or another process is removing it
+            if time.time() - entry.lstat().st_mtime > STALE_AFTER and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
 
 
 def _read_file(path: Path, name: str, kind: Kind, volume: int | None) -> Scan:

@@ -50,7 +50,7 @@ def read_series(files: Iterable[Path], *, name: str) -> tuple[Grid, np.ndarray, 
 
 def _group(files: Iterable[Path]) -> tuple[list[list[Slice]], Counter[str]]:
     """Sort files into series of slices that could be one volume; count what is none, by kind."""
-    groups: defaultdict[tuple, list[Slice]] = defaultdict(list)
+    groups: list[list[Slice]] = []
     left_out: Counter[str] = Counter()
     instances: set[str] = set()
     for path in files:
@@ -63,9 +63,21 @@ def _group(files: Iterable[Path]) -> tuple[list[list[Slice]], Counter[str]]:
             left_out["copies of a slice that is there already"] += 1
             continue
         instances.add(found.instance)
-        alike = (np.round(found.orientation, 2) + 0.0, np.round(found.pixel_spacing, 3))  # + 0.0: no minus zero
-        groups[found.series, found.rows, found.columns, *(tuple(numbers) for numbers in alike)].append(found)
-    return list(groups.values()), left_out
+        group = next((group for group in groups if _fit(group[0], found)), None)
+        if group is None:
+            groups.append([found])
+        else:
+            group.append(found)
+    return groups, left_out
+
+
+def _fit(one: Slice, other: Slice) -> bool:
+    """Tell whether two slices could be of one volume; directions and spacings may differ by rounding."""
+    return (
+        (one.series, one.rows, one.columns) == (other.series, other.rows, other.columns)
+        and np.allclose(one.orientation, other.orientation, rtol=0, atol=0.01)
+        and np.allclose(one.pixel_spacing, other.pixel_spacing, rtol=0.001, atol=0)
+    )
 
 
 def _size(group: list[Slice]) -> tuple:

@@ -151,6 +151,16 @@ def test_uneven_and_missing_slices_are_said(write_series, tmp_path):
     assert read_scan(tmp_path / "rounded").warnings == ()
 
 
+def test_rounding_in_headers_does_not_split_a_series(write_series, tmp_path):
+    for k, tilt in enumerate((0.00499, 0.00501, 0.005)):
+        write_series(
+            [2 * k], f"series/{k}", ImageOrientationPatient=[1, 0, 0, 0, 1, tilt], PixelSpacing=[0.5, 0.7 + tilt / 10]
+        )
+    scan = read_scan(tmp_path / "series")
+    assert scan.voxels.shape[2] == 3
+    assert scan.warnings == ()
+
+
 def test_slices_beside_the_line_are_said(write_series, tmp_path):
     files = write_series([0, 2, 4])
     dataset = pydicom.dcmread(files[1])
@@ -313,6 +323,16 @@ def test_a_zip_is_read_as_its_folder_and_nothing_is_left(write_series, tmp_path,
     np.testing.assert_array_equal(scan.voxels, read_scan(tmp_path / "series").voxels)
     assert scan.name == "study.zip"
     assert [*temporary.iterdir()] == []
+
+
+def test_what_a_killed_process_left_a_day_ago_is_removed(write_series, tmp_path, temporary):
+    old, new = temporary / "cnn-scan-old", temporary / "cnn-scan-new"
+    for folder in (old, new):
+        (folder / "unpacked").mkdir(parents=True)
+        (folder / "unpacked/slice.dcm").touch()
+    os.utime(old, (0, 0))
+    read_scan(zipped(write_series([0, 2]), tmp_path / "study.zip"))
+    assert [*temporary.iterdir()] == [new]
 
 
 def test_a_zip_with_one_nifti(save, ct, tmp_path, temporary):

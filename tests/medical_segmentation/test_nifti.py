@@ -1,5 +1,6 @@
 """NIfTI files of every kind, and those that lie, against nibabel."""
 
+import copy
 import gzip
 import tracemalloc
 
@@ -378,6 +379,12 @@ def test_what_is_no_mask_is_not_written(save, tmp_path, ct):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError):
         write_mask(ct > 0, scan, tmp_path / "file" / "mask.nii.gz")
+
+
+def test_a_scan_can_be_handed_to_another_process(save, tmp_path, ct):
+    scan = copy.deepcopy(read_scan(save(ct, AFFINE)))  # by the same protocol as pickle
+    write_mask(scan.voxels > 0, scan, tmp_path / "mask.nii")
+    np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "mask.nii").dataobj), ct > 0)
 
 
 def test_the_same_mask_gives_the_same_bytes(save, tmp_path, ct):
