@@ -1,7 +1,7 @@
 """`cnn bench kim2014`: the table of Kim 2014 without pretrained vectors, measured again.
 
-Protocol of the paper (doi:10.3115/v1/D14-1181, tables 1 and 2): ten-fold cross-validation for MR, Subj, CR and MPQA,
-the official test sets of SST-1, SST-2 and TREC; SST is learned from phrases and measured on sentences; the best epoch of
+Protocol of the paper (doi:10.3115/v1/D14-1181, tables 1 and 2): ten-fold cross-validation for MR, Subj, CR, MPQA, the
+official test sets of SST-1, SST-2 and TREC; SST is learned from phrases and measured on sentences; the best epoch of
 SST is chosen on its development set, the others train for a fixed number of epochs on everything but the test part.
 The network is the paper's (widths 3, 4, 5, 100 filters each, 300 numbers per word, dropout 0.5), word vectors start
 at random. The training is ours: Adam instead of Adadelta, see the recipes `kim-*`.
@@ -48,9 +48,13 @@ KIM2014 = {
 
 
 def kim2014(
-    folder: Path, *, columns: Sequence[str] = (), seeds: Sequence[int] = (0, 1, 2), report: Callable[[str], None] = log.info
+    folder: Path,
+    *,
+    columns: Sequence[str] = (),
+    seeds: Sequence[int] = (0, 1, 2),
+    report: Callable[[str], None] = log.info,
 ) -> dict[str, Any]:
-    """Train every column and write `table.json` and `table.md` into `folder`; trainings that are there are not repeated.
+    """Train every column, write `table.json` and `table.md` into `folder`; trainings that are there are not repeated.
 
     Args:
         folder: gets a run folder per training.
@@ -98,7 +102,9 @@ def kim2014(
 def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table as Markdown."""
     titles = [KIM2014[name].title for name in rows]
-    spreads = [f"{row['mean']:.1f}" + (f" ± {row['std']:.1f}" if row["std"] is not None else "") for row in rows.values()]
+    spreads = [
+        f"{row['mean']:.1f}" + (f" ± {row['std']:.1f}" if row["std"] is not None else "") for row in rows.values()
+    ]
     lines = [
         ["", *titles],
         ["---"] * (len(titles) + 1),

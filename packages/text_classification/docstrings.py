@@ -22,8 +22,8 @@ CHAPTERS = {
     ),
     "networking": (
         "asyncio email ftplib http imaplib ipaddress mailbox mimetypes nntplib poplib smtplib smtpd socket "
-        "socketserver ssl telnetlib urllib webbrowser wsgiref xmlrpc selectors asyncore asynchat netrc uuid base64 quopri "
-        "cgi"
+        "socketserver ssl telnetlib urllib webbrowser wsgiref xmlrpc selectors asyncore asynchat netrc uuid base64 "
+        "quopri cgi"
     ),
     "files and system": (
         "bz2 dbm filecmp fileinput fnmatch getpass glob gzip io _pyio lzma os pathlib platform posixpath ntpath "

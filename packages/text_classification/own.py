@@ -3,9 +3,11 @@
 What was guessed is said (`Table.notes`), what cannot be read is refused in one sentence.
 """
 
+import codecs
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -266,8 +268,6 @@ def _encoding(path: Path) -> str:
 
 def _is_utf8(stream: BinaryIO) -> bool:
     """Tell whether a whole file is UTF-8, in the memory of a block."""
-    import codecs
-
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         while block := stream.read(SAMPLE):
@@ -292,12 +292,16 @@ def _gaps(error: UnicodeError) -> tuple[str, int]:
     return error.object[error.start : error.end].decode("latin-1"), error.end
 
 
-__import__("codecs").register_error("latin1_gaps", _gaps)
+codecs.register_error("latin1_gaps", _gaps)
 
 
 def _delimiter(sample: str) -> str:
-    """Return the delimiter whose number is most even over the first lines, the most frequent of several."""
-    lines = [line for line in sample.splitlines()[:50] if line.strip()]
+    """Return the delimiter whose number is most even over the first lines, the most frequent of several.
+
+    What stands between double quotes is not counted, line ends in it neither.
+    """
+    unquoted = re.sub(r'"(?:[^"]|"")*"', "", sample[: SAMPLE // 16])
+    lines = [line for line in unquoted.splitlines()[:50] if line.strip(" ")] or [""]
     counts = {d: [line.count(d) for line in lines] for d in DELIMITERS}
     present = {d: c for d, c in counts.items() if min(c) > 0} or {d: c for d, c in counts.items() if max(c) > 0}
     if not present:
@@ -308,12 +312,20 @@ def _delimiter(sample: str) -> str:
 def _dialect(delimiter: str, sample: str) -> dict[str, object]:
     """Return csv.reader's settings: quotes are quotes, unless a table of tabs uses them as any other sign.
 
-    Tab-separated files without quoting, as text sets are published, hold single quotes that open nothing.
+    Tab-separated files without quoting, as text sets are published, hold quotes that open nothing.
     """
-    quoted = any(f'{delimiter}"' in line or line.startswith('"') for line in sample.splitlines()[:1000])
-    balanced = all(line.count('"') % 2 == 0 for line in sample.splitlines()[:1000])
-    plain = delimiter == "\t" and not (quoted and balanced)
+    plain = delimiter == "\t" and not _is_quoted(sample)
     return {"delimiter": delimiter, "quoting": csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL}
+
+
+def _is_quoted(sample: str) -> bool:
+    """Tell whether every quote that opens a cell of a table of tabs is closed at the cell's end."""
+    try:
+        for _ in csv.reader(io.StringIO(sample), delimiter="\t", strict=True):
+            pass
+    except csv.Error as error:
+        return "unexpected end" in str(error) and len(sample) >= SAMPLE  # the sample ends within a cell
+    return True
 
 
 def _named(delimiter: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from text_classification.explain import TextExplanation, explain_text
 from text_classification.model import TextNet
 from text_classification.own import SUFFIXES, read_texts
 from text_classification.task import scores_of
+from text_classification.tokenizers import TOKENIZERS
 from text_classification.weights_io import contract_of, load_text_model
 
 CHUNK = 4096  # texts that are answered at once
@@ -165,24 +167,18 @@ class Predictor:
 
     def _known_words(self, encoded: Encoded) -> list[int]:
         """Return how many tokens of each text the vocabulary has."""
-        import numpy as np
-
         known = np.concatenate([[0], np.cumsum(encoded.numbers > 1)])
         return np.diff(known[encoded.ends]).tolist()
 
     def _note(self, text: str, known: int, count: int) -> str:
         if not known:
             return "no word of it is known; the answer is that for an empty text"
-        if count == self.contract.limit and (
-            len(text) > LONGEST_TEXT or len(self._all_tokens(text)) > self.contract.limit
-        ):
-            return f"only the first {self.contract.limit} words were read"
+        if len(text) > LONGEST_TEXT:
+            return f"only the first {LONGEST_TEXT} characters were read"
+        limit = self.contract.limit
+        if count == limit and len(TOKENIZERS[self.contract.tokenizer](text)) > limit:
+            return f"only the first {limit} words were read"
         return ""
-
-    def _all_tokens(self, text: str) -> list[str]:
-        from text_classification.tokenizers import TOKENIZERS
-
-        return TOKENIZERS[self.contract.tokenizer](text)
 
 
 def load(name: str | Path, *, device: str = "auto") -> Predictor:

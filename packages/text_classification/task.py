@@ -123,6 +123,8 @@ class TextTask:
         self.device = device
         self.encoded = {name: self.contract.encode_all(split.texts) for name, split in self.sets.items()}
         self.targets = {name: split.targets.to(device) for name, split in self.sets.items()}
+        if self.recipe.vectors.vector_file:
+            self._read_vectors()
         if not self.contract.vocabulary:
             raise DataError(f"{train.name}: no word occurs {data.min_count} times; lower min_count")
 
@@ -228,16 +230,13 @@ class TextTask:
             **shared, "name": model.model, "size": size, "vectors": vectors.vectors, "options": model.options
         }  # fmt: skip
 
-    @property
-    def _pretrained(self) -> tuple[Tensor, Tensor]:
-        """The pretrained vectors [V, E], and which rows have one [V]; read once."""
-        if not hasattr(self, "_vectors"):
-            from text_classification.with_torchtext import load_vectors
+    def _read_vectors(self) -> None:
+        """Read the pretrained vectors [V, E], and which rows have one [V]."""
+        from text_classification.with_torchtext import load_vectors
 
-            table, _ = load_vectors(Path(self.recipe.vectors.vector_file), self.contract.vocabulary)
-            table = F.pad(table, (0, 0, FIRST, 0))
-            self._vectors = table, table.abs().sum(1) > 0
-        return self._vectors
+        table, _ = load_vectors(Path(self.recipe.vectors.vector_file), self.contract.vocabulary)
+        table = F.pad(table, (0, 0, FIRST, 0))
+        self._pretrained = table, table.abs().sum(1) > 0
 
 
 def batches_by_length(lengths: np.ndarray, size: int, generator: torch.Generator) -> Iterator[np.ndarray]:

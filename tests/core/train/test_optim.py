@@ -249,3 +249,19 @@ def test_moving_average_takes_statistics_along_and_copies_counters():
     assert average.average["running_mean"].tolist() == pytest.approx([9.0, 9.0])  # 2/11 * 0 + 9/11 * 11
     assert average.average["num_batches_tracked"].item() == 7
     assert model.running_mean.tolist() == [11.0, 11.0]
+
+
+def test_a_table_of_rows_is_moved_where_it_has_a_gradient_and_nowhere_else() -> None:
+    table = torch.nn.Embedding(5, 2, sparse=True)
+    table.weight.sparse_rows = True
+    network = torch.nn.Sequential(table, torch.nn.Linear(2, 1))
+    before = table.weight.detach().clone()
+    config = OptimizerConfig(learning_rate=0.5, row_learning_rate=0.125)
+    optimizers = build_optimizers(network, config)
+    assert [type(optimizer).__name__ for optimizer in optimizers] == ["AdamW", "SparseAdam"]
+    network(torch.tensor([1, 3, 3])).sum().backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    moved = (table.weight.detach() - before).abs()
+    assert moved[[0, 2, 4]].eq(0).all()
+    torch.testing.assert_close(moved[[1, 3]], torch.full((2, 2), 0.125), rtol=0, atol=1e-5)  # its first step

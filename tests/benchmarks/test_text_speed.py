@@ -1,0 +1,120 @@
+"""Texts per second: training against a textbook implementation, answering in bulk, and one sentence at a time.
+
+The textbook implementation is what tutorials write: a DataLoader that collates padded tensors in a random order, an
+embedding layer with dense gradients, three Conv1d, Adadelta over all parameters. Same texts, network and batch size.
+Sentences are made up with the lengths and the word frequencies of film reviews (mean 20 words, 18,000 words, Zipf).
+"""
+
+import os
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from cnn_core.train.config import override
+from cnn_core.train.optim import build_optimizers
+from cnn_core.train.task import Turn
+from text_classification import load, train
+from text_classification.task import Recipe, TextTask
+
+TEXTS, WORDS = 4000, 18_000
+BATCHES = 40  # that are timed
+pytestmark = pytest.mark.benchmark
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chance = np.random.default_rng(0)
+    rows = ["label\ttext"]
+    for i in range(TEXTS):
+        words = np.minimum(chance.zipf(1.25, max(3, int(chance.normal(20, 9)))), WORDS)
+        rows.append(f"{'ab'[i % 2]}\t" + " ".join(f"w{word}" for word in words))
+    file = tmp_path_factory.mktemp("speed") / "texts.tsv"
+    file.write_text("\n".join(rows) + "\n")
+    return file
+
+
+class Textbook(nn.Module):
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(rows, 300, padding_idx=0)
+        self.convs = nn.ModuleList(nn.Conv1d(300, 100, width, padding=width - 1) for width in (3, 4, 5))
+        self.dropout = nn.Dropout(0.5)
+        self.linear = nn.Linear(300, 2)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.embedding(ids).transpose(1, 2)
+        return self.linear(self.dropout(torch.cat([F.relu(conv(x)).max(2).values for conv in self.convs], 1)))
+
+
+def test_training_is_several_times_the_textbooks(table: Path) -> None:
+    settings = {"data": str(table), "tokenizer": "whitespace", "batch_size": 50, "validation": False}
+    task = TextTask(override(Recipe(), settings))
+    task.build_data(torch.device("cpu"))
+    ours, optimizers = task.build_model(), []
+    optimizers = build_optimizers(ours, task.recipe.optimizer)
+    encoded, targets = task.encoded["train+val"], task.targets["train+val"]
+    samples = [(torch.from_numpy(encoded.numbers[a:b].astype(np.int64)), int(y))
+               for a, b, y in zip(encoded.ends[:-1], encoded.ends[1:], targets, strict=True)]  # fmt: skip
+    plain = Textbook(task.contract.rows)
+    adadelta = torch.optim.Adadelta(plain.parameters())
+
+    def collate(batch: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
+        padded = nn.utils.rnn.pad_sequence([ids for ids, _ in batch], batch_first=True)
+        return padded, torch.tensor([y for _, y in batch])
+
+    def textbook() -> None:
+        for _, (x, y) in zip(range(BATCHES), DataLoader(samples, 50, shuffle=True, collate_fn=collate), strict=False):
+            adadelta.zero_grad()
+            F.cross_entropy(plain(x), y).backward()
+            adadelta.step()
+
+    def here() -> None:
+        turn = Turn(0, torch.Generator().manual_seed(0))
+        for _, batch in zip(range(BATCHES), task.batches(turn), strict=False):
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            task.training_step(ours, batch).backward()
+            for optimizer in optimizers:
+                optimizer.step()
+
+    seconds = {textbook: [], here: []}
+    for _ in range(4):  # the first round warms up
+        for way, times in seconds.items():
+            started = time.perf_counter()
+            way()
+            times.append(time.perf_counter() - started)
+    theirs, own = (statistics.median(times[1:]) for times in seconds.values())
+    print(
+        f"\n{torch.get_num_threads()} threads: textbook {50 * BATCHES / theirs:.0f} sentences/s, "
+        f"here {50 * BATCHES / own:.0f}, ratio {theirs / own:.1f}"
+    )
+    assert theirs / own >= 5
+
+
+def test_bulk_answers_and_the_latency_of_one(table: Path, tmp_path: Path) -> None:
+    settings = {"data": str(table), "tokenizer": "basic_english", "vector_size": 128, "epochs": 1, "min_count": 1}
+    train("docstrings", folder=tmp_path / "run", settings={**settings, "options": {"widths": [3, 4, 5]}})
+    predictor = load(tmp_path / "run", device="cpu")
+    texts = [line.split("\t")[1] for line in table.read_text().splitlines()[1:]] * 10
+    predictor.predict(texts[:TEXTS])  # the first bulk makes the table of products
+    started = time.perf_counter()
+    answers = predictor.predict(texts)
+    rate = len(answers) / (time.perf_counter() - started)
+    times = []
+    for text in texts[:500]:
+        started = time.perf_counter()
+        predictor.predict([text])
+        times.append(time.perf_counter() - started)
+    median = 1000 * statistics.median(times[50:])
+    print(
+        f"\n{os.cpu_count()} processors: {rate:.0f} sentences/s from raw text, one sentence in {median:.2f} ms (median)"
+    )
+    assert rate >= 20_000
+    assert median < 3

@@ -1,0 +1,78 @@
+"""Splits and folds; the embedded docstrings; missing and damaged sets."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnn_core.errors import DataError, UnknownNameError
+from text_classification import docstrings
+from text_classification.data import DATA_SETS, FOLDS, get_data, load_sets, stratified
+
+
+def test_ten_folds_cover_everything_once_with_the_same_shares() -> None:
+    targets = np.array([0] * 53 + [1] * 20 + [2] * 7)
+    tests = [stratified(targets, parts=FOLDS, part=k) for k in range(FOLDS)]
+    assert np.sort(np.concatenate([inside for _, inside in tests])).tolist() == list(range(80))
+    for rest, inside in tests:
+        assert not set(rest) & set(inside)
+        assert len(inside) == 8
+        assert np.bincount(targets[inside], minlength=3)[1] == 2
+        assert (np.bincount(targets[inside], minlength=3)[0]) in (5, 6)
+
+
+def test_the_docstrings_are_sentences_of_the_library_with_their_area() -> None:
+    table = docstrings.read()
+    assert len(table.texts) > 3000
+    assert set(table.labels) == set(docstrings.AREAS)
+    assert len(set(table.texts)) == len(table.texts)
+    row = next(i for i, text in enumerate(table.texts) if text.startswith("Heap queue algorithm"))
+    assert table.labels[row] == "text and data"
+    assert all(docstrings.SHORTEST <= len(text) <= docstrings.LONGEST for text in table.texts)
+
+
+def test_the_splits_do_not_overlap_and_folds_change_them() -> None:
+    first = load_sets("docstrings", splits=["train", "val", "test", "train+val"])
+    assert not {*first["train"].texts} & {*first["test"].texts}
+    assert not {*first["train"].texts} & {*first["val"].texts}
+    assert {*first["train"].texts} | {*first["val"].texts} == {*first["train+val"].texts}
+    other = load_sets("docstrings", splits=["test"], fold=1)["test"]
+    assert not {*other.texts} & {*first["test"].texts}
+
+
+def test_a_missing_set_says_what_is_expected_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match=r"trec: train.tsv, test.tsv missing in .*text/trec; expected .*Li and Roth"):
+        load_sets("trec", splits=["test"], data_root=tmp_path)
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
+    with pytest.raises(DataError, match="missing"):
+        get_data("trec")
+    with pytest.raises(UnknownNameError, match="did you mean trec"):
+        load_sets("trecc", splits=["test"])
+    assert "every Python" in get_data("docstrings")
+
+
+def test_a_set_with_official_parts_keeps_them(tmp_path: Path) -> None:
+    folder = tmp_path / "text" / "sst2"
+    folder.mkdir(parents=True)
+    for part, rows in {"train": 8, "dev": 3, "test": 2, "train_phrases": 30}.items():
+        lines = [f"{('negative', 'positive')[i % 2]}\t{part} {i}" for i in range(rows)]
+        (folder / f"{part}.tsv").write_text("label\ttext\n" + "\n".join(lines) + "\n")
+    every = ["train", "val", "train+val", "test"]
+    sets = load_sets("sst2", splits=every, data_root=tmp_path)
+    assert [len(sets[split]) for split in every] == [8, 3, 11, 2]
+    assert sets["val"].texts[0] == "dev 0" and sets["val"].targets.tolist() == [0, 1, 0]
+    phrases = load_sets("sst2", splits=every, phrases=True, data_root=tmp_path)
+    assert [len(phrases[split]) for split in every] == [30, 3, 33, 2]
+    (folder / "test.tsv").write_text("label\ttext\nmixed\tx\n")
+    with pytest.raises(DataError, match=r"the label 'mixed' is none of negative, positive"):
+        load_sets("sst2", splits=["test"], data_root=tmp_path)
+
+
+@pytest.mark.parametrize("fold", [-1, FOLDS])
+def test_there_are_ten_folds(fold: int) -> None:
+    with pytest.raises(DataError, match="fold: expected 0 to 9"):
+        load_sets("docstrings", splits=["test"], fold=fold)
+
+
+def test_the_names_are_the_fields_own() -> None:
+    assert {"mr", "subj", "cr", "mpqa", "sst1", "sst2", "trec", "trec_fine", "ag_news", "docstrings"} == set(DATA_SETS)

@@ -1,0 +1,168 @@
+"""Training: the run folder, resuming, starting from weights, batches, reports, the bench's table."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from trips import sentences, write_table
+
+from cnn_core.errors import CnnError, ConfigError
+from cnn_core.train.config import override
+from cnn_core.train.task import Turn
+from text_classification import Predictor, bench, compare, evaluate_weights, load, train
+from text_classification.evaluate import read_report
+from text_classification.task import Recipe, TextTask, batches_by_length
+
+SMALL = {"vector_size": 8, "epochs": 2, "batch_size": 25, "learning_rate": 0.01, "min_count": 1}
+
+
+def settings(table: Path, **more: object) -> dict[str, object]:
+    return {**SMALL, "data": str(table), **more}
+
+
+def test_every_text_is_in_one_batch_and_lengths_are_alike() -> None:
+    lengths = np.random.default_rng(0).integers(1, 60, 2_003)
+    cuts = list(batches_by_length(lengths, 50, torch.Generator().manual_seed(0)))
+    assert np.sort(np.concatenate(cuts)).tolist() == list(range(2_003))
+    assert sorted(map(len, cuts))[0] == 3 and set(map(len, cuts)) == {3, 50}
+    assert np.mean([np.ptp(lengths[cut]) for cut in cuts]) < 4  # unsorted: nearly 59
+    again = list(batches_by_length(lengths, 50, torch.Generator().manual_seed(0)))
+    assert all((a == b).all() for a, b in zip(cuts, again, strict=True))
+    other = list(batches_by_length(lengths, 50, torch.Generator().manual_seed(1)))
+    assert cuts[0].tolist() != other[0].tolist()
+
+
+def test_a_run_leaves_weights_and_a_report(run_folder: Path, predictor: Predictor) -> None:
+    card = predictor.card
+    assert card.metrics["accuracy"]["mean"] > 0.9 and card.metrics["accuracy"]["n"] == 60
+    report = read_report(run_folder)
+    assert report.n == 60 and sum(map(sum, report.confusion)) == 60
+    right = sum(report.confusion[k][k] for k in range(2))
+    assert right / 60 == pytest.approx(card.metrics["accuracy"]["mean"])
+    assert len(report.mistakes) == 60 - right
+    assert len(report.ngrams) == 300
+    best = max(report.ngrams, key=lambda entry: entry.weight * entry.ngrams[0][1] if entry.ngrams else 0)
+    words = {
+        "sea": "boat wave harbour sail tide fish anchor deck",
+        "hill": "slope peak forest trail goat stone hut summit",
+    }
+    assert set(best.ngrams[0][0].split()) & set(words[best.label].split())
+    assert evaluate_weights(str(run_folder), device="cpu")["metrics"]["accuracy"] == card.metrics["accuracy"]["mean"]
+
+
+def test_the_reports_ngrams_fire_their_filter_as_said(run_folder: Path, predictor: Predictor) -> None:
+    report = read_report(run_folder)
+    entry = next(entry for entry in report.ngrams if entry.ngrams and "·" not in entry.ngrams[0][0])
+    text, said = entry.ngrams[0]
+    votes = {vote.filter: vote for vote in predictor.explain(text).votes}
+    assert votes[entry.filter].activation >= said - 1e-3
+    values = [value for _, value in entry.ngrams]
+    assert values == sorted(values, reverse=True)
+
+
+def test_stopped_and_resumed_is_the_same_as_at_a_stretch(table: Path, tmp_path: Path) -> None:
+    whole = train("docstrings", folder=tmp_path / "a", settings=settings(table))
+    train("docstrings", folder=tmp_path / "b", settings=settings(table), observe=lambda p: p.metrics is None)
+    resumed = train("docstrings", folder=tmp_path / "b", settings=settings(table), resume=True)
+    assert whole.card.sha256 == resumed.card.sha256
+
+
+def test_an_own_table_starts_from_weights_with_new_words_and_new_classes(run_folder: Path, tmp_path: Path) -> None:
+    rows = [("lake" if label == "sea" else "alp", f"{text} brandnew") for label, text in sentences(80, seed=3)]
+    table = write_table(tmp_path / "other.tsv", rows)
+    outcome = train("docstrings", folder=tmp_path / "run", settings=settings(table, weights=str(run_folder), epochs=1))
+    tuned, base = load(tmp_path / "run", device="cpu"), load(run_folder, device="cpu")
+    assert tuned.contract.vocabulary[: len(base.contract.vocabulary)] == base.contract.vocabulary
+    assert "brandnew" in tuned.contract.vocabulary
+    assert tuned.labels == ["alp", "lake"]
+    assert outcome.card.metrics["accuracy"]["mean"] == 1.0  # its words are known already
+
+
+def test_the_two_ways_side_by_side(run_folder: Path, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "few.tsv", sentences(60, seed=9))
+    rows = compare(str(run_folder), str(table), folder=tmp_path / "c", settings={"epochs": 1, "batch_size": 10})
+    assert [row["mode"] for row in rows] == ["fine-tune", "scratch"]
+    assert rows[0]["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"vectors": "static"}, "needs a vector_file"),
+    ({"vector_file": "x.txt"}, "not used with vectors 'rand'"),
+    ({"word_dropout": 1.0}, "word_dropout: expected from 0 to below 1"),
+    ({"fold": 10}, "fold: expected 0 to 9"),
+    ({"length": 0}, "length: expected 1 to"),
+])  # fmt: skip
+def test_impossible_settings_are_all_said(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        override(Recipe(), changes)
+
+
+def test_vectors_from_a_file_are_used_and_a_bad_file_is_a_sentence(table: Path, tmp_path: Path) -> None:
+    file = tmp_path / "glove.txt"
+    file.write_text("3 4\nboat 1 2 3 4\npeak 5 6 7 8\nelsewhere 0 0 0 1\n")
+    for vectors in ("static", "non-static", "multichannel"):
+        task = TextTask(override(Recipe(), settings(table, vectors=vectors, vector_file=str(file))))
+        task.build_data(torch.device("cpu"))
+        net = task.build_model()
+        place = task.contract.numbers["boat"]
+        own = net.learned if vectors == "non-static" else net.fixed
+        assert own[place].tolist() == [1, 2, 3, 4]
+        x, y = next(iter(task.batches(Turn(0, torch.Generator().manual_seed(0)))))
+        task.training_step(net, (x, y)).backward()
+    for text, said in (
+        ("boat 1 x\n", "line 1: expected a word and numbers"),
+        ("", "no word vectors"),
+        ("a 1 2\nboat 1 2 3\n", "line 2: expected 2 numbers, got 3"),
+        ("boat nan 1\n", "not finite"),
+    ):
+        file.write_text(text)
+        with pytest.raises(CnnError, match=said):
+            TextTask(override(Recipe(), settings(table, vectors="static", vector_file=str(file)))).build_data("cpu")
+    with pytest.raises(CnnError, match="download the vectors from their publisher"):
+        TextTask(override(Recipe(), settings(table, vectors="static", vector_file="glove.6B.300d"))).build_data("cpu")
+
+
+@pytest.mark.parametrize("model", ["dpcnn", "resnet20"])
+def test_a_deep_network_trains_and_is_explained(table: Path, tmp_path: Path, model: str) -> None:
+    options = {"dpcnn": {"base_channels": 8, "blocks": 2}, "resnet20": {}}[model]
+    changed = settings(table, model=model, options=options, length=24, epochs=1)
+    train("docstrings", folder=tmp_path / "run", settings=changed)
+    predictor = load(tmp_path / "run", device="cpu")
+    assert predictor.predict("a boat " * 40)[0].note == "only the first 24 words were read"
+    found = predictor.explain("a boat near the trail")
+    assert found.method == "integrated-gradients" and len(found.weights) == 5
+    assert read_report(tmp_path / "run").ngrams == []
+
+
+def test_characters_train_too(table: Path, tmp_path: Path) -> None:
+    options = {"base_channels": 4, "dense": 8}
+    changed = settings(
+        table, model="char_cnn", options=options, length=123, tokenizer="characters", vectors="one-hot", epochs=1
+    )
+    train("docstrings", folder=tmp_path / "run", settings=changed)
+    assert load(tmp_path / "run", device="cpu").predict("a boat")[0].error is None
+
+
+def test_the_bench_writes_its_table_and_does_not_train_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "text" / "trec"
+    folder.mkdir(parents=True)
+    for part, count in (("train", 60), ("test", 12)):
+        rows = [
+            (("HUM", "LOC", "NUM", "ABBR", "DESC", "ENTY")[i % 6], f"{text} w{i % 6}")
+            for i, (_, text) in enumerate(sentences(count))
+        ]
+        write_table(folder / f"{part}.tsv", rows)
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
+    lines: list[str] = []
+    rows = bench.kim2014(tmp_path / "bench", columns=["trec"], seeds=[0, 1], report=lines.append)
+    assert rows["trec"]["n"] == 2 and rows["trec"]["mean"] == pytest.approx(np.mean(rows["trec"]["values"]), abs=0.01)
+    assert json.loads((tmp_path / "bench" / "table.json").read_text())["columns"] == rows
+    table = (tmp_path / "bench" / "table.md").read_text()
+    assert "| Kim 2014, CNN-rand | 91.2 |" in table and "2 seeds" in table
+    before = (tmp_path / "bench" / "trec" / "seed0" / "card.json").stat().st_mtime_ns
+    assert bench.kim2014(tmp_path / "bench", columns=["trec"], seeds=[0, 1]) == rows
+    assert (tmp_path / "bench" / "trec" / "seed0" / "card.json").stat().st_mtime_ns == before
+    with pytest.raises(CnnError, match="unknown column"):
+        bench.kim2014(tmp_path, columns=["imdb"])
