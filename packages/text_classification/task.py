@@ -1,7 +1,7 @@
 """The text recipe and its Task."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +35,8 @@ class DataConfig:
     phrases: bool = False  # learn from the Treebank's labelled phrases too
     text_column: str | None = None  # of an own table; None: guessed
     label_column: str | None = None
-    tokenizer: Literal["basic_english", "kim", "whitespace", "characters"] = "basic_english"
+    tokenizer: Literal["basic_english", "cased_english", "kim", "whitespace", "characters"] = "basic_english"
+    lower_case_too: bool = False  # learn every text a second time in lower case, for people who type so
     min_count: int = 1  # rarer tokens are unknown ones
     largest_vocabulary: int | None = None  # most frequent tokens that are kept; None: all
     length: int | None = None  # tokens of every text; None: any number where the network allows it
@@ -118,6 +119,8 @@ class TextTask:
             text_column=data.text_column,
             label_column=data.label_column,
         )
+        if data.lower_case_too:
+            self.sets[self.training_split] = _with_lower_case(self.sets[self.training_split])
         train = self.sets[self.training_split]
         self.contract = self._contract(train)
         self.device = device
@@ -237,6 +240,13 @@ class TextTask:
         table, _ = load_vectors(Path(self.recipe.vectors.vector_file), self.contract.vocabulary)
         table = F.pad(table, (0, 0, FIRST, 0))
         self._pretrained = table, table.abs().sum(1) > 0
+
+
+def _with_lower_case(texts: TextSet) -> TextSet:
+    """Return the texts, and behind them those again whose lower case differs."""
+    again = [i for i, text in enumerate(texts.texts) if text != text.lower()]
+    lower = [texts.texts[i].lower() for i in again]
+    return replace(texts, texts=texts.texts + lower, targets=torch.cat([texts.targets, texts.targets[again]]))
 
 
 def batches_by_length(lengths: np.ndarray, size: int, generator: torch.Generator) -> Iterator[np.ndarray]:

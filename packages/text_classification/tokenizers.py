@@ -18,7 +18,11 @@ _KIM_SIGNS = re.compile(r"([,!?()])")
 
 def basic_english(text: str) -> list[str]:
     """Lower case; `. , ( ) ! ?` and apostrophes stand alone; double quotes, `;`, `:` and `<br />` go."""
-    text = text.lower()
+    return cased_english(text.lower())
+
+
+def cased_english(text: str) -> list[str]:
+    """Split as `basic_english` and keep the case: names tell much in short texts."""
     if "'" in text:
         text = text.replace("'", " '  ")
     if '"' in text:
@@ -53,6 +57,7 @@ def characters(text: str) -> list[str]:
 
 TOKENIZERS: dict[str, Tokenizer] = {
     "basic_english": basic_english,
+    "cased_english": cased_english,
     "kim": kim,
     "whitespace": whitespace,
     "characters": characters,

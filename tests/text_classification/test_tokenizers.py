@@ -11,7 +11,7 @@ from torchtext.vocab import Vocab
 
 from cnn_core.data.files import data_root
 from text_classification.data import DATA_SETS, load_sets
-from text_classification.tokenizers import TOKENIZERS, basic_english, characters, kim, whitespace
+from text_classification.tokenizers import TOKENIZERS, basic_english, cased_english, characters, kim, whitespace
 from text_classification.with_torchtext import build_vocabulary
 
 THEIRS = get_tokenizer("basic_english")
@@ -50,6 +50,10 @@ def test_kims_cleaning() -> None:
     assert kim("It's NOT good, isn't it? (well) -- 3.5/5!") == [
         "it", "'s", "not", "good", ",", "is", "n't", "it", "?", "(", "well", ")", "3", "5", "5", "!",
     ]  # fmt: skip
+
+
+def test_case_is_kept_where_it_is_wanted() -> None:
+    assert cased_english('Who\'s Anna, "A"?') == ["Who", "'", "s", "Anna", ",", "A", "?"]
 
 
 def test_whitespace_and_characters() -> None:

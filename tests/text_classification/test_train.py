@@ -87,6 +87,15 @@ def test_the_two_ways_side_by_side(run_folder: Path, tmp_path: Path) -> None:
     assert rows[0]["accuracy"] == 1.0
 
 
+def test_lower_case_can_be_learned_beside(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "a.tsv", [("x", "Anna went"), ("y", "rain fell")] * 20)
+    task = TextTask(override(Recipe(), settings(table, tokenizer="cased_english", lower_case_too=True)))
+    task.build_data(torch.device("cpu"))
+    assert {"Anna", "anna"} <= {*task.contract.vocabulary}
+    assert len(task.sets["train"]) == 16 * 2 + 16 and len(task.sets["test"]) == 4
+    assert task.targets["train"].bincount().tolist() == [32, 16]
+
+
 @pytest.mark.parametrize(("changes", "said"), [
     ({"vectors": "static"}, "needs a vector_file"),
     ({"vector_file": "x.txt"}, "not used with vectors 'rand'"),
