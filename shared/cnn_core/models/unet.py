@@ -296,9 +296,9 @@ def _each_level(depth: int | Sequence[int], levels: int) -> list[int]:
     return depths
 
 
-# Options of `unet` for volumes on a processor: no level at full resolution, one convolution in the first level, sums for
-# skips. As many parameters as MONAI's UNet(16, 32, 64, 128, 256; two residual units), a step in less than a third of its
-# time (tests/benchmarks/test_unet_speed.py). For batches of one or two patches take norm="instance".
+# Options of `unet` for volumes on a processor: no level at full resolution, one convolution in the first level, skips
+# added. As many parameters as MONAI's UNet(16, 32, 64, 128, 256; two residual units) and a step in less than a third of
+# its time (tests/benchmarks/test_unet_speed.py). For batches of one or two patches take norm="instance".
 FAST: Mapping[str, Any] = {
     "widths": (16, 32, 64, 132, 272),
     "depth": (1, 2, 2, 2, 2),
