@@ -21,6 +21,7 @@ _HOMES = {
     "compare": "run",
     "evaluate_weights": "run",
     "explain_to_file": "run",
+    "exportable": "run",
     "make_task": "run",
     "predict_items": "run",
     "train": "run",

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
+
 from cnn_core.errors import CnnError
 from cnn_core.train.config import override
 from cnn_core.train.finish import Outcome
@@ -12,10 +14,12 @@ from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import find_weights, load_card
 from text_classification.data import load_sets
 from text_classification.evaluate import evaluate, write_report
+from text_classification.model import TextNet
 from text_classification.predict import load
 from text_classification.task import Recipe, TextModelConfig, TextTask
-from text_classification.weights_io import DOMAIN
+from text_classification.weights_io import DOMAIN, contract_of, load_text_model
 
+EXPORTED_LENGTH = 64  # tokens
 RECIPE = Recipe
 make_task = TextTask
 _TRAINING = RecipeTraining(DOMAIN, Recipe, make_task)
@@ -94,6 +98,32 @@ def predict_items(name: str, inputs: Sequence[str], *, device: str = "auto") -> 
 def explain_to_file(name: str, source: str, output: Path, *, method: str = "ngrams", device: str = "auto") -> str:
     """Write the coloured text as HTML, PNG or JSON; return one sentence that says what it shows."""
     return load(name, device=device).explain(source, method=method).save(output)
+
+
+def exportable(name: str) -> dict[str, Any]:
+    """Return what `cnn_core.export.export_onnx` needs: numbers of tokens [B, L] in, class scores out.
+
+    L is the length that the network takes; where it takes any, `EXPORTED_LENGTH`, to which texts are padded with 0.
+    """
+    model, card = load_text_model(name)
+    contract = contract_of(card)
+    return {
+        "model": _Plain(model),
+        "card": card,
+        "example_shape": (contract.length or EXPORTED_LENGTH,),
+        "vocabulary_size": contract.rows,
+    }
+
+
+class _Plain(nn.Module):
+    """A `TextNet` by its plain way: vectors, then backbone. The quick one gathers a batch's words, which no file can."""
+
+    def __init__(self, network: TextNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.network.backbone(self.network.embed(ids))
 
 
 def compare(

@@ -90,8 +90,13 @@ def run_export(options: argparse.Namespace, _: list[str]) -> None:
     from cnn_core.export import export_onnx
     from cnn_core.weights import load_model
 
-    model, card = load_model(options.name)
-    print(export_onnx(model, card, options.output, example_shape=example_shape(card)))
+    domain = _domain(options.name)
+    if hasattr(domain, "exportable"):  # a domain that builds its own models
+        parts = domain.exportable(options.name)
+    else:
+        model, card = load_model(options.name)
+        parts = {"model": model, "card": card, "example_shape": example_shape(card)}
+    print(export_onnx(parts.pop("model"), parts.pop("card"), options.output, **parts))
 
 
 def example_shape(card: "WeightsCard") -> tuple[int, ...]:
