@@ -27,7 +27,8 @@ def fit_object(picture: Image.Image, size: tuple[int, int], *, share: float, cen
     becomes 255, as in nearly all pictures of the family (Fashion-MNIST: 99 % reach 254).
 
     Args:
-        picture: mode L. One of the right size on a dark background is left as it is.
+        picture: mode L. One of the right size on a dark background is left as it is; one on a light background is
+            always readable, unless it is of one single grey value.
         size: (H, W) in pixels.
         share: of the frame's edge that the object's longer side takes.
         centre: "mass" as above, or "box": the bounding box in the middle.
@@ -37,10 +38,11 @@ def fit_object(picture: Image.Image, size: tuple[int, int], *, share: float, cen
     """
     height, width = size
     grey = np.asarray(picture)
-    if grey.shape == size and not _light_background(grey):
+    right_size = grey.shape == size
+    if right_size and not _light_background(grey, strokes=centre == "mass"):
         return picture, Placement((0, 0, width, height), (0, 0, width, height))
     shrink = max(1, max(grey.shape) // OBJECT_DETAIL)  # a larger photo shows no more of one object
-    ink = _bright_on_black(np.asarray(picture.reduce(shrink)))
+    ink = _bright_on_black(np.asarray(picture.reduce(shrink)), frame_is_background=not right_size)
     left, top, right, bottom = box = _find_object(ink, faint=0.2 if centre == "mass" else 0.02)
     scale = share * min(height / (bottom - top), width / (right - left))
     inner_width, inner_height = (max(1, round(scale * edge)) for edge in (right - left, bottom - top))
@@ -68,18 +70,24 @@ def _border(grey: np.ndarray) -> np.ndarray:
     return np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
 
 
-def _light_background(grey: np.ndarray) -> bool:
-    """Tell whether the frame of a picture is light: its median is, and hardly a pixel of it is black."""
+def _light_background(grey: np.ndarray, *, strokes: bool) -> bool:
+    """Tell whether the frame of a picture is light: its median is, and hardly a pixel of it is black.
+
+    A bright garment may fill most of the frame of its black background; strokes may end there, but never fill half.
+    """
     border = _border(grey)
-    return float(np.median(border)) >= 128 and float((border < 32).mean()) < 0.05
+    return float(np.median(border)) >= 128 and (strokes or float((border < 32).mean()) < 0.05)
 
 
-def _bright_on_black(grey: np.ndarray) -> np.ndarray:
+def _bright_on_black(grey: np.ndarray, *, frame_is_background: bool) -> np.ndarray:
     """Return float32 [H, W] in 0..255 with the background at 0 and the object above it.
 
     The background is a plane through the frame (paper is never lit evenly). The object is what deviates from it: darker
     things become bright, on a dark background brighter things stay bright; whichever of the two is more. What deviates
-    no more than the frame itself does is background.
+    no more than the frame itself does is background; if that is everything, no more than half of the frame does.
+
+    Where the object may be as large as the picture, the frame says nothing of the noise (`frame_is_background` False).
+    If nothing then stands out, such as in a ramp, everything darker than the brightest pixel is the object.
     """
     values = grey.astype(np.float32)
     background = _background_plane(values)
@@ -88,9 +96,15 @@ def _bright_on_black(grey: np.ndarray) -> np.ndarray:
     dark_object = darker.sum() > brighter.sum()
     off_by = darker if dark_object else brighter
     range_above = background if dark_object else 255 - background
-    noise = max(float(NOISE), 2 * float(np.percentile(np.abs(off), 90)))
-    ink = np.where(off_by > noise, np.minimum(off_by * (255 / np.maximum(range_above, 1)), 255), 0).astype(np.float32)
-    if not ink.any():
+    bright = np.minimum(off_by * (255 / np.maximum(range_above, 1)), 255).astype(np.float32)
+    # Of normally distributed noise, twice the 90th percentile and five times the median are the same 3.3 deviations.
+    spreads = [factor * float(np.percentile(np.abs(off), part)) for factor, part in ((2, 90), (5, 50))]
+    for spread in spreads if frame_is_background else [0.0]:
+        ink = np.where(off_by > max(NOISE, spread), bright, np.float32(0))
+        if ink.any():
+            return ink
+    ink = values.max() - values
+    if frame_is_background or not ink.any():
         raise DataError("the picture holds nothing but background; draw or show one object on a plain background")
     return ink
 
