@@ -133,7 +133,8 @@ def _find_object(ink: np.ndarray, *, faint: float) -> tuple[int, int, int, int]:
         (edge + grow) * step for edge, grow in zip((left, top, right, bottom), (-1, -1, 1, 1), strict=True)
     )
     x0, y0 = max(x0, 0), max(y0, 0)
-    left, top, right, bottom = _bounding_box(ink[y0:y1, x0:x1] > faint * ink.max())
+    inside = ink[y0:y1, x0:x1]  # a brighter speck outside is no measure of it
+    left, top, right, bottom = _bounding_box(inside > faint * inside.max())
     return x0 + left, y0 + top, x0 + right, y0 + bottom
 
 

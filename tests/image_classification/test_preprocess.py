@@ -195,6 +195,15 @@ def test_strokes_from_edge_to_edge_are_found():
     assert (tensor[0, 14, [6, 14, 23]] > 128).tolist() == [True, True, True]
 
 
+def test_a_speck_that_is_darker_than_the_object_is_passed_over():
+    page = np.full((1200, 1200), 255, dtype=np.uint8)
+    page[300:600, 300:600] = 235
+    page[1000, 1000] = 0
+    tensor, placement = InputContract(1, (28, 28), fit="digit").place(page)
+    assert placement.box == pytest.approx((300, 300, 600, 600), abs=1)
+    assert tensor[0, 4:24, 4:24].min() > 128
+
+
 def test_very_large_and_very_thin_pictures():
     page = np.full((3000, 2000), 255, dtype=np.uint8)
     page[1000:2000, 900:1000] = 0
