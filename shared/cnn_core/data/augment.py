@@ -5,6 +5,9 @@ same numbers, and a page can show a change together with its parameters.
 
 Signs, for pictures with y pointing down: a positive angle turns what is seen counter-clockwise, a positive shift moves
 it to higher indices (right, down), a positive slope moves the rows below the centre to the left.
+
+A mask that belongs to the picture moves with it (`apply_with_mask`), to the nearest label; light, noise and cutout
+leave it alone.
 """
 
 import math
@@ -15,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnn_core.data.elastic import displacement, draw_points
 from cnn_core.train.config import AugmentConfig
 
 
@@ -33,6 +37,10 @@ class Draws:
     brightness: Tensor | None = None  # [B] added, in units of the input's range
     contrast: Tensor | None = None  # [B] factor about the sample's mean
     cutout: Tensor | None = None  # [B, n] first corner of the blanked square, axes in order; may lie outside
+    flips: Tensor | None = None  # [B, n] bool: mirrored along each axis, axes in order
+    elastic: Tensor | None = None  # [B, n, *control points] pixels by which the place that is read moves, x first
+    noise: Tensor | None = None  # [B] standard deviation
+    noise_seed: Tensor | None = None  # [B] int64: source of each sample's noise, drawn where the sample is
 
     def __getitem__(self, part: slice) -> "Draws":
         """Return the draws of a part of the batch."""
@@ -77,21 +85,70 @@ def draw(
     if config.cutout:
         centre = (uniform(n, low=0, high=1) * torch.tensor(size)).long()  # anywhere inside, the square may stick out
         cutout = centre - config.cutout // 2
-    return Draws(flip, matrix, offset, shift, brightness, contrast, cutout)
+    flips = elastic = noise = noise_seed = None
+    if config.flip == "all":
+        flips = uniform(n, low=0, high=1) < 0.5
+    if config.elastic:
+        elastic = draw_points(config.elastic, count=count, spatial_dims=n, generator=generator)
+    if config.noise:
+        noise = uniform(low=0, high=config.noise)
+        noise_seed = torch.randint(2**62, (count,), generator=generator)
+    return Draws(
+        flip, matrix, offset, shift, brightness, contrast, cutout,
+        flips=flips, elastic=elastic, noise=noise, noise_seed=noise_seed,
+    )  # fmt: skip
 
 
 def apply(x: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
     """Change `x` [B, C, *S] (float, range 0 to 1) as drawn; the result has the same shape, device and dtype."""
+    return _recolour(_move(x, draws, config, grid=_grid(x, draws)), draws, config)
+
+
+def apply_with_mask(x: Tensor, mask: Tensor, draws: Draws, config: AugmentConfig) -> tuple[Tensor, Tensor]:
+    """Change `x` [B, C, *S] (float, range 0 to 1), and move `mask` [B, *S] (whole numbers) alike, to the nearest label.
+
+    Both keep shape, device and dtype. What moves in from outside has label 0, or with border = "reflect" the mirrored
+    one.
+
+    Raises:
+        ValueError: the mask is not as large as the input.
+    """
+    if mask.shape != (len(x), *x.shape[2:]):
+        raise ValueError(
+            f"expected a mask {[len(x), *x.shape[2:]]} for an input {list(x.shape)}, got {list(mask.shape)}"
+        )
+    grid = _grid(x, draws)
+    labels = mask.unsqueeze(1).to(torch.float32)  # exact up to 2 ** 24
+    labels = _move(labels, draws, config, grid=grid, mode="nearest").squeeze(1).to(mask.dtype)
+    return _recolour(_move(x, draws, config, grid=grid), draws, config), labels
+
+
+def _move(x: Tensor, draws: Draws, config: AugmentConfig, *, grid: Tensor | None, mode: str = "bilinear") -> Tensor:
+    """Do what changes places: mirror, resample at `grid`, shift."""
     if draws.flip is not None:
         x = torch.where(_per_sample(draws.flip.to(x.device), x), x.flip(-1), x)
-    if draws.matrix is not None:
-        x = _warp(x, draws, border=config.border)
+    if draws.flips is not None and len(x):
+        x = torch.stack(
+            [
+                one.flip([1 + axis for axis in row.nonzero().flatten().tolist()])
+                for one, row in zip(x, draws.flips, strict=True)
+            ]
+        )
+    if grid is not None:
+        x = _warp(x, grid, border=config.border, mode=mode)
     if draws.shift is not None:
         x = _shift(x, draws.shift, border=config.border)
+    return x
+
+
+def _recolour(x: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
+    """Do what changes values: light, noise, cutout."""
     if draws.contrast is not None:
         mean = x.flatten(1).mean(1)
         x = (x - _per_sample(mean, x)) * _per_sample(draws.contrast.to(x), x)
         x = (x + _per_sample(mean + draws.brightness.to(x), x)).clamp(0, 1)
+    if draws.noise is not None:
+        x = _noise(x, draws.noise, draws.noise_seed)
     if draws.cutout is not None:
         x = _cutout(x, draws.cutout, edge=config.cutout)
     return x
@@ -150,26 +207,51 @@ def _lean(slope: Tensor, n: int, i: int, j: int) -> Tensor:
     return matrix
 
 
-def _warp(x: Tensor, draws: Draws, *, border: str) -> Tensor:
-    """Resample `x` [B, C, *S] linearly as `draws.matrix` and `draws.offset` say."""
-    if not x.numel():
-        return x  # the share of a process that got no sample of this batch
-    n, dtype = x.ndim - 2, x.dtype
-    flat = x.unsqueeze(2) if n == 1 else x  # grid_sample knows 2-D and 3-D: a signal is a picture of one row
-    if dtype in (torch.float16, torch.bfloat16):
-        flat = flat.float()  # positions in 8 bits of mantissa would be off by pixels
+def _grid(x: Tensor, draws: Draws) -> Tensor | None:
+    """Return where each pixel of the result is read, as grid_sample has it; None if pixels stay where they are."""
+    if (draws.matrix is None and draws.elastic is None) or not x.numel():
+        return None  # the share of a process that got no sample of this batch has no pixels
+    n = x.ndim - 2
+    flat = _as_picture(x)
     size = flat.shape[2:]
     edges = torch.tensor([*reversed(size)], dtype=torch.float32)  # x first
     full = torch.eye(len(size)).expand(len(x), -1, -1).clone()
-    full[:, :n, :n] = draws.matrix
+    if draws.matrix is not None:
+        full[:, :n, :n] = draws.matrix
     theta = full * edges.view(1, 1, -1) / edges.view(1, -1, 1)  # from pixels to grid_sample's -1 .. 1
     theta = F.pad(theta, (0, 1))
     if draws.offset is not None:
         theta[:, :n, -1] = 2 * draws.offset / edges[:n]
     grid = F.affine_grid(theta.to(flat), list(flat.shape), align_corners=False)
-    mode = "reflection" if border == "reflect" else "zeros"
-    moved = F.grid_sample(flat, grid, mode="bilinear", padding_mode=mode, align_corners=False)
-    return moved.reshape(x.shape).to(dtype)
+    if draws.elastic is not None:
+        moved = displacement(draws.elastic.to(flat), x.shape[2:]).movedim(1, -1)  # [B, *S, n]
+        grid[..., :n] += (2 * moved / edges[:n].to(flat)).reshape(*grid.shape[:-1], n)
+    return grid
+
+
+def _warp(x: Tensor, grid: Tensor, *, border: str, mode: str) -> Tensor:
+    """Resample `x` [B, C, *S] at `grid`."""
+    flat = _as_picture(x)
+    outside = "reflection" if border == "reflect" else "zeros"
+    moved = F.grid_sample(flat, grid.to(flat), mode=mode, padding_mode=outside, align_corners=False)
+    return moved.reshape(x.shape).to(x.dtype)
+
+
+def _as_picture(x: Tensor) -> Tensor:
+    """Give a signal a second axis, since grid_sample knows 2-D and 3-D, and half precision enough digits for places."""
+    x = x.unsqueeze(2) if x.ndim == 3 else x
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _noise(x: Tensor, deviation: Tensor, seeds: Tensor) -> Tensor:
+    """Add Gaussian noise to each sample, the same for one seed on one kind of device."""
+    if not len(x):
+        return x
+    fields = [
+        torch.randn(x.shape[1:], generator=torch.Generator(x.device).manual_seed(seed), device=x.device)
+        for seed in seeds.tolist()
+    ]
+    return (x + (torch.stack(fields) * _per_sample(deviation.to(x.device), x)).to(x.dtype)).clamp(0, 1)
 
 
 def _shift(x: Tensor, shift: Tensor, *, border: str) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from cnn_core.data.augment import apply, draw
+from cnn_core.data.augment import apply, apply_with_mask, draw
 from cnn_core.errors import CnnError
 from cnn_core.train.config import AugmentConfig
 from cnn_core.train.task import Turn
@@ -30,11 +30,11 @@ def take_share(count: int, turn: Turn) -> slice:
 
 
 class MemoryBatches:
-    """Shuffled, augmented, normalised batches of a set held as bytes.
+    """Shuffled, augmented, normalised batches of a set held in memory.
 
     Args:
-        inputs: [N, C, *S] uint8, on the device they are used on.
-        targets: [N] int64, on the same device.
+        inputs: [N, C, *S] uint8, or floats in the range 0 to 1, on the device they are used on.
+        targets: [N] int64, or masks [N, *S] of whole numbers, which move with their inputs; on the same device.
         batch_size: samples per batch over all processes.
         normalize: float batch of range 0 to 1 -> network input.
         augment: what may be changed at random.
@@ -54,6 +54,10 @@ class MemoryBatches:
     ) -> None:
         if len(inputs) != len(targets):
             raise CnnError(f"every input needs one target, got {len(inputs)} inputs and {len(targets)} targets")
+        if targets.ndim > 1 and targets.shape[1:] != inputs.shape[2:]:
+            raise CnnError(
+                f"masks must be as large as their inputs, {list(inputs.shape[2:])}, got {list(targets.shape)}"
+            )
         self.inputs, self.targets = inputs, targets
         self.batch_size = min(batch_size, max(1, len(inputs)))
         self.normalize, self.augment = normalize, augment
@@ -63,7 +67,7 @@ class MemoryBatches:
         return len(self.inputs) // self.batch_size
 
     def epoch(self, turn: Turn) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield this process' share of each batch: inputs [B, C, *S] float32 channels-last, targets [B].
+        """Yield this process' share of each batch: inputs [B, C, *S] float32 channels-last, targets [B] or [B, *S].
 
         Raises:
             CnnError: before the first batch, if the set or the batch has fewer samples than there are processes.
@@ -77,8 +81,17 @@ class MemoryBatches:
             )
             share = take_share(len(indices), turn)
             mine = indices[share].to(self.inputs.device)
-            x = apply(self.inputs[mine].float().div_(255), draws[share], self.augment)
-            yield channels_last(self.normalize(x)), self.targets[mine]
+            x, targets = as_unit(self.inputs[mine]), self.targets[mine]
+            if targets.ndim > 1:
+                x, targets = apply_with_mask(x, targets.long(), draws[share], self.augment)
+            else:
+                x = apply(x, draws[share], self.augment)
+            yield channels_last(self.normalize(x)), targets
+
+
+def as_unit(x: Tensor) -> Tensor:
+    """Return bytes as float32 in the range 0 to 1; floats are taken to be in it."""
+    return x.float().div_(255) if x.dtype == torch.uint8 else x.float()
 
 
 def channels_last(x: Tensor) -> Tensor:

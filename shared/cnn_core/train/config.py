@@ -36,7 +36,8 @@ class ModelConfig:
 class AugmentConfig:
     """Random changes of the training inputs; 0, 1 or "none" switches one off."""
 
-    flip: Literal["none", "random", "alternate"] = "none"  # left-right; "alternate" turns each sample every epoch
+    # left-right; "alternate" turns each sample every epoch; "all": along every axis by itself
+    flip: Literal["none", "random", "alternate", "all"] = "none"
     rotate: float = 0.0  # degrees, at most this much to either side
     scale: float = 0.0  # size changes by at most this fraction, the same along every axis
     zoom: float = 0.0  # size changes by at most this fraction, along each axis by itself
@@ -45,12 +46,14 @@ class AugmentConfig:
     crop: float = 1.0  # smallest fraction of the area that a random crop keeps, blown up to the full size
     light: float = 0.0  # brightness and contrast change by at most this fraction
     cutout: int = 0  # edge in pixels of a square that is blanked
+    elastic: float = 0.0  # pixels: standard deviation of a smooth random displacement
+    noise: float = 0.0  # Gaussian noise of at most this standard deviation, as a fraction of the input's range
     border: Literal["zeros", "reflect"] = "zeros"  # what moves in from outside
 
     def problems(self) -> list[str]:
         found = [
             f"{name}: expected a number of 0 or more, got {getattr(self, name)}"
-            for name in ("rotate", "scale", "zoom", "shear", "shift", "light", "cutout")
+            for name in ("rotate", "scale", "zoom", "shear", "shift", "light", "cutout", "elastic", "noise")
             if getattr(self, name) < 0
         ]
         found += [

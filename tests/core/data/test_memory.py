@@ -137,3 +137,21 @@ def test_pictures_and_volumes_are_laid_out_channels_last():
     assert volume.is_contiguous(memory_format=torch.channels_last_3d)
     signal = torch.zeros(2, 3, 4)
     assert channels_last(signal) is signal
+
+
+def test_masks_move_with_their_inputs_and_halves_are_taken_as_they_are():
+    inputs = torch.randint(0, 2, (12, 1, 8, 8), dtype=torch.uint8)
+    masks = inputs[:, 0].clone()
+    augment = AugmentConfig(flip="all", shift=2)
+    for held in (inputs * 255, inputs.half()):
+        loader = MemoryBatches(held, masks, batch_size=4, normalize=keep, augment=augment)
+        for x, y in loader.epoch(turn()):
+            assert y.dtype == torch.int64
+            assert torch.equal(x[:, 0].long(), y)
+
+
+def test_masks_of_another_size_are_refused():
+    with pytest.raises(CnnError, match=r"as large as their inputs, \[8, 8\], got \[3, 8, 7\]"):
+        MemoryBatches(
+            torch.zeros(3, 1, 8, 8), torch.zeros(3, 8, 7), batch_size=1, normalize=keep, augment=AugmentConfig()
+        )

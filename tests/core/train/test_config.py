@@ -129,7 +129,7 @@ def test_a_setting_in_the_wrong_table_is_sent_to_the_right_one():
         ("augment", "shear", 90, "shear: expected below 90 degrees, got 90.0"),
         ("augment", "crop", 0, "crop: expected a fraction above 0 and up to 1, got 0.0"),
         ("augment", "crop", 1.01, "crop: expected a fraction above 0 and up to 1, got 1.01"),
-        ("augment", "flip", True, "flip: expected none or random or alternate, got True"),
+        ("augment", "flip", True, "flip: expected none or random or alternate or all, got True"),
         ("optimizer", "learning_rate", 0, "learning_rate: expected above 0, got 0.0"),
         ("optimizer", "bias_learning_rate", -1, "bias_learning_rate: expected above 0, got -1.0"),
         ("optimizer", "ema", 1, "ema: expected from 0 to below 1, got 1.0"),
