@@ -318,7 +318,33 @@ def zipped(**files: bytes) -> bytes:
 def test_a_zip_that_nothing_can_be_learned_from_is_a_sentence(own_classes: AppTest, data: bytes, reason: str):
     page = own_classes
     page.file_uploader(key="tune-zip").upload("own.zip", data, "application/zip").run()
-    checked(page.button(key="tune-go").click().run())
-    wait_for(page, lambda page: bool(warnings(page)))
-    assert reason in warnings(page)[0]
-    assert "Traceback" not in warnings(page)[0]
+    checked(page)
+    (said,) = warnings(page)
+    assert said.startswith("Own.zip")
+    assert reason in said
+    assert page.button(key="tune-go").disabled
+    assert not page.button(key="tune-example").disabled
+
+
+def with_more(archive: bytes, **files: bytes) -> bytes:
+    buffer = io.BytesIO(archive)
+    with zipfile.ZipFile(buffer, "a") as more:
+        for name, data in files.items():
+            more.writestr(name.replace("__", "/"), data)
+    return buffer.getvalue()
+
+
+def test_files_that_cannot_be_used_are_named_before_the_training(own_classes: AppTest):
+    page = own_classes
+    page.file_uploader(key="tune-zip").upload("shapes.zip", example_zip(), "application/zip").run()
+    assert "120 pictures in 3 classes.<" in html(checked(page))
+    bad = {f"circle__bad{i}": b"no picture" for i in range(4)}
+    page.file_uploader(key="tune-zip").upload("own.zip", with_more(example_zip(), **bad), "application/zip").run()
+    shown = html(checked(page))
+    assert "120 pictures in 3 classes. 4 files cannot be used and will be left out: " in shown
+    assert "left out: circle/bad0, circle/bad1, circle/bad2 and 1 more.<" in shown
+    assert "circle/bad3" not in shown
+    assert not page.button(key="tune-go").disabled
+    one = with_more(example_zip(), **{"cross__<b>.png": b""})
+    page.file_uploader(key="tune-zip").upload("own.zip", one, "application/zip").run()
+    assert "1 file cannot be used and will be left out: cross/&lt;b&gt;.png.<" in html(checked(page))

@@ -1,12 +1,14 @@
 """Teach a network your own classes: a zip of class folders in, curves, a test score and the weights out."""
 
 import io
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from cnn_core.errors import CnnError
 from components.curves import curves
 from components.frame import card_facts, duration, facts, note, sentence
 from components.networks import Network, add_own
@@ -14,6 +16,8 @@ from components.shapes import example_zip
 from components.training import Job, Workshop, workshop
 
 ZIP_LIMIT = 50  # MB
+NAMED = 3  # unusable files that are called by their names
+SPLITS = ("train", "val", "test")  # of the uploaded pictures: all of them
 WAYS = {
     "bottleneck": "Only the last layer (seconds)",
     "freeze": "The later half",
@@ -40,15 +44,18 @@ def _form(place: Workshop, known: dict[str, Network], network: Network, *, busy:
     file = st.file_uploader(
         "A zip with one folder of pictures per class", ["zip"], key="tune-zip", max_upload_size=ZIP_LIMIT, disabled=busy
     )
+    found = st.container()  # filled below, when it is known which network the pictures are for
     names = list(known)
     start = st.selectbox(
         "Start from", names, index=names.index(network.id), key=f"tune-start-{network.id}", disabled=busy,
         format_func=lambda name: f"{known[name].title} ({known[name].card.model})", filter_mode=None,
     )  # fmt: skip
+    with found:
+        usable = file is not None and _look(file.name, file.getvalue(), known[start])
     way = st.radio("What is learned", list(WAYS), format_func=WAYS.get, key="tune-way", disabled=busy)
     epochs = st.slider("Epochs", 1, 60, 15, key="tune-epochs", disabled=busy, help="How often every picture is seen.")
     with st.container(horizontal=True):
-        go = st.button("Train on my pictures", type="primary", disabled=busy or file is None, key="tune-go")
+        go = st.button("Train on my pictures", type="primary", disabled=busy or not usable, key="tune-go")
         example = st.button("Train on the example", disabled=busy, key="tune-example")
     st.download_button(
         "The example as a zip", example_zip, "shapes.zip", "application/zip", type="tertiary", key="tune-example-zip",
@@ -57,6 +64,38 @@ def _form(place: Workshop, known: dict[str, Network], network: Network, *, busy:
     if go or example:
         _begin(place, known[start], way, epochs, example_zip() if example else file.getvalue())
         st.rerun()
+
+
+def _look(name: str, data: bytes, start: Network) -> bool:
+    """Say what the uploaded zip holds and what of it is left out; tell whether a network can learn from it."""
+    usable, text = _report(name, data, start.card.input)
+    if usable:
+        note(text)
+    else:
+        st.warning(sentence(text), icon=":material/info:")
+    return usable
+
+
+@st.cache_data(max_entries=8, show_spinner="Looking through the pictures")
+def _report(name: str, data: bytes, contract: dict[str, Any]) -> tuple[bool, str]:
+    """Return whether the zip can be learned from, and the sentences that say what is in it or why not."""
+    from image_classification.folder import load_folder
+    from image_classification.preprocess import InputContract
+
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "pictures.zip"
+        archive.write_bytes(data)
+        try:
+            report = load_folder(archive, InputContract.from_json(contract), splits=SPLITS).report
+        except CnnError as error:
+            return False, str(error).replace(str(archive), name)
+    used = sum(sum(per_class.values()) for per_class in report.counts.values())
+    text = f"{used:,} pictures in {len(report.labels)} classes."
+    if report.skipped:
+        count, some = len(report.skipped), ", ".join(file for file, _ in report.skipped[:NAMED])
+        more = f" and {count - NAMED} more" if count > NAMED else ""
+        text += f" {count} {'file' if count == 1 else 'files'} cannot be used and will be left out: {some}{more}."
+    return True, text
 
 
 def _begin(place: Workshop, start: Network, way: str, epochs: int, data: bytes) -> None:
