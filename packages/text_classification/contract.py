@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ class TextContract:
         numbers: list[int] = []
         ends = [0]
         for text in texts:
-            numbers += [find(token, UNKNOWN) for token in split(text[:LONGEST_TEXT])[:limit]]
+            numbers += map(find, split(text[:LONGEST_TEXT])[:limit], repeat(UNKNOWN))
             ends.append(len(numbers))
         return Encoded(np.array(numbers, dtype=np.int32), np.array(ends, dtype=np.int64), self.length)
 

@@ -60,7 +60,7 @@ class TextNet(nn.Module):
         weights, biases = [conv.weight for conv in stage.convs], [conv.bias for conv in stage.convs]
         with torch.autocast(ids.device.type, enabled=False):
             strongest = ngram_max(self._rows(words), places[1:].view_as(ids), weights, biases)
-        return self.backbone.head(stage.act(strongest)[:, :, None])  # pooling the one cell that is left changes nothing
+        return self.backbone.head.after_pool(stage.act(strongest))
 
     @property
     def ngrams(self) -> ParallelConvs | None:

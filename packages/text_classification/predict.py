@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cnn_core.errors import CnnError, DataError, unknown_name
-from cnn_core.nn.ngrams import strongest_windows, window_rows, word_products
+from cnn_core.nn.ngrams import window_answers, window_rows, word_products
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard
 from text_classification.contract import LONGEST_TEXT, Encoded
@@ -28,7 +29,7 @@ MANY = 2048  # texts from which on those products pay
 SHOWN = 200  # characters of a text that name it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The answer for one text, the most probable label first; or why there is none."""
 
@@ -91,22 +92,26 @@ class Predictor:
             raise CnnError(f"top_k must be at least 1, got {top_k}")
         top_k = min(top_k, len(self.labels))
         texts = iter(texts)
-        while chunk := [text for _, text in zip(range(CHUNK), texts, strict=False)]:
-            clean = [text if isinstance(text, str) else "" for text in chunk]
-            encoded = self.contract.encode_all(clean)
-            with torch.inference_mode():
-                chances = self._scores(encoded).float().softmax(1).cpu()
-            values, indices = (part.tolist() for part in chances.topk(top_k))
-            for i, (text, words) in enumerate(zip(chunk, self._known_words(encoded), strict=True)):
-                if not isinstance(text, str):
-                    yield Prediction(repr(text)[:SHOWN], error=f"expected a text, got {type(text).__name__}")
-                elif not text.strip():
-                    yield Prediction(text, error="the text is empty")
-                elif values[i][0] != values[i][0]:
-                    yield Prediction(text[:SHOWN], error="the network's answer is not a number; its weights are broken")
-                else:
-                    note = self._note(text, words, int(encoded.lengths[i]))
-                    yield Prediction(text, [self.labels[k] for k in indices[i]], values[i], note)
+        while chunk := list(islice(texts, CHUNK)):
+            encoded = self.contract.encode_all(text if isinstance(text, str) else "" for text in chunk)
+            yield from self._answer(chunk, encoded, top_k)
+
+    def _answer(self, chunk: list[str], encoded: Encoded, top_k: int) -> Iterator[Prediction]:
+        with torch.inference_mode():
+            chances = self._scores(encoded).float().softmax(1).cpu().numpy()  # [N, K]
+        order = np.argsort(-chances, axis=1, kind="stable")[:, :top_k]  # of many short rows: ten times as fast as topk
+        values, indices = np.take_along_axis(chances, order, axis=1).tolist(), order.tolist()
+        known, lengths = self._known_words(encoded), encoded.lengths.tolist()
+        for i, text in enumerate(chunk):
+            if not isinstance(text, str):
+                yield Prediction(repr(text)[:SHOWN], error=f"expected a text, got {type(text).__name__}")
+            elif not text or text.isspace():
+                yield Prediction(text, error="the text is empty")
+            elif values[i][0] != values[i][0]:
+                yield Prediction(text[:SHOWN], error="the network's answer is not a number; its weights are broken")
+            else:
+                note = self._note(text, known[i], lengths[i])
+                yield Prediction(text, [self.labels[k] for k in indices[i]], values[i], note)
 
     def predict_inputs(self, inputs: Sequence[str], *, top_k: int = 5) -> Iterator[Prediction]:
         """Answer for texts and for files of texts: tables, or `.txt` with one text per line."""
@@ -160,10 +165,10 @@ class Predictor:
         """Return what the model returns, with every product of a word and a filter looked up: `[B, L] -> [B, K]`."""
         convs = self.model.ngrams.convs
         parts = [
-            strongest_windows(products, window_rows(ids, conv.kernel_size[0]))[0] + conv.bias
+            window_answers(products, window_rows(ids, conv.kernel_size[0])).amax(1) + conv.bias
             for products, conv in zip(self._products, convs, strict=True)
         ]
-        return self.model.backbone.head(torch.cat(parts, 1).relu()[:, :, None])
+        return self.model.backbone.head.after_pool(torch.cat(parts, 1).relu())
 
     def _known_words(self, encoded: Encoded) -> list[int]:
         """Return how many tokens of each text the vocabulary has."""

@@ -116,7 +116,7 @@ def exportable(name: str) -> dict[str, Any]:
 
 
 class _Plain(nn.Module):
-    """A `TextNet` by its plain way: vectors, then backbone. The quick one gathers a batch's words, which no file can."""
+    """A `TextNet` by its plain way, vectors then backbone: the quick one gathers a batch's words, which no file can."""
 
     def __init__(self, network: TextNet) -> None:
         super().__init__()

@@ -145,7 +145,7 @@ class TextTask:
             start_from(model, self.recipe.model.weights, self.contract, self.sets[self.training_split].labels)
         elif self.recipe.vectors.vector_file:
             model.set_vectors(*self._pretrained)
-        # SparseAdam cannot limit a norm; with `clip` the vectors get ordinary gradients.
+        # The norm of sparse gradients cannot be limited; with `clip` the vectors get ordinary gradients.
         model.sparse = hasattr(model, "learned") and self.recipe.optimizer.clip == 0
         if model.sparse:
             model.learned.sparse_rows = True

@@ -2,7 +2,7 @@
 
 The textbook implementation is what tutorials write: a DataLoader that collates padded tensors in a random order, an
 embedding layer with dense gradients, three Conv1d, Adadelta over all parameters. Same texts, network and batch size.
-Sentences are made up with the lengths and the word frequencies of film reviews (mean 20 words, 18,000 words, Zipf).
+The sentences are those of the film reviews MR.
 """
 
 import os
@@ -17,27 +17,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from cnn_core.data.files import data_root
 from cnn_core.train.config import override
 from cnn_core.train.optim import build_optimizers
 from cnn_core.train.task import Turn
 from text_classification import load, train
+from text_classification.data import TextSet, load_sets
 from text_classification.task import Recipe, TextTask
 
-TEXTS, WORDS = 4000, 18_000
 BATCHES = 40  # that are timed
 pytestmark = pytest.mark.benchmark
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    chance = np.random.default_rng(0)
-    rows = ["label\ttext"]
-    for i in range(TEXTS):
-        words = np.minimum(chance.zipf(1.25, max(3, int(chance.normal(20, 9)))), WORDS)
-        rows.append(f"{'ab'[i % 2]}\t" + " ".join(f"w{word}" for word in words))
-    file = tmp_path_factory.mktemp("speed") / "texts.tsv"
-    file.write_text("\n".join(rows) + "\n")
-    return file
+def reviews() -> TextSet:
+    if not (data_root() / "text" / "mr").is_dir():
+        pytest.skip("needs the real sentences of film reviews (MR) in CNN_DATA_DIR")
+    return load_sets("mr", splits=["train+val"])["train+val"]
 
 
 class Textbook(nn.Module):
@@ -53,8 +49,8 @@ class Textbook(nn.Module):
         return self.linear(self.dropout(torch.cat([F.relu(conv(x)).max(2).values for conv in self.convs], 1)))
 
 
-def test_training_is_several_times_the_textbooks(table: Path) -> None:
-    settings = {"data": str(table), "tokenizer": "whitespace", "batch_size": 50, "validation": False}
+def test_training_is_several_times_the_textbooks(reviews: TextSet) -> None:
+    settings = {"data": "mr", "tokenizer": "whitespace", "batch_size": 50, "validation": False}
     task = TextTask(override(Recipe(), settings))
     task.build_data(torch.device("cpu"))
     ours, optimizers = task.build_model(), []
@@ -98,12 +94,12 @@ def test_training_is_several_times_the_textbooks(table: Path) -> None:
     assert theirs / own >= 5
 
 
-def test_bulk_answers_and_the_latency_of_one(table: Path, tmp_path: Path) -> None:
-    settings = {"data": str(table), "tokenizer": "basic_english", "vector_size": 128, "epochs": 1, "min_count": 1}
+def test_bulk_answers_and_the_latency_of_one(reviews: TextSet, tmp_path: Path) -> None:
+    settings = {"data": "mr", "tokenizer": "basic_english", "vector_size": 128, "epochs": 1, "min_count": 1}
     train("docstrings", folder=tmp_path / "run", settings={**settings, "options": {"widths": [3, 4, 5]}})
     predictor = load(tmp_path / "run", device="cpu")
-    texts = [line.split("\t")[1] for line in table.read_text().splitlines()[1:]] * 10
-    predictor.predict(texts[:TEXTS])  # the first bulk makes the table of products
+    texts = reviews.texts * 4
+    predictor.predict(reviews.texts)  # the first bulk makes the table of products
     started = time.perf_counter()
     answers = predictor.predict(texts)
     rate = len(answers) / (time.perf_counter() - started)

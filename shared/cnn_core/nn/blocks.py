@@ -125,6 +125,12 @@ class Head(nn.Sequential):
             self.add_module(f"dropout{len(hidden)}", nn.Dropout(drops[-1]))
         self.classifier = nn.Linear(widths[-1], num_classes)
 
+    def after_pool(self, x: Tensor) -> Tensor:
+        """Return the class scores of a map that is pooled already: `[B, in_channels * cells] -> [B, K]`."""
+        for name, layer in self.named_children():
+            x = x if name in ("pool", "flatten") else layer(x)
+        return x
+
     def reset(self, num_classes: int) -> None:
         """Replace the last dense layer by a fresh one with `num_classes` outputs, on the same device and dtype."""
         old = self.classifier

@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 
 def ngram_max(rows: Tensor, ids: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
-    """Return the strongest answer of every filter anywhere in each sentence: `-> [B, F_1 + F_2 + ...]`.
+    """Return the strongest answer of every filter anywhere in each sentence: `-> [B, widths * F]`.
 
     Windows reach beyond both ends of the sentence, where zeros stand, and one window sees zeros alone; see
     `cnn_core.models.kim_cnn.ParallelConvs`, whose pre-activation maximum this is.
@@ -25,12 +25,10 @@ def ngram_max(rows: Tensor, ids: Tensor, weights: Sequence[Tensor], biases: Sequ
     Args:
         rows: word vectors [U, E]; row 0 is padding and must be zero.
         ids: [B, L] int64, which row stands where.
-        weights: filters of each width h, [F, E, h].
+        weights: filters of each width h, [F, E, h], as many of each.
         biases: of each width, [F].
     """
-    return torch.cat([
-        _NgramMax.apply(rows, ids, weight) + bias for weight, bias in zip(weights, biases, strict=True)
-    ], 1)  # fmt: skip
+    return _NgramMax.apply(rows, ids, *weights) + torch.cat(tuple(biases))
 
 
 def word_products(rows: Tensor, weight: Tensor) -> Tensor:
@@ -51,41 +49,60 @@ def window_rows(ids: Tensor, width: int) -> Tensor:
     return padded.unfold(1, width, 1) * width + torch.arange(width, device=ids.device)
 
 
+def window_answers(products: Tensor, places: Tensor) -> Tensor:
+    """Return what every filter answers to every window, before the bias: `[U * h, F], [B, T, h] -> [B, T, F]`."""
+    batch, windows, width = places.shape
+    return F.embedding_bag(places.reshape(-1, width), products, mode="sum").view(batch, windows, -1)
+
+
 def strongest_windows(products: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     """Return the maximum over the windows, and which window has it: `[U * h, F], [B, T, h] -> [B, F], [B, F]`."""
-    batch, windows, width = places.shape
-    answers = F.embedding_bag(places.reshape(-1, width), products, mode="sum")  # [B * T, F]
-    return answers.view(batch, windows, -1).max(1)
+    return window_answers(products, places).max(1)
 
 
 class _NgramMax(torch.autograd.Function):
-    """The maximum for filters of one width, before the bias."""
+    """The maxima before the biases. All widths share one table of products: row u * H + c, H the sum of the widths."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, ids: Tensor, weight: Tensor) -> Tensor:
-        places = window_rows(ids, weight.shape[2])
-        values, best = strongest_windows(word_products(rows, weight), places)
-        ctx.save_for_backward(rows, weight, places, best)
-        return values
+    def forward(ctx: Any, rows: Tensor, ids: Tensor, *weights: Tensor) -> Tensor:
+        slices = torch.cat([weight.permute(2, 0, 1) for weight in weights])  # [H, F, E]
+        total, filters, size = slices.shape
+        products = (rows @ slices.view(-1, size).T).view(-1, filters)  # [U * H, F]
+        values, best, first = [], [], 0
+        for width in (weight.shape[2] for weight in weights):
+            padded = F.pad(ids, (width - 1, width)).mul_(total).add_(first)
+            places = padded.unfold(1, width, 1) + torch.arange(width, device=ids.device)
+            strongest = strongest_windows(products, places)
+            values.append(strongest[0])
+            best.append(strongest[1])
+            first += width
+        ctx.widths = [weight.shape[2] for weight in weights]
+        ctx.save_for_backward(rows, ids, slices, *best)
+        return torch.cat(values, 1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None]:
-        rows, weight, places, best = ctx.saved_tensors
-        filters, size, width = weight.shape
-        batch = len(places)
-        # What the winning windows are made of: [B, F, h] rows of the products.
-        won = places[torch.arange(batch, device=best.device)[:, None], best]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        # Detached, or embedding_bag would prepare gradients of its own.
+        rows, ids, slices, *best = (tensor.detach() for tensor in ctx.saved_tensors)
+        total, filters, size = slices.shape
+        batch = len(ids)
+        # The words of the winning windows, place by place, and what each is handed back: [H, F, B].
+        words, shares = [], []
+        for i, width in enumerate(ctx.widths):
+            steps = torch.arange(width, device=ids.device)[:, None]
+            at = (best[i][:, None] + steps).view(batch, -1)  # [B, h * F]
+            words.append(F.pad(ids, (width - 1, width)).gather(1, at).T)
+            shares.append(grad[:, i * filters : (i + 1) * filters].T.repeat(width, 1))
+        words, shares = torch.cat(words), torch.cat(shares)  # [H * F, B]
         # A slice of a filter learns from one word of each sentence: the weighted sum of B rows.
-        words = (won // width).permute(2, 1, 0).reshape(width * filters, batch)
-        shares = grad.T.expand(width, -1, -1).reshape(width * filters, batch)
-        grad_weight = F.embedding_bag(words, rows, mode="sum", per_sample_weights=shares)
-        grad_weight = grad_weight.view(width, filters, size).permute(1, 2, 0)
+        grad_slices = F.embedding_bag(words, rows, mode="sum", per_sample_weights=shares).view(total, filters, size)
+        grad_weights = [part.permute(1, 2, 0) for part in grad_slices.split(ctx.widths)]
         grad_rows = None
         if ctx.needs_input_grad[0]:
-            cells = won * filters + torch.arange(filters, device=best.device)[:, None]
-            scattered = grad.new_zeros(len(rows) * width * filters)
-            scattered.index_add_(0, cells.reshape(-1), grad.unsqueeze(2).expand(-1, -1, width).reshape(-1))
-            grad_rows = scattered.view(len(rows), -1) @ weight.permute(2, 0, 1).reshape(width * filters, size)
+            column = torch.arange(total * filters, device=ids.device)[:, None]
+            scattered = grad.new_zeros(len(rows) * total * filters)
+            scattered.index_add_(0, (words * (total * filters) + column).view(-1), shares.view(-1))
+            grad_rows = scattered.view(len(rows), -1) @ slices.view(-1, size)
             grad_rows[0] = 0  # padding is not learned
-        return grad_rows, None, grad_weight
+        return grad_rows, None, *grad_weights

@@ -8,7 +8,7 @@ from torch import nn
 
 from cnn_core.errors import CnnError
 from cnn_core.train.config import OptimizerConfig
-from cnn_core.train.optim import MovingAverage, Muon, build_optimizers, learning_rate_factor, orthogonalise
+from cnn_core.train.optim import MovingAverage, Muon, RowAdam, build_optimizers, learning_rate_factor, orthogonalise
 
 
 def newton_schulz(value: float) -> float:
@@ -258,10 +258,27 @@ def test_a_table_of_rows_is_moved_where_it_has_a_gradient_and_nowhere_else() -> 
     before = table.weight.detach().clone()
     config = OptimizerConfig(learning_rate=0.5, row_learning_rate=0.125)
     optimizers = build_optimizers(network, config)
-    assert [type(optimizer).__name__ for optimizer in optimizers] == ["AdamW", "SparseAdam"]
+    assert [type(optimizer).__name__ for optimizer in optimizers] == ["AdamW", "RowAdam"]
     network(torch.tensor([1, 3, 3])).sum().backward()
     for optimizer in optimizers:
         optimizer.step()
     moved = (table.weight.detach() - before).abs()
     assert moved[[0, 2, 4]].eq(0).all()
     torch.testing.assert_close(moved[[1, 3]], torch.full((2, 2), 0.125), rtol=0, atol=1e-5)  # its first step
+
+
+def test_row_adam_is_torchs_sparse_adam() -> None:
+    torch.manual_seed(0)
+    tables = [torch.nn.Embedding(9, 4, sparse=True) for _ in range(2)]
+    tables[1].load_state_dict(tables[0].state_dict())
+    optimizers = [
+        RowAdam([tables[0].weight], lr=0.1, betas=(0.8, 0.9)),
+        torch.optim.SparseAdam([tables[1].weight], lr=0.1, betas=(0.8, 0.9)),
+    ]
+    for step in range(5):
+        words = torch.randint(0, 9, (6,))
+        for table, optimizer in zip(tables, optimizers, strict=True):
+            optimizer.zero_grad()
+            (table(words).square().sum() * (step + 1)).backward()
+            optimizer.step()
+    torch.testing.assert_close(tables[0].weight, tables[1].weight, rtol=1e-5, atol=1e-6)
