@@ -41,7 +41,7 @@ def test_a_table_of_texts_becomes_a_table_of_answers(cnn, run, tmp_path):
 
 @pytest.mark.parametrize("kind", ["html", "png", "json"])
 def test_reasons_are_written(cnn, run, tmp_path, kind):
-    answer = cnn("explain", str(run), "a boat on a wave", "--method", "ngrams", "--output", str(tmp_path / f"w.{kind}"))
+    answer = cnn("explain", str(run), "a boat on a wave", "--output", str(tmp_path / f"w.{kind}"))
     assert answer.code == 0 and "what speaks for sea" in answer.out
     assert (tmp_path / f"w.{kind}").stat().st_size > 100
 

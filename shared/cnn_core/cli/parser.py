@@ -68,7 +68,6 @@ def _add_training(commands: Any) -> None:
     entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="default runs/compare-NAME")
     _training_output(entry)
 
-
     text = "measure a table of the literature again (cnn bench kim2014)"
     entry = _command(commands, "bench", benching.run_bench, text)
     entry.add_argument("name", metavar="NAME")
@@ -104,8 +103,8 @@ def _add_using(commands: Any) -> None:
     entry = _command(commands, "explain", using.run_explain, "show why: a heat map over the input")
     _weights(entry)
     entry.add_argument("input", metavar="INPUT")
-    entry.add_argument("--method", default="grad-cam", help="grad-cam, integrated-gradients, occlusion, saliency ...")
-    entry.add_argument("--output", type=Path, required=True, metavar="FILE.png")
+    entry.add_argument("--method", help="grad-cam (pictures), ngrams (texts), integrated-gradients, occlusion ...")
+    entry.add_argument("--output", type=Path, required=True, metavar="FILE", help=".png; for texts .html and .json too")
 
     text = "write ONNX and the card, parity checked in ONNX Runtime"
     entry = _command(commands, "export", using.run_export, text)

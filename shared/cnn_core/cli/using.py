@@ -75,11 +75,8 @@ def _line(item: dict) -> str:
 def run_explain(options: argparse.Namespace, _: list[str]) -> None:
     """Write the heat map and print what it shows."""
     domain = _domain(options.name)
-    print(
-        domain.explain_to_file(
-            options.name, options.input, options.output, method=options.method, device=options.device
-        )
-    )
+    how = {"device": options.device} | ({"method": options.method} if options.method else {})
+    print(domain.explain_to_file(options.name, options.input, options.output, **how))
 
 
 def run_export(options: argparse.Namespace, _: list[str]) -> None:
