@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from cnn_core.errors import DataError
 
@@ -132,8 +132,7 @@ def read_texts(path: Path, *, text_column: str | None = None) -> Iterator[str]:
     """
     if path.suffix.lower() == ".txt":
         with _opened(path, _encoding(path)) as stream:
-            for line in stream:
-                yield line.rstrip("\r\n")
+            yield from (line.rstrip("\r\n") for line in _lines(path, stream))
         return
     layout = look(path)
     sample = list(islice(rows(path, layout), SAMPLE_ROWS))
@@ -179,7 +178,9 @@ def rows(path: Path, layout: Layout) -> Iterator[list[str]]:
     with _opened(path, layout.encoding) as stream:
         sample = stream.read(SAMPLE)
         stream.seek(0)
-        reader = csv.reader((line.replace("\0", "") for line in stream), **_dialect(layout.delimiter, sample))
+        reader = csv.reader(
+            (line.replace("\0", "") for line in _lines(path, stream)), **_dialect(layout.delimiter, sample)
+        )
         try:
             if layout.header:
                 next(reader, None)
@@ -241,7 +242,7 @@ def _cell(value: object) -> str:
 
 def _json_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
     with _opened(path, encoding) as stream:
-        for number, line in enumerate(iter(lambda: stream.readline(LONGEST_FIELD), ""), start=1):
+        for number, line in enumerate(_lines(path, stream), start=1):
             if not line.strip():
                 continue
             try:
@@ -293,6 +294,20 @@ def _gaps(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("latin1_gaps", _gaps)
+
+
+def _lines(path: Path, stream: TextIO) -> Iterator[str]:
+    """Yield the lines of a file, none of them longer than memory is good for.
+
+    Raises:
+        DataError: a line is; such a file is no table.
+    """
+    for number, line in enumerate(iter(lambda: stream.readline(LONGEST_FIELD + 2), ""), start=1):
+        if len(line) > LONGEST_FIELD + 1:
+            raise DataError(
+                f"{path.name}, line {number}: longer than {LONGEST_FIELD >> 20} MiB; this is no table of texts"
+            )
+        yield line
 
 
 def _delimiter(sample: str) -> str:

@@ -116,7 +116,7 @@ class Predictor:
     def predict_inputs(self, inputs: Sequence[str], *, top_k: int = 5) -> Iterator[Prediction]:
         """Answer for texts and for files of texts: tables, or `.txt` with one text per line."""
         for entry in inputs:
-            if not _is_file(entry):
+            if not _is_file_name(entry):
                 yield from self.stream([entry], top_k=top_k)
                 continue
             try:
@@ -198,10 +198,11 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     return Predictor(model, card, device=chosen)
 
 
-def _is_file(entry: str) -> bool:
+def _is_file_name(entry: str) -> bool:
+    """Tell whether an input is meant as a file: it ends like one and is one word, or it is there."""
     path = Path(entry)
     if path.suffix.lower() not in (*SUFFIXES, ".txt"):
         return False
     with contextlib.suppress(OSError, ValueError):  # a text may be too long for a name, or hold a null byte
-        return path.is_file()
+        return len(entry.split()) == 1 or path.is_file()
     return False

@@ -85,6 +85,13 @@ def test_what_is_no_table_is_a_sentence(tmp_path: Path, name: str, text: str, sa
         read_table(write(tmp_path / name, text))
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.jsonl"])
+def test_a_line_without_an_end_does_not_fill_the_memory(tmp_path: Path, name: str) -> None:
+    file = write(tmp_path / name, "x" * (40 << 20))
+    with pytest.raises(DataError, match=r"line 1: longer than 16 MiB|not JSON"):
+        list(read_texts(file))
+
+
 def test_null_bytes_are_passed_over(tmp_path: Path) -> None:
     assert read_table(write(tmp_path / "a.csv", "label,text\nx,a\0b\ny,c\n")).texts == ["ab", "c"]
 
