@@ -21,6 +21,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 DELIMITERS = ",\t;|"
 SAMPLE = 1 << 20  # bytes that encoding, delimiter and columns are guessed from
 SAMPLE_ROWS = 500
+MOST_STRANGE = 0.05  # share of control characters in a text file
 LONGEST_FIELD = 16 << 20  # characters
 MOST_CHARACTERS = 2 << 30  # of all texts of a training set together: it is held in memory
 TEXT_NAMES = ("text", "sentence", "review", "content", "body", "message", "question", "title", "comment", "tweet")
@@ -148,6 +149,8 @@ def look(path: Path) -> Layout:
     Raises:
         DataError: the file cannot be read, is empty, or is no text.
     """
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected a table of texts ({', '.join(SUFFIXES)})")
     encoding = _encoding(path)
     if path.suffix.lower() in (".jsonl", ".ndjson"):
         names = Counter(key for row in islice(_json_rows(path, encoding), SAMPLE_ROWS) for key in row)
@@ -158,6 +161,11 @@ def look(path: Path) -> Layout:
         sample = stream.read(SAMPLE)
     if not sample.strip():
         raise DataError(f"{path.name} is empty; expected a table of texts")
+    strange = sum(not (sign.isprintable() or sign.isspace()) for sign in sample)
+    if strange > MOST_STRANGE * len(sample):
+        raise DataError(
+            f"{path.name} is no text: {strange / len(sample):.0%} of its first signs are control characters"
+        )
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(sample)
     first = next(csv.reader(io.StringIO(sample), **_dialect(delimiter, sample)), [])
     header = any(cell.strip().lower() in TEXT_NAMES + LABEL_NAMES for cell in first)

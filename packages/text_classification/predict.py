@@ -1,6 +1,7 @@
 """From texts to labels and reasons: what a trained network answers, and how sure it is."""
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -119,8 +120,13 @@ class Predictor:
             if not _is_file_name(entry):
                 yield from self.stream([entry], top_k=top_k)
                 continue
+            answered = False
             try:
-                yield from self.stream(read_texts(Path(entry)), top_k=top_k)
+                for answer in self.stream(read_texts(Path(entry)), top_k=top_k):
+                    answered = True
+                    yield answer
+                if not answered:
+                    yield Prediction(entry, error="the file holds no texts")
             except DataError as error:
                 yield Prediction(entry, error=str(error))
 
@@ -199,8 +205,10 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
 
 
 def _is_file_name(entry: str) -> bool:
-    """Tell whether an input is meant as a file: it ends like one and is one word, or it is there."""
+    """Tell whether an input is meant as a file: it ends like one and is one word, or it is there (folders too)."""
     path = Path(entry)
+    if "/" in entry and os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
+        return True
     if path.suffix.lower() not in (*SUFFIXES, ".txt"):
         return False
     with contextlib.suppress(OSError, ValueError):  # a text may be too long for a name, or hold a null byte

@@ -75,6 +75,11 @@ def test_files_are_read_text_by_text(predictor: Predictor, tmp_path: Path) -> No
     assert [(answer.labels or ["?"])[0] for answer in answers] == ["sea", "hill", "sea", "?", "hill", "sea", "?", "sea"]
     assert "empty" in answers[3].error
     assert "missing.csv: No such file" in answers[6].error
+    bare = tmp_path / "bare.csv"
+    bare.write_text("label,text\n")
+    (tmp_path / "folder").mkdir()
+    none, folder = predictor.predict_inputs([str(bare), str(tmp_path / "folder")])
+    assert "holds no texts" in none.error and "is a folder" in folder.error
     broken = tmp_path / "c.jsonl"
     broken.write_text("{")
     (answer,) = predictor.predict_inputs([str(broken)])
