@@ -213,7 +213,7 @@ def stratified(targets: np.ndarray, *, parts: int, part: int) -> tuple[np.ndarra
     return np.flatnonzero(place != part), np.flatnonzero(place == part)
 
 
-def get_data(name: str, **_: object) -> str:
+def get_data(name: str, *, data_root: str | os.PathLike[str] | None = None) -> str:
     """Say where a set is, or how to get it: none of the sets has an official file of the form that is read here.
 
     Raises:
@@ -225,8 +225,8 @@ def get_data(name: str, **_: object) -> str:
         raise unknown_name("data set", name, DATA_SETS)
     if known.embedded:
         return f"{known.name} {known.how_to_get}"
-    load_sets(known.name, splits=["test"])
-    return f"{known.name} is in {files.data_root() / known.folder}"
+    load_sets(known.name, splits=["test"], data_root=data_root)
+    return f"{known.name} is in {(Path(data_root) if data_root else files.data_root()) / known.folder}"
 
 
 def _pang(name: str, text: str, labels: tuple[str, ...]) -> DataSet:

@@ -142,7 +142,7 @@ class TextTask:
 
         model = build_model(word_dropout=self.recipe.vectors.word_dropout, **self._arguments())
         if self.recipe.model.weights:
-            start_from(model, self.recipe.model.weights, self.contract, self.sets[self.training_split].labels)
+            start_from(model, self.recipe.model.weights, self.sets[self.training_split].labels)
         elif self.recipe.vectors.vector_file:
             model.set_vectors(*self._pretrained)
         # The norm of sparse gradients cannot be limited; with `clip` the vectors get ordinary gradients.

@@ -8,7 +8,7 @@ import torch
 
 from cnn_core.errors import CnnError, ConfigError, WeightsError
 from cnn_core.weights import WeightsCard, find_weights, load_card, load_state
-from text_classification.contract import FIRST, TextContract
+from text_classification.contract import TextContract
 from text_classification.model import TextNet, build_model
 
 DOMAIN = "text_classification"
@@ -81,7 +81,7 @@ def starting_arguments(weights: str) -> dict[str, Any]:
     return {key: kept[key] for key in ("name", "size", "vectors", "options")}
 
 
-def start_from(model: TextNet, weights: str, contract: TextContract, labels: Sequence[str]) -> None:
+def start_from(model: TextNet, weights: str, labels: Sequence[str]) -> None:
     """Copy weights into `model`, whose vocabulary begins with theirs; other classes keep the fresh last layer."""
     source, card = load_text_model(weights)
     rows = contract_of(card).rows
@@ -92,6 +92,4 @@ def start_from(model: TextNet, weights: str, contract: TextContract, labels: Seq
             value[:rows] = state[name]
         elif not name.startswith("backbone.head.classifier") or tuple(labels) == tuple(card.labels):
             value.copy_(state[name])
-    if contract.rows < FIRST:
-        raise CnnError("a vocabulary holds padding and unknown at least")
     model.load_state_dict(own)
