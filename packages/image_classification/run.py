@@ -1,12 +1,10 @@
 """What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import CnnError
-from cnn_core.train.finish import Outcome
-from cnn_core.train.loop import Progress
 from cnn_core.train.recipes import RecipeTraining
 from image_classification.data import load_set
 from image_classification.evaluate import evaluate
@@ -25,34 +23,7 @@ def make_task(recipe: Recipe) -> ImageTask | HeadTask:
     return ImageTask(recipe)
 
 
-_TRAINING = RecipeTraining(DOMAIN, Recipe, make_task)
-
-
-def train(
-    recipe: str | Path | Recipe,
-    *,
-    folder: Path | str | None = None,
-    name: str | None = None,
-    seeds: Sequence[int] = (),
-    resume: bool = False,
-    observe: Callable[[Progress], bool | None] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    command: str | None = None,
-) -> Outcome:
-    """Train a recipe and leave a run folder that predicts, explains and exports.
-
-    The arguments are those of `cnn_core.train.recipes.RecipeTraining.train`.
-    """
-    return _TRAINING.train(
-        recipe,
-        folder=folder,
-        name=name,
-        seeds=seeds,
-        resume=resume,
-        observe=observe,
-        settings=settings,
-        command=command,
-    )
+train = RecipeTraining(DOMAIN, Recipe, make_task).train
 
 
 def evaluate_weights(

@@ -7,8 +7,7 @@
 Importing the package is cheap; torch is loaded with the first use of a name.
 """
 
-import importlib
-from typing import Any
+from cnn_core.lazy import lazy_names
 
 _HOMES = {
     "BENCHES": "bench",
@@ -27,9 +26,4 @@ _HOMES = {
     "train": "run",
 }
 __all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -1,6 +1,6 @@
 """What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from cnn_core.errors import CnnError
 from cnn_core.train.config import override
-from cnn_core.train.finish import Outcome
-from cnn_core.train.loop import Progress
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import find_weights, load_card
 from text_classification.data import load_sets
@@ -22,46 +20,19 @@ from text_classification.weights_io import DOMAIN, contract_of, load_text_model
 EXPORTED_LENGTH = 64  # tokens
 RECIPE = Recipe
 make_task = TextTask
-_TRAINING = RecipeTraining(DOMAIN, Recipe, make_task)
-
-
-def train(
-    recipe: str | Path | Recipe,
-    *,
-    folder: Path | str | None = None,
-    name: str | None = None,
-    seeds: Sequence[int] = (),
-    resume: bool = False,
-    observe: Callable[[Progress], bool | None] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    command: str | None = None,
-) -> Outcome:
-    """Train a recipe and leave a run folder that predicts and explains, with a report of the test set beside.
-
-    The arguments are those of `cnn_core.train.recipes.RecipeTraining.train`.
-    """
-    outcome = _TRAINING.train(
-        recipe,
-        folder=folder,
-        name=name,
-        seeds=seeds,
-        resume=resume,
-        observe=observe,
-        settings=settings,
-        command=command,
-    )
-    if outcome.card is not None:
-        _report(Path(folder) if folder is not None else Path("runs") / outcome.card.name)
-    return outcome
 
 
 def _report(folder: Path) -> None:
+    """Measure the test set of a finished run and write the report beside the weights."""
     predictor = load(folder, device="cpu")
     data = predictor.card.recipe["data"]
     chosen = {key: data[key] for key in ("fold", "phrases", "text_column", "label_column") if key in data}
     learned = "train" if data["validation"] else "train+val"
     sets = load_sets(data["data"], splits=("test", learned), **chosen)
     write_report(evaluate(predictor, sets["test"], training=sets[learned]), folder)
+
+
+train = RecipeTraining(DOMAIN, Recipe, make_task, finish=_report).train
 
 
 def evaluate_weights(

@@ -23,11 +23,13 @@ class RecipeTraining:
         domain: its name.
         recipe_class: its recipes, with a section `loop` that has a seed.
         make_task: recipe -> Task.
+        finish: called with the run folder when its weights are there, for what a domain writes beside them.
     """
 
     domain: str
     recipe_class: type
     make_task: Callable[[Any], Task]
+    finish: Callable[[Path], None] | None = None
 
     def train(
         self,
@@ -63,8 +65,12 @@ class RecipeTraining:
             def with_seed(seed: int) -> Task:
                 return self.make_task(dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, seed=seed)))
 
-            return train_seeds(with_seed, folder, seeds=seeds, **how)
-        return train_task(self.make_task(recipe), folder, **how)
+            outcome = train_seeds(with_seed, folder, seeds=seeds, **how)
+        else:
+            outcome = train_task(self.make_task(recipe), folder, **how)
+        if self.finish and outcome.card is not None:
+            self.finish(folder)
+        return outcome
 
     def _find(self, recipe: Any, name: str | None) -> tuple[str, Any]:
         """Return the name of the weights to be, and the recipe."""
