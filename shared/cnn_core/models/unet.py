@@ -13,13 +13,14 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any
 
 from torch import Tensor, nn
 
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.models.backbone import Backbone, FeatureInfo
 from cnn_core.models.registry import create_model, list_models, model_spec
+from cnn_core.models.unet_options import option_problems
 from cnn_core.nn.dims import dims
 from cnn_core.nn.init import init_he
 from cnn_core.nn.unet import (
@@ -363,7 +364,10 @@ def create_unet(
             raise CnnError(f"{label} of the U-Net {name} must be a whole number of at least 1, got {number!r}")
     if spatial_dims not in (1, 2, 3):
         raise CnnError(f"spatial_dims of the U-Net {name} must be 1, 2 or 3, got {spatial_dims!r}")
-    _check_options(name, options)
+    changed = {key: value for key, value in options.items() if value != known[key]}  # a default may be None
+    problems = option_problems(changed, own=name in UNETS)
+    if problems:
+        raise CnnError(f"the U-Net {name} cannot be built: {'; '.join(problems)}")
     if name in UNETS:
         return UNETS[name](in_channels, num_classes, spatial_dims=spatial_dims, **options)
     if not _has_maps(name):
@@ -374,39 +378,6 @@ def create_unet(
     rest = {key: value for key, value in options.items() if key not in own}
     encoder = create_model(name, spatial_dims=spatial_dims, in_channels=in_channels, num_classes=1, options=rest)
     return backbone_unet(encoder, num_classes, **own)
-
-
-def _check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Raise CnnError listing every option of ours that cannot be used."""
-    problems = []
-    choices = {"norm": get_args(Norm), "activation": get_args(Activation), "merge": get_args(Merge)}
-    switches = ("strided", "early_doubling", "deep_supervision")
-    counts = ("stem_stride",) if name in UNETS else ("up_depth", "width")
-    for key, value in options.items():
-        if key in choices and value not in choices[key]:
-            problems.append(f"{key}: expected {' or '.join(choices[key])}, got {value!r}")
-        elif key in switches and not isinstance(value, bool):
-            problems.append(f"{key}: expected true or false, got {value!r}")
-        elif key in counts and not _positive(value):
-            problems.append(f"{key}: expected a whole number of at least 1, got {value!r}")
-        elif name in UNETS and key == "widths" and not (_positives(value) and len(value) >= 2):
-            problems.append(f"widths: expected a list of two or more whole numbers of at least 1, got {value!r}")
-        elif name in UNETS and key in ("depth", "up_depth"):
-            unset = value is None and unet_options(name)[key] is None
-            if not (unset or _positive(value) or _positives(value)):
-                problems.append(f"{key}: expected a whole number of at least 1 or a list of them, got {value!r}")
-    if not problems and options.get("early_doubling") and options.get("merge") == "add":
-        problems.append('merge: "add" has no form with early_doubling; choose one of the two')
-    if problems:
-        raise CnnError(f"the U-Net {name} cannot be built: {'; '.join(problems)}")
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _positives(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(map(_positive, value))
 
 
 def _defaults(build: Callable[..., UNet]) -> dict[str, Any]:

@@ -325,6 +325,9 @@ def test_instance_norm_takes_a_map_of_one_cell() -> None:
         ("unet", {"options": {"widths": "48"}}, "a list of two or more"),
         ("unet", {"options": {"widths": (4, 8), "depth": (1, 2, 3)}}, "expected 2 depths"),
         ("unet", {"options": {"depth": True}}, "depth: expected a whole number"),
+        ("residual_unet", {"options": {"up_depth": None}}, "up_depth: expected a whole number"),
+        ("unet", {"options": {"norm": ["batch"]}}, "norm: expected batch or instance or none"),
+        ("unet", {"options": {"nothing": None}}, "unknown option"),
         ("unet", {"options": {"norm": "group", "stem_stride": 0}}, "norm: .*; stem_stride: "),
         ("unet", {"options": {"early_doubling": True, "merge": "add"}}, "choose one of the two"),
         ("resnet20", {"options": {"up_depth": 0}}, "up_depth"),
@@ -337,6 +340,11 @@ def test_instance_norm_takes_a_map_of_one_cell() -> None:
 def test_what_cannot_be_built_is_said(name, arguments, message):
     with pytest.raises(CnnError, match=message):
         create_unet(name, **arguments)
+
+
+def test_defaults_may_be_written_down() -> None:
+    for name in UNETS:
+        assert count_parameters(on_meta(name, options=unet_options(name))) == count_parameters(on_meta(name))
 
 
 def test_unknown_names_are_unknown_name_errors() -> None:
