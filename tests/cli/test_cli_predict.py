@@ -84,7 +84,7 @@ def test_the_example_of_an_export_has_the_size_of_the_card_or_a_sensible_one(tmp
     assert example_shape(card) == shape
 
 
-def test_a_network_of_any_size_is_exported(cnn, tmp_path):
+def test_a_network_of_any_size_is_exported(cnn, fifth, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
     pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
     arguments = ARGUMENTS | {"options": {"widths": [4]}}
