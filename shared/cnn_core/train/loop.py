@@ -324,7 +324,8 @@ def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
     if begun and not resume:
         raise CnnError(f"{folder} already holds a run; go on with --resume or choose another folder with --run")
     if begun and file.exists():  # a start that failed, over a mistyped option say, leaves settings that bind nobody
-        changed = _differences(_read_settings(file), json.loads(json.dumps(recipe)))
+        defaults = json.loads(json.dumps(to_table(type(task.recipe)())))
+        changed = _differences(_with_defaults(_read_settings(file), defaults), json.loads(json.dumps(recipe)))
         if changed:
             raise ConfigError(str(folder), [f"cannot resume with other settings: {line}" for line in changed])
     folder.mkdir(parents=True, exist_ok=True)
@@ -348,6 +349,14 @@ def _read_settings(file: Path) -> Mapping[str, Any]:
             "delete it and resume with the settings that the run began with, or choose another folder with --run",
         ],
     )
+
+
+def _with_defaults(before: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the settings that there were not yet when a run was begun: then they were as they are by default."""
+    return {
+        section: {**values, **before[section]} if isinstance(values, Mapping) and section in before else values
+        for section, values in {**defaults, **{k: v for k, v in before.items() if not isinstance(v, Mapping)}}.items()
+    }
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

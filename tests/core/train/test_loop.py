@@ -115,6 +115,19 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
         fit(ToyTask(recipe(epochs=1)), tmp_path)
 
 
+def test_a_run_begun_before_a_setting_existed_goes_on(tmp_path: Path) -> None:
+    fit(ToyTask(recipe(epochs=2)), tmp_path, observe=lambda p: p.metrics is None)
+    file = tmp_path / "recipe.json"
+    before = json.loads(file.read_text())
+    del before["loop"]["patience"]
+    file.write_text(json.dumps(before))
+    assert fit(ToyTask(recipe(epochs=2)), tmp_path, resume=True).epochs_done == 2
+    before["loop"]["seed"] = 7
+    file.write_text(json.dumps(before))
+    with pytest.raises(ConfigError, match="seed was 7, now 0"):
+        fit(ToyTask(recipe(epochs=2)), tmp_path, resume=True)
+
+
 def test_resuming_with_other_settings_names_every_difference(tmp_path: Path) -> None:
     fit(ToyTask(recipe(epochs=1)), tmp_path)
     with pytest.raises(ConfigError, match=r"batch_size was 32, now 16.*epochs was 1, now 2") as caught:
