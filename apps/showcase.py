@@ -14,7 +14,10 @@ st.set_page_config(page_title="CNN Showcase", page_icon=str(ASSETS / "icon.png")
 # folder of that name for pages of their own, and runs them without this entry when one is the first thing opened.
 PAGES = {
     "": [st.Page("views/home.py", title="Home", default=True)],
-    "Try": [st.Page("views/image.py", title="Image", url_path="image")],
+    "Try": [
+        st.Page("views/image.py", title="Image", url_path="image"),
+        st.Page("views/text.py", title="Text", url_path="text"),
+    ],
 }
 
 st.logo(ASSETS / "mark.svg", size="large")

@@ -26,22 +26,53 @@ def answer(
         small: for several answers side by side.
     """
     rest = len(labels) - shown
-    rows = "".join(_row(*pair, top=i == 0) for i, pair in enumerate(zip(labels[:shown], probabilities, strict=False)))
-    more = f'<p class="note" style="margin-top:.5rem">and {rest} more classes</p>' if rest > 0 else ""
+    said = [percent(probability) for probability in probabilities]
+    more = (
+        f'<p class="note" style="margin-top:.5rem">and {rest} more {"class" if rest == 1 else "classes"}</p>'
+        if rest > 0
+        else ""
+    )
     st.html(
-        f'<div class="answer{" small" if small else ""}" role="status" aria-live="polite">'
-        f'<p class="kicker">{html.escape(kicker)}</p><p class="word">{html.escape(labels[0])}</p>'
-        f'<p class="sure">{_in_words(probabilities[0])}</p></div>'
-        f'<ul class="bars">{rows}</ul>{more}'
+        _headline(labels[0], kicker=kicker, sure=_in_words(probabilities[0]), small=small)
+        + f"{_bars(labels[:shown], probabilities[:shown], said[:shown])}{more}"
     )
 
 
-def _row(label: str, probability: float, *, top: bool) -> str:
-    width = f"{100 * min(1.0, max(0.0, probability)):.2f}%"
+def headline(word: str, *, kicker: str, sure: str, small: bool = False) -> None:
+    """Show a word in large type between a small line above and one below."""
+    st.html(_headline(word, kicker=kicker, sure=sure, small=small))
+
+
+def _headline(word: str, *, kicker: str, sure: str, small: bool) -> str:
+    return (
+        f'<div class="answer{" small" if small else ""}" role="status" aria-live="polite">'
+        f'<p class="kicker">{html.escape(kicker)}</p><p class="word">{html.escape(word)}</p>'
+        f'<p class="sure">{html.escape(sure)}</p></div>'
+    )
+
+
+def bars(names: Sequence[str], shares: Sequence[float], said: Sequence[str]) -> None:
+    """Show a bar for each name, the first one marked.
+
+    Args:
+        names: what the bars are called.
+        shares: 0 to 1, the length of each.
+        said: what is written behind each.
+    """
+    st.html(f'<div style="max-width:44rem">{_bars(names, shares, said)}</div>')
+
+
+def _bars(names: Sequence[str], shares: Sequence[float], said: Sequence[str]) -> str:
+    rows = (_row(*line, top=i == 0) for i, line in enumerate(zip(names, shares, said, strict=True)))
+    return f'<ul class="bars">{"".join(rows)}</ul>'
+
+
+def _row(label: str, share: float, said: str, *, top: bool) -> str:
+    width = f"{100 * min(1.0, max(0.0, share)):.2f}%"
     return (
         f'<li class="{"top" if top else ""}"><span class="name">{html.escape(label)}</span>'
         f'<span class="track"><span class="fill" style="width:{width}"></span></span>'
-        f'<span class="value">{html.escape(percent(probability))}</span></li>'
+        f'<span class="value">{html.escape(said)}</span></li>'
     )
 
 
@@ -51,4 +82,4 @@ def _in_words(probability: float) -> str:
         for least, w in ((0.95, "sure"), (0.7, "fairly sure"), (0.4, "unsure"), (0, "guessing"))
         if probability >= least
     )
-    return f"{html.escape(percent(probability))}, {kind}"
+    return f"{percent(probability)}, {kind}"

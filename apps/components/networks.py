@@ -21,6 +21,11 @@ T = TypeVar("T")
 
 RUNS = Path("runs")  # where `cnn train` leaves its runs, seen from the folder that the server was started in
 WORKERS = 2
+WARMED = ("image_classification", "text_classification")  # domains whose code is loaded before the first question
+TITLES = {
+    "digits": "Digits, 8 × 8", "mnist": "Digits", "fashion-mnist": "Clothes", "cifar10": "Photos",
+    "sst2": "Film reviews", "trec": "Questions", "ag-news": "News",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,7 @@ class Network:
     @property
     def title(self) -> str:
         """How people call it."""
-        known = {"digits": "Digits, 8 × 8", "mnist": "Digits", "fashion-mnist": "Clothes", "cifar10": "Photos"}
-        return known.get(self.id, self.id)
+        return TITLES.get(self.id, self.id)
 
     @property
     def channels(self) -> int:
@@ -109,7 +113,12 @@ def warm_up() -> None:
 
 @st.cache_resource(show_spinner=False)
 def _warm() -> Future[Any]:
-    return _workers().submit(importlib.import_module, "image_classification.predict")
+    return _workers().submit(_import_predictors)
+
+
+def _import_predictors() -> None:
+    for domain in WARMED:
+        importlib.import_module(f"{domain}.predict")
 
 
 def is_warm() -> bool:

@@ -1,7 +1,8 @@
-"""The table of results, from the weights' cards."""
+"""Tables of a few columns, and the table of results from the weights' cards."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -14,17 +15,53 @@ HEADS = (
 )  # fmt: skip
 
 
-def results(cards: Sequence[WeightsCard]) -> None:
-    """Show one line per card; every figure can be made again with the command at the end of its line."""
-    head = "".join(f'<th scope="col" class="{kind}">{name}</th>' for name, kind in HEADS)
-    body = "".join(_row(card) for card in cards)
+@dataclass(frozen=True)
+class Markup:
+    """A cell that is HTML already; everything else is text."""
+
+    html: str
+
+
+def table(
+    heads: Sequence[tuple[str, str]],
+    rows: Iterable[Sequence[str | Markup]],
+    *,
+    label: str,
+    foot: int = 0,
+    narrow: bool = False,
+) -> None:
+    """Show a table.
+
+    Args:
+        heads: (title, kind) of each column; the kind "number" aligns to the right.
+        rows: a text, or markup, for each column.
+        label: what screen readers call it.
+        foot: rows at the end that sum the others up.
+        narrow: no wider than a column of text, so that the eye finds from one side to the other.
+    """
+    kinds = [kind for _, kind in heads]
+    head = "".join(f'<th scope="col" class="{kind}">{html.escape(name)}</th>' for name, kind in heads)
+    lines = ["".join(map(_cell, row, kinds)) for row in rows]
+    first_foot = len(lines) - foot
+    body = "".join(f'<tr class="{"foot" if i >= first_foot else ""}">{line}</tr>' for i, line in enumerate(lines))
     st.html(
-        '<div class="scroll" tabindex="0" role="region" aria-label="Results of all weights">'
-        f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(label)}">'
+        f'<table class="results{" narrow" if narrow else ""}">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def _row(card: WeightsCard) -> str:
+def _cell(content: str | Markup, kind: str) -> str:
+    inner = content.html if isinstance(content, Markup) else html.escape(content)
+    return f'<td class="{kind}">{inner}</td>'
+
+
+def results(cards: Sequence[WeightsCard]) -> None:
+    """Show one line per card; every figure can be made again with the command at the end of its line."""
+    table(HEADS, map(_row, cards), label="Results of all weights")
+
+
+def _row(card: WeightsCard) -> tuple[str | Markup, ...]:
     name, metric = next(iter(card.metrics.items()), ("", None))
     result, count = "not measured", ""
     if metric is not None:
@@ -33,9 +70,7 @@ def _row(card: WeightsCard) -> str:
         seeds = len(metric["seeds"])
         result += f", {seeds} seeds" if seeds > 1 else ""
         count = f"{metric['n']:,}"
-    cells = (
-        (card.name, ""), (card.model, ""), (result, ""), (count, "number"), (f"{card.parameters:,}", "number"),
-        (f"{card.bytes / 1e6:.1f} MB", "number"), (duration(card.seconds), "number"),
+    return (
+        card.name, card.model, result, count, f"{card.parameters:,}", f"{card.bytes / 1e6:.1f} MB",
+        duration(card.seconds), Markup(f"<code>{html.escape(card.command)}</code>"),
     )  # fmt: skip
-    row = "".join(f'<td class="{kind}">{html.escape(text)}</td>' for text, kind in cells)
-    return f"<tr>{row}<td><code>{html.escape(card.command)}</code></td></tr>"

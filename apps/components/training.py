@@ -116,8 +116,8 @@ def _close(workshop: Workshop) -> None:
 
 
 @st.cache_resource(scope="session", on_release=_close, show_spinner=False)
-def workshop() -> Workshop:
-    """Return this session's workshop; its folder goes and its training stops when the session ends."""
+def workshop(kind: str) -> Workshop:
+    """Return this session's workshop of a kind; its folder goes and its training stops when the session ends."""
     return open_workshop()
 
 

@@ -9,12 +9,17 @@ from PIL import Image
 from cnn_core.errors import CnnError
 from cnn_core.weights import WeightsCard, list_weights, load_card
 from components.bars import answer
+from components.coloured import coloured
 from components.frame import note, page, plain_errors
 from components.networks import is_warm, networks, warm_up
 from components.pictures import Figure, figures
 from components.samples import find_sample
 from components.tables import results
+from components.texts import kind_of
 from views.image_parts.ask import Picture, ask, reasons
+from views.text_parts.ask import ask as answer_text
+from views.text_parts.ask import names
+from views.text_parts.ask import reasons as text_reasons
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,32 @@ def _image() -> None:
         figures(shown)
 
 
+def _text() -> None:
+    """A sentence, what a network says to it, and the words that decided."""
+    known = networks("text_classification")
+    network = known.get("sst2") or next(iter(known.values()), None)
+    with plain_errors():
+        if network is None:
+            note("No weights are here yet; cnn train docstrings makes some in half a minute.")
+            return
+        kind = kind_of(network.card.labels)
+        text = kind.samples[0][1] if kind.samples else "A text of yours."
+        left, right = st.columns([3, 4], gap="medium")
+        if not is_warm():
+            with left:
+                coloured(text, ())
+            with right:
+                note("The network is being loaded ...")
+            return
+        answered, why = answer_text(network, text), text_reasons(network, text)
+        with left:
+            coloured(text, why.spans)
+            note(f"Orange speaks for “{why.label}”, blue against it.")
+        with right:
+            labels = names(network, answered.labels)
+            answer(labels, answered.probabilities, kicker="Read just now", shown=3, small=True)
+
+
 TILES = (
     Tile(
         "image",
@@ -57,6 +88,13 @@ TILES = (
         "Draw a digit, drop a photo: an answer, and where the network looked.",
         "views/image.py",
         _image,
+    ),
+    Tile(
+        "text",
+        "Text",
+        "Type a sentence: an answer at every pause, and the words that decided.",
+        "views/text.py",
+        _text,
     ),
 )
 
@@ -79,7 +117,7 @@ def _tiles(warm: bool) -> None:
     if is_warm() and not warm:
         st.rerun()
     for place, tile in zip(st.columns(min(2, len(TILES)), gap="medium") * len(TILES), TILES, strict=False):
-        with place.container(border=True, key=f"tile-{tile.name}"):
+        with place.container(border=True, height="stretch", key=f"tile-{tile.name}"):
             st.subheader(tile.title, anchor=False)
             note(tile.sentence)
             tile.live()
@@ -106,9 +144,13 @@ def _links() -> None:
     st.header("Go on from here", anchor=False)
     first, second, third = st.columns([4, 4, 5], gap="medium")
     with first:
-        st.markdown("**Your own pictures**")
-        note("A zip with one folder per class trains a network of yours, on the page or with one command.")
-        st.code("cnn train digits --data my_photos", language="bash")
+        st.markdown("**Your own pictures or texts**")
+        note("A zip with one folder per class, or a table, trains a network of yours: on the page or with one command.")
+        st.code(
+            "cnn train digits --data my_photos\ncnn train docstrings --data my_texts.csv",
+            language="bash",
+            wrap_lines=True,
+        )
     with second:
         st.markdown("**From a terminal**")
         note("Everything that the pages do, for scripts and whole folders.")

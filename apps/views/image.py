@@ -1,18 +1,15 @@
 """The image page: a picture in, an answer and its reasons out."""
 
-import csv
-import io
-import json
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from components.address import begin, keep
 from components.bars import answer
+from components.downloads import answer_downloads
 from components.frame import how_computed, note, page, plain_errors
 from components.networks import Network, networks
-from views.image_parts.ask import Picture, ask
+from views.image_parts.ask import ask
 from views.image_parts.batch import show_batch
 from views.image_parts.compare import show_compare
 from views.image_parts.inside import show_inside
@@ -77,7 +74,7 @@ def _one(known: dict[str, Network], network: Network) -> None:
         with st.spinner("Loading the network"):
             found = ask(network, picture)
         answer(found.labels, found.probabilities, kicker="The network's answer")
-        _downloads(picture, found)
+        answer_downloads(picture.name, found.labels, found.probabilities, name=Path(picture.name).stem)
     if found is None:
         return
     why, inside, compare = st.tabs([WHY, INSIDE, COMPARE], key="part", bind="query-params")
@@ -96,21 +93,6 @@ def _one(known: dict[str, Network], network: Network) -> None:
         f"cnn explain {network.id} {picture.name} --method {method} --output why.png",
     ]
     how_computed(network.card, commands=commands, steps=STEPS)
-
-
-def _downloads(picture: Picture, found: Any) -> None:
-    """Offer the probabilities as files."""
-    pairs = [(label, float(p)) for label, p in zip(found.labels, found.probabilities, strict=True)]
-    table = io.StringIO()
-    csv.writer(table).writerows([("label", "probability"), *pairs])
-    stem = Path(picture.name).stem
-    answered = {"input": picture.name, "labels": [label for label, _ in pairs], "probabilities": [p for _, p in pairs]}
-    with st.container(horizontal=True, gap="small"):
-        for name, data, kind in (("CSV", table.getvalue(), "csv"), ("JSON", json.dumps(answered, indent=2), "json")):
-            st.download_button(
-                name, data, f"{stem}-answer.{kind}", f"text/{kind}", key=f"answer-{kind}", on_click="ignore",
-                type="tertiary", icon=":material/download:",
-            )  # fmt: skip
 
 
 main()

@@ -1,4 +1,4 @@
-"""What the tests of the pages share: the pages' folder on the path, and two small networks trained here in seconds."""
+"""What the tests of the pages share: the pages' folder on the path, and small networks trained here in seconds."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ sys.path.insert(0, str(APPS))  # as `streamlit run apps/showcase.py` does
 
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder to start the pages in, with the finished runs `tiny-digits` (grey) and `tiny-shapes` (colour)."""
+    """A folder to start the pages in, with the runs `tiny-digits` (grey), `tiny-shapes` (colour), `tiny-requests`."""
     from cnn_core.train.config import override
     from components.shapes import example_zip
     from image_classification.run import RECIPE, train
@@ -29,7 +29,21 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }  # fmt: skip
     for name, settings in runs.items():
         train(override(RECIPE(), {**common, **settings}), folder=place / "runs" / name, name=name)
+    _train_requests(place)
     return place
+
+
+def _train_requests(place: Path) -> None:
+    from cnn_core.train.config import override
+    from components.requests import example_csv
+    from text_classification.run import RECIPE, train
+
+    table = place / "requests.csv"
+    table.write_text(example_csv(), "utf-8")
+    settings = {"data": str(table), "vector_size": 16, "options": {"widths": [1, 2], "filters": 8}, "epochs": 4,
+                "batch_size": 16, "learning_rate": 5e-3, "row_learning_rate": 5e-2, "device": "cpu",
+                "precision": "32-true"}  # fmt: skip
+    train(override(RECIPE(), settings), folder=place / "runs" / "tiny-requests", name="tiny-requests")
 
 
 @pytest.fixture

@@ -26,18 +26,19 @@ def html(page: AppTest) -> str:
 def test_home_says_what_this_is_and_leads_to_every_application():
     home = open_home()
     assert home.title[0].value == "Convolutional networks to use and see through"
-    assert [link.page for link in home.page_link] == ["image"]
+    assert [link.page for link in home.page_link] == ["image", "text"]
 
 
-def test_the_tile_answers_as_soon_as_torch_is_there():
+def test_the_tiles_answer_as_soon_as_torch_is_there():
     end = time.monotonic() + 60
     home = open_home()
-    while "Read just now" not in html(home):
+    while html(home).count("Read just now") < 2:
         assert "being loaded" in html(home)
         assert time.monotonic() < end
         time.sleep(0.2)
         home.run()
-    assert '<p class="word">' in html(home)
+    assert html(home).count('<p class="word">') == 2
+    assert '<mark class="for"' in html(home)  # the words that decided
 
 
 def test_the_table_shows_every_shipped_card():
@@ -63,9 +64,16 @@ def test_a_row_of_the_table_carries_spread_number_and_command():
         recipe={}, command="cnn train mnist", machine="test", seconds=80.0, parameters=123456, sha256="0" * 64,
         bytes=1_500_000, dtype="float16", licence="MIT", limits=[], created="2025-01-31", version="0.1.0",
     )  # fmt: skip
-    row = _row(card)
-    for text in ("99.67 ± 0.02 % accuracy, 2 seeds", "10,000", "123,456", "1.5 MB", "80 s", "cnn train mnist"):
-        assert f">{text}<" in row
+    row = [getattr(cell, "html", cell) for cell in _row(card)]
+    for text in (
+        "99.67 ± 0.02 % accuracy, 2 seeds",
+        "10,000",
+        "123,456",
+        "1.5 MB",
+        "80 s",
+        "<code>cnn train mnist</code>",
+    ):
+        assert text in row
 
 
 def test_no_folder_is_called_pages():
@@ -73,7 +81,7 @@ def test_no_folder_is_called_pages():
     assert not (APPS / "pages").exists()
 
 
-@pytest.mark.parametrize("page", ["showcase.py", "views/home.py", "views/image.py"])
+@pytest.mark.parametrize("page", ["showcase.py", "views/home.py", "views/image.py", "views/text.py"])
 def test_reading_a_page_loads_no_torch(page: str):
     """The first picture of a page must not wait seconds for torch: it is loaded by the first answer."""
     code = (

@@ -1,12 +1,11 @@
 """Many pictures at once: a table, and the table as CSV."""
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from components.downloads import answers_csv
 from components.frame import note
 from components.networks import Network, compute, predictor
 from components.pictures import data_uri
@@ -46,8 +45,8 @@ def show_batch(network: Network) -> None:
     order = [name for name in show if name != "problem" or any(row["problem"] for row in rows)]
     st.dataframe(rows, column_config=show, column_order=order, hide_index=True, row_height=56, key="batch-table")
     st.download_button(
-        "Table (CSV)", _csv(answers), f"{network.card.name}-answers.csv", "text/csv", key="batch-download",
-        on_click="ignore", icon=":material/download:",
+        "Table (CSV)", answers_csv(answers, top_k=2), f"{network.card.name}-answers.csv", "text/csv",
+        key="batch-download", on_click="ignore", icon=":material/download:",
     )  # fmt: skip
 
 
@@ -78,12 +77,3 @@ def _thumbnail(data: bytes) -> str:
     from image_classification.images import read_image
 
     return data_uri(read_image(data, at_least=112), edge=112)
-
-
-def _csv(answers: list[Any]) -> bytes:
-    from cnn_core.answers import label_columns, write_csv
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "answers.csv"
-        write_csv((answer.to_json() for answer in answers), path, columns=label_columns(2))
-        return path.read_bytes()

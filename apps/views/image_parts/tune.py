@@ -1,20 +1,19 @@
 """Teach a network your own classes: a zip of class folders in, curves, a test score and the weights out."""
 
-import io
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from cnn_core.errors import CnnError
-from components.curves import curves
-from components.frame import card_facts, duration, facts, note, sentence
-from components.networks import Network, add_own
+from components.frame import note, sentence
+from components.networks import Network
 from components.shapes import example_zip
-from components.training import Job, Workshop, workshop
+from components.teaching import Lesson, show_training
+from components.training import Workshop, workshop
 
+LESSON = Lesson("tune", "my-classes", "pictures", "cnn predict ./my-classes photo.jpg")
 ZIP_LIMIT = 50  # MB
 NAMED = 3  # unusable files that are called by their names
 SPLITS = ("train", "val", "test")  # of the uploaded pictures: all of them
@@ -28,7 +27,7 @@ RATES = {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4}  # learning rate
 
 def show_tune(known: dict[str, Network], network: Network) -> None:
     """Take the zip and the choices, run the training, show it."""
-    place = workshop()
+    place = workshop(LESSON.key)
     busy = place.job is not None and not place.job.finished
     form, live = st.columns([5, 6], gap="medium")
     with form:
@@ -37,7 +36,7 @@ def show_tune(known: dict[str, Network], network: Network) -> None:
         if place.job is None:
             _before()
         else:
-            st.fragment(_live, run_every=1.0 if busy else None)(place)
+            show_training(place, LESSON)
 
 
 def _form(place: Workshop, known: dict[str, Network], network: Network, *, busy: bool) -> None:
@@ -111,7 +110,7 @@ def _begin(place: Workshop, start: Network, way: str, epochs: int, data: bytes) 
         from image_classification.run import RECIPE, train
 
         recipe = override(RECIPE(description="own pictures, trained on the page"), settings)
-        return train(recipe, name="my-classes", **how)
+        return train(recipe, name=LESSON.name, **how)
 
     place.begin(train)
 
@@ -122,71 +121,3 @@ def _before() -> None:
         "Twenty pictures per class are enough to begin with; a fifth of them are kept aside for the test score."
     )
     st.code("my-photos.zip\n  cats/  001.jpg  002.jpg  ...\n  dogs/  001.jpg  002.jpg  ...", language=None)
-
-
-def _live(place: Workshop) -> None:
-    job = place.job
-    progress = job.progress
-    if job.finished:
-        if st.session_state.get("tune-seen") != str(job.folder):
-            st.session_state["tune-seen"] = str(job.folder)
-            if job.outcome is not None and job.outcome.card is not None:
-                add_own("my-classes", job.folder)
-            st.rerun()  # the whole page: its controls are free again
-        _result(job)
-    elif progress is None:
-        st.progress(
-            0.0,
-            "Another training is running on this server; yours is next."
-            if job.state == "waiting"
-            else "Reading the pictures",
-        )
-    else:
-        done = (progress.epoch - 1 + progress.step / progress.steps) / progress.epochs
-        words = f"Epoch {progress.epoch} of {progress.epochs}, about {duration(progress.seconds_left)} left"
-        st.progress(min(1.0, done), "Stopping; measuring what has been learned" if job.stopping else words)
-    if not job.finished and st.button("Stop", key="tune-stop", disabled=job.stopping, icon=":material/stop:"):
-        job.stop()
-    if progress is not None:
-        curves(
-            [("Loss on the training pictures", job.losses), ("Accuracy on held-out pictures", job.scores)],
-            last_x=progress.epochs, unit="epochs",
-            key="tune-curves",
-        )  # fmt: skip
-
-
-def _result(job: Job) -> None:
-    if job.state == "failed":
-        st.warning(sentence(job.error), icon=":material/info:")
-        return
-    card = job.outcome.card if job.outcome is not None else None
-    if card is None:
-        note("Stopped before anything was learned.")
-        return
-    metric = card.metrics.get("accuracy")
-    if metric is not None:
-        right = round(metric["mean"] * metric["n"])
-        early = ", stopped early" if job.state == "stopped" else ""
-        st.html(
-            f'<div class="answer" role="status"><p class="kicker">Test score{early}</p>'
-            f'<p class="word">{100 * metric["mean"]:.0f} %</p>'
-            f'<p class="sure">{right} of {metric["n"]} pictures that it had never seen</p></div>'
-        )
-    note("It is among the networks above as “my-classes” until you leave. The download works with the command line.")
-    st.download_button(
-        "Network (zip)", _pack(job.folder), "my-classes.zip", "application/zip", type="primary", key="tune-download",
-        on_click="ignore", icon=":material/download:",
-    )  # fmt: skip
-    st.code("unzip my-classes.zip\ncnn predict ./my-classes photo.jpg", language="bash")
-    with st.expander("Model card"):
-        facts(card_facts(card))
-
-
-def _pack(folder: Path) -> bytes:
-    """Return what is needed to predict, explain and export, as a zip with one folder."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name in ("card.json", "model.safetensors", "recipe.json", "log.csv"):
-            if (folder / name).is_file():
-                archive.write(folder / name, f"my-classes/{name}")
-    return buffer.getvalue()

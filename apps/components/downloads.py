@@ -1,0 +1,45 @@
+"""Answers as files: one answer as CSV or JSON, many as a table."""
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+
+def answer_downloads(
+    asked: str, labels: Sequence[str], probabilities: Sequence[float], *, name: str, key: str = "answer"
+) -> None:
+    """Offer the probabilities of one answer as files.
+
+    Args:
+        asked: what was answered: a file's name, or a text.
+        labels: the most probable first.
+        probabilities: in the same order.
+        name: the files' names begin with it.
+        key: of the buttons.
+    """
+    pairs = [(label, float(p)) for label, p in zip(labels, probabilities, strict=True)]
+    table = io.StringIO()
+    csv.writer(table).writerows([("label", "probability"), *pairs])
+    answered = {"input": asked, "labels": [label for label, _ in pairs], "probabilities": [p for _, p in pairs]}
+    with st.container(horizontal=True, gap="small"):
+        for title, data, kind in (("CSV", table.getvalue(), "csv"), ("JSON", json.dumps(answered, indent=2), "json")):
+            st.download_button(
+                title, data, f"{name}-answer.{kind}", f"text/{kind}", key=f"{key}-{kind}", on_click="ignore",
+                type="tertiary", icon=":material/download:",
+            )  # fmt: skip
+
+
+def answers_csv(answers: Iterable[Any], *, top_k: int) -> bytes:
+    """Return predictions as `cnn predict --output` writes them, with `top_k` labels each."""
+    from cnn_core.answers import label_columns, write_csv
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "answers.csv"
+        write_csv((answer.to_json() for answer in answers), path, columns=label_columns(top_k))
+        return path.read_bytes()

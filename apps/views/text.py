@@ -1,0 +1,102 @@
+"""The text page: words in, an answer out, and the words that decided coloured while one types."""
+
+import shlex
+
+import streamlit as st
+
+from components.address import begin, keep
+from components.frame import how_computed, page, plain_errors
+from components.networks import Network, networks
+from views.text_parts.ask import ask
+from views.text_parts.attribution import show_attribution
+from views.text_parts.batch import show_batch
+from views.text_parts.compare import show_compare
+from views.text_parts.deletion import show_deletion
+from views.text_parts.filters import show_filters
+from views.text_parts.live import write_and_answer
+from views.text_parts.ngrams import show_ngrams
+from views.text_parts.teach import show_teach
+
+FAVOURITE = "sst2"  # chosen at first, if it is there
+ONE, MANY, FILTERS, OWN = "One text", "Many texts", "What the filters look for", "Your own classes"
+NGRAMS, DELETION, ATTRIBUTION, COMPARE = "Which n-grams won", "Smallest deletion", "Attribution", "Side by side"
+SHOWN_TEXT = 60  # characters of the text in the commands
+
+STEPS = """\
+1. The text was cut into words exactly as in training, and each word became the vector that the network learned for it.
+2. Filters slid over three to five words at a time; each kept its strongest firing.
+3. The last layer weighed those into one number per class, and softmax made them probabilities that sum to 1.
+4. The colours take that sum apart again: a word's colour is what it added to the score of the answer.
+
+The same on the command line:"""
+
+
+def main() -> None:
+    page(
+        "What does this text say?",
+        "Type, and a small network that this repository trained answers at every pause, with the words coloured "
+        "that decided.",
+    )
+    known = networks("text_classification")
+    if not known:
+        st.warning("There are no networks yet. Train one in half a minute with: cnn train docstrings")
+        return
+    network = _choose_network(known)
+    one, many, filters, own = st.tabs([ONE, MANY, FILTERS, OWN], key="view", bind="query-params")
+    if one.open:
+        with one:
+            st.fragment(_one)(known, network)
+    if many.open:
+        with many, plain_errors():
+            show_batch(network)
+    if filters.open:
+        with filters, plain_errors():
+            show_filters(network)
+    if own.open:
+        with own, plain_errors():
+            show_teach(known)
+
+
+def _choose_network(known: dict[str, Network]) -> Network:
+    names = list(known)
+    first = FAVOURITE if FAVOURITE in known else names[0]
+    begin("weights", names, first)
+    name = st.pills("Network", names, required=True, key="weights", format_func=lambda name: known[name].title)
+    keep("weights", first)
+    return known[name]
+
+
+def _one(known: dict[str, Network], network: Network) -> None:
+    text = write_and_answer(network, key="text")
+    if text is None:
+        return
+    ngrams, deletion, attribution, compare = st.tabs(
+        [NGRAMS, DELETION, ATTRIBUTION, COMPARE], key="part", bind="query-params"
+    )
+    if ngrams.open:
+        with ngrams, plain_errors():
+            show_ngrams(network, text)
+    if deletion.open:
+        with deletion, plain_errors():
+            show_deletion(network, text)
+    if attribution.open:
+        with attribution, plain_errors():
+            show_attribution(network, text, ask(network, text).labels)
+    if compare.open:
+        with compare, plain_errors():
+            show_compare(known, network, text)
+    _how(network, text)
+
+
+def _how(network: Network, text: str) -> None:
+    method = st.session_state.get("method", "ngrams")
+    short = " ".join(text.split())
+    quoted = shlex.quote(short if len(short) <= SHOWN_TEXT else f"{short[:SHOWN_TEXT]} ...")
+    commands = [
+        f"cnn predict {network.id} {quoted}",
+        f"cnn explain {network.id} {quoted} --method {method} --output why.html",
+    ]
+    how_computed(network.card, commands=commands, steps=STEPS)
+
+
+main()

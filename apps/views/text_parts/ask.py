@@ -1,0 +1,109 @@
+"""Asking a network about a text: its answer and its reasons, computed once for the same text and weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from cnn_core.errors import DataError
+from components.coloured import Span
+from components.networks import Network, compute, predictor
+from components.texts import spoken
+from views.text_parts.words import find_words
+
+ALL = 1000  # labels; every class gets its bar
+FIRST = "ngrams"
+FAINTEST = 0.02  # share of the strongest word below which a word is not coloured
+GAMMA = 0.7  # lifts the colours of weaker words, which one strong word would leave unseen
+
+
+def ask(network: Network, text: str) -> Any:
+    """Return the `Prediction` with all classes.
+
+    Raises:
+        CnnError: the network cannot be loaded, or the text cannot be answered.
+    """
+    found = _ask(network.card.sha256, text, _network=network)
+    if found.error is not None:
+        raise DataError(found.error)
+    return found
+
+
+def names(network: Network, labels: Sequence[str]) -> list[str]:
+    """Return what pages call labels of a network."""
+    return [spoken(label, network.card.labels) for label in labels]
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _ask(sha256: str, text: str, *, _network: Network) -> Any:
+    return compute(predictor(_network).predict, [text], top_k=ALL)[0]
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """What each word adds to the score of a class: the library's explanation, and where its tokens stand."""
+
+    found: Any  # a text_classification.explain.TextExplanation
+    label: str  # as pages call it
+    spans: tuple[Span, ...]  # the coloured words, in the order of the text
+
+
+def reasons(network: Network, text: str, method: str = FIRST, label: str | None = None) -> Reasons:
+    """Return why a network would say `label` (one of the card's; None: its answer).
+
+    Raises:
+        CnnError: there is nothing to explain, or the method does not suit the text.
+    """
+    return _reasons(network.card.sha256, text, method, label, _network=network)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _reasons(sha256: str, text: str, method: str, label: str | None, *, _network: Network) -> Reasons:
+    asked = predictor(_network)
+    found = compute(asked.explain, text, method=method, target=label)
+    name = spoken(found.label, _network.card.labels)
+    known = [token in asked.contract.numbers for token in found.tokens]
+    return Reasons(found, name, tuple(spans(text, found.tokens, found.weights, known=known, label=name)))
+
+
+def spans(
+    text: str, tokens: Sequence[str], weights: Sequence[float], *, known: Sequence[bool], label: str
+) -> list[Span]:
+    """Return the words of a text to colour, the strongest with strength 1 or -1.
+
+    Strengths are not in proportion to the weights, see `GAMMA`; what is said of a word is its number.
+
+    Args:
+        text: as it was written.
+        tokens: of it.
+        weights: what each token adds to the score of `label`.
+        known: whether each token is in the vocabulary.
+        label: of the class.
+    """
+    largest = max(map(abs, weights), default=0.0)
+    made = []
+    for token, place, weight, in_vocabulary in zip(tokens, find_words(text, tokens), weights, known, strict=True):
+        if place is None or not largest or abs(weight) < FAINTEST * largest:
+            continue
+        side = "for" if weight > 0 else "against"
+        said = f"{token}: {signed(weight)}, {side} “{label}”"
+        said += "" if in_vocabulary else "; the network does not know this word"
+        strength = (abs(weight) / largest) ** GAMMA
+        made.append(Span(*place, strength if weight > 0 else -strength, said))
+    return made
+
+
+def signed(number: float) -> str:
+    """Return a number with its sign, a true minus: "+0.42", "−1.30", "0.00"."""
+    written = f"{number:+.2f}"
+    return "0.00" if float(written) == 0 else written.replace("-", "−")
+
+
+def in_words(why: Reasons, *, most: int = 3) -> str:
+    """Return what a screen reader says of the colours: the strongest words for and against the answer."""
+    pairs = sorted(zip(why.found.weights, why.found.tokens, strict=True))
+    against = [token for weight, token in pairs[:most] if weight < 0]
+    speaking = [token for weight, token in reversed(pairs[-most:]) if weight > 0]
+    parts = ((f"for {why.label}", speaking), ("against it", against))
+    return "; ".join(f"{side}: {', '.join(words)}" for side, words in parts if words)

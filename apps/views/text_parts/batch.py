@@ -1,0 +1,122 @@
+"""Many texts at once: a table in, the table of answers out."""
+
+import html
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import streamlit as st
+
+from components.bars import bars, percent
+from components.downloads import answers_csv
+from components.frame import note
+from components.networks import Network, compute, predictor
+from components.texts import kind_of
+from views.text_parts.ask import names
+from views.text_parts.upload import TABLE_TYPES, UPLOAD_LIMIT, choose_column, columns, on_disk
+
+MOST_TEXTS = 20_000
+SHOWN = 1_000  # rows on the page; the download holds all
+SHOWN_TEXT = 300  # characters
+TOP = 2  # labels per text
+
+
+def show_batch(network: Network) -> None:
+    """Take a table of texts, answer them all, and offer the answers."""
+    file = st.file_uploader(
+        "A table of texts (CSV, TSV, JSON lines) or a text file with one text per line", [*TABLE_TYPES, "txt"],
+        key="batch-upload", max_upload_size=UPLOAD_LIMIT,
+    )  # fmt: skip
+    if file is None:
+        texts = [text for _, text in kind_of(network.card.labels).samples]
+        if not texts:
+            note("The answers appear here.")
+            return
+        note("The examples, answered. Drop a table of your own above.")
+        answers = compute(predictor(network).predict, texts, top_k=TOP)
+    else:
+        answers = _uploaded(network, file.name, file.getvalue())
+        if not answers:
+            note(f"{file.name} holds no rows.")
+            return
+    _summary(network, answers)
+    _table(network, answers)
+
+
+def _uploaded(network: Network, name: str, data: bytes) -> list[Any]:
+    """Return the answers for the texts of an uploaded file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    column = None
+    if not name.lower().endswith(".txt"):
+        table = columns(name, data)
+        column = choose_column("Column with the texts", table.names, table.text, key=f"batch-column-{name}")
+        note(f"{name}: {table.said}.")
+    with st.spinner("Reading and answering"):
+        answers, more = _answers(network.card.sha256, name, data, column, _network=network)
+    if more:
+        note(
+            f"The page answers the first {MOST_TEXTS:,} texts. For all of them: "
+            f"cnn predict {network.id} {name} --output FOLDER"
+        )
+    return answers
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _answers(sha256: str, name: str, data: bytes, column: str | None, *, _network: Network) -> tuple[list[Any], bool]:
+    """Return the answers, and whether the file goes on."""
+    from text_classification.own import read_texts
+
+    with on_disk(name, data) as path:
+        texts = list(islice(read_texts(path, text_column=column), MOST_TEXTS + 1))
+    answers = compute(predictor(_network).predict, texts[:MOST_TEXTS], top_k=TOP)
+    return answers, len(texts) > MOST_TEXTS
+
+
+def _summary(network: Network, answers: Sequence[Any]) -> None:
+    """Say how the answers are distributed."""
+    counts = Counter(answer.labels[0] for answer in answers if answer.error is None)
+    total = sum(counts.values())
+    failed = len(answers) - total
+    said = f"{total:,} {'text' if total == 1 else 'texts'} answered"
+    said += f", {failed:,} could not be" if failed else ""
+    st.html(f'<p class="note"><b>{html.escape(said)}</b></p>')
+    if total:
+        ordered = counts.most_common()
+        shares = [count / total for _, count in ordered]
+        words = [f"{count:,}" if total < 1000 else percent(count / total) for _, count in ordered]
+        bars(names(network, [label for label, _ in ordered]), shares, words)
+
+
+def _table(network: Network, answers: Sequence[Any]) -> None:
+    rows = [_row(network, answer) for answer in answers[:SHOWN]]
+    show = {
+        "text": st.column_config.TextColumn("Text", width="large"),
+        "answer": "Answer",
+        "probability": st.column_config.ProgressColumn("Probability", format="percent", min_value=0, max_value=1),
+        "second": "Second guess",
+        "note": "Note",
+    }
+    order = [name for name in show if name != "note" or any(row["note"] for row in rows)]
+    st.dataframe(rows, column_config=show, column_order=order, hide_index=True, key="batch-table")
+    if len(answers) > SHOWN:
+        note(f"The first {SHOWN:,} rows; the download holds all {len(answers):,}.")
+    st.download_button(
+        "Table (CSV)", answers_csv(answers, top_k=TOP), f"{network.card.name}-answers.csv", "text/csv",
+        key="batch-download", on_click="ignore", icon=":material/download:",
+    )  # fmt: skip
+
+
+def _row(network: Network, answer: Any) -> dict[str, object]:
+    row: dict[str, object] = {"text": answer.input[:SHOWN_TEXT].encode("utf-8", "replace").decode()}
+    if answer.error is not None:
+        return {**row, "answer": "", "probability": None, "second": "", "note": answer.error}
+    said = names(network, answer.labels)
+    second = said[1] if len(said) > 1 else ""
+    return {
+        **row, "answer": said[0], "probability": round(answer.probabilities[0], 4), "second": second,
+        "note": answer.note,
+    }  # fmt: skip

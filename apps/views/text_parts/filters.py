@@ -1,0 +1,102 @@
+"""What the filters look for, and where the network errs: the report of the test set that lies beside the weights."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from components.address import begin, keep
+from components.bars import percent
+from components.frame import note
+from components.matrix import confusion
+from components.networks import Network, compute
+from components.tables import table
+from components.texts import kind_of
+from views.text_parts.ask import names, signed
+
+SHOWN = 12  # filters, before all are wanted
+MISTAKES = 12  # in the table
+
+
+def show_filters(network: Network) -> None:
+    """Show the n-gram explorer, the confusion matrix and the worst mistakes."""
+    report = _report(network.card.sha256, str(network.folder), _network=network)
+    if report is None:
+        note("No report lies beside these weights. Training them again writes one; the command is in the model card.")
+        return
+    _explorer(network, report)
+    left, right = st.columns([5, 6], gap="large")
+    with left:
+        _matrix(network, report)
+    with right:
+        _mistakes(network, report)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _report(sha256: str, folder: str, *, _network: Network) -> Any:
+    return compute(_read, _network)
+
+
+def _read(network: Network) -> Any:
+    from text_classification.evaluate import read_report
+
+    return read_report(network.folder)
+
+
+def _explorer(network: Network, report: Any) -> None:
+    st.subheader("N-grams that the filters wait for", anchor=False)
+    entries = [entry for entry in report.ngrams if entry.ngrams]
+    if not entries:
+        note(f"{network.card.model} has several layers: its filters do not wait for n-grams of their own.")
+        return
+    note(
+        "Each filter fires on some n-grams more than on all others. Here are those of the training texts that fire it "
+        "most, with the strength of the firing; the filters that speak most for a class come first."
+    )
+    labels = [label for label in network.card.labels if any(entry.label == label for entry in entries)]
+    key = "class"
+    begin(key, labels, labels[0])
+    called = dict(zip(labels, names(network, labels), strict=True))
+    chosen = st.pills("Class", labels, required=True, key=key, format_func=called.get)
+    keep(key, labels[0])
+    own = sorted((entry for entry in entries if entry.label == chosen), key=lambda entry: -entry.weight)
+    everything = len(own) > SHOWN and st.toggle(f"All {len(own)} filters of this class", key="all-filters")
+    shown = own if everything else own[:SHOWN]
+    largest = max(value for entry in shown for _, value in entry.ngrams)
+    cards = "".join(_card(entry, largest) for entry in shown)
+    st.html(f'<div class="ngrams">{cards}</div>')
+
+
+def _card(entry: Any, largest: float) -> str:
+    lines = "".join(
+        f'<li style="--share:{value / largest:.3f}"><span>{html.escape(ngram)}</span><i>{value:.2f}</i></li>'
+        for ngram, value in entry.ngrams
+    )
+    words = "word" if entry.width == 1 else "words"
+    said = html.escape(f"{entry.width} {words}, weight {signed(entry.weight)}")
+    return f'<section><p><b>Filter {entry.filter}</b><span>{said}</span></p><ol dir="auto">{lines}</ol></section>'
+
+
+def _matrix(network: Network, report: Any) -> None:
+    st.subheader("What it takes for what", anchor=False)
+    accuracy = report.metrics.get("accuracy")
+    if accuracy is not None:
+        right = sum(row[k] for k, row in enumerate(report.confusion))
+        note(f"{right:,} of {report.n:,} test texts answered rightly: {percent(accuracy)}.")
+    confusion(report.confusion, names(network, report.labels))
+
+
+def _mistakes(network: Network, report: Any) -> None:
+    st.subheader("Its surest mistakes", anchor=False)
+    if not report.mistakes:
+        note("It made none on the test texts.")
+        return
+    note(f"Where it was sure of the wrong answer: {kind_of(network.card.labels).title} of the test set, each.")
+    rows: list[Sequence[str]] = []
+    for mistake in report.mistakes[:MISTAKES]:
+        truth, said = names(network, [mistake.truth, mistake.answer])
+        rows.append((mistake.text, truth, said, percent(mistake.probability)))
+    table(
+        (("Text", "words"), ("It is", ""), ("Answered", ""), ("Sureness", "number")), rows, label="The surest mistakes"
+    )
