@@ -31,7 +31,7 @@ from cnn_core.storage import write_text
 from cnn_core.train.checkpoint import load_checkpoint, save_checkpoint
 from cnn_core.train.config import to_table
 from cnn_core.train.devices import choose_device, choose_precision
-from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor
+from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor, restore_optimizer
 from cnn_core.train.task import Task, Turn
 
 log = logging.getLogger(__name__)
@@ -289,7 +289,7 @@ class _Trainer:
         tree = load_checkpoint(self.folder / "last.safetensors")
         self.plain.load_state_dict(tree["model"])
         for optimizer, saved in zip(self.optimizers, tree["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+            restore_optimizer(optimizer, saved)
         if self.average:
             self.average.steps, self.average.average = tree["average"]["steps"], tree["average"]["weights"]
         self.best_weights = tree["best_weights"]

@@ -1,7 +1,8 @@
 """Optimisers by name, learning-rate schedules, and the moving average of the weights."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -159,6 +160,19 @@ def _muon_and_sgd(weights: list[nn.Parameter], config: OptimizerConfig) -> list[
             torch.optim.SGD(rest, lr=config.bias_learning_rate, momentum=config.momentum, nesterov=nesterov)
         )
     return optimizers
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+    """Load a state, laid out in memory as the weights are.
+
+    A checkpoint keeps numbers, not strides; fused kernels go through weights and state in the order of memory and would
+    pair a channels-last weight with another weight's momentum.
+    """
+    optimizer.load_state_dict(saved)
+    for weight, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == weight.shape:
+                state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
 
 
 def learning_rate_factor(config: OptimizerConfig, *, step: int, total: int) -> float:

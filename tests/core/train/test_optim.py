@@ -8,7 +8,15 @@ from torch import nn
 
 from cnn_core.errors import CnnError
 from cnn_core.train.config import OptimizerConfig
-from cnn_core.train.optim import MovingAverage, Muon, RowAdam, build_optimizers, learning_rate_factor, orthogonalise
+from cnn_core.train.optim import (
+    MovingAverage,
+    Muon,
+    RowAdam,
+    build_optimizers,
+    learning_rate_factor,
+    orthogonalise,
+    restore_optimizer,
+)
 
 
 def newton_schulz(value: float) -> float:
@@ -282,3 +290,33 @@ def test_row_adam_is_torchs_sparse_adam() -> None:
             (table(words).square().sum() * (step + 1)).backward()
             optimizer.step()
     torch.testing.assert_close(tables[0].weight, tables[1].weight, rtol=1e-5, atol=1e-6)
+
+
+def test_a_channels_last_network_goes_on_from_a_state_whose_strides_are_lost() -> None:
+    """As a checkpoint has it: numbers only. A fused step would pair weights with other weights' momentum."""
+
+    def build() -> nn.Conv3d:
+        torch.manual_seed(0)
+        return nn.Conv3d(4, 5, 3).to(memory_format=torch.channels_last_3d)
+
+    def train(net: nn.Conv3d, optimizer: torch.optim.Optimizer, steps: range) -> None:
+        for step in steps:
+            optimizer.zero_grad()
+            x = torch.randn(2, 4, 5, 5, 5, generator=torch.Generator().manual_seed(step))
+            net(x).square().mean().backward()
+            optimizer.step()
+
+    config = OptimizerConfig(learning_rate=0.01)
+    straight, resumed = build(), build()
+    (first,), (second,) = build_optimizers(straight, config), build_optimizers(resumed, config)
+    train(straight, first, range(3))
+    saved = first.state_dict()
+    saved["state"] = {
+        key: {name: value.clone(memory_format=torch.contiguous_format) for name, value in state.items()}
+        for key, state in saved["state"].items()
+    }
+    resumed.load_state_dict(straight.state_dict())
+    restore_optimizer(second, saved)
+    train(straight, first, range(3, 6))
+    train(resumed, second, range(3, 6))
+    assert torch.equal(straight.weight, resumed.weight)
