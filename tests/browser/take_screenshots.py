@@ -17,6 +17,10 @@ SHOTS = (  # name, path, width, height, colour scheme
     ("image-inside", "/image?part=Inside+the+network", 1280, 1600, "light"),
     ("image-photo", "/image?weights=cifar10&sample=ship&method=integrated-gradients", 1280, 1240, "dark"),
     ("image-phone", "/image", 390, 1180, "light"),
+    ("text", "/text", 1280, 1180, "light"),
+    ("text-dark", "/text?weights=ag-news&part=Attribution", 1280, 1180, "dark"),
+    ("text-filters", "/text?weights=trec&view=What+the+filters+look+for", 1280, 1280, "light"),
+    ("text-phone", "/text?weights=trec", 390, 1180, "light"),
 )
 
 
@@ -38,6 +42,9 @@ def main() -> int:
             if path.startswith("/image") and "sample=" not in path:
                 page.wait_for_selector("canvas")  # the slate's code comes later than the answer
                 page.wait_for_timeout(500)
+            if path.startswith("/text") and "view=" not in path:
+                page.wait_for_selector("textarea")  # the field's code comes later than the answer
+                page.wait_for_timeout(500)
             page.screenshot(path=FOLDER / f"{name}.png")
             compress(FOLDER / f"{name}.png")
             context.close()
@@ -47,7 +54,7 @@ def main() -> int:
 
 def settle(page: Page) -> None:
     """Wait until the answer is there, nothing is stale, and fonts and pictures are loaded."""
-    page.wait_for_selector(".answer .word")
+    page.wait_for_selector(".answer .word, .ngrams section")
     page.wait_for_function(
         "() => !document.querySelector('[data-testid=stStatusWidget], [data-stale=true], [data-testid=stSpinner]')"
         " && document.fonts.status === 'loaded' && [...document.images].every(image => image.complete)"
