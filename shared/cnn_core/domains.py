@@ -13,7 +13,8 @@ and, behind the commands of the same names:
     train(recipe, *, folder, name, seeds, resume, observe, command) -> Outcome (cnn_core.train.finish)
     evaluate_weights(name, *, data, split, device) -> {"data", "split", "n", "metrics"}
     predict_items(name, inputs, *, device) -> an iterator of one dict per input, in the order of the inputs and as soon
-                                              as it is known: "input", and the answer or "error"
+                                              as it is known: "input", and the answer or "error"; one that writes
+                                              files of its own also takes `output`, a folder or None
     explain_to_file(name, input, output, *, method, device) -> a sentence
     compare(name, data, *, folder, settings) -> one dict per way of transfer
 """

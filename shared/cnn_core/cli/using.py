@@ -1,8 +1,10 @@
 """`cnn eval`, `cnn predict`, `cnn explain` and `cnn export`: what is done with weights."""
 
 import argparse
+import inspect
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -25,8 +27,23 @@ def run_eval(options: argparse.Namespace, _: list[str]) -> None:
         write_json(options, result)
         return
     print(f"{result['weights']} on {result['data']} {result['split']}, n {result['n']}, {result['seconds']} s")
+    for case in result.get("cases", []):
+        print("  " + "  ".join(f"{key} {_short(value)}" for key, value in flat(case)))
     for name, value in result["metrics"].items():
         print(f"  {name} {value:.4f}")
+
+
+def flat(case: dict, before: str = "") -> Iterator[tuple[str, object]]:
+    """Yield (key, value) of nested dicts: `{"lung": {"dice": 0.9}} -> ("lung.dice", 0.9)`."""
+    for key, value in case.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
 def run_predict(options: argparse.Namespace, _: list[str]) -> int:
@@ -38,7 +55,7 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
         with storage_errors(options.output):  # before the work, not after it
             options.output.mkdir(parents=True, exist_ok=True)
     kept, count, failed = [], 0, 0
-    for item in domain.predict_items(options.name, options.inputs, device=options.device):
+    for item in domain.predict_items(options.name, options.inputs, **_how(domain, options)):
         count, failed = count + 1, failed + ("error" in item)
         if options.json or options.output:
             kept.append(item)
@@ -52,6 +69,12 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     if failed:
         print(f"cnn: {failed} of {count} inputs could not be answered", file=sys.stderr)
     return 1 if failed == count else 0
+
+
+def _how(domain: ModuleType, options: argparse.Namespace) -> dict:
+    """Return the keywords of a domain's `predict_items`; those that write files of their own are told where."""
+    known = inspect.signature(domain.predict_items).parameters
+    return {"device": options.device} | ({"output": options.output} if "output" in known else {})
 
 
 def _write_answers(folder: Path, answer: dict) -> None:
@@ -69,6 +92,10 @@ def _line(item: dict) -> str:
     if "labels" in item:
         pairs = zip(item["labels"], item["probabilities"], strict=True)
         return f"{item['input']}: " + ", ".join(f"{label} {p:.1%}" for label, p in pairs)
+    if "volumes_ml" in item:
+        volumes = ", ".join(f"{label} {value:.1f} mL" for label, value in item["volumes_ml"].items())
+        place = f" ({item['mask']})" if item["mask"] else ""
+        return "; ".join([f"{item['input']}: {volumes}{place}", *item["warnings"]])
     return to_json(item)
 
 

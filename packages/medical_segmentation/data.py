@@ -1,0 +1,198 @@
+"""The sets by name, their splits; own data is a folder in the Decathlon layout (see `decathlon`).
+
+Splits: those of splits.json; parts that are missing there are drawn, alike in how much is labelled. With `fold` the
+test set is one of five such parts of all cases, as in five-fold cross-validation. Nothing is tuned on the test set.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnn_core.data import files
+from cnn_core.errors import DataError, unknown_name
+from medical_segmentation.decathlon import PARTS, Decathlon, read_decathlon
+from medical_segmentation.download import TASKS, get_task
+
+if TYPE_CHECKING:
+    from medical_segmentation.checker import Checked, Volume
+
+SPLITS = ("train", "val", "train+val", "test")
+FOLDS = 5
+HELD_OUT = 7  # one case of so many is for validation, and one for the test, where there is no split
+SPLIT_SEED = 20240607  # any number; changing it changes every fold
+NODULE_SLICES = "nodule_slices"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One line of the table: what a set is, and how it is got.
+
+    Args:
+        folder: below the data root.
+        source: who published it, for those who have to get it.
+        left_out: case -> why it is not used.
+    """
+
+    name: str
+    description: str
+    folder: str
+    source: str
+    licence: str
+    left_out: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def how_to_get(self) -> str:
+        """One line for lists and error messages."""
+        if not self.folder:
+            return "drawn by this program"
+        if self.name in TASKS:
+            return f"cnn data get {self.name}, or unpack the official {self.folder}.tar in <data>"
+        layout = "index.csv, train, val, test" if self.name == NODULE_SLICES else "dataset.json, imagesTr, labelsTr"
+        return f"{layout} in <data>/{self.folder}; from {self.source}"
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationSet:
+    """A checked set and its splits."""
+
+    name: str
+    checked: "Checked"
+    splits: Mapping[str, tuple[str, ...]]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The K names, background first."""
+        return self.checked.source.labels
+
+    def volumes(self, split: str) -> list["Volume"]:
+        """Return the cases of a split."""
+        return [self.checked.volume(name) for name in self.splits[split]]
+
+
+def load_set(
+    name_or_path: str | os.PathLike[str],
+    *,
+    fold: int | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+) -> SegmentationSet:
+    """Read and check a set: a name of `DATA_SETS`, or an own folder.
+
+    Args:
+        name_or_path: a name, or a folder with dataset.json.
+        fold: 0 to 4: the fifth of all cases that is the test set; None: the set's own split.
+        data_root: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
+
+    Raises:
+        UnknownNameError: neither a known name nor an existing folder.
+        DataError: the set is missing, or something is wrong with it; everything is said at once.
+    """
+    from medical_segmentation.checker import check  # `cnn list data` works without the packages that read scans
+
+    if fold is not None and not 0 <= fold < FOLDS:
+        raise DataError(f"fold: expected 0 to {FOLDS - 1}, got {fold}")
+    name, folder, left_out = locate(name_or_path, data_root)
+    source = read_decathlon(folder)
+    checked = check(source, left_out=left_out)
+    splits = split_cases(source, {k: int(f.counts[1:].sum()) for k, f in checked.facts.items()}, fold)
+    return SegmentationSet(name, checked, splits)
+
+
+def locate(
+    name_or_path: str | os.PathLike[str], data_root: str | os.PathLike[str] | None = None
+) -> tuple[str, Path, Mapping[str, str]]:
+    """Return (name, folder, cases left out with the reasons) of a named set or an own folder."""
+    known = DATA_SETS.get(str(name_or_path).replace("-", "_"))
+    if known is None:
+        path = Path(name_or_path)
+        if not path.exists():
+            raise unknown_name("data set", os.fspath(name_or_path), DATA_SETS)
+        return os.fspath(name_or_path), path.parent if path.is_file() else path, {}
+    if not known.folder:
+        from medical_segmentation.phantom import phantom_folder
+
+        return known.name, phantom_folder(data_root), {}
+    folder = (Path(data_root) if data_root is not None else files.data_root()) / known.folder
+    if not folder.is_dir():
+        raise DataError(f"{known.name} is not in {folder}; expected {known.how_to_get}")
+    return known.name, folder, known.left_out
+
+
+def split_cases(source: Decathlon, sizes: Mapping[str, int], fold: int | None) -> dict[str, tuple[str, ...]]:
+    """Divide the cases into train, val, test (and train+val).
+
+    Args:
+        source: its `splits` are taken if there are any and no fold is asked for.
+        sizes: labelled voxels of each case that takes part.
+        fold: which fifth is the test set; None: none of them.
+
+    Raises:
+        DataError: there are too few cases.
+    """
+    given = source.splits or {}
+    parts = {part: tuple(name for name in given.get(part, ()) if name in sizes) for part in PARTS}
+    rest = [name for name in sizes if fold is not None or not given or name in parts["train"]]
+    if fold is not None:
+        parts["test"] = tuple(_pick(rest, sizes, parts=FOLDS, part=fold))
+        parts["val"] = ()
+    elif not parts["test"]:
+        parts["test"] = tuple(_pick(rest, sizes, parts=HELD_OUT, part=0))
+    rest = [name for name in rest if name not in parts["test"]]
+    if not parts["val"]:
+        parts["val"] = tuple(_pick(rest, sizes, parts=HELD_OUT - 1, part=0))
+    parts["train"] = tuple(name for name in rest if name not in parts["val"])
+    if not parts["train"] or not parts["test"]:
+        raise DataError(
+            f"{source.folder}: {len(sizes)} cases are too few to learn from and to measure on, expected at least 3"
+        )
+    return {**parts, "train+val": parts["train"] + parts["val"]}
+
+
+def _pick(names: Sequence[str], sizes: Mapping[str, int], *, parts: int, part: int) -> list[str]:
+    """Return one of `parts` parts that are alike in the sizes of their cases; together they are all, each once."""
+    order = sorted(names, key=lambda name: (sizes[name], name))
+    chance = np.random.default_rng(SPLIT_SEED)
+    picked = []
+    for begin in range(0, len(order), parts):
+        block = order[begin : begin + parts]
+        places = chance.permutation(parts)[: len(block)] if len(block) < parts else chance.permutation(parts)
+        picked += [name for name, place in zip(block, places, strict=True) if place == part]
+    return sorted(picked or (order[:1] if len(order) >= 3 else []))
+
+
+def get_data(name: str, **_: object) -> str:
+    """Get a set, or say where it is.
+
+    Raises:
+        UnknownNameError: no such set.
+        DataError: it cannot be got; the message says what is expected where.
+    """
+    known = DATA_SETS.get(name.replace("-", "_"))
+    if known is None:
+        raise unknown_name("data set", name, DATA_SETS)
+    if known.name in TASKS and not (files.data_root() / known.folder / "dataset.json").is_file():
+        get_task(known.folder, files.data_root())
+    return f"{known.name} is in {locate(known.name)[1]}"
+
+
+LIDC = "LIDC-IDRI, The Cancer Imaging Archive"
+AIR = "its mask also covers the air around the body"
+
+DATA_SETS = {
+    entry.name: entry
+    for entry in (
+        DataSet("phantom", "40 drawn thoraxes: lungs, heart, spine, a nodule", "", "this program", "MIT"),
+        DataSet("lung_ct", "267 axial chest CT slices with lung masks; 3 wrong masks left out", "LungCT2D",
+                "K. Mader, Finding and Measuring Lungs in CT Data", "unknown; research use only",
+                {"lung_052": AIR, "lung_134": AIR, "lung_254": AIR}),
+        DataSet("lidc_nodule", "134 CT cubes around a lung nodule, with masks and malignancy ratings", "LIDCNodule",
+                LIDC, "CC BY 3.0"),
+        DataSet(NODULE_SLICES, "5,043 slices of 882 lung nodules, benign or malignant; for the malignancy recipe",
+                "LIDCNoduleSlices", LIDC, "CC BY 3.0"),
+        *(DataSet(name, f"Medical Segmentation Decathlon: {text}", folder, "medicaldecathlon", "CC BY-SA 4.0")
+          for name, (folder, text) in TASKS.items()),
+    )
+}  # fmt: skip

@@ -1,0 +1,144 @@
+"""How good a predictor is on a labelled set: a table of cases, means with intervals; kept as `report.json`."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnn_core.errors import DataError
+from cnn_core.storage import write_text
+from medical_segmentation.checker import Volume
+from medical_segmentation.judge import NodulePredictor
+from medical_segmentation.metrics import TOLERANCE, LabelScores, bootstrap, label_scores
+from medical_segmentation.nodule_task import nodule_metrics, nodule_scores, probability
+from medical_segmentation.nodules import NoduleSet
+from medical_segmentation.predict import Predictor
+
+REPORT_FILE = "report.json"
+REPORT_LIMIT = 16 << 20  # bytes
+NAMES = ("dice", "hd95_mm", "surface_dice")
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One case: its measures label by label."""
+
+    case: str
+    labels: dict[str, LabelScores]
+
+    def mean(self, name: str) -> float | None:
+        """Return the mean of a measure over the labels that have it."""
+        values = [getattr(scores, name) for scores in self.labels.values() if getattr(scores, name) is not None]
+        return float(np.mean(values)) if values else None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured.
+
+    Args:
+        goal: "segment" or "malignancy".
+        n: cases or nodules.
+        metrics: names and means; with `_low` and `_high` the 95 % intervals of a bootstrap over cases (or exams).
+        cases: one row per case, or per nodule: what is true and what was said.
+        tolerance_mm: of the surface Dice.
+    """
+
+    goal: str
+    n: int
+    metrics: dict[str, float]
+    cases: list[dict[str, Any]] = field(repr=False)
+    tolerance_mm: float = TOLERANCE
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Report":
+        """Restore a report that `to_json` made."""
+        return cls(**values)
+
+
+def evaluate(
+    predictor: Predictor, volumes: Iterable[Volume], *, observe: Callable[[CaseRow], object] | None = None
+) -> Report:
+    """Measure whole scans on their own voxels.
+
+    Args:
+        predictor: whose masks are measured.
+        volumes: scans with the true labels, numbered as the predictor's; one at a time is held.
+        observe: called with every row.
+
+    Raises:
+        DataError: there are no scans.
+    """
+    rows = []
+    for volume in volumes:
+        mask = predictor.segmenter(volume.voxels, volume.spacing).mask
+        scores = {
+            name: label_scores(mask == k, volume.mask == k, volume.spacing)
+            for k, name in enumerate(predictor.labels)
+            if k
+        }
+        rows.append(CaseRow(volume.name, scores))
+        if observe is not None:
+            observe(rows[-1])
+    if not rows:
+        raise DataError("there are no scans to measure on")
+    metrics: dict[str, float] = {}
+    for name in NAMES:
+        metrics.update(_with_interval(name, [row.mean(name) for row in rows]))
+    if len(predictor.labels) > 2:
+        for label in predictor.labels[1:]:
+            values = [row.labels[label].dice for row in rows if row.labels[label].dice is not None]
+            if values:
+                metrics[f"dice_{label.replace(' ', '_')}"] = float(np.mean(values))
+    cases = [{"case": row.case, **{name: asdict(scores) for name, scores in row.labels.items()}} for row in rows]
+    return Report("segment", len(rows), metrics, cases)
+
+
+def _with_interval(name: str, found: list[float | None]) -> dict[str, float]:
+    values = np.array([value for value in found if value is not None])
+    if not len(values):
+        return {}
+    low, high = bootstrap(lambda drawn: float(values[drawn].mean()), len(values))
+    return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
+
+
+def evaluate_nodules(predictor: NodulePredictor, nodules: NoduleSet) -> Report:
+    """Measure a network that judges nodules; the rows hold every nodule's size, truth and probability."""
+    scores = nodule_scores(predictor.model, nodules, predictor.contract, predictor.device)
+    chances = probability(scores, predictor.contract)
+    cases = [
+        {"case": name, "exam": exam, "size": float(size), "truth": int(truth), "probability": round(float(chance), 6)}
+        for name, exam, size, truth, chance in zip(
+            nodules.names, nodules.exams, nodules.sizes, nodules.targets, chances, strict=True
+        )
+    ]
+    return Report("malignancy", len(nodules), nodule_metrics(scores, nodules, predictor.contract), cases)
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write a report beside the weights in `folder`."""
+    write_text(folder / REPORT_FILE, json.dumps(report.to_json(), ensure_ascii=False) + "\n")
+
+
+def read_report(folder: Path) -> Report | None:
+    """Return the report beside weights, or None if there is none.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    file = folder / REPORT_FILE
+    if not file.exists():
+        return None
+    try:
+        if file.stat().st_size > REPORT_LIMIT:
+            raise ValueError(f"larger than {REPORT_LIMIT >> 20} MiB")
+        return Report.from_json(json.loads(file.read_text("utf-8")))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{file} cannot be read ({error}); evaluate the weights again, or delete it") from error

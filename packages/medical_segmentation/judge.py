@@ -1,0 +1,100 @@
+"""From pictures of a nodule to a probability of malignancy and where the network looked.
+
+Research and teaching only, not for diagnosis.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cnn_core.data.memory import channels_last
+from cnn_core.errors import DataError
+from cnn_core.explain import explain, method_spec
+from cnn_core.weights import WeightsCard
+from medical_segmentation.nodule_task import picture_scores, probability
+from medical_segmentation.nodules import LABELS, read_picture
+from medical_segmentation.weights_io import contract_of
+
+MOST_SLICES = 2000  # of one nodule
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class NoduleResult:
+    """The answer for one nodule: a calibrated probability, and how many pictures it is the mean of."""
+
+    probability: float  # of malignant
+    pictures: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the item of `cnn predict --json` without its input."""
+        pairs = sorted(zip((1 - self.probability, self.probability), LABELS, strict=True), reverse=True)
+        return {"labels": [label for _, label in pairs], "probabilities": [round(p, 6) for p, _ in pairs]}
+
+
+class NodulePredictor:
+    """A network that judges nodules, with everything it needs.
+
+    Args:
+        model: with the card's weights.
+        card: its `input` is a `NoduleContract`.
+        device: where to compute.
+    """
+
+    goal = "malignancy"
+
+    def __init__(self, model: torch.nn.Module, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
+        self.card, self.contract = card, contract_of(card)
+        self.labels = LABELS
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+
+    def predict(self, source: str | Path) -> NoduleResult:
+        """Judge one nodule: a picture, or a folder with its slices; for 3-D networks a cube (see `read_scan`).
+
+        Raises:
+            DataError: it cannot be used.
+        """
+        pictures = torch.stack([self.contract.cut(read_picture(f, self.contract.dims)) for f in self._files(source)])
+        scores = picture_scores(self.model, pictures, self.contract, self.device)
+        return NoduleResult(float(probability(scores.mean(keepdims=True), self.contract)[0]), len(pictures))
+
+    def predict_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator[dict[str, Any]]:
+        """Yield one item per nodule: "input", and labels with probabilities, or "error"; nothing goes to `output`."""
+        for entry in inputs:
+            try:
+                yield {"input": str(entry), **self.predict(entry).to_json()}
+            except DataError as error:
+                yield {"input": str(entry), "error": str(error)}
+
+    def explain(self, source: str | Path, *, method: str = "grad-cam") -> tuple[np.ndarray, np.ndarray, bool]:
+        """Return what was seen, the heat of "malignant" on it, and whether heat has a sign: `[*size], [*size]`.
+
+        Of a folder of slices the largest one is taken.
+
+        Raises:
+            UnknownNameError: no such method.
+            DataError: the input cannot be used.
+        """
+        signed = method_spec(method).signed
+        pictures = [self.contract.cut(read_picture(f, self.contract.dims)) for f in self._files(source)]
+        picture = max(pictures, key=lambda p: int((p > 0).sum()))
+        x = channels_last(self.contract.inputs(picture[None].to(self.device).float() / 255))
+        found = explain(self.model, x, method=method, target=1)
+        return picture[0].numpy(), found.heat[0].cpu().numpy(), signed
+
+    def _files(self, source: str | Path) -> list[Path]:
+        path = Path(source)
+        if "\0" in str(source) or not path.exists():
+            kind = "a picture or a folder of slices" if self.contract.dims == 2 else "a cube as NIfTI"
+            raise DataError(f"{path.name!r}: there is no such file or folder; expected {kind}")
+        if self.contract.dims == 3 or path.is_file():
+            return [path]
+        files = sorted(f for f in path.iterdir() if f.suffix.lower() in PICTURES and not f.name.startswith("."))
+        if not 1 <= len(files) <= MOST_SLICES:
+            raise DataError(f"{path.name}: expected 1 to {MOST_SLICES} pictures of one nodule, found {len(files)}")
+        return files

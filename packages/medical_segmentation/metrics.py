@@ -1,0 +1,135 @@
+"""How well a mask agrees with the truth: overlap, distances between surfaces in mm, volumes; and how sure a mean is.
+
+Distances between surfaces after MONAI's definition: surface voxels are those with a neighbour (sharing a face) outside,
+and the two directed sets of distances are judged apart. Surface Dice after Nikolov et al. 2021, arXiv:1809.04430.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+TOLERANCE = 1.0  # mm, of surface Dice
+RESAMPLES = 2000  # of a bootstrap
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """One label of one case; None where the truth and the answer do not allow the measure."""
+
+    dice: float | None  # None: neither has the label
+    hd95_mm: float | None  # None: one of them does not have it
+    surface_dice: float | None
+    volume_ml: float  # of the answer
+    true_ml: float
+
+
+def dice(mask: np.ndarray, truth: np.ndarray) -> float | None:
+    """Return 2 |A and B| / (|A| + |B|) of two truth-valued arrays; None if both are empty."""
+    total = int(np.count_nonzero(mask)) + int(np.count_nonzero(truth))
+    return 2 * int(np.count_nonzero(mask & truth)) / total if total else None
+
+
+def surface(mask: np.ndarray) -> np.ndarray:
+    """Return the voxels of `mask` [X, Y, Z] (or [X, Y]) that have a neighbour outside; the array's edge is outside."""
+    return mask & ~ndimage.binary_erosion(mask, border_value=0)
+
+
+def surface_distances(
+    mask: np.ndarray, truth: np.ndarray, spacing: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the distances in mm from each surface voxel of `mask` to the truth's surface, and the other way round.
+
+    None if one of them is empty. A single slice is measured in its plane.
+    """
+    if not mask.any() or not truth.any():
+        return None
+    box = ndimage.find_objects((mask | truth).astype(np.uint8))[0]  # nothing outside has a surface
+    flat = [axis for axis, edge in enumerate(mask.shape) if edge == 1]
+    mask, truth = (np.squeeze(np.pad(a[box], 1), ()) for a in (mask, truth))
+    if flat:
+        index = tuple(1 if axis in flat else slice(None) for axis in range(mask.ndim))
+        mask, truth = mask[index], truth[index]
+        spacing = [length for axis, length in enumerate(spacing) if axis not in flat]
+    edges = surface(mask), surface(truth)
+    to_truth, to_mask = (ndimage.distance_transform_edt(~edge, sampling=spacing) for edge in reversed(edges))
+    return to_truth[edges[0]], to_mask[edges[1]]
+
+
+def label_scores(
+    mask: np.ndarray,
+    truth: np.ndarray,
+    spacing: Sequence[float],
+    *,
+    tolerance: float = TOLERANCE,
+) -> LabelScores:
+    """Measure one label: two truth-valued arrays [X, Y, Z], spacing in mm.
+
+    hd95_mm is the larger of the two directed 95th percentiles; surface_dice the share of both surfaces that lies within
+    `tolerance` mm of the other one.
+    """
+    voxel = float(np.prod(spacing)) / 1000
+    volumes = {"volume_ml": int(mask.sum()) * voxel, "true_ml": int(truth.sum()) * voxel}
+    found = surface_distances(mask, truth, spacing)
+    if found is None:
+        return LabelScores(dice(mask, truth), None, 0.0 if mask.any() or truth.any() else None, **volumes)
+    worst = max(float(np.percentile(distances, 95)) for distances in found)
+    near = sum(int((distances <= tolerance).sum()) for distances in found) / sum(map(len, found))
+    return LabelScores(dice(mask, truth), worst, near, **volumes)
+
+
+def mean_dice(mask: np.ndarray, truth: np.ndarray, labels: int) -> float | None:
+    """Return the mean Dice over the labels 1 to `labels` - 1 that occur in either array; None if none does."""
+    shared = np.bincount(truth[mask == truth].ravel(), minlength=labels)
+    total = np.bincount(mask.ravel(), minlength=labels) + np.bincount(truth.ravel(), minlength=labels)
+    there = total[1:labels] > 0
+    return float((2 * shared[1:labels][there] / total[1:labels][there]).mean()) if there.any() else None
+
+
+def bootstrap(
+    measure: Callable[[np.ndarray], float],
+    groups: Sequence[object] | int,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return the 95 % interval of a measure when whole groups (patients, exams) are drawn again.
+
+    Args:
+        measure: indices of items (repeats allowed) -> a number; NaN where it has none for that draw.
+        groups: the group of each item, or the number of items that are groups of their own.
+    """
+    chance = np.random.default_rng(seed)
+    if isinstance(groups, int):
+        members = [np.array([i]) for i in range(groups)]
+    else:
+        names, place = np.unique(np.array([str(group) for group in groups]), return_inverse=True)
+        members = [np.flatnonzero(place == k) for k in range(len(names))]
+    values = []
+    for _ in range(resamples):
+        drawn = chance.integers(0, len(members), len(members))
+        values.append(measure(np.concatenate([members[k] for k in drawn])))
+    low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def auc(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Return the area under the ROC curve: how often a positive beats a negative, ties half; NaN without both."""
+    positive, negative = int((truth == 1).sum()), int((truth == 0).sum())
+    if not positive or not negative:
+        return float("nan")
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # mean rank of equals, from 1
+    return float((ranks[truth == 1].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def calibration_error(chances: np.ndarray, truth: np.ndarray, *, bins: int = 10) -> float:
+    """Return the expected calibration error: mean gap between stated probability and frequency, in equally full bins.
+
+    Naeini, Cooper, Hauskrecht 2015, "Obtaining well calibrated probabilities using Bayesian binning".
+    """
+    order = np.argsort(chances, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    return float(sum(len(p) * abs(chances[p].mean() - truth[p].mean()) for p in parts) / len(order))

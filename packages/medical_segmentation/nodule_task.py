@@ -1,0 +1,201 @@
+"""The Task that learns to judge nodules: benign or malignant, from slices or cubes, scored per nodule."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.optimize import minimize
+from torch import Tensor, nn
+
+from cnn_core.data.augment import apply, draw
+from cnn_core.data.memory import channels_last, take_share
+from cnn_core.models import create_model
+from cnn_core.train.task import Evaluation, Turn
+from medical_segmentation.metrics import auc, bootstrap, calibration_error
+from medical_segmentation.nodules import HU, LABELS, NoduleContract, NoduleSet, load_nodules
+from medical_segmentation.task import DISCLAIMER, Recipe
+from medical_segmentation.weights_io import contract_of, load_classifier, starting_card
+
+SIZE = {2: (40, 40), 3: (40, 40, 40)}  # pixels around the middle, unless the recipe says otherwise
+EVALUATION_BATCH = 256
+STEADY = 1e-2  # pulls the calibration towards no change where the validation split says little
+
+
+class NoduleTask:
+    """Judge nodules: cross-entropy on pictures of random nodules, area under the ROC curve per nodule."""
+
+    metric = "auc"
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.sets: dict[str, NoduleSet] = {}
+
+    def build_data(self, device: torch.device) -> None:
+        """Load the splits and fix the input contract (the starting weights' one if there are any)."""
+        data = self.recipe.data
+        self.device = device
+        splits = ("train", "val", "test") if data.validation else ("train+val", "test")
+        if self.recipe.model.weights:
+            self.contract = contract_of(starting_card(self.recipe.model.weights, goal="malignancy"))
+        else:
+            dims = data.dims or (3 if data.data.replace("-", "_") == "lidc_nodule" else 2)
+            size = tuple(self.recipe.patches.patch or SIZE[dims])
+            low, high = data.window or (HU if dims == 3 else (0, 255))
+            self.contract = NoduleContract(dims, size, float(low), float(high), 0.0, 1.0, mirror=data.mirror)
+        self.sets = load_nodules(data.data, self.contract, splits=splits, fold=data.fold)
+        if not self.recipe.model.weights:
+            unit = self.sets[self.training_split].pictures.float() / 255
+            mean, std = round(float(unit.mean()), 4), round(max(float(unit.std()), 1e-3), 4)
+            self.contract = replace(self.contract, mean=mean, std=std)
+        train = self.sets[self.training_split]
+        self._pictures = train.pictures.to(device)
+        self._targets = torch.from_numpy(train.targets[train.nodule]).to(device)
+        self._of_nodule = [np.flatnonzero(train.nodule == k) for k in range(len(train))]
+
+    @property
+    def training_split(self) -> str:
+        """The split that is learned from."""
+        return "train" if self.recipe.data.validation else "train+val"
+
+    def build_model(self) -> nn.Module:
+        if self.recipe.model.weights:
+            return load_classifier(self.recipe.model.weights)[0]
+        model = create_model(self.recipe.model.model, **self._arguments())
+        if hasattr(model, "initialise"):
+            model.initialise(self.contract.inputs(self._pictures[:4096].cpu().float() / 255))
+        return model
+
+    def steps_per_epoch(self) -> int:
+        return -(-self._samples // self._batch_size)
+
+    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
+        """Yield batches of the same number of random pictures of every nodule, so that large ones do not count more."""
+        augment = self.recipe.augment
+        order = torch.randperm(self._samples, generator=turn.generator).numpy() % len(self._of_nodule)
+        picks = torch.rand(self._samples, generator=turn.generator).numpy()
+        chosen = [own[int(p * len(own))] for own, p in zip((self._of_nodule[k] for k in order), picks, strict=True)]
+        indices = torch.tensor(chosen)
+        for begin in range(0, self._samples, self._batch_size):
+            part = indices[begin : begin + self._batch_size]
+            draws = draw(
+                augment, self.contract.size, count=len(part), generator=turn.generator, indices=part, epoch=turn.epoch
+            )
+            share = take_share(len(part), turn)
+            mine = part[share].to(self.device)
+            x = apply(self._pictures[mine].float().div_(255), draws[share], augment)
+            yield channels_last(self.contract.inputs(x)), self._targets[mine]
+
+    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
+        x, y = batch
+        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
+
+    def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        return F.cross_entropy(model(x), y, label_smoothing=self.recipe.optimizer.label_smoothing)
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
+        """Measure per nodule; before the test the probabilities are calibrated on the validation split."""
+        if split not in self.sets:
+            return None
+        nodules = self.sets[split]
+        if split == "test" and "val" in self.sets:
+            val = self.sets["val"]
+            slope, offset = calibrate(nodule_scores(model, val, self.contract, self.device), val.targets)
+            self.contract = replace(self.contract, slope=slope, offset=offset)
+        scores = nodule_scores(model, nodules, self.contract, self.device)
+        if split == "val":
+            return Evaluation(len(nodules), {"auc": auc(scores, nodules.targets)})
+        return Evaluation(len(nodules), nodule_metrics(scores, nodules, self.contract))
+
+    def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
+        """Return the weights card's fields that this domain knows."""
+        return {
+            "model": self._card().model if self.recipe.model.weights else self.recipe.model.model,
+            "arguments": {**self._arguments(), "input_size": list(self.contract.size)},
+            "input": {**self.contract.to_json(), "goal": "malignancy"},
+            "labels": list(LABELS),
+            "licence": self.recipe.licence,
+            "limits": [DISCLAIMER, *self.recipe.limits],
+        }
+
+    @property
+    def _samples(self) -> int:
+        return len(self._of_nodule) * self.recipe.patches.patches
+
+    @property
+    def _batch_size(self) -> int:
+        return min(self.recipe.loop.batch_size, self._samples)
+
+    def _card(self) -> Any:
+        return starting_card(self.recipe.model.weights, goal="malignancy")
+
+    def _arguments(self) -> dict[str, Any]:
+        options = self._card().arguments["options"] if self.recipe.model.weights else self.recipe.model.options
+        return {
+            "spatial_dims": self.contract.dims,
+            "in_channels": 1,
+            "num_classes": len(LABELS),
+            "input_size": list(self.contract.size),
+            "options": options,
+        }
+
+
+def picture_scores(model: nn.Module, pictures: Tensor, contract: NoduleContract, device: torch.device) -> np.ndarray:
+    """Return how much more malignant than benign each picture looks: `uint8 [N, 1, *size] -> [N]`, in logits."""
+    axes = range(2, 2 + contract.dims)
+    views = [v for n in range(contract.dims + 1) for v in combinations(axes, n)] if contract.mirror else [()]
+    parts = []
+    with torch.inference_mode():
+        for part in pictures.split(EVALUATION_BATCH):
+            x = contract.inputs(part.to(device).float() / 255)
+            scores = sum(model(channels_last(x.flip(v) if v else x)).float() for v in views) / len(views)
+            parts.append((scores[:, 1] - scores[:, 0]).cpu().numpy())
+    return np.concatenate(parts).astype(np.float64)
+
+
+def nodule_scores(model: nn.Module, nodules: NoduleSet, contract: NoduleContract, device: torch.device) -> np.ndarray:
+    """Return the mean score of each nodule's pictures: [M]."""
+    scores = picture_scores(model, nodules.pictures, contract, device)
+    return np.bincount(nodules.nodule, weights=scores) / np.bincount(nodules.nodule)
+
+
+def probability(scores: np.ndarray, contract: NoduleContract) -> np.ndarray:
+    """Return calibrated probabilities of "malignant"."""
+    return 1 / (1 + np.exp(-np.clip(contract.slope * scores + contract.offset, -50, 50)))
+
+
+def calibrate(scores: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Fit slope and offset of a logistic curve (Platt 1999); the slope stays above 0, so the order is not changed."""
+
+    def loss(parameters: np.ndarray) -> float:
+        logits = np.exp(parameters[0]) * scores + parameters[1]
+        return float(np.mean(np.logaddexp(0, logits) - truth * logits) + STEADY * (parameters**2).sum())
+
+    slope, offset = minimize(loss, np.zeros(2), method="Nelder-Mead").x
+    return round(float(np.exp(slope)), 4), round(float(offset), 4)
+
+
+def nodule_metrics(scores: np.ndarray, nodules: NoduleSet, contract: NoduleContract) -> dict[str, float]:
+    """Return AUC, that of the size alone, their difference with its 95 % interval by exam, accuracy and calibration."""
+    truth, sizes = nodules.targets, nodules.sizes
+    chances = probability(scores, contract)
+    low, high = bootstrap(lambda drawn: auc(scores[drawn], truth[drawn]), nodules.exams)
+    gain_low, gain_high = bootstrap(
+        lambda drawn: auc(scores[drawn], truth[drawn]) - auc(sizes[drawn], truth[drawn]), nodules.exams
+    )
+    own, alone = auc(scores, truth), auc(sizes, truth)
+    return {
+        "auc": own,
+        "auc_low": low,
+        "auc_high": high,
+        "auc_size_alone": alone,
+        "gain": own - alone,
+        "gain_low": gain_low,
+        "gain_high": gain_high,
+        "accuracy": float(((chances >= 0.5) == (truth == 1)).mean()),
+        "calibration_error": calibration_error(chances, truth),
+    }

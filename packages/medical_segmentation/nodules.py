@@ -1,0 +1,266 @@
+"""Lung nodules to judge, benign or malignant: cut-out slices (2-D) or cubes of a CT (3-D), scored per nodule.
+
+A nodule may have several pictures; its score is their mean. Exams (patients) are never divided between the splits.
+Ratings are radiologists' opinions, not pathology, and follow the size closely: the size alone is always measured too.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from cnn_core.errors import ConfigError, DataError
+from medical_segmentation.data import FOLDS, SPLIT_SEED, locate
+from medical_segmentation.scan import read_scan
+
+LABELS = ("benign", "malignant")
+EDGE = 64  # pixels of a slice as published
+LARGEST_EDGE = 4096  # pixels of a picture that is read at all
+HU = (-1200.0, 400.0)  # of the cubes, as published
+SLICE_COLUMNS = ("file", "exam_id", "nodule_id", "label", "diameter_mm", "split")
+CUBE_COLUMNS = ("case", "patient_index", "split", "class3", "mask_voxels")
+
+
+@dataclass(frozen=True)
+class NoduleContract:
+    """How a picture of a nodule becomes the network's input; stored as `input` in the weights card.
+
+    Args:
+        dims: 2: slices, grey values outside the nodule 0; 3: cubes of a CT in HU, the nodule in the middle.
+        size: edges of the part around the middle that is seen, in pixels or voxels.
+        low: value that becomes 0 on the unit scale; 0 for slices.
+        high: value that becomes 1; 255 for slices.
+        mean: of the training set on the unit scale; becomes 0 for the network.
+        std: likewise; becomes 1.
+        mirror: average the answers over mirror images.
+        slope: of the calibration: probability = sigmoid(slope * score + offset), fitted on the validation split.
+        offset: likewise.
+    """
+
+    dims: Literal[2, 3]
+    size: tuple[int, ...]
+    low: float
+    high: float
+    mean: float
+    std: float
+    mirror: bool = False
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.size, list):
+            object.__setattr__(self, "size", tuple(self.size))
+        problems = []
+        if self.dims not in (2, 3) or not isinstance(self.size, tuple) or len(self.size) != self.dims:
+            problems.append(
+                f"dims and size: expected 2 or 3 and as many edges, got {self.dims!r} and {self.size!r:.60}"
+            )
+        elif not all(type(edge) is int and 1 <= edge <= 512 for edge in self.size):
+            problems.append(f"size: expected edges from 1 to 512, got {self.size}")
+        numbers = (self.low, self.high, self.mean, self.std, self.slope, self.offset)
+        if not all(isinstance(v, int | float) and not isinstance(v, bool) and isfinite(v) for v in numbers):
+            problems.append(f"low, high, mean, std, slope, offset: expected numbers, got {numbers!r:.80}")
+        elif not (self.low < self.high and self.std > 0 and self.slope > 0):
+            problems.append("expected low < high, std > 0 and slope > 0")
+        if problems:
+            raise ConfigError("input contract", problems)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values; `from_json` restores an equal contract."""
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"size": list(self.size)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "NoduleContract":
+        """Build a contract from a card's `input` object; ConfigError lists everything that is wrong with it."""
+        known = {f.name for f in fields(cls)}
+        problems = [f"unknown key {key!r}" for key in values if key not in known]
+        problems += [f"{f.name!r} is missing" for f in fields(cls)[:6] if f.name not in values]
+        if problems:
+            raise ConfigError("input contract", problems)
+        return cls(**values)
+
+    @property
+    def in_channels(self) -> int:
+        return 1
+
+    def cut(self, picture: np.ndarray) -> Tensor:
+        """Return the part around the middle as bytes on the unit scale: `[*S] -> uint8 [1, *size]`."""
+        scaled = (picture.astype(np.float32).clip(self.low, self.high) - self.low) / (self.high - self.low) * 255
+        out = np.zeros(self.size, np.uint8)
+        source, target = [], []
+        for edge, wanted in zip(picture.shape, self.size, strict=True):
+            begin = (edge - wanted) // 2
+            source.append(slice(max(0, begin), max(0, begin) + min(edge, wanted)))
+            target.append(slice(max(0, -begin), max(0, -begin) + min(edge, wanted)))
+        out[tuple(target)] = scaled.round().astype(np.uint8)[tuple(source)]
+        return torch.from_numpy(out)[None]
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """Return the network's inputs for pictures on the unit scale, `[B, 1, *size]`."""
+        return (x - self.mean) / self.std
+
+
+@dataclass(frozen=True, eq=False)
+class NoduleSet:
+    """Pictures of nodules.
+
+    Args:
+        pictures: uint8 [N, 1, *size].
+        nodule: [N] which nodule each shows, 0 to M - 1.
+        names: M texts.
+        exams: M texts: the exam (patient) of each nodule.
+        targets: int64 [M], 1 malignant.
+        sizes: float [M], what the size alone is judged by.
+        size_name: what that is.
+    """
+
+    name: str
+    split: str
+    pictures: Tensor = field(repr=False)
+    nodule: np.ndarray = field(repr=False)
+    names: tuple[str, ...] = field(repr=False)
+    exams: tuple[str, ...] = field(repr=False)
+    targets: np.ndarray = field(repr=False)
+    sizes: np.ndarray = field(repr=False)
+    size_name: str = "diameter"
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One nodule of a table: its pictures as files."""
+
+    name: str
+    exam: str
+    target: int
+    size: float
+    split: str
+    files: tuple[Path, ...]
+
+
+def load_nodules(
+    name_or_path: str, contract: NoduleContract, *, splits: Sequence[str], fold: int | None = None
+) -> dict[str, NoduleSet]:
+    """Load splits of nodule pictures: a named set, or a folder with index.csv (slices) or labels.csv (cubes).
+
+    Args:
+        name_or_path: a set's name or a folder.
+        contract: what is cut out of each picture.
+        splits: some of "train", "val", "train+val", "test".
+        fold: 0 to 4: the fifth of the exams that is the test set; None: the table's own split.
+
+    Raises:
+        UnknownNameError: neither a known name nor an existing folder.
+        DataError: a table or picture is missing or damaged; everything wrong with the table is said at once.
+    """
+    name, folder, _ = locate(name_or_path)
+    rows = _slice_rows(folder) if contract.dims == 2 else _cube_rows(folder)
+    parts = {row.name: row.split for row in rows} if fold is None else _folds(rows, fold)
+    size_name = "diameter" if contract.dims == 2 else "mask volume"
+    sets = {}
+    for split in splits:
+        chosen = [row for row in rows if parts[row.name] in split.split("+")]
+        if not chosen or len({row.target for row in chosen}) < 2:
+            raise DataError(f"{name}: the {split} split must hold nodules of both kinds, it has {len(chosen)} nodules")
+        pictures = [contract.cut(read_picture(file, contract.dims)) for row in chosen for file in row.files]
+        nodule = np.repeat(np.arange(len(chosen)), [len(row.files) for row in chosen])
+        sets[split] = NoduleSet(
+            name, split, torch.stack(pictures), nodule, tuple(row.name for row in chosen),
+            tuple(row.exam for row in chosen), np.array([row.target for row in chosen]),
+            np.array([row.size for row in chosen]), size_name,
+        )  # fmt: skip
+    return sets
+
+
+def read_picture(file: Path, dims: int) -> np.ndarray:
+    """Read a slice as grey values uint8 [H, W], or a cube as HU [X, Y, Z].
+
+    Raises:
+        DataError: it is missing, damaged, or of another kind.
+    """
+    if dims == 3:
+        return read_scan(file).voxels
+    try:
+        with Image.open(file) as picture:
+            if max(picture.size) > LARGEST_EDGE:
+                raise DataError(
+                    f"{file.name}: {picture.size} pixels, expected a cut-out nodule of about {EDGE} x {EDGE}"
+                )
+            return np.asarray(picture.convert("L"))
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
+        raise DataError(f"{file.name}: expected a picture of a cut-out nodule slice (PNG), got {error}") from error
+
+
+def _read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    if not file.is_file():
+        raise DataError(f"{file.parent}: no {file.name}, expected a table with the columns {', '.join(columns)}")
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file} cannot be read ({error}); expected a CSV table in UTF-8") from error
+    missing = [column for column in columns if not rows or rows[0].get(column) is None]
+    if missing:
+        raise DataError(f"{file}: the columns {', '.join(missing)} are missing or there are no rows")
+    return rows
+
+
+def _slice_rows(folder: Path) -> list[_Row]:
+    """Gather the slices of each nodule; its label, size and split must be the same in all its rows."""
+    gathered: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in _read_table(folder / "index.csv", SLICE_COLUMNS):
+        gathered.setdefault((row["exam_id"], row["nodule_id"]), []).append(row)
+    problems, rows = [], []
+    for (exam, nodule), group in gathered.items():
+        name, first = f"{exam}_{nodule}", group[0]
+        if any((r["label"], r["split"]) != (first["label"], first["split"]) for r in group):
+            problems.append(f"{name}: its slices differ in label or split")
+        size = _number(first["diameter_mm"])
+        files = tuple(folder / r["file"] for r in group)
+        if first["label"] not in ("0", "1") or size is None:
+            problems.append(f"{name}: expected the label 0 or 1 and a diameter in mm, got {first['label']!r:.20}")
+        elif not all(f.resolve().is_relative_to(folder.resolve()) for f in files):
+            problems.append(f"{name}: a file lies outside the folder")
+        else:
+            rows.append(_Row(name, exam, int(first["label"]), size, first["split"], files))
+    if problems:
+        raise DataError(f"{folder / 'index.csv'}: {'; '.join(problems[:20])}")
+    return rows
+
+
+def _cube_rows(folder: Path) -> list[_Row]:
+    """Take the decided nodules: ratings 1 and 2 are benign, 4 and 5 malignant."""
+    rows = []
+    for row in _read_table(folder / "labels.csv", CUBE_COLUMNS):
+        size = _number(row["mask_voxels"])
+        if row["class3"] in LABELS and size is not None:
+            file = folder / "imagesTr" / f"{Path(row['case']).name}.nii.gz"
+            target = LABELS.index(row["class3"])
+            rows.append(_Row(row["case"], row["patient_index"], target, size, row["split"], (file,)))
+    return rows
+
+
+def _folds(rows: Sequence[_Row], fold: int) -> dict[str, str]:
+    """Deal the exams out to five parts: part `fold` is the test set, the next one the validation split."""
+    exams = sorted({row.exam for row in rows})
+    places = np.random.default_rng(SPLIT_SEED).permutation(len(exams)) % FOLDS
+    part = dict(zip(exams, places.tolist(), strict=True))
+    names = {fold: "test", (fold + 1) % FOLDS: "val"}
+    return {row.name: names.get(part[row.exam], "train") for row in rows}
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if isfinite(value) and value >= 0 else None

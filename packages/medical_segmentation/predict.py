@@ -1,0 +1,218 @@
+"""From a scan to a mask with millilitres: what a trained network answers, on the input's own voxels.
+
+    result = load("lung-ct").predict("thorax.nii.gz")
+    result.volumes_ml, result.save("out")
+
+Research and teaching only, not for diagnosis.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from cnn_core.errors import CnnError, DataError
+from cnn_core.inference.sliding import Observer
+from cnn_core.train.devices import choose_device
+from cnn_core.weights import WeightsCard, find_weights, load_card
+from medical_segmentation.decathlon import stem
+from medical_segmentation.pictures import save_overlay
+from medical_segmentation.scan import Scan, read_scan, write_mask
+from medical_segmentation.segmenter import Segmenter
+from medical_segmentation.weights_io import contract_of, goal_of, load_classifier, load_unet
+
+if TYPE_CHECKING:
+    from medical_segmentation.judge import NodulePredictor
+
+MAPS = ("foreground", "entropy")
+ENDINGS = (".nii", ".nii.gz")
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationResult:
+    """The answer for one scan.
+
+    Args:
+        scan: what was read, in RAS order.
+        mask: uint8 [X, Y, Z], RAS; `save` and `write_mask` bring it to the input's own grid.
+        labels: names, background first.
+        maps: "foreground" (probability that it is not background) and "entropy" (0 certain ... 1 all labels alike),
+            float16 [X, Y, Z], as asked for.
+        warnings: what the reader of the answer should know.
+    """
+
+    scan: Scan = field(repr=False)
+    mask: np.ndarray = field(repr=False)
+    labels: tuple[str, ...]
+    maps: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def volumes_ml(self) -> dict[str, float]:
+        """The volume of each label in mL."""
+        counts = np.bincount(self.mask.ravel(), minlength=len(self.labels))
+        return {name: float(counts[k] * self.scan.voxel_ml) for k, name in enumerate(self.labels) if k}
+
+    @property
+    def mean_hu(self) -> dict[str, float | None]:
+        """The mean intensity of each label (HU for a CT); None where there is none of it."""
+        counts = np.bincount(self.mask.ravel(), minlength=len(self.labels))
+        sums = np.zeros(len(self.labels))
+        for k in range(self.mask.shape[2]):  # plane by plane: the sum of a whole volume would be copied as float64
+            sums += np.bincount(
+                self.mask[:, :, k].ravel(), weights=self.scan.voxels[:, :, k].ravel(), minlength=len(self.labels)
+            )
+        return {
+            name: float(sums[k] / counts[k]) if counts[k] else None for k, name in enumerate(self.labels) if k
+        }  # fmt: skip
+
+    def save(self, folder: Path | str, *, name: str | None = None) -> Path:
+        """Write `<name>_mask.nii.gz` on the input's own grid and `<name>_overlay.png` into `folder`; return the mask.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        name = name or stem(self.scan.name)
+        path = write_mask(self.mask, self.scan, Path(folder) / f"{name}_mask.nii.gz")
+        save_overlay(self.scan, self.mask, Path(folder) / f"{name}_overlay.png")
+        return path
+
+    def to_json(self, *, mask: Path | None = None) -> dict[str, Any]:
+        """Return the item of `cnn predict --json` without its input."""
+        return {
+            "mask": None if mask is None else str(mask),
+            "volumes_ml": {name: round(value, 3) for name, value in self.volumes_ml.items()},
+            "mean_hu": {name: None if v is None else round(v, 1) for name, v in self.mean_hu.items()},
+            "warnings": list(self.warnings),
+        }
+
+
+class Predictor:
+    """A trained network with everything it needs to segment scans.
+
+    Args:
+        model: with the card's weights.
+        card: its `input` is a `VolumeContract`.
+        device: where to compute.
+
+    Raises:
+        WeightsError: the card is of another domain or goal, or its input contract cannot be used.
+    """
+
+    goal = "segment"
+
+    def __init__(self, model: torch.nn.Module, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
+        self.card, self.contract = card, contract_of(card)
+        self.labels = tuple(card.labels) or tuple(f"label {k}" for k in range(card.arguments["num_classes"]))
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+        self.segmenter = Segmenter(self.model, self.contract)
+
+    def predict(
+        self,
+        source: str | Path | Scan,
+        *,
+        volume: int | None = None,
+        maps: Sequence[str] = (),
+        flips: bool | None = None,
+        progress: Observer | None = None,
+    ) -> SegmentationResult:
+        """Segment one scan.
+
+        Args:
+            source: a path (see `read_scan`), or a scan that is read already.
+            volume: which volume of a 4-D NIfTI, from 0.
+            maps: any of "foreground", "entropy", "confidence".
+            flips: average over mirror images along every axis; None: as the card says.
+            progress: told after every window; returning False ends it with StoppedError.
+
+        Raises:
+            DataError: the scan cannot be used; the message says why.
+        """
+        scan = source if isinstance(source, Scan) else read_scan(source, volume=volume)
+        axes = None if flips is None else tuple(range(self.contract.dims)) if flips else ()
+        found = self.segmenter(scan.voxels, scan.spacing, maps=maps, flips=axes, progress=progress)
+        return SegmentationResult(
+            scan, found.mask, self.labels, found.maps, (*scan.warnings, *self._remarks(scan, found.mask))
+        )
+
+    def predict_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator[dict[str, Any]]:
+        """Yield one item per scan: "input", and mask, volumes, warnings or "error".
+
+        Args:
+            inputs: paths; a folder that holds several NIfTI files stands for each of them.
+            output: folder for masks and overlays; None: none are written.
+        """
+        names: set[str] = set()
+        for path in expand(inputs):
+            try:
+                result = self.predict(path)
+                written = None
+                if output is not None:
+                    name = _unused(stem(result.scan.name), names)
+                    written = result.save(output, name=name)
+                yield {"input": str(path), **result.to_json(mask=written)}
+            except DataError as error:
+                yield {"input": str(path), "error": str(error)}
+
+    def _remarks(self, scan: Scan, mask: np.ndarray) -> list[str]:
+        said = []
+        if self.contract.modality == "CT" and scan.modality not in ("", "CT"):
+            said.append("the network was trained on CT alone")
+        if not mask.any():
+            said.append("nothing was found: the mask is empty")
+        if self.contract.centre is not None and max(scan.voxels.shape) > 2 * max(self.contract.patch):
+            edges = " x ".join(map(str, self.contract.patch))
+            said.append(
+                f"the network expects a cube cut out around what it segments and saw {edges} voxels in the middle alone"
+            )
+        return said
+
+
+def _unused(name: str, names: set[str]) -> str:
+    """Return `name`, with a number behind it if it was there before, and remember it."""
+    found, number = name, 2
+    while found in names:
+        found, number = f"{name}-{number}", number + 1
+    names.add(found)
+    return found
+
+
+def expand(inputs: Iterable[str]) -> Iterator[Path]:
+    """Yield paths; a folder of several NIfTI files and nothing else stands for each of these."""
+    for entry in inputs:
+        path = Path(entry)
+        files = []
+        if "\0" not in str(entry) and path.is_dir():
+            visible = [f for f in sorted(path.iterdir()) if not f.name.startswith(".")]
+            files = [f for f in visible if f.is_file() and f.name.lower().endswith(ENDINGS)]
+            files = files if len(files) == len(visible) and len(files) > 1 else []
+        yield from files or [path]
+
+
+def load(name: str | Path, *, device: str = "auto") -> "Predictor | NodulePredictor":
+    """Return the predictor of shipped weights or of a finished run's folder: of scans, or of nodules.
+
+    Raises:
+        UnknownNameError: nothing bears the name.
+        WeightsError: the weights are damaged or belong to another domain.
+    """
+    chosen = choose_device(device)
+    if goal_of(load_card(find_weights(name))) == "malignancy":
+        from medical_segmentation.judge import NodulePredictor
+
+        model, card = load_classifier(name)
+        return NodulePredictor(model, card, device=chosen)
+    model, card = load_unet(name)
+    return Predictor(model, card, device=chosen)
+
+
+def load_segmenting(name: str | Path, *, device: str = "auto") -> Predictor:
+    """Return the predictor of weights that segment; CnnError for others."""
+    predictor = load(name, device=device)
+    if not isinstance(predictor, Predictor):
+        raise CnnError(f"{name} judges nodules and does not segment; choose other weights")
+    return predictor

@@ -1,0 +1,140 @@
+"""What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnn_core.errors import CnnError
+from cnn_core.train.config import override
+from cnn_core.train.recipes import RecipeTraining
+from cnn_core.train.task import Task
+from cnn_core.weights import WeightsCard, find_weights, load_card
+from medical_segmentation.data import load_set
+from medical_segmentation.evaluate import Report, evaluate, evaluate_nodules, write_report
+from medical_segmentation.explain import check_output, explain_nodule, explain_scan
+from medical_segmentation.judge import NodulePredictor
+from medical_segmentation.nodules import load_nodules
+from medical_segmentation.predict import Predictor, load
+from medical_segmentation.task import DataConfig, MedicalModelConfig, Recipe, task_of
+from medical_segmentation.weights_io import DOMAIN, goal_of
+
+RECIPE = Recipe
+
+
+def make_task(recipe: Recipe) -> Task:
+    """Return the Task of a recipe."""
+    # What is derived from the data belongs before the eyes of whoever trains, not only into the card.
+    logging.getLogger(DOMAIN).setLevel(logging.INFO)
+    return task_of(recipe)
+
+
+def _report(folder: Path) -> None:
+    """Measure the test set of a finished run and write the report beside the weights."""
+    write_report(_measure(load(folder, device="cpu"), None, "test"), folder)
+
+
+train = RecipeTraining(DOMAIN, Recipe, make_task, finish=_report).train
+
+
+def evaluate_weights(
+    name: str, *, data: str | None = None, split: str = "test", device: str = "auto"
+) -> dict[str, Any]:
+    """Measure weights on a data set: `{"data", "split", "n", "metrics", "cases"}`.
+
+    Args:
+        name: shipped weights or a run folder.
+        data: a set name or a folder; None: the set the weights were trained on.
+        split: "test", "val" or "train".
+        device: auto, cpu, cuda, mps.
+    """
+    predictor = load(name, device=device)
+    report = _measure(predictor, data, split)
+    used = data or predictor.card.recipe["data"]["data"]
+    return {"data": used, "split": split, "n": report.n, "metrics": report.metrics, "cases": report.cases}
+
+
+def _measure(predictor: Predictor | NodulePredictor, data: str | None, split: str) -> Report:
+    settings = predictor.card.recipe["data"]
+    own = data is None or data == settings["data"]
+    data, fold = data or settings["data"], settings.get("fold") if own else None
+    if isinstance(predictor, NodulePredictor):
+        return evaluate_nodules(predictor, load_nodules(data, predictor.contract, splits=(split,), fold=fold)[split])
+    found = load_set(data, fold=fold)
+    if found.labels != predictor.labels:
+        raise CnnError(
+            f"{predictor.card.name} knows the labels {', '.join(predictor.labels)}, but {data} has "
+            f"{', '.join(found.labels)}; choose data with the same labels"
+        )
+    return evaluate(predictor, (found.checked.volume(case) for case in found.splits[split]))
+
+
+def predict_items(
+    name: str, inputs: Sequence[str], *, device: str = "auto", output: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """Answer for scans or nodules, one item per input; an item that failed carries "error".
+
+    Args:
+        name: shipped weights or a run folder.
+        inputs: paths.
+        device: auto, cpu, cuda, mps.
+        output: folder for masks and overlays; None: none are written.
+    """
+    return load(name, device=device).predict_inputs(inputs, output=output)
+
+
+def explain_to_file(name: str, source: str, output: Path, *, method: str | None = None, device: str = "auto") -> str:
+    """Write a picture of where a mask is uncertain ("entropy"), or of where a nodule speaks for malignancy."""
+    check_output(Path(output))
+    predictor = load(name, device=device)
+    if isinstance(predictor, NodulePredictor):
+        return explain_nodule(predictor, source, Path(output), method=method or "grad-cam")
+    return explain_scan(predictor, source, Path(output), method=method or "entropy")
+
+
+def exportable(name: str) -> dict[str, Any]:
+    """Return what `cnn export` needs: the network, its card, and the shape of one input (a patch)."""
+    predictor = load(name, device="cpu")
+    contract = predictor.contract
+    size = contract.size if isinstance(predictor, NodulePredictor) else contract.patch
+    return {"model": predictor.model, "card": predictor.card, "example_shape": (contract.in_channels, *size)}
+
+
+def compare(
+    weights: str, data: str, *, folder: Path, settings: Mapping[str, Any] | None = None
+) -> list[dict[str, float | str]]:
+    """Train on the same data from `weights` and from nothing, with the same settings.
+
+    Args:
+        weights: shipped weights or a run folder.
+        data: a set name or a folder.
+        folder: gets one run folder per way.
+        settings: fields of the recipe, the same for both.
+
+    Returns:
+        One row per way: mode, the test metric, n, seconds of training.
+    """
+    card = load_card(find_weights(weights, domain=DOMAIN))
+    goal = goal_of(card)
+    rows = []
+    for mode in ("fine-tune", "scratch"):
+        model = MedicalModelConfig(
+            card.model, card.arguments["options"], weights=weights if mode == "fine-tune" else None
+        )
+        recipe = override(Recipe(data=_data_of(card, goal), model=model), {"data": data, **(settings or {})})
+        outcome = train(recipe, folder=folder / mode, name=mode)
+        metric = "dice" if goal == "segment" else "auc"
+        entry = outcome.card.metrics[metric]
+        rows.append({"mode": mode, metric: entry["mean"], "n": entry["n"], "seconds": round(outcome.card.seconds, 1)})
+    return rows
+
+
+def _data_of(card: WeightsCard, goal: str) -> DataConfig:
+    """Return the settings of the data that both ways share: those that the card's own preprocessing came from."""
+    contract = card.input
+    if goal == "malignancy":
+        return DataConfig(goal="malignancy", dims=contract["dims"], mirror=contract["mirror"])
+    return DataConfig(
+        dims=contract["dims"], spacing=contract["spacing"], centred=contract["centre"] is not None,
+        keep=contract["keep"], mirror=bool(contract["flips"]),
+    )  # fmt: skip

@@ -1,0 +1,179 @@
+"""From a network and a scan to a mask on the scan's own voxels, in bounded memory; used by training and by answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor, nn
+
+from cnn_core.inference import Segmentation, WindowConfig, fuse, segment
+from cnn_core.inference.sliding import Observer
+from medical_segmentation.contract import VolumeContract
+from medical_segmentation.resample import resample, resample_to
+
+WHOLE = {2: 2**22, 3: 2**22}  # cells that go through the network in one piece
+OVERLAP = 0.25
+SLICES = 8  # per forward pass of a 2-D network
+
+
+class _Prepared(nn.Module):
+    """The network with its preprocessing: intensities [B, 1, *window] -> scores; 2-D networks get slices."""
+
+    def __init__(self, model: nn.Module, contract: VolumeContract, ends: tuple[float, float]) -> None:
+        super().__init__()
+        self.model, self.contract, self.ends = model, contract, ends
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.contract.unit(x, self.ends)
+        if self.contract.dims == 3:
+            return self.model(self.contract.inputs(x))
+        return self.model(self.contract.inputs(x[..., 0]).contiguous(memory_format=torch.channels_last))[..., None]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a network says of a scan.
+
+    Args:
+        mask: uint8 [X, Y, Z].
+        maps: "foreground", "confidence", "entropy", as asked for: float16 [X, Y, Z].
+    """
+
+    mask: np.ndarray
+    maps: dict[str, np.ndarray]
+
+
+class Segmenter:
+    """A network that segments scans of any size and spacing.
+
+    Args:
+        model: `[B, in_channels, *S] -> [B, K, *S]`; it is copied.
+        contract: how scans become its input.
+    """
+
+    def __init__(self, model: nn.Module, contract: VolumeContract) -> None:
+        self.contract = contract
+        self.model = fuse(model)
+
+    def __call__(
+        self,
+        voxels: np.ndarray,
+        spacing: tuple[float, float, float],
+        *,
+        maps: Sequence[str] = (),
+        flips: tuple[int, ...] | None = None,
+        progress: Observer | None = None,
+    ) -> Answer:
+        """Segment one scan.
+
+        Args:
+            voxels: int16 or float32 [X, Y, Z], RAS, HU for a CT.
+            spacing: mm along X, Y, Z.
+            maps: any of "foreground", "confidence", "entropy".
+            flips: axes to mirror along; None: the contract's.
+            progress: told after every window; returning False ends it with StoppedError.
+        """
+        contract, shape = self.contract, voxels.shape
+        if contract.spacing is not None:
+            wanted = contract.spacing if contract.dims == 3 else (*contract.spacing[:2], spacing[2])
+            voxels, _ = resample(voxels, spacing, wanted)
+        flips = contract.flips if flips is None else flips
+        found = (
+            self._around_centre(voxels, maps, flips) if contract.centre else self._slide(voxels, maps, flips, progress)
+        )
+        mask, made = found.mask.numpy(), {name: getattr(found, name).numpy() for name in maps}
+        if mask.shape != shape:
+            mask = resample_labels(mask, shape)
+            made = {name: resample_to(values, shape) for name, values in made.items()}
+        return Answer(clean(mask, contract), made)
+
+    def _slide(
+        self, voxels: np.ndarray, maps: Sequence[str], flips: tuple[int, ...], progress: Observer | None
+    ) -> Segmentation:
+        contract = self.contract
+        x = torch.from_numpy(np.ascontiguousarray(voxels))
+        ends = contract.ends(x)
+        window, whole = contract.window, WHOLE[contract.dims]
+        if contract.dims == 2 and x.shape[0] * x.shape[1] <= whole:  # a slice in one piece, slice after slice
+            window, whole = (max(x.shape[0], window[0]), max(x.shape[1], window[1]), 1), 0
+        config = WindowConfig(
+            window, overlap=OVERLAP, batch=SLICES if contract.dims == 2 else 1, flips=flips, whole=whole,
+            pad_value=ends[0],
+        )  # fmt: skip
+        return segment(_Prepared(self.model, contract, ends), x[None], config, maps=maps, progress=progress)
+
+    def _around_centre(self, voxels: np.ndarray, maps: Sequence[str], flips: tuple[int, ...]) -> Segmentation:
+        """Segment the one patch around the centre; all else is background."""
+        contract = self.contract
+        piece, place, inside = cut_centre(voxels, contract)
+        x = torch.from_numpy(piece)
+        config = WindowConfig(contract.patch, flips=flips, whole=x.numel())
+        found = segment(_Prepared(self.model, contract, contract.ends(x)), x[None], config, maps=maps)
+        full = torch.zeros(voxels.shape, dtype=torch.uint8)
+        full[place] = found.mask[inside]
+        made = {}
+        for name in ("foreground", "confidence", "entropy"):
+            made[name] = None
+            if name in maps:
+                made[name] = torch.full(voxels.shape, float(name == "confidence"), dtype=torch.float16)
+                made[name][place] = getattr(found, name)[inside]
+        return Segmentation(full, **made)
+
+
+def cut_centre(array: np.ndarray, contract: VolumeContract) -> tuple[np.ndarray, tuple[slice, ...], tuple[slice, ...]]:
+    """Cut the patch around the contract's centre out of a cube: `-> patch, its place in the cube, and in the patch`.
+
+    Where the patch reaches over the edge the nearest voxels are repeated.
+    """
+    place, inside, pad = [], [], []
+    for edge, length, offset in zip(array.shape, contract.patch, contract.centre, strict=True):
+        begin = round((edge - 1) / 2 + offset - (length - 1) / 2)
+        begin = min(max(begin, 1 - length), edge - 1)
+        first, last = max(0, begin), min(edge, begin + length)
+        place.append(slice(first, last))
+        inside.append(slice(first - begin, last - begin))
+        pad.append((first - begin, begin + length - last))
+    piece = array[tuple(place)]
+    return np.ascontiguousarray(np.pad(piece, pad, mode="edge")), tuple(place), tuple(inside)
+
+
+def resample_labels(mask: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Bring a mask to another grid over the same block: a voxel gets the label whose blurred outline is strongest."""
+    best = np.full(shape, 0.0, np.float32)
+    out = np.zeros(shape, mask.dtype)
+    for label in np.unique(mask):
+        weight = resample_to((mask == label).astype(np.float32), shape)
+        better = weight > best
+        out[better], best[better] = label, weight[better]
+    return out
+
+
+def clean(mask: np.ndarray, contract: VolumeContract) -> np.ndarray:
+    """Keep of each label what the contract says: all, its largest connected piece, or the piece nearest the centre."""
+    if contract.keep == "all":
+        return mask
+    ring = ndimage.generate_binary_structure(3, 1)  # voxels that share a face
+    if contract.dims == 2:
+        ring[..., [0, 2]] = False  # slices are cleaned one by one
+    out = np.zeros_like(mask)
+    for label in range(1, int(mask.max()) + 1):
+        pieces, count = ndimage.label(mask == label, ring)
+        if not count:
+            continue
+        if contract.keep == "central":
+            middle = (np.array(mask.shape) - 1) / 2 + (contract.centre or 0)
+            cells = np.argwhere(pieces)
+            kept = [pieces[tuple(cells[((cells - middle) ** 2).sum(1).argmin()])]]
+        elif contract.dims == 3:
+            kept = [np.bincount(pieces.ravel())[1:].argmax() + 1]
+        else:
+            sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+            kept = [
+                max(present, key=lambda piece: sizes[piece])
+                for k in range(mask.shape[2])
+                if len(present := [p for p in np.unique(pieces[..., k]) if p])
+            ]
+        out[np.isin(pieces, kept)] = label
+    return out

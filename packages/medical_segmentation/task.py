@@ -1,0 +1,265 @@
+"""The medical recipe and the Task that learns to segment; `nodule_task` has the one that judges nodules."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cnn_core.data.patches import PatchBatches
+from cnn_core.models.unet import create_unet
+from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
+from cnn_core.train.task import Evaluation, Task, Turn
+from medical_segmentation.checker import Volume
+from medical_segmentation.contract import VolumeContract
+from medical_segmentation.data import FOLDS, SegmentationSet, load_set
+from medical_segmentation.fingerprint import Wishes, network_options, plan
+from medical_segmentation.losses import dice_cross_entropy
+from medical_segmentation.metrics import label_scores, mean_dice
+from medical_segmentation.resample import resample
+from medical_segmentation.segmenter import Segmenter, cut_centre
+
+if TYPE_CHECKING:
+    from cnn_core.weights import WeightsCard
+
+log = logging.getLogger(__name__)
+
+DISCLAIMER = "Research and teaching only, not for diagnosis."
+STEP = 16  # patch edges are multiples of it
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which scans, and how the network gets them; None: derived from the set (see `fingerprint`)."""
+
+    data: str = "phantom"  # a name of `cnn list data`, or a folder in the Decathlon layout
+    goal: Literal["segment", "malignancy"] = "segment"  # label every voxel, or judge whole nodules
+    validation: bool = True  # hold cases out to choose the best epoch; False: learn from all but the test set
+    fold: int | None = None  # 0 to 4: which fifth of all cases is the test set; None: the set's own split
+    dims: Literal[2, 3] | None = None  # 2: slice by slice
+    spacing: list[float] | None = None  # mm along X, Y, Z that scans are resampled to
+    window: list[float] | None = None  # HU, lowest and highest
+    own_scale: bool | None = None  # scale each scan by its own intensities; None: unless it is a CT
+    centred: bool = False  # cubes cut out around what is looked for: see the patch around that place alone
+    keep: Literal["all", "largest", "central"] = "all"  # connected pieces of a label that are left
+    mirror: bool = False  # average the answers over mirror images along every axis
+
+    def problems(self) -> list[str]:
+        found = [] if self.data else ["data: expected a data set name or a folder, got nothing"]
+        if self.fold is not None and not 0 <= self.fold < FOLDS:
+            found.append(f"fold: expected 0 to {FOLDS - 1}, got {self.fold}")
+        if self.centred and self.dims == 2:
+            found.append("centred: is for 3-D networks; leave dims out or take 3")
+        return found
+
+
+@dataclass(frozen=True)
+class PatchConfig:
+    """What an epoch is made of."""
+
+    patch: list[int] | None = None  # edges in voxels
+    patches: int = 1  # in an epoch, for each training case (2-D: for each slice)
+    foreground: float = 0.33  # share of patches around a labelled voxel
+    margin: int = 0  # voxels cut beyond the patch, so that rotation brings in what is really there
+
+    def problems(self) -> list[str]:
+        found = [f"{n}: expected 1 or more, got {getattr(self, n)}" for n in ("patches",) if getattr(self, n) < 1]
+        if self.margin < 0:
+            found.append(f"margin: expected 0 or more, got {self.margin}")
+        if not 0 <= self.foreground <= 1:
+            found.append(f"foreground: expected a share from 0 to 1, got {self.foreground}")
+        if self.patch is not None and (len(self.patch) not in (2, 3) or min(self.patch) < 1):
+            found.append(f"patch: expected two or three edges of at least 1, got {self.patch}")
+        return found
+
+
+@dataclass(frozen=True)
+class MedicalModelConfig(ModelConfig):
+    """Which network."""
+
+    model: str = "unet"  # unet, residual_unet, or a backbone of `cnn list models`
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that defines a training run of this domain."""
+
+    description: str = ""
+    licence: str = "MIT; the training data have their own terms"
+    limits: list[str] = field(default_factory=list)
+    data: DataConfig = field(default_factory=DataConfig)
+    patches: PatchConfig = field(default_factory=PatchConfig)
+    model: MedicalModelConfig = field(default_factory=MedicalModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+def task_of(recipe: Recipe) -> Task:
+    """Return the Task of a recipe."""
+    if recipe.data.goal == "malignancy":
+        from medical_segmentation.nodule_task import NoduleTask
+
+        return NoduleTask(recipe)
+    return SegmentationTask(recipe)
+
+
+class SegmentationTask:
+    """Label every voxel: Dice and cross-entropy on random patches, mean Dice of whole scans on the validation split."""
+
+    metric = "dice"
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.set: SegmentationSet | None = None
+
+    def build_data(self, device: torch.device) -> None:
+        """Check the set and derive what is not given; the contract of starting weights is kept."""
+        data, patches = self.recipe.data, self.recipe.patches
+        self.set, self.device = load_set(data.data, fold=data.fold), device
+        facts = [self.set.checked.facts[name] for name in self.set.splits[self.training_split]]
+        card = self._starting_card()
+        if card is not None:
+            from medical_segmentation.weights_io import contract_of
+
+            self.contract, self.chosen = contract_of(card), [f"as {card.name} has it"]
+        else:
+            wishes = Wishes(
+                data.dims, data.spacing, data.window, patches.patch, centred=data.centred, own_scale=data.own_scale,
+                keep=data.keep, flips=data.mirror,
+            )  # fmt: skip
+            self.contract, self.chosen = plan(facts, wishes, modality=self.set.checked.source.modality, step=STEP)
+        self.options, said = self._options(card)
+        for sentence in (*self.chosen, *said):
+            log.info("%s", sentence)
+        volumes, masks = self._training_blocks()
+        size = min(self.recipe.loop.batch_size, len(volumes) * patches.patches)
+        self._batches = PatchBatches(
+            volumes, masks, patch=self.contract.patch, batch_size=size,
+            steps=-(-len(volumes) * patches.patches // size), normalize=self.contract.inputs,
+            augment=self.recipe.augment, foreground=0.0 if self.contract.centre else patches.foreground,
+            margin=patches.margin,
+        )  # fmt: skip
+
+    @property
+    def training_split(self) -> str:
+        """The split that is learned from."""
+        return "train" if self.recipe.data.validation else "train+val"
+
+    def build_model(self) -> nn.Module:
+        """Build the U-Net, or load the starting weights and give them a head for these labels."""
+        card = self._starting_card()
+        if card is not None:
+            from medical_segmentation.weights_io import load_unet
+
+            model, _ = load_unet(self.recipe.model.weights)
+            if tuple(card.labels) != self.set.labels:
+                model.reset_head(len(self.set.labels))
+            return model
+        model = create_unet(self.recipe.model.model, **self._arguments())
+        if hasattr(model.encoder, "initialise"):
+            x, _ = next(iter(self._batches.epoch(Turn(0, torch.Generator().manual_seed(0)))))
+            model.initialise(x.cpu())
+        return model
+
+    def steps_per_epoch(self) -> int:
+        return len(self._batches)
+
+    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
+        return self._batches.epoch(turn)
+
+    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
+        x, y = batch
+        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
+
+    def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        return dice_cross_entropy(model(x), y)
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
+        """Measure whole scans on their own voxels: mean Dice; on the test split the distances of surfaces too."""
+        if split == "val" and not self.recipe.data.validation:
+            return None
+        segmenter = Segmenter(model, self.contract)
+        flips = () if split == "val" else None  # mirror images only where it counts
+        rows = []
+        for name in self.set.splits[split]:
+            volume = self.set.checked.volume(name)
+            mask = segmenter(volume.voxels, volume.spacing, flips=flips).mask
+            rows.append(case_metrics(mask, volume, len(self.set.labels), distances=split != "val"))
+        found = {name: [row[name] for row in rows if row[name] is not None] for name in rows[0]}
+        return Evaluation(len(rows), {name: float(np.mean(values)) for name, values in found.items() if values})
+
+    def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
+        """Return the weights card's fields that this domain knows."""
+        card = self._starting_card()
+        return {
+            "model": card.model if card else self.recipe.model.model,
+            "arguments": {**self._arguments(), "input_size": None},
+            "input": {**self.contract.to_json(), "goal": "segment"},
+            "labels": list(self.set.labels),
+            "licence": self.recipe.licence,
+            "limits": [DISCLAIMER, *self.recipe.limits, *(f"Chosen from the data: {said}." for said in self.chosen)],
+        }
+
+    def _options(self, card: "WeightsCard | None") -> tuple[dict[str, Any], list[str]]:
+        if card is not None:
+            return dict(card.arguments["options"]), []
+        model = self.recipe.model
+        return network_options(self.contract.patch, name=model.model, given=model.options)
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "spatial_dims": self.contract.dims,
+            "in_channels": self.contract.in_channels,
+            "num_classes": len(self.set.labels),
+            "options": self.options,
+        }
+
+    def _starting_card(self) -> "WeightsCard | None":
+        if not self.recipe.model.weights:
+            return None
+        from medical_segmentation.weights_io import starting_card
+
+        return starting_card(self.recipe.model.weights, goal="segment")
+
+    def _training_blocks(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Return what patches are cut from: intensities float16 [1, *S] on the unit scale, and labels uint8 [*S]."""
+        volumes, masks = [], []
+        for name in self.set.splits[self.training_split]:
+            for block, labels in training_blocks(self.set.checked.volume(name), self.contract):
+                volumes.append(block.to(self.device))
+                masks.append(labels.to(self.device))
+        return volumes, masks
+
+
+def training_blocks(volume: Volume, contract: VolumeContract) -> Iterable[tuple[Tensor, Tensor]]:
+    """Yield the blocks of one case that patches are cut from: the scan, its slices, or the patch around the centre."""
+    voxels, mask = volume.voxels, volume.mask
+    if contract.spacing is not None:
+        wanted = contract.spacing if contract.dims == 3 else (*contract.spacing[:2], volume.spacing[2])
+        voxels, _ = resample(voxels, volume.spacing, wanted)
+        mask, _ = resample(mask, volume.spacing, wanted, order="nearest")
+    if contract.centre is not None:
+        voxels, mask = cut_centre(voxels, contract)[0], cut_centre(mask, contract)[0]
+    x = torch.from_numpy(np.ascontiguousarray(voxels))
+    x = contract.unit(x, contract.ends(x)).to(torch.float16)
+    y = torch.from_numpy(np.ascontiguousarray(mask))
+    if contract.dims == 3:
+        yield x[None], y
+        return
+    for k in range(x.shape[2]):
+        yield x[None, :, :, k].contiguous(), y[:, :, k].contiguous()
+
+
+def case_metrics(mask: np.ndarray, volume: Volume, labels: int, *, distances: bool) -> dict[str, float | None]:
+    """Return the means over the labels above 0 of one case: dice, and on request hd95_mm and surface_dice."""
+    names = ("dice", "hd95_mm", "surface_dice") if distances else ("dice",)
+    if not distances:
+        return {"dice": mean_dice(mask, volume.mask, labels)}
+    scores = [label_scores(mask == k, volume.mask == k, volume.spacing) for k in range(1, labels)]
+    found = {name: [getattr(s, name) for s in scores if getattr(s, name) is not None] for name in names}
+    return {name: float(np.mean(values)) if values else None for name, values in found.items()}

@@ -1,0 +1,98 @@
+"""U-Nets and nodule networks from their cards: what the general loader cannot build, and which goal weights have."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cnn_core.errors import CnnError, ConfigError, WeightsError
+from cnn_core.models import create_model
+from cnn_core.models.unet import UNet, create_unet
+from cnn_core.weights import WeightsCard, find_weights, load_card, load_state
+from medical_segmentation.contract import VolumeContract
+from medical_segmentation.nodules import NoduleContract
+
+DOMAIN = "medical_segmentation"
+GOALS = ("segment", "malignancy")
+
+
+def goal_of(card: WeightsCard) -> str:
+    """Return what weights are for: "segment" or "malignancy".
+
+    Raises:
+        WeightsError: the card is of another domain, or says nothing of it.
+    """
+    if card.domain != DOMAIN:
+        raise WeightsError(f"weights {card.name!r} belong to {card.domain}, not to {DOMAIN}")
+    goal = card.input.get("goal")
+    if goal not in GOALS:
+        raise WeightsError(
+            f"weights {card.name!r}: the card's goal must be one of {', '.join(GOALS)}, got {goal!r:.60}"
+        )
+    return goal
+
+
+def contract_of(card: WeightsCard) -> VolumeContract | NoduleContract:
+    """Return the input contract of a card.
+
+    Raises:
+        WeightsError: the card is of another domain, or its contract cannot be used.
+    """
+    kind = VolumeContract if goal_of(card) == "segment" else NoduleContract
+    try:
+        contract = kind.from_json({name: value for name, value in card.input.items() if name != "goal"})
+    except (ConfigError, TypeError) as error:
+        raise WeightsError(f"weights {card.name!r}: {error}; restore the card") from error
+    dims = card.arguments["spatial_dims"]
+    if contract.dims != dims or contract.in_channels != card.arguments["in_channels"]:
+        raise WeightsError(f"weights {card.name!r}: the input contract does not fit the network; restore the card")
+    return contract
+
+
+def load_unet(name: str | Path) -> tuple[UNet, WeightsCard]:
+    """Load a segmenting network by name or folder, in evaluation mode on the CPU.
+
+    Raises:
+        UnknownNameError: nothing bears the name.
+        WeightsError: the weights are damaged, do not fit their card, or are for another goal.
+    """
+    return _load(name, "segment")
+
+
+def load_classifier(name: str | Path) -> tuple[nn.Module, WeightsCard]:
+    """Load a network that judges nodules, likewise."""
+    return _load(name, "malignancy")
+
+
+def starting_card(weights: str, *, goal: str) -> WeightsCard:
+    """Return the card of weights that a training with this goal starts from."""
+    card = load_card(find_weights(weights, domain=DOMAIN))
+    if goal_of(card) != goal:
+        raise WeightsError(f"weights {card.name!r} are for the goal {goal_of(card)!r}, expected {goal!r}")
+    contract_of(card)
+    return card
+
+
+def _load(name: str | Path, goal: str) -> tuple[Any, WeightsCard]:
+    from cnn_core.weights.store import check_fit
+
+    state, card = load_state(name, domain=DOMAIN)
+    if goal_of(card) != goal:
+        raise WeightsError(f"weights {card.name!r} are for the goal {goal_of(card)!r}, expected {goal!r}")
+    contract_of(card)
+    arguments = dict(card.arguments)
+    try:
+        with torch.device("meta"):  # a card may ask for any size; nothing is allocated before the weights fit
+            if goal == "segment":
+                arguments.pop("input_size")
+                model = create_unet(card.model, **arguments)
+            else:
+                model = create_model(card.model, **arguments)
+    except (CnnError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"weights {card.name!r}: {card.model} cannot be built ({error}); restore the card"
+        ) from error
+    check_fit(model, state, card)
+    model.load_state_dict(state, assign=True)
+    return model.eval(), card

@@ -1,0 +1,167 @@
+"""Preprocessing: the contracts, what is derived from a set, cutting and cleaning."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from cnn_core.errors import ConfigError
+from medical_segmentation.checker import Facts
+from medical_segmentation.contract import VolumeContract
+from medical_segmentation.fingerprint import Wishes, network_options, plan
+from medical_segmentation.nodules import NoduleContract
+from medical_segmentation.segmenter import clean, cut_centre, resample_labels
+
+PLAIN = VolumeContract(3, -1000.0, 1000.0, 0.25, 0.5, (8, 8, 8))
+
+
+def test_contracts_survive_json() -> None:
+    full = VolumeContract(
+        3, 0.01, 0.99, 0.4, 0.2, (16, 16, 8), spacing=(1.0, 1.0, 2.5), own_scale=True, centre=(-1.5, 0.0, 0.5),
+        flips=(0, 2), keep="central", modality="MRI",
+    )  # fmt: skip
+    nodule = NoduleContract(2, (40, 40), 0.0, 255.0, 0.1, 0.3, mirror=True, slope=1.5, offset=-0.2)
+    for contract in (PLAIN, full, nodule):
+        assert type(contract).from_json(json.loads(json.dumps(contract.to_json()))) == contract
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"dims": 4}, "dims: expected 2 or 3"),
+    ({"low": 5.0, "high": 5.0}, "expected low < high"),
+    ({"std": 0.0}, "std > 0"),
+    ({"mean": float("nan")}, "expected four numbers"),
+    ({"patch": [8, 8]}, "patch: expected 3 whole numbers"),
+    ({"patch": [10**6, 10**6, 10**6]}, "patch: expected at most"),
+    ({"spacing": [1, 1, 0]}, "spacing: expected three lengths"),
+    ({"centre": [1, 2]}, "centre: expected three offsets"),
+    ({"flips": [0, 0]}, "flips: expected different axes"),
+    ({"keep": "some"}, "keep: expected all, largest or central"),
+    ({"own_scale": True}, "expected shares from 0 to 1"),
+    ({"colour": 1}, "unknown key 'colour'"),
+])  # fmt: skip
+def test_what_makes_no_sense_is_refused(change: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        VolumeContract.from_json({**PLAIN.to_json(), **change})
+    with pytest.raises(ConfigError, match="'patch' is missing"):
+        VolumeContract.from_json({"dims": 2})
+
+
+def test_intensities_become_inputs() -> None:
+    unit = PLAIN.unit(torch.tensor([-3000, -1000, 0, 500, 4000], dtype=torch.int16))
+    assert unit.tolist() == [0, 0, 0.5, 0.75, 1]
+    assert PLAIN.inputs(unit.view(1, 1, -1)).flatten().tolist() == [-0.5, -0.5, 0.5, 1.0, 1.5]
+
+
+def test_a_scan_of_its_own_scale_reaches_from_0_to_1() -> None:
+    own = replace(PLAIN, own_scale=True, low=0.0, high=1.0)
+    x = torch.arange(50, 250, dtype=torch.float32)
+    assert own.unit(x).min() == 0 and own.unit(x).max() == 1
+    assert torch.allclose(own.unit(x), own.unit(x * 7 + 3), atol=1e-5)
+    assert torch.isfinite(own.unit(torch.ones(10))).all()
+
+
+def test_the_centre_gets_a_channel() -> None:
+    contract = replace(PLAIN, patch=(5, 5, 5), centre=(0.0, 0.0, 0.0))
+    x = contract.inputs(torch.zeros(2, 1, 5, 5, 5))
+    assert contract.in_channels == 2 and x.shape == (2, 2, 5, 5, 5)
+    assert x[0, 1, 2, 2, 2] == 0 and x[1, 1, 2, 2, 4] == pytest.approx(2 / 2.5)
+    assert torch.equal(x[:, 1], x[:, 1].flip(1)) and torch.equal(x[:, 1], x[:, 1].flip(3))
+
+
+def test_the_patch_around_the_centre() -> None:
+    cube = np.arange(51**3, dtype=np.int32).reshape(51, 51, 51)
+    contract = replace(PLAIN, patch=(40, 40, 40), centre=(-1.5, -1.5, -1.5))
+    piece, place, inside = cut_centre(cube, contract)
+    assert place == (slice(4, 44),) * 3 and inside == (slice(0, 40),) * 3  # 4 + 19.5 = 25 - 1.5
+    assert (piece == cube[4:44, 4:44, 4:44]).all()
+    small = cube[:30, :51, :51]  # smaller than the patch along one axis: the edge is repeated
+    piece, place, inside = cut_centre(small, contract)
+    assert piece.shape == (40, 40, 40) and (piece[inside] == small[place]).all()
+    assert (piece[: inside[0].start] == piece[inside[0].start]).all()
+
+
+# ---- cleaning
+
+
+def test_pieces_that_are_kept() -> None:
+    mask = np.zeros((9, 9, 9), np.uint8)
+    mask[0:3, 0:3, 0:3] = 1  # 27 voxels in a corner
+    mask[4, 4, 4] = 1  # one in the middle
+    mask[8, 8, 7:9] = 2
+    mask[8, 0, 0] = 2
+    assert (clean(mask, PLAIN) == mask).all()
+    largest = clean(mask, replace(PLAIN, keep="largest"))
+    assert (largest == 1).sum() == 27 and (largest == 2).sum() == 2 and largest[4, 4, 4] == 0
+    central = clean(mask, replace(PLAIN, keep="central"))
+    assert np.argwhere(central == 1).tolist() == [[4, 4, 4]]
+    off = clean(mask, replace(PLAIN, keep="central", centre=(-3.0, -3.0, -3.0)))
+    assert (off == 1).sum() == 27
+
+
+def test_slices_are_cleaned_one_by_one() -> None:
+    mask = np.zeros((6, 6, 2), np.uint8)
+    mask[0:2, 0:2], mask[5, 5] = 1, 1
+    flat = VolumeContract(2, 0.0, 1.0, 0.0, 1.0, (6, 6), keep="largest")
+    assert clean(mask, flat).sum(axis=(0, 1)).tolist() == [4, 4]
+
+
+def test_labels_on_another_grid_keep_their_volume() -> None:
+    mask = np.zeros((10, 10, 10), np.uint8)
+    mask[2:7, 2:7, 2:7], mask[7:9] = 1, 3
+    finer = resample_labels(mask, (20, 20, 20))
+    assert {*np.unique(finer)} == {0, 1, 3}
+    assert (finer == 1).mean() == pytest.approx((mask == 1).mean(), rel=0.05)
+    assert (resample_labels(mask, mask.shape) == mask).all()
+
+
+# ---- what is derived
+
+
+def facts(shape: tuple[int, int, int], spacing: tuple[float, float, float], *, name: str = "a") -> Facts:
+    inside = np.linspace(-100, 300, 1001).astype(np.float32)
+    return Facts(name, shape, spacing, np.array([100, 10]), inside, np.linspace(-1000, 1000, 1001), (1.1, -0.4, 0.0))
+
+
+def test_spacing_intensities_and_patch_follow_the_set() -> None:
+    cases = [facts((512, 512, 90), (0.7, 0.7, 5.0)), facts((512, 512, 110), (0.8, 0.8, 4.0)),
+             facts((512, 512, 100), (0.9, 0.9, 1.0))]  # fmt: skip
+    contract, said = plan(cases, Wishes(), modality="CT")
+    assert contract.dims == 3 and contract.spacing[:2] == (0.8, 0.8)
+    assert 0.8 <= contract.spacing[2] < 4  # uneven: finer than the median
+    assert (contract.low, contract.high) == (-98, 298)  # 0.5 % from either end
+    assert np.prod(contract.patch) <= 64**3 and all(edge % 16 == 0 for edge in contract.patch)
+    assert contract.patch[0] == contract.patch[1]
+    assert any("median spacing" in sentence for sentence in said) and any("-98 .. 298" in s for s in said)
+
+
+def test_slices_make_a_2d_network_and_equal_spacing_is_left_alone() -> None:
+    contract, said = plan([facts((256, 256, 1), (1, 1, 1))] * 3, Wishes(window=[-1000, 400]), modality="CT")
+    assert contract.dims == 2 and contract.patch == (256, 256) and contract.spacing is None
+    assert (contract.low, contract.high) == (-1000, 400) and "2-D" in said[0]
+    unit = (np.linspace(-1000, 1000, 1001) + 1000) / 1400
+    assert contract.mean == pytest.approx(unit.clip(0, 1).mean(), abs=1e-3)
+
+
+def test_other_modalities_have_a_scale_of_their_own() -> None:
+    contract, _ = plan([facts((64, 64, 64), (1, 1, 1))], Wishes(centred=True, patch=[32, 32, 32]), modality="MRI")
+    assert contract.own_scale and (contract.low, contract.high) == (0.005, 0.995)
+    assert contract.centre == (1.0, -0.5, 0.0)
+
+
+@pytest.mark.parametrize(("wish", "said"), [
+    ({"spacing": [1.0, 1.0]}, "spacing: expected three lengths"),
+    ({"window": [100, -100]}, "window: expected a low and a high"),
+    ({"patch": [32, 32]}, "patch: expected 3 edges"),
+])  # fmt: skip
+def test_wishes_that_cannot_be_met(wish: dict[str, list[float]], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        plan([facts((64, 64, 64), (1, 1, 1))], Wishes(**wish), modality="CT")
+
+
+def test_the_network_is_as_deep_as_the_patch_can_be_halved() -> None:
+    assert network_options((64, 64, 64), name="unet", given={})[0]["widths"] == [16, 32, 64, 128, 128]
+    assert network_options((64, 64, 16), name="unet", given={})[0]["widths"] == [16, 32, 64]
+    assert network_options((64, 64, 16), name="unet", given={"widths": [4, 8]}) == ({"widths": [4, 8]}, [])
+    assert network_options((64, 64), name="resnet18", given={}) == ({}, [])
