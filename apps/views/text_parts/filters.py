@@ -98,5 +98,7 @@ def _mistakes(network: Network, report: Any) -> None:
         truth, said = names(network, [mistake.truth, mistake.answer])
         rows.append((mistake.text, truth, said, percent(mistake.probability)))
     table(
-        (("Text", "words"), ("It is", "short"), ("Answered", "short"), ("Sureness", "number")), rows, label="The surest mistakes"
+        (("Text", "words"), ("It is", "short"), ("Answered", "short"), ("Sureness", "number")),
+        rows,
+        label="The surest mistakes",
     )
