@@ -1,0 +1,34 @@
+"""Medical segmentation with U-Nets: a scan in, a mask on its own voxels and millilitres out; lung nodules judged.
+
+    from medical_segmentation import load, train
+    load("lung-ct").predict("thorax.nii.gz").volumes_ml
+    train("phantom", epochs=5).card.metrics["dice"]
+
+Research and teaching only, not for diagnosis. Importing the package is cheap; torch is loaded with the first use of a
+name.
+"""
+
+from cnn_core.lazy import lazy_names
+
+_HOMES = {
+    "DATA_SETS": "data",
+    "get_data": "data",
+    "load": "predict",
+    "Predictor": "predict",
+    "SegmentationResult": "predict",
+    "NodulePredictor": "judge",
+    "Scan": "scan",
+    "read_mask": "scan",
+    "read_scan": "scan",
+    "write_mask": "scan",
+    "RECIPE": "run",
+    "compare": "run",
+    "evaluate_weights": "run",
+    "explain_to_file": "run",
+    "exportable": "run",
+    "make_task": "run",
+    "predict_items": "run",
+    "train": "run",
+}
+__all__ = sorted(_HOMES)
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -1,0 +1,180 @@
+"""Nodules to judge: tables and pictures, sampling, calibration, training and answering."""
+
+import csv
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cnn_core.errors import CnnError, DataError, UnknownNameError
+from cnn_core.train.config import override
+from cnn_core.train.task import Turn
+from medical_segmentation import evaluate_weights, explain_to_file, load, predict_items, train
+from medical_segmentation.data import DATA_SETS
+from medical_segmentation.evaluate import read_report
+from medical_segmentation.nodule_task import NoduleTask, calibrate, nodule_metrics, probability
+from medical_segmentation.nodules import NoduleContract, NoduleSet, load_nodules, read_picture
+from medical_segmentation.predict import load_segmenting
+from medical_segmentation.task import Recipe
+
+CONTRACT = NoduleContract(2, (12, 12), 0.0, 255.0, 0.1, 0.2)
+SETTINGS = {"options": {"base_channels": 4}, "patch": [16, 16], "epochs": 4, "batch_size": 16, "patches": 2, "ema": 0.0,
+            "learning_rate": 0.02, "device": "cpu"}  # fmt: skip
+
+
+def write_slices(folder: Path, exams: int = 30) -> Path:
+    """Write nodules: those of even exams are small or large by chance and dark, the others bright and malignant."""
+    rows = []
+    for exam in range(exams):
+        chance = np.random.default_rng(exam)
+        label, split = exam % 2, ("train", "train", "train", "val", "test")[exam // 2 % 5]
+        for k in range(1 + exam % 3):
+            radius = 3 + int(chance.integers(0, 4))
+            x, y = np.mgrid[-32:32, -32:32]
+            picture = ((x**2 + y**2 < radius**2) * (90 + 110 * label + chance.integers(0, 20))).astype(np.uint8)
+            file = Path(split) / ("malignant" if label else "benign") / f"e{exam}_0_{k}.png"
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(folder / file)
+            rows.append([str(file), f"e{exam}", "0", str(k), str(label), "3", str(2.0 * radius), split])
+    with (folder / "index.csv").open("w", newline="") as stream:
+        header = ["file", "exam_id", "nodule_id", "slice", "label", "malignancy", "diameter_mm", "split"]
+        csv.writer(stream).writerows([header, *rows])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def slices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_slices(tmp_path_factory.mktemp("slices"))
+
+
+@pytest.fixture(scope="module")
+def run_folder(slices: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "nodules"
+    train("nodule-malignancy", folder=folder, settings={**SETTINGS, "data": str(slices)})
+    return folder
+
+
+def test_pictures_belong_to_nodules_and_exams_to_one_split(slices: Path) -> None:
+    sets = load_nodules(str(slices), CONTRACT, splits=("train", "val", "test"))
+    assert {split: len(found) for split, found in sets.items()} == {"train": 18, "val": 6, "test": 6}
+    train_set = sets["train"]
+    assert len(train_set.pictures) == len(train_set.nodule) and train_set.pictures.shape[1:] == (1, 12, 12)
+    place = train_set.names.index("e2_0")
+    assert (train_set.nodule == place).sum() == 3 and train_set.targets[place] == 0
+    exams = [{*found.exams} for found in sets.values()]
+    assert not exams[0] & exams[1] and not exams[0] & exams[2] and not exams[1] & exams[2]
+    folds = [load_nodules(str(slices), CONTRACT, splits=("test",), fold=k)["test"].exams for k in range(5)]
+    assert sorted(sum(folds, ())) == sorted(f"e{k}" for k in range(30))
+
+
+def test_the_middle_is_cut_out() -> None:
+    picture = np.arange(64 * 64).reshape(64, 64) % 256
+    assert (CONTRACT.cut(picture)[0].numpy() == picture[26:38, 26:38]).all()
+    small = np.full((4, 6), 255)
+    assert CONTRACT.cut(small)[0].numpy().nonzero()[0].tolist() == [4] * 6 + [5] * 6 + [6] * 6 + [7] * 6
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ("train/benign/e0_0_0.png,e0,0,9,1,3,6.0,train", "e0_0: its slices differ in label or split"),
+    ("train/benign/e0_0_0.png,new,0,0,2,3,6.0,train", "new_0: expected the label 0 or 1"),
+    ("train/benign/e0_0_0.png,new,0,0,1,3,wide,train", "and a diameter in mm"),
+    ("../elsewhere.png,new,0,0,1,3,5,train", "new_0: a file lies outside"),
+    ("train/benign/nobody.png,new,0,0,1,3,5,train", r"nobody\.png: expected a picture"),
+])  # fmt: skip
+def test_a_wrong_table_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    folder = write_slices(tmp_path, exams=20)
+    with (folder / "index.csv").open("a") as stream:
+        stream.write(line + "\n")
+    with pytest.raises(DataError, match=said):
+        load_nodules(str(folder), CONTRACT, splits=("train",))
+
+
+def test_missing_tables_and_columns_are_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no index\.csv"):
+        load_nodules(str(tmp_path), CONTRACT, splits=("train",))
+    (tmp_path / "index.csv").write_text("file,label\na,1\n")
+    with pytest.raises(DataError, match="exam_id, nodule_id, diameter_mm, split are missing"):
+        load_nodules(str(tmp_path), CONTRACT, splits=("train",))
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="expected a picture"):
+        read_picture(tmp_path / "a.png", 2)
+
+
+def test_every_nodule_is_drawn_as_often(slices: Path) -> None:
+    settings = {**SETTINGS, "goal": "malignancy", "data": str(slices), "model": "resnet20", "patches": 3}
+    task = NoduleTask(override(Recipe(), settings))
+    task.build_data(torch.device("cpu"))
+    batches = [*task.batches(Turn(0, torch.Generator().manual_seed(0)))]
+    assert len(batches) == task.steps_per_epoch() == 4
+    targets = torch.cat([y for _, y in batches])
+    assert len(targets) == 3 * 18 and targets.sum() == 3 * 9
+
+
+def test_calibration_makes_probabilities_true_and_keeps_the_order() -> None:
+    chance = np.random.default_rng(0)
+    scores = chance.normal(size=4000) * 4
+    truth = (chance.random(4000) < 1 / (1 + np.exp(-(0.5 * scores - 1)))).astype(int)
+    slope, offset = calibrate(scores, truth)
+    assert slope == pytest.approx(0.5, abs=0.1) and offset == pytest.approx(-1, abs=0.2)
+    worst, _ = calibrate(-scores, truth)
+    assert worst > 0
+
+
+def test_the_size_alone_is_measured_beside() -> None:
+    truth = np.array([0, 0, 1, 1])
+    nodules = NoduleSet("x", "test", torch.zeros(4, 1, 2, 2), np.arange(4), ("a", "b", "c", "d"), ("1", "2", "3", "4"),
+                        truth, np.array([1.0, 4, 3, 5]))  # fmt: skip
+    found = nodule_metrics(np.array([-2.0, -1, 1, 2]), nodules, CONTRACT)
+    assert found["auc"] == 1 and found["auc_size_alone"] == 0.75 and found["gain"] == 0.25
+    assert found["accuracy"] == 1 and found["gain_low"] <= 0.25 <= found["gain_high"]
+    assert probability(np.array([0.0]), CONTRACT)[0] == 0.5
+
+
+def test_a_network_learns_to_judge_and_answers(run_folder: Path, slices: Path, tmp_path: Path) -> None:
+    report = read_report(run_folder)
+    assert report.goal == "malignancy" and report.n == 6 and report.metrics["auc"] > 0.85
+    assert evaluate_weights(str(run_folder), device="cpu")["metrics"] == report.metrics
+    nodule = tmp_path / "nodule"
+    nodule.mkdir()
+    for k, file in enumerate(sorted((slices / "test" / "malignant").glob("e9_*.png"))):
+        (nodule / f"{k}.png").write_bytes(file.read_bytes())
+    one = slices / "test" / "benign" / "e8_0_0.png"
+    items = [*predict_items(str(run_folder), [str(nodule), str(one), str(tmp_path / "none")], device="cpu")]
+    assert items[0]["labels"][0] == "malignant" and items[1]["labels"][0] == "benign"
+    assert sum(items[0]["probabilities"]) == pytest.approx(1) and "no such file" in items[2]["error"]
+    told = {row["case"]: row["probability"] for row in report.cases}
+    scores = dict(zip(items[0]["labels"], items[0]["probabilities"], strict=True))
+    assert scores["malignant"] == pytest.approx(told["e9_0"], abs=1e-4)
+    said = explain_to_file(str(run_folder), str(one), tmp_path / "why.png", device="cpu")
+    assert "what speaks for malignant" in said and "grad-cam" in said and Image.open(tmp_path / "why.png").width >= 256
+    with pytest.raises(UnknownNameError):
+        explain_to_file(str(run_folder), str(one), tmp_path / "why.png", method="guess", device="cpu")
+    with pytest.raises(CnnError, match=r"ends in \.png"):
+        explain_to_file(str(run_folder), str(one), tmp_path / "why.html", device="cpu")
+    with pytest.raises(CnnError, match="does not segment"):
+        load_segmenting(run_folder, device="cpu")
+
+
+def test_cubes_are_judged_in_3d(tmp_path: Path) -> None:
+    folder = tmp_path / "cubes"
+    (folder / "imagesTr").mkdir(parents=True)
+    lines = ["case,patient_index,split,class3,mask_voxels"]
+    for k in range(12):
+        label = ("benign", "malignant", "indeterminate")[k % 3]
+        x, y, z = np.mgrid[-8:9, -8:9, -8:9]
+        cube = np.where(x**2 + y**2 + z**2 < 16, 200 * (k % 3), -850).astype(np.int16)
+        nib.save(nib.Nifti1Image(cube, np.eye(4)), folder / "imagesTr" / f"c{k}.nii.gz")
+        lines.append(f"c{k},{k},{('train', 'val', 'test')[k // 3 % 3]},{label},{100 + k}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    settings = {**SETTINGS, "data": str(folder), "dims": 3, "window": [-1200, 400], "patch": [8, 8, 8], "epochs": 1}
+    train("nodule-malignancy", folder=tmp_path / "run", settings=settings)
+    predictor = load(tmp_path / "run", device="cpu")
+    assert 0 < predictor.predict(folder / "imagesTr" / "c0.nii.gz").probability < 1
+    said = explain_to_file(
+        str(tmp_path / "run"), str(folder / "imagesTr" / "c1.nii.gz"), tmp_path / "why.png", device="cpu"
+    )
+    assert ", slice " in said
+    assert DATA_SETS["nodule_slices"].how_to_get.startswith("index.csv")
