@@ -17,6 +17,7 @@ PAGES = {
     "Try": [
         st.Page("views/image.py", title="Image", url_path="image"),
         st.Page("views/text.py", title="Text", url_path="text"),
+        st.Page("views/medical.py", title="Medical", url_path="medical"),
     ],
 }
 

@@ -21,10 +21,15 @@ T = TypeVar("T")
 
 RUNS = Path("runs")  # where `cnn train` leaves its runs, seen from the folder that the server was started in
 WORKERS = 2
-WARMED = ("image_classification", "text_classification")  # domains whose code is loaded before the first question
+WARMED = (
+    "image_classification",
+    "text_classification",
+    "medical_segmentation",
+)  # domains whose code is loaded before the first question
 TITLES = {
     "digits": "Digits, 8 × 8", "mnist": "Digits", "fashion-mnist": "Clothes", "cifar10": "Photos",
     "sst2": "Film reviews", "trec": "Questions", "ag-news": "News",
+    "phantom": "Drawn thorax", "lung-ct": "Lungs", "lidc-nodule": "Lung nodule", "nodule-malignancy": "Nodule rating",
 }  # fmt: skip
 
 
@@ -92,7 +97,12 @@ def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     Streamlit runs every rerun of every session in a thread of its own, and torch would build a pool of threads for
     each; this bounds both the memory and the load.
     """
-    return _workers().submit(function, *args, **kwargs).result()
+    return submit(function, *args, **kwargs).result()
+
+
+def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    """Begin to run a function in one of these threads."""
+    return _workers().submit(function, *args, **kwargs)
 
 
 @st.cache_resource(show_spinner=False)

@@ -17,6 +17,8 @@ from components.samples import find_sample
 from components.tables import results
 from components.texts import kind_of
 from views.image_parts.ask import Picture, ask, reasons
+from views.medical_parts.example import medical_example
+from views.medical_parts.result import volumes
 from views.text_parts.ask import ask as answer_text
 from views.text_parts.ask import names
 from views.text_parts.ask import reasons as text_reasons
@@ -81,6 +83,26 @@ def _text() -> None:
             answer(labels, answered.probabilities, kicker="Read just now", shown=3, small=True)
 
 
+def _medical() -> None:
+    """A drawn thorax and what a network found in it."""
+    known = networks("medical_segmentation")
+    network = known.get("phantom")
+    with plain_errors():
+        if network is None:
+            note("No weights are here yet; cnn train phantom makes some in two minutes.")
+        elif not is_warm():
+            note("The network is being loaded ...")
+        else:
+            example = medical_example(network)
+            left, right = st.columns([3, 4], gap="medium")
+            with left:
+                drawing = Figure(example.picture, "A drawn thorax, labelled just now", "a slice with its labels")
+                figures([drawing], square=False)
+            with right:
+                volumes(example.volumes_ml)
+                note("Research and teaching only, not for diagnosis.")
+
+
 TILES = (
     Tile(
         "image",
@@ -95,6 +117,13 @@ TILES = (
         "Type a sentence: an answer at every pause, and the words that decided.",
         "views/text.py",
         _text,
+    ),
+    Tile(
+        "medical",
+        "Medical",
+        "Drop a CT: a mask with millilitres, in three planes and as solid shapes.",
+        "views/medical.py",
+        _medical,
     ),
 )
 
@@ -116,12 +145,13 @@ def main() -> None:
 def _tiles(warm: bool) -> None:
     if is_warm() and not warm:
         st.rerun()
-    for place, tile in zip(st.columns(min(2, len(TILES)), gap="medium") * len(TILES), TILES, strict=False):
-        with place.container(border=True, height="stretch", key=f"tile-{tile.name}"):
-            st.subheader(tile.title, anchor=False)
-            note(tile.sentence)
-            tile.live()
-            st.page_link(tile.page, label="Try it", icon=":material/arrow_forward:", icon_position="right")
+    for first in range(0, len(TILES), 2):
+        for place, tile in zip(st.columns(2, gap="medium"), TILES[first : first + 2], strict=False):
+            with place.container(border=True, height="stretch", key=f"tile-{tile.name}"):
+                st.subheader(tile.title, anchor=False)
+                note(tile.sentence)
+                tile.live()
+                st.page_link(tile.page, label="Try it", icon=":material/arrow_forward:", icon_position="right")
 
 
 def _results() -> None:

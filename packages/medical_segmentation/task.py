@@ -17,7 +17,7 @@ from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.data import FOLDS, SegmentationSet, load_set
 from medical_segmentation.fingerprint import Wishes, network_options, plan
-from medical_segmentation.losses import dice_cross_entropy
+from medical_segmentation.losses import Loss, dice_cross_entropy
 from medical_segmentation.metrics import label_scores, mean_dice
 from medical_segmentation.resample import resample
 from medical_segmentation.segmenter import Segmenter, cut_centre
@@ -58,11 +58,12 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class PatchConfig:
-    """What an epoch is made of."""
+    """What an epoch is made of, and what is made small."""
 
     patch: list[int] | None = None  # edges in voxels
     patches: int = 1  # in an epoch, for each training case (2-D: for each slice)
     foreground: float = 0.33  # share of patches around a labelled voxel
+    loss: Loss = "log-dice"  # together with cross-entropy; see `losses`
     margin: int = 0  # voxels cut beyond the patch, so that rotation brings in what is really there
 
     def problems(self) -> list[str]:
@@ -177,7 +178,7 @@ class SegmentationTask:
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch
-        return dice_cross_entropy(model(x), y)
+        return dice_cross_entropy(model(x), y, loss=self.recipe.patches.loss)
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
         """Measure whole scans on their own voxels: mean Dice; on the test split the distances of surfaces too."""

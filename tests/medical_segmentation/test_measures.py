@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medical_segmentation.losses import dice_cross_entropy, dice_loss
+from medical_segmentation.losses import dice_cross_entropy, soft_dice
 from medical_segmentation.metrics import (
     auc,
     bootstrap,
@@ -118,8 +118,23 @@ def test_the_loss_by_hand() -> None:
     scores = torch.tensor([[[0.0, 0.0]], [[0.0, 0.0]]])[None].transpose(1, 2).reshape(1, 2, 1, 2)  # all alike: 1/2
     target = torch.tensor([[[0, 1]]])
     soft = 2 * 0.5 / (1.0 + 1.0)  # chances 1/2 and 1/2, truth 1 cell
-    assert float(dice_loss(scores, target)) == pytest.approx(1 - soft, abs=1e-4)
+    assert float(soft_dice(scores, target).mean()) == pytest.approx(soft, abs=1e-4)
     assert float(dice_cross_entropy(scores, target)) == pytest.approx(np.log(2) + 1 - soft, abs=1e-4)
+    found = float(dice_cross_entropy(scores, target, loss="log-dice"))
+    assert found == pytest.approx(np.log(2) - np.log(soft), abs=1e-4)
+
+
+def test_a_label_that_was_driven_out_still_has_a_gradient_of_the_log_dice() -> None:
+    target = torch.zeros(1, 100, dtype=torch.int64)
+    target[0, :4] = 1
+    gradients = {}
+    for loss in ("dice", "log-dice"):
+        scores = torch.zeros(1, 2, 100)
+        scores[:, 1] = -12
+        scores.requires_grad_()
+        (dice_cross_entropy(scores, target, loss=loss) - torch.nn.functional.cross_entropy(scores, target)).backward()
+        gradients[loss] = float(scores.grad[0, 1, :4].abs().sum())
+    assert gradients["dice"] < 1e-4 and gradients["log-dice"] > 0.5
 
 
 def test_coarser_outputs_count_half_each() -> None:

@@ -1,0 +1,73 @@
+"""The medical page: a scan in, a mask with millilitres out; nodules judged."""
+
+import streamlit as st
+
+from components.address import begin, keep
+from components.frame import how_computed, note, page, plain_errors
+from components.networks import Network, networks
+from views.medical_parts.ask import Given
+from views.medical_parts.nodule import show_nodule
+from views.medical_parts.result import show_result
+from views.medical_parts.source import choose
+
+FAVOURITE = "phantom"  # chosen at first, if it is there
+DISCLAIMER = "Research and teaching only, not for diagnosis."
+
+STEPS = """\
+1. The scan was turned so that its axes run right, front and up, and brought to the network's own voxel size and
+   intensities; the rule is in the model card.
+2. A window slid over it; where windows overlap their answers were blended, and each voxel got its most probable label.
+3. The mask was brought back to the voxels of the file; volumes are voxels times the volume of one.
+
+The same on the command line:"""
+NODULE_STEPS = """\
+1. The middle of the picture was cut out and brought to the scale of the training pictures.
+2. The network scored it and its mirror images; the mean became a probability by a curve fitted on validation nodules.
+3. The heat map is Grad-CAM for "malignant".
+
+The same on the command line:"""
+
+
+def main() -> None:
+    page(
+        "What is in this scan?",
+        "A CT in, a mask with millilitres out, on the scan's own voxels; move through it in three planes.",
+    )
+    st.html(f'<p class="disclaimer" role="note">{DISCLAIMER}</p>')
+    known = networks("medical_segmentation")
+    if not known:
+        st.warning("There are no networks yet. Train one in two minutes with: cnn train phantom")
+        return
+    network = _choose_network(known)
+    with plain_errors():
+        given = choose(network)
+        if given is None:
+            note("The answer appears here.")
+            return
+        if network.card.input["goal"] == "malignancy":
+            show_nodule(network, given)
+        else:
+            show_result(network, given)
+        _how(network, given)
+
+
+def _choose_network(known: dict[str, Network]) -> Network:
+    names = list(known)
+    first = FAVOURITE if FAVOURITE in known else names[0]
+    begin("weights", names, first)
+    name = st.pills("Network", names, required=True, key="weights", format_func=lambda name: known[name].title)
+    keep("weights", first)
+    return known[name]
+
+
+def _how(network: Network, given: Given) -> None:
+    judged = network.card.input["goal"] == "malignancy"
+    method = "grad-cam" if judged else "entropy"
+    commands = [
+        f"cnn predict {network.id} {given.name}" + ("" if judged else " --output out"),
+        f"cnn explain {network.id} {given.name} --method {method} --output why.png",
+    ]
+    how_computed(network.card, commands=commands, steps=NODULE_STEPS if judged else STEPS)
+
+
+main()

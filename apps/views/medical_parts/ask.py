@@ -1,0 +1,102 @@
+"""Asking a network about a scan: read once, segmented once, in the background, with progress and a way to stop."""
+
+import hashlib
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from components.frame import duration
+from components.networks import Network, compute, predictor, submit
+
+T = TypeVar("T")
+LOOK = 0.1  # seconds between two looks at how far it is
+QUIET = 0.7  # seconds before a progress bar is shown
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A file that somebody wants segmented or judged."""
+
+    name: str  # a file name, for downloads and commands
+    data: bytes
+    source: str = "your file"
+
+    @property
+    def digest(self) -> str:
+        """A name for exactly this file."""
+        return hashlib.sha256(self.name.encode() + b"\0" + self.data).hexdigest()
+
+
+def segmented(network: Network, given: Given) -> Any:
+    """Return the `SegmentationResult` with the map "entropy", computed once in this session.
+
+    Raises:
+        CnnError: the file is no scan, or the network cannot be loaded.
+    """
+    scan = _remembered("medical-scan", given.digest, lambda: compute(_read, given))
+    key = f"{network.card.sha256} {given.digest}"
+    return _remembered("medical-result", key, lambda: _segment(network, scan))
+
+
+def _remembered(slot: str, key: str, make: Callable[[], T]) -> T:
+    """Return what was made for the key last time, or make it; one thing per slot and session is kept.
+
+    Scans are large and may be somebody's own: they are not shared between sessions, and go with the session.
+    """
+    kept = st.session_state.get(slot)
+    if kept is None or kept[0] != key:
+        st.session_state[slot] = None  # what is left goes before the next is made
+        st.session_state[slot] = kept = (key, make())
+    return kept[1]
+
+
+def _read(given: Given) -> Any:
+    from medical_segmentation.scan import read_scan
+
+    return with_file(given, read_scan)
+
+
+def with_file(given: Given, use: Callable[[Path], T]) -> T:
+    """Call a function that wants a path with the file on the disk; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as folder:
+        path = Path(folder) / (Path(given.name).name or "scan")
+        path.write_bytes(given.data)
+        return use(path)
+
+
+def _segment(network: Network, scan: Any) -> Any:
+    asked = predictor(network)
+    latest: list[Any] = []
+    stopped = threading.Event()
+
+    def observe(advance: Any) -> bool:
+        latest[:] = [advance]
+        return not stopped.is_set()
+
+    work = submit(asked.predict, scan, maps=("entropy",), progress=observe)
+    try:
+        _show_progress(work, latest)
+        return work.result()
+    finally:
+        stopped.set()  # also when this run of the page ends early: another click, a closed tab
+
+
+def _show_progress(work: Future[Any], latest: list[Any]) -> None:
+    place, begun = st.empty(), time.monotonic()
+    while not work.done():
+        if time.monotonic() - begun > QUIET:
+            with place.container(horizontal=True, vertical_alignment="center"):
+                if latest:
+                    left = duration(max(1.0, latest[0].seconds_left))
+                    st.progress(latest[0].fraction, f"Looking at every part of the scan, about {left} left")
+                else:
+                    st.progress(0.0, "Bringing the scan to the network's voxels")
+        time.sleep(LOOK)
+    place.empty()

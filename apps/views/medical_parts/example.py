@@ -1,0 +1,39 @@
+"""The scan of the home page: drawn, segmented once for all sessions, and one slice of it with its labels."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from components.networks import Network, compute, predictor
+from views.medical_parts.ask import Given, with_file
+from views.medical_parts.source import THORAXES, drawn
+
+
+@dataclass(frozen=True)
+class Example:
+    """A segmented scan, as small as a tile shows it."""
+
+    picture: np.ndarray  # uint8 [H, W, 3]
+    volumes_ml: dict[str, float]
+
+
+def medical_example(network: Network) -> Example:
+    """Segment the first sample; the same answer for everybody until the weights change."""
+    return _example(network.card.sha256, _network=network)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _example(sha256: str, *, _network: Network) -> Example:
+    asked = predictor(_network)
+    given = Given("thorax.nii.gz", drawn(THORAXES[0].seed))
+    return compute(with_file, given, lambda path: _shown(asked.predict(path)))
+
+
+def _shown(result: Any) -> Example:
+    from medical_segmentation.pictures import fullest_slice, painted, upright, window_grey
+
+    k = fullest_slice(result.mask)
+    picture = painted(window_grey(result.scan.voxels[:, :, k], "lung"), result.mask[:, :, k])
+    return Example(np.ascontiguousarray(upright(picture)).repeat(4, 0).repeat(4, 1), result.volumes_ml)

@@ -1,0 +1,68 @@
+"""Benign or malignant: a probability for one nodule, and what spoke for it."""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from components.bars import answer
+from components.frame import note
+from components.networks import Network, compute, predictor
+from components.pictures import Figure, figures
+from components.viewer import View, pack, viewer
+from views.medical_parts.ask import Given, with_file
+
+
+def show_nodule(network: Network, given: Given) -> None:
+    """Judge, and show where the network looked.
+
+    Raises:
+        CnnError: the file is no picture or cube of a nodule.
+    """
+    found, picture, heat = _judged(network.card.sha256, given.digest, _network=network, _given=given)
+    labels = ["malignant", "benign"] if found >= 0.5 else ["benign", "malignant"]
+    chances = [max(found, 1 - found), min(found, 1 - found)]
+    if picture.ndim == 2:
+        left, right = st.columns([5, 6], gap="medium")
+        with left:
+            figures(_pictures(picture, heat))
+        with right:
+            _answer(network, labels, chances)
+        return
+    _answer(network, labels, chances)
+    strength = heat.clip(min=0) / max(float(heat.max()), 1e-9)
+    view = View(picture, (1.0, 1.0, 1.0), np.zeros(picture.shape, np.uint8), (), (), heat=strength)
+    viewer(compute(pack, view), key="nodule-viewer")
+    note("Bright where the network found what speaks for malignant (Grad-CAM).")
+
+
+def _answer(network: Network, labels: list[str], chances: list[float]) -> None:
+    answer(labels, chances, kicker="The network's answer")
+    metrics = {name: entry["mean"] for name, entry in network.card.metrics.items()}
+    if "auc" in metrics and "auc_size_alone" in metrics:
+        note(
+            f"On the test nodules its AUC is {metrics['auc']:.2f}; the diameter alone reaches "
+            f"{metrics['auc_size_alone']:.2f}. Radiologists' ratings are the truth here, not pathology."
+        )
+
+
+def _pictures(picture: np.ndarray, heat: np.ndarray) -> list[Figure]:
+    from cnn_core.explain import heat_limits, overlay
+
+    shown = compute(overlay, picture.copy(), heat.copy(), limits=heat_limits(heat))
+    return [
+        Figure(Image.fromarray(picture), "What the network saw", "the nodule", pixels=True),
+        Figure(shown, "What speaks for malignant (Grad-CAM)", "heat map over the nodule", pixels=True),
+    ]
+
+
+@st.cache_data(max_entries=8, show_spinner=False, scope="session")
+def _judged(sha256: str, digest: str, *, _network: Network, _given: Given) -> tuple[float, np.ndarray, np.ndarray]:
+    asked = predictor(_network)
+
+    def judge(path: Any) -> tuple[float, np.ndarray, np.ndarray]:
+        picture, heat, _ = asked.explain(path)
+        return asked.predict(path).probability, picture, heat
+
+    return compute(with_file, _given, judge)

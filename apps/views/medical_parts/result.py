@@ -1,0 +1,111 @@
+"""What was found in a scan: the three planes, millilitres, downloads."""
+
+import csv
+import html
+import io
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from components.frame import note
+from components.networks import Network, compute
+from components.tables import Markup, table
+from components.viewer import View, pack, viewer
+from views.medical_parts.ask import Given, segmented
+
+LABELS, UNSURE = "Labels", "Uncertainty"
+PRESETS = {"Lung": "lung", "Soft tissue": "soft tissue", "Bone": "bone", "Brain": "brain"}
+
+
+def show_result(network: Network, given: Given) -> None:
+    """Segment, and show everything that is known then.
+
+    Raises:
+        CnnError: the file is no scan.
+    """
+    result = segmented(network, given)
+    for said in result.warnings:
+        st.warning(f"{said[:1].upper()}{said[1:]}.", icon=":material/info:")
+    what = st.segmented_control(
+        "Show", [LABELS, UNSURE], key="overlay", default=LABELS, required=True, label_visibility="collapsed"
+    )
+    packed = _packed(network.card.sha256, given.digest, what, _result=result)
+    viewer(packed, key="viewer")
+    if what == UNSURE:
+        note("Bright where the network wavers between labels: the entropy of its probabilities.")
+    _numbers(result, given)
+    _downloads(result, given)
+
+
+@st.cache_data(max_entries=6, show_spinner=False, scope="session")
+def _packed(sha256: str, digest: str, what: str, *, _result: Any) -> bytes:
+    return compute(pack, view_of(_result, heat=_result.maps["entropy"] if what == UNSURE else None))
+
+
+def view_of(result: Any, *, heat: Any = None) -> View:
+    """Return a result as the viewer wants it."""
+    from medical_segmentation.pictures import COLOURS, WINDOWS
+
+    names = result.labels[1:]
+    scan = result.scan
+    is_ct = scan.modality == "CT" or (not scan.modality and float(scan.voxels.min()) < -100)
+    windows = {title: WINDOWS[name] for title, name in PRESETS.items()} if is_ct else {}
+    colours = [COLOURS[k % len(COLOURS)] for k in range(len(names))]
+    return View(scan.voxels, scan.spacing, result.mask, names, colours, windows, heat)
+
+
+def _numbers(result: Any, given: Given) -> None:
+    volumes(result.volumes_ml, mean_hu=result.mean_hu)
+    edges = " × ".join(map(str, result.scan.voxels.shape))
+    spacing = " × ".join(f"{length:.2f}" for length in result.scan.spacing)
+    note(f"{edges} voxels of {spacing} mm, {given.source}. The mask lies on the file's own voxels.")
+
+
+def volumes(volumes_ml: Mapping[str, float], *, mean_hu: Mapping[str, float | None] | None = None) -> None:
+    """Show the labels with their colours and volumes, and their mean intensities if they are given."""
+    from medical_segmentation.pictures import COLOURS
+
+    heads = [("Label", ""), ("Volume, mL", "number")] + [("Mean HU", "number")] * (mean_hu is not None)
+    rows = []
+    for k, (name, volume) in enumerate(volumes_ml.items()):
+        colour = ",".join(map(str, COLOURS[k % len(COLOURS)]))
+        shown = Markup(f'<span class="swatch" style="background:rgb({colour})"></span> {html.escape(name)}')
+        row = [shown, f"{volume:,.1f}" if volume < 1000 else f"{volume:,.0f}"]
+        if mean_hu is not None:
+            row.append("" if mean_hu[name] is None else f"{mean_hu[name]:,.0f}".replace("-", "−"))
+        rows.append(row)
+    table(heads, rows, label="Volumes of the labels", narrow=True)
+
+
+def _downloads(result: Any, given: Given) -> None:
+    from medical_segmentation.decathlon import stem
+
+    name = stem(given.name)
+    report = {"input": given.name, **result.to_json()}
+    report.pop("mask")
+    lines = io.StringIO()
+    csv.writer(lines).writerows(
+        [("label", "volume_ml", "mean_hu")]
+        + [(label, round(volume, 3), result.mean_hu[label]) for label, volume in result.volumes_ml.items()]
+    )
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "Mask (NIfTI)", lambda: _mask_file(result, name), f"{name}_mask.nii.gz", "application/gzip", type="primary",
+            key="mask-download", on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+        for title, data, kind in (("CSV", lines.getvalue(), "csv"), ("JSON", json.dumps(report, indent=2), "json")):
+            st.download_button(
+                title, data, f"{name}_volumes.{kind}", f"text/{kind}", key=f"volumes-{kind}", on_click="ignore",
+                type="tertiary", icon=":material/download:",
+            )  # fmt: skip
+
+
+def _mask_file(result: Any, name: str) -> bytes:
+    from medical_segmentation.scan import write_mask
+
+    with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as folder:
+        return write_mask(result.mask, result.scan, Path(folder) / f"{name}_mask.nii.gz").read_bytes()

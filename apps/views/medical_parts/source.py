@@ -1,0 +1,116 @@
+"""Where the scan or the nodule comes from: a sample or a file."""
+
+import gzip
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from components.address import begin, keep
+from components.frame import note
+from components.networks import Network, compute
+from components.samples import FOLDER
+from views.medical_parts.ask import Given
+
+SAMPLES, UPLOAD = "Samples", "Upload"
+UPLOAD_LIMIT = 600  # MB
+LIDC = "LIDC-IDRI (The Cancer Imaging Archive), CC BY 3.0"
+DRAWN = "drawn by this repository"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A scan or a nodule to try: a file among the assets, or the seed of a drawing."""
+
+    id: str
+    title: str
+    source: str
+    file: str = ""
+    seed: int = 0
+
+
+THORAXES = (  # none of these seeds is in the set that networks learn from
+    Sample("thorax-1", "A drawn thorax", DRAWN, seed=1001),
+    Sample("thorax-2", "Another one", DRAWN, seed=1002),
+    Sample("thorax-3", "A third", DRAWN, seed=1005),
+)
+CUBES = (
+    Sample("nodule-1", "A nodule at the wall", LIDC, "lidc-nodule-1.nii.gz"),
+    Sample("nodule-2", "A small nodule", LIDC, "lidc-nodule-2.nii.gz"),
+)
+CUTOUTS = (
+    Sample("benign-1", "Rated benign", LIDC, "lidc-benign-1.png"),
+    Sample("benign-2", "Rated benign too", LIDC, "lidc-benign-2.png"),
+    Sample("malignant-1", "Rated malignant", LIDC, "lidc-malignant-1.png"),
+    Sample("malignant-2", "Rated malignant too", LIDC, "lidc-malignant-2.png"),
+)
+
+
+def samples_for(network: Network) -> tuple[Sample, ...]:
+    """Return the samples that suit a network."""
+    contract = network.card.input
+    if contract["goal"] == "malignancy" and contract["dims"] == 2:
+        return CUTOUTS
+    if contract["goal"] == "malignancy" or contract.get("centre") is not None:
+        return CUBES
+    return THORAXES
+
+
+def choose(network: Network) -> Given | None:
+    """Show the ways to bring a file, and return it; None while there is none."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        way = st.segmented_control(
+            "Scan from", [SAMPLES, UPLOAD], key="scan-from", default=SAMPLES, required=True,
+            label_visibility="collapsed",
+        )  # fmt: skip
+        if way == SAMPLES:
+            return _sample(samples_for(network))
+    return _upload(network)
+
+
+def _sample(choices: tuple[Sample, ...]) -> Given:
+    known = {sample.id: sample for sample in choices}
+    begin("scan", list(known), choices[0].id)
+    name = st.pills(
+        "Sample", list(known), key="scan", required=True, format_func=lambda id_: known[id_].title,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    keep("scan", choices[0].id)
+    sample = known[name]
+    if sample.file:
+        return Given(sample.file, (FOLDER / sample.file).read_bytes(), sample.source)
+    return Given(f"{sample.id}.nii.gz", drawn(sample.seed), sample.source)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def drawn(seed: int) -> bytes:
+    """Return a drawn thorax as a .nii.gz file."""
+    return compute(_draw, seed)
+
+
+def _draw(seed: int) -> bytes:
+    from medical_segmentation.phantom import save_phantom
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "scan.nii"
+        save_phantom(seed, path, Path(folder) / "mask.nii")
+        return gzip.compress(path.read_bytes(), mtime=0)
+
+
+def _upload(network: Network) -> Given | None:
+    flat = network.card.input["goal"] == "malignancy" and network.card.input["dims"] == 2
+    kinds = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"] if flat else ["nii", "gz", "zip", "dcm"]
+    file = st.file_uploader(
+        "A picture of a nodule" if flat else "A scan", kinds, key=f"medical-upload-{flat}",
+        max_upload_size=UPLOAD_LIMIT, label_visibility="collapsed",
+    )  # fmt: skip
+    if file is None:
+        note(
+            "One cut-out slice of a nodule, everything around it black. It is answered here and not kept."
+            if flat
+            else "NIfTI (.nii, .nii.gz), or a DICOM series as a zip. It is read here and not kept, "
+            "and nothing that a header says of the patient is shown."
+        )
+        return None
+    return Given(file.name, file.getvalue())
