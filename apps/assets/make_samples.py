@@ -1,15 +1,21 @@
-"""Make the sample pictures of the image page: `CNN_DATA_DIR=... python apps/assets/make_samples.py`.
+"""Make the samples of the image and the medical page: `CNN_DATA_DIR=... python apps/assets/make_samples.py`.
 
 Digits and clothes are single pictures of the official test sets, plain ones and some that are hard to read; the scenes
 are drawn here, shape by shape; the two photographs come with scikit-learn and show nothing that a network here knows.
+Nodules are single cases of LIDC-IDRI (CC BY 3.0) from the test splits of the two sets that the networks learned from;
+the chest CT is a part of a test file of InnerEye-DeepLearning (Microsoft, MIT licence), given as an argument.
 """
 
+import shutil
+import sys
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from sklearn.datasets import load_sample_image
 
+from cnn_core.data.files import data_root
 from image_classification.data import load_set
 
 FOLDER = Path(__file__).parent / "samples"
@@ -17,6 +23,15 @@ EDGE = 128  # pixels of a scene
 OVERSAMPLE = 4
 DIGITS = (0, 3, 4, 18, 61, 8, 247, 321)  # of MNIST's test set: plain ones first, the last three are hard to read
 CLOTHES = (0, 1, 2, 9, 11, 13, 18, 19)  # of Fashion-MNIST's test set: eight kinds
+CUBES = ("50_nod1_ann0", "20_nod3_ann0")  # of LIDCNodule's test split
+CUTOUTS = {
+    "benign-1": "test/benign/53454c5ae4b05911cd6db4e5_0_8.png",
+    "benign-2": "test/benign/53454bc7e4b05911cd6db4c7_35128_6.png",
+    "malignant-1": "test/malignant/53454985e4b05911cd6db461_13391_13.png",
+    "malignant-2": "test/malignant/53454b91e4b05911cd6db4be_56600_5.png",
+}  # of LIDCNoduleSlices
+CHEST = slice(7, 36)  # slices of the chest CT between liver and collar bones
+THINNED = 3
 
 
 class Scene:
@@ -127,7 +142,31 @@ def main() -> None:
     for name, box in (("flower", (130, 0, 557, 427)), ("china", (200, 0, 627, 427))):
         photo = Image.fromarray(load_sample_image(f"{name}.jpg")).crop(box)
         photo.resize((192, 192), Image.Resampling.LANCZOS).save(FOLDER / f"photo-{name}.jpg", quality=88)
+    nodules()
+
+
+def nodules() -> None:
+    """Copy the cubes and slices of nodules."""
+    for number, case in enumerate(CUBES, start=1):
+        cube = data_root() / "LIDCNodule" / "imagesTr" / f"{case}.nii.gz"
+        shutil.copyfile(cube, FOLDER / f"lidc-nodule-{number}.nii.gz")
+    for name, file in CUTOUTS.items():
+        shutil.copyfile(data_root() / "LIDCNoduleSlices" / file, FOLDER / f"lidc-{name}.png")
+
+
+def chest(file: Path) -> None:
+    """Keep the slices of a chest CT that show lungs, and make it the size of a grown-up's.
+
+    The file was thinned out threefold for tests and its header was not: 1 x 1 x 3 mm would make lungs of 149 mL.
+    """
+    part = nib.load(file).slicer[:, :, CHEST]
+    affine = part.affine.copy()
+    affine[:3] *= THINNED
+    image = nib.Nifti1Image(np.asarray(part.dataobj), affine)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, FOLDER / "chest-ct.nii.gz")
 
 
 if __name__ == "__main__":
     main()
+    chest(Path(sys.argv[1]))

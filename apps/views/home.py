@@ -84,20 +84,22 @@ def _text() -> None:
 
 
 def _medical() -> None:
-    """A drawn thorax and what a network found in it."""
+    """A chest CT and what a network found in it."""
     known = networks("medical_segmentation")
-    network = known.get("phantom")
+    network = known.get("lung-ct")
     with plain_errors():
         if network is None:
-            note("No weights are here yet; cnn train phantom makes some in two minutes.")
+            note("No weights are here yet; cnn train lung-ct makes some.")
         elif not is_warm():
             note("The network is being loaded ...")
         else:
             example = medical_example(network)
             left, right = st.columns([3, 4], gap="medium")
             with left:
-                drawing = Figure(example.picture, "A drawn thorax, labelled just now", "a slice with its labels")
-                figures([drawing], square=False)
+                shown = Figure(
+                    example.picture, "A slice of a chest CT, labelled just now", "a chest with its lungs coloured"
+                )
+                figures([shown], square=False)
             with right:
                 volumes(example.volumes_ml)
                 note("Research and teaching only, not for diagnosis.")

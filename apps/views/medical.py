@@ -10,7 +10,7 @@ from views.medical_parts.nodule import show_nodule
 from views.medical_parts.result import show_result
 from views.medical_parts.source import choose
 
-FAVOURITE = "phantom"  # chosen at first, if it is there
+FAVOURITE = "lung-ct"  # chosen at first, if it is there
 DISCLAIMER = "Research and teaching only, not for diagnosis."
 
 STEPS = """\

@@ -33,6 +33,7 @@ class DataConfig:
     validation: bool = True  # hold texts out to choose the best epoch; False: train on all but the test set
     fold: int = 0  # which tenth is the test set, where there is no official one
     phrases: bool = False  # learn from the Treebank's labelled phrases too
+    once: bool = False  # learn from a text that occurs several times as if it occurred once
     text_column: str | None = None  # of an own table; None: guessed
     label_column: str | None = None
     tokenizer: Literal["basic_english", "cased_english", "kim", "whitespace", "characters"] = "basic_english"
@@ -119,6 +120,8 @@ class TextTask:
             text_column=data.text_column,
             label_column=data.label_column,
         )
+        if data.once:
+            self.sets[self.training_split] = _without_repeats(self.sets[self.training_split])
         if data.lower_case_too:
             self.sets[self.training_split] = _with_lower_case(self.sets[self.training_split])
         train = self.sets[self.training_split]
@@ -240,6 +243,12 @@ class TextTask:
         table, _ = load_vectors(Path(self.recipe.vectors.vector_file), self.contract.vocabulary)
         table = F.pad(table, (0, 0, FIRST, 0))
         self._pretrained = table, table.abs().sum(1) > 0
+
+
+def _without_repeats(texts: TextSet) -> TextSet:
+    """Return every text once, at its first place, with the label of its last one."""
+    places = {text: i for i, text in enumerate(texts.texts)}
+    return replace(texts, texts=list(places), targets=texts.targets[list(places.values())])
 
 
 def _with_lower_case(texts: TextSet) -> TextSet:

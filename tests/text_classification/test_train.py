@@ -96,6 +96,14 @@ def test_lower_case_can_be_learned_beside(tmp_path: Path) -> None:
     assert task.targets["train"].bincount().tolist() == [32, 16]
 
 
+def test_repeats_are_learned_from_once(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "a.tsv", [("x", f"text {k % 10}") for k in range(30)] + [("y", "other")] * 30)
+    for once, expected in ((False, [24, 24]), (True, [10, 1])):
+        task = TextTask(override(Recipe(), settings(table, once=once, tokenizer="whitespace")))
+        task.build_data(torch.device("cpu"))
+        assert task.targets["train"].bincount().tolist() == expected and len(task.sets["test"]) == 6
+
+
 @pytest.mark.parametrize(("changes", "said"), [
     ({"vectors": "static"}, "needs a vector_file"),
     ({"vector_file": "x.txt"}, "not used with vectors 'rand'"),

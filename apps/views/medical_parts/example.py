@@ -1,4 +1,4 @@
-"""The scan of the home page: drawn, segmented once for all sessions, and one slice of it with its labels."""
+"""The scan of the home page: segmented once for all sessions, and one slice of it with its labels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 
 from components.networks import Network, compute, predictor
-from views.medical_parts.ask import Given, with_file
-from views.medical_parts.source import THORAXES, drawn
+from views.medical_parts.ask import with_file
+from views.medical_parts.source import given_of, samples_for
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,14 @@ class Example:
 
 
 def medical_example(network: Network) -> Example:
-    """Segment the first sample; the same answer for everybody until the weights change."""
+    """Segment the first sample of a network; the same answer for everybody until the weights change."""
     return _example(network.card.sha256, _network=network)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _example(sha256: str, *, _network: Network) -> Example:
     asked = predictor(_network)
-    given = Given("thorax.nii.gz", drawn(THORAXES[0].seed))
-    return compute(with_file, given, lambda path: _shown(asked.predict(path)))
+    return compute(with_file, given_of(samples_for(_network)[0]), lambda path: _shown(asked.predict(path)))
 
 
 def _shown(result: Any) -> Example:
@@ -36,4 +35,4 @@ def _shown(result: Any) -> Example:
 
     k = fullest_slice(result.mask)
     picture = painted(window_grey(result.scan.voxels[:, :, k], "lung"), result.mask[:, :, k])
-    return Example(np.ascontiguousarray(upright(picture)).repeat(4, 0).repeat(4, 1), result.volumes_ml)
+    return Example(np.ascontiguousarray(upright(picture)).repeat(2, 0).repeat(2, 1), result.volumes_ml)

@@ -17,6 +17,7 @@ SAMPLES, UPLOAD = "Samples", "Upload"
 UPLOAD_LIMIT = 600  # MB
 LIDC = "LIDC-IDRI (The Cancer Imaging Archive), CC BY 3.0"
 DRAWN = "drawn by this repository"
+INNEREYE = "a part of a thinned out test scan of InnerEye-DeepLearning (Microsoft, MIT licence)"
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ THORAXES = (  # none of these seeds is in the set that networks learn from
     Sample("thorax-2", "Another one", DRAWN, seed=1002),
     Sample("thorax-3", "A third", DRAWN, seed=1005),
 )
+CHESTS = (Sample("chest", "A chest CT", INNEREYE, "chest-ct.nii.gz"), *THORAXES[:1])
 CUBES = (
-    Sample("nodule-1", "A nodule at the wall", LIDC, "lidc-nodule-1.nii.gz"),
-    Sample("nodule-2", "A small nodule", LIDC, "lidc-nodule-2.nii.gz"),
+    Sample("nodule-1", "A nodule", LIDC, "lidc-nodule-1.nii.gz"),
+    Sample("nodule-2", "A smaller one", LIDC, "lidc-nodule-2.nii.gz"),
 )
 CUTOUTS = (
     Sample("benign-1", "Rated benign", LIDC, "lidc-benign-1.png"),
@@ -54,7 +56,7 @@ def samples_for(network: Network) -> tuple[Sample, ...]:
         return CUTOUTS
     if contract["goal"] == "malignancy" or contract.get("centre") is not None:
         return CUBES
-    return THORAXES
+    return CHESTS if contract["dims"] == 2 else THORAXES
 
 
 def choose(network: Network) -> Given | None:
@@ -77,7 +79,11 @@ def _sample(choices: tuple[Sample, ...]) -> Given:
         label_visibility="collapsed",
     )  # fmt: skip
     keep("scan", choices[0].id)
-    sample = known[name]
+    return given_of(known[name])
+
+
+def given_of(sample: Sample) -> Given:
+    """Return a sample's file; a drawn one is drawn now."""
     if sample.file:
         return Given(sample.file, (FOLDER / sample.file).read_bytes(), sample.source)
     return Given(f"{sample.id}.nii.gz", drawn(sample.seed), sample.source)

@@ -1,0 +1,129 @@
+"""Every control of the medical page, driven as a browser would drive it, on the shipped weights."""
+
+import gzip
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from views.medical_parts.ask import Given, with_file
+from views.medical_parts.source import CHESTS, CUBES, CUTOUTS, THORAXES, drawn, given_of
+
+PAGE = str(Path(__file__).resolve().parents[2] / "apps" / "views" / "medical.py")
+
+
+def open_page(**address: str) -> AppTest:
+    page = AppTest.from_file(PAGE, default_timeout=120)
+    for name, value in address.items():
+        page.query_params[name] = value
+    return checked(page.run())
+
+
+def checked(page: AppTest) -> AppTest:
+    assert not page.exception, page.exception[0].message
+    return page
+
+
+def html(page: AppTest) -> str:
+    return "\n".join(part.proto.body for part in page.html)
+
+
+def volumes(page: AppTest) -> dict[str, str]:
+    """The table's volumes by label."""
+    body = html(page).split('aria-label="Volumes of the labels"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    rows = [row.split("</td>") for row in body.split("<tr")[1:]]
+    return {row[0].split("</span> ")[1]: row[1].split(">")[-1] for row in rows}
+
+
+def upload(page: AppTest, name: str, data: bytes) -> AppTest:
+    page.segmented_control(key="scan-from").set_value("Upload").run()
+    page.file_uploader[0].upload(name, data, "application/octet-stream")
+    return checked(page.run())
+
+
+def nifti(array: np.ndarray, affine: np.ndarray | None = None) -> bytes:
+    return gzip.compress(nib.Nifti1Image(array, np.eye(4) if affine is None else affine).to_bytes())
+
+
+def test_a_real_scan_is_segmented_on_opening() -> None:
+    page = open_page()
+    assert page.pills(key="weights").value == "lung-ct"
+    assert 3000 < float(volumes(page)["lung"].replace(",", "")) < 5000  # mL: a grown-up's lungs
+    assert "Research and teaching only, not for diagnosis." in html(page)
+    assert not page.warning
+
+
+def test_the_address_says_what_is_shown() -> None:
+    page = open_page(weights="phantom", scan="thorax-2")
+    assert page.pills(key="scan").value == "thorax-2" and set(volumes(page)) == {"lung", "heart", "spine", "nodule"}
+    before = volumes(page)
+    page.pills(key="scan").set_value("thorax-3").run()
+    assert volumes(checked(page)) != before and page.query_params["scan"] == "thorax-3"
+
+
+def test_the_table_is_the_librarys_answer() -> None:
+    from medical_segmentation import load
+
+    page = open_page(weights="phantom")
+    result = with_file(given_of(THORAXES[0]), load("phantom", device="cpu").predict)
+    told = {name: float(volume.replace(",", "")) for name, volume in volumes(page).items()}
+    assert told == pytest.approx(result.volumes_ml, abs=0.6)
+
+
+def test_the_uncertainty_can_be_shown() -> None:
+    page = open_page(weights="phantom")
+    page.segmented_control(key="overlay").set_value("Uncertainty").run()
+    assert "Bright where the network wavers" in html(checked(page))
+
+
+def test_an_uploaded_scan_is_answered_and_nothing_is_left_behind(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    page = upload(open_page(weights="phantom"), "mine.nii.gz", drawn(2001))
+    assert set(volumes(page)) == {"lung", "heart", "spine", "nodule"} and "your file" in html(page)
+    assert not [*tmp_path.glob("cnn-*")]
+
+
+@pytest.mark.parametrize(("name", "data", "said"), [
+    ("broken.nii.gz", gzip.compress(b"nonsense" * 100), "expected a NIfTI file"),
+    ("short.nii.gz", nifti(np.zeros((20, 20, 20), np.int16))[:60], "ends too early"),
+    ("empty.nii", b"", "empty"),
+    ("rgb.nii.gz", nifti(np.zeros((4, 4, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")])), "colour"),
+])  # fmt: skip
+def test_what_is_no_scan_gets_a_sentence(name: str, data: bytes, said: str) -> None:
+    page = upload(open_page(weights="phantom"), name, data)
+    assert said in " ".join(warning.value for warning in page.warning), [w.value for w in page.warning]
+
+
+def test_a_zip_that_climbs_out_of_its_folder_is_refused() -> None:
+    block = io.BytesIO()
+    with zipfile.ZipFile(block, "w") as archive:
+        archive.writestr("../../outside.dcm", b"x")
+    page = upload(open_page(weights="phantom"), "series.zip", block.getvalue())
+    assert len(page.warning) == 1 and not (Path.cwd().parent / "outside.dcm").exists()
+
+
+def test_a_scan_that_is_no_ct_is_answered_with_a_warning() -> None:
+    noise = np.random.default_rng(0).integers(0, 900, (30, 30, 20)).astype(np.int16)
+    page = upload(open_page(weights="phantom"), "mr.nii.gz", nifti(noise))
+    assert any("Not a CT" in warning.value for warning in page.warning)
+
+
+def test_a_report_can_be_had_and_holds_no_header() -> None:
+    page = open_page(weights="phantom")
+    names = [button.proto.label for button in page.get("download_button")]
+    assert {"Mask (NIfTI)", "CSV", "JSON", "Model card"} <= {*names}
+
+
+@pytest.mark.parametrize("sample", [*CHESTS, *CUBES, *CUTOUTS, *THORAXES], ids=lambda sample: sample.id)
+def test_every_sample_is_there(sample) -> None:
+    given = given_of(sample)
+    assert isinstance(given, Given) and len(given.data) > 100 and given.source
+    if given.name.endswith(".png"):
+        return
+    header = nib.Nifti1Image.from_bytes(gzip.decompress(given.data))
+    assert len(header.shape) == 3 and json.dumps(str(header.header["descrip"])).isascii()
