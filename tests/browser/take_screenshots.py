@@ -21,6 +21,8 @@ SHOTS = (  # name, path, width, height, colour scheme
     ("text-dark", "/text?weights=ag-news&part=Attribution", 1280, 1180, "dark"),
     ("text-filters", "/text?weights=trec&view=What+the+filters+look+for", 1280, 1280, "light"),
     ("text-phone", "/text?weights=trec", 390, 1180, "light"),
+    ("medical", "/medical", 1280, 1240, "light"),
+    ("medical-dark", "/medical?weights=lidc-nodule&overlay=Uncertainty", 1280, 1240, "dark"),
 )
 
 
@@ -54,7 +56,7 @@ def main() -> int:
 
 def settle(page: Page) -> None:
     """Wait until the answer is there, nothing is stale, and fonts and pictures are loaded."""
-    page.wait_for_selector(".answer .word, .ngrams section")
+    page.wait_for_selector(".answer .word, .ngrams section, .viewer[data-ready]")
     page.wait_for_function(
         "() => !document.querySelector('[data-testid=stStatusWidget], [data-stale=true], [data-testid=stSpinner]')"
         " && document.fonts.status === 'loaded' && [...document.images].every(image => image.complete)"

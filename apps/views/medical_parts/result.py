@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from components.address import begin, keep
 from components.frame import note
 from components.networks import Network, compute
 from components.tables import Markup, table
@@ -30,9 +31,9 @@ def show_result(network: Network, given: Given) -> None:
     result = segmented(network, given)
     for said in result.warnings:
         st.warning(f"{said[:1].upper()}{said[1:]}.", icon=":material/info:")
-    what = st.segmented_control(
-        "Show", [LABELS, UNSURE], key="overlay", default=LABELS, required=True, label_visibility="collapsed"
-    )
+    begin("overlay", [LABELS, UNSURE], LABELS)
+    what = st.segmented_control("Show", [LABELS, UNSURE], key="overlay", required=True, label_visibility="collapsed")
+    keep("overlay", LABELS)
     packed = _packed(network.card.sha256, given.digest, what, _result=result)
     viewer(packed, key="viewer")
     if what == UNSURE:
