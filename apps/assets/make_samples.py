@@ -26,7 +26,7 @@ CLOTHES = (0, 1, 2, 9, 11, 13, 18, 19)  # of Fashion-MNIST's test set: eight kin
 CUBES = ("50_nod1_ann0", "20_nod3_ann0")  # of LIDCNodule's test split
 CUTOUTS = {
     "benign-1": "test/benign/53454c5ae4b05911cd6db4e5_0_8.png",
-    "benign-2": "test/benign/53454bc7e4b05911cd6db4c7_35128_6.png",
+    "benign-2": "test/benign/53454a21e4b05911cd6db479_77353_4.png",
     "malignant-1": "test/malignant/53454985e4b05911cd6db461_13391_13.png",
     "malignant-2": "test/malignant/53454b91e4b05911cd6db4be_56600_5.png",
 }  # of LIDCNoduleSlices

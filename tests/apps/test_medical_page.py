@@ -127,3 +127,17 @@ def test_every_sample_is_there(sample) -> None:
         return
     header = nib.Nifti1Image.from_bytes(gzip.decompress(given.data))
     assert len(header.shape) == 3 and json.dumps(str(header.header["descrip"])).isascii()
+
+
+def test_a_nodule_in_a_cube_is_outlined() -> None:
+    page = open_page(weights="lidc-nodule")
+    assert 0.1 < float(volumes(page)["nodule"]) < 10  # mL
+
+
+def test_a_cut_out_nodule_is_judged_and_the_size_alone_is_named() -> None:
+    page = open_page(weights="nodule-malignancy", scan="malignant-1")
+    assert '<p class="word">malignant<' in html(page) and "the diameter alone reaches 0.87" in html(page)
+    page.pills(key="scan").set_value("benign-2").run()
+    assert '<p class="word">benign<' in html(checked(page))
+    page = upload(page, "note.png", b"no picture")
+    assert len(page.warning) == 1

@@ -42,10 +42,10 @@ CUBES = (
     Sample("nodule-2", "A smaller one", LIDC, "lidc-nodule-2.nii.gz"),
 )
 CUTOUTS = (
-    Sample("benign-1", "Rated benign", LIDC, "lidc-benign-1.png"),
-    Sample("benign-2", "Rated benign too", LIDC, "lidc-benign-2.png"),
+    Sample("benign-1", "Rated benign, large", LIDC, "lidc-benign-1.png"),
+    Sample("benign-2", "Rated benign, small", LIDC, "lidc-benign-2.png"),
     Sample("malignant-1", "Rated malignant", LIDC, "lidc-malignant-1.png"),
-    Sample("malignant-2", "Rated malignant too", LIDC, "lidc-malignant-2.png"),
+    Sample("malignant-2", "Another one", LIDC, "lidc-malignant-2.png"),
 )
 
 
