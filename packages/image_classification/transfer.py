@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -78,7 +77,7 @@ class HeadTask:
         key = cache_key(images.cpu().numpy(), self.inner.starting_card().sha256)
         maps = (self._maps(part).cpu().numpy() for part in parts)
         features = cached_array(key, maps, shape=(len(images), *shape), dtype="float32")
-        return torch.from_numpy(np.array(features)).to(targets.device), targets
+        return torch.from_numpy(features).to(targets.device), targets
 
     @torch.inference_mode()
     def _maps(self, images: Tensor) -> Tensor:

@@ -31,7 +31,9 @@ def cache_key(*parts: object) -> str:
 def cached_array(
     key: str, parts: Iterable[np.ndarray], *, shape: Sequence[int], dtype: str, folder: Path | None = None
 ) -> np.ndarray:
-    """Return the array of that key, memory-mapped and read-only, from the cache or else made of `parts`.
+    """Return the array of that key, memory-mapped, from the cache or else made of `parts`.
+
+    What is written into it stays in memory.
 
     Args:
         key: says what is in it, see `cache_key`; the same key means the same values.
@@ -63,7 +65,7 @@ def cached_array(
             raise ValueError(f"expected {len(whole)} rows, got {filled}")
         whole.flush()
         del whole
-    return np.load(file, mmap_mode="r", allow_pickle=False)
+    return np.load(file, mmap_mode="c", allow_pickle=False)
 
 
 def _open(file: Path, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
@@ -71,7 +73,7 @@ def _open(file: Path, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
     if not file.is_file():
         return None
     try:
-        kept = np.load(file, mmap_mode="r", allow_pickle=False)
+        kept = np.load(file, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         log.warning("%s is damaged (%s); computing it again", file, error)
         return None
