@@ -28,7 +28,7 @@ class Memory:
 
     start: State
     values: Tensor | None = None  # [R, P, A]
-    keys: Tensor | None = None  # [R, P, K]
+    keys: Tensor | None = None  # [R, P, A]
 
     def __len__(self) -> int:
         return len(self.start[0])
@@ -122,27 +122,27 @@ class ShowAttendTell(nn.Module):
         super().__init__()
         self.words = Words(rows, size, dropout=dropout)
         self.norm = nn.LayerNorm(channels + 2)
-        self.values = nn.Linear(channels + 2, hidden)
-        self.keys = nn.Linear(hidden, attention)
+        self.values = nn.Linear(channels + 2, attention)
+        self.keys = nn.Linear(attention, attention)
         self.query = nn.Linear(hidden, attention, bias=False)
         self.energy = nn.Linear(attention, 1, bias=False)
-        self.gate = nn.Linear(hidden, hidden)
-        self.recurrence = Recurrence(cell, size + hidden, hidden)
-        self.start = nn.Linear(hidden, hidden * self.recurrence.parts)
+        self.gate = nn.Linear(hidden, attention)
+        self.recurrence = Recurrence(cell, size + attention, hidden)
+        self.start = nn.Linear(attention, hidden * self.recurrence.parts)
         self.state_to_words = nn.Linear(hidden, size)
-        self.picture_to_words = nn.Linear(hidden, size, bias=False)
+        self.picture_to_words = nn.Linear(attention, size, bias=False)
 
     def remember(self, features: Tensor, positions: Tensor) -> Memory:
         """Read pictures: `[B, P, C]`, places `[P, 2] -> Memory` of B rows."""
-        values = self.words.dropout(F.relu(self.values(self.norm(_placed(features, positions)))))  # [B, P, H]
+        values = self.words.dropout(F.relu(self.values(self.norm(_placed(features, positions)))))  # [B, P, A]
         start = torch.tanh(self.start(values.mean(1))).chunk(self.recurrence.parts, 1)
         return Memory(start, values, self.keys(values))
 
     def step(self, words: Tensor, state: State, memory: Memory) -> Step:
-        query = self.query(state[0])[:, None]  # [R, 1, K]
+        query = self.query(state[0])[:, None]  # [R, 1, A]
         energy = self.energy(torch.tanh(memory.keys + query))[..., 0]  # [R, P]
         weights = energy.softmax(1)
-        context = torch.bmm(weights[:, None], memory.values)[:, 0]  # [R, H]
+        context = torch.bmm(weights[:, None], memory.values)[:, 0]  # [R, A]
         context = torch.sigmoid(self.gate(state[0])) * context
         vectors = self.words(words)
         state = self.recurrence(torch.cat([vectors, context], 1), state)

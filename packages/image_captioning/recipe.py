@@ -64,7 +64,7 @@ class DecoderConfig:
     cell: Literal["lstm", "gru"] = "lstm"
     hidden: int = 256  # numbers of the state
     word_size: int = 128  # of a word vector
-    attention_size: int = 64  # of what states and cells are compared by
+    attention_size: int = 128  # of what a cell is remembered and compared by
     dropout: float = 0.2
     word_dropout: float = 0.0  # share of words that the decoder is not shown in training
     sampling: float = 0.0  # share of words in the last epoch that are the decoder's own; rises from 0

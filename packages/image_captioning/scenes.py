@@ -24,6 +24,7 @@ HELD_OUT = (
     ("black", "triangle"),
 )  # fmt: skip
 MOST_THINGS = 4
+SHARES = (0.3, 0.35, 0.2, 0.15)  # of scenes with one, two, three and four things
 GAP = 3.0  # pixels at least between two things
 SEEDS = {"train": 11, "val": 12, "test": 13}
 COUNTS = {"train": 10_000, "val": 400, "test": 1_000}
@@ -58,7 +59,7 @@ def make_scenes(split: str, *, count: int | None = None) -> list[Scene]:
 
 def _scene(random: np.random.RandomState, *, held_out: bool) -> Scene:
     """Draw 1 to 4 things that keep their distance."""
-    count = 1 + random.randint(MOST_THINGS)
+    count = 1 + random.choice(MOST_THINGS, p=SHARES)
     things: list[Thing] = []
     while len(things) < count:
         seen = [(c, s) for c in COLOURS for s in SHAPES if (c, s) not in HELD_OUT]
