@@ -22,9 +22,14 @@ def cache_key(*parts: object) -> str:
     """Return 32 hexadecimal digits that depend on every part: bytes, arrays, or anything with a faithful `repr`."""
     digest = hashlib.sha256()
     for part in parts:
-        data = part if isinstance(part, bytes | np.ndarray) else repr(part).encode()
-        digest.update(f"{type(part).__name__} {getattr(data, 'nbytes', len(data))} ".encode())
-        digest.update(np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else data)
+        if isinstance(part, np.ndarray):
+            data = np.ascontiguousarray(part).tobytes()
+            kind = f"{part.dtype} {part.shape}"
+        else:
+            data = part if isinstance(part, bytes) else repr(part).encode()
+            kind = type(part).__name__
+        digest.update(f"{kind} {len(data)} ".encode())
+        digest.update(data)
     return digest.hexdigest()[:32]
 
 
