@@ -83,20 +83,18 @@ class _Collector:
 
     def records(self, folder: _Folder, source: str) -> tuple[dict[str, Record], list[str]]:
         """Return name -> record of pictures that are there and have captions, and notes about the others."""
-        found, missing, bare = {}, [], []
+        found, missing = {}, []
         for name, captions in self.captions.items():
             file = folder.find(name)
             if file is None:
                 missing.append(name)
-            elif not captions:
-                bare.append(name)
-            else:
+            elif captions:
                 found[name] = Record(file, name, tuple(captions))
         named = {record.file for record in found.values()}
-        unnamed = sum(file not in named for file in folder.by_path.values())
+        bare = sum(file not in named for file in folder.by_path.values())
         notes = [
             (len(missing), f"captions name {len(missing)} pictures that are not there{_such_as(missing)}"),
-            (len(bare) + unnamed, f"{len(bare) + unnamed} pictures have no caption"),
+            (bare, f"{bare} pictures have no caption"),
             (self.empty, f"{self.empty} captions are empty"),
             (self.repeated, f"{self.repeated} captions are repeated for the same picture"),
             (self.surplus, f"{self.surplus} captions are beyond {CAPTIONS_LIMIT} of one picture"),

@@ -1,11 +1,12 @@
 """Rendered scenes: one to four coloured shapes on a light ground. Made, not downloaded, and true captions are known.
 
-Six of the thirty pairs of colour and shape never occur in training scenes; every test scene holds at least one of them,
-next to others. Who writes a true caption for it has learned colours and shapes, not pairs.
+Twelve of the sixty combinations of size, colour and shape never occur in training scenes; every test scene holds at
+least one of them, next to others. Who writes a true caption for it has learned sizes, colours and shapes, not things.
 """
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -18,16 +19,19 @@ COLOURS = {
     "purple": (146, 70, 178), "black": (34, 34, 38),
 }  # fmt: skip
 SHAPES = ("circle", "square", "triangle", "star", "cross")
-RADII = {"small": (5.0, 6.0), "large": (9.5, 11.0)}  # pixels, from the centre to the farthest point
+RADII = {"small": (6.0, 7.0), "large": (11.0, 12.5)}  # pixels, from the centre to the farthest point
 HELD_OUT = (
-    ("red", "triangle"), ("green", "star"), ("blue", "circle"), ("yellow", "cross"), ("purple", "square"),
-    ("black", "triangle"),
+    ("large", "red", "triangle"), ("small", "red", "circle"), ("large", "green", "star"), ("small", "green", "square"),
+    ("large", "blue", "circle"), ("small", "blue", "cross"), ("large", "yellow", "cross"), ("small", "yellow", "star"),
+    ("large", "purple", "square"), ("small", "purple", "triangle"), ("large", "black", "star"),
+    ("small", "black", "circle"),
 )  # fmt: skip
+SEEN = tuple(t for t in product(RADII, COLOURS, SHAPES) if t not in HELD_OUT)
 MOST_THINGS = 4
 SHARES = (0.3, 0.35, 0.2, 0.15)  # of scenes with one, two, three and four things
-GAP = 3.0  # pixels at least between two things
+GAP = 2.0  # pixels at least between two things
 SEEDS = {"train": 11, "val": 12, "test": 13}
-COUNTS = {"train": 10_000, "val": 400, "test": 1_000}
+COUNTS = {"train": 10_000, "val": 300, "test": 1_000}
 _OVERSAMPLING = 2  # scenes are drawn larger and shrunk: smooth edges
 
 
@@ -50,7 +54,7 @@ def make_scenes(split: str, *, count: int | None = None) -> list[Scene]:
     """Return the scenes of a split, the same ones every time.
 
     Args:
-        split: "train" or "val", without held-out pairs, or "test", each with at least one.
+        split: "train" or "val", without held-out combinations, or "test", each with at least one.
         count: the first of them; None: `COUNTS`.
     """
     random = np.random.RandomState(SEEDS[split])
@@ -62,10 +66,8 @@ def _scene(random: np.random.RandomState, *, held_out: bool) -> Scene:
     count = 1 + random.choice(MOST_THINGS, p=SHARES)
     things: list[Thing] = []
     while len(things) < count:
-        seen = [(c, s) for c in COLOURS for s in SHAPES if (c, s) not in HELD_OUT]
-        pairs = HELD_OUT if held_out and (not things or random.rand() < 0.3) else seen
-        colour, shape = pairs[random.randint(len(pairs))]
-        size = ("small", "large")[random.randint(2)]
+        kinds = HELD_OUT if held_out and (not things or random.rand() < 0.2) else SEEN
+        size, colour, shape = kinds[random.randint(len(kinds))]
         radius = random.uniform(*RADII[size])
         for _ in range(20):
             x, y = random.uniform(radius + 1, EDGE - radius - 1, size=2)

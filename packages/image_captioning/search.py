@@ -44,13 +44,15 @@ def log_chances(decoder: Decoder, out: Tensor, *, first: bool, last: bool, tempe
     """
     scores = decoder.scores(out).float() / temperature
     forbidden = scores.new_zeros(scores.shape[1], dtype=torch.bool)
-    if last:
-        forbidden[:] = True
-        forbidden[END] = False
-        return torch.log_softmax(scores, 1).masked_fill(forbidden, float("-inf"))
     forbidden[list(NEVER)] = True
     forbidden[END] = first
-    return torch.log_softmax(scores.masked_fill(forbidden, float("-inf")), 1)
+    chances = torch.log_softmax(scores.masked_fill(forbidden, float("-inf")), 1)
+    chances = chances.masked_fill(chances.isnan(), float("-inf"))  # of broken weights: nothing is likely
+    if last:
+        ends = chances[:, END].clone()
+        chances.fill_(float("-inf"))
+        chances[:, END] = ends
+    return chances
 
 
 @torch.inference_mode()
