@@ -19,6 +19,7 @@ from cnn_core.data.images import ImageSource
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.explain import overlay
 from cnn_core.storage import atomic_path
+from image_captioning.search import told_log_chances
 from image_captioning.words import END
 
 if TYPE_CHECKING:
@@ -108,14 +109,13 @@ def explain_caption(
         memory = model.remember(cells, grid=tuple(grid_map.shape[2:]))
         told = model.tell(memory, words, torch.tensor([words.shape[1]], device=words.device), words.new_zeros(1))
         maps = _attention(told.weights, grid_map) if method == "attention" else _grad_cam(told, grid_map)
-    chances = told.logits.detach().float().softmax(1).cpu()  # [T, V]
+    chances = told_log_chances(told.logits.detach(), told.targets).exp().cpu()  # [T, V]
     names = ["", "", "(end)", "?", *contract.vocabulary]
     reasons = [
         WordReason(
             names[number],
             float(chances[t, number]),
-            [(names[i], float(p)) for p, i in zip(*(v.tolist() for v in chances[t].topk(NEXT_BEST + 4)), strict=True)
-             if names[i]][:NEXT_BEST],
+            [(names[i], float(p)) for p, i in zip(*(v.tolist() for v in chances[t].topk(NEXT_BEST)), strict=True)],
             _on_picture(maps[t], placement, contract.size, picture),
         )
         for t, number in enumerate(numbers)
@@ -196,7 +196,7 @@ def cover(
     with torch.inference_mode():
         lengths = torch.full((2,), words.shape[1], device=words.device)
         told = predictor.model.tell(memory, words, lengths, torch.arange(2, device=words.device))
-        chances = told.logits.float().softmax(1).gather(1, told.targets[:, None])[:, 0]
+        chances = told_log_chances(told.logits, told.targets).exp().gather(1, told.targets[:, None])[:, 0]
     rows = [chances[told.row == row].tolist() for row in (0, 1)]
     texts = contract.decode(numbers)
     before, after = (" ".join(contract.decode(found)) for found in best)

@@ -19,7 +19,7 @@ from cnn_core.weights import WeightsCard
 from image_captioning.decoders import Memory
 from image_captioning.explain import CaptionExplanation, explain_caption
 from image_captioning.model import Captioner
-from image_captioning.search import Hypothesis, beam_search, sample
+from image_captioning.search import Hypothesis, beam_search, sample, told_log_chances
 from image_captioning.weights_io import contract_of, load_captioner
 from image_captioning.words import END, UNKNOWN, split_words
 
@@ -179,7 +179,7 @@ class Predictor:
         lengths = torch.full((len(images),), words.shape[1], device=self.device)
         with torch.inference_mode():
             told = self.model.tell(memory, words, lengths, torch.arange(len(images), device=self.device))
-            chances = told.logits.float().log_softmax(1).gather(1, told.targets[:, None])[:, 0]
+            chances = told_log_chances(told.logits, told.targets).gather(1, told.targets[:, None])[:, 0]
             return torch.zeros(len(images), device=self.device).index_add(0, told.row, chances).cpu() / words.shape[1]
 
     def unknown_words(self, caption: str) -> list[str]:

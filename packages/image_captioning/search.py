@@ -55,6 +55,18 @@ def log_chances(decoder: Decoder, out: Tensor, *, first: bool, last: bool, tempe
     return chances
 
 
+def told_log_chances(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the log-probability of every word of captions that are given: `[N, V] -> float32 [N, V]`.
+
+    Among the words that could be written, as in a search; an unknown word counts where the captions hold one.
+    """
+    unknown = bool((targets == UNKNOWN).any())
+    never = [number for number in NEVER if number != UNKNOWN or not unknown]
+    forbidden = torch.zeros(logits.shape[1], dtype=torch.bool, device=logits.device)
+    forbidden[never] = True
+    return logits.float().masked_fill(forbidden, float("-inf")).log_softmax(1)
+
+
 @torch.inference_mode()
 def beam_search(
     decoder: Decoder, memory: Memory, *, beams: int = 5, longest: int = 30, length_power: float = 0.7
