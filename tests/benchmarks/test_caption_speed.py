@@ -88,8 +88,8 @@ def test_one_photo_and_many_against_a_textbook_loop() -> None:
     words = statistics.fmean(len(own[0].words) for own in found)
     print(
         f"\n{torch.get_num_threads()} threads of {os.cpu_count()}: one photo with {BEAMS} beams {median:.0f} ms; "
-        f"search alone, per photo: textbook {1000 * slow:.1f} ms, 64 at once {1000 * fast:.1f} ms, ratio {slow / fast:.1f}; "
-        f"{same} of {len(found)} captions the same, {words:.1f} words on average"
+        f"search alone, per photo: textbook {1000 * slow:.1f} ms, 64 at once {1000 * fast:.1f} ms, "
+        f"ratio {slow / fast:.1f}; {same} of {len(found)} captions the same, {words:.1f} words on average"
     )
     assert same == len(found)
     assert slow / fast >= 5
