@@ -7,8 +7,8 @@ every word, soft attention picks a mean of the map's cells (section 4.2, with th
 Differs from the papers: the map is normalised and gets two channels with its cells' places; input and output word
 vectors are the same table; GRU is offered beside LSTM.
 
-A decoder has `remember(features) -> Memory`, `step(words, state, memory) -> Step` and `scores(out) -> logits`; rows are
-captions in the making, several of one picture as the case may be.
+A decoder has `remember(features, positions) -> Memory`, `words(numbers) -> vectors`, `step(vectors, state, memory) ->
+Step` and `scores(out) -> logits`; rows are captions in the making, several of one picture as the case may be.
 """
 
 from dataclasses import dataclass, fields
@@ -41,7 +41,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Step:
-    """What one word did: `out` [R, E] for `scores`, the state behind it, and where it looked, [R, P], if it does."""
+    """What one word did: `out` [R, ...] for `scores`, the state behind it, and where it looked, [R, P], if it does."""
 
     out: Tensor
     state: State
@@ -60,7 +60,7 @@ class Words(nn.Module):
             nn.init.normal_(self.vectors.weight, std=size**-0.5)
 
     def forward(self, words: Tensor) -> Tensor:
-        """Return the vectors of words: `[R] -> [R, E]`."""
+        """Return the vectors of words: `[...] -> [..., E]`."""
         return self.dropout(self.vectors(words) * self.vectors.embedding_dim**0.5)
 
     def scores(self, out: Tensor) -> Tensor:
@@ -103,12 +103,12 @@ class ShowTell(nn.Module):
         first = self.picture(self.words.dropout(pooled))
         return Memory(self.recurrence(first, self.recurrence.zeros(len(first), first)))
 
-    def step(self, words: Tensor, state: State, memory: Memory) -> Step:
-        state = self.recurrence(self.words(words), state)
-        return Step(self.to_words(state[0]), state)
+    def step(self, vectors: Tensor, state: State, memory: Memory) -> Step:
+        state = self.recurrence(vectors, state)
+        return Step(state[0], state)
 
     def scores(self, out: Tensor) -> Tensor:
-        return self.words.scores(out)
+        return self.words.scores(self.to_words(out))
 
 
 class ShowAttendTell(nn.Module):
@@ -138,18 +138,18 @@ class ShowAttendTell(nn.Module):
         start = torch.tanh(self.start(values.mean(1))).chunk(self.recurrence.parts, 1)
         return Memory(start, values, self.keys(values))
 
-    def step(self, words: Tensor, state: State, memory: Memory) -> Step:
+    def step(self, vectors: Tensor, state: State, memory: Memory) -> Step:
         query = self.query(state[0])[:, None]  # [R, 1, A]
         energy = self.energy(torch.tanh(memory.keys + query))[..., 0]  # [R, P]
         weights = energy.softmax(1)
         context = torch.bmm(weights[:, None], memory.values)[:, 0]  # [R, A]
         context = torch.sigmoid(self.gate(state[0])) * context
-        vectors = self.words(words)
         state = self.recurrence(torch.cat([vectors, context], 1), state)
-        return Step(self.state_to_words(state[0]) + self.picture_to_words(context), state, weights)
+        return Step(torch.cat([state[0], context], 1), state, weights)
 
     def scores(self, out: Tensor) -> Tensor:
-        return self.words.scores(out)
+        state, context = out.split([self.gate.in_features, self.gate.out_features], 1)
+        return self.words.scores(self.state_to_words(state) + self.picture_to_words(context))
 
 
 Decoder = ShowTell | ShowAttendTell

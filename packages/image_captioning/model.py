@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.models import Backbone, create_model
 from image_captioning.decoders import Decoder, Memory, ShowAttendTell, ShowTell, grid_positions
-from image_captioning.words import START
+from image_captioning.words import PADDING, START
 
 DECODERS = ("show-attend-tell", "show-tell")
 CELLS = ("lstm", "gru")
@@ -128,21 +128,25 @@ class Captioner(nn.Module):
         order = lengths.argsort(descending=True, stable=True)
         words, memory = words[order], memory.rows(owner[order])
         going = (lengths[order][:, None] > torch.arange(words.shape[1], device=words.device)).sum(0).tolist()
-        given = torch.full_like(words[:, 0], START)
+        own = self.training and self.sampling > 0  # then a word that is shown is known only after the one before
+        shown = torch.cat([torch.full_like(words[:, :1], START), words[:, :-1]], 1)  # [R, T]
+        vectors = None if own else self.decoder.words(self._hidden(shown))  # [R, T, E]
         state, outs, weights = memory.start, [], []
-        previous: Tensor | None = None
         for t, count in enumerate(going):
             if count == 0:
                 break
-            if count < SHRINK * len(given):  # each cut costs a gradient as large as the memory
-                memory, state, given = memory.rows(slice(count)), tuple(s[:count] for s in state), given[:count]
-                previous = previous[:count] if previous is not None else None
-            step = self.decoder.step(self._shown(given, previous), state, memory)
+            if count < SHRINK * len(state[0]):  # each cut costs a gradient as large as the memory
+                memory, state = memory.rows(slice(count)), tuple(s[:count] for s in state)
+            rows = len(state[0])
+            if own:
+                given = self._replaced(shown[:rows, t], outs[-1][:rows] if outs else None)
+                step = self.decoder.step(self.decoder.words(self._hidden(given)), state, memory)
+            else:
+                step = self.decoder.step(vectors[:rows, t], state, memory)
             state = step.state
-            outs.append(step.out[:count])
+            outs.append(step.out)
             weights.append(step.weights[:count] if step.weights is not None else None)
-            previous = step.out.detach() if self.training and self.sampling else None
-            given = words[: len(given), t]
+        outs = [out[:count] for out, count in zip(outs, going, strict=False)]
         row = torch.cat([order[:count] for count in going])
         targets = torch.cat([words[:count, t] for t, count in enumerate(going)])
         looked = seen = None
@@ -151,18 +155,20 @@ class Captioner(nn.Module):
             looked = seen.new_zeros(len(lengths), seen.shape[1]).index_add(0, row, seen)
         return Told(self.decoder.scores(torch.cat(outs)), targets, row, looked, seen)
 
-    def _shown(self, words: Tensor, previous: Tensor | None) -> Tensor:
-        """Return the words that the decoder is shown: some hidden, some of its own, in training."""
-        if not self.training:
+    def _replaced(self, words: Tensor, before: Tensor | None) -> Tensor:
+        """Return the words with a share replaced by what the decoder itself drew after the step `before`."""
+        if before is None:
             return words
-        if previous is not None:
-            with torch.no_grad():
-                own = torch.distributions.Categorical(logits=self.decoder.scores(previous).float()).sample()
-            words = torch.where(torch.rand(words.shape, device=words.device) < self.sampling, own, words)
-        if self.word_dropout:
-            hidden = torch.rand(words.shape, device=words.device) < self.word_dropout
-            words = words.masked_fill(hidden & (words != START), 0)  # padding: a vector of zeros
-        return words
+        with torch.no_grad():
+            own = torch.distributions.Categorical(logits=self.decoder.scores(before).float()).sample()
+        return torch.where(torch.rand(words.shape, device=words.device) < self.sampling, own, words)
+
+    def _hidden(self, words: Tensor) -> Tensor:
+        """Return the words with a share hidden in training: padding, whose vector is zero."""
+        if not self.training or not self.word_dropout:
+            return words
+        hidden = torch.rand(words.shape, device=words.device) < self.word_dropout
+        return words.masked_fill(hidden & (words != START), PADDING)
 
 
 def caption_loss(told: Told, *, smoothing: float = 0.0, attention_weight: float = 0.0) -> Tensor:

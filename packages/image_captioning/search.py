@@ -33,7 +33,7 @@ class Hypothesis:
 
 
 def log_chances(decoder: Decoder, out: Tensor, *, first: bool, last: bool, temperature: float = 1.0) -> Tensor:
-    """Return the log-probability of every next word: `[R, E] -> float32 [R, V]`; -inf for what may not follow.
+    """Return the log-probability of every next word: `[R, ...] -> float32 [R, V]`; -inf for what may not follow.
 
     Args:
         decoder: gives the scores.
@@ -116,7 +116,7 @@ class _Search:
 
     def extend(self, *, first: bool, last: bool) -> None:
         """Add one word to every beginning that goes on, and keep the best."""
-        step = self.decoder.step(self.words[:, :, -1].flatten(), self.state, self.memory)
+        step = self.decoder.step(self.decoder.words(self.words[:, :, -1].flatten()), self.state, self.memory)
         chances = log_chances(self.decoder, step.out, first=first, last=last)  # [N * k, V]
         kept = min(self.beams, chances.shape[1])
         values, following = chances.topk(kept, 1)  # of one beginning, no more than k continuations can be among the k
@@ -192,7 +192,7 @@ def sample(
     ended, sums, columns = torch.zeros_like(words, dtype=torch.bool), torch.zeros(len(memory)), []
     sums = sums.to(words.device)
     for t in range(longest + 1):
-        step = decoder.step(words, state, memory)
+        step = decoder.step(decoder.words(words), state, memory)
         chances = log_chances(decoder, step.out, first=t == 0, last=t == longest, temperature=temperature or 1.0)
         if temperature:
             words = torch.multinomial(chances.exp().cpu(), 1, generator=generator)[:, 0].to(words.device)

@@ -44,7 +44,7 @@ def textbook(model: Captioner, features: Tensor) -> tuple[int, ...]:
     for t in range(LONGEST + 1):
         memory = model.remember(features.expand(k, -1, -1))
         state = memory.start if state is None else state
-        step = decoder.step(torch.tensor([s[-1] for s in sequences]), state, memory)
+        step = decoder.step(decoder.words(torch.tensor([s[-1] for s in sequences])), state, memory)
         chances = log_chances(decoder, step.out, first=t == 0, last=t == LONGEST)
         totals = sums[:, None] + chances if t else chances[:1]
         values, places = totals.flatten().topk(k)

@@ -35,7 +35,7 @@ def by_hand(model: Captioner, given: CaptionBatch) -> tuple[list[torch.Tensor], 
         memory = model.remember(given.pictures[given.owner[row]][None])
         state, word, out, looked = memory.start, START, [], []
         for t in range(given.lengths[row]):
-            step = model.decoder.step(torch.tensor([word]), state, memory)
+            step = model.decoder.step(model.decoder.words(torch.tensor([word])), state, memory)
             out.append(model.decoder.scores(step.out)[0])
             looked.append(step.weights[0] if step.weights is not None else torch.zeros(4))
             state, word = step.state, int(given.words[row, t])

@@ -33,7 +33,7 @@ def log_probability(model: Captioner, memory: Memory, words: tuple[int, ...], *,
     """Add up the log-probabilities of the words and the end, one step after the other."""
     state, given, total = memory.start, START, 0.0
     for t, word in enumerate((*words, END)):
-        step = model.decoder.step(torch.tensor([given]), state, memory)
+        step = model.decoder.step(model.decoder.words(torch.tensor([given])), state, memory)
         total += float(log_chances(model.decoder, step.out, first=t == 0, last=t == longest)[0, word])
         state, given = step.state, word
     return total
@@ -110,7 +110,7 @@ def test_no_caption_is_empty_or_too_long_or_holds_what_is_no_word() -> None:
 def test_drawn_captions_follow_the_probabilities_and_the_temperature() -> None:
     model, memory = toy(pictures=1)
     rows = memory.rows(torch.zeros(3000, dtype=torch.int64))
-    step = model.decoder.step(torch.tensor([START]), memory.start, memory)
+    step = model.decoder.step(model.decoder.words(torch.tensor([START])), memory.start, memory)
     for temperature in (1.0, 0.5):
         wanted = log_chances(model.decoder, step.out, first=True, last=False, temperature=temperature)[0].exp()
         generator = torch.Generator().manual_seed(1)
@@ -145,7 +145,7 @@ def test_broken_weights_end_too() -> None:
 
 def test_the_end_must_come_at_the_longest() -> None:
     model, memory = toy(pictures=1)
-    out: Tensor = model.decoder.step(torch.tensor([START]), memory.start, memory).out
+    out: Tensor = model.decoder.step(model.decoder.words(torch.tensor([START])), memory.start, memory).out
     last = log_chances(model.decoder, out, first=False, last=True)[0]
     assert last.isfinite().nonzero().tolist() == [[END]]
     free = log_chances(model.decoder, out, first=False, last=False)[0]
