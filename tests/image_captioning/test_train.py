@@ -33,7 +33,7 @@ def test_a_run_leaves_weights_that_are_measured_alike(run: Path) -> None:
 
 
 def test_one_epoch_and_a_resume_are_two_epochs(few_scenes: object, tmp_path: Path) -> None:
-    task = {**TINY, "self_critical": 0, "word_dropout": 0.2, "sampling": 0.3}
+    task = {**TINY, "beams": 1, "captions_per_picture": 2, "word_dropout": 0.2, "sampling": 0.3}
     whole = train("scenes", folder=tmp_path / "whole", settings=task)
 
     def stop(progress: object) -> bool:

@@ -27,7 +27,7 @@ def few_scenes() -> pytest.MonkeyPatch:
 def run(few_scenes: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished, short training on scenes."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    train("scenes", folder=folder, settings={**TINY, "epochs": 12, "eval_every": 12, "learning_rate": 6e-3})
+    train("scenes", folder=folder, settings={**TINY, "epochs": 9, "eval_every": 9, "learning_rate": 6e-3})
     return folder
 
 
