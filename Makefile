@@ -11,7 +11,7 @@ WORKERS := -n auto --maxprocesses 4 --dist loadfile
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bench screenshots readme train-image train-text train-medical
+.PHONY: help setup demo test test-all lint bench screenshots readme train-image train-text train-medical train-caption
 
 help: ## this list
 	@grep -hE '^[a-zA-Z%-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 18
@@ -52,6 +52,8 @@ train-image: train-digits ## the default recipe of image classification: digits,
 train-text: train-docstrings ## the default recipe of text classification: docstrings, under a minute
 
 train-medical: train-phantom ## the default recipe of medical segmentation: drawn thoraxes, two minutes
+
+train-caption: train-scenes ## the default recipe of image captioning: rendered scenes, under three minutes
 
 bench-%: $(STAMP) ## bench-kim2014: a table of the literature, measured again
 	$(BIN)/cnn bench $* $(ARGS)

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cnn_core.data.fits import Fitted, Placement, resize
 from cnn_core.errors import DataError
-from image_classification.fits import Fitted, Placement, resize
 
 OBJECT_DETAIL = 640  # pixels: below this edge no picture of one object is shrunk before the object is looked for
 COARSE = 128  # pixels of the coarse view in which an object is looked for

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from cnn_core.answers import label_columns, write_csv
+from cnn_core.data.images import ImageSource, picture_files, read_image
 from cnn_core.data.memory import channels_last
 from cnn_core.errors import CnnError, ConfigError, WeightsError, unknown_name
 from cnn_core.explain import explain, overlay
@@ -20,7 +21,6 @@ from cnn_core.models import Backbone
 from cnn_core.storage import atomic_path
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, load_model
-from image_classification.images import SUFFIXES, ImageSource, read_image
 from image_classification.preprocess import InputContract, tta_logits
 
 DOMAIN = "image_classification"
@@ -266,15 +266,6 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     chosen = choose_device(device)
     model, card = load_model(name, device=chosen, domain=DOMAIN)
     return Predictor(model, card, device=chosen)
-
-
-def picture_files(folder: Path) -> list[Path]:
-    """Return the picture files in a folder and its subfolders by name, without hidden ones; empty: no such folder."""
-    found = []
-    for place, inner, files in os.walk(folder):
-        inner[:] = [part for part in inner if not part.startswith(".")]
-        found += [Path(place, file) for file in files if not file.startswith(".")]
-    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
 
 
 def _as_list(images: Sequence[ImageSource] | ImageSource) -> Sequence[ImageSource]:

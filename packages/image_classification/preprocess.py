@@ -14,9 +14,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from cnn_core.data.fits import Fitted, Placement, fit_crop, fit_pad, fit_stretch
+from cnn_core.data.images import ImageSource, read_image
 from cnn_core.errors import ConfigError
-from image_classification.fits import Fitted, Placement, fit_crop, fit_pad, fit_stretch
-from image_classification.images import ImageSource, read_image
 from image_classification.objects import OBJECT_DETAIL, fit_object
 
 FITS = ("crop", "pad", "stretch", "digit", "garment")

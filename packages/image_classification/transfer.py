@@ -4,28 +4,21 @@ With bottleneck features the encoder runs once over the pictures and only the he
 other modes, frozen early stages and fine-tuning, are `ImageTask` itself.
 """
 
-import hashlib
-import logging
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cnn_core.data.files import data_root
+from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.memory import take_share
 from cnn_core.metrics import classification_metrics
-from cnn_core.storage import atomic_path
 from cnn_core.train.config import ModelConfig, override
 from cnn_core.train.task import Evaluation, Turn
 from cnn_core.weights import find_weights, load_card
 from image_classification.task import EVALUATION_BATCH, ImageTask, Recipe
-
-log = logging.getLogger(__name__)
 
 
 class HeadTask:
@@ -79,23 +72,17 @@ class HeadTask:
     def _features(self, split: str) -> tuple[Tensor, Tensor]:
         """Return the pooled last maps [N, C, 1, ...] of a split and its targets, from the cache if they are there."""
         images, targets = self.inner.device_sets[split]
-        key = hashlib.sha256(images.cpu().numpy().tobytes())
-        key.update(self.inner.starting_card().sha256.encode())
-        file = data_root() / "features" / f"{key.hexdigest()[:32]}.safetensors"
-        if file.exists():
-            try:
-                return load_file(file, device=str(targets.device))["features"], targets
-            except (SafetensorError, KeyError):
-                log.warning("%s is damaged; computing the features of %s again", file, split)
-        with torch.inference_mode():
-            maps = [
-                self.network.forward_features(self.inner.contract.normalize(part))[-1]
-                for part in images.split(EVALUATION_BATCH)
-            ]
-        features = torch.cat(maps).contiguous().clone()
-        with atomic_path(file, needed=features.numel() * 4) as temporary:
-            save_file({"features": features.cpu()}, temporary)
-        return features, targets
+        parts = images.split(EVALUATION_BATCH)
+        shape = self._maps(images[:1]).shape[1:]
+        key = cache_key(images.cpu().numpy(), self.inner.starting_card().sha256)
+        maps = (self._maps(part).cpu().numpy() for part in parts)
+        features = cached_array(key, maps, shape=(len(images), *shape), dtype="float32")
+        return torch.from_numpy(features).to(targets.device), targets
+
+    @torch.inference_mode()
+    def _maps(self, images: Tensor) -> Tensor:
+        """Return the last maps of uint8 pictures: `[B, C, H, W] -> [B, C', H', W']`."""
+        return self.network.forward_features(self.inner.contract.normalize(images))[-1]
 
 
 def compare(

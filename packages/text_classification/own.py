@@ -3,31 +3,18 @@
 What was guessed is said (`Table.notes`), what cannot be read is refused in one sentence.
 """
 
-import codecs
-import csv
-import io
-import json
-import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TextIO
 
+from cnn_core.data import tables
+from cnn_core.data.tables import SAMPLE_ROWS, SUFFIXES, Layout, encoding_of, lines, opened, rows
 from cnn_core.errors import DataError
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
-DELIMITERS = ",\t;|"
-SAMPLE = 1 << 20  # bytes that encoding, delimiter and columns are guessed from
-SAMPLE_ROWS = 500
-MOST_STRANGE = 0.05  # share of control characters in a text file
-LONGEST_FIELD = 16 << 20  # characters
 MOST_CHARACTERS = 2 << 30  # of all texts of a training set together: it is held in memory
 TEXT_NAMES = ("text", "sentence", "review", "content", "body", "message", "question", "title", "comment", "tweet")
 LABEL_NAMES = ("label", "class", "category", "target", "sentiment", "topic", "y", "stars", "rating")
-
-csv.field_size_limit(LONGEST_FIELD)
 
 
 @dataclass(frozen=True)
@@ -37,22 +24,6 @@ class Table:
     texts: list[str] = field(repr=False)
     labels: list[str] = field(repr=False)
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a file is read: its encoding, its delimiter (None: JSON Lines), its columns, and whether it has a header."""
-
-    encoding: str
-    delimiter: str | None
-    columns: tuple[str, ...]
-    header: bool
-
-    @property
-    def said(self) -> str:
-        kind = "JSON lines" if self.delimiter is None else f"columns separated by {_named(self.delimiter)}"
-        head = "" if self.delimiter is None else (", with a header" if self.header else ", without a header")
-        return f"read as {self.encoding}, {kind}{head}"
 
 
 def table_files(path: Path) -> dict[str, Path]:
@@ -132,8 +103,8 @@ def read_texts(path: Path, *, text_column: str | None = None) -> Iterator[str]:
         DataError: as `read_table`.
     """
     if path.suffix.lower() == ".txt":
-        with _opened(path, _encoding(path)) as stream:
-            yield from (line.rstrip("\r\n") for line in _lines(path, stream))
+        with opened(path, encoding_of(path)) as stream:
+            yield from (line.rstrip("\r\n") for line in lines(path, stream))
         return
     layout = look(path)
     sample = list(islice(rows(path, layout), SAMPLE_ROWS))
@@ -144,57 +115,8 @@ def read_texts(path: Path, *, text_column: str | None = None) -> Iterator[str]:
 
 
 def look(path: Path) -> Layout:
-    """Find out how a table is to be read, from its first mebibyte.
-
-    Raises:
-        DataError: the file cannot be read, is empty, or is no text.
-    """
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; expected a table of texts ({', '.join(SUFFIXES)})")
-    encoding = _encoding(path)
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        names = Counter(key for row in islice(_json_rows(path, encoding), SAMPLE_ROWS) for key in row)
-        if not names:
-            raise DataError(f"{path.name} is empty; expected one JSON object per line")
-        return Layout(encoding, None, tuple(names), True)
-    with _opened(path, encoding) as stream:
-        sample = stream.read(SAMPLE)
-    if not sample.strip():
-        raise DataError(f"{path.name} is empty; expected a table of texts")
-    strange = sum(not (sign.isprintable() or sign.isspace()) for sign in sample)
-    if strange > MOST_STRANGE * len(sample):
-        raise DataError(
-            f"{path.name} is no text: {strange / len(sample):.0%} of its first signs are control characters"
-        )
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(sample)
-    first = next(csv.reader(io.StringIO(sample), **_dialect(delimiter, sample)), [])
-    header = any(cell.strip().lower() in TEXT_NAMES + LABEL_NAMES for cell in first)
-    columns = tuple(cell.strip() for cell in first) if header else tuple(str(i + 1) for i in range(len(first)))
-    return Layout(encoding, delimiter, columns, header)
-
-
-def rows(path: Path, layout: Layout) -> Iterator[list[str]]:
-    """Yield the cells of every row in the order of the layout's columns, without the header.
-
-    Raises:
-        DataError: a row that cannot be read, by its line.
-    """
-    if layout.delimiter is None:
-        for row in _json_rows(path, layout.encoding):
-            yield [_cell(row.get(name)) for name in layout.columns]
-        return
-    with _opened(path, layout.encoding) as stream:
-        sample = stream.read(SAMPLE)
-        stream.seek(0)
-        reader = csv.reader(
-            (line.replace("\0", "") for line in _lines(path, stream)), **_dialect(layout.delimiter, sample)
-        )
-        try:
-            if layout.header:
-                next(reader, None)
-            yield from (row for row in reader if row)
-        except csv.Error as error:
-            raise DataError(f"{path.name}, line {reader.line_num}: {error}") from error
+    """Find out how a table of texts is to be read; raises DataError as `cnn_core.data.tables.look`."""
+    return tables.look(path, TEXT_NAMES + LABEL_NAMES, content="a table of texts")
 
 
 def choose_columns(
@@ -239,117 +161,3 @@ def _named_column(name: str, layout: Layout, column: str) -> int:
 
 def _at(row: Sequence[str], place: int) -> str:
     return row[place] if place < len(row) else ""
-
-
-def _cell(value: object) -> str:
-    """Return a JSON value as a cell: numbers and true as their text, null and what is nested as nothing."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value) if isinstance(value, bool | int | float) else ""
-
-
-def _json_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
-    with _opened(path, encoding) as stream:
-        for number, line in enumerate(_lines(path, stream), start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"{path.name}, line {number}: not JSON ({error})") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path.name}, line {number}: expected an object, got {type(row).__name__}")
-            yield row
-
-
-def _encoding(path: Path) -> str:
-    """Return utf-8 or utf-16 where the bytes are that, else Windows-1252 with its five gaps filled from Latin-1."""
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(4)
-            stream.seek(0)
-            if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-                return "utf-16"
-            return "utf-8-sig" if _is_utf8(stream) else "cp1252"
-    except OSError as error:
-        raise DataError(f"could not read {path}: {error.strerror}") from error
-
-
-def _is_utf8(stream: BinaryIO) -> bool:
-    """Tell whether a whole file is UTF-8, in the memory of a block."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        while block := stream.read(SAMPLE):
-            decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _opened(path: Path, encoding: str) -> io.TextIOWrapper:
-    try:
-        return path.open(encoding=encoding, errors="replace" if encoding == "utf-16" else "latin1_gaps", newline="")
-    except OSError as error:
-        raise DataError(f"could not read {path}: {error.strerror}") from error
-
-
-def _gaps(error: UnicodeError) -> tuple[str, int]:
-    """Decode bytes that Windows-1252 leaves open (0x81, 0x8d, ...) as the control characters that Latin-1 has there."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("latin-1"), error.end
-
-
-codecs.register_error("latin1_gaps", _gaps)
-
-
-def _lines(path: Path, stream: TextIO) -> Iterator[str]:
-    """Yield the lines of a file, none of them longer than memory is good for.
-
-    Raises:
-        DataError: a line is; such a file is no table.
-    """
-    for number, line in enumerate(iter(lambda: stream.readline(LONGEST_FIELD + 2), ""), start=1):
-        if len(line) > LONGEST_FIELD + 1:
-            raise DataError(
-                f"{path.name}, line {number}: longer than {LONGEST_FIELD >> 20} MiB; this is no table of texts"
-            )
-        yield line
-
-
-def _delimiter(sample: str) -> str:
-    """Return the delimiter whose number is most even over the first lines, the most frequent of several.
-
-    What stands between double quotes is not counted, line ends in it neither.
-    """
-    unquoted = re.sub(r'"(?:[^"]|"")*"', "", sample[: SAMPLE // 16])
-    lines = [line for line in unquoted.splitlines()[:50] if line.strip(" ")] or [""]
-    counts = {d: [line.count(d) for line in lines] for d in DELIMITERS}
-    present = {d: c for d, c in counts.items() if min(c) > 0} or {d: c for d, c in counts.items() if max(c) > 0}
-    if not present:
-        return ","
-    return max(present, key=lambda d: (Counter(present[d]).most_common(1)[0][1], min(present[d])))
-
-
-def _dialect(delimiter: str, sample: str) -> dict[str, object]:
-    """Return csv.reader's settings: quotes are quotes, unless a table of tabs uses them as any other sign.
-
-    Tab-separated files without quoting, as text sets are published, hold quotes that open nothing.
-    """
-    plain = delimiter == "\t" and not _is_quoted(sample)
-    return {"delimiter": delimiter, "quoting": csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL}
-
-
-def _is_quoted(sample: str) -> bool:
-    """Tell whether every quote that opens a cell of a table of tabs is closed at the cell's end."""
-    try:
-        for _ in csv.reader(io.StringIO(sample), delimiter="\t", strict=True):
-            pass
-    except csv.Error as error:
-        return "unexpected end" in str(error) and len(sample) >= SAMPLE  # the sample ends within a cell
-    return True
-
-
-def _named(delimiter: str) -> str:
-    return {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}[delimiter]

@@ -41,10 +41,10 @@ def test_each_answer_is_printed_before_the_next_is_computed(fifth_site, tones, t
         stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment,
     ) as process:  # fmt: skip
         assert process.stdout.readline() == "broken: no tones in it\n"
-        assert json.loads(process.stdout.readline())["input"] == "first"
+        assert process.stdout.readline() == "first: la | -ti\n"
         assert not (tmp_path / "answers/predictions.csv").exists()
         (tmp_path / "go").touch()
-        assert json.loads(process.stdout.readline())["input"] == "wait"
+        assert process.stdout.readline() == "wait: la | -ti\n"
     assert process.returncode == 0
 
 

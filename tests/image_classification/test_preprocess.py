@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from cnn_core.data.fits import Placement
 from cnn_core.errors import ConfigError, DataError
 from image_classification.data import load_set
-from image_classification.fits import Placement
 from image_classification.objects import object_box
 from image_classification.predict import load
 from image_classification.preprocess import InputContract, tta_logits

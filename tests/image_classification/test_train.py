@@ -110,7 +110,7 @@ def test_bottleneck_features_are_computed_once(
     first = make_task(recipe)
     assert isinstance(first, HeadTask)
     first.build_data(torch.device("cpu"))
-    files = sorted((tmp_path / "features").glob("*.safetensors"))
+    files = sorted((tmp_path / "features").glob("*.npy"))
     times = [file.stat().st_mtime_ns for file in files]
     assert len(files) == 3  # train, val, test
     second = make_task(recipe)

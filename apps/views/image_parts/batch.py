@@ -74,6 +74,6 @@ def _row(answer: Any, data: bytes) -> dict[str, object]:
 
 @st.cache_data(max_entries=2 * MOST_FILES, show_spinner=False)
 def _thumbnail(data: bytes) -> str:
-    from image_classification.images import read_image
+    from cnn_core.data.images import read_image
 
     return data_uri(read_image(data, at_least=112), edge=112)

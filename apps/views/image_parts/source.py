@@ -114,7 +114,7 @@ def _read(data: bytes, name: str) -> Picture:
 
 
 def _decode(data: bytes, name: str) -> Image.Image:
-    from image_classification.images import read_image  # brings torch along
+    from cnn_core.data.images import read_image  # brings torch along
 
     image = read_image(data, name=name, at_least=SHOWN_EDGE)
     image.thumbnail((SHOWN_EDGE, SHOWN_EDGE))

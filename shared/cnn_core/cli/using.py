@@ -92,6 +92,8 @@ def _line(item: dict) -> str:
     if "labels" in item:
         pairs = zip(item["labels"], item["probabilities"], strict=True)
         return f"{item['input']}: " + ", ".join(f"{label} {p:.1%}" for label, p in pairs)
+    if "captions" in item:
+        return f"{item['input']}: " + " | ".join(item["captions"])
     if "volumes_ml" in item:
         volumes = ", ".join(f"{label} {value:.1f} mL" for label, value in item["volumes_ml"].items())
         place = f" ({item['mask']})" if item["mask"] else ""

@@ -1,7 +1,8 @@
 """Backbones, one paper per file; importing this package registers them all."""
 
-from cnn_core.models import alexnet, char_cnn, dpcnn, fastnet, inception, kim_cnn, lenet, mlp, resnet, vgg
+from cnn_core.models import alexnet, char_cnn, dpcnn, fastnet, inception, kim_cnn, lenet, mlp, mobilenet, resnet, vgg
 from cnn_core.models.backbone import Backbone, FeatureInfo
+from cnn_core.models.mobilenet_weights import load_mobilenet_trunk
 from cnn_core.models.registry import create_model, list_models, model_spec, register_model
 from cnn_core.models.torchvision_weights import load_torchvision
 
@@ -17,8 +18,10 @@ __all__ = [
     "kim_cnn",
     "lenet",
     "list_models",
+    "load_mobilenet_trunk",
     "load_torchvision",
     "mlp",
+    "mobilenet",
     "model_spec",
     "register_model",
     "resnet",

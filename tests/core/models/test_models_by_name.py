@@ -32,6 +32,7 @@ PUBLISHED = {
     "vgg16_bn": (3, 224, 1000, 138_365_992),
     "vgg19_bn": (3, 224, 1000, 143_678_248),
     "inception": (3, 224, 1000, 6_624_904),
+    "mobilenet": (3, 224, 1000, 4_231_976),
     "resnet18": (3, 224, 1000, 11_689_512),
     "resnet34": (3, 224, 1000, 21_797_672),
     "resnet50": (3, 224, 1000, 25_557_032),
@@ -51,7 +52,8 @@ PUBLISHED_TEXT = {
 }
 OWN = {"fastnet"}  # designed here: nothing is published
 
-# name -> channels and edge of every stage for the paper's input; VGG: table 1, ResNet: table 1, GoogLeNet: table 1.
+# name -> channels and edge of every stage for the paper's input; VGG: table 1, ResNet: table 1, GoogLeNet: table 1,
+# MobileNet: table 1.
 VGG = [(64, 224), (128, 112), (256, 56), (512, 28), (512, 14), (512, 7)]
 CIFAR = [(16, 32), (16, 32), (32, 16), (64, 8)]
 SHAPES = {
@@ -60,6 +62,17 @@ SHAPES = {
     "alexnet": [(64, 55), (192, 27), (384, 13), (256, 13), (256, 13), (256, 6)],
     **{f"vgg{depth}{norm}": VGG for depth in (11, 13, 16, 19) for norm in ("", "_bn")},
     "inception": [(64, 112), (192, 56), (480, 28), (512, 14), (528, 14), (832, 14), (1024, 7)],
+    "mobilenet": [
+        (32, 112),
+        (64, 112),
+        (128, 56),
+        (128, 56),
+        (256, 28),
+        (256, 28),
+        *[(512, 14)] * 6,
+        (1024, 7),
+        (1024, 7),
+    ],
     "resnet18": [(64, 112), (64, 56), (128, 28), (256, 14), (512, 7)],
     "resnet34": [(64, 112), (64, 56), (128, 28), (256, 14), (512, 7)],
     "resnet50": [(64, 112), (256, 56), (512, 28), (1024, 14), (2048, 7)],

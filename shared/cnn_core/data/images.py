@@ -80,6 +80,15 @@ def read_image(source: ImageSource, *, name: str | None = None, at_least: int | 
         image.close()
 
 
+def picture_files(folder: Path) -> list[Path]:
+    """Return the picture files in a folder and its subfolders by name, without hidden ones; empty: no such folder."""
+    found = []
+    for place, inner, files in os.walk(folder):
+        inner[:] = [part for part in inner if not part.startswith(".")]
+        found += [Path(place, file) for file in files if not file.startswith(".")]
+    return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
+
+
 def array_to_image(array: np.ndarray | Tensor, *, name: str | None = None) -> Image.Image:
     """Turn an array [H, W] or [H, W, 1|3|4] or a tensor [H, W] or [1|3|4, H, W] into a PIL image L or RGB."""
     name = name or "the picture"
@@ -157,7 +166,7 @@ def _too_large(name: str, width: int = 0, height: int = 0) -> DataError:
     size = f"{width} x {height} pixels" if width else "more than 178 million pixels"
     return DataError(
         f"{name}: its header declares {size}, the limit is {PIXEL_LIMIT // 1_000_000} million; "
-        "make it smaller (a classifier looks at a few hundred pixels) and try again"
+        "make it smaller (a network looks at a few hundred pixels) and try again"
     )
 
 

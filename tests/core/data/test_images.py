@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from cnn_core.data.images import PIXEL_LIMIT, read_image
 from cnn_core.errors import DataError
-from image_classification.images import PIXEL_LIMIT, read_image
 
 WHITE, BLACK, RED = (255, 255, 255), (0, 0, 0), (255, 0, 0)
 

@@ -1,0 +1,157 @@
+"""The one preprocessing: from any picture to the network's input, and from sentences to numbers and back.
+
+Stored as `input` in the weights card; training, evaluation, prediction and page all go through it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from cnn_core.data.fits import Placement, fit_crop, fit_pad, fit_stretch
+from cnn_core.data.images import ImageSource, read_image
+from cnn_core.errors import ConfigError
+from image_captioning.words import FIRST, UNKNOWN, split_words
+
+FITS = {"crop": fit_crop, "pad": fit_pad, "stretch": fit_stretch}
+DETAIL = 2  # JPEG files may be decoded smaller, down to this many times the pictures' size
+MOST_WORDS = 200  # of a caption
+LARGEST_VOCABULARY = 1_000_000
+
+
+@dataclass(frozen=True)
+class CaptionContract:
+    """How pictures and captions become tensors.
+
+    Args:
+        size: (H, W) in pixels that pictures are brought to.
+        vocabulary: the known words; word i has the number i + 4.
+        fit: "crop": shorter side to size, centre cut out; "pad": longer side to size, rest black; "stretch": both.
+        enlarge: the network sees the picture so many times larger, interpolated: pictures of one size can feed a trunk
+            that was trained on larger ones, and a photo of any size is first as small as the training photos were.
+        mean: per channel (or one for all) on the scale 0..1, subtracted.
+        std: likewise, divided by.
+        longest: words of a caption at most.
+    """
+
+    size: tuple[int, int]
+    vocabulary: tuple[str, ...] = field(repr=False)
+    fit: str = "crop"
+    enlarge: float = 1.0
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)
+    longest: int = 30
+
+    def __post_init__(self) -> None:
+        for name in ("size", "mean", "std", "vocabulary"):
+            value = getattr(self, name)
+            if isinstance(value, Sequence) and not isinstance(value, str):
+                object.__setattr__(self, name, tuple(value))
+        problems = _problems(self)
+        if problems:
+            raise ConfigError("input contract", problems)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values; `from_json` restores an equal contract."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "CaptionContract":
+        """Build a contract from a card's `input` object; ConfigError lists everything that is wrong with it."""
+        if not isinstance(values, Mapping):
+            raise ConfigError("input contract", [f"expected an object with size, vocabulary, ..., got {values!r}"])
+        known = {f.name for f in fields(cls)}
+        problems = [f"unknown key {key!r}" for key in values if key not in known]
+        problems += [f"{key!r} is missing" for key in ("size", "vocabulary") if key not in values]
+        if problems:
+            raise ConfigError("input contract", problems)
+        return cls(**values)
+
+    # ---- pictures
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(H, W) of the network's input."""
+        return round(self.size[0] * self.enlarge), round(self.size[1] * self.enlarge)
+
+    def read(self, source: ImageSource, *, name: str | None = None) -> Image.Image:
+        """Read a picture as every user of this contract does: JPEG files no larger than needed, in colour."""
+        return read_image(source, name=name, at_least=DETAIL * max(self.size)).convert("RGB")
+
+    def place(self, source: ImageSource) -> tuple[Tensor, Placement]:
+        """Return a picture as uint8 [3, H, W] of `size`, and which part of the picture that is.
+
+        Raises:
+            DataError: it cannot be read as a picture.
+        """
+        picture = source if isinstance(source, Image.Image) and source.mode == "RGB" else self.read(source)
+        pixels, placement = FITS[self.fit](picture, self.size)
+        return torch.from_numpy(np.array(pixels, dtype=np.uint8)).permute(2, 0, 1).contiguous(), placement
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Bring pictures to the network's input: `uint8 [B, 3, H, W] -> float32 [B, 3, *input_size]`."""
+        x = images.float()
+        if self.input_size != tuple(x.shape[2:]):
+            x = F.interpolate(x, size=self.input_size, mode="bilinear", align_corners=False)
+        std = torch.tensor(self.std, device=x.device).view(1, -1, 1, 1)
+        mean = torch.tensor(self.mean, device=x.device).view(1, -1, 1, 1)
+        return (x * (1 / (255 * std)) - mean / std).contiguous(memory_format=torch.channels_last)
+
+    # ---- sentences
+
+    @property
+    def rows(self) -> int:
+        """V: numbers there are, padding, start, end and unknown among them."""
+        return len(self.vocabulary) + FIRST
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Word -> number."""
+        return {word: i for i, word in enumerate(self.vocabulary, start=FIRST)}
+
+    def encode(self, caption: str | Sequence[str]) -> list[int]:
+        """Return the numbers of a caption's words, at most `longest`; unknown words are `UNKNOWN`."""
+        words = split_words(caption) if isinstance(caption, str) else caption
+        return [self.numbers.get(word, UNKNOWN) for word in words[: self.longest]]
+
+    def decode(self, numbers: Sequence[int]) -> list[str]:
+        """Return the words of numbers; what is no word is left out, unknown ones are "?"."""
+        return ["?" if n == UNKNOWN else self.vocabulary[n - FIRST] for n in numbers if n >= UNKNOWN]
+
+
+def _problems(contract: CaptionContract) -> list[str]:
+    """Return one sentence for each field that cannot be used."""
+    problems = []
+    size = contract.size
+    if not (isinstance(size, tuple) and len(size) == 2 and all(type(n) is int and 1 <= n <= 4096 for n in size)):
+        problems.append(f"size must be (H, W) with 1 to 4096 pixels each, got {size!r}")
+    words = contract.vocabulary
+    if not (isinstance(words, tuple) and all(isinstance(w, str) and w for w in words)):
+        problems.append("vocabulary must be a list of words that are not empty")
+    elif not 1 <= len(words) <= LARGEST_VOCABULARY or len({*words}) < len(words):
+        problems.append(f"vocabulary must hold 1 to {LARGEST_VOCABULARY} different words, got {len(words)}")
+    if contract.fit not in FITS:
+        problems.append(f"fit must be one of {', '.join(FITS)}, got {contract.fit!r}")
+    if not (_is_number(contract.enlarge) and 1 <= contract.enlarge <= 8):
+        problems.append(f"enlarge must lie in 1..8, got {contract.enlarge!r}")
+    for name, positive in (("mean", False), ("std", True)):
+        value = getattr(contract, name)
+        numbers = isinstance(value, tuple) and all(_is_number(n) and (n > 0 or not positive) for n in value)
+        if not numbers or len(value) not in (1, 3):
+            kind = "positive numbers" if positive else "numbers"
+            problems.append(f"{name} must hold 1 or 3 {kind}, got {value!r}")
+    if not (type(contract.longest) is int and 1 <= contract.longest <= MOST_WORDS):
+        problems.append(f"longest must be 1 to {MOST_WORDS} words, got {contract.longest!r}")
+    return problems
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

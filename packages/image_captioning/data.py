@@ -1,0 +1,235 @@
+"""Captioned picture sets by name, and own ones by path; whole in memory, or memory-mapped from decoded files.
+
+Splits: "train", "val", "test". Rendered scenes: "test" has the held-out combinations. Flickr8k: the official ones, its
+dev as "val". COCO: official val as "test". Own pictures: as their table says, else 80, 10 and 10 percent.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cnn_core.data.cache import cache_key, cached_array
+from cnn_core.data.files import data_root
+from cnn_core.errors import DataError, unknown_name
+from image_captioning.contract import CaptionContract
+from image_captioning.grammar import CAPTIONS, write_captions
+from image_captioning.layouts import Listing, Record, read_coco, read_flickr8k, read_own
+from image_captioning.scenes import EDGE, SEEDS, Scene, make_scenes, render
+from image_captioning.words import split_words
+
+log = logging.getLogger(__name__)
+
+SPLITS = ("train", "val", "test")
+OWN_SIZE = (128, 128)  # (H, W) in pixels of pictures in files where nothing else is said
+READERS = min(4, os.cpu_count() or 1)  # threads that decode
+CHUNK = 256  # pictures decoded at a time
+
+
+@dataclass(frozen=True)
+class CaptionSet:
+    """One split of a captioned set.
+
+    Args:
+        name: of the set, as in `DATA_SETS`, or the folder's path.
+        split: one of `SPLITS`.
+        images: uint8 [N, 3, H, W], in memory or memory-mapped.
+        captions: per picture one or more captions as words.
+        files: N names to show in reports, or nothing where the set has no files.
+        scenes: what is in each picture, where that is known.
+    """
+
+    name: str
+    split: str
+    images: Tensor = field(repr=False)
+    captions: tuple[tuple[tuple[str, ...], ...], ...] = field(repr=False)
+    files: tuple[str, ...] = field(default=(), repr=False)
+    scenes: tuple[Scene, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] != 3:
+            raise DataError(
+                f"{self.name}: expected uint8 images [N, 3, H, W], got {self.images.dtype} {list(self.images.shape)}"
+            )
+        if len(self.captions) != len(self.images) or not all(self.captions):
+            raise DataError(f"{self.name}: every picture needs a caption, {len(self.images)} pictures")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def item_name(self, index: int) -> str:
+        """Return the file name of picture `index`, or "split/index" in a set without files."""
+        return self.files[index] if self.files else f"{self.split}/{index}"
+
+    def first(self, count: int) -> "CaptionSet":
+        """Return the first pictures."""
+        return replace(
+            self,
+            images=self.images[:count],
+            captions=self.captions[:count],
+            files=self.files[:count],
+            scenes=self.scenes[:count],
+        )
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One line of the table: what a set is, where its files lie under the data root, and how they are listed."""
+
+    name: str
+    description: str
+    size: tuple[int, int]
+    folder: str = ""  # empty for a set that comes with the software
+    read: Callable[[Path], Listing] | None = field(default=None, repr=False)
+
+    @property
+    def how_to_get(self) -> str:
+        """One line for lists and error messages."""
+        return f"put it into {self.folder} of the data folder" if self.folder else "comes with the software"
+
+
+DATA_SETS = {
+    "scenes": DataSet(
+        "scenes", "rendered scenes of 1 to 4 coloured shapes; held-out combinations in the test set", (EDGE, EDGE)
+    ),
+    "flickr8k": DataSet(
+        "flickr8k", "Flickr8k, 6,000 + 1,000 + 1,000 photos with 5 captions each", (128, 128), "flickr8k", read_flickr8k
+    ),
+    "coco_captions": DataSet(
+        "coco_captions", "COCO captions 2014 or 2017, 5 captions per photo", (128, 128), "coco", read_coco
+    ),
+}
+
+
+def load_sets(
+    name_or_path: str | os.PathLike[str],
+    *,
+    splits: Sequence[str],
+    size: tuple[int, int] | None = None,
+    fit: str = "crop",
+    image_column: str | None = None,
+    caption_column: str | None = None,
+    data_root_folder: str | os.PathLike[str] | None = None,
+) -> dict[str, CaptionSet]:
+    """Load splits of a named set, or of a folder of pictures with captions.
+
+    Args:
+        name_or_path: a name of `DATA_SETS`, or a folder. A folder that bears a set's name is written `./scenes`.
+        splits: some of `SPLITS`.
+        size: (H, W) that the pictures are brought to; None: the set's own, for a folder 128.
+        fit: how, see `CaptionContract`.
+        image_column: of an own table; None: guessed.
+        caption_column: likewise.
+        data_root_folder: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
+
+    Raises:
+        UnknownNameError: neither a known name nor an existing path.
+        DataError: the set is missing or damaged, or a split holds nothing that can be used.
+    """
+    for split in splits:
+        if split not in SPLITS:
+            raise unknown_name("split", split, SPLITS)
+    known = DATA_SETS.get(str(name_or_path).replace("-", "_"))
+    if known is not None and known.read is None:
+        return {split: _scene_set(split, size or known.size, fit) for split in splits}
+    if known is not None:
+        root = Path(data_root_folder) if data_root_folder is not None else data_root()
+        listing, name = known.read(root / known.folder), known.name
+    else:
+        listing, name = _own_listing(name_or_path, image_column, caption_column), str(name_or_path)
+    for note in listing.notes:
+        log.warning("%s", note)
+    size = size or (known.size if known else OWN_SIZE)
+    return {split: _from_files(name, split, listing.splits.get(split, []), size, fit) for split in splits}
+
+
+def get_data(name: str) -> str:
+    """Say where a set is; none of them can be downloaded by a program that asks nobody.
+
+    Raises:
+        UnknownNameError: no such set.
+        DataError: it is not there; says where it comes from and where it belongs.
+    """
+    known = DATA_SETS.get(name.replace("-", "_"))
+    if known is None:
+        raise unknown_name("data set", name, DATA_SETS)
+    if known.read is None:
+        return f"{known.name} comes with the software: there is nothing to get"
+    listing = known.read(data_root() / known.folder)
+    counts = ", ".join(f"{len(records):,} {split}" for split, records in listing.splits.items())
+    return f"{known.name} is there already: {counts} pictures in {data_root() / known.folder}"
+
+
+def _scene_set(split: str, size: tuple[int, int], fit: str) -> CaptionSet:
+    scenes = make_scenes(split)
+    images = render(scenes, seed=SEEDS[split] + 100)
+    if size != (EDGE, EDGE):
+        contract = CaptionContract(size, ("a",), fit=fit)
+        images = torch.stack([contract.place(image)[0] for image in images])
+    random = np.random.RandomState(SEEDS[split] + 200)
+    captions = tuple(
+        tuple(tuple(caption.split()) for caption in write_captions(scene, random, count=CAPTIONS)) for scene in scenes
+    )
+    return CaptionSet("scenes", split, images, captions, scenes=tuple(scenes))
+
+
+def _own_listing(path: str | os.PathLike[str], image_column: str | None, caption_column: str | None) -> Listing:
+    name = str(path)
+    if not os.path.exists(Path(path).expanduser()):  # noqa: PTH110 (pathlib raises for names that no file can have)
+        if os.sep in name or name.startswith((".", "~")):
+            raise DataError(f"there is no folder {name}; expected one with pictures and a table of captions")
+        raise unknown_name("data set or folder", name, DATA_SETS)
+    return read_own(Path(path).expanduser(), image_column=image_column, caption_column=caption_column)
+
+
+def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[int, int], fit: str) -> CaptionSet:
+    """Decode the pictures of a split, once: the result is kept on disk beside the features."""
+    if not records:
+        raise DataError(f"{name}: the {split} split holds no picture with a caption; add some, or a column split")
+    height, width = size
+    stats = [(record.name, *_stat(record.file)) for record in records]
+    # One byte behind the pixels of each picture says whether it could be read.
+    shape = (len(records), 3 * height * width + 1)
+    contract = CaptionContract(size, ("a",), fit=fit)
+    whole = cached_array(
+        cache_key("pictures", stats, size, fit), _decoded(records, contract), shape=shape, dtype="uint8"
+    )
+    table = torch.from_numpy(whole)
+    good = table[:, -1] == 1
+    images = table[:, :-1].unflatten(1, (3, height, width))
+    if not good.all():
+        bad = [record.name for record, fine in zip(records, good.tolist(), strict=True) if not fine]
+        log.warning("%s: %d pictures cannot be read and are left out, such as %s", name, len(bad), ", ".join(bad[:3]))
+        records = [record for record, fine in zip(records, good.tolist(), strict=True) if fine]
+        images = images[good]
+        if not records:
+            raise DataError(f"{name}: not one picture of the {split} split can be read, such as {bad[0]}")
+    captions = tuple(tuple(tuple(split_words(c)) for c in record.captions) for record in records)
+    return CaptionSet(name, split, images, captions, tuple(record.name for record in records))
+
+
+def _decoded(records: Sequence[Record], contract: CaptionContract) -> Iterator[np.ndarray]:
+    """Yield uint8 [n, 3 * H * W + 1]: the pictures of a chunk, each with a byte that is 1 if it could be read."""
+
+    def decode(record: Record) -> np.ndarray:
+        try:
+            pixels = contract.place(contract.read(record.file, name=record.name))[0].flatten().numpy()
+        except DataError as error:
+            log.warning("%s", error)
+            return np.zeros(3 * contract.size[0] * contract.size[1] + 1, np.uint8)
+        return np.append(pixels, np.uint8(1))
+
+    with ThreadPoolExecutor(READERS) as readers:
+        for begin in range(0, len(records), CHUNK):
+            yield np.stack(list(readers.map(decode, records[begin : begin + CHUNK])))
+
+
+def _stat(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,166 @@
+"""The two decoders: Show and Tell, and Show, Attend and Tell.
+
+Vinyals, Toshev, Bengio, Erhan 2015, "Show and Tell: A Neural Image Caption Generator", arXiv:1411.4555: the pooled
+picture is the first input of a recurrent network, words are the others.
+Xu et al. 2015, "Show, Attend and Tell: Neural Image Caption Generation with Visual Attention", arXiv:1502.03044: before
+every word, soft attention picks a mean of the map's cells (section 4.2, with the gate of 4.2.1).
+Differs from the papers: the map is normalised and gets two channels with its cells' places; input and output word
+vectors are the same table; GRU is offered beside LSTM.
+
+A decoder has `remember(features, positions) -> Memory`, `words(numbers) -> vectors`, `step(vectors, state, memory) ->
+Step` and `scores(out) -> logits`; rows are captions in the making, several of one picture as the case may be.
+"""
+
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from image_captioning.words import PADDING
+
+State = tuple[Tensor, ...]  # h, and c of an LSTM: [R, H] each
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a decoder knows of each row's picture: state before the first word, and the grid that is attended to."""
+
+    start: State
+    values: Tensor | None = None  # [R, P, A]
+    keys: Tensor | None = None  # [R, P, A]
+
+    def __len__(self) -> int:
+        return len(self.start[0])
+
+    def rows(self, index: Tensor | slice) -> "Memory":
+        """Return the memory of some rows, in the order of `index`, repeated where it repeats."""
+        kept = [getattr(self, f.name) for f in fields(self)[1:]]
+        return Memory(tuple(part[index] for part in self.start), *(None if p is None else p[index] for p in kept))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one word did: `out` [R, ...] for `scores`, the state behind it, and where it looked, [R, P], if it does."""
+
+    out: Tensor
+    state: State
+    weights: Tensor | None = None
+
+
+class Words(nn.Module):
+    """The table of word vectors, [V, E], for what goes in and, with a bias per word, for what comes out."""
+
+    def __init__(self, rows: int, size: int, *, dropout: float) -> None:
+        super().__init__()
+        self.vectors = nn.Embedding(rows, size, padding_idx=PADDING)
+        self.bias = nn.Parameter(torch.zeros(rows))
+        self.dropout = nn.Dropout(dropout)
+        if not self.vectors.weight.is_meta:
+            nn.init.normal_(self.vectors.weight, std=size**-0.5)
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Return the vectors of words: `[...] -> [..., E]`."""
+        return self.dropout(self.vectors(words) * self.vectors.embedding_dim**0.5)
+
+    def scores(self, out: Tensor) -> Tensor:
+        """Return the scores of all words before softmax: `[R, E] -> [R, V]`."""
+        return F.linear(self.dropout(out), self.vectors.weight, self.bias)
+
+
+class Recurrence(nn.Module):
+    """An LSTM or GRU cell with one form of state."""
+
+    def __init__(self, kind: str, in_size: int, hidden: int) -> None:
+        super().__init__()
+        self.cell = (nn.LSTMCell if kind == "lstm" else nn.GRUCell)(in_size, hidden)
+        self.parts = 2 if kind == "lstm" else 1
+
+    def forward(self, x: Tensor, state: State) -> State:
+        return self.cell(x, state) if self.parts == 2 else (self.cell(x, state[0]),)
+
+    def zeros(self, rows: int, like: Tensor) -> State:
+        """Return the state that knows nothing."""
+        return tuple(like.new_zeros(rows, self.cell.hidden_size) for _ in range(self.parts))
+
+
+class ShowTell(nn.Module):
+    """The picture as the first word: `features [B, P, C]`, averaged over the grid, start a recurrent network."""
+
+    attends = False
+
+    def __init__(self, channels: int, rows: int, *, hidden: int, size: int, cell: str, dropout: float) -> None:
+        super().__init__()
+        self.words = Words(rows, size, dropout=dropout)
+        self.norm = nn.LayerNorm(channels + 2)
+        self.picture = nn.Linear(channels + 2, size)
+        self.recurrence = Recurrence(cell, size, hidden)
+        self.to_words = nn.Linear(hidden, size)
+
+    def remember(self, features: Tensor, positions: Tensor) -> Memory:
+        """Read pictures: `[B, P, C]`, places `[P, 2] -> Memory` of B rows."""
+        pooled = self.norm(_placed(features, positions)).mean(1)
+        first = self.picture(self.words.dropout(pooled))
+        return Memory(self.recurrence(first, self.recurrence.zeros(len(first), first)))
+
+    def step(self, vectors: Tensor, state: State, memory: Memory) -> Step:
+        state = self.recurrence(vectors, state)
+        return Step(state[0], state)
+
+    def scores(self, out: Tensor) -> Tensor:
+        return self.words.scores(self.to_words(out))
+
+
+class ShowAttendTell(nn.Module):
+    """Soft attention over the grid `features [B, P, C]` before every word."""
+
+    attends = True
+
+    def __init__(
+        self, channels: int, rows: int, *, hidden: int, size: int, attention: int, cell: str, dropout: float
+    ) -> None:
+        super().__init__()
+        self.words = Words(rows, size, dropout=dropout)
+        self.norm = nn.LayerNorm(channels + 2)
+        self.values = nn.Linear(channels + 2, attention)
+        self.keys = nn.Linear(attention, attention)
+        self.query = nn.Linear(hidden, attention, bias=False)
+        self.energy = nn.Linear(attention, 1, bias=False)
+        self.gate = nn.Linear(hidden, attention)
+        self.recurrence = Recurrence(cell, size + attention, hidden)
+        self.start = nn.Linear(attention, hidden * self.recurrence.parts)
+        self.state_to_words = nn.Linear(hidden, size)
+        self.picture_to_words = nn.Linear(attention, size, bias=False)
+
+    def remember(self, features: Tensor, positions: Tensor) -> Memory:
+        """Read pictures: `[B, P, C]`, places `[P, 2] -> Memory` of B rows."""
+        values = self.words.dropout(F.relu(self.values(self.norm(_placed(features, positions)))))  # [B, P, A]
+        start = torch.tanh(self.start(values.mean(1))).chunk(self.recurrence.parts, 1)
+        return Memory(start, values, self.keys(values))
+
+    def step(self, vectors: Tensor, state: State, memory: Memory) -> Step:
+        query = self.query(state[0])[:, None]  # [R, 1, A]
+        energy = self.energy(torch.tanh(memory.keys + query))[..., 0]  # [R, P]
+        weights = energy.softmax(1)
+        context = torch.bmm(weights[:, None], memory.values)[:, 0]  # [R, A]
+        context = torch.sigmoid(self.gate(state[0])) * context
+        state = self.recurrence(torch.cat([vectors, context], 1), state)
+        return Step(torch.cat([state[0], context], 1), state, weights)
+
+    def scores(self, out: Tensor) -> Tensor:
+        state, context = out.split([self.gate.in_features, self.gate.out_features], 1)
+        return self.words.scores(self.state_to_words(state) + self.picture_to_words(context))
+
+
+Decoder = ShowTell | ShowAttendTell
+
+
+def _placed(features: Tensor, positions: Tensor) -> Tensor:
+    """Append each cell's place to its channels: `[B, P, C], [P, 2] -> [B, P, C + 2]`."""
+    return torch.cat([features, positions.to(features).expand(len(features), -1, -1)], 2)
+
+
+def grid_positions(height: int, width: int, *, device: torch.device | str = "cpu") -> Tensor:
+    """Return (y, x) of a grid's cells, row by row, -1 at one edge of the picture and 1 at the other: [H * W, 2]."""
+    y, x = ((torch.arange(n, device=device) + 0.5) * (2 / n) - 1 for n in (height, width))
+    return torch.stack(torch.meshgrid(y, x, indexing="ij"), 2).view(-1, 2)

@@ -1,0 +1,80 @@
+"""Encoders with a start: the ImageNet trunk, torchvision's weights, or what image classification has trained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cnn_core.data.files import data_root
+from cnn_core.errors import CnnError, UnknownNameError
+from cnn_core.models import create_model, load_mobilenet_trunk, load_torchvision
+from cnn_core.models.mobilenet_weights import TRUNK_FILE, TRUNK_FOLDER
+from cnn_core.weights import load_model
+from image_captioning.model import Encoder
+
+HALF = (0.5,), (0.5,)  # mean and standard deviation: pictures from -1 to 1
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Start:
+    """An encoder and what belongs to it: the model's name and options, and the statistics of its input."""
+
+    encoder: Encoder
+    model: str
+    options: Mapping[str, Any]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def start_encoder(
+    name: str, *, weights: str | None, stage: str | None, input_size: tuple[int, int], options: Mapping[str, Any]
+) -> Start:
+    """Build an encoder, with pretrained weights if some are named.
+
+    Args:
+        name: a registered backbone; weights of image classification bring their own.
+        weights: None, "mobilenet-v1-trunk", "torchvision", or the name (or run folder) of image classification weights.
+        stage: the last stage that is used; None: all (of the trunk: all that have weights).
+        input_size: (H, W) of the network's input.
+        options: of the backbone.
+
+    Raises:
+        UnknownNameError: no such backbone, stage or weights.
+        CnnError: the weights do not suit the backbone, or cannot be had.
+    """
+    if weights == TRUNK_FOLDER:
+        if name != "mobilenet" or options:
+            raise CnnError(f"{TRUNK_FOLDER} are weights of mobilenet without options, got {name} {dict(options)}")
+        backbone = create_model(name, num_classes=1)
+        loaded = load_mobilenet_trunk(backbone, data_root() / TRUNK_FOLDER / TRUNK_FILE)
+        return Start(Encoder(backbone, stage=stage or loaded[-1]), name, {}, *HALF)
+    if weights == "torchvision":
+        return Start(Encoder(_from_torchvision(name, options), stage=stage), name, options, *IMAGENET)
+    if weights is not None:
+        try:
+            backbone, card = load_model(weights, domain="image_classification")
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{error} (or {TRUNK_FOLDER}, torchvision)") from error
+        if backbone.in_channels != 3:
+            raise CnnError(f"{weights} takes {backbone.in_channels} channel(s); an encoder of photos needs 3")
+        mean, std = tuple(card.input["mean"]), tuple(card.input["std"])
+        return Start(Encoder(backbone, stage=stage), card.model, card.arguments["options"], mean, std)
+    backbone = create_model(name, num_classes=1, input_size=input_size, options=options)
+    return Start(Encoder(backbone, stage=stage), name, options, *HALF)
+
+
+def _from_torchvision(name: str, options: Mapping[str, Any]) -> Any:
+    """Return a backbone with torchvision's ImageNet weights, which torchvision downloads and keeps."""
+    import torchvision
+
+    try:
+        entry = torchvision.models.get_model_weights(name).DEFAULT
+        state = entry.get_state_dict(progress=False, check_hash=True)
+    except (ValueError, OSError) as error:
+        raise CnnError(
+            f"torchvision's weights of {name} could not be had ({error}); they need a connection the first time, or "
+            "put them into torch's cache"
+        ) from error
+    backbone = create_model(name, options=options)
+    load_torchvision(backbone, state)
+    return backbone

@@ -1,0 +1,107 @@
+"""How good a predictor is on a set: metrics, and the captions that agree least and most with what people wrote.
+
+The report of the test set is written beside the weights (`report.json`), so that pages can show it without the data.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cnn_core.errors import DataError
+from cnn_core.storage import write_text
+from image_captioning.data import CaptionSet
+from image_captioning.grammar import is_true
+from image_captioning.measure import measure
+from image_captioning.metrics import CiderD
+from image_captioning.predict import Predictor
+from image_captioning.search import beam_search
+
+REPORT_FILE = "report.json"
+REPORT_LIMIT = 8 << 20  # bytes
+EXAMPLES = 25  # of the best and of the worst captions
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Example:
+    """A caption that was written, and those of the set."""
+
+    input: str
+    caption: str
+    references: list[str]
+    cider: float
+    true: bool | None = None  # None: not known
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured: pictures, metrics, and the captions with the lowest and the highest CIDEr-D."""
+
+    n: int
+    metrics: dict[str, float]
+    worst: list[Example] = field(repr=False)
+    best: list[Example] = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {**vars(self), "worst": [vars(e) for e in self.worst], "best": [vars(e) for e in self.best]}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Report":
+        """Restore a report that `to_json` made."""
+        lists = {name: [Example(**entry) for entry in values[name]] for name in ("worst", "best")}
+        return cls(**{**values, **lists})
+
+
+def evaluate(predictor: Predictor, truth: CaptionSet, *, beams: int | None = None) -> Report:
+    """Measure a predictor on a set, through the same preprocessing as every prediction.
+
+    Raises:
+        DataError: the set is empty, or its pictures have another size than the network's.
+    """
+    size = tuple(truth.images.shape[2:])
+    if not len(truth) or size != predictor.contract.size:
+        raise DataError(f"{truth.name}: expected pictures of {predictor.contract.size}, got {len(truth)} of {size}")
+    captions = []
+    for images in truth.images.split(BATCH_SIZE):
+        found = beam_search(
+            predictor.model.decoder, predictor.remember(images), beams=beams or predictor.beams,
+            longest=predictor.contract.longest, length_power=predictor.length_power,
+        )  # fmt: skip
+        captions += [predictor.contract.decode(best[0].words) for best in found]
+    scores = torch.tensor(CiderD(truth.captions).scores(captions, range(len(captions))))
+    order = scores.argsort(stable=True).tolist()
+
+    def example(i: int) -> Example:
+        references = [" ".join(words) for words in truth.captions[i]]
+        true = is_true(captions[i], truth.scenes[i]) if truth.scenes else None
+        return Example(truth.item_name(i), " ".join(captions[i]), references, round(float(scores[i]), 4), true)
+
+    worst, best = [example(i) for i in order[:EXAMPLES]], [example(i) for i in order[::-1][:EXAMPLES]]
+    return Report(len(captions), measure(captions, truth), worst, best)
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write a report beside the weights in `folder`."""
+    write_text(folder / REPORT_FILE, json.dumps(report.to_json(), ensure_ascii=False) + "\n")
+
+
+def read_report(folder: Path) -> Report | None:
+    """Return the report beside weights, or None if there is none.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    file = folder / REPORT_FILE
+    if not file.exists():
+        return None
+    try:
+        if file.stat().st_size > REPORT_LIMIT:
+            raise ValueError(f"larger than {REPORT_LIMIT >> 20} MiB")
+        return Report.from_json(json.loads(file.read_text("utf-8")))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{file} cannot be read ({error}); evaluate the weights again, or delete it") from error

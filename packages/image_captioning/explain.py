@@ -1,0 +1,203 @@
+"""Why this word here: where the decoder looked, where the encoder's evidence for it lies, what else it thought of.
+
+"attention": the weights of soft attention for each word, [P] on the encoder's grid (Xu et al. 2015); they say what the
+decoder read, not what in it decided. "grad-cam": Grad-CAM (Selvaraju et al. 2017) of the word's score at the encoder's
+last map, for both decoders. `cover` says what changes when a region of the picture is not there.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from cnn_core.data.fits import Placement
+from cnn_core.data.images import ImageSource
+from cnn_core.errors import CnnError, unknown_name
+from cnn_core.explain import overlay
+from cnn_core.storage import atomic_path
+from image_captioning.search import told_log_chances
+from image_captioning.words import END
+
+if TYPE_CHECKING:
+    from image_captioning.predict import Predictor
+
+METHODS = ("attention", "grad-cam")
+NEXT_BEST = 5  # words that are named beside the one that was taken
+TILE = 240  # pixels: width of a word's picture in a saved explanation
+COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class WordReason:
+    """One word of a caption and what stands behind it."""
+
+    word: str
+    probability: float  # given the picture and the words before
+    alternatives: list[tuple[str, float]]  # the likeliest words here with probabilities, the one taken among them
+    heat: Tensor = field(repr=False)  # float32 [H', W'], the picture's size; by the chosen method
+
+
+@dataclass(frozen=True)
+class CaptionExplanation:
+    """A caption, word by word, on the picture as it was brought."""
+
+    input: str
+    caption: str
+    probability: float  # of the whole sentence
+    method: str
+    picture: Image.Image = field(repr=False)
+    words: list[WordReason]
+
+    def overlay(self, index: int) -> np.ndarray:
+        """Return the heat of word `index` over the picture: uint8 [H', W', 3]."""
+        return overlay(self.picture, self.words[index].heat)
+
+    def save(self, path: Path | str) -> str:
+        """Write one picture per word as a PNG sheet; return a sentence that says what it shows.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        height = max(1, round(TILE * self.picture.height / self.picture.width))
+        rows = -(-len(self.words) // COLUMNS)
+        sheet = Image.new("RGB", (COLUMNS * TILE, rows * (height + 18)), "white")
+        draw = ImageDraw.Draw(sheet)
+        for i, reason in enumerate(self.words):
+            x, y = i % COLUMNS * TILE, i // COLUMNS * (height + 18)
+            sheet.paste(Image.fromarray(self.overlay(i)).resize((TILE, height), Image.Resampling.BILINEAR), (x, y + 18))
+            draw.text((x + 3, y + 3), f"{reason.word}  {reason.probability:.0%}", fill="black")
+        with atomic_path(path) as temporary:
+            sheet.save(temporary, format="PNG")
+        return f"{path}: where the words of {self.caption!r} come from in {self.input}, by {self.method}"
+
+
+def explain_caption(
+    predictor: "Predictor", image: ImageSource, *, caption: str | None = None, method: str = "attention"
+) -> CaptionExplanation:
+    """Explain every word of a caption.
+
+    Args:
+        predictor: whose caption it is.
+        image: as in `predict`.
+        caption: any sentence to explain in its place; None: the best caption.
+        method: one of `METHODS`; "attention" becomes "grad-cam" for a decoder without attention.
+
+    Raises:
+        DataError: the picture cannot be read.
+        UnknownNameError: no such method.
+        CnnError: the sentence holds no word.
+    """
+    if method not in METHODS:
+        raise unknown_name("method", method, METHODS)
+    contract, model = predictor.contract, predictor.model
+    method = "grad-cam" if method == "attention" and not model.decoder.attends else method
+    name = image if isinstance(image, str) else str(getattr(image, "name", None) or "the picture")
+    picture = contract.read(image, name=name)
+    seen, placement = contract.place(picture)
+    numbers = contract.encode(caption) if caption is not None else list(_best(predictor, seen))
+    if not numbers:
+        raise CnnError(f"expected a sentence with words, got {str(caption)[:60]!r}")
+    words = torch.tensor([[*numbers, END]], device=predictor.device)
+    x = contract.normalize(seen[None].to(predictor.device))
+    with torch.inference_mode(False), torch.enable_grad():
+        grid_map = model.encoder(x).detach().clone().requires_grad_()  # [1, C, H', W']
+        cells = grid_map.flatten(2).transpose(1, 2)
+        memory = model.remember(cells, grid=tuple(grid_map.shape[2:]))
+        told = model.tell(memory, words, torch.tensor([words.shape[1]], device=words.device), words.new_zeros(1))
+        maps = _attention(told.weights, grid_map) if method == "attention" else _grad_cam(told, grid_map)
+    chances = told_log_chances(told.logits.detach(), told.targets).exp().cpu()  # [T, V]
+    names = ["", "", "(end)", "?", *contract.vocabulary]
+    reasons = [
+        WordReason(
+            names[number],
+            float(chances[t, number]),
+            [(names[i], float(p)) for p, i in zip(*(v.tolist() for v in chances[t].topk(NEXT_BEST)), strict=True)],
+            _on_picture(maps[t], placement, contract.size, picture),
+        )
+        for t, number in enumerate(numbers)
+    ]  # fmt: skip
+    total = float(chances.double().gather(1, words.cpu().T).log().sum().exp())
+    return CaptionExplanation(name, " ".join(contract.decode(numbers)), total, method, picture, reasons)
+
+
+def _best(predictor: "Predictor", seen: Tensor) -> tuple[int, ...]:
+    return predictor._search(predictor.remember(seen[None]), predictor.beams)[0][0].words
+
+
+def _attention(weights: Tensor, grid_map: Tensor) -> Tensor:
+    """Return the attention of every word on the grid: `[T, P] -> [T, H', W']`."""
+    return weights.detach().float().cpu().view(-1, *grid_map.shape[2:])
+
+
+def _grad_cam(told: Any, grid_map: Tensor) -> Tensor:
+    """Return Grad-CAM of every word's score less the mean of all scores, on the grid: [T, H', W']."""
+    maps = []
+    scores = told.logits.gather(1, told.targets[:, None])[:, 0] - told.logits.mean(1)
+    for t in range(len(scores)):
+        (gradient,) = torch.autograd.grad(scores[t], grid_map, retain_graph=True)
+        maps.append((gradient.mean((2, 3), keepdim=True) * grid_map).sum(1)[0].relu().detach().float().cpu())
+    return torch.stack(maps)
+
+
+def _on_picture(heat: Tensor, placement: Placement, size: tuple[int, int], picture: Image.Image) -> Tensor:
+    """Carry a map on the grid to the picture: `[H', W'] -> [picture's height, width]`."""
+    full = torch.nn.functional.interpolate(heat[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]
+    return placement.to_picture(full, (picture.height, picture.width))
+
+
+@dataclass(frozen=True)
+class Covered:
+    """What changes when a region of the picture is covered."""
+
+    before: str
+    after: str
+    words: list[tuple[str, float, float]]  # of the caption before: word, probability before and after
+
+
+def cover(
+    predictor: "Predictor", image: ImageSource, box: tuple[float, float, float, float], *, caption: str | None = None
+) -> Covered:
+    """Cover a region with the picture's mean colour and caption it again.
+
+    Args:
+        predictor: whose captions.
+        image: as in `predict`.
+        box: left, top, right, bottom as fractions of the picture, 0 to 1.
+        caption: the sentence whose words are followed; None: the best caption before.
+
+    Raises:
+        CnnError: the box is empty or lies outside.
+        DataError: the picture cannot be read.
+    """
+    left, top, right, bottom = box
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise CnnError(
+            f"box: expected left, top, right, bottom as fractions with left < right, top < bottom, got {box}"
+        )
+    contract = predictor.contract
+    picture = contract.read(image)
+    pixels = np.array(picture)
+    height, width = pixels.shape[:2]
+    region = (slice(int(top * height), max(int(top * height) + 1, round(bottom * height))),
+              slice(int(left * width), max(int(left * width) + 1, round(right * width))))  # fmt: skip
+    hidden = pixels.copy()
+    hidden[region] = pixels.mean((0, 1)).round().astype(np.uint8)
+    views = torch.stack([contract.place(Image.fromarray(array))[0] for array in (pixels, hidden)])
+    memory = predictor.remember(views)
+    best = [found[0].words for found in predictor._search(memory, predictor.beams)]
+    numbers = contract.encode(caption) if caption is not None else list(best[0])
+    if not numbers:
+        raise CnnError(f"expected a sentence with words, got {str(caption)[:60]!r}")
+    words = torch.tensor([[*numbers, END]] * 2, device=predictor.device)
+    with torch.inference_mode():
+        lengths = torch.full((2,), words.shape[1], device=words.device)
+        told = predictor.model.tell(memory, words, lengths, torch.arange(2, device=words.device))
+        chances = told_log_chances(told.logits, told.targets).exp().gather(1, told.targets[:, None])[:, 0]
+    rows = [chances[told.row == row].tolist() for row in (0, 1)]
+    texts = contract.decode(numbers)
+    before, after = (" ".join(contract.decode(found)) for found in best)
+    return Covered(before, after, list(zip(texts, rows[0][: len(texts)], rows[1][: len(texts)], strict=True)))

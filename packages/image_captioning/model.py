@@ -1,0 +1,213 @@
+"""`Captioner`: any registered backbone up to one of its stages, and a decoder that reads the map."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnn_core.errors import CnnError, unknown_name
+from cnn_core.models import Backbone, create_model
+from image_captioning.decoders import Decoder, Memory, ShowAttendTell, ShowTell, grid_positions
+from image_captioning.words import PADDING, START
+
+DECODERS = ("show-attend-tell", "show-tell")
+CELLS = ("lstm", "gru")
+SHRINK = 0.85  # captions that have ended are dropped once so few of a batch go on
+
+
+class CaptionBatch(NamedTuple):
+    """Captions and their pictures; row r is a caption of picture `owner[r]`.
+
+    Args:
+        pictures: network input [B, 3, H, W], or features [B, P, C] that are computed already.
+        words: int64 [R, T], the numbers of words and the end, padded with 0.
+        lengths: int64 [R], words and end of each row, at least 1.
+        owner: int64 [R] in 0..B-1.
+    """
+
+    pictures: Tensor
+    words: Tensor
+    lengths: Tensor
+    owner: Tensor
+
+
+class Told(NamedTuple):
+    """What a decoder said when it was given the words before: one row per word that is there, none for padding.
+
+    Args:
+        logits: [N, V] for N words of all captions together.
+        targets: int64 [N], the words themselves.
+        row: int64 [N], the caption that each belongs to.
+        looked: [R, P], how much each caption has looked at each cell in all; None without attention.
+        weights: [N, P], where it looked for each word; None without attention.
+    """
+
+    logits: Tensor
+    targets: Tensor
+    row: Tensor
+    looked: Tensor | None
+    weights: Tensor | None
+
+
+class Encoder(nn.Module):
+    """The stages of a backbone up to one of them: `[B, 3, H, W] -> [B, C, H', W']`.
+
+    Args:
+        backbone: gives its stages; its head is not used.
+        stage: the last one that is kept; None: all.
+
+    Raises:
+        UnknownNameError: no such stage.
+    """
+
+    def __init__(self, backbone: Backbone, *, stage: str | None = None) -> None:
+        super().__init__()
+        names = [info.name for info in backbone.feature_info]
+        if stage is not None and stage not in names:
+            raise unknown_name("stage", stage, names)
+        kept = names[: names.index(stage) + 1] if stage else names
+        self.stages = nn.ModuleDict({name: backbone.stages[name] for name in kept})
+        self.feature_info = backbone.feature_info[: len(kept)]
+        self.spatial_dims, self.in_channels = backbone.spatial_dims, backbone.in_channels
+        self.minimum_size, self.input_size = backbone.minimum_size, backbone.input_size
+
+    @property
+    def channels(self) -> int:
+        """C of the map."""
+        return self.feature_info[-1].channels
+
+    check_input = Backbone.check_input
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_input(x)
+        for stage in self.stages.values():
+            x = stage(x)
+        return x
+
+
+class Captioner(nn.Module):
+    """An encoder and a decoder; `forward` is the training pass with the true words as input.
+
+    `word_dropout` is the share of words that the decoder is not shown in training; `sampling`, which the training loop
+    raises, the share of words that are replaced by the decoder's own (scheduled sampling, Bengio et al. 2015,
+    arXiv:1506.03099).
+    """
+
+    def __init__(self, encoder: Encoder | None, decoder: Decoder, *, word_dropout: float = 0.0) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.word_dropout = encoder, decoder, word_dropout
+        self.sampling = 0.0
+
+    def features(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Return the encoder's map as cells in a row, and its grid: `[B, 3, H, W] -> [B, P, C], (H', W')`."""
+        maps = self.encoder(x)
+        return maps.flatten(2).transpose(1, 2), (maps.shape[2], maps.shape[3])
+
+    def remember(self, pictures: Tensor, *, grid: tuple[int, int] | None = None) -> Memory:
+        """Return what the decoder knows of pictures [B, 3, H, W], or of features [B, P, C] on `grid` (None: square)."""
+        if pictures.ndim == 4:
+            pictures, grid = self.features(pictures)
+        side = round(pictures.shape[1] ** 0.5)
+        height, width = grid or (side, side)
+        if height * width != pictures.shape[1]:
+            raise CnnError(f"expected features of a grid {height} x {width}, got {pictures.shape[1]} cells")
+        return self.decoder.remember(pictures, grid_positions(height, width, device=pictures.device))
+
+    def forward(self, batch: CaptionBatch) -> Told:
+        memory = self.remember(batch.pictures)
+        return self.tell(memory, batch.words, batch.lengths, batch.owner)
+
+    def tell(self, memory: Memory, words: Tensor, lengths: Tensor, owner: Tensor) -> Told:
+        """Score captions word by word, each from the true words before it.
+
+        The captions are sorted by length, so that a step computes only those that still go on (and a few that do
+        not, see `SHRINK`): padding takes no part in the result.
+        """
+        order = lengths.argsort(descending=True, stable=True)
+        words, memory = words[order], memory.rows(owner[order])
+        going = (lengths[order][:, None] > torch.arange(words.shape[1], device=words.device)).sum(0).tolist()
+        own = self.training and self.sampling > 0  # then a word that is shown is known only after the one before
+        shown = torch.cat([torch.full_like(words[:, :1], START), words[:, :-1]], 1)  # [R, T]
+        vectors = None if own else self.decoder.words(self._hidden(shown))  # [R, T, E]
+        state, outs, weights = memory.start, [], []
+        for t, count in enumerate(going):
+            if count == 0:
+                break
+            if count < SHRINK * len(state[0]):  # each cut costs a gradient as large as the memory
+                memory, state = memory.rows(slice(count)), tuple(s[:count] for s in state)
+            rows = len(state[0])
+            if own:
+                given = self._replaced(shown[:rows, t], outs[-1][:rows] if outs else None)
+                step = self.decoder.step(self.decoder.words(self._hidden(given)), state, memory)
+            else:
+                step = self.decoder.step(vectors[:rows, t], state, memory)
+            state = step.state
+            outs.append(step.out)
+            weights.append(step.weights[:count] if step.weights is not None else None)
+        outs = [out[:count] for out, count in zip(outs, going, strict=False)]
+        row = torch.cat([order[:count] for count in going])
+        targets = torch.cat([words[:count, t] for t, count in enumerate(going)])
+        looked = seen = None
+        if self.decoder.attends:
+            seen = torch.cat(weights)
+            looked = seen.new_zeros(len(lengths), seen.shape[1]).index_add(0, row, seen)
+        return Told(self.decoder.scores(torch.cat(outs)), targets, row, looked, seen)
+
+    def _replaced(self, words: Tensor, before: Tensor | None) -> Tensor:
+        """Return the words with a share replaced by what the decoder itself drew after the step `before`."""
+        if before is None:
+            return words
+        with torch.no_grad():
+            own = torch.distributions.Categorical(logits=self.decoder.scores(before).float()).sample()
+        return torch.where(torch.rand(words.shape, device=words.device) < self.sampling, own, words)
+
+    def _hidden(self, words: Tensor) -> Tensor:
+        """Return the words with a share hidden in training: padding, whose vector is zero."""
+        if not self.training or not self.word_dropout:
+            return words
+        hidden = torch.rand(words.shape, device=words.device) < self.word_dropout
+        return words.masked_fill(hidden & (words != START), PADDING)
+
+
+def caption_loss(told: Told, *, smoothing: float = 0.0, attention_weight: float = 0.0) -> Tensor:
+    """Return the mean cross-entropy of all words, plus the doubly stochastic term of Xu et al. 2015, equation 14.
+
+    The term is `attention_weight` times the mean over captions and cells of `(1 - looked)^2`: over a whole caption,
+    every place should be looked at about once. (The paper has sums in place of both means.)
+    """
+    loss = F.cross_entropy(told.logits.float(), told.targets, label_smoothing=smoothing)
+    if attention_weight and told.looked is not None:
+        loss = loss + attention_weight * (1 - told.looked.float()).square().mean()
+    return loss
+
+
+def build_decoder(name: str, channels: int, rows: int, *, options: Mapping[str, Any]) -> Decoder:
+    """Build a decoder.
+
+    Args:
+        name: one of `DECODERS`.
+        channels: C of the map.
+        rows: V.
+        options: hidden, size (of word vectors), cell ("lstm" or "gru"), dropout, attention.
+
+    Raises:
+        UnknownNameError: no such decoder or cell.
+    """
+    if name not in DECODERS:
+        raise unknown_name("decoder", name, DECODERS)
+    if options["cell"] not in CELLS:
+        raise unknown_name("cell", options["cell"], CELLS)
+    shared = {key: options[key] for key in ("hidden", "size", "cell", "dropout")}
+    if name == "show-tell":
+        return ShowTell(channels, rows, **shared)
+    return ShowAttendTell(channels, rows, attention=options["attention"], **shared)
+
+
+def build_encoder(name: str, *, stage: str | None, input_size: tuple[int, int], options: Mapping[str, Any]) -> Encoder:
+    """Build the encoder: a registered 2-D backbone for colour pictures, cut behind `stage`."""
+    backbone = create_model(
+        name, spatial_dims=2, in_channels=3, num_classes=1, input_size=input_size, options=options
+    )  # fmt: skip
+    return Encoder(backbone, stage=stage)

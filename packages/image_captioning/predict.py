@@ -1,0 +1,287 @@
+"""From pictures to sentences and back: captions with probabilities, reasons word by word, pictures for a sentence."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cnn_core.answers import write_csv
+from cnn_core.data.images import ImageSource, picture_files
+from cnn_core.data.memory import channels_last
+from cnn_core.errors import CnnError
+from cnn_core.train.devices import choose_device
+from cnn_core.weights import WeightsCard
+from image_captioning.decoders import Memory
+from image_captioning.explain import CaptionExplanation, explain_caption
+from image_captioning.model import Captioner
+from image_captioning.search import Hypothesis, beam_search, sample, told_log_chances
+from image_captioning.weights_io import contract_of, load_captioner
+from image_captioning.words import END, UNKNOWN, split_words
+
+READERS = min(4, os.cpu_count() or 1)  # threads that decode while the network computes
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Caption:
+    """The captions of one picture, the best first; or why there is none.
+
+    `probabilities` are those of the whole sentences, which are small numbers: a sentence is many choices.
+    """
+
+    input: str
+    captions: list[str] = field(default_factory=list)
+    probabilities: list[float] = field(default_factory=list)
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the item of `cnn predict --json`."""
+        if self.error is not None:
+            return {"input": self.input, "error": self.error}
+        return {"input": self.input, "captions": self.captions, "caption_probabilities": self.probabilities}
+
+
+@dataclass(frozen=True)
+class Match:
+    """How well a picture suits a sentence: its log-probability per word, given the picture less that of others."""
+
+    input: str
+    score: float = float("-inf")
+    error: str | None = None
+
+
+class Predictor:
+    """A trained captioner with everything it needs to answer for raw pictures.
+
+    Args:
+        model: with the card's weights.
+        card: its `input` is a `CaptionContract`.
+        device: where to compute.
+
+    Raises:
+        WeightsError: the card is of another domain, or its input contract cannot be used.
+    """
+
+    def __init__(self, model: Captioner, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
+        self.contract, self.card = contract_of(card), card
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+        self.model.encoder.to(memory_format=torch.channels_last)
+        self.beams = card.arguments["options"]["beams"]
+        self.length_power = card.arguments["options"]["length_power"]
+
+    # ---- captions
+
+    def predict(
+        self,
+        images: Sequence[ImageSource] | ImageSource,
+        *,
+        n_best: int = 3,
+        beams: int | None = None,
+        temperature: float | None = None,
+        seed: int = 0,
+        batch_size: int = BATCH_SIZE,
+    ) -> list[Caption]:
+        """Write captions for pictures; one that cannot be read gets an `error`, the others their captions.
+
+        Args:
+            images: paths, bytes, PIL images, arrays, tensors (see `cnn_core.data.images.read_image`), or one of them.
+            n_best: captions per picture at most.
+            beams: beginnings that are followed; None: the card's, or `n_best` if that is more.
+            temperature: draw the captions at random instead, see `search.sample`; None: beam search.
+            seed: of the draw.
+            batch_size: pictures that are computed at once; the answer does not depend on it.
+        """
+        many = images if isinstance(images, list | tuple) else [images]
+        how = {"n_best": n_best, "beams": beams, "temperature": temperature, "seed": seed}
+        return list(self.stream(many, batch_size=batch_size, **how))
+
+    def stream(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        n_best: int = 3,
+        beams: int | None = None,
+        temperature: float | None = None,
+        seed: int = 0,
+        batch_size: int = BATCH_SIZE,
+    ) -> Iterator[Caption]:
+        """Answer as `predict` does, one after the other: any number of pictures in the memory of one batch."""
+        if n_best < 1 or batch_size < 1:
+            raise CnnError(f"n_best and batch_size must be at least 1, got {n_best} and {batch_size}")
+        generator = torch.Generator().manual_seed(seed)
+        for names, views in self._chunks(images, batch_size):
+            good = [view for view in views if isinstance(view, Tensor)]
+            found: Iterator[list[Hypothesis]] = iter(())
+            if good:
+                memory = self.remember(torch.stack(good))
+                if temperature is None:
+                    found = iter(self._search(memory, max(n_best, beams or self.beams)))
+                else:
+                    found = iter(self._draw(memory, n_best, temperature, generator))
+            for name, view in zip(names, views, strict=True):
+                yield Caption(name, error=view) if isinstance(view, str) else self._caption(name, next(found)[:n_best])
+
+    def stream_paths(self, inputs: Iterable[str | os.PathLike[str]], *, n_best: int = 3) -> Iterator[Caption]:
+        """Answer for files and for all pictures in folders, subfolders included, one after the other."""
+        files: list[Path] = []
+        for entry in map(Path, inputs):
+            if not os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
+                files.append(entry)
+                continue
+            inside = picture_files(entry)
+            files += inside
+            if not inside:
+                yield from self.stream(files, n_best=n_best)
+                yield Caption(str(entry), error="the folder holds no pictures")
+                files = []
+        yield from self.stream(files, n_best=n_best)
+
+    def predict_folder(self, folder: Path | str, csv_path: Path | str, *, n_best: int = 3) -> tuple[int, int]:
+        """Caption all pictures of a folder into a CSV file; return the numbers of answers and of failures.
+
+        Raises:
+            CnnError: no such folder, or no pictures in it.
+            StorageError: the file cannot be written.
+        """
+        files = _pictures_in(folder)
+        items = (answer.to_json() for answer in self.stream(files, n_best=n_best))
+        return write_csv(items, csv_path)
+
+    # ---- reasons
+
+    def explain(
+        self, image: ImageSource, *, caption: str | None = None, method: str = "attention"
+    ) -> CaptionExplanation:
+        """Say where each word came from; see `explain.explain_caption`."""
+        return explain_caption(self, image, caption=caption, method=method)
+
+    # ---- retrieval
+
+    def likelihood(self, images: Tensor, caption: str) -> Tensor:
+        """Return the mean log-probability per word (and end) of a sentence for each picture: `[B, 3, H, W] -> [B]`.
+
+        `images` are uint8 of the contract's size. Unknown words count as such.
+
+        Raises:
+            CnnError: the sentence holds no word.
+        """
+        numbers = self.contract.encode(caption)
+        if not numbers:
+            raise CnnError(f"expected a sentence with words, got {caption[:60]!r}")
+        memory = self.remember(images)
+        words = torch.tensor([[*numbers, END]], device=self.device).expand(len(images), -1)
+        lengths = torch.full((len(images),), words.shape[1], device=self.device)
+        with torch.inference_mode():
+            told = self.model.tell(memory, words, lengths, torch.arange(len(images), device=self.device))
+            chances = told_log_chances(told.logits, told.targets).gather(1, told.targets[:, None])[:, 0]
+            return torch.zeros(len(images), device=self.device).index_add(0, told.row, chances).cpu() / words.shape[1]
+
+    def unknown_words(self, caption: str) -> list[str]:
+        """Return the words of a sentence that the network does not know."""
+        return [word for word in split_words(caption) if word not in self.contract.numbers]
+
+    def retrieve(self, images: Iterable[ImageSource], caption: str, *, batch_size: int = BATCH_SIZE) -> list[Match]:
+        """Rank pictures by how well a sentence suits them, the best first; unreadable ones come last with an `error`.
+
+        The score is the sentence's mean log-probability per word given the picture, less the mean of that over all the
+        pictures: 0 is as usual, 1 makes every word e times likelier than usual.
+
+        Raises:
+            CnnError: the sentence holds no word, or none that is known.
+        """
+        if caption.strip() and not set(self.contract.encode(caption)) - {UNKNOWN}:
+            raise CnnError(f"no word of {caption[:60]!r} is known; use words such as {self._such_words()}")
+        matches, failed = [], []
+        for names, views in self._chunks(images, batch_size):
+            good = [(name, view) for name, view in zip(names, views, strict=True) if isinstance(view, Tensor)]
+            failed += [Match(n, error=v) for n, v in zip(names, views, strict=True) if isinstance(v, str)]
+            if good:
+                scores = self.likelihood(torch.stack([view for _, view in good]), caption).tolist()
+                matches += [Match(name, score) for (name, _), score in zip(good, scores, strict=True)]
+        usual = sum(match.score for match in matches) / max(1, len(matches))
+        ranked = sorted(matches, key=lambda match: -match.score)
+        return [Match(match.input, match.score - usual) for match in ranked] + failed
+
+    def retrieve_folder(self, folder: Path | str, caption: str) -> list[Match]:
+        """Rank the pictures of a folder, see `retrieve`; CnnError if there are none."""
+        return self.retrieve(_pictures_in(folder), caption)
+
+    # ---- parts
+
+    def remember(self, images: Tensor) -> Memory:
+        """Return what the decoder knows of pictures as `contract.place` gives them: `uint8 [B, 3, H, W]`."""
+        with torch.inference_mode():
+            return self.model.remember(channels_last(self.contract.normalize(images.to(self.device))))
+
+    def _chunks(self, images: Iterable[ImageSource], size: int) -> Iterator[tuple[list[str], list[Tensor | str]]]:
+        """Yield names and views, uint8 [3, H, W], or the sentence that says why there is none."""
+        images, count = iter(images), 0
+        with ThreadPoolExecutor(READERS) as readers:
+            while chunk := [image for _, image in zip(range(size), images, strict=False)]:
+                names = [_name(image, count + i) for i, image in enumerate(chunk)]
+                count += len(chunk)
+                yield names, list(readers.map(self._view, chunk, names))
+
+    def _view(self, image: ImageSource, name: str) -> Tensor | str:
+        try:
+            return self.contract.place(self.contract.read(image, name=name))[0]
+        except CnnError as error:
+            return str(error).removeprefix(f"{name}: ")
+
+    def _search(self, memory: Memory, beams: int) -> list[list[Hypothesis]]:
+        longest = self.contract.longest
+        return beam_search(
+            self.model.decoder, memory, beams=beams, longest=longest, length_power=self.length_power
+        )  # fmt: skip
+
+    def _draw(
+        self, memory: Memory, count: int, temperature: float, generator: torch.Generator
+    ) -> list[list[Hypothesis]]:
+        rows = memory.rows(torch.arange(len(memory), device=self.device).repeat_interleave(count))
+        with torch.inference_mode():
+            drawn = sample(
+                self.model.decoder, rows, temperature=temperature, longest=self.contract.longest, generator=generator
+            )
+        return [drawn[i : i + count] for i in range(0, len(drawn), count)]
+
+    def _caption(self, name: str, found: Sequence[Hypothesis]) -> Caption:
+        texts = [" ".join(self.contract.decode(hypothesis.words)) for hypothesis in found]
+        chances = torch.tensor([hypothesis.log_probability for hypothesis in found], dtype=torch.float64).exp()
+        if not torch.isfinite(chances).all() or not found:
+            return Caption(name, error="the network's answer is not a number; its weights do not suit this picture")
+        return Caption(name, texts, [float(f"{chance:.6g}") for chance in chances.tolist()])
+
+    def _such_words(self) -> str:
+        return ", ".join(self.contract.vocabulary[:8])
+
+
+def load(name: str | Path, *, device: str = "auto") -> Predictor:
+    """Return the predictor of shipped weights or of a finished run's folder.
+
+    Raises:
+        UnknownNameError: nothing bears the name.
+        WeightsError: the weights are damaged or belong to another domain.
+    """
+    chosen = choose_device(device)
+    model, card = load_captioner(name)
+    return Predictor(model, card, device=chosen)
+
+
+def _pictures_in(folder: Path | str) -> list[Path]:
+    files = picture_files(Path(folder))
+    if not files:
+        raise CnnError(f"{folder}: expected a folder with pictures, found none in it")
+    return files
+
+
+def _name(image: ImageSource, index: int) -> str:
+    if isinstance(image, str | os.PathLike):
+        return os.fspath(image)
+    name = getattr(image, "filename", None) or getattr(image, "name", None)
+    return name if isinstance(name, str) and name else f"picture {index + 1}"

@@ -1,0 +1,310 @@
+"""The captioning Task: cross-entropy word by word, or the CIDEr-D of captions that the network draws itself."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cnn_core.data.cache import cache_key, cached_array
+from cnn_core.data.memory import channels_last, take_share
+from cnn_core.errors import CnnError, DataError
+from cnn_core.train.task import Evaluation, Turn
+from image_captioning.contract import CaptionContract
+from image_captioning.data import CaptionSet, load_sets
+from image_captioning.encoders import Start, start_encoder
+from image_captioning.measure import measure
+from image_captioning.metrics import CiderD
+from image_captioning.model import CaptionBatch, Captioner, Encoder, build_decoder, caption_loss
+from image_captioning.recipe import Recipe
+from image_captioning.search import beam_search, sample
+from image_captioning.words import END, build_vocabulary
+
+EVALUATION_BATCH = 64
+FEATURE_BATCH = 32
+INITIALISE_SAMPLES = 2000  # pictures that data-dependent initialisation looks at
+
+
+class Pictures:
+    """The pictures of a split as the network gets them: uint8 images to normalise, or features of a frozen encoder."""
+
+    def __init__(self, source: Tensor, *, contract: CaptionContract | None, device: torch.device) -> None:
+        self.source, self.contract, self.device = source, contract, device
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, indices: Tensor) -> Tensor:
+        """Return the network's input [B, 3, H, W], or features [B, P, C]."""
+        part = self.source[indices.to(self.source.device)].to(self.device)
+        return part.float() if self.contract is None else channels_last(self.contract.normalize(part))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The captions of a split as numbers: `rows[i]` are those of picture i, each with the end."""
+
+    rows: tuple[tuple[tuple[int, ...], ...], ...]
+
+    def batch(self, indices: Sequence[int], *, limit: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return words [R, T], lengths [R] and owner [R] of the captions of some pictures, at most `limit` of each."""
+        rows, owner = [], []
+        for place, index in enumerate(indices):
+            mine = self.rows[index]
+            if limit and len(mine) > limit:
+                mine = [mine[i] for i in torch.randperm(len(mine), generator=generator)[:limit].tolist()]
+            rows += mine
+            owner += [place] * len(mine)
+        return (*padded(rows), torch.tensor(owner))
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Return rows of numbers as one table padded with 0, and their lengths: int64 [R, T], [R]."""
+    lengths = torch.tensor([len(row) for row in rows])
+    table = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
+    for line, row in zip(table, rows, strict=True):
+        line[: len(row)] = row
+    return torch.from_numpy(table), lengths
+
+
+class CaptionTask:
+    """Learn to write captions; the validation metric is the truth rate where it is known, else CIDEr-D."""
+
+    metric = "cider"
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.sets: dict[str, CaptionSet] = {}
+
+    # ---- data
+
+    def build_data(self, device: torch.device) -> None:
+        """Load the splits, fix the contract (that of the starting weights, if any), encode; frozen: make features."""
+        data, base = self.recipe.data, self._starting_contract()
+        size = base.size if base else None if data.size is None else (data.size, data.size)
+        fit = base.fit if base else data.fit
+        columns = {"image_column": data.image_column, "caption_column": data.caption_column}
+        self.sets = load_sets(data.data, splits=("train", "val", "test"), size=size, fit=fit, **columns)
+        if all(split.scenes for split in self.sets.values()):
+            self.metric = "truth_rate"
+        self.device = device
+        train = self.sets["train"]
+        self.contract = base or self._new_contract(train)
+        self.start = self._start()
+        if base is None:
+            self.contract = replace(self.contract, mean=self.start.mean, std=self.start.std)
+        ends = tuple(
+            tuple((*self.contract.encode(caption), END) for caption in captions) for captions in train.captions
+        )
+        self.encoded = Encoded(ends)
+        self.pictures = {name: self._pictures(split) for name, split in self.sets.items()}
+        if self.recipe.decoder.self_critical:
+            self.cider = CiderD(train.captions)
+
+    def _new_contract(self, train: CaptionSet) -> CaptionContract:
+        data = self.recipe.data
+        every = (caption for captions in train.captions for caption in captions)
+        vocabulary = build_vocabulary(every, min_count=data.min_count)
+        if not vocabulary:
+            raise DataError(f"{train.name}: no word occurs {data.min_count} times in a training caption")
+        size = tuple(train.images.shape[2:])
+        return CaptionContract(size, vocabulary, fit=data.fit, enlarge=data.enlarge, longest=data.longest)
+
+    def _pictures(self, split: CaptionSet) -> Pictures:
+        if not self.recipe.encoder.frozen:
+            return Pictures(split.images.to(self.device), contract=self.contract, device=self.device)
+        encoder = self.start.encoder.to(self.device).eval()
+        chunks = split.images.split(FEATURE_BATCH)
+        shape = self._features(encoder, split.images[:1]).shape[1:]
+        with torch.inference_mode():
+            tensors = [value.cpu().contiguous().numpy() for value in encoder.state_dict().values()]
+        contract = (self.contract.input_size, self.contract.mean, self.contract.std, split.files or split.name)
+        key = cache_key("features", split.split, len(split), contract, *tensors, *self._some(split.images))
+        parts = (self._features(encoder, part).numpy() for part in chunks)
+        whole = cached_array(key, parts, shape=(len(split), *shape), dtype="float16")
+        return Pictures(torch.from_numpy(whole), contract=None, device=self.device)
+
+    @staticmethod
+    def _some(images: Tensor) -> list[np.ndarray]:
+        """Return what tells the pictures of two sets apart: some of each, all of some."""
+        return [images[:, :, ::16, ::16].contiguous().numpy(), images[::97].contiguous().numpy()]
+
+    @torch.inference_mode()
+    def _features(self, encoder: Encoder, images: Tensor) -> Tensor:
+        """Return the encoder's maps as cells in a row, on the CPU: `uint8 [B, 3, H, W] -> [B, P, C]`."""
+        maps = encoder(self.contract.normalize(images.to(self.device)))
+        if maps.shape[2] != maps.shape[3]:
+            raise CnnError(f"a frozen encoder needs a square grid, got {list(maps.shape[2:])}; use square pictures")
+        return maps.flatten(2).transpose(1, 2).half().cpu()
+
+    # ---- network
+
+    def _starting_contract(self) -> CaptionContract | None:
+        from image_captioning.weights_io import contract_of, starting_card
+
+        card = starting_card(self.recipe.model.weights)
+        return contract_of(card) if card else None
+
+    def _start(self) -> Start:
+        """Build the encoder: that of the starting weights, or a pretrained or fresh one."""
+        from image_captioning.weights_io import load_captioner
+
+        model, encoder = self.recipe.model, self.recipe.encoder
+        if model.weights:
+            captioner, card = load_captioner(model.weights)
+            self.card, self.captioner = card, captioner
+            kept = card.arguments["options"]
+            return Start(captioner.encoder, card.model, kept["encoder"], self.contract.mean, self.contract.std)
+        return start_encoder(
+            model.model,
+            weights=encoder.encoder_weights,
+            stage=encoder.stage,
+            input_size=self.contract.input_size,
+            options=model.options,
+        )
+
+    def build_model(self) -> nn.Module:
+        """Build the captioner; of a frozen encoder only the decoder learns, on features."""
+        config = self.recipe.decoder
+        encoder = self.start.encoder
+        if self.recipe.model.weights:
+            decoder = self.captioner.decoder
+            decoder.words.dropout.p = config.dropout
+        else:
+            decoder = build_decoder(
+                config.decoder, encoder.channels, self.contract.rows, options=self._decoder_options()
+            )
+            if hasattr(encoder, "initialise") and self.recipe.encoder.encoder_weights is None:
+                chosen = torch.randperm(len(self.sets["train"]))[:INITIALISE_SAMPLES]
+                encoder.initialise(self.contract.normalize(self.sets["train"].images[chosen]))
+        self.network = Captioner(
+            None if self.recipe.encoder.frozen else encoder, decoder, word_dropout=config.word_dropout
+        )
+        return self.network
+
+    def _decoder_options(self) -> dict[str, Any]:
+        if self.recipe.model.weights:
+            return {k: v for k, v in self.card.arguments["options"].items() if k in DECODER_OPTIONS}
+        config = self.recipe.decoder
+        return {
+            "hidden": config.hidden, "size": config.word_size, "attention": config.attention_size, "cell": config.cell,
+            "dropout": config.dropout,
+        }  # fmt: skip
+
+    # ---- training
+
+    @property
+    def _batch_size(self) -> int:
+        return min(self.recipe.loop.batch_size, max(1, len(self.sets["train"])))
+
+    def steps_per_epoch(self) -> int:
+        return len(self.sets["train"]) // self._batch_size
+
+    def batches(self, turn: Turn) -> Iterable[CaptionBatch]:
+        config = self.recipe.decoder
+        self.network.sampling = config.sampling * turn.epoch / max(1, self.recipe.loop.epochs - 1)
+        order = torch.randperm(len(self.sets["train"]), generator=turn.generator)
+        for step in range(self.steps_per_epoch()):
+            batch = order[step * self._batch_size : (step + 1) * self._batch_size]
+            mine = batch[take_share(len(batch), turn)].sort().values  # in the order in which they lie on the disk
+            words, lengths, owner = self.encoded.batch(
+                mine.tolist(), limit=self.recipe.data.captions_per_picture, generator=turn.generator
+            )
+            pictures = self.pictures["train"].batch(mine)
+            self.chosen = mine  # the self-critical step needs the references
+            yield CaptionBatch(pictures, *(part.to(self.device) for part in (words, lengths, owner)))
+
+    def parts(self, batch: CaptionBatch, size: int) -> list[tuple[Any, float]]:
+        if self.recipe.decoder.self_critical:
+            raise CnnError(
+                "self-critical training computes whole batches; set --micro-batch 0 and a smaller batch size"
+            )
+        cut = []
+        for begin in range(0, len(batch.pictures), size):
+            mine = (batch.owner >= begin) & (batch.owner < begin + size)
+            part = CaptionBatch(
+                batch.pictures[begin : begin + size], batch.words[mine], batch.lengths[mine], batch.owner[mine] - begin
+            )
+            cut.append((part, float(batch.lengths[mine].sum() / batch.lengths.sum())))  # the loss is a mean over words
+        return cut
+
+    def training_step(self, model: nn.Module, batch: CaptionBatch) -> Tensor:
+        if self.recipe.decoder.self_critical:
+            return self._self_critical_step(model, batch)
+        return caption_loss(
+            model(batch),
+            smoothing=self.recipe.optimizer.label_smoothing,
+            attention_weight=self.recipe.decoder.attention_weight,
+        )
+
+    def _self_critical_step(self, model: nn.Module, batch: CaptionBatch) -> Tensor:
+        """Draw captions, score them by CIDEr-D, and make the better ones likelier.
+
+        Rennie et al. 2017, "Self-critical Sequence Training", arXiv:1612.00563. Differs from the paper: a caption is
+        compared with the mean of the picture's other drawn captions, not with the greedy one (Luo 2020,
+        arXiv:2003.09971).
+        """
+        count = self.recipe.decoder.self_critical
+        pictures = len(batch.pictures)
+        owner = torch.arange(pictures, device=self.device).repeat_interleave(count)
+        self.network.eval()
+        with torch.no_grad():
+            memory = self.network.remember(batch.pictures).rows(owner)
+            drawn = sample(self.network.decoder, memory, longest=self.contract.longest)
+        self.network.train()
+        texts = [self.contract.decode(caption.words) for caption in drawn]
+        reward = torch.tensor(self.cider.scores(texts, self.chosen[owner.cpu()].tolist())).view(pictures, count)
+        others = (reward.sum(1, keepdim=True) - reward) / (count - 1)
+        advantage = (reward - others).flatten().to(self.device)
+        words, lengths = padded([(*caption.words, END) for caption in drawn])
+        told = model(CaptionBatch(batch.pictures, words.to(self.device), lengths.to(self.device), owner))
+        chances = F.log_softmax(told.logits.float(), 1).gather(1, told.targets[:, None])[:, 0]
+        return -(advantage[told.row] * chances).mean()
+
+    # ---- measure
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
+        """Write a caption for every picture of a split and measure them."""
+        if split not in self.sets:
+            return None
+        pictures, search = self.pictures[split], self.recipe.search
+        captions = []
+        for indices in torch.arange(len(pictures)).split(EVALUATION_BATCH):
+            memory = model.remember(pictures.batch(indices))
+            found = beam_search(
+                model.decoder, memory, beams=search.beams, longest=self.contract.longest,
+                length_power=search.length_power,
+            )  # fmt: skip
+            captions += [self.contract.decode(best[0].words) for best in found]
+        return Evaluation(len(captions), measure(captions, self.sets[split]))
+
+    def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
+        """Return the weights card's fields that this domain knows."""
+        whole = Captioner(self.start.encoder.cpu(), model.decoder)
+        config, search = self.recipe.decoder, self.recipe.search
+        name = self.card.arguments["options"]["decoder"] if self.recipe.model.weights else config.decoder
+        options = {
+            "decoder": name, **self._decoder_options(), "stage": self.start.encoder.feature_info[-1].name,
+            "encoder": dict(self.start.options), "beams": search.beams, "length_power": search.length_power,
+        }  # fmt: skip
+        return {
+            "model": self.start.model,
+            "model_module": whole,
+            "arguments": {
+                "spatial_dims": 2,
+                "in_channels": 3,
+                "num_classes": self.contract.rows,
+                "input_size": list(self.contract.input_size),
+                "options": options,
+            },
+            "input": self.contract.to_json(),
+            "labels": [],
+            "licence": self.recipe.licence,
+            "limits": self.recipe.limits,
+        }
+
+
+DECODER_OPTIONS = ("hidden", "size", "attention", "cell", "dropout")

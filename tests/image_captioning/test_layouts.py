@@ -1,0 +1,236 @@
+"""Captions on disk: the official layouts, own tables, and everything that can be wrong with them."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from cnn_core.data.files import data_root
+from cnn_core.errors import DataError, UnknownNameError
+from image_captioning.contract import CaptionContract
+from image_captioning.data import DATA_SETS, get_data, load_sets
+from image_captioning.layouts import read_coco, read_flickr8k, read_own, split_at_random
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "data"))
+
+
+def pictures(folder: Path, *names: str) -> None:
+    for i, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 10), (i * 20, 0, 0)).save(folder / name)
+
+
+def table(folder: Path, text: str, *, name: str = "captions.csv", encoding: str = "utf-8") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(text.encode(encoding))
+    return folder
+
+
+def all_records(folder: Path) -> dict[str, tuple[str, ...]]:
+    return {record.name: record.captions for part in read_own(folder).splits.values() for record in part}
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png", "b.png", "in/c.png", "d.png")
+    table(
+        tmp_path,
+        "image,caption\na.png,a dog\na.png,a dog\na.png,two dogs\nb.png,\nb.png, .,!\nin/c.png,a cat\n"
+        "gone.png,nothing\n../a.png,outside\n/etc/x.png,far\n",
+    )
+    listing = read_own(tmp_path)
+    assert all_records(tmp_path) == {"a.png": ("a dog", "two dogs"), "in/c.png": ("a cat",), "../a.png": ("outside",)}
+    said = " ".join(listing.notes)
+    assert "2 pictures that are not there, such as gone.png, /etc/x.png" in said
+    assert "2 pictures have no caption" in said and "2 captions are empty" in said and "1 captions are repeated" in said
+    assert all(tmp_path in r.file.parents for part in listing.splits.values() for r in part)  # never outside
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("captions.csv", "file_name;text\na.png;a dog, small\n"),
+        ("captions.tsv", "image\tcaption\na.png\ta dog, small\n"),
+        ("metadata.jsonl", '{"file_name": "a.png", "text": "a dog, small"}\n'),
+        ("captions.jsonl", '{"image": "a.png", "captions": ["a dog, small"]}\n'),
+        ("any.csv", 'a.png,"a dog, small"\n'),
+        ("captions.csv", 'image,caption1,caption2\na.png,"a dog, small",\n'),
+    ],
+)
+def test_tables_of_every_kind(tmp_path: Path, name: str, text: str) -> None:
+    pictures(tmp_path, "a.png")
+    assert all_records(table(tmp_path, text, name=name)) == {"a.png": ("a dog, small",)}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_tables_in_other_encodings(tmp_path: Path, encoding: str) -> None:
+    pictures(tmp_path, "ä.png")
+    assert all_records(table(tmp_path, "image,caption\nä.png,ein schöner Hund\n", encoding=encoding)) == {
+        "ä.png": ("ein schöner Hund",)
+    }
+
+
+def test_a_column_split_says_where_a_picture_belongs(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png", "b.png", "c.png")
+    table(tmp_path, "image,caption,split\na.png,x,train\nb.png,y,dev\nc.png,z,TEST\n")
+    assert {k: [r.name for r in v] for k, v in read_own(tmp_path).splits.items()} == {
+        "train": ["a.png"], "val": ["b.png"], "test": ["c.png"]
+    }  # fmt: skip
+    table(tmp_path, "image,caption,split\na.png,x,elsewhere\n")
+    with pytest.raises(DataError, match="train, val or test"):
+        read_own(tmp_path)
+
+
+def test_a_random_split_is_complete_and_the_same_every_time() -> None:
+    records = list(range(20))
+    parts = split_at_random(records)
+    assert sorted(record for part in parts.values() for record in part) == records
+    assert [len(parts[split]) for split in ("train", "val", "test")] == [16, 2, 2]
+    assert split_at_random(records) == parts
+    assert [len(part) for part in split_at_random([1, 2, 3]).values()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "expected one table of captions"),
+        ({"a.csv": "image,caption\n", "b.csv": "image,caption\n"}, "a.csv, b.csv"),
+        ({"captions.csv": ""}, "empty"),
+        ({"captions.csv": "image\na.png\n"}, "image and caption"),
+        ({"captions.csv": "image,caption\nx.png,a dog\n"}, "none of its 1 pictures"),
+        ({"captions.jsonl": "{"}, "not JSON"),
+        ({"captions.jsonl": "[1]"}, "expected an object"),
+    ],
+)
+def test_tables_that_cannot_be_used(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    pictures(tmp_path, "a.png")
+    for name, text in files.items():
+        table(tmp_path, text, name=name)
+    with pytest.raises(DataError, match=said):
+        read_own(tmp_path)
+
+
+def test_named_columns_and_names_that_are_none(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png")
+    table(tmp_path, "id,image,caption,note\n7,a.png,a dog,a hound\n")
+    assert read_own(tmp_path, caption_column="note").splits["train"][0].captions == ("a hound",)
+    with pytest.raises(DataError, match="no column 'words'"):
+        read_own(tmp_path, caption_column="words")
+
+
+def coco(folder: Path, part: str, images: list, annotations: list, *, encoding: str = "utf-8") -> None:
+    (folder / "annotations").mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"images": images, "annotations": annotations}, ensure_ascii=False)
+    (folder / "annotations" / f"captions_{part}2017.json").write_bytes(text.encode(encoding))
+
+
+def test_coco_layout(tmp_path: Path) -> None:
+    names = [f"{i:03}.jpg" for i in range(12)]
+    pictures(tmp_path, *(f"train2017/{n}" for n in names[:10]), *(f"val2017/{n}" for n in names[10:]))
+    for part, chosen in (("train", names[:10]), ("val", names[10:])):
+        images = [{"id": n, "file_name": n} for n in chosen]
+        coco(tmp_path, part, images, [{"id": i, "image_id": n, "caption": f"see {n}"} for i, n in enumerate(chosen)])
+    splits = read_coco(tmp_path).splits
+    assert {k: len(v) for k, v in splits.items()} == {"test": 2, "val": 1, "train": 9}
+    assert splits["test"][0].captions == ("see 010.jpg",) and splits["test"][0].file.parent.name == "val2017"
+    assert all_records(tmp_path).keys() == {*names}  # an own folder in this layout is found out
+
+
+@pytest.mark.parametrize(
+    ("images", "annotations", "said"),
+    [
+        ([{"id": 1, "file_name": "a.jpg"}] * 2, [], "image ids occur twice"),
+        ([{"id": 1, "file_name": "a.jpg"}], [{"image_id": 2, "caption": "x"}], "does not list"),
+        ([{"id": 1}], [], "no COCO captions file"),
+        ("none", [], "no COCO captions file"),
+    ],
+)
+def test_coco_files_that_cannot_be_used(tmp_path: Path, images: list, annotations: list, said: str) -> None:
+    coco(tmp_path, "train", images, annotations)
+    with pytest.raises(DataError, match=said):
+        read_coco(tmp_path)
+
+
+def test_coco_files_that_are_no_utf8_or_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="captions_train2017"):
+        read_coco(tmp_path)
+    coco(tmp_path, "train", [{"id": 1, "file_name": "ä.jpg"}], [], encoding="cp1252")
+    with pytest.raises(DataError, match="not UTF-8"):
+        read_coco(tmp_path)
+
+
+def test_a_repeated_annotation_is_counted_once(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.jpg")
+    coco(tmp_path, "train", [{"id": 1, "file_name": "a.jpg"}], [{"id": 5, "image_id": 1, "caption": "x"}] * 2)
+    listing = read_coco(tmp_path)
+    assert sum(len(part) for part in listing.splits.values()) == 1 and "1 captions are repeated" in listing.notes[0]
+
+
+def flickr(folder: Path) -> Path:
+    pictures(folder / "Flicker8k_Dataset", "a.jpg", "b.jpg", "c.jpg")
+    lines = [f"{n}.jpg#{i}\tA {n} number {i} ." for n in "abcd" for i in range(2)]
+    (folder / "Flickr8k.token.txt").write_text("\n".join(lines) + "\n")
+    for part, name in (("train", "a"), ("dev", "b"), ("test", "c")):
+        (folder / f"Flickr_8k.{part}Images.txt").write_text(f"{name}.jpg\nmissing.jpg\n")
+    return folder
+
+
+def test_flickr8k_layout(tmp_path: Path) -> None:
+    listing = read_flickr8k(flickr(tmp_path))
+    assert {k: [r.name for r in v] for k, v in listing.splits.items()} == {
+        "train": ["a.jpg"], "val": ["b.jpg"], "test": ["c.jpg"]
+    }  # fmt: skip
+    assert listing.splits["test"][0].captions == ("A c number 0 .", "A c number 1 .")
+    assert any("d.jpg" in note for note in listing.notes)
+    (tmp_path / "Flickr8k.token.txt").write_text("no tab\n")
+    with pytest.raises(DataError, match="line 1"):
+        read_flickr8k(tmp_path)
+    (tmp_path / "Flickr_8k.devImages.txt").unlink()
+    flickr_token = "a.jpg#0\tx\n"
+    (tmp_path / "Flickr8k.token.txt").write_text(flickr_token)
+    with pytest.raises(DataError, match=r"devImages.txt is missing"):
+        read_flickr8k(tmp_path)
+
+
+def test_a_missing_set_says_what_is_expected_where(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"Flickr8k.token.txt.*CNN_DATA_DIR"):
+        load_sets("flickr8k", splits=("test",))
+    with pytest.raises(DataError, match="COCO"):
+        get_data("coco-captions")
+    with pytest.raises(UnknownNameError, match="scenes"):
+        load_sets("scene", splits=("test",))
+    with pytest.raises(DataError, match="no folder"):
+        load_sets(str(tmp_path / "none"), splits=("test",))
+    assert get_data("scenes").startswith("scenes comes with") and {*DATA_SETS} >= {"scenes", "flickr8k"}
+
+
+def test_pictures_are_decoded_once_and_unreadable_ones_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "own"
+    pictures(folder, *(f"{i}.png" for i in range(6)))
+    (folder / "3.png").write_bytes(b"no picture")
+    table(folder, "image,caption,split\n" + "".join(f"{i}.png,number {i},train\n" for i in range(6)))
+    with caplog.at_level(logging.WARNING):
+        first = load_sets(folder, splits=("train",), size=(8, 8), fit="stretch")["train"]
+    assert first.files == ("0.png", "1.png", "2.png", "4.png", "5.png") and "3.png" in caplog.text
+    contract = CaptionContract((8, 8), ("a",), fit="stretch")
+    wanted = torch.stack([contract.place(folder / name)[0] for name in first.files])
+    assert torch.equal(first.images, wanted)
+    caplog.clear()
+    again = load_sets(folder, splits=("train",), size=(8, 8), fit="stretch")["train"]
+    assert torch.equal(again.images, wanted) and "no picture" not in caplog.text
+    assert len([*(data_root() / "features").iterdir()]) == 1
+    with pytest.raises(DataError, match="val split holds no picture"):
+        load_sets(folder, splits=("val",))
+
+
+def test_ten_thousand_words_are_cut() -> None:
+    contract = CaptionContract((8, 8), ("a", "dog"), longest=5)
+    assert contract.encode("a dog " * 5000) == [4, 5, 4, 5, 4] and contract.encode("A zebra!") == [4, 3]
+    assert contract.decode([1, 4, 3, 5, 2, 0]) == ["a", "?", "dog"]

@@ -1,0 +1,202 @@
+"""From a recipe to weights that caption, explain and find: every way of training, on very little."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_captions import FEW, TINY
+
+from cnn_core.errors import CnnError, ConfigError, WeightsError
+from cnn_core.train.config import override
+from cnn_core.train.task import Turn
+from cnn_core.weights import load_card
+from image_captioning import evaluate_weights, exportable, train
+from image_captioning.evaluate import read_report
+from image_captioning.predict import load
+from image_captioning.recipe import Recipe
+from image_captioning.run import compare
+from image_captioning.task import CaptionTask, padded
+from image_captioning.weights_io import load_captioner
+from image_captioning.words import END
+
+
+def test_a_run_leaves_weights_that_are_measured_alike(run: Path) -> None:
+    card = load_card(run)
+    assert list(card.metrics)[:3] == ["truth_rate", "named", "bleu4"] and card.metrics["truth_rate"]["n"] == FEW["test"]
+    again = evaluate_weights(str(run), device="cpu")
+    assert again["n"] == FEW["test"] and again["split"] == "test"
+    assert again["metrics"] == pytest.approx({k: v["mean"] for k, v in card.metrics.items()}, abs=1e-6)
+    report = read_report(run)
+    assert report.metrics == pytest.approx(again["metrics"]) and report.worst[0].cider <= report.best[0].cider
+    assert report.best[0].true in (True, False) and report.best[0].references
+
+
+def test_one_epoch_and_a_resume_are_two_epochs(few_scenes: object, tmp_path: Path) -> None:
+    task = {**TINY, "beams": 1, "captions_per_picture": 2, "word_dropout": 0.2, "sampling": 0.3}
+    whole = train("scenes", folder=tmp_path / "whole", settings=task)
+
+    def stop(progress: object) -> bool:
+        return progress.metrics is None or progress.epoch < 1
+
+    train("scenes", folder=tmp_path / "parts", settings=task, observe=stop)
+    parts = train("scenes", folder=tmp_path / "parts", settings=task, resume=True)
+    for (name, one), other in zip(
+        whole.run.model.state_dict().items(), parts.run.model.state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, other), name
+
+
+def test_features_of_a_frozen_encoder_are_made_once(
+    run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "data"))
+    settings = {**TINY, "weights": str(run), "frozen": True, "data": str(photos), "epochs": 1, "batch_size": 4}
+    outcome = train("scenes", folder=tmp_path / "a", settings=settings)
+    files = {f: f.stat().st_mtime_ns for f in (tmp_path / "data" / "features").iterdir()}
+    assert len(files) == 6  # decoded pictures and features of train, val and test
+    train("scenes", folder=tmp_path / "b", settings=settings)
+    assert {f: f.stat().st_mtime_ns for f in (tmp_path / "data" / "features").iterdir()} == files
+    before, after = load_captioner(run)[0].state_dict(), load_captioner(tmp_path / "a")[0].state_dict()
+    assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("encoder."))
+    assert not torch.equal(before["decoder.words.vectors.weight"], after["decoder.words.vectors.weight"])
+    assert outcome.card.input == load_card(run).input
+
+
+def test_learning_from_an_own_folder(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "data"))
+    settings = {**TINY, "data": str(photos), "size": 32, "decoder": "show-tell", "cell": "gru", "batch_size": 4}
+    outcome = train("scenes", folder=tmp_path / "own", settings=settings)
+    assert next(iter(outcome.card.metrics)) == "bleu4" and "truth_rate" not in outcome.card.metrics
+    assert outcome.card.input["size"] == [32, 32]
+    answer = load(tmp_path / "own", device="cpu").predict([photos / "0.png"])[0]
+    assert answer.error is None and answer.captions[0]
+
+
+def test_self_critical_training_makes_the_rewarded_caption_likelier(few_scenes: object, run: Path) -> None:
+    recipe = override(Recipe(), {**TINY, "weights": str(run), "self_critical": 4, "dropout": 0.0, "batch_size": 4})
+    task = CaptionTask(recipe)
+    task.build_data(torch.device("cpu"))
+    model = task.build_model()
+    batch = next(iter(task.batches(Turn(0, torch.Generator().manual_seed(0)))))
+
+    class Favourite:
+        """Rewards captions for the share of the word "red"."""
+
+        def scores(self, texts: list[list[str]], _: list[int]) -> list[float]:
+            return [text.count("red") / len(text) for text in texts]
+
+    task.cider = Favourite()
+    red = task.contract.encode(["red"])[0]
+
+    def chance() -> float:
+        model.eval()
+        with torch.no_grad():
+            told = model(batch)
+        return float(told.logits.softmax(1)[:, red].mean())
+
+    before = chance()
+    optimizer = torch.optim.Adam(model.decoder.parameters(), lr=5e-3)
+    torch.manual_seed(0)
+    for _ in range(12):
+        optimizer.zero_grad()
+        task.training_step(model, batch).backward()
+        optimizer.step()
+    assert chance() > 1.5 * before
+    with pytest.raises(CnnError, match="micro-batch"):
+        task.parts(batch, 2)
+
+
+def test_parts_add_up_to_the_batch(few_scenes: object) -> None:
+    task = CaptionTask(override(Recipe(), {**TINY, "dropout": 0.0}))
+    task.build_data(torch.device("cpu"))
+    model = task.build_model().eval()
+    batch = next(iter(task.batches(Turn(0, torch.Generator().manual_seed(0)))))
+    whole = task.training_step(model, batch)
+    parts = task.parts(batch, 5)
+    assert [len(part.pictures) for part, _ in parts] == [5, 5, 5, 1]
+    assert sum(share for _, share in parts) == pytest.approx(1)
+    added = sum(task.training_step(model, part) * share for part, share in parts)
+    assert float(added) == pytest.approx(float(whole), abs=1e-5)
+
+
+def test_captions_per_picture_are_drawn_anew(few_scenes: object) -> None:
+    task = CaptionTask(override(Recipe(), {**TINY, "captions_per_picture": 2}))
+    task.build_data(torch.device("cpu"))
+    task.build_model()
+    generator = torch.Generator().manual_seed(0)
+    drawn = [task.encoded.batch([0], limit=2, generator=generator)[0].tolist() for _ in range(8)]
+    assert all(len(rows) == 2 for rows in drawn) and len({str(rows) for rows in drawn}) > 2
+    words, lengths = padded([(5, 6, END), (7, END)])
+    assert words.tolist() == [[5, 6, END], [7, END, 0]] and lengths.tolist() == [3, 2]
+
+
+def test_compare_trains_both_decoders(run: Path, tmp_path: Path) -> None:
+    rows = compare(str(run), "scenes", folder=tmp_path, settings={"epochs": 1, "batch_size": 32, "beams": 1})
+    assert [row["mode"] for row in rows] == ["fine-tune", "show-attend-tell", "show-tell"]
+    assert load_card(tmp_path / "show-tell").arguments["options"]["decoder"] == "show-tell"
+    assert all(row["n"] == FEW["test"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"min_count": 0}, "min_count"),
+        ({"longest": 0}, "longest"),
+        ({"self_critical": 1}, "at least 2"),
+        ({"beams": 0}, "beams"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"hidden": 0}, "hidden"),
+    ],
+)
+def test_impossible_settings_are_named(change: dict[str, float], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        override(Recipe(), change)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"stage": "stage9"}, "unknown stage"),
+        ({"encoder_weights": "no-such"}, "mobilenet-v1-trunk, torchvision"),
+        ({"encoder_weights": "mobilenet-v1-trunk"}, "weights of mobilenet without options"),
+        ({"min_count": 10**6}, "no word occurs"),
+        ({"data": "flickr9k"}, "flickr8k"),
+    ],
+)
+def test_what_cannot_be_built_is_said(few_scenes: object, tmp_path: Path, change: dict[str, object], said: str) -> None:
+    with pytest.raises(CnnError, match=said):
+        train("scenes", folder=tmp_path / "run", settings={**TINY, **change})
+
+
+def damaged(run: Path, folder: Path, change: object) -> Path:
+    folder.mkdir()
+    for file in ("card.json", "model.safetensors"):
+        (folder / file).write_bytes((run / file).read_bytes())
+    card = json.loads((folder / "card.json").read_text())
+    change(card)
+    (folder / "card.json").write_text(json.dumps(card))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: card["input"]["vocabulary"].append("surplus"),
+        lambda card: card["input"].update(size=[0, 64]),
+        lambda card: card["input"].update(vocabulary="words"),
+        lambda card: card["arguments"]["options"].pop("decoder"),
+        lambda card: card["arguments"]["options"].update(decoder="transformer"),
+        lambda card: card["arguments"]["options"].update(hidden=10**9),
+        lambda card: card["arguments"]["options"].update(stage="nowhere"),
+        lambda card: card.update(model="resnet18"),
+    ],
+)
+def test_a_card_that_somebody_changed_is_refused(run: Path, tmp_path: Path, change: object) -> None:
+    with pytest.raises(WeightsError):
+        load(damaged(run, tmp_path / "bad", change), device="cpu")
+
+
+def test_captioners_are_not_exported(run: Path) -> None:
+    with pytest.raises(CnnError, match="word by word"):
+        exportable(str(run))

@@ -1,0 +1,44 @@
+"""The shipped weights: what their cards promise, and attention that goes to the thing that is named."""
+
+import pytest
+import torch
+
+from cnn_core.weights import list_weights, load_card
+from image_captioning.grammar import is_true
+from image_captioning.predict import load
+from image_captioning.scenes import Thing, make_scenes, render
+
+SHIPPED = {entry.name: entry.folder for entry in list_weights(domain="image_captioning")}
+
+
+def shipped(name: str) -> object:
+    if name not in SHIPPED:
+        pytest.skip(f"the weights {name!r} are not shipped yet")
+    return load(name, device="cpu")
+
+
+def test_scenes_are_captioned_truly() -> None:
+    predictor = shipped("scenes")
+    scenes = make_scenes("test", count=100)
+    answers = predictor.predict(list(render(scenes, seed=7)))
+    assert sum(is_true(a.captions[0], scene) for a, scene in zip(answers, scenes, strict=True)) >= 90
+    assert load_card(SHIPPED["scenes"]).bytes < 3_000_000
+
+
+@pytest.mark.parametrize("method", ["attention", "grad-cam"])
+def test_attention_moves_to_the_thing_that_is_named(method: str) -> None:
+    predictor = shipped("scenes")
+    left, right = Thing("red", "circle", "large", 16, 32, 12), Thing("blue", "square", "large", 48, 32, 12)
+    picture = render([(left, right)])[0]
+    found = predictor.explain(picture, caption="a red circle left of a blue square", method=method)
+    sides = {reason.word: float(reason.heat[:, :32].sum() / reason.heat.sum()) for reason in found.words}
+    assert sides["red"] > 0.6 and sides["circle"] > 0.6
+    assert sides["blue"] < 0.4 and sides["square"] < 0.4
+
+
+def test_photos_are_captioned() -> None:
+    predictor = shipped("flickr8k")
+    card = load_card(SHIPPED["flickr8k"])
+    assert card.bytes < 15_000_000 and card.metrics["bleu4"]["mean"] >= 0.16
+    answer = predictor.predict(torch.full((3, 128, 128), 90, dtype=torch.uint8))[0]
+    assert answer.error is None and answer.captions
