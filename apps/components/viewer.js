@@ -301,7 +301,8 @@ class Viewer {
     panes.replaceChildren(...this.panes.map((pane) => pane.figure));
     if (flat) this.panes[0].figure.querySelector(".frame").style.aspectRatio = `${this.panes[0].extent.join(" / ")}`;
     this.controls();
-    new ResizeObserver(() => this.paint(true)).observe(panes);
+    this.observer = new ResizeObserver(() => this.paint(true));
+    this.observer.observe(panes);
   }
 
   controls() {
@@ -397,6 +398,7 @@ export default function ({ parentElement, data }) {
   viewers.set(root, task);
   unpack(data instanceof Uint8Array ? data : new Uint8Array(data)).then((scene) => {
     if (viewers.get(root) !== task) return; // another scan came meanwhile
+    before?.viewer?.observer.disconnect();
     if (before?.viewer && before.viewer.scene.id === scene.id) {
       // the same scan with another overlay: the place and the window stay
       const { at, centre, width, opacity } = before.viewer;

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +29,7 @@ class Given:
     data: bytes
     source: str = "your file"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """A name for exactly this file."""
         return hashlib.sha256(self.name.encode() + b"\0" + self.data).hexdigest()
