@@ -15,6 +15,7 @@ import streamlit as st
 
 from cnn_core.errors import CnnError
 from cnn_core.weights import WeightsCard, list_weights, load_card
+from components.address import begin, keep
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -65,6 +66,16 @@ def networks(domain: str) -> dict[str, Network]:
         if card.domain == domain:
             found[name] = Network(name, folder, card)
     return found
+
+
+def choose_network(known: dict[str, Network], favourite: str) -> Network:
+    """Let one of the networks be chosen, and keep the choice in the address; `favourite` comes first if it is there."""
+    names = list(known)
+    first = favourite if favourite in known else names[0]
+    begin("weights", names, first)
+    name = st.pills("Network", names, required=True, key="weights", format_func=lambda name: known[name].title)
+    keep("weights", first)
+    return known[name]
 
 
 @st.cache_resource(max_entries=500, show_spinner=False)

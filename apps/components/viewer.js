@@ -112,7 +112,7 @@ class Plane {
   paint() {
     const { viewer, pixels, size } = this;
     const { voxels, mask, heat } = viewer.scene;
-    const { grey, low, scale, colours, share, showHeat } = viewer.look();
+    const { low, scale, colours, share, showHeat } = viewer.look();
     const [right, down] = [this.steps[this.across], this.steps[this.down]];
     const origin = viewer.at[this.through] * this.steps[this.through];
     const out = pixels.data;
@@ -120,8 +120,7 @@ class Plane {
     for (let row = size[1] - 1; row >= 0; row--) {
       let i = origin + row * down + (size[0] - 1) * right;
       for (let column = 0; column < size[0]; column++, i -= right, o += 4) {
-        const step = (voxels[i] - low) * scale;
-        const value = grey[step < 0 ? 0 : step > 255 ? 255 : step | 0];
+        const value = Math.max(0, Math.min(255, Math.floor((voxels[i] - low) * scale)));
         let colour = null, part = share;
         if (showHeat) {
           colour = heat[i] > 12 ? viewer.heatTable[heat[i]] : null;
@@ -350,7 +349,7 @@ class Viewer {
   look() {
     const low = this.centre - this.width / 2;
     return {
-      low, scale: 255 / this.width, grey: GREY, share: this.opacity / 100, showHeat: Boolean(this.scene.heat),
+      low, scale: 255 / this.width, share: this.opacity / 100, showHeat: Boolean(this.scene.heat),
       colours: this.scene.colours.map((colour, i) => (i && !this.hidden.has(i) ? colour : null)),
     };
   }
@@ -387,7 +386,6 @@ class Viewer {
   }
 }
 
-const GREY = Uint8Array.from({ length: 256 }, (_, i) => i);
 const viewers = new WeakMap();
 
 export default function ({ parentElement, data }) {

@@ -159,7 +159,7 @@ def _tiles(warm: bool) -> None:
 def _results() -> None:
     st.header("What the networks reach", anchor=False)
     note(
-        "Measured on the full official test sets, which nothing was tuned on. "
+        "Measured on the full test sets; the README says how settings were chosen. "
         "Every line can be made again with its command."
     )
     cards: list[WeightsCard] = []

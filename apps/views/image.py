@@ -4,11 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from components.address import begin, keep
 from components.bars import answer
 from components.downloads import answer_downloads
 from components.frame import how_computed, note, page, plain_errors
-from components.networks import Network, networks
+from components.networks import Network, choose_network, networks
 from views.image_parts.ask import ask
 from views.image_parts.batch import show_batch
 from views.image_parts.compare import show_compare
@@ -39,7 +38,7 @@ def main() -> None:
     if not known:
         st.warning("There are no networks yet. Train one in half a minute with: cnn train digits")
         return
-    network = _choose_network(known)
+    network = choose_network(known, FAVOURITE)
     one, many, own = st.tabs([ONE, MANY, OWN], key="view", bind="query-params")
     if one.open:
         with one:
@@ -50,15 +49,6 @@ def main() -> None:
     if own.open:
         with own, plain_errors():
             show_tune(known, network)
-
-
-def _choose_network(known: dict[str, Network]) -> Network:
-    names = list(known)
-    first = FAVOURITE if FAVOURITE in known else names[0]
-    begin("weights", names, first)
-    name = st.pills("Network", names, required=True, key="weights", format_func=lambda name: known[name].title)
-    keep("weights", first)
-    return known[name]
 
 
 def _one(known: dict[str, Network], network: Network) -> None:

@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from components.address import begin, keep
 from components.frame import how_computed, note, page, plain_errors
-from components.networks import Network, networks
+from components.networks import Network, choose_network, networks
 from views.medical_parts.ask import Given
 from views.medical_parts.nodule import show_nodule
 from views.medical_parts.result import show_result
@@ -38,7 +37,7 @@ def main() -> None:
     if not known:
         st.warning("There are no networks yet. Train one in two minutes with: cnn train phantom")
         return
-    network = _choose_network(known)
+    network = choose_network(known, FAVOURITE)
     with plain_errors():
         given = choose(network)
         if given is None:
@@ -49,15 +48,6 @@ def main() -> None:
         else:
             show_result(network, given)
         _how(network, given)
-
-
-def _choose_network(known: dict[str, Network]) -> Network:
-    names = list(known)
-    first = FAVOURITE if FAVOURITE in known else names[0]
-    begin("weights", names, first)
-    name = st.pills("Network", names, required=True, key="weights", format_func=lambda name: known[name].title)
-    keep("weights", first)
-    return known[name]
 
 
 def _how(network: Network, given: Given) -> None:

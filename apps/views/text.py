@@ -4,9 +4,8 @@ import shlex
 
 import streamlit as st
 
-from components.address import begin, keep
 from components.frame import how_computed, page, plain_errors
-from components.networks import Network, networks
+from components.networks import Network, choose_network, networks
 from views.text_parts.ask import ask
 from views.text_parts.attribution import show_attribution
 from views.text_parts.batch import show_batch
@@ -41,7 +40,7 @@ def main() -> None:
     if not known:
         st.warning("There are no networks yet. Train one in half a minute with: cnn train docstrings")
         return
-    network = _choose_network(known)
+    network = choose_network(known, FAVOURITE)
     one, many, filters, own = st.tabs([ONE, MANY, FILTERS, OWN], key="view", bind="query-params")
     if one.open:
         with one:
@@ -55,15 +54,6 @@ def main() -> None:
     if own.open:
         with own, plain_errors():
             show_teach(known)
-
-
-def _choose_network(known: dict[str, Network]) -> Network:
-    names = list(known)
-    first = FAVOURITE if FAVOURITE in known else names[0]
-    begin("weights", names, first)
-    name = st.pills("Network", names, required=True, key="weights", format_func=lambda name: known[name].title)
-    keep("weights", first)
-    return known[name]
 
 
 def _one(known: dict[str, Network], network: Network) -> None:

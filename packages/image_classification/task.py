@@ -14,7 +14,7 @@ from cnn_core.metrics import classification_metrics
 from cnn_core.models import create_model
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.freeze import freeze
-from cnn_core.train.task import Evaluation, Turn
+from cnn_core.train.task import Evaluation, Pairs, Turn
 from image_classification.data import ImageSet, load_sets
 from image_classification.preprocess import InputContract, tta_logits
 
@@ -73,7 +73,7 @@ class Recipe:
     transfer: TransferConfig = field(default_factory=TransferConfig)
 
 
-class ImageTask:
+class ImageTask(Pairs):
     """Classify pictures: cross-entropy on augmented batches, accuracy on the validation split."""
 
     metric = "accuracy"
@@ -139,10 +139,6 @@ class ImageTask:
 
     def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
         return self._batches.epoch(turn)
-
-    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
-        x, y = batch
-        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch

@@ -1,6 +1,5 @@
 """How good a predictor is on a labelled set: a table of cases, means with intervals; kept as `report.json`."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnn_core.errors import DataError
-from cnn_core.storage import write_text
+from cnn_core.weights import reports
 from medical_segmentation.checker import Volume
 from medical_segmentation.judge import NodulePredictor
 from medical_segmentation.metrics import TOLERANCE, LabelScores, bootstrap, label_scores
@@ -17,7 +16,6 @@ from medical_segmentation.nodule_task import nodule_metrics, nodule_scores, prob
 from medical_segmentation.nodules import NoduleSet
 from medical_segmentation.predict import Predictor
 
-REPORT_FILE = "report.json"
 REPORT_LIMIT = 16 << 20  # bytes
 NAMES = ("dice", "hd95_mm", "surface_dice")
 
@@ -122,23 +120,6 @@ def evaluate_nodules(predictor: NodulePredictor, nodules: NoduleSet) -> Report:
     return Report("malignancy", len(nodules), nodule_metrics(scores, nodules, predictor.contract), cases)
 
 
-def write_report(report: Report, folder: Path) -> None:
-    """Write a report beside the weights in `folder`."""
-    write_text(folder / REPORT_FILE, json.dumps(report.to_json(), ensure_ascii=False) + "\n")
-
-
 def read_report(folder: Path) -> Report | None:
-    """Return the report beside weights, or None if there is none.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    file = folder / REPORT_FILE
-    if not file.exists():
-        return None
-    try:
-        if file.stat().st_size > REPORT_LIMIT:
-            raise ValueError(f"larger than {REPORT_LIMIT >> 20} MiB")
-        return Report.from_json(json.loads(file.read_text("utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{file} cannot be read ({error}); evaluate the weights again, or delete it") from error
+    """Return the report beside weights, or None if there is none; DataError if it cannot be read."""
+    return reports.read_report(folder, Report.from_json, limit=REPORT_LIMIT)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cnn_core.data.augment import apply, draw
 from cnn_core.data.memory import channels_last, take_share
 from cnn_core.models import create_model
-from cnn_core.train.task import Evaluation, Turn
+from cnn_core.train.task import Evaluation, Pairs, Turn
 from medical_segmentation.metrics import auc, bootstrap, calibration_error
 from medical_segmentation.nodules import HU, LABELS, NoduleContract, NoduleSet, load_nodules
 from medical_segmentation.task import DISCLAIMER, Recipe
@@ -25,7 +25,7 @@ EVALUATION_BATCH = 256
 STEADY = 1e-2  # pulls the calibration towards no change where the validation split says little
 
 
-class NoduleTask:
+class NoduleTask(Pairs):
     """Judge nodules: cross-entropy on pictures of random nodules, area under the ROC curve per nodule."""
 
     metric = "auc"
@@ -88,10 +88,6 @@ class NoduleTask:
             mine = part[share].to(self.device)
             x = apply(self._pictures[mine].float().div_(255), draws[share], augment)
             yield channels_last(self.contract.inputs(x)), self._targets[mine]
-
-    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
-        x, y = batch
-        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch

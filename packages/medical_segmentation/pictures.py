@@ -74,9 +74,13 @@ def save_heat(scan: Scan, heat: np.ndarray, path: Path) -> int:
     return k
 
 
+def in_hu(scan: Scan) -> bool:
+    """Tell whether the windows of a CT suit a scan: it says that it is one, or says nothing and holds air."""
+    return scan.modality == "CT" or (not scan.modality and float(scan.voxels.min()) < -100)
+
+
 def _grey(scan: Scan, k: int) -> np.ndarray:
-    is_ct = scan.modality == "CT" or (not scan.modality and float(scan.voxels.min()) < -100)
-    return window_grey(scan.voxels[:, :, k], "lung" if is_ct else None)
+    return window_grey(scan.voxels[:, :, k], "lung" if in_hu(scan) else None)
 
 
 def save_png(picture: np.ndarray, path: Path, *, spacing: Sequence[float] = (1.0, 1.0)) -> None:

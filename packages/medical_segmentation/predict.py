@@ -8,6 +8,7 @@ Research and teaching only, not for diagnosis.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,13 +51,13 @@ class SegmentationResult:
     maps: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def volumes_ml(self) -> dict[str, float]:
         """The volume of each label in mL."""
         counts = np.bincount(self.mask.ravel(), minlength=len(self.labels))
         return {name: float(counts[k] * self.scan.voxel_ml) for k, name in enumerate(self.labels) if k}
 
-    @property
+    @cached_property
     def mean_hu(self) -> dict[str, float | None]:
         """The mean intensity of each label (HU for a CT); None where there is none of it."""
         counts = np.bincount(self.mask.ravel(), minlength=len(self.labels))

@@ -10,8 +10,9 @@ from cnn_core.train.config import override
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.train.task import Task
 from cnn_core.weights import WeightsCard, find_weights, load_card
+from cnn_core.weights.reports import write_report
 from medical_segmentation.data import load_set
-from medical_segmentation.evaluate import Report, evaluate, evaluate_nodules, write_report
+from medical_segmentation.evaluate import Report, evaluate, evaluate_nodules
 from medical_segmentation.explain import check_output, explain_nodule, explain_scan
 from medical_segmentation.judge import NodulePredictor
 from medical_segmentation.nodules import load_nodules

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cnn_core.data.patches import PatchBatches
 from cnn_core.models.unet import create_unet
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
-from cnn_core.train.task import Evaluation, Task, Turn
+from cnn_core.train.task import Evaluation, Pairs, Task, Turn
 from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.data import FOLDS, SegmentationSet, load_set
@@ -108,7 +108,7 @@ def task_of(recipe: Recipe) -> Task:
     return SegmentationTask(recipe)
 
 
-class SegmentationTask:
+class SegmentationTask(Pairs):
     """Label every voxel: Dice and cross-entropy on random patches, mean Dice of whole scans on the validation split."""
 
     metric = "dice"
@@ -171,10 +171,6 @@ class SegmentationTask:
 
     def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
         return self._batches.epoch(turn)
-
-    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
-        x, y = batch
-        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch

@@ -3,7 +3,6 @@
 The report of the test set is written beside the weights (`report.json`), so that pages can show it without the data.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +14,10 @@ from torch import Tensor
 from cnn_core.errors import DataError
 from cnn_core.metrics import classification_metrics, confusion_matrix
 from cnn_core.nn.ngrams import strongest_windows, window_rows, word_products
-from cnn_core.storage import write_text
+from cnn_core.weights import reports
 from text_classification.data import TextSet
 from text_classification.predict import Predictor
 
-REPORT_FILE = "report.json"
 REPORT_LIMIT = 8 << 20  # bytes
 MISTAKES = 50
 SHOWN = 300  # characters of a text in a report
@@ -170,23 +168,6 @@ def _keep_best(kept: dict[tuple[int, ...], float], values: Tensor, windows: Tens
             del kept[window]
 
 
-def write_report(report: Report, folder: Path) -> None:
-    """Write a report beside the weights in `folder`."""
-    write_text(folder / REPORT_FILE, json.dumps(report.to_json(), ensure_ascii=False) + "\n")
-
-
 def read_report(folder: Path) -> Report | None:
-    """Return the report beside weights, or None if there is none.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    file = folder / REPORT_FILE
-    if not file.exists():
-        return None
-    try:
-        if file.stat().st_size > REPORT_LIMIT:
-            raise ValueError(f"larger than {REPORT_LIMIT >> 20} MiB")
-        return Report.from_json(json.loads(file.read_text("utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{file} cannot be read ({error}); evaluate the weights again, or delete it") from error
+    """Return the report beside weights, or None if there is none; DataError if it cannot be read."""
+    return reports.read_report(folder, Report.from_json, limit=REPORT_LIMIT)

@@ -10,8 +10,9 @@ from cnn_core.errors import CnnError
 from cnn_core.train.config import override
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import find_weights, load_card
+from cnn_core.weights.reports import write_report
 from text_classification.data import load_sets
-from text_classification.evaluate import evaluate, write_report
+from text_classification.evaluate import evaluate
 from text_classification.model import TextNet
 from text_classification.predict import load
 from text_classification.task import Recipe, TextModelConfig, TextTask

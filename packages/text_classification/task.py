@@ -14,7 +14,7 @@ from cnn_core.data.memory import take_share
 from cnn_core.errors import DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
-from cnn_core.train.task import Evaluation, Turn
+from cnn_core.train.task import Evaluation, Pairs, Turn
 from text_classification.contract import FIRST, LONGEST, Encoded, TextContract
 from text_classification.data import FOLDS, TextSet, load_sets
 from text_classification.model import build_model, needs_length
@@ -99,7 +99,7 @@ class Recipe:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
 
-class TextTask:
+class TextTask(Pairs):
     """Classify texts: cross-entropy on batches of similar length, accuracy on the validation split."""
 
     metric = "accuracy"
@@ -162,10 +162,6 @@ class TextTask:
         for batch in batches_by_length(encoded.lengths, self._batch_size, turn.generator):
             mine = batch[take_share(len(batch), turn)]
             yield encoded.batch(mine).to(self.device), targets[torch.from_numpy(mine).to(self.device)]
-
-    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
-        x, y = batch
-        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch

@@ -93,7 +93,7 @@ def test_an_uploaded_scan_is_answered_and_nothing_is_left_behind(tmp_path: Path,
     ("short.nii.gz", nifti(np.zeros((20, 20, 20), np.int16))[:60], "ends too early"),
     ("empty.nii", b"", "empty"),
     ("rgb.nii.gz", nifti(np.zeros((4, 4, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")])), "colour"),
-])  # fmt: skip
+], ids=["nonsense", "cut short", "empty", "colour"])  # fmt: skip
 def test_what_is_no_scan_gets_a_sentence(name: str, data: bytes, said: str) -> None:
     page = upload(open_page(weights="phantom"), name, data)
     assert said in " ".join(warning.value for warning in page.warning), [w.value for w in page.warning]

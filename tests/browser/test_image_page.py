@@ -12,6 +12,7 @@ from PIL import Image
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 READER = "/image?weights=digits"
+SLATE = "canvas.plate[aria-label]"  # with its name it has its code: before, it would not hear
 
 
 def answered(page, other_than: str = "") -> str:
@@ -26,7 +27,7 @@ def answered(page, other_than: str = "") -> str:
 
 def draw(page, *strokes: list[tuple[float, float]]) -> None:
     """Draw with the mouse; coordinates are fractions of the slate."""
-    box = page.locator("canvas.plate").bounding_box()
+    box = page.locator(SLATE).bounding_box()
     for points in strokes:
         for i, (x, y) in enumerate(points):
             page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4 if i else 1)
@@ -68,9 +69,9 @@ def test_a_drawing_survives_a_look_at_the_samples(open_page):
     page.get_by_role("radio", name="Samples").click()
     page.locator("figure", has_text="A seven").wait_for()
     page.get_by_role("radio", name="Draw", exact=True).click()
-    page.locator("canvas.plate").wait_for()
+    page.locator(SLATE).wait_for()
     assert answered(page, other_than="7") == "0"
-    middle, rim = page.locator("canvas.plate").evaluate(
+    middle, rim = page.locator(SLATE).evaluate(
         "c => [[280, 280], [280, 112]].map(([x, y]) => c.getContext('2d').getImageData(x, y, 1, 1).data[0])"
     )
     assert middle < 50 < 200 < rim  # the ring is on the slate again
@@ -79,7 +80,7 @@ def test_a_drawing_survives_a_look_at_the_samples(open_page):
 def test_the_slate_can_be_drawn_on_with_keys_alone(open_page):
     page = open_page(READER)
     answered(page)
-    page.locator("canvas.plate").focus()
+    page.locator(SLATE).focus()
     for _ in range(12):
         page.keyboard.press("ArrowUp")
     page.keyboard.press("Space")

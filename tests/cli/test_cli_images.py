@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -197,7 +198,10 @@ def test_anatomy_of_huge_inputs_takes_no_memory(cnn):
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C cannot be sent to a single process on this system")
 def test_ctrl_c_in_a_training_leaves_a_run_that_goes_on(cnn, tmp_path):
     words = ["train", "digits", "--epochs", "12", "--run", str(tmp_path / "run"), "--quiet", *SMALL]
-    process = subprocess.Popen([sys.executable, "-m", "cnn_core.cli", *words], stderr=subprocess.PIPE, text=True)
+    # A shell that starts something in the background lets it ignore Ctrl-C, and children inherit that.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    command = [sys.executable, "-m", "cnn_core.cli", *words]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     deadline = time.monotonic() + 150
     while not (tmp_path / "run/last.safetensors").exists():
         assert process.poll() is None, process.stderr.read()

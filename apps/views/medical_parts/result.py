@@ -49,12 +49,11 @@ def _packed(sha256: str, digest: str, what: str, *, _result: Any) -> bytes:
 
 def view_of(result: Any, *, heat: Any = None) -> View:
     """Return a result as the viewer wants it."""
-    from medical_segmentation.pictures import COLOURS, WINDOWS
+    from medical_segmentation.pictures import COLOURS, WINDOWS, in_hu
 
     names = result.labels[1:]
     scan = result.scan
-    is_ct = scan.modality == "CT" or (not scan.modality and float(scan.voxels.min()) < -100)
-    windows = {title: WINDOWS[name] for title, name in PRESETS.items()} if is_ct else {}
+    windows = {title: WINDOWS[name] for title, name in PRESETS.items()} if in_hu(scan) else {}
     colours = [COLOURS[k % len(COLOURS)] for k in range(len(names))]
     return View(scan.voxels, scan.spacing, result.mask, names, colours, windows, heat)
 

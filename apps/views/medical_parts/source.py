@@ -1,6 +1,5 @@
 """Where the scan or the nodule comes from: a sample or a file."""
 
-import gzip
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,9 +98,9 @@ def _draw(seed: int) -> bytes:
     from medical_segmentation.phantom import save_phantom
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "scan.nii"
-        save_phantom(seed, path, Path(folder) / "mask.nii")
-        return gzip.compress(path.read_bytes(), mtime=0)
+        path = Path(folder) / "scan.nii.gz"
+        save_phantom(seed, path, Path(folder) / "mask.nii.gz")
+        return path.read_bytes()
 
 
 def _upload(network: Network) -> Given | None:

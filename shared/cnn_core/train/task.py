@@ -38,6 +38,15 @@ class TrainingRecipe(Protocol):
     loop: LoopConfig
 
 
+class Pairs:
+    """The part of a Task whose batches are pairs (inputs [B, ...], targets [B, ...])."""
+
+    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
+        """Cut a batch into parts of at most `size` samples, each with its share of the batch's samples."""
+        x, y = batch
+        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
+
+
 class Task(Protocol):
     """A learning problem: data, network, loss, measure. Everything else is the loop's.
 
