@@ -18,6 +18,7 @@ PAGES = {
         st.Page("views/image.py", title="Image", url_path="image"),
         st.Page("views/text.py", title="Text", url_path="text"),
         st.Page("views/medical.py", title="Medical", url_path="medical"),
+        st.Page("views/caption.py", title="Captions", url_path="captions"),
     ],
 }
 

@@ -1,7 +1,8 @@
-"""Make the samples of the image and the medical page: `CNN_DATA_DIR=... python apps/assets/make_samples.py`.
+"""Make the samples of the pages: `CNN_DATA_DIR=... python apps/assets/make_samples.py`.
 
 Digits and clothes are single pictures of the official test sets, plain ones and some that are hard to read; the scenes
-are drawn here, shape by shape; the two photographs come with scikit-learn and show nothing that a network here knows.
+are drawn here, shape by shape; photographs come with scikit-learn and with
+scikit-image, which is to be installed for this alone.
 Nodules are single cases of LIDC-IDRI (CC BY 3.0) from the test splits of the two sets that the networks learned from;
 the chest CT is a part of a test file of InnerEye-DeepLearning (Microsoft, MIT licence), given as an argument.
 """
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import skimage.data
 from PIL import Image, ImageDraw, ImageFilter
 from sklearn.datasets import load_sample_image
 
@@ -23,6 +25,12 @@ EDGE = 128  # pixels of a scene
 OVERSAMPLE = 4
 DIGITS = (0, 3, 4, 18, 61, 8, 247, 321)  # of MNIST's test set: plain ones first, the last three are hard to read
 CLOTHES = (0, 1, 2, 9, 11, 13, 18, 19)  # of Fashion-MNIST's test set: eight kinds
+PHOTOS = {
+    "chelsea": (75, 0, 375, 300),
+    "astronaut": (0, 0, 512, 512),
+    "coffee": (60, 0, 460, 400),
+    "rocket": (90, 0, 517, 427),
+}  # of scikit-image, and the squares cut out of them
 CUBES = ("50_nod1_ann0", "20_nod3_ann0")  # of LIDCNodule's test split
 CUTOUTS = {
     "benign-1": "test/benign/53454c5ae4b05911cd6db4e5_0_8.png",
@@ -142,6 +150,9 @@ def main() -> None:
     for name, box in (("flower", (130, 0, 557, 427)), ("china", (200, 0, 627, 427))):
         photo = Image.fromarray(load_sample_image(f"{name}.jpg")).crop(box)
         photo.resize((192, 192), Image.Resampling.LANCZOS).save(FOLDER / f"photo-{name}.jpg", quality=88)
+    for name, box in PHOTOS.items():
+        photo = Image.fromarray(getattr(skimage.data, name)()).convert("RGB").crop(box)
+        photo.resize((320, 320), Image.Resampling.LANCZOS).save(FOLDER / f"photo-{name}.jpg", quality=85)
     nodules()
 
 

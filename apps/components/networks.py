@@ -26,11 +26,13 @@ WARMED = (
     "image_classification",
     "text_classification",
     "medical_segmentation",
+    "image_captioning",
 )  # domains whose code is loaded before the first question
 TITLES = {
     "digits": "Digits, 8 × 8", "mnist": "Digits", "fashion-mnist": "Clothes", "cifar10": "Photos",
     "sst2": "Film reviews", "trec": "Questions", "ag-news": "News",
     "phantom": "Drawn thorax", "lung-ct": "Lungs", "lidc-nodule": "Lung nodule", "nodule-malignancy": "Nodule rating",
+    "scenes": "Drawn scenes", "scenes-plain": "Drawn scenes, no attention", "flickr8k": "Photos",
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ class Sample:
     id: str
     file: str
     title: str
-    kind: str  # "digits", "clothes" or "photos"
+    kind: str  # "digits", "clothes", "photos"; "telling": for captions alone
     source: str
 
     @property
@@ -53,6 +53,10 @@ SAMPLES = (
     Sample("truck", "drawn-truck.png", "a truck", "photos", DRAWN),
     Sample("dahlia", "photo-flower.jpg", "a dahlia", "photos", DAHLIA),
     Sample("palace", "photo-china.jpg", "a palace by a lake", "photos", PALACE),
+    Sample("cat", "photo-chelsea.jpg", "a cat", "photos", "photo by Stéfan van der Walt, CC0, cropped"),
+    Sample("astronaut", "photo-astronaut.jpg", "an astronaut", "telling", "photo by NASA, public domain"),
+    Sample("rocket", "photo-rocket.jpg", "a rocket", "telling", "photo by SpaceX, public domain, cropped"),
+    Sample("coffee", "photo-coffee.jpg", "a cup of coffee", "telling", "photo by Rachel Michetti, CC0, cropped"),
 )
 
 

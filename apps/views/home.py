@@ -8,7 +8,8 @@ from PIL import Image
 
 from cnn_core.errors import CnnError
 from cnn_core.weights import WeightsCard, list_weights, load_card
-from components.bars import answer
+from components.bars import answer, headline
+from components.bring import Picture
 from components.coloured import coloured
 from components.frame import note, page, plain_errors
 from components.networks import is_warm, networks, warm_up
@@ -16,7 +17,9 @@ from components.pictures import Figure, figures
 from components.samples import find_sample
 from components.tables import results
 from components.texts import kind_of
-from views.image_parts.ask import Picture, ask, reasons
+from views.caption_parts.ask import Way, captions
+from views.caption_parts.source import said_of, sample_pictures
+from views.image_parts.ask import ask, reasons
 from views.medical_parts.example import medical_example
 from views.medical_parts.result import volumes
 from views.text_parts.ask import ask as answer_text
@@ -105,6 +108,26 @@ def _medical() -> None:
                 note("Research and teaching only, not for diagnosis.")
 
 
+def _caption() -> None:
+    """A drawn scene and what a network says of it."""
+    known = networks("image_captioning")
+    network = known.get("scenes")
+    with plain_errors():
+        if network is None:
+            note("No weights are here yet; cnn train scenes makes some in five minutes.")
+        elif not is_warm():
+            note("The network is being loaded ...")
+        else:
+            picture = next(iter(sample_pictures(network).values()))
+            found = captions(network, picture, Way())
+            left, right = st.columns([3, 4], gap="medium")
+            with left:
+                figures([Figure(picture.image, "A scene drawn just now", "coloured shapes", pixels=True)])
+            with right:
+                sure = said_of(found.captions[0], found.probabilities[0], picture)
+                headline(found.captions[0], kicker="Written just now", sure=sure, small=True)
+
+
 TILES = (
     Tile(
         "image",
@@ -126,6 +149,13 @@ TILES = (
         "Drop a CT: a mask with millilitres, in three planes and as solid shapes.",
         "views/medical.py",
         _medical,
+    ),
+    Tile(
+        "caption",
+        "Captions",
+        "Drop a photo: a sentence, and for every word the place where the network looked.",
+        "views/caption.py",
+        _caption,
     ),
 )
 

@@ -163,10 +163,13 @@ class Predictor:
 
     # ---- retrieval
 
-    def likelihood(self, images: Tensor, caption: str) -> Tensor:
-        """Return the mean log-probability per word (and end) of a sentence for each picture: `[B, 3, H, W] -> [B]`.
+    def likelihood(self, images: Tensor, caption: str, *, whole: bool = True) -> Tensor:
+        """Return the mean log-probability per word of a sentence for each picture: `[B, 3, H, W] -> [B]`.
 
-        `images` are uint8 of the contract's size. Unknown words count as such.
+        Args:
+            images: uint8 of the contract's size.
+            caption: unknown words count as such.
+            whole: the sentence ends there, and its end counts as a word; False: it may go on.
 
         Raises:
             CnnError: the sentence holds no word.
@@ -175,7 +178,8 @@ class Predictor:
         if not numbers:
             raise CnnError(f"expected a sentence with words, got {caption[:60]!r}")
         memory = self.remember(images)
-        words = torch.tensor([[*numbers, END]], device=self.device).expand(len(images), -1)
+        numbers = [*numbers, END] if whole else numbers
+        words = torch.tensor([numbers], device=self.device).expand(len(images), -1)
         lengths = torch.full((len(images),), words.shape[1], device=self.device)
         with torch.inference_mode():
             told = self.model.tell(memory, words, lengths, torch.arange(len(images), device=self.device))
@@ -189,8 +193,9 @@ class Predictor:
     def retrieve(self, images: Iterable[ImageSource], caption: str, *, batch_size: int = BATCH_SIZE) -> list[Match]:
         """Rank pictures by how well a sentence suits them, the best first; unreadable ones come last with an `error`.
 
-        The score is the sentence's mean log-probability per word given the picture, less the mean of that over all the
-        pictures: 0 is as usual, 1 makes every word e times likelier than usual.
+        The score is the mean log-probability per word that the network begins so of the picture, which may show more
+        than the sentence says, less the mean of that over all the pictures: 0 is as usual, 1 makes every word e times
+        likelier than usual.
 
         Raises:
             CnnError: the sentence holds no word, or none that is known.
@@ -202,7 +207,7 @@ class Predictor:
             good = [(name, view) for name, view in zip(names, views, strict=True) if isinstance(view, Tensor)]
             failed += [Match(n, error=v) for n, v in zip(names, views, strict=True) if isinstance(v, str)]
             if good:
-                scores = self.likelihood(torch.stack([view for _, view in good]), caption).tolist()
+                scores = self.likelihood(torch.stack([view for _, view in good]), caption, whole=False).tolist()
                 matches += [Match(name, score) for (name, _), score in zip(good, scores, strict=True)]
         usual = sum(match.score for match in matches) / max(1, len(matches))
         ranked = sorted(matches, key=lambda match: -match.score)

@@ -61,7 +61,7 @@ def test_a_metric_carries_spread_number_and_seeds():
 def test_every_sample_is_a_small_picture_and_has_an_owner():
     assert len({sample.id for sample in SAMPLES}) == len(SAMPLES)
     for sample in SAMPLES:
-        assert max(Image.open(sample.path).size) <= 192
+        assert max(Image.open(sample.path).size) <= 320
         assert sample.path.stat().st_size < 30_000
         assert sample.source
 

@@ -23,6 +23,8 @@ SHOTS = (  # name, path, width, height, colour scheme
     ("text-phone", "/text?weights=trec", 390, 1180, "light"),
     ("medical", "/medical", 1280, 1240, "light"),
     ("medical-dark", "/medical?weights=lidc-nodule&overlay=Uncertainty", 1280, 1240, "dark"),
+    ("captions", "/captions", 1280, 1240, "light"),
+    ("captions-phone", "/captions", 390, 1180, "dark"),
 )
 
 
@@ -56,7 +58,7 @@ def main() -> int:
 
 def settle(page: Page) -> None:
     """Wait until the answer is there, nothing is stale, and fonts and pictures are loaded."""
-    page.wait_for_selector(".answer .word, .ngrams section, .viewer[data-ready]")
+    page.wait_for_selector(".answer .word, .ngrams section, .viewer[data-ready], .told[data-ready]")
     page.wait_for_function(
         "() => !document.querySelector('[data-testid=stStatusWidget], [data-stale=true], [data-testid=stSpinner]')"
         " && document.fonts.status === 'loaded' && [...document.images].every(image => image.complete)"

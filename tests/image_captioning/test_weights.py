@@ -6,7 +6,7 @@ import torch
 from cnn_core.weights import list_weights, load_card
 from image_captioning.grammar import is_true
 from image_captioning.predict import load
-from image_captioning.scenes import Thing, make_scenes, render
+from image_captioning.scenes import HELD_OUT, SEEN, Thing, make_scenes, render
 
 SHIPPED = {entry.name: entry.folder for entry in list_weights(domain="image_captioning")}
 
@@ -23,6 +23,21 @@ def test_scenes_are_captioned_truly() -> None:
     answers = predictor.predict(list(render(scenes, seed=7)))
     assert sum(is_true(a.captions[0], scene) for a, scene in zip(answers, scenes, strict=True)) >= 90
     assert load_card(SHIPPED["scenes"]).bytes < 3_000_000
+
+
+def test_scenes_with_a_thing_are_found_by_its_name() -> None:
+    predictor = shipped("scenes")
+    scenes = make_scenes("val", count=100)
+    pictures = list(render(scenes, seed=7))
+    precisions = []
+    for size, colour, shape in (*HELD_OUT["val"], *SEEN[::6]):
+        sentence = f"a {size} {colour} {shape}"
+        ranked = [int(match.input.split()[1]) - 1 for match in predictor.retrieve(pictures, sentence)]
+        right = [is_true(sentence, scenes[i]) for i in ranked]
+        hits = [sum(right[: k + 1]) / (k + 1) for k in range(len(right)) if right[k]]
+        precisions += [sum(hits) / len(hits)] if hits else []
+    assert len(precisions) >= 10
+    assert sum(precisions) / len(precisions) > 0.6  # of scenes in any order 0.09
 
 
 @pytest.mark.parametrize("method", ["attention", "grad-cam"])

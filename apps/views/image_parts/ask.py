@@ -1,8 +1,6 @@
 """Asking a network about a picture: its answer and its reasons, computed once for the same pixels and weights."""
 
-import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,27 +8,11 @@ import streamlit as st
 from PIL import Image
 
 from cnn_core.errors import DataError
+from components.bring import Picture
 from components.networks import Network, compute, predictor
 from components.pictures import SHOWN_EDGE
 
 ALL = 1000  # labels; every class gets its bar
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What the user wants answered."""
-
-    name: str  # a file name for downloads and commands
-    source: bytes | Image.Image  # what came; the network reads it as the command line would
-    image: Image.Image  # to show: upright, L or RGB
-
-    @cached_property
-    def digest(self) -> str:
-        """A name for exactly this picture."""
-        if isinstance(self.source, bytes):
-            return hashlib.sha256(self.source).hexdigest()
-        head = f"{self.source.mode} {self.source.size}".encode()
-        return hashlib.sha256(head + self.source.tobytes()).hexdigest()
 
 
 def ask(network: Network, picture: Picture) -> Any:

@@ -5,12 +5,12 @@ from typing import Any
 
 import streamlit as st
 
+from components.bring import SUFFIXES, UPLOAD_LIMIT
 from components.downloads import answers_csv
 from components.frame import note
 from components.networks import Network, compute, predictor
 from components.pictures import data_uri
 from components.samples import kind_of, samples
-from views.image_parts.source import SUFFIXES, UPLOAD_LIMIT
 
 MOST_FILES = 200
 

@@ -1,10 +1,11 @@
 """The same picture through several networks, side by side."""
 
 from components.bars import answer
+from components.bring import Picture
 from components.networks import Network
 from components.pictures import Figure, figures
 from components.side_by_side import cost, side_by_side
-from views.image_parts.ask import Picture, ask, reasons
+from views.image_parts.ask import ask, reasons
 
 
 def show_compare(known: dict[str, Network], network: Network, picture: Picture) -> None:

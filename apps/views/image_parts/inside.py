@@ -6,11 +6,11 @@ import numpy as np
 import streamlit as st
 
 from cnn_core.errors import CnnError
+from components.bring import Picture
 from components.frame import note, sentence
 from components.gallery import Item, gallery
 from components.networks import Network, compute, predictor
 from components.pictures import Figure, data_uri, figures
-from views.image_parts.ask import Picture
 
 MOST_CHANNELS = 512  # shown at a time
 

@@ -4,17 +4,15 @@ import streamlit as st
 from PIL import Image
 
 from cnn_core.errors import CnnError
-from components.frame import note, plain_errors, sentence
+from components.bring import Picture, camera, show, upload
+from components.frame import plain_errors, sentence
 from components.gallery import Item, gallery
-from components.networks import Network, compute
-from components.pictures import SHOWN_EDGE, Figure, data_uri, figures
+from components.networks import Network
+from components.pictures import Figure, data_uri, figures
 from components.samples import Sample, find_sample, kind_of, samples
 from components.slate import Stroke, draw, slate
-from views.image_parts.ask import Picture
 
 DRAW, SAMPLES, UPLOAD, CAMERA = "Draw", "Samples", "Upload", "Camera"
-UPLOAD_LIMIT = 20  # MB
-SUFFIXES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic"]
 
 # A five, written by us: the belly first, the roof last.
 BELLY = (
@@ -43,9 +41,10 @@ def choose_picture(network: Network) -> Picture | None:
             return Picture("drawing.png", drawing, drawing)
         if way == SAMPLES:
             return _sample(kind)
-        if way == UPLOAD:
-            return _upload()
-        return _camera()
+        brought = upload() if way == UPLOAD else camera()
+        if brought is not None:
+            show(brought)
+        return brought
     return None
 
 
@@ -87,35 +86,3 @@ def _show(sample: Sample, pixels: bool) -> None:
             )
         ]
     )
-
-
-def _upload() -> Picture | None:
-    file = st.file_uploader(
-        "A picture", SUFFIXES, key="upload", max_upload_size=UPLOAD_LIMIT, label_visibility="collapsed",
-    )  # fmt: skip
-    if file is None:
-        note("A photo, a scan, a drawing: any size, any orientation. It is answered here and not kept.")
-        return None
-    return _read(file.getvalue(), file.name)
-
-
-def _camera() -> Picture | None:
-    if not st.toggle("Camera on", key="camera-on"):
-        note("The picture is taken in your browser, answered here, and not kept.")
-        return None
-    file = st.camera_input("Take a picture", key="camera", label_visibility="collapsed")
-    return _read(file.getvalue(), "camera.jpg") if file else None
-
-
-def _read(data: bytes, name: str) -> Picture:
-    image = compute(_decode, data, name)
-    figures([Figure(image, f"{name}, {image.width} × {image.height} pixels as shown here", "your picture")])
-    return Picture(name, data, image)
-
-
-def _decode(data: bytes, name: str) -> Image.Image:
-    from cnn_core.data.images import read_image  # brings torch along
-
-    image = read_image(data, name=name, at_least=SHOWN_EDGE)
-    image.thumbnail((SHOWN_EDGE, SHOWN_EDGE))
-    return image

@@ -5,10 +5,11 @@ from pathlib import Path
 import streamlit as st
 
 from components.address import begin, keep
+from components.bring import Picture
 from components.frame import note
 from components.networks import Network, compute
 from components.pictures import Figure, figures, png
-from views.image_parts.ask import Picture, reasons
+from views.image_parts.ask import reasons
 
 FIRST = "grad-cam"
 TITLES = {  # the page's words for methods of cnn_core.explain, the quick ones first; others go by their own name

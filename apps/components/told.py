@@ -1,0 +1,128 @@
+"""A picture with its sentence: every word can be chosen, and the picture darkens where nothing spoke for it.
+
+Which word is looked at is the browser's own business; Python hears which sentence was chosen and which part of the
+picture is covered.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+VEIL_EDGE = 96  # pixels of a veil; the browser enlarges it smoothly
+DARKNESS = 0.8  # of the veil where nothing spoke for the word
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the sentence.
+
+    Args:
+        text: the word.
+        probability: given the picture and the words before.
+        others: the likeliest words at this place with probabilities.
+        veil: what lies over the picture when the word is chosen, see `veil`.
+    """
+
+    text: str
+    probability: float
+    others: Sequence[tuple[str, float]] = ()
+    veil: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A picture and what a network says of it.
+
+    Args:
+        picture: a data URI.
+        alt: what screen readers call the picture.
+        size: (width, height) of the picture in pixels.
+        sentences: what was said, the best first, with a line each that says how likely it is.
+        chosen: which of them is shown word by word.
+        words: of that one.
+        pixels: True shows the pixels of a small picture as squares.
+        hint: what the veil means.
+    """
+
+    picture: str
+    alt: str
+    size: tuple[int, int]
+    sentences: Sequence[tuple[str, str]]
+    chosen: int
+    words: Sequence[Word] = field(repr=False)
+    pixels: bool = False
+    hint: str = ""
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    parts = {kind: (_FOLDER / f"told.{kind}").read_text("utf-8") for kind in ("html", "css", "js")}
+    return st.components.v2.component("told", **parts)
+
+
+def choice(key: str, count: int) -> int:
+    """Return which sentence is chosen, 0 at first."""
+    state = st.session_state.get(key) or {}
+    chosen = state.get("chosen")
+    return chosen if isinstance(chosen, int) and 0 <= chosen < count else 0
+
+
+def covered_part(key: str) -> tuple[float, float, float, float] | None:
+    """Return the covered part as left, top, right, bottom, fractions of the picture; None: nothing is covered."""
+    state = st.session_state.get(key) or {}
+    box = state.get("box")
+    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(edge, int | float) for edge in box):
+        return None
+    left, top, right, bottom = (min(1.0, max(0.0, float(edge))) for edge in box)
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def told(shown: Told, *, key: str) -> None:
+    """Show the picture and its sentence; another key begins anew, with the first sentence and nothing covered."""
+    data = {
+        "picture": shown.picture,
+        "alt": shown.alt,
+        "size": list(shown.size),
+        "sentences": [list(sentence) for sentence in shown.sentences],
+        "chosen": shown.chosen,
+        "words": [
+            {
+                "text": w.text,
+                "p": round(w.probability, 4),
+                "others": [[t, round(p, 4)] for t, p in w.others],
+                "veil": w.veil,
+            }
+            for w in shown.words
+        ],
+        "pixels": shown.pixels,
+        "hint": shown.hint,
+    }
+    nothing = lambda: None  # noqa: E731 (the component wants one for each state)
+    _component()(key=key, data=data, on_chosen_change=nothing, on_box_change=nothing)
+
+
+def _plain(word: Word) -> dict[str, Any]:
+    others = [[text, round(p, 4)] for text, p in word.others]
+    return {"text": word.text, "p": round(word.probability, 4), "others": others, "veil": word.veil}
+
+
+def veil(heat: np.ndarray) -> str:
+    """Return a dark layer, clear where `heat` [H, W] is high, as a data URI; heat that is 0 everywhere darkens all."""
+    top = float(heat.max())
+    share = heat / top if top > 0 else np.zeros_like(heat)
+    layer = np.zeros((*heat.shape, 4), np.uint8)
+    layer[..., 3] = np.round(255 * DARKNESS * (1 - share))
+    image = Image.fromarray(layer)
+    image.thumbnail((VEIL_EDGE, VEIL_EDGE), Image.Resampling.BILINEAR)
+    block = io.BytesIO()
+    image.save(block, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(block.getvalue()).decode()}"

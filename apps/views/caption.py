@@ -1,0 +1,145 @@
+"""Image captioning: a picture in, a sentence out, and for every word where the network looked."""
+
+import html
+
+import streamlit as st
+
+from components.bars import headline
+from components.bring import Picture
+from components.frame import how_computed, note, page, plain_errors
+from components.networks import Network, choose_network, compute, networks, predictor
+from components.side_by_side import cost, side_by_side
+from components.told import Told, choice, covered_part, told
+from views.caption_parts.ask import Way, captions, covered, reasons
+from views.caption_parts.batch import show_batch, show_find
+from views.caption_parts.source import chance, choose_picture, said_of, speaks_of_scenes
+
+FAVOURITE = "flickr8k"
+ONE, MANY, FIND, COMPARE = "One picture", "Many pictures", "Find a picture", "Compare"
+LIKELIEST, DRAWN = "Likeliest", "Drawn at random"
+ATTENTION, EVIDENCE = "Attention", "Grad-CAM"
+METHODS = {ATTENTION: "attention", EVIDENCE: "grad-cam"}
+HINTS = {
+    "attention": "Choose a word: the picture stays clear where the decoder was reading when it wrote it.",
+    "grad-cam": "Choose a word: the picture stays clear where the encoder's evidence for it lies.",
+}
+STEPS = """
+1. The picture was brought to the encoder's size; a convolutional network made a grid of features of it.
+2. A recurrent network wrote the sentence: at every step it weighed the cells of the grid (attention), took up the word
+   before, and gave every word of its vocabulary a probability.
+3. A beam search kept the likeliest beginnings; their probabilities were multiplied up to the end of the sentence.
+4. *Attention* shows the weights of step 2. *Grad-CAM* shows which features would raise the word's score.
+"""
+
+
+def main() -> None:
+    page(
+        "What does this picture show?",
+        "A convolutional network looks, a recurrent network writes. Choose a word to see where it looked.",
+    )
+    known = networks("image_captioning")
+    if not known:
+        st.warning("There are no networks yet. Train one in five minutes with: cnn train scenes")
+        return
+    network = choose_network(known, FAVOURITE)
+    one, many, find, compare = st.tabs([ONE, MANY, FIND, COMPARE], key="view", bind="query-params")
+    if one.open:
+        with one:
+            _one(network)
+    if many.open:
+        with many, plain_errors():
+            show_batch(network)
+    if find.open:
+        with find, plain_errors():
+            show_find(network)
+    if compare.open:
+        with compare:
+            picture = choose_picture(network)
+            if picture is not None:
+                side_by_side(known, network, lambda chosen: _column(chosen, picture))
+
+
+def _one(network: Network) -> None:
+    picture = choose_picture(network)
+    if picture is None:
+        return
+    place = st.container()  # above the choices, although made after them
+    method, way = _how(network)
+    with place, plain_errors():
+        with st.spinner("Loading the network"):
+            found = captions(network, picture, way)
+        key = f"told-{network.card.sha256[:12]}-{picture.digest[:12]}-{way.temperature}-{way.seed}"
+        number = choice(key, len(found.captions))
+        sentence = found.captions[number]
+        if not sentence:
+            note("The network says nothing: its likeliest sentence is empty.")
+            return
+        why = reasons(network, picture, sentence, method)
+        said = [(text, said_of(text, p, picture)) for text, p in zip(found.captions, found.probabilities, strict=True)]
+        told(
+            Told(
+                why.picture, picture.name, why.size, said, number, why.words, pixels=max(why.size) < 128,
+                hint=HINTS[why.method],
+            ),
+            key=key,
+        )  # fmt: skip
+        box = covered_part(key)
+        if box is not None:
+            _show_covered(covered(network, picture, box, sentence))
+    how_computed(
+        network.card,
+        commands=[
+            f"cnn predict {network.id} {picture.name}",
+            f"cnn explain {network.id} {picture.name} --method {method} --output why.png",
+        ],
+        steps=STEPS,
+    )
+
+
+def _how(network: Network) -> tuple[str, Way]:
+    """Show how sentences are found and explained; return the method and the way."""
+    attends = compute(lambda: predictor(network).model.decoder.attends)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        methods = [ATTENTION, EVIDENCE] if attends else [EVIDENCE]
+        method = st.segmented_control(
+            "Where it looked", methods, key=f"method-{attends}", default=methods[0], required=True
+        )
+        ways = [LIKELIEST, DRAWN]
+        way = st.segmented_control("Sentences", ways, key="way", default=LIKELIEST, required=True)
+        if way == LIKELIEST:
+            return METHODS[method], Way()
+        temperature = st.slider("Temperature", 0.1, 2.0, 0.8, 0.1, key="temperature", width=220)
+        if st.button("Draw again", key="draw-again"):
+            st.session_state["drawn"] = st.session_state.get("drawn", 0) + 1
+    return METHODS[method], Way(temperature, st.session_state.get("drawn", 0))
+
+
+def _show_covered(change: object) -> None:
+    """Say what the network writes when a part is covered, and how much likelier each word was before."""
+    rows = "".join(
+        f'<tr><td class="word">{html.escape(word)}</td><td class="number">{100 * before:.1f} %</td>'
+        f'<td class="number">{100 * after:.1f} %</td></tr>'
+        for word, before, after in change.words
+    )
+    same = "still the same sentence" if change.after == change.before else "it writes"
+    st.html(
+        f'<div class="answer small" role="status"><p class="kicker">With that part covered, {same}</p>'
+        f'<p class="word">{html.escape(change.after)}</p></div>'
+        '<div class="scroll"><table class="results narrow" aria-label="Probabilities of the words">'
+        '<thead><tr><th>Word</th><th class="number">Before</th><th class="number">Covered</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _column(network: Network, picture: Picture) -> None:
+    found = captions(network, picture, Way())
+    headline(
+        found.captions[0], kicker=f"{network.title}, {network.card.arguments['options']['decoder']}",
+        sure=chance(found.probabilities[0]), small=True,
+    )  # fmt: skip
+    note(cost(network, picture.source))
+    if speaks_of_scenes(network) and max(picture.image.size) > 128:
+        note("This one learned from drawn scenes alone.")
+
+
+main()

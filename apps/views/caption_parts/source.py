@@ -1,0 +1,89 @@
+"""Where the picture comes from: a sample, a file, the camera."""
+
+import io
+from functools import cache
+
+import streamlit as st
+from PIL import Image
+
+from components.bring import Picture, camera, upload
+from components.frame import plain_errors
+from components.gallery import Item, gallery
+from components.networks import Network
+from components.pictures import data_uri
+from components.samples import find_sample
+
+SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
+SCENES = (33, 62, 41, 27, 55, 14, 2, 9)  # of the test scenes: each with a combination that training never showed
+PHOTOS = ("cat", "astronaut", "coffee", "rocket", "dahlia", "palace")
+
+
+def speaks_of_scenes(network: Network) -> bool:
+    """Tell whether a network learned from drawn scenes."""
+    return network.card.recipe["data"]["data"] == "scenes"
+
+
+def sample_pictures(network: Network) -> dict[str, Picture]:
+    """Return the samples that suit a network, by id."""
+    if speaks_of_scenes(network):
+        return {f"scene-{i}": _scene(i) for i in SCENES}
+    photos = [find_sample(name) for name in PHOTOS]
+    return {photo.id: Picture(photo.file, photo.path.read_bytes(), Image.open(photo.path)) for photo in photos}
+
+
+@cache
+def _scene(number: int) -> Picture:
+    """Draw a test scene."""
+    from image_captioning.scenes import make_scenes, render
+
+    scene = make_scenes("test", count=number + 1)[-1]
+    image = Image.fromarray(render([scene], seed=number)[0].permute(1, 2, 0).numpy())
+    block = io.BytesIO()
+    image.save(block, "PNG")
+    return Picture(f"scene-{number}.png", block.getvalue(), image)
+
+
+def is_true(sentence: str, picture: Picture) -> bool | None:
+    """Tell whether a sentence holds in a drawn scene; None for any other picture."""
+    from image_captioning import grammar
+    from image_captioning.scenes import make_scenes
+
+    for number in SCENES:
+        if picture is _scene(number):
+            return grammar.is_true(sentence, make_scenes("test", count=number + 1)[-1])
+    return None
+
+
+def said_of(sentence: str, probability: float, picture: Picture) -> str:
+    """Return how likely a sentence is, and for a drawn scene whether it is true."""
+    true = is_true(sentence, picture)
+    return chance(probability) + {None: "", True: ", true", False: ", not true of this picture"}[true]
+
+
+def chance(probability: float) -> str:
+    """Return the probability of a whole sentence, which is often small, as text."""
+    return f"{100 * probability:.1f} %" if probability >= 0.001 else f"1 in {round(1 / max(probability, 1e-12)):,}"
+
+
+def choose_picture(network: Network) -> Picture | None:
+    """Show the ways to bring a picture, and return it; None while there is none."""
+    way = st.segmented_control(
+        "Picture from", [SAMPLES, UPLOAD, CAMERA], key="input", default=SAMPLES, required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if way != SAMPLES:
+        st.query_params.pop("sample", None)
+        with plain_errors():
+            return upload() if way == UPLOAD else camera()
+        return None
+    known = sample_pictures(network)
+    items = [Item(name, data_uri(picture.image, edge=200), name.replace("-", " ")) for name, picture in known.items()]
+    first = st.query_params.get("sample", "")
+    drawn = speaks_of_scenes(network)
+    key = f"samples-{'scenes' if drawn else 'photos'}"
+    chosen = gallery(items, key=key, default=first, label="Samples", tile=84, pixels=drawn)
+    if chosen == items[0].id:
+        st.query_params.pop("sample", None)
+    else:
+        st.query_params["sample"] = chosen
+    return known[chosen]
