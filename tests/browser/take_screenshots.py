@@ -1,4 +1,7 @@
-"""Take the README's pictures from the real pages: `make screenshots`. Writes docs/screenshots/*.png."""
+"""Take the README's pictures from the real pages: `make screenshots`. Writes docs/screenshots/*.png.
+
+Names as arguments take only those.
+"""
 
 import sys
 import tempfile
@@ -37,7 +40,8 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        for name, path, width, height, scheme in SHOTS:
+        wanted = sys.argv[1:] or [shot[0] for shot in SHOTS]
+        for name, path, width, height, scheme in (shot for shot in SHOTS if shot[0] in wanted):
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
             context.set_default_timeout(120_000)
             page = context.new_page()
