@@ -13,7 +13,6 @@ from cnn_core.errors import CnnError, DataError, UnknownNameError, WeightsError
 from image_captioning import explain_to_file, predict_items
 from image_captioning.explain import cover
 from image_captioning.predict import Predictor, load
-from image_captioning.scenes import Thing, render
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +117,11 @@ def test_pictures_are_ranked_by_the_likelihood_of_a_sentence(predictor: Predicto
     assert len(matches) == 13 and matches[-1].error and matches[-1].input.endswith("zz.png")
     scores = [match.score for match in matches[:-1]]
     assert scores == sorted(scores, reverse=True) and sum(scores) == pytest.approx(0, abs=1e-4)
-    red, black = (Image.fromarray(render([(Thing(c, "circle", "large", 32, 32, 12),)])[0].permute(1, 2, 0).numpy())
-                  for c in ("red", "black"))  # fmt: skip
-    first = predictor.retrieve([red, black], "a red circle")[0]
-    assert predictor.retrieve([red, black], "a black circle")[0].input != first.input  # colours are learned first
+    views = torch.stack([predictor.contract.place(match.input)[0] for match in matches[:-1]])
+    begun = predictor.likelihood(views, "a red circle", whole=False)
+    assert scores == pytest.approx((begun - begun.mean()).tolist(), abs=1e-4)
+    assert (begun * 3 >= predictor.likelihood(views, "a red circle") * 4 - 1e-4).all()  # the end is one word more
+    red = Image.new("RGB", (64, 64), "red")
     assert predictor.unknown_words("a red zebra") == ["zebra"]
     for sentence in ("", "zebra giraffe"):
         with pytest.raises(CnnError):
