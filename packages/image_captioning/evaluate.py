@@ -3,7 +3,6 @@
 The report of the test set is written beside the weights (`report.json`), so that pages can show it without the data.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 
 from cnn_core.errors import DataError
-from cnn_core.storage import write_text
+from cnn_core.weights import reports
 from image_captioning.data import CaptionSet
 from image_captioning.grammar import is_true
 from image_captioning.measure import measure
@@ -20,7 +19,6 @@ from image_captioning.metrics import CiderD
 from image_captioning.predict import Predictor
 from image_captioning.search import beam_search
 
-REPORT_FILE = "report.json"
 REPORT_LIMIT = 8 << 20  # bytes
 EXAMPLES = 25  # of the best and of the worst captions
 BATCH_SIZE = 64
@@ -85,23 +83,6 @@ def evaluate(predictor: Predictor, truth: CaptionSet, *, beams: int | None = Non
     return Report(len(captions), measure(captions, truth), worst, best)
 
 
-def write_report(report: Report, folder: Path) -> None:
-    """Write a report beside the weights in `folder`."""
-    write_text(folder / REPORT_FILE, json.dumps(report.to_json(), ensure_ascii=False) + "\n")
-
-
 def read_report(folder: Path) -> Report | None:
-    """Return the report beside weights, or None if there is none.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    file = folder / REPORT_FILE
-    if not file.exists():
-        return None
-    try:
-        if file.stat().st_size > REPORT_LIMIT:
-            raise ValueError(f"larger than {REPORT_LIMIT >> 20} MiB")
-        return Report.from_json(json.loads(file.read_text("utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{file} cannot be read ({error}); evaluate the weights again, or delete it") from error
+    """Return the report beside weights, or None if there is none; DataError if it cannot be read."""
+    return reports.read_report(folder, Report.from_json, limit=REPORT_LIMIT)

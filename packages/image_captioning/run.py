@@ -9,8 +9,9 @@ from cnn_core.errors import CnnError
 from cnn_core.train.config import override
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import WeightsCard, find_weights, load_card
+from cnn_core.weights.reports import write_report
 from image_captioning.data import CaptionSet, load_sets
-from image_captioning.evaluate import evaluate, write_report
+from image_captioning.evaluate import evaluate
 from image_captioning.predict import Predictor, load
 from image_captioning.recipe import CaptionModelConfig, EncoderConfig, Recipe
 from image_captioning.task import CaptionTask

@@ -1,0 +1,64 @@
+"""How fast the pages are, measured in a browser: the first page after the start, and an answer of a loaded network."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
+from server import FLAGS, find_chromium, serving
+
+FIRST_PAGE = 1.0  # seconds from the moment that the server is up
+WARM_ANSWER = 0.3  # seconds, 95 of 100 answers are faster
+ANSWERS = 40
+
+# Clicks a sample and tells how many milliseconds pass until the page shows another answer.
+CLICK = """index => new Promise(resolve => {
+  const word = () => document.querySelector('.answer .word')?.textContent;
+  const button = document.querySelectorAll('.gallery button')[index];
+  const before = word(), begun = performance.now();
+  const look = () => {
+    const now = word();
+    if (now && now !== before) resolve(performance.now() - begun);
+    else requestAnimationFrame(look);
+  };
+  button.click();
+  look();
+})"""
+pytestmark = pytest.mark.benchmark
+
+
+def test_the_first_page_and_a_warm_answer(tmp_path: Path) -> None:
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("there is no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        with serving(tmp_path) as address:
+            page = browser.new_context().new_page()
+            begun = perf_counter()
+            page.goto(address, wait_until="commit")
+            page.locator("h1").wait_for()
+            first = perf_counter() - begun
+            answers = _warm_answers(page, address)
+        browser.close()
+    slow = sorted(answers)[int(0.95 * len(answers))]
+    print(f"\nfirst page {first:.2f} s, {os.cpu_count()} cores of {platform.machine()}")
+    print(f"warm answer: median {1000 * median(answers):.0f} ms, 95 % within {1000 * slow:.0f} ms (n = {len(answers)})")
+    assert first < FIRST_PAGE
+    assert slow < WARM_ANSWER
+
+
+def _warm_answers(page: Page, address: str) -> list[float]:
+    """Go through samples whose answers differ; seconds for each answer but the first ones, which load the network."""
+    page.goto(f"{address}/image?weights=mnist&sample=seven")
+    page.locator(".gallery button").nth(3).wait_for()
+    page.locator(".answer .word").wait_for()
+    page.wait_for_timeout(1000)
+    found = [page.evaluate(CLICK, 1 + i % 3) / 1000 for i in range(3 + ANSWERS)]
+    return found[3:]

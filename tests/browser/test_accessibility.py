@@ -1,0 +1,32 @@
+"""No page has a serious finding of axe, in the light and in the dark theme (rules of WCAG 2.1 A and AA)."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+PAGES = {
+    "/": "[class*=st-key-tile-] .answer",
+    "/image": ".answer .word",
+    "/text": ".answer .word",
+    "/medical": ".viewer[data-ready]",
+    "/captions": ".told[data-ready]",
+}
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+SERIOUS = ("serious", "critical")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_there_are_no_serious_findings(open_page, path: str, scheme: str) -> None:
+    page = open_page(path, scheme=scheme)
+    page.locator(PAGES[path]).first.wait_for()
+    page.wait_for_timeout(1500)  # fades
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
+    serious = [
+        f"{violation['id']}: {node['target']} {node['html'][:160]} {node['failureSummary'][:300]}"
+        for violation in found
+        if violation["impact"] in SERIOUS
+        for node in violation["nodes"]
+    ]
+    assert not serious, "\n\n".join(serious)
