@@ -29,7 +29,6 @@ PHOTOS = {
     "chelsea": (75, 0, 375, 300),
     "astronaut": (0, 0, 512, 512),
     "coffee": (60, 0, 460, 400),
-    "rocket": (90, 0, 517, 427),
 }  # of scikit-image, and the squares cut out of them
 CUBES = ("50_nod1_ann0", "20_nod3_ann0")  # of LIDCNodule's test split
 CUTOUTS = {

@@ -55,7 +55,6 @@ SAMPLES = (
     Sample("palace", "photo-china.jpg", "a palace by a lake", "photos", PALACE),
     Sample("cat", "photo-chelsea.jpg", "a cat", "photos", "photo by Stéfan van der Walt, CC0, cropped"),
     Sample("astronaut", "photo-astronaut.jpg", "an astronaut", "telling", "photo by NASA, public domain"),
-    Sample("rocket", "photo-rocket.jpg", "a rocket", "telling", "photo by SpaceX, public domain, cropped"),
     Sample("coffee", "photo-coffee.jpg", "a cup of coffee", "telling", "photo by Rachel Michetti, CC0, cropped"),
 )
 

@@ -14,7 +14,7 @@ from views.caption_parts.ask import Way, captions, covered, reasons
 from views.caption_parts.batch import show_batch, show_find
 from views.caption_parts.source import chance, choose_picture, said_of, speaks_of_scenes
 
-FAVOURITE = "flickr8k"
+FAVOURITE = "scenes"
 ONE, MANY, FIND, COMPARE = "One picture", "Many pictures", "Find a picture", "Compare"
 LIKELIEST, DRAWN = "Likeliest", "Drawn at random"
 ATTENTION, EVIDENCE = "Attention", "Grad-CAM"
@@ -83,6 +83,8 @@ def _one(network: Network) -> None:
             ),
             key=key,
         )  # fmt: skip
+        if network.card.limits:
+            note(network.card.limits[0])
         box = covered_part(key)
         if box is not None:
             _show_covered(covered(network, picture, box, sentence))

@@ -15,7 +15,7 @@ from components.samples import find_sample
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 SCENES = (33, 62, 41, 27, 55, 14, 2, 9)  # of the test scenes: each with a combination that training never showed
-PHOTOS = ("cat", "astronaut", "coffee", "rocket", "dahlia", "palace")
+PHOTOS = ("palace", "astronaut", "cat", "coffee")
 
 
 def speaks_of_scenes(network: Network) -> bool:
@@ -62,7 +62,9 @@ def said_of(sentence: str, probability: float, picture: Picture) -> str:
 
 def chance(probability: float) -> str:
     """Return the probability of a whole sentence, which is often small, as text."""
-    return f"{100 * probability:.1f} %" if probability >= 0.001 else f"1 in {round(1 / max(probability, 1e-12)):,}"
+    if probability >= 0.001:
+        return f"{100 * probability:.1f} %"
+    return f"1 in {round(1 / probability):,}" if probability >= 1e-9 else "less than 1 in a billion"
 
 
 def choose_picture(network: Network) -> Picture | None:
