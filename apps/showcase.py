@@ -19,6 +19,7 @@ PAGES = {
         st.Page("views/text.py", title="Text", url_path="text"),
         st.Page("views/medical.py", title="Medical", url_path="medical"),
     ],
+    "Train": [st.Page("views/train.py", title="Train", url_path="train")],
     "Models": [st.Page("views/models.py", title="Models", url_path="models")],
 }
 

@@ -16,6 +16,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from cnn_core.errors import CnnError
+from cnn_core.processes import environment
 from cnn_core.storage import readable_size
 
 if TYPE_CHECKING:
@@ -93,11 +94,6 @@ def free_memory() -> int | None:
     except OSError:
         return None
     return None
-
-
-def environment() -> dict[str, str]:
-    """Let the process find this package as this one did, in a checkout too."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
 
 
 def _measure_here(name: str, input_shape: tuple[int, ...]) -> Measurement:
