@@ -29,13 +29,13 @@ def watch(name: str) -> None:
     """Show the run `name` again and again until it is finished."""
     run = find_run(RUNS, name)
     busy = run is not None and run.busy
-    st.fragment(_live, run_every=1.0 if busy else None)(name, busy)
+    st.fragment(_live, run_every=1.0 if busy else None)(name, run.state if run is not None else "")
 
 
-def _live(name: str, was_busy: bool) -> None:
+def _live(name: str, before: str) -> None:
     wake(RUNS)  # somebody has to, when the process that worked was killed
     run = find_run(RUNS, name)
-    if run is None or run.busy != was_busy:
+    if run is None or run.state != before:
         st.rerun()  # the whole page: its list of runs is another one now
     _say(run)
     _buttons(run)
@@ -97,7 +97,7 @@ def _buttons(run: RunInfo) -> None:
                 help="What was learned until the last whole epoch is measured and kept.",
             ):  # fmt: skip
                 stop(RUNS, run)
-                st.rerun(scope="fragment")
+                st.rerun()
         elif run.state in ("stopped", "failed") and st.button(
             "Resume", key=f"resume-{run.name}", icon=":material/play_arrow:"
         ):

@@ -23,6 +23,7 @@ from cnn_core.processes import interrupt, mark_of, start_detached
 from cnn_core.storage import folder_lock, write_text
 from cnn_core.train.runs import JOB, LOG, NAME, PROGRESS, QUEUE, STOP, RunInfo, read_json
 
+MOST_WAITING = 50
 MOST_POINTS = 400  # of the curve within the epochs
 EVERY = 0.5  # seconds between two writings of the progress
 PATIENCE = 1.0  # seconds that a worker waits for another one to end
@@ -43,7 +44,7 @@ def claim_folder(root: Path, wish: str) -> Path:
     """Make and return a new run folder called `wish`, or `wish-2` and so on if there is one.
 
     Raises:
-        CnnError: a name with other signs than lower-case letters, digits, ".", "_", "-".
+        CnnError: a name with other signs than lower-case letters, digits, ".", "_", "-"; the queue is full.
         StorageError: the folder cannot be made.
     """
     if not NAME.fullmatch(wish):
@@ -51,6 +52,8 @@ def claim_folder(root: Path, wish: str) -> Path:
             f"expected a name of up to 60 lower-case letters, digits, '.', '_' and '-' that begins with a letter or "
             f"digit, got {wish[:80]!r}"
         )
+    if len(waiting_jobs(root)) >= MOST_WAITING:
+        raise CnnError(f"{MOST_WAITING} trainings are waiting already; stop some of them, or wait")
     for count in range(1, 1000):
         folder = root / (wish if count == 1 else f"{wish}-{count}")
         try:
