@@ -107,6 +107,8 @@ def stop(root: Path, run: RunInfo) -> None:
     """Ask a run to end: a waiting one leaves the queue, a running one ends after the step it is in."""
     waiting = root / QUEUE / f"{run.name.replace('/', '+')}.json"
     if run.state == "waiting":
+        if not waiting.exists():  # taken by a process that died at that very moment
+            write_text(run.folder / JOB, json.dumps({**run.job, "error": ""}) + "\n")
         waiting.unlink(missing_ok=True)
     elif run.state == "running" and (run.folder / JOB).exists() and read_json(run.folder / JOB).get("pid") == run.pid:
         write_text(run.folder / STOP, "")
@@ -161,7 +163,6 @@ def _take(root: Path) -> tuple[Path, dict[str, Any]] | None:
             file.unlink(missing_ok=True)  # of a run that somebody has deleted
             continue
         try:
-            write_text(file, json.dumps({**entry, **_me()}) + "\n")  # from the move on it is seen to be running
             file.replace(folder / JOB)
         except FileNotFoundError:  # taken back, or taken by another worker
             continue

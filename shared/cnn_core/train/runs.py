@@ -71,7 +71,8 @@ def look(root: Path, folder: Path) -> RunInfo:
     """Return a run as its files show it."""
     name = folder.relative_to(root).as_posix()
     status, job, progress = (read_json(folder / file) for file in ("status.json", JOB, PROGRESS))
-    waiting = (root / QUEUE / f"{name.replace('/', '+')}.json").is_file()
+    taken = "asked" in job and not {"pid", "error"} & job.keys()  # the moment before its process writes its number
+    waiting = taken or (root / QUEUE / f"{name.replace('/', '+')}.json").is_file()
     own = is_running(_whole(job, "pid"), str(job.get("mark", "")))
     other = is_running(_whole(status, "pid"), str(status.get("mark", ""))) and "mark" in status
     carded = _time(folder / "card.json") >= _time(folder / "status.json") > 0
