@@ -47,7 +47,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     for file in (tmp_path / QUEUE).glob("*.json"):
         file.unlink()
     for run in list_runs(tmp_path):
-        if run.pid and is_running(run.pid, run.mark):
+        if run.pid not in (0, os.getpid()) and is_running(run.pid, run.mark):
             os.kill(run.pid, signal.SIGKILL)
 
 
