@@ -20,6 +20,8 @@ PAGES = {
         st.Page("views/medical.py", title="Medical", url_path="medical"),
         st.Page("views/caption.py", title="Captions", url_path="captions"),
     ],
+    "Train": [st.Page("views/train.py", title="Train", url_path="train")],
+    "Models": [st.Page("views/models.py", title="Models", url_path="models")],
 }
 
 st.logo(ASSETS / "mark.svg", size="large")

@@ -30,7 +30,7 @@ def _component() -> Any:
 
 def _chart(title: str, points: Sequence[tuple[float, float]], *, last_x: float, unit: str) -> str:
     values = [y for _, y in points]
-    low, high = _limits(values)
+    low, high = limits(values)
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -59,7 +59,7 @@ def _chart(title: str, points: Sequence[tuple[float, float]], *, last_x: float, 
     )
 
 
-def _limits(values: Sequence[float]) -> tuple[float, float]:
+def limits(values: Sequence[float]) -> tuple[float, float]:
     """Return the ends of the vertical axis: 0 to 1 for fractions, else 0 to a round number above the largest value."""
     highest = max(values, default=1.0)
     if highest <= 1:

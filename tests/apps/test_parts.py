@@ -11,7 +11,7 @@ from PIL import Image
 
 from cnn_core.errors import UnknownNameError
 from components.bars import percent
-from components.curves import _chart, _limits
+from components.curves import _chart, limits
 from components.frame import duration, measured, sentence
 from components.pictures import data_uri
 from components.samples import SAMPLES, find_sample, kind_of, samples
@@ -39,7 +39,7 @@ def test_a_curve_without_points_says_so():
 
 @pytest.mark.parametrize(("highest", "top"), [(0.2, 1), (1.0, 1), (2.3, 3), (7, 10), (1234, 1234)])
 def test_the_axis_ends_above_the_largest_value(highest, top):
-    assert _limits([0.1, highest]) == (0, top)
+    assert limits([0.1, highest]) == (0, top)
 
 
 def test_messages_become_sentences_without_markdown():

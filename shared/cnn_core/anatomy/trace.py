@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,30 @@ def trace(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype = 
     Raises:
         CnnError: the shape has a number below 1, or the network refuses it.
     """
+    return record(model, input_shape, dtype=dtype)[0]
+
+
+class Watcher(Protocol):
+    """Looks on while a network runs for its trace, entered as a context."""
+
+    def watch(self, x: Tensor) -> None:
+        """The input, before the network runs."""
+
+    def enter(self) -> None:
+        """A layer begins."""
+
+    def leave(self, row: LayerRow | None) -> None:
+        """The layer that began last has ended; None: it puts out no tensor."""
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(self, *error: Any) -> Any: ...
+
+
+def record(
+    model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype = torch.float32, watcher: Watcher | None = None
+) -> tuple[list[LayerRow], Any]:
+    """Return the rows of `trace`, and what the network put out; arguments and errors as there."""
     shape = tuple(input_shape)
     if not shape or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in shape):
         raise CnnError(f"expected an input shape of whole numbers from 1 such as 3x224x224, got {input_shape}")
@@ -74,21 +98,24 @@ def trace(model: nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype = 
         x = torch.empty((1, *shape), dtype=dtype, device="meta")
         flow = Flow()
         flow.watch(x)
-        recorder = _Recorder(flow)
-        with ExitStack() as hooks, flow:
+        recorder = _Recorder(flow, watcher)
+        with ExitStack() as contexts, flow:
             for name, module in model.named_modules():
                 if not isinstance(module, nn.Identity) and (not list(module.children()) or module._parameters):
-                    hooks.enter_context(module.register_forward_pre_hook(recorder.enter))
-                    hooks.enter_context(module.register_forward_hook(recorder.leave))
+                    contexts.enter_context(module.register_forward_pre_hook(recorder.enter))
+                    contexts.enter_context(module.register_forward_hook(recorder.leave))
                     recorder.names[module] = name
-            _run(model, x)
-    return recorder.finished()
+            if watcher is not None:
+                watcher.watch(x)
+                contexts.enter_context(watcher)
+            output = _run(model, x)
+    return recorder.finished(), output
 
 
-def _run(model: nn.Module, x: Tensor) -> None:
+def _run(model: nn.Module, x: Tensor) -> Any:
     """Run the network; what torch says of a shape that does not fit becomes a message for the user."""
     try:
-        model(x)
+        return model(x)
     except (RuntimeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise CnnError(
@@ -114,8 +141,8 @@ def _without_weights(model: nn.Module) -> nn.Module:
 class _Recorder:
     """Forward hooks that write the rows."""
 
-    def __init__(self, flow: Flow) -> None:
-        self.flow = flow
+    def __init__(self, flow: Flow, watcher: Watcher | None) -> None:
+        self.flow, self.watcher = flow, watcher
         self.names: dict[nn.Module, str] = {}
         self.rows: list[LayerRow] = []
         self._open: list[int] = []  # multiply-adds before each layer that is running
@@ -125,30 +152,37 @@ class _Recorder:
     def enter(self, module: nn.Module, args: Any) -> None:
         self._open.append(self.flow.multiply_adds)
         self._inner.append(0)
+        if self.watcher is not None:
+            self.watcher.enter()
 
     def leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        row = self._row(module, output)
+        if row is not None:
+            self.rows.append(row)
+        if self.watcher is not None:
+            self.watcher.leave(row)
+
+    def _row(self, module: nn.Module, output: Any) -> LayerRow | None:
         spent = self.flow.multiply_adds - self._open.pop()
         own = spent - self._inner.pop()
         if self._inner:
             self._inner[-1] += spent
         tensors = [out for out in tree_leaves(output) if isinstance(out, Tensor)]
         if not tensors:
-            return
+            return None
         axes = self.flow.axes(tensors[0])
         new = [p for p in module.parameters(recurse=False) if id(p) not in self._counted]
         self._counted.update(map(id, new))
-        self.rows.append(
-            LayerRow(
-                name=self.names[module],
-                kind=type(module).__name__,
-                output_shape=tuple(tensors[0].shape[1:]),
-                kernel=_setting(module, "kernel_size"),
-                stride=_setting(module, "stride"),
-                padding=_setting(module, "padding"),
-                parameters=sum(p.numel() for p in new),
-                multiply_adds=own,
-                receptive_field=None if axes is None else tuple(axis.field for axis in axes),
-            )
+        return LayerRow(
+            name=self.names[module],
+            kind=type(module).__name__,
+            output_shape=tuple(tensors[0].shape[1:]),
+            kernel=_setting(module, "kernel_size"),
+            stride=_setting(module, "stride"),
+            padding=_setting(module, "padding"),
+            parameters=sum(p.numel() for p in new),
+            multiply_adds=own,
+            receptive_field=None if axes is None else tuple(axis.field for axis in axes),
         )
 
     def finished(self) -> list[LayerRow]:

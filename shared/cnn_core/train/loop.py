@@ -27,6 +27,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from cnn_core.errors import CnnError, ConfigError
+from cnn_core.processes import mark_of
 from cnn_core.storage import write_text
 from cnn_core.train.checkpoint import load_checkpoint, save_checkpoint
 from cnn_core.train.config import to_table
@@ -152,6 +153,7 @@ class _Trainer:
 
     def run(self) -> Run:
         stopped = False
+        self._status("running")
         while self.state.epoch < self.loop.epochs and not stopped and not self._out_of_patience():
             finished = self._train_epoch()
             if not finished:  # the observer said stop in the middle: that epoch is lost, the checkpoint is the last one
@@ -313,6 +315,7 @@ class _Trainer:
     def _status(self, state: str) -> None:
         if self.fabric.is_global_zero:
             status = {"state": state, "epoch": self.state.epoch, "epochs": self.loop.epochs, "pid": os.getpid()}
+            status["mark"] = mark_of(os.getpid())  # tells this process from a later one of the same number
             write_text(self.folder / "status.json", json.dumps(status) + "\n")
 
 

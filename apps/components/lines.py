@@ -1,0 +1,79 @@
+"""Curves of several runs in the same charts, as SVG in the theme's colours, redrawn every second without flicker."""
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from components.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, limits
+
+MOST = 6  # series that can be told apart
+
+Points = Sequence[tuple[float, float]]
+Chart = tuple[str, Sequence[tuple[str, Points]]]  # title; name and points of each series
+
+
+def lines(charts: Sequence[Chart], *, last_x: float, unit: str, key: str) -> None:
+    """Show one chart per entry; all share the horizontal axis from 0 to `last_x` in `unit`s.
+
+    A name has the same colour in every chart; with more than one name a legend says which.
+    """
+    names = list(dict.fromkeys(name for _, series in charts for name, _ in series))[:MOST]
+    parts = [_chart(*chart, names=names, last_x=last_x, unit=unit) for chart in charts]
+    data = f"{_legend(names) if len(names) > 1 else ''}{''.join(parts)}"
+    _component()(key=key, data=data)
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    # All text in `data` is escaped below; nothing else of it comes from outside.
+    script = "export default ({ parentElement, data }) => { parentElement.querySelector('.lines').innerHTML = data; }"
+    css = Path(__file__).with_suffix(".css").read_text("utf-8")
+    return st.components.v2.component("lines", html='<div class="lines"></div>', css=css, js=script)
+
+
+def _legend(names: Sequence[str]) -> str:
+    items = (
+        f'<li class="s{i}"><svg viewBox="0 0 24 8" aria-hidden="true"><path class="mark" d="M0,4H24"/></svg>'
+        f"{html.escape(name)}</li>"
+        for i, name in enumerate(names)
+    )
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def _chart(title: str, series: Sequence[tuple[str, Points]], *, names: Sequence[str], last_x: float, unit: str) -> str:
+    shown = [(name, points) for name, points in series if name in names and points]
+    low, high = limits([y for _, points in shown for _, y in points])
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        share = min(1.0, max(0.0, (y - low) / (high - low)))
+        return LEFT + (right - LEFT) * x / max(last_x, 1e-9), bottom - (bottom - TOP) * share
+
+    rules = "".join(
+        f'<line class="rule" x1="{LEFT}" x2="{right}" y1="{place(0, y)[1]:.1f}" y2="{place(0, y)[1]:.1f}"/>'
+        f'<text class="axis" x="{LEFT - 6}" y="{place(0, y)[1] + 4:.1f}" text-anchor="end">{y:.3g}</text>'
+        for y in (low, (low + high) / 2, high)
+    )
+    marks, taken = [], []
+    for name, points in shown:
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
+        x, y = place(*points[-1])
+        free = all(abs(y - other) > 11 for other in taken)
+        taken.append(y)
+        label = f'<text x="{x + 7:.1f}" y="{y + 4:.1f}">{points[-1][1]:.3g}</text>' if free else ""
+        marks.append(
+            f'<g class="s{names.index(name)}"><polyline class="mark" points="{line}"/>'
+            f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>{label}</g>'
+        )
+    said = "; ".join(f"{name} {points[-1][1]:.3g} at {points[-1][0]:.3g} {unit}" for name, points in shown)
+    words = html.escape(f"{title}: {said or 'nothing yet'}")
+    return (
+        f"<section><p>{html.escape(title)}</p>"
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">'
+        f'{rules}<text class="axis" x="{LEFT}" y="{HEIGHT - 4}">0</text>'
+        f'<text class="axis" x="{right}" y="{HEIGHT - 4}" text-anchor="end">{last_x:.3g} {html.escape(unit)}</text>'
+        f"{''.join(marks)}</svg></section>"
+    )

@@ -1,0 +1,106 @@
+"""The models page: the plan of every network, drawn from a real run, with its costs on any input."""
+
+import streamlit as st
+
+from cnn_core.errors import CnnError
+from components.frame import note, page, plain_errors, sentence
+from components.plan import show_legend
+from views.models_parts.choose import MOST, choose, entries, title_of
+from views.models_parts.everything import show_everything
+from views.models_parts.look import layers_csv, show_comparison, show_layers, show_network, survey
+from views.models_parts.reached import show_reached
+from views.models_parts.speed import measured, offer_measuring
+
+PLANS, ALL = "Plans", "All networks"
+
+STEPS = """\
+1. The network was built without numbers in its weights, and run once on an empty input of the size above.
+2. Every layer noted the shape it put out. The operations in between, sums and concatenations, gave the wires.
+3. Parameters are counted from the weights, multiply-adds and receptive fields from every operation that ran.
+
+Slabs are as high as the edge of the map (its power of 0.42) and as thick as its channels (power of 0.35), so that small
+and large ones fit into one picture. The same on the command line and in Python:"""
+
+
+def main() -> None:
+    page(
+        "The plans of the networks",
+        "From LeNet to ResNet and U-Net, drawn from a real run. Change the input and watch maps shrink, channels grow "
+        "and costs follow.",
+    )
+    known = entries()
+    plans, everything = st.tabs([PLANS, ALL], key="view", bind="query-params")
+    if plans.open:
+        with plans:
+            _plans(known)
+    if everything.open:
+        with everything, plain_errors():
+            show_everything(known)
+
+
+def _plans(known) -> None:
+    chosen = choose(known)
+    if not chosen.names:
+        note(f"Choose a network, or up to {MOST} to compare them.")
+        return
+    surveys = []
+    for name in chosen.names:
+        try:
+            found = survey(name, size=chosen.size, dims=chosen.dims)
+        except CnnError as error:
+            st.subheader(title_of(name), anchor=False)
+            st.warning(sentence(str(error)), icon=":material/info:")
+            continue
+        show_network(found)
+        surveys.append(found)
+    if not surveys:
+        return
+    show_legend(surveys, key="plan-legend")
+    st.header("Side by side" if len(surveys) > 1 else "What it costs", anchor=False)
+    done = measured(surveys)
+    show_comparison(surveys, done)
+    offer_measuring(surveys, done)
+    st.header("What it reached here" if len(chosen.names) == 1 else "What they reached here", anchor=False)
+    show_reached(chosen.names)
+    _layers(surveys)
+    _how(surveys)
+
+
+def _layers(surveys) -> None:
+    st.header("Layer by layer", anchor=False)
+    names = [found.entry.name for found in surveys]
+    name = names[0]
+    if len(names) > 1:
+        name = st.segmented_control(
+            "Network", names, default=names[0], format_func=title_of, required=True, key=f"models-of-{'-'.join(names)}"
+        )
+    found = surveys[names.index(name)]
+    show_layers(found)
+    st.download_button(
+        "Layers (CSV)", layers_csv(found), f"{name}-layers.csv", "text/csv", key="models-csv", on_click="ignore",
+        type="tertiary", icon=":material/download:",
+    )  # fmt: skip
+
+
+def _how(surveys) -> None:
+    with st.expander("How this was computed"):
+        st.markdown(STEPS)
+        shapes = {found.entry.name: "x".join(map(str, found.input_shape)) for found in surveys}
+        lines = [
+            f"cnn anatomy {found.entry.name} --input {shapes[found.entry.name]} --classes {found.entry.classes}"
+            for found in surveys
+            if found.entry.name != "unet"
+        ]
+        if lines:
+            st.code("\n".join(lines), language="bash")
+        first = surveys[0]
+        st.code(
+            "from cnn_core.zoo import survey\n"
+            f'found = survey("{first.entry.name}", size={first.input_shape[1]}, '
+            f"spatial_dims={len(first.input_shape) - 1})\n"
+            "found.parameters, found.multiply_adds, found.rows[0]",
+            language="python",
+        )
+
+
+main()

@@ -1,0 +1,67 @@
+"""The train page: start trainings, watch them, stop and resume them, lay their curves over each other."""
+
+import streamlit as st
+
+from cnn_core.train.runs import RunInfo
+from components.frame import note, page, plain_errors
+from views.train_parts.begin import show_begin
+from views.train_parts.compare import show_comparison, show_runs
+from views.train_parts.watch import WORDS, all_runs, watch
+
+STEPS = """\
+1. The settings went into a queue of files. A process of its own took them, and trains; this page may be closed.
+2. After every epoch that process writes log.csv, status.json and a checkpoint into its run folder. The page reads them.
+3. Stop ends it after the step it is in; Resume goes on from the last whole epoch, with the same chances as without a
+   stop. A process that was killed counts as stopped.
+
+The same on the command line, in the same folders:"""
+
+
+def main() -> None:
+    page(
+        "Train a network",
+        "Any recipe of this repository, or data of yours. Trainings run one after another in a process of their own: "
+        "close the page, and come back for the curves.",
+    )
+    runs = all_runs()
+    form, live = st.columns([5, 6], gap="medium")
+    with form, plain_errors():
+        show_begin()
+    with live, plain_errors():
+        _chosen(runs)
+    if runs:
+        with plain_errors():
+            show_comparison(runs)
+        with plain_errors():
+            show_runs(runs)
+    _how(runs)
+
+
+def _chosen(runs: list[RunInfo]) -> None:
+    if not runs:
+        note(
+            "Nothing has been trained here yet. The recipe “digits” is chosen: handwritten digits of 8 × 8 pixels, "
+            "about twenty seconds. Press Train, and its curves appear here."
+        )
+        return
+    names = [run.name for run in runs]
+    fresh = st.session_state.pop("train-chosen", None)
+    wanted = fresh or st.session_state.get("run") or st.query_params.get("run")
+    st.session_state["run"] = wanted if wanted in names else names[0]
+    states = {run.name: WORDS[run.state].lower() for run in runs}
+    name = st.selectbox("Run", names, key="run", format_func=lambda name: f"{name}, {states[name]}")
+    st.query_params["run"] = name
+    watch(name)
+
+
+def _how(runs: list[RunInfo]) -> None:
+    with st.expander("How this works"):
+        st.markdown(STEPS)
+        chosen = next((run for run in runs if run.name == st.session_state.get("run")), None)
+        command = str(chosen.job.get("command", "")) if chosen is not None else ""
+        folder = f"runs/{chosen.name}" if chosen is not None else "runs/digits"
+        first = command or "cnn train digits"
+        st.code(f"{first} --run {folder}\n{first} --run {folder} --resume\ncnn predict {folder} picture.png")
+
+
+main()

@@ -1,0 +1,179 @@
+"""One run: how far it is, its curves, and what can be done with it. Looks again every second while it goes on."""
+
+import io
+import time
+import zipfile
+from pathlib import Path
+
+import streamlit as st
+
+from cnn_core.errors import CnnError
+from cnn_core.train.queue import resume, stop, waiting_jobs, wake
+from cnn_core.train.runs import RunInfo, curves_of, find_run, list_runs
+from cnn_core.weights import WeightsCard, load_card
+from components.bars import headline
+from components.frame import card_facts, duration, facts, note, sentence
+from components.lines import lines
+from components.networks import RUNS, compute
+
+WORDS = {
+    "waiting": "Waiting for its turn", "running": "Training", "stopping": "Stopping", "done": "Finished",
+    "stopped": "Stopped", "failed": "Failed",
+}  # fmt: skip
+PACKED = ("card.json", "model.safetensors", "recipe.json", "report.json", "log.csv")
+CHARTS = 2  # the loss, and the metric that chooses the best epoch
+FIGURES = {"accuracy": "Accuracy", "dice": "Dice", "macro_f1": "Macro F1", "auc": "AUC", "loss": "Loss"}
+
+
+def watch(name: str) -> None:
+    """Show the run `name` again and again until it is finished."""
+    run = find_run(RUNS, name)
+    busy = run is not None and run.busy
+    st.fragment(_live, run_every=1.0 if busy else None)(name, run.state if run is not None else "")
+
+
+def _live(name: str, before: str) -> None:
+    wake(RUNS)  # somebody has to, when the process that worked was killed
+    run = find_run(RUNS, name)
+    if run is None or run.state != before:
+        st.rerun()  # the whole page: its list of runs is another one now
+    _say(run)
+    _buttons(run)
+    curves = curves_of(run)
+    last = max([float(run.epochs), *(points[-1][0] for points in curves.values() if points)])
+    if any(curves.values()):
+        shown = [(metric, points) for metric, points in curves.items() if points][:CHARTS]
+        charts = [(title_of(metric), [(run.name, points)]) for metric, points in shown]
+        lines(charts, last_x=last or 1.0, unit="epochs", key=f"curves-{name}")
+    elif run.busy:
+        note("The curves begin with the first step; data and network are being loaded.")
+    if not run.busy:
+        _downloads(run)
+
+
+def title_of(metric: str) -> str:
+    """Return what a curve is called."""
+    if metric == "loss":
+        return "Loss on the training set"
+    return f"{FIGURES.get(metric, metric.replace('_', ' ').capitalize())} on what was kept aside"
+
+
+def _say(run: RunInfo) -> None:
+    card = card_of(run)
+    metric = next(iter(card.metrics.items()), None) if card is not None and not run.busy else None
+    if metric is not None:
+        called, figure = metric
+        early = "" if run.state == "done" else f", stopped after epoch {run.epoch} of {run.epochs}"
+        headline(
+            f"{figure['mean']:.4f}",
+            kicker=f"{FIGURES.get(called, called)} of {run.name}{early}",
+            sure=f"on {figure['n']:,} items of the test set, learned in {duration(card.seconds)}",
+            small=True,
+        )
+    else:
+        headline(WORDS[run.state], kicker=run.name, sure=_progress(run), small=True)
+    if run.state == "failed":
+        st.warning(sentence(run.error), icon=":material/info:")
+    if run.state in ("running", "stopping") and run.epochs:
+        st.progress(min(1.0, run.epoch / run.epochs))
+
+
+def _progress(run: RunInfo) -> str:
+    if run.state == "waiting":
+        order = [name for name, _ in waiting_jobs(RUNS)]
+        before = order.index(run.name) if run.name in order else 0
+        return "it is next" if before == 0 else f"{before} before it"
+    if not run.epochs:
+        return "nothing learned yet"
+    left = "" if run.seconds_left is None else f", about {duration(run.seconds_left)} left"
+    return f"{run.epoch} of {run.epochs} epochs done{left}"
+
+
+def _buttons(run: RunInfo) -> None:
+    with st.container(horizontal=True, gap="small"):
+        if run.busy:
+            if st.button(
+                "Stop", key=f"stop-{run.name}", icon=":material/stop:", disabled=run.state == "stopping",
+                help="What was learned until the last whole epoch is measured and kept.",
+            ):  # fmt: skip
+                stop(RUNS, run)
+                st.rerun()
+        elif run.state in ("stopped", "failed") and st.button(
+            "Resume", key=f"resume-{run.name}", icon=":material/play_arrow:"
+        ):
+            try:
+                resume(RUNS, run, domain=_domain(run))
+            except CnnError as error:
+                st.warning(sentence(str(error)), icon=":material/info:")
+                return
+            st.rerun()
+
+
+def _domain(run: RunInfo) -> str:
+    """Return the domain of a run of the command line, which its settings tell."""
+    if run.job.get("domain"):
+        return ""
+    card = card_of(run)
+    if card is not None:
+        return card.domain
+
+    def find() -> str:
+        from cnn_core.train.offers import domain_of
+        from cnn_core.train.runs import read_json
+
+        return domain_of(read_json(run.folder / "recipe.json"))
+
+    return compute(find)
+
+
+def _downloads(run: RunInfo) -> None:
+    card = card_of(run)
+    log = run.folder / "log.csv"
+    with st.container(horizontal=True, gap="small"):
+        if card is not None:
+            st.download_button(
+                "Weights (zip)", lambda: _pack(run.folder, card.name), f"{card.name}.zip", "application/zip",
+                key=f"weights-{run.name}", on_click="ignore", icon=":material/download:",
+            )  # fmt: skip
+        if log.is_file():
+            st.download_button(
+                "Log (CSV)", log.read_bytes, f"{run.name.replace('/', '-')}-log.csv", "text/csv",
+                key=f"log-{run.name}", on_click="ignore", icon=":material/download:", type="tertiary",
+            )  # fmt: skip
+    if card is not None:
+        with st.expander("Model card"):
+            facts(card_facts(card))
+
+
+def _pack(folder: Path, name: str) -> bytes:
+    """Return what is needed to predict, explain and export, as a zip with one folder."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in PACKED:
+            if (folder / file).is_file() and not (folder / file).is_symlink():
+                archive.write(folder / file, f"{name}/{file}")
+    return buffer.getvalue()
+
+
+def card_of(run: RunInfo) -> WeightsCard | None:
+    """Return the card of what a run has learned, if there is a good one."""
+    try:
+        return _card(str(run.folder), (run.folder / "card.json").stat().st_mtime_ns)
+    except (CnnError, OSError):
+        return None
+
+
+@st.cache_resource(max_entries=500, show_spinner=False)
+def _card(folder: str, changed: int) -> WeightsCard:
+    return load_card(folder)
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was, in words."""
+    passed = max(0.0, time.time() - seconds)
+    return "now" if passed < 5 else f"{duration(passed)} ago" if passed < 86_400 else f"{passed / 86_400:.0f} days ago"
+
+
+def all_runs() -> list[RunInfo]:
+    """Return the runs of the folder that the server was started in, the latest first."""
+    return list_runs(RUNS)

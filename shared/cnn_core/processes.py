@@ -1,0 +1,67 @@
+"""Other processes of this machine: whether one still runs, how to start one like this, how to ask one to end."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def environment() -> dict[str, str]:
+    """Return an environment in which Python finds the packages that this process finds, in a checkout too."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+
+
+def mark_of(pid: int) -> str:
+    """Return what tells a process from a later one of the same number, or "" where the system does not say.
+
+    On Linux that is the start time, field 22 of /proc/PID/stat (see proc(5)).
+    """
+    return (_stat(pid) or [""] * 20)[19]
+
+
+def is_running(pid: int, mark: str = "") -> bool:
+    """Tell whether a process runs; with its `mark`, a later one of the same number is another one."""
+    if pid < 1:
+        return False
+    stat = _stat(pid)
+    if stat is not None:
+        return bool(stat) and stat[0] not in ("Z", "X") and mark in ("", stat[19])  # a zombie runs no more
+    if os.name != "posix":
+        return False  # there, os.kill would end the process instead of asking for it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def start_detached(arguments: Sequence[str], *, log: Path) -> None:
+    """Start `python ARGUMENTS`, which goes on when this process ends; what it writes is added to the file `log`."""
+    with log.open("ab") as output:
+        subprocess.Popen(
+            [sys.executable, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True, env=environment(),
+        )  # fmt: skip
+
+
+def interrupt(pid: int, mark: str) -> bool:
+    """Ask a process to end as Ctrl-C does; return whether it was there. One without a known mark is left alone."""
+    if os.name != "posix" or not mark or not is_running(pid, mark):
+        return False
+    os.kill(pid, signal.SIGINT)
+    return True
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return the fields of /proc/PID/stat behind the name: state first; [] for no such process, None without /proc."""
+    if not Path("/proc/self/stat").exists():
+        return None
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()

@@ -1,0 +1,100 @@
+"""What can be trained: the recipes of all domains with the settings that people change, and jobs made of them."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cnn_core.domains import domain_folders, find_recipe, load_domain
+from cnn_core.errors import CnnError, ConfigError
+from cnn_core.train.config import override, read_recipe, recipe_from_table, setting_homes, to_table
+from cnn_core.train.queue import Job
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A recipe, with its own values of what people change first."""
+
+    name: str
+    domain: str
+    description: str
+    model: str
+    data: str
+    epochs: int
+    learning_rate: float
+    seed: int
+    validation: bool | None  # None: the recipe has no such setting
+    sets: tuple[str, ...]  # data sets of the domain
+
+
+def offer(name: str) -> Offer:
+    """Return a recipe's offer; loads its domain.
+
+    Raises:
+        UnknownNameError: no such recipe.
+        CnnError: the recipe cannot be read, or its domain needs a package that is not installed.
+    """
+    domain, recipe, package = _recipe(name)
+    data = getattr(recipe, "data", None)
+    return Offer(
+        name, domain, getattr(recipe, "description", ""), recipe.model.model, getattr(data, "data", ""),
+        recipe.loop.epochs, recipe.optimizer.learning_rate, recipe.loop.seed, getattr(data, "validation", None),
+        tuple(sorted(package.DATA_SETS)),
+    )  # fmt: skip
+
+
+def job_of(name: str, changes: Mapping[str, Any], *, called: str, shown: Mapping[str, Any] | None = None) -> Job:
+    """Return the job of a recipe with some settings changed.
+
+    Args:
+        name: of the recipe.
+        changes: setting -> value; what equals the recipe's own value is no change.
+        called: name of the weights.
+        shown: setting -> value as the command on the card has it, where that differs (an uploaded file's own name).
+
+    Raises:
+        ConfigError: with the list of all problems.
+        CnnError: see `offer`.
+    """
+    domain, recipe, _ = _recipe(name)
+    homes, before = setting_homes(type(recipe)), to_table(recipe)
+    own = {key: before.get(homes[key], {}).get(key) for key in changes if key in homes}
+    changed = {key: value for key, value in changes.items() if own.get(key) != value}
+    table = to_table(override(recipe, changed))
+    return Job(domain, table, called, _command(name, {**changed, **(shown or {})}))
+
+
+def domain_of(table: Mapping[str, Any]) -> str:
+    """Return the domain whose recipes look like this one, or "" if none does."""
+    for domain in domain_folders():
+        try:
+            recipe_from_table(_load(domain).RECIPE, table, source="recipe.json")
+        except CnnError:
+            continue
+        return domain
+    return ""
+
+
+def _recipe(name: str) -> tuple[str, Any, Any]:
+    domain, file = find_recipe(name)
+    package = _load(domain)
+    return domain, read_recipe(package.RECIPE, file), package
+
+
+def _load(domain: str) -> Any:
+    package = load_domain(domain)
+    try:
+        package.RECIPE, package.DATA_SETS  # noqa: B018 (loads what they need)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            domain, [f"needs the package {error.name!r}; try: pip install 'cnn-showcase[all]'"]
+        ) from error
+    return package
+
+
+def _command(name: str, changes: Mapping[str, Any]) -> str:
+    words = ["cnn", "train", name]
+    for key, value in changes.items():
+        flag = key.replace("_", "-")
+        words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    return shlex.join(words)

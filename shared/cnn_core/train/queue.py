@@ -1,0 +1,254 @@
+"""A queue of trainings in the folder of the runs: one after another, each in a process of its own, all state in files.
+
+    runs/.queue/<name>.json     waiting; whoever moves it into the run folder has taken it, so nobody else can
+    runs/<name>/job.json        what was asked for, and by which process it is being done
+    runs/<name>/progress.json   how far it is within the epoch
+    runs/<name>/stop            somebody wants it to end
+
+A worker holds the lock of the folder `.queue` while it trains, and starts the next worker when it has ended. After a
+crash the first page that looks, `wake`, starts one.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cnn_core.errors import CnnError, StorageError
+from cnn_core.processes import interrupt, mark_of, start_detached
+from cnn_core.storage import folder_lock, write_text
+from cnn_core.train.runs import JOB, LOG, NAME, PROGRESS, QUEUE, STOP, RunInfo, read_json
+
+MOST_WAITING = 50
+MOST_POINTS = 400  # of the curve within the epochs
+EVERY = 0.5  # seconds between two writings of the progress
+PATIENCE = 1.0  # seconds that a worker waits for another one to end
+NICE = 5  # the pages come first
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is to be trained: a recipe with all its settings, so that nothing depends on who asked."""
+
+    domain: str
+    recipe: Mapping[str, Any]  # sections and values, as in recipe.json
+    name: str  # of the weights
+    command: str  # what the card says to type for the same again
+
+
+def claim_folder(root: Path, wish: str) -> Path:
+    """Make and return a new run folder called `wish`, or `wish-2` and so on if there is one.
+
+    Raises:
+        CnnError: a name with other signs than lower-case letters, digits, ".", "_", "-"; the queue is full.
+        StorageError: the folder cannot be made.
+    """
+    if not NAME.fullmatch(wish):
+        raise CnnError(
+            f"expected a name of up to 60 lower-case letters, digits, '.', '_' and '-' that begins with a letter or "
+            f"digit, got {wish[:80]!r}"
+        )
+    if len(waiting_jobs(root)) >= MOST_WAITING:
+        raise CnnError(f"{MOST_WAITING} trainings are waiting already; stop some of them, or wait")
+    for count in range(1, 1000):
+        folder = root / (wish if count == 1 else f"{wish}-{count}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise StorageError(f"could not make {folder}: {error.strerror}; choose another folder") from error
+        return folder
+    raise CnnError(f"there are too many runs called {wish}; choose another name")
+
+
+def submit(root: Path, folder: Path, job: Job) -> None:
+    """Put a new run at the end of the queue, and see to it that somebody works on the queue."""
+    _enter(root, folder, {**dataclasses.asdict(job), "resume": False})
+
+
+def resume(root: Path, run: RunInfo, *, domain: str = "") -> None:
+    """Put a stopped or failed run at the end of the queue, to go on where it was.
+
+    Args:
+        root: the folder of the runs.
+        run: of this queue, or of the command line.
+        domain: of a run of the command line.
+
+    Raises:
+        CnnError: it is running, or has no settings.
+    """
+    if run.busy:
+        raise CnnError(f"the run {run.name} is {run.state}; stop it first")
+    asked = {key: run.job[key] for key in ("domain", "recipe", "name", "command") if key in run.job}
+    if len(asked) < 4:
+        recipe = read_json(run.folder / "recipe.json")
+        if not recipe or not domain:
+            raise CnnError(f"the run {run.name} left no settings to go on with; begin it anew")
+        name = run.name.split("/")[0].lower()
+        asked = {"domain": domain, "recipe": recipe, "name": name, "command": f"cnn train {name}"}
+    _enter(root, run.folder, {**asked, "resume": True})
+
+
+def _enter(root: Path, folder: Path, entry: Mapping[str, Any]) -> None:
+    waiting = root / QUEUE / f"{folder.relative_to(root).as_posix().replace('/', '+')}.json"
+    (folder / STOP).unlink(missing_ok=True)
+    if not entry["resume"]:
+        write_text(folder / JOB, json.dumps({"name": entry["name"]}) + "\n")  # a run from the first moment on
+    write_text(waiting, json.dumps({**entry, "asked": time.time()}) + "\n")
+    wake(root)
+
+
+def stop(root: Path, run: RunInfo) -> None:
+    """Ask a run to end: a waiting one leaves the queue, a running one ends after the step it is in."""
+    waiting = root / QUEUE / f"{run.name.replace('/', '+')}.json"
+    if run.state == "waiting":
+        if not waiting.exists():  # taken by a process that died at that very moment
+            write_text(run.folder / JOB, json.dumps({**run.job, "error": ""}) + "\n")
+        waiting.unlink(missing_ok=True)
+    elif run.state == "running" and (run.folder / JOB).exists() and read_json(run.folder / JOB).get("pid") == run.pid:
+        write_text(run.folder / STOP, "")
+    elif run.state == "running":
+        interrupt(run.pid, run.mark)  # of the command line: as Ctrl-C there
+
+
+def waiting_jobs(root: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return (run, what was asked for) of the waiting ones, in the order of their turns."""
+    found = [(file, read_json(file)) for file in (root / QUEUE).glob("[!.]*.json")]
+    ordered = sorted(found, key=lambda pair: (_asked(pair[1]), pair[0].name))
+    return [(file.stem.replace("+", "/"), entry) for file, entry in ordered]
+
+
+def _asked(entry: Mapping[str, Any]) -> float:
+    asked = entry.get("asked")
+    return float(asked) if isinstance(asked, int | float) else 0.0
+
+
+def wake(root: Path) -> bool:
+    """Start a worker if somebody waits and nobody works; return whether one was started."""
+    if not waiting_jobs(root):
+        return False
+    try:
+        with folder_lock(root / QUEUE, timeout=0.0):
+            pass
+    except StorageError:  # somebody works, and will take the next one
+        return False
+    start_detached(["-m", "cnn_core.train.queue", str(root.resolve())], log=root / QUEUE / ".worker.log")
+    return True
+
+
+def work(root: Path) -> bool:
+    """Do the first of the waiting trainings; return False if somebody else works, or nobody waits."""
+    try:
+        with folder_lock(root / QUEUE, timeout=PATIENCE):
+            taken = _take(root)
+            if taken is not None:
+                _train(*taken)
+    except StorageError:
+        return False
+    return taken is not None
+
+
+def _take(root: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Move the first waiting entry into its run folder."""
+    for name, entry in waiting_jobs(root):
+        folder = root / name
+        file = root / QUEUE / f"{name.replace('/', '+')}.json"
+        inside = folder.resolve().is_relative_to(root.resolve())
+        if not inside or not folder.is_dir():
+            file.unlink(missing_ok=True)  # of a run that somebody has deleted
+            continue
+        try:
+            file.replace(folder / JOB)
+        except FileNotFoundError:  # taken back, or taken by another worker
+            continue
+        if not {"domain", "recipe", "name", "command"} <= entry.keys():
+            write_text(folder / JOB, json.dumps({"error": "what was asked for could not be read; begin it anew"}))
+            continue
+        return folder, entry
+    return None
+
+
+def _me() -> dict[str, Any]:
+    return {"pid": os.getpid(), "mark": mark_of(os.getpid())}
+
+
+def _train(folder: Path, entry: dict[str, Any]) -> None:
+    """Train in this process, and write down how it ended."""
+    write_text(folder / JOB, json.dumps({**entry, **_me()}) + "\n")
+    (folder / PROGRESS).unlink(missing_ok=True)
+    log = (folder / LOG).open("ab", buffering=0)
+    os.dup2(log.fileno(), 1)
+    os.dup2(log.fileno(), 2)
+    error = "the training broke off; job.log in its folder says why"  # unless it is known better
+    try:
+        _run(folder, entry)
+        error = ""
+    except (CnnError, OSError, MemoryError, ModuleNotFoundError) as problem:
+        error = str(problem) or "there is not enough memory for this; choose smaller batches"
+    finally:
+        (folder / STOP).unlink(missing_ok=True)
+        write_text(folder / JOB, json.dumps({**entry, "error": error}) + "\n")
+        log.close()
+
+
+def _run(folder: Path, entry: Mapping[str, Any]) -> None:
+    from cnn_core.domains import load_domain
+    from cnn_core.train.config import recipe_from_table
+
+    package = load_domain(entry["domain"])
+    recipe = recipe_from_table(package.RECIPE, entry["recipe"], source=entry["name"])
+    observer = _Observer(folder)
+    package.train(
+        recipe, folder=folder, name=entry["name"], resume=bool(entry.get("resume")), observe=observer,
+        command=entry["command"],
+    )  # fmt: skip
+    observer.write()
+
+
+class _Observer:
+    """Writes how far the training is, now and then, and hears when it is asked to stop."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.points: list[tuple[float, float]] = []
+        self.latest: Any = None
+        self.written = 0.0
+        self.stopping = False
+
+    def __call__(self, progress: Any) -> bool:
+        self.latest = progress
+        at = progress.epoch - 1 + progress.step / progress.steps
+        if progress.metrics is None and (not self.points or at - self.points[-1][0] >= progress.epochs / MOST_POINTS):
+            self.points.append((round(at, 5), progress.loss))
+        if time.monotonic() - self.written > EVERY:
+            self.write()
+            self.stopping = (self.folder / STOP).exists()
+        return not self.stopping
+
+    def write(self) -> None:
+        """Write the progress so far."""
+        self.written = time.monotonic()
+        if self.latest is None:
+            return
+        keep = ("epoch", "epochs", "step", "steps", "loss", "seconds", "seconds_left")
+        table = {name: getattr(self.latest, name) for name in keep}
+        write_text(self.folder / PROGRESS, json.dumps({**table, "points": self.points}) + "\n")
+
+
+def main() -> int:
+    """Do one training of the folder given as the argument, then hand over to the next process."""
+    root = Path(sys.argv[1])
+    if hasattr(os, "nice"):
+        os.nice(NICE)
+    if work(root):
+        wake(root)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

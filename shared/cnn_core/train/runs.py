@@ -1,0 +1,174 @@
+"""Runs in a folder, looked at from outside: by whom and how far they are trained, their curves, what they left.
+
+All state lies in the run folder, so that pages, command lines and servers that know nothing of each other agree. Loads
+no torch.
+"""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cnn_core.processes import is_running
+
+JOB, PROGRESS, STOP = "job.json", "progress.json", "stop"  # what a queued run has beside the files of every run
+LOG = "job.log"  # what its process wrote
+SIGNS = ("status.json", JOB, "log.csv")  # one of them makes a folder a run
+QUEUE = ".queue"  # folder of the waiting ones
+LARGEST = 8 * 1024**2  # bytes of a file that is read; a longer one is no log of ours
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A run as it is now."""
+
+    name: str  # path below the folder of runs
+    folder: Path
+    state: str  # waiting, running, stopping, done, stopped, failed
+    epoch: int = 0  # epochs done
+    epochs: int = 0
+    seconds_left: float | None = None  # only while it runs
+    error: str = ""  # one sentence
+    changed: float = 0.0  # when something was last written, in seconds since 1970
+    pid: int = 0
+    mark: str = ""
+    queued: bool = False  # begun from the queue, by a page
+    job: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def busy(self) -> bool:
+        return self.state in ("waiting", "running", "stopping")
+
+
+def list_runs(root: Path) -> list[RunInfo]:
+    """Return the runs in a folder, those of several seeds one by one, the latest change first."""
+    found = [look(root, folder) for folder in _folders(root)]
+    return sorted(found, key=lambda run: (run.state == "running", run.changed), reverse=True)
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """Yield the run folders; links that lead out of `root` are not followed."""
+    home = root.resolve()
+    for pattern in ("*", "*/seed*"):
+        for folder in sorted(root.glob(pattern)):
+            hidden = any(part.startswith(".") for part in folder.relative_to(root).parts)
+            inside = folder.is_dir() and folder.resolve().is_relative_to(home)
+            if inside and not hidden and any((folder / sign).is_file() for sign in SIGNS):
+                yield folder
+
+
+def find_run(root: Path, name: str) -> RunInfo | None:
+    """Return the run of that name, or None."""
+    return next((look(root, folder) for folder in _folders(root) if folder.relative_to(root).as_posix() == name), None)
+
+
+def look(root: Path, folder: Path) -> RunInfo:
+    """Return a run as its files show it."""
+    name = folder.relative_to(root).as_posix()
+    status, job, progress = (read_json(folder / file) for file in ("status.json", JOB, PROGRESS))
+    taken = "asked" in job and not {"pid", "error"} & job.keys()  # the moment before its process writes its number
+    waiting = taken or (root / QUEUE / f"{name.replace('/', '+')}.json").is_file()
+    own = is_running(_whole(job, "pid"), str(job.get("mark", "")))
+    other = is_running(_whole(status, "pid"), str(status.get("mark", ""))) and "mark" in status
+    carded = _time(folder / "card.json") >= _time(folder / "status.json") > 0
+    if own or (other and not carded):
+        state = "stopping" if (folder / STOP).exists() else "running"
+    elif waiting:
+        state = "waiting"
+    elif job.get("error"):
+        state = "failed"
+    elif status.get("state") == "trained" and carded:
+        state = "done"
+    else:
+        state = "stopped"
+    holder = job if own else status
+    running = state in ("running", "stopping")
+    return RunInfo(
+        name, folder, state, _whole(status, "epoch"), _whole(status, "epochs") or _whole(progress, "epochs"),
+        seconds_left=progress.get("seconds_left") if running and own else None,
+        error=str(job.get("error", "")) if state == "failed" else "",
+        changed=max((_time(folder / file) for file in (*SIGNS, PROGRESS, "card.json")), default=0.0),
+        pid=_whole(holder, "pid"), mark=str(holder.get("mark", "")), queued=bool(job), job=job,
+    )  # fmt: skip
+
+
+Points = tuple[tuple[float, float], ...]  # (epochs, value)
+
+
+def curves_of(run: RunInfo) -> dict[str, Points]:
+    """Return name -> points: "loss", and every validation metric by its own name.
+
+    The loss of a run of few epochs is the mean of each epoch so far, as its process writes it while it learns; of
+    others there is one point per epoch, and one for now.
+    """
+    rows = read_rows(run.folder / "log.csv")
+    curves = {
+        name.removeprefix("val_"): tuple((row["epoch"], row[name]) for row in rows if name in row)
+        for name in dict.fromkeys(key for row in rows for key in row)
+        if name == "loss" or name.startswith("val_")
+    }
+    progress = read_json(run.folder / PROGRESS)
+    points = _points(progress.get("points"))
+    if points and points[0][0] < 1 and _whole(progress, "epochs") <= 8:
+        curves = {**curves, "loss": points}
+    elif points and run.busy and points[-1][0] > (rows[-1]["epoch"] if rows else 0):
+        curves = {**curves, "loss": (*curves.get("loss", ()), points[-1])}
+    return {"loss": curves.pop("loss", ()), **curves}
+
+
+def read_rows(file: Path) -> list[dict[str, float]]:
+    """Read a run's log.csv as far as it can be understood; another process may be writing it, or have written junk."""
+    rows = []
+    for line in csv.DictReader(_text(file).splitlines()):
+        row = {}
+        for name, value in line.items():
+            try:
+                row[name] = float(value or "nan")
+            except (TypeError, ValueError):
+                continue
+        row = {name: value for name, value in row.items() if name and math.isfinite(value)}
+        if "epoch" in row:
+            rows.append(row)
+    return rows
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return the object in a JSON file, or an empty one if there is none that can be read."""
+    try:
+        found = json.loads(_text(file) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _text(file: Path) -> str:
+    try:
+        if file.stat().st_size > LARGEST:
+            return ""
+        return file.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _points(value: Any) -> Points:
+    if not isinstance(value, list):
+        return ()
+    good = [p for p in value if isinstance(p, list) and len(p) == 2 and all(isinstance(n, int | float) for n in p)]
+    return tuple((float(x), float(y)) for x, y in good if math.isfinite(x) and math.isfinite(y))
+
+
+def _whole(table: Mapping[str, Any], name: str) -> int:
+    value = table.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else 0
+
+
+def _time(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0

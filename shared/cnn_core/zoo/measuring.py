@@ -1,0 +1,168 @@
+"""How fast a network is on this machine and how much memory it takes, measured in a process of its own.
+
+The process starts with nothing but torch loaded, so that the memory it adds is the network's: weights, maps, and what
+the convolutions need to compute.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from cnn_core.errors import CnnError
+from cnn_core.processes import environment
+from cnn_core.storage import readable_size
+
+if TYPE_CHECKING:
+    from cnn_core.zoo.plans import Survey
+
+TIMEOUT = 90.0  # seconds for each network
+SECONDS = 1.5  # of timed runs
+MOST_RUNS, FEWEST_RUNS, WARM_UPS = 50, 5, 2
+MOST_MULTIPLY_ADDS = 2 * 10**11  # of one run; beyond them it takes too long for somebody who waits
+SPARE = 0.5  # share of the free memory that a measurement may take
+BYTES = 4  # of a float32
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Time and memory of a forward pass."""
+
+    milliseconds: float  # median
+    fastest: float
+    slowest: float
+    runs: int  # timed ones
+    batch: int
+    threads: int
+    memory: int | None  # bytes that building and running it added; None where the system does not say
+    torch: str
+
+
+def measure(surveys: Sequence["Survey"]) -> dict[str, Measurement | str]:
+    """Run networks of the zoo on one input of zeros each, one after another, and return their figures by name.
+
+    What cannot be measured (it would take too long or too much memory, or failed) has a sentence in place of figures.
+    """
+    found: dict[str, Measurement | str] = {}
+    for survey in surveys:
+        problem = _too_much(survey)
+        if problem:
+            found[survey.entry.name] = problem
+    wanted = {s.entry.name: s.input_shape for s in surveys if s.entry.name not in found}
+    if not wanted:
+        return found
+    command = [sys.executable, "-m", "cnn_core.zoo.measuring", json.dumps(wanted)]
+    limit = TIMEOUT * len(wanted)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=environment(), check=False)
+    except subprocess.TimeoutExpired as error:
+        raise CnnError(f"measuring took longer than {limit:.0f} s; choose a smaller input") from error
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    found |= {a["name"]: a.get("problem") or Measurement(**a["figures"]) for a in answers}
+    return found | {name: f"measuring {name} ended with code {done.returncode}" for name in wanted if name not in found}
+
+
+def _too_much(survey: "Survey") -> str:
+    """Return why a network should not be run here, or nothing."""
+    name = survey.entry.name
+    if survey.multiply_adds > MOST_MULTIPLY_ADDS:
+        return (
+            f"one answer of {name} at this size takes {survey.multiply_adds / 1e9:,.0f} billion multiply-adds; "
+            f"measured is up to {MOST_MULTIPLY_ADDS / 1e9:,.0f} billion; choose a smaller input"
+        )
+    needed, free = BYTES * (survey.parameters + 2 * survey.activation_numbers), free_memory()
+    if free is not None and needed > SPARE * free:
+        return (
+            f"{name} at this size needs about {readable_size(needed)}, but only {readable_size(free)} are free; "
+            "choose a smaller input"
+        )
+    return ""
+
+
+def free_memory() -> int | None:
+    """Return the bytes that new processes can have, or None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text("utf-8").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    except OSError:
+        return None
+    return None
+
+
+def _measure_here(name: str, input_shape: tuple[int, ...]) -> Measurement:
+    """Measure in this process."""
+    import torch
+
+    from cnn_core.zoo.plans import build
+
+    build("lenet", (1, 32, 32)).eval()(torch.zeros(1, 1, 32, 32))  # what torch loads with its first convolution
+    _forget_peak()
+    before = _memory("VmRSS")
+    with torch.inference_mode():
+        model = build(name, input_shape).eval()
+        x = torch.zeros(1, *input_shape)
+        for _ in range(WARM_UPS):
+            model(x)
+        times: list[float] = []
+        while len(times) < FEWEST_RUNS or (sum(times) < SECONDS and len(times) < MOST_RUNS):
+            start = time.perf_counter()
+            model(x)
+            times.append(time.perf_counter() - start)
+    peak = _memory("VmHWM")
+    memory = None if peak is None or before is None else max(0, peak - before)
+    seconds = [1000 * s for s in (median(times), min(times), max(times))]
+    version = torch.__version__.split("+")[0]
+    return Measurement(*seconds, len(times), 1, torch.get_num_threads(), memory, version)
+
+
+def _memory(entry: str) -> int | None:
+    """Return VmRSS (memory now) or VmHWM (the most so far) of this process in bytes, where Linux says it."""
+    try:
+        for line in Path("/proc/self/status").read_text("utf-8").splitlines():
+            if line.startswith(f"{entry}:"):
+                return 1024 * int(line.split()[1])
+    except OSError:
+        return None
+    return None
+
+
+def _forget_peak() -> None:
+    """Let VmHWM begin anew; where that is not allowed, the peak of loading torch stays in it."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", "utf-8")
+    except OSError:
+        return
+
+
+def _answer(name: str, input_shape: tuple[int, ...]) -> dict[str, Any]:
+    try:
+        return {"name": name, "figures": asdict(_measure_here(name, input_shape))}
+    except (CnnError, RuntimeError, MemoryError) as error:
+        return {"name": name, "problem": (str(error).splitlines() or ["there is not enough memory"])[0]}
+
+
+def main() -> int:
+    """Measure what the argument asks for, {name: input shape}, and write one line of JSON for each."""
+    import cnn_core.zoo.plans  # noqa: F401 (loaded once, before the processes part)
+
+    for name, input_shape in json.loads(sys.argv[1]).items():
+        child = os.fork() if hasattr(os, "fork") else 0  # torch has computed nothing yet, so it has no threads to lose
+        if child:
+            os.waitpid(child, 0)
+            continue
+        sys.stdout.write(json.dumps(_answer(name, tuple(input_shape))) + "\n")
+        sys.stdout.flush()
+        if hasattr(os, "fork"):
+            os._exit(0)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,175 @@
+"""Every control of the train page, driven as a browser would drive it; the queue itself is tested with the core."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cnn_core.train import queue
+from cnn_core.train.runs import QUEUE, find_run
+from components.lines import MOST, _chart, _legend
+from components.requests import example_csv
+from views.train_parts.watch import _pack
+
+PAGE = str(Path(__file__).resolve().parents[2] / "apps" / "views" / "train.py")
+
+
+def open_page(**address: str) -> AppTest:
+    page = AppTest.from_file(PAGE, default_timeout=120)
+    for name, value in address.items():
+        page.query_params[name] = value
+    return checked(page.run())
+
+
+def checked(page: AppTest) -> AppTest:
+    assert not page.exception, page.exception[0].message
+    return page
+
+
+def html(page: AppTest) -> str:
+    return "\n".join(part.proto.body for part in page.html)
+
+
+def warnings(page: AppTest) -> list[str]:
+    return [warning.value for warning in page.warning]
+
+
+def has(page: AppTest, key: str) -> bool:
+    return key in [button.key for button in page.button]
+
+
+@pytest.fixture(autouse=True)
+def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody works on the queue: what is asked for waits."""
+    monkeypatch.setattr(queue, "start_detached", lambda *_, **__: None)
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_with_nothing_trained_the_quick_recipe_is_chosen(empty: Path):
+    page = open_page()
+    assert page.title[0].value == "Train a network"
+    assert page.selectbox(key="recipe").value == "digits"
+    assert "about twenty seconds" in html(page)
+    assert not page.button(key="train-go").disabled
+    assert not (empty / "runs").exists()
+
+
+def test_a_click_queues_a_run_with_the_settings_and_it_can_leave_the_queue(empty: Path):
+    page = open_page()
+    page.number_input(key="train-epochs-digits").set_value(3)
+    page.number_input(key="train-seed-digits").set_value(7)
+    checked(page.button(key="train-go").click().run())
+    entry = json.loads((empty / "runs" / QUEUE / "digits.json").read_text())
+    assert entry["command"] == "cnn train digits --epochs 3 --seed 7 --validation"
+    assert (entry["recipe"]["loop"]["epochs"], entry["recipe"]["loop"]["seed"]) == (3, 7)
+    assert page.selectbox(key="run").value == "digits"
+    assert "Waiting for its turn" in html(page)
+    checked(page.button(key="train-go").click().run())
+    assert page.selectbox(key="run").value == "digits-2"  # no run is written over
+    assert "1 before it" in html(page)
+    checked(page.button(key="stop-digits-2").click().run())
+    again = open_page(run="digits-2")  # another session sees the same
+    assert "Stopped" in html(again)
+    checked(again.button(key="resume-digits-2").click().run())
+    assert "Waiting for its turn" in html(again)
+
+
+def test_wrong_settings_and_names_are_sentences_and_leave_nothing(empty: Path):
+    page = open_page()
+    page.number_input(key="train-rate-digits").set_value(0.0)
+    checked(page.button(key="train-go").click().run())
+    assert "expected above 0, got 0.0" in warnings(page)[0]
+    page.number_input(key="train-rate-digits").set_value(0.01)
+    page.text_input(key="train-name-digits").set_value("../../etc")
+    checked(page.button(key="train-go").click().run())
+    assert "expected a name" in warnings(page)[0]
+    assert not list(empty.glob("runs/*"))
+
+
+def test_own_data_lie_in_the_run_folder(empty: Path):
+    page = open_page(recipe="docstrings")
+    checked(page.segmented_control(key="train-way-docstrings").set_value("Your own").run())
+    assert page.button(key="train-go").disabled
+    page.file_uploader(key="train-file-text_classification").upload("../mine.csv", example_csv().encode(), "text/csv")
+    checked(page.run())
+    checked(page.button(key="train-go").click().run())
+    entry = json.loads((empty / "runs" / QUEUE / "docstrings.json").read_text())
+    place = Path(entry["recipe"]["data"]["data"])
+    assert place == empty / "runs" / "docstrings" / "data.csv"
+    assert place.read_text() == example_csv()
+
+
+def test_every_recipe_can_be_chosen(empty: Path):
+    page = open_page()
+    for recipe in ("sst2", "phantom", "cifar10"):
+        checked(page.selectbox(key="recipe").set_value(recipe).run())
+        assert page.number_input(key=f"train-epochs-{recipe}").value >= 1
+        assert not warnings(page)
+    assert page.query_params["recipe"] in ("cifar10", ["cifar10"])
+
+
+@pytest.mark.usefixtures("in_workplace")
+def test_runs_of_the_command_line_are_there_with_score_and_downloads():
+    page = open_page(run="tiny-shapes")
+    assert page.selectbox(key="run").value == "tiny-shapes"
+    text = html(page)
+    assert re.search(r"Accuracy of tiny-shapes.*?0\.\d{4}", text, re.DOTALL)
+    assert all(name in text for name in ("tiny-digits", "tiny-shapes", "tiny-requests", "Finished"))
+    assert not has(page, "stop-tiny-shapes")
+    assert not has(page, "resume-tiny-shapes")
+    assert len(page.multiselect(key="train-compare").value) == 2
+    packed = _pack(Path("runs/tiny-shapes"), "tiny")
+    assert b"tiny/model.safetensors" in packed
+    checked(page.multiselect(key="train-compare").set_value(["tiny-digits", "tiny-shapes", "tiny-requests"]).run())
+    assert page.query_params["compare"] in ("tiny-digits,tiny-shapes,tiny-requests",
+                                            ["tiny-digits,tiny-shapes,tiny-requests"])  # fmt: skip
+
+
+def test_a_run_of_the_command_line_that_broke_off_can_be_resumed(empty: Path):
+    from cnn_core.train.config import to_table
+    from image_classification.run import RECIPE
+
+    folder = empty / "runs" / "broken"
+    folder.mkdir(parents=True)
+    (folder / "recipe.json").write_text(json.dumps(to_table(RECIPE())))
+    (folder / "status.json").write_text(json.dumps({"state": "running", "epoch": 2, "epochs": 9, "pid": 2**22 + 1}))
+    page = open_page(run="broken")
+    assert "2 of 9 epochs done" in html(page)
+    checked(page.button(key="resume-broken").click().run())
+    entry = json.loads((empty / "runs" / QUEUE / "broken.json").read_text())
+    assert (entry["domain"], entry["resume"]) == ("image_classification", True)
+
+
+def test_a_failed_run_says_why(empty: Path):
+    folder = empty / "runs" / "failed"
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(json.dumps({"error": "unknown data set 'x'; did you mean <b>y</b>?"}))
+    page = open_page(run="failed")
+    assert warnings(page) == ["Unknown data set 'x'; did you mean \\<b>y\\</b>?"]
+
+
+@pytest.mark.parametrize("asked", ["../../etc", "nothing", "", "/etc/passwd"])
+def test_an_unknown_run_in_the_address_falls_back(empty: Path, asked: str):
+    folder = empty / "runs" / "here"
+    folder.mkdir(parents=True)
+    (folder / "log.csv").write_text("epoch,loss\n1,0.5\n2,0.25\n")
+    page = open_page(run=asked)
+    assert page.selectbox(key="run").value == "here"
+    assert find_run(empty / "runs", asked) is None
+
+
+def test_a_chart_places_points_where_they_belong():
+    svg = _chart("Loss <1>", [("a", [(0, 2.0), (2, 1.0)]), ("b", [])], names=["a", "b"], last_x=4, unit="epochs")
+    # 0..4 epochs on 38..274, 0..2 on 128..10
+    assert 'points="38.0,10.0 156.0,69.0"' in svg
+    assert 'aria-label="Loss &lt;1&gt;: a 1 at 2 epochs"' in svg
+    assert svg.count("<polyline") == 1
+    names = [f"run{i}" for i in range(MOST)]
+    assert _legend(names).count("<li") == MOST

@@ -1,0 +1,227 @@
+"""The queue of trainings: turns, stops, crashes, two at once, and runs seen from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cnn_core.errors import CnnError, ConfigError
+from cnn_core.processes import environment, is_running, mark_of
+from cnn_core.storage import folder_lock
+from cnn_core.train import queue
+from cnn_core.train.offers import domain_of, job_of, offer
+from cnn_core.train.queue import Job, claim_folder, resume, stop, submit, waiting_jobs, wake
+from cnn_core.train.runs import QUEUE, RunInfo, curves_of, find_run, list_runs, read_rows
+
+SMALL = {"options": {"widths": [8, 8], "stem_kernel": 2}, "device": "cpu", "precision": "32-true", "validation": True}
+
+
+def job(name: str = "digits", *, epochs: int = 1) -> Job:
+    return job_of("digits", {**SMALL, "epochs": epochs}, called=name)
+
+
+def wait(condition: Callable[[], object], seconds: float = 250) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def run_of(root: Path, name: str) -> RunInfo:
+    run = find_run(root, name)
+    assert run is not None
+    return run
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A folder of runs; what still trains at the end is ended by its number."""
+    yield tmp_path
+    for file in (tmp_path / QUEUE).glob("*.json"):
+        file.unlink()
+    for run in list_runs(tmp_path):
+        if run.pid not in (0, os.getpid()) and is_running(run.pid, run.mark):
+            os.kill(run.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody works on the queue."""
+    monkeypatch.setattr(queue, "start_detached", lambda *_, **__: None)
+
+
+@pytest.mark.timeout(900)  # three processes load torch, one after another
+def test_a_killed_run_shows_as_stopped_and_goes_on_behind_one_that_fails(root: Path):
+    """The first of two dies in the middle, the second has a mistake, the first is resumed and stopped."""
+    first, wrong = claim_folder(root, "digits"), claim_folder(root, "digits")
+    assert (first.name, wrong.name) == ("digits", "digits-2")
+    submit(root, first, job(epochs=400))
+    table = {**job().recipe, "data": {**job().recipe["data"], "data": "no-such-set"}}
+    submit(root, wrong, Job("image_classification", table, "wrong", "cnn train digits --data no-such-set"))
+    wait(lambda: run_of(root, "digits").epoch >= 2)
+    going = run_of(root, "digits")
+    assert (going.state, going.queued, run_of(root, "digits-2").state) == ("running", True, "waiting")
+    assert wake(root) is False  # somebody works
+    os.kill(going.pid, signal.SIGKILL)
+    wait(lambda: run_of(root, "digits").state == "stopped")
+    killed = run_of(root, "digits")
+    assert killed.epoch >= 2
+    assert len(curves_of(killed)["loss"]) >= 2
+
+    resume(root, killed)  # wakes the queue, as a page does that looks: first comes the one that waited longer
+    others = [subprocess.Popen([sys.executable, "-m", "cnn_core.train.queue", str(root)], env=environment())
+              for _ in range(2)]  # fmt: skip
+    wait(lambda: not run_of(root, "digits-2").busy)
+    failed = run_of(root, "digits-2")
+    assert failed.state == "failed"
+    assert "no-such-set" in failed.error
+    wait(lambda: run_of(root, "digits").epoch > killed.epoch)
+    assert run_of(root, "digits").state == "running"
+    stop(root, run_of(root, "digits"))
+    wait(lambda: run_of(root, "digits").state == "stopped")
+    assert [other.wait(60) for other in others] == [0, 0]
+    assert (first / "card.json").exists()  # what was learned until then is measured and kept
+    rows = read_rows(first / "log.csv")
+    assert [row["epoch"] for row in rows] == [*map(float, range(1, len(rows) + 1))]
+    assert not (first / "stop").exists()
+    assert "Traceback" not in (first / "job.log").read_text() + (wrong / "job.log").read_text()
+
+
+@pytest.mark.usefixtures("asleep")
+def test_of_many_that_reach_for_the_same_run_one_gets_it(root: Path):
+    for i in range(5):
+        submit(root, claim_folder(root, f"run{i}"), job())
+    with ThreadPoolExecutor(8) as pool:  # without the lock, as on a file system that has none
+        taken = [found for found in pool.map(lambda _: queue._take(root), range(20)) if found is not None]
+    assert sorted(folder.name for folder, _ in taken) == [f"run{i}" for i in range(5)]
+
+
+def test_while_one_works_no_other_does(root: Path):
+    with folder_lock(root / QUEUE):
+        assert queue.work(root) is False
+
+
+@pytest.mark.usefixtures("asleep")
+def test_turns_are_kept_in_files_and_can_be_given_back(root: Path):
+    for name in ("b", "a"):
+        submit(root, claim_folder(root, name), job(name))
+    assert [name for name, _ in waiting_jobs(root)] == ["b", "a"]  # in the order of asking
+    assert run_of(root, "b").state == "waiting"
+    with pytest.raises(CnnError, match="is waiting"):
+        resume(root, run_of(root, "b"))
+    stop(root, run_of(root, "b"))
+    assert [name for name, _ in waiting_jobs(root)] == ["a"]
+    assert run_of(root, "b").state == "stopped"
+
+
+@pytest.mark.usefixtures("asleep")
+def test_a_deleted_run_and_a_damaged_entry_do_not_block_the_queue(root: Path):
+    gone = claim_folder(root, "gone")
+    submit(root, gone, job("gone"))
+    (gone / "job.json").unlink()
+    gone.rmdir()
+    damaged = claim_folder(root, "damaged")
+    (root / QUEUE / "damaged.json").write_text("{half")
+    (root / QUEUE / "..+..+etc.json").write_text("{}")
+    assert queue._take(root) is None
+    assert waiting_jobs(root) == []
+    assert run_of(root, "damaged").error
+    assert damaged.exists()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "Über", "-x", ".hidden", "x" * 61, "a b"])
+def test_a_name_that_is_no_name_makes_no_folder(root: Path, name: str):
+    with pytest.raises(CnnError, match="expected a name"):
+        claim_folder(root, name)
+    assert list(root.iterdir()) == []
+
+
+def status(folder: Path, **values: object) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "status.json").write_text(json.dumps({"state": "running", "epoch": 1, "epochs": 9, **values}))
+    return folder
+
+
+def test_runs_of_the_command_line_are_seen_as_they_are(root: Path):
+    me = os.getpid()
+    status(root / "alive", pid=me, mark=mark_of(me))
+    status(root / "other", pid=me, mark="1")  # a later process of the same number
+    status(root / "many" / "seed0", pid=2**22 + 1, mark="1")
+    done = status(root / "done", state="trained", epoch=9, pid=2**22 + 1, mark="1")
+    (done / "card.json").write_text("{}")
+    status(root / ".hidden")
+    (root / "no-run").mkdir()
+    states = {run.name: run.state for run in list_runs(root)}
+    if mark_of(me):
+        assert states == {"alive": "running", "other": "stopped", "many/seed0": "stopped", "done": "done"}
+
+
+def test_nothing_outside_the_folder_is_read(root: Path, tmp_path_factory: pytest.TempPathFactory):
+    outside = status(tmp_path_factory.mktemp("outside") / "secret")
+    (root / "link").symlink_to(outside)
+    assert list_runs(root) == []
+    assert find_run(root, "../outside/secret") is None
+    assert find_run(root, "link") is None
+
+
+@pytest.mark.parametrize("junk", ["", "{", "[1]", '{"epoch": "x", "epochs": -1, "pid": 1e99}', "\0" * 99, "[" * 99_999])
+def test_damaged_files_are_no_reason_to_fail(root: Path, junk: str):
+    folder = root / "damaged"
+    folder.mkdir()
+    for name in ("status.json", "job.json", "progress.json", "log.csv"):
+        (folder / name).write_text(junk)
+    run = run_of(root, "damaged")
+    assert run.state == "stopped"
+    assert curves_of(run) == {"loss": ()}
+
+
+def test_curves_are_those_of_the_log_and_of_the_epoch_under_way(root: Path):
+    folder = status(root / "run", epoch=9, epochs=20, pid=os.getpid(), mark=mark_of(os.getpid()))
+    (folder / "log.csv").write_text("epoch,loss,seconds,val_accuracy\n1,0.9,1,0.5\n2,nan,2,\n3,0.7,3,0.6\n4,0.")
+    points = {"epochs": 20, "points": [[0.1, 2.0], [3.5, 0.65]]}
+    (folder / "progress.json").write_text(json.dumps(points))
+    curves = curves_of(run_of(root, "run"))
+    assert curves["accuracy"] == ((1, 0.5), (3, 0.6))
+    assert curves["loss"][:2] == ((1, 0.9), (3, 0.7))
+    few = {"epochs": 2, "points": [[0.5, 2.0], [1.0, 1.0], [1.5, "x"]]}
+    (folder / "progress.json").write_text(json.dumps(few))
+    assert curves_of(run_of(root, "run"))["loss"] == ((0.5, 2.0), (1.0, 1.0))
+
+
+def test_an_offer_has_the_recipe_s_own_values():
+    found = offer("digits")
+    assert (found.domain, found.epochs, found.learning_rate, found.data) == ("image_classification", 40, 0.01, "digits")
+    assert "mnist" in found.sets
+
+
+def test_a_job_says_on_the_command_line_what_was_changed():
+    asked = job_of("digits", {"epochs": 40, "seed": 3, "validation": True}, called="x")
+    assert asked.command == "cnn train digits --seed 3 --validation"
+    assert asked.recipe["loop"]["seed"] == 3
+    assert domain_of(json.loads(json.dumps(asked.recipe))) == "image_classification"
+    assert domain_of({"nonsense": {}}) == ""
+
+
+def test_all_wrong_settings_are_reported_at_once():
+    with pytest.raises(ConfigError) as caught:
+        job_of("digits", {"epochs": 0, "learning_rate": -1.0}, called="x")
+    assert len(caught.value.problems) == 2
+
+
+def test_processes_are_told_apart():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    mark = mark_of(child.pid)
+    assert is_running(child.pid, mark)
+    child.kill()
+    if mark:
+        wait(lambda: not is_running(child.pid, mark))  # a zombie, because nobody has asked for its end yet
+    child.wait()
+    assert not is_running(child.pid, mark)
+    assert not is_running(0)
