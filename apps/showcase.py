@@ -19,6 +19,9 @@ PAGES = {
         st.Page("views/text.py", title="Text", url_path="text"),
         st.Page("views/medical.py", title="Medical", url_path="medical"),
     ],
+    "Learn": [
+        st.Page("views/lab_convolution.py", title="Convolution", url_path="lab-convolution"),
+    ],
 }
 
 st.logo(ASSETS / "mark.svg", size="large")

@@ -1,22 +1,36 @@
 """What a network does to its input: sizes, receptive fields, costs, and a convolution one step at a time."""
 
+from cnn_core.anatomy.kernels import NAMED_KERNELS, NamedKernel, find_kernel
 from cnn_core.anatomy.receptive_field import ReceptiveField
 from cnn_core.anatomy.sizes import output_size, transposed_output_size
-from cnn_core.anatomy.stepwise import ConvolutionStep, PoolingStep, convolution_step, output_shape, pooling_step
+from cnn_core.anatomy.stepwise import (
+    ConvolutionStep,
+    PoolingStep,
+    convolution_step,
+    convolve,
+    output_shape,
+    padded,
+    pooling_step,
+)
 from cnn_core.anatomy.table import format_table
 from cnn_core.anatomy.trace import LayerRow, Total, count_parameters, total, trace
 
 __all__ = [
+    "NAMED_KERNELS",
     "ConvolutionStep",
     "LayerRow",
+    "NamedKernel",
     "PoolingStep",
     "ReceptiveField",
     "Total",
     "convolution_step",
+    "convolve",
     "count_parameters",
+    "find_kernel",
     "format_table",
     "output_shape",
     "output_size",
+    "padded",
     "pooling_step",
     "total",
     "trace",
