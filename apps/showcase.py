@@ -20,7 +20,10 @@ PAGES = {
         st.Page("views/medical.py", title="Medical", url_path="medical"),
     ],
     "Learn": [
-        st.Page("views/lab_convolution.py", title="Convolution", url_path="lab-convolution"),
+        st.Page("views/lab_seeing.py", title="What a computer sees"),
+        st.Page("views/lab_convolution.py", title="Convolution"),
+        st.Page("views/lab_pooling.py", title="Convolution, ReLU, pooling"),
+        st.Page("views/lab_activations.py", title="Activations and softmax"),
     ],
 }
 

@@ -1,14 +1,13 @@
 """What the pages of the lab share: the list of ideas, and the parts that each idea has besides its picture."""
 
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import streamlit as st
 
+from components.address import begin, keep
 from components.frame import ASSETS, page
-from components.pictures import png
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,26 @@ class Idea:
 
     @property
     def page(self) -> str:
-        return f"views/lab_{self.name.replace('-', '_')}.py"
+        return f"views/lab_{self.name}.py"
 
 
 IDEAS = (
     Idea(
+        "seeing", "What a computer sees", "A picture is a table of numbers",
+        "One number per pixel for grey, three for colour. Nothing else goes into a network.",
+    ),
+    Idea(
         "convolution", "Convolution", "A kernel slides over a picture",
         "At every place, nine pixels are multiplied with nine weights and added up: one pixel of the result.",
+    ),
+    Idea(
+        "pooling", "Convolution, ReLU, pooling", "Find it, keep what is positive, shrink",
+        "The three steps that every convolutional network repeats, on one photograph with one kernel.",
+    ),
+    Idea(
+        "activations", "Activations and softmax", "A bend makes the difference",
+        "Without a bend between them, any number of layers is one layer. These are the usual bends, and how scores "
+        "become probabilities.",
     ),
 )  # fmt: skip
 
@@ -45,13 +57,51 @@ def opening(name: str) -> None:
     st.html(ASSETS / "lab.css")
 
 
-def formula(latex: str, line: str) -> None:
-    """Show what is computed, as mathematics and as the line of code that does it."""
+def formula(latex: str, line: str, source: str) -> None:
+    """Show what is computed, as mathematics and as the line of code that does it; `source` is where that stands."""
     left, right = st.columns(2, gap="large", vertical_alignment="center")
     with left:
         st.latex(latex)
     with right:
-        st.code(line, language="python", wrap_lines=True)
+        st.code(f"# {source}\n{line}", language="python", wrap_lines=True)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values: what it is called, its key in the address, the values, and how they are called."""
+
+    label: str
+    key: str
+    options: Sequence[str]
+    words: Mapping[str, str] = field(default_factory=dict)
+    pills: bool = False
+
+    def ask(self) -> str:
+        """Show the values, the first one chosen, and return the user's choice."""
+        begin(self.key, self.options, self.options[0])
+        control = st.pills if self.pills else st.segmented_control
+        chosen = control(
+            self.label, self.options, key=self.key, required=True, format_func=lambda name: self.words.get(name, name)
+        )
+        keep(self.key, self.options[0])
+        return chosen
+
+
+def ask_side_by_side(*choices: Choice) -> list[str]:
+    """Ask several in one line, each as wide as its words need."""
+    letters = [sum(len(choice.words.get(o, o)) + 4 for o in choice.options) for choice in choices]
+    answers = []
+    for place, choice in zip(st.columns([max(12, n) for n in letters]), choices, strict=True):
+        with place:
+            answers.append(choice.ask())
+    return answers
+
+
+def kernel_titles() -> dict[str, str]:
+    """Return the named kernels: name -> title."""
+    from cnn_core.anatomy import NAMED_KERNELS
+
+    return {kernel.name: kernel.title for kernel in NAMED_KERNELS}
 
 
 def arithmetic(before: str, after: str, note: str) -> None:
@@ -85,13 +135,3 @@ def closing(name: str, *, question: str, snippet: str, files: Sequence[tuple[str
         with after, st.container(horizontal_alignment="right"):
             following = IDEAS[place + 1]
             st.page_link(following.page, label=following.title, icon=":material/arrow_forward:", icon_position="right")
-
-
-def picture_file(values: "object") -> tuple[str, bytes]:
-    """Return the picture that a snippet opens as picture.png."""
-    return "picture.png", png(values)
-
-
-def sample_code(file: Path) -> str:
-    """Return where a sample lies, seen from the repository's folder."""
-    return f"apps/assets/samples/{file.name}"

@@ -3,11 +3,8 @@
 All numbers are computed before; the browser looks them up, so that stepping is instant and cannot disagree.
 """
 
-import base64
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +12,10 @@ import streamlit as st
 
 from cnn_core.errors import DataError
 from components.frame import plain_errors
+from components.packed import lab_component, named, packed
 
 EDGE = 3  # of the kernels
 HEAVIEST = 100.0  # weight that may be typed
-
-_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +41,6 @@ class Steps:
     filters: Sequence[str]
 
 
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    parts = {kind: (_FOLDER / f"stepper.{kind}").read_text("utf-8") for kind in ("html", "css")}
-    script = "".join((_FOLDER / f"{name}.js").read_text("utf-8") for name in ("grids", "stepper"))
-    return st.components.v2.component("stepper", js=script, **parts)
-
-
 def stepper(steps: Steps, *, key: str, label: str, on_edit: Callable[[list[float]], None] | None = None) -> None:
     """Show a convolution.
 
@@ -68,7 +57,9 @@ def stepper(steps: Steps, *, key: str, label: str, on_edit: Callable[[list[float
             with plain_errors():
                 on_edit(read_weights(weights))
 
-    _component()(key=key, data=_data(steps, label=label, editable=on_edit is not None), on_edit_change=edited)
+    lab_component("stepper")(
+        key=key, data=_data(steps, label=label, editable=on_edit is not None), on_edit_change=edited
+    )
 
 
 def read_weights(value: Any) -> list[float]:
@@ -93,16 +84,11 @@ def _data(steps: Steps, *, label: str, editable: bool) -> dict[str, Any]:
     inner = f"{height - 2 * steps.padding} × {width - 2 * steps.padding}"
     colours = f"{inner} × 3" if channels == 3 else inner
     data = {
-        "padded": _packed(steps.padded), "output": _packed(steps.output), "kernels": _packed(steps.kernels),
+        "padded": packed(steps.padded), "output": packed(steps.output), "kernels": packed(steps.kernels),
         "channels": channels, "height": height, "width": width, "rows": rows, "columns": columns,
         "stride": steps.stride, "dilation": steps.dilation, "padding": steps.padding,
         "position": [min(steps.position[0], rows - 1), min(steps.position[1], columns - 1)],
         "filters": list(steps.filters), "label": label, "editable": editable,
         "inputSays": f"{colours}, padded to {height} × {width}" if steps.padding else colours,
     }  # fmt: skip
-    data["id"] = hashlib.sha256(repr(data).encode()).hexdigest()[:16]
-    return data
-
-
-def _packed(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
+    return named(data)

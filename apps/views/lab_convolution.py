@@ -4,7 +4,7 @@ import streamlit as st
 
 from components.address import begin, keep
 from components.frame import note, plain_errors
-from components.lab import arithmetic, closing, formula, opening
+from components.lab import Choice, arithmetic, ask_side_by_side, closing, formula, opening
 from components.networks import compute
 from components.stepper import stepper
 from views.lab_parts.convolution import MODES, Settings, colour_steps, snippet, steps
@@ -33,7 +33,8 @@ def main() -> None:
         _sizes(picture, settings, shown.output.shape[1:])
         formula(
             r"y_{i,j} \;=\; \sum_{u=0}^{2}\sum_{v=0}^{2} k_{u,v}\; x_{s i + d u,\; s j + d v}",
-            "products = patch * kernel\ntotal = products.sum() + bias    # cnn_core.anatomy.convolution_step",
+            "products = patch * kernel\ntotal = products.sum() + bias",
+            "cnn_core.anatomy.convolution_step",
         )
     _colours()
     closing(
@@ -86,28 +87,19 @@ def _edit(weights: list[float]) -> None:
 
 
 def _choose_settings(rows: tuple[tuple[float, ...], ...]) -> Settings:
-    places = st.columns([3, 5, 3, 3, 6])
-    padding = int(_choice(places[0], "Padding", "padding", ["0", "1", "2"]))
-    mode = _choice(places[1], "Filled with", "fill", list(MODES), MODES)
-    stride = int(_choice(places[2], "Stride", "stride", ["1", "2", "3"]))
-    dilation = int(_choice(places[3], "Dilation", "dilation", ["1", "2", "3"]))
     kinds = {"correlation": "Cross-correlation", "convolution": "Convolution"}
-    kind = _choice(places[4], "Strictly speaking", "kind", list(kinds), kinds)
+    padding, mode, stride, dilation, kind = ask_side_by_side(
+        Choice("Padding", "padding", ["0", "1", "2"]),
+        Choice("Filled with", "fill", list(MODES), MODES),
+        Choice("Stride", "stride", ["1", "2", "3"]),
+        Choice("Dilation", "dilation", ["1", "2", "3"]),
+        Choice("Strictly speaking", "kind", list(kinds), kinds),
+    )
     if kind == "convolution":
         note(
             "Mathematicians turn the kernel by half a circle first. Networks do not, as they learn the weights anyway."
         )
-    return Settings(rows, kind == "convolution", padding, mode, stride, dilation)
-
-
-def _choice(place: "object", label: str, key: str, options: list[str], words: dict[str, str] | None = None) -> str:
-    begin(key, options, options[0])
-    with place:
-        chosen = st.segmented_control(
-            label, options, key=key, required=True, format_func=lambda option: (words or {}).get(option, option)
-        )
-    keep(key, options[0])
-    return chosen
+    return Settings(rows, kind == "convolution", int(padding), mode, int(stride), int(dilation))
 
 
 def _sizes(picture: Picture, settings: Settings, shape: tuple[int, int]) -> None:

@@ -10,7 +10,7 @@ STEPPER = ".stepper[data-ready]"
 
 
 def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
-    page = open_page("/lab-convolution")
+    page = open_page("/lab_convolution")
     stepper = page.locator(STEPPER).first
     stepper.wait_for()
     said = stepper.locator(".say")
@@ -45,7 +45,7 @@ def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
 
 
 def test_play_fills_the_map_and_can_be_paused(open_page):
-    page = open_page("/lab-convolution", width=390)
+    page = open_page("/lab_convolution", width=390)
     stepper = page.locator(STEPPER).first
     stepper.wait_for()
     stepper.get_by_role("button", name="Play").click()
