@@ -24,6 +24,9 @@ PAGES = {
         st.Page("views/lab_convolution.py", title="Convolution"),
         st.Page("views/lab_pooling.py", title="Convolution, ReLU, pooling"),
         st.Page("views/lab_activations.py", title="Activations and softmax"),
+        st.Page("views/lab_receptive.py", title="Receptive field"),
+        st.Page("views/lab_augmentation.py", title="Augmentation"),
+        st.Page("views/lab_timeline.py", title="Timeline"),
     ],
 }
 

@@ -42,6 +42,18 @@ IDEAS = (
         "Without a bend between them, any number of layers is one layer. These are the usual bends, and how scores "
         "become probabilities.",
     ),
+    Idea(
+        "receptive", "Receptive field", "The deeper, the wider it sees",
+        "A cell of a map has seen a patch of the picture. Every convolution and every pooling makes that patch larger.",
+    ),
+    Idea(
+        "augmentation", "Augmentation", "The same thing, seen otherwise",
+        "Every change keeps what the picture shows. A network that has seen them all is not surprised by any of them.",
+    ),
+    Idea(
+        "timeline", "Timeline", "From a cat's brain to a hundred layers",
+        "Sixty years of one idea: look at small places, with the same eyes everywhere, layer upon layer.",
+    ),
 )  # fmt: skip
 
 
@@ -91,7 +103,9 @@ def ask_side_by_side(*choices: Choice) -> list[str]:
     """Ask several in one line, each as wide as its words need."""
     letters = [sum(len(choice.words.get(o, o)) + 4 for o in choice.options) for choice in choices]
     answers = []
-    for place, choice in zip(st.columns([max(12, n) for n in letters]), choices, strict=True):
+    widths = [max(14, n) for n in letters]
+    widths.append(max(1, 92 - sum(widths)))  # what is left of the line
+    for place, choice in zip(st.columns(widths), choices, strict=False):
         with place:
             answers.append(choice.ask())
     return answers

@@ -17,7 +17,7 @@ class Maps {
     const same = before?.maps.length === data.maps.length
       && before.maps.every((map, i) => map.rows === data.maps[i].rows && map.columns === data.maps[i].columns);
     if (!same || data.chosen.join() !== before.chosen.join()) this.at = data.chosen;
-    this.row.style.setProperty("--count", this.maps.length);
+    this.row.style.setProperty("--count", data.across);
     if (this.row.children.length !== this.maps.length) this.row.replaceChildren(...this.maps.map((_, i) => this.figure(i)));
     this.maps.forEach((map, i) => {
       const figure = this.row.children[i];

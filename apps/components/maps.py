@@ -36,7 +36,9 @@ class Map:
 Chosen = tuple[int, int, int]  # map, row, column
 
 
-def maps(shown: Sequence[Map], *, key: str, chosen: Chosen, hint: str = "", reports: bool = False) -> Chosen:
+def maps(
+    shown: Sequence[Map], *, key: str, chosen: Chosen, hint: str = "", reports: bool = False, columns: int = 0
+) -> Chosen:
     """Show maps and return the chosen cell.
 
     Args:
@@ -45,6 +47,7 @@ def maps(shown: Sequence[Map], *, key: str, chosen: Chosen, hint: str = "", repo
         chosen: the cell to begin with.
         hint: a sentence below.
         reports: True: the page runs again when another cell is chosen, and this returns it.
+        columns: in one row; 0: all.
     """
     state = (st.session_state.get(key) or {}).get("chosen") if reports else None
     if inside(state, shown):
@@ -59,7 +62,7 @@ def maps(shown: Sequence[Map], *, key: str, chosen: Chosen, hint: str = "", repo
             }
             for one in shown
         ],
-        "chosen": list(chosen), "hint": hint, "reports": reports,
+        "chosen": list(chosen), "hint": hint, "reports": reports, "across": columns or len(shown),
     }  # fmt: skip
     lab_component("maps")(key=key, data=named(data), on_chosen_change=lambda: None)
     return chosen
