@@ -9,6 +9,8 @@ import streamlit as st
 from components.address import begin, keep
 from components.frame import ASSETS, page
 
+THUMBNAILS = ASSETS / "lab"  # made by assets/make_lab.py
+
 
 @dataclass(frozen=True)
 class Idea:
@@ -45,6 +47,10 @@ IDEAS = (
     Idea(
         "receptive", "Receptive field", "The deeper, the wider it sees",
         "A cell of a map has seen a patch of the picture. Every convolution and every pooling makes that patch larger.",
+    ),
+    Idea(
+        "learning", "Learning", "Six filters find themselves",
+        "Nobody writes the kernels. They begin as noise, and every step moves each weight a little against the error.",
     ),
     Idea(
         "augmentation", "Augmentation", "The same thing, seen otherwise",
@@ -118,10 +124,10 @@ def kernel_titles() -> dict[str, str]:
     return {kernel.name: kernel.title for kernel in NAMED_KERNELS}
 
 
-def arithmetic(before: str, after: str, note: str) -> None:
+def arithmetic(before: str, after: str, note: str, *, sign: str = "=") -> None:
     """Show one calculation in large type."""
     st.html(
-        f'<p class="arithmetic" role="status"><span>{html.escape(before)}</span> = <b>{html.escape(after)}</b></p>'
+        f'<p class="arithmetic" role="status"><span>{html.escape(before)}</span> {sign} <b>{html.escape(after)}</b></p>'
         f'<p class="note">{html.escape(note)}</p>'
     )
 

@@ -37,7 +37,7 @@ def main() -> None:
     note("The same function on every number of a map: upright edges of a seven. Blue is below zero, orange above.")
     place, _ = st.columns([3, 2])
     with place:
-        maps(shown.maps, key="bent", chosen=(0, 8, 14))
+        maps(shown.maps, key="bent", chosen=shown.start)
     with plain_errors():
         _softmax(name, x)
 

@@ -30,6 +30,7 @@ def main() -> None:
             f"A cell of {shown.stage} can see", f"{shown.size} × {shown.size} pixels",
             f"95 % of what moved it lies within {shown.inside} × {shown.inside}: pixels in the middle reach a unit by "
             f"many ways, those at the rim by one. Neighbouring cells look {shown.stride} pixels apart.",
+            sign="",
         )  # fmt: skip
         formula(
             r"r_{l} = r_{l-1} + (k_l - 1)\prod_{m<l} s_m, \qquad g = \left|\frac{\partial u}{\partial x}\right|",

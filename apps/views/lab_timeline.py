@@ -5,6 +5,7 @@ import math
 
 import streamlit as st
 
+from components.frame import note
 from components.lab import closing, opening
 from components.networks import compute
 from views.lab_parts.milestones import MILESTONES, Milestone, parameters, snippet
@@ -17,6 +18,7 @@ def main() -> None:
     opening("timeline")
     counts = _counts()
     st.html(f'<ol class="timeline">{"".join(_entry(entry, counts.get(entry.model)) for entry in MILESTONES)}</ol>')
+    note("Bars: numbers that the network learns, from a thousand to 150 million, each tenfold of equal length.")
     closing(
         "timeline",
         question="VGG-16 has five times the parameters of ResNet-50 and errs more. Where are most of them? The table "
@@ -37,8 +39,8 @@ def _entry(entry: Milestone, count: int | None) -> str:
         share = math.log(count / SMALLEST) / math.log(LARGEST / SMALLEST)
         size = (
             f'<p class="size"><span class="bar" style="--share:{min(1, max(0.02, share)):.3f}"></span>'
-            f'<span>{count:,} parameters</span> <a href="models?model={entry.model}" target="_self">'
-            f"Open {html.escape(entry.title)} in the zoo</a></p>"
+            f'<span>{count:,} parameters</span> <a href="models?model={entry.model}" target="_self" '
+            f'aria-label="Open {html.escape(entry.title)} in the zoo">Open in the zoo</a></p>'
         )
     return (
         f"<li><b>{entry.year}</b><div><h3>{html.escape(entry.title)}</h3>"

@@ -23,6 +23,7 @@ class Curve:
     value: float
     slope: float
     maps: list[Map]
+    start: tuple[int, int, int]  # the cell farthest below zero
 
 
 def run(name: str, x: float, picture: Picture) -> Curve:
@@ -47,6 +48,7 @@ def run(name: str, x: float, picture: Picture) -> Curve:
         float(value), float(slope),
         [Map("Before: upright edges", edges.numpy(), "signed", limits=limit),
          Map(f"After {found.title}", bent.numpy(), "signed", limits=limit)],
+        (0, *divmod(int(edges.argmin()), edges.shape[1])),
     )  # fmt: skip
 
 

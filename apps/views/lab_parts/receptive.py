@@ -1,5 +1,6 @@
 """Receptive fields: the maps of a network, and what one of their cells could see and does see."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +49,7 @@ def run(network: Network, name: str, chosen: Chosen | None) -> View:
         field = stage.fields[0]
         size, stride, start = float(field.size), float(field.stride), float(field.start)
         maps.append(
-            Map(stage.name.capitalize(), stage.output.abs().mean(0).numpy(), "grey", size, stride, start,
+            Map(titled(stage.name), stage.output.abs().mean(0).numpy(), "grey", size, stride, start,
                 says=f"{len(stage.output)} × {' × '.join(map(str, stage.output.shape[1:]))}, sees {size:.0f}")
         )  # fmt: skip
     if chosen is None or not 2 <= chosen[0] < 2 + len(maps):
@@ -61,9 +62,14 @@ def run(network: Network, name: str, chosen: Chosen | None) -> View:
     field = stages[number].fields[0]
     centre = [float(field.start) + i * float(field.stride) + (float(field.size) - 1) / 2 for i in chosen[1:]]
     return View(
-        [*shown, *maps], chosen, stages[number].name.capitalize(), int(np.ceil(float(field.size))),
+        [*shown, *maps], chosen, titled(stages[number].name), int(np.ceil(float(field.size))),
         edge_of(heat, centre), int(field.stride),
     )  # fmt: skip
+
+
+def titled(name: str) -> str:
+    """Return a stage's name as people write it: "stage2" is "Stage 2"."""
+    return re.sub(r"(?<=[a-z])(?=\d)", " ", name).capitalize()
 
 
 def edge_of(heat: np.ndarray, centre: list[float], share: float = 0.95) -> int:
