@@ -20,6 +20,17 @@ PAGES = {
         st.Page("views/medical.py", title="Medical", url_path="medical"),
         st.Page("views/caption.py", title="Captions", url_path="captions"),
     ],
+    "Learn": [
+        st.Page("views/lab.py", title="All ideas"),
+        st.Page("views/lab_seeing.py", title="What a computer sees"),
+        st.Page("views/lab_convolution.py", title="Convolution"),
+        st.Page("views/lab_pooling.py", title="Convolution, ReLU, pooling"),
+        st.Page("views/lab_activations.py", title="Activations and softmax"),
+        st.Page("views/lab_receptive.py", title="Receptive field"),
+        st.Page("views/lab_learning.py", title="Learning"),
+        st.Page("views/lab_augmentation.py", title="Augmentation"),
+        st.Page("views/lab_timeline.py", title="Timeline"),
+    ],
     "Train": [st.Page("views/train.py", title="Train", url_path="train")],
     "Models": [st.Page("views/models.py", title="Models", url_path="models")],
 }

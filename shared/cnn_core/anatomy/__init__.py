@@ -1,17 +1,28 @@
 """What a network does to its input: sizes, receptive fields, costs, and a convolution one step at a time."""
 
 from cnn_core.anatomy.graph import Node, trace_graph
+from cnn_core.anatomy.kernels import NAMED_KERNELS, NamedKernel, find_kernel
 from cnn_core.anatomy.receptive_field import ReceptiveField
 from cnn_core.anatomy.series import Fork, Series, as_series
 from cnn_core.anatomy.sizes import output_size, transposed_output_size
-from cnn_core.anatomy.stepwise import ConvolutionStep, PoolingStep, convolution_step, output_shape, pooling_step
+from cnn_core.anatomy.stepwise import (
+    ConvolutionStep,
+    PoolingStep,
+    convolution_step,
+    convolve,
+    output_shape,
+    padded,
+    pooling_step,
+)
 from cnn_core.anatomy.table import format_table
 from cnn_core.anatomy.trace import LayerRow, Total, count_parameters, total, trace
 
 __all__ = [
+    "NAMED_KERNELS",
     "ConvolutionStep",
     "Fork",
     "LayerRow",
+    "NamedKernel",
     "Node",
     "PoolingStep",
     "ReceptiveField",
@@ -19,10 +30,13 @@ __all__ = [
     "Total",
     "as_series",
     "convolution_step",
+    "convolve",
     "count_parameters",
+    "find_kernel",
     "format_table",
     "output_shape",
     "output_size",
+    "padded",
     "pooling_step",
     "total",
     "trace",

@@ -57,6 +57,44 @@ def output_shape(
     )
 
 
+def convolve(
+    x: Tensor,
+    kernels: Tensor,
+    *,
+    bias: Tensor | None = None,
+    stride: Setting = 1,
+    padding: Setting = 0,
+    padding_mode: PaddingMode = "zeros",
+    dilation: Setting = 1,
+) -> Tensor:
+    """Compute the whole output [C_out, *S'] at once: cell by cell what `convolution_step` computes for each kernel.
+
+    Args:
+        x: input [C, *S].
+        kernels: weights [C_out, C, *K].
+        bias: [C_out], added to the sums.
+        stride, padding, padding_mode, dilation: as in `convolution_step`.
+
+    Raises:
+        CnnError: shapes or settings that do not go together.
+    """
+    if kernels.ndim != x.ndim + 1 or kernels.shape[1] != x.shape[0]:
+        raise CnnError(f"expected kernels with {x.shape[0]} channels for {list(x.shape)}, got {list(kernels.shape)}")
+    output_shape(x, tuple(kernels.shape[2:]), stride=stride, padding=padding, dilation=dilation)
+    function = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[x.ndim - 1]
+    wide = padded(x, padding, padding_mode)
+    return function(wide.unsqueeze(0), kernels, bias, stride=stride, dilation=dilation).squeeze(0)
+
+
+def padded(x: Tensor, padding: Setting, mode: PaddingMode = "zeros") -> Tensor:
+    """Return `x` [C, *S] with `padding` cells added on each side, filled with zeros, the border or the mirror image.
+
+    Raises:
+        CnnError: an unknown mode, or more to mirror than there is.
+    """
+    return _pad(x, _per_axis("padding", padding, x.ndim - 1), mode)
+
+
 def convolution_step(
     x: Tensor,
     kernel: Tensor,

@@ -1,0 +1,157 @@
+"""What the pages of the lab share: the list of ideas, and the parts that each idea has besides its picture."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from components.address import begin, keep
+from components.frame import ASSETS, page
+
+THUMBNAILS = ASSETS / "lab"  # made by assets/make_lab.py
+
+
+@dataclass(frozen=True)
+class Idea:
+    """A page of the lab."""
+
+    name: str  # in the address
+    title: str  # in the navigation and on the index
+    promise: str  # the page's own headline
+    lead: str  # one or two sentences
+
+    @property
+    def page(self) -> str:
+        return f"views/lab_{self.name}.py"
+
+
+IDEAS = (
+    Idea(
+        "seeing", "What a computer sees", "A picture is a table of numbers",
+        "One number per pixel for grey, three for colour. Nothing else goes into a network.",
+    ),
+    Idea(
+        "convolution", "Convolution", "A kernel slides over a picture",
+        "At every place, nine pixels are multiplied with nine weights and added up: one pixel of the result.",
+    ),
+    Idea(
+        "pooling", "Convolution, ReLU, pooling", "Find it, keep what is positive, shrink",
+        "The three steps that every convolutional network repeats, on one photograph with one kernel.",
+    ),
+    Idea(
+        "activations", "Activations and softmax", "A bend makes the difference",
+        "Without a bend between them, any number of layers is one layer. These are the usual bends, and how scores "
+        "become probabilities.",
+    ),
+    Idea(
+        "receptive", "Receptive field", "The deeper, the wider it sees",
+        "A cell of a map has seen a patch of the picture. Every convolution and every pooling makes that patch larger.",
+    ),
+    Idea(
+        "learning", "Learning", "Six filters find themselves",
+        "Nobody writes the kernels. They begin as noise, and every step moves each weight a little against the error.",
+    ),
+    Idea(
+        "augmentation", "Augmentation", "The same thing, seen otherwise",
+        "Every change keeps what the picture shows. A network that has seen them all is not surprised by any of them.",
+    ),
+    Idea(
+        "timeline", "Timeline", "From a cat's brain to a hundred layers",
+        "Sixty years of one idea: look at small places, with the same eyes everywhere, layer upon layer.",
+    ),
+)  # fmt: skip
+
+
+def find_idea(name: str) -> Idea:
+    """Return an idea by its name, which must be one."""
+    return next(idea for idea in IDEAS if idea.name == name)
+
+
+def opening(name: str) -> None:
+    """Begin the page of an idea."""
+    idea = find_idea(name)
+    page(idea.promise, idea.lead)
+    st.html(ASSETS / "lab.css")
+
+
+def formula(latex: str, line: str, source: str) -> None:
+    """Show what is computed, as mathematics and as the line of code that does it; `source` is where that stands."""
+    left, right = st.columns(2, gap="large", vertical_alignment="center")
+    with left:
+        st.latex(latex)
+    with right:
+        st.code(f"# {source}\n{line}", language="python", wrap_lines=True)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values: what it is called, its key in the address, the values, and how they are called."""
+
+    label: str
+    key: str
+    options: Sequence[str]
+    words: Mapping[str, str] = field(default_factory=dict)
+    pills: bool = False
+
+    def ask(self) -> str:
+        """Show the values, the first one chosen, and return the user's choice."""
+        begin(self.key, self.options, self.options[0])
+        control = st.pills if self.pills else st.segmented_control
+        chosen = control(
+            self.label, self.options, key=self.key, required=True, format_func=lambda name: self.words.get(name, name)
+        )
+        keep(self.key, self.options[0])
+        return chosen
+
+
+def ask_side_by_side(*choices: Choice) -> list[str]:
+    """Ask several in one line, each as wide as its words need."""
+    letters = [sum(len(choice.words.get(o, o)) + 4 for o in choice.options) for choice in choices]
+    answers = []
+    widths = [max(14, n) for n in letters]
+    widths.append(max(1, 92 - sum(widths)))  # what is left of the line
+    for place, choice in zip(st.columns(widths), choices, strict=False):
+        with place:
+            answers.append(choice.ask())
+    return answers
+
+
+def kernel_titles() -> dict[str, str]:
+    """Return the named kernels: name -> title."""
+    from cnn_core.anatomy import NAMED_KERNELS
+
+    return {kernel.name: kernel.title for kernel in NAMED_KERNELS}
+
+
+def arithmetic(before: str, after: str, note: str, *, sign: str = "=") -> None:
+    """Show one calculation in large type."""
+    st.html(
+        f'<p class="arithmetic" role="status"><span>{html.escape(before)}</span> {sign} <b>{html.escape(after)}</b></p>'
+        f'<p class="note">{html.escape(note)}</p>'
+    )
+
+
+def closing(name: str, *, question: str, snippet: str, files: Sequence[tuple[str, bytes]] = ()) -> None:
+    """End the page of an idea: something to try, the code that gives the numbers shown, the ways on.
+
+    Args:
+        name: of the idea.
+        question: one thing to try.
+        snippet: runs by itself from the repository's folder.
+        files: (name, bytes) that the snippet reads and the reader does not have.
+    """
+    st.html(f'<p class="question"><b>Try</b> {html.escape(question)}</p>')
+    with st.expander("Show the code"):
+        st.code(snippet, language="python")
+        for file, data in files:
+            st.download_button(file, data, file, key=f"file-{file}", on_click="ignore", icon=":material/download:")
+    place = [idea.name for idea in IDEAS].index(name)
+    before, after = st.columns(2)
+    if place:
+        with before:
+            st.page_link(IDEAS[place - 1].page, label=IDEAS[place - 1].title, icon=":material/arrow_back:")
+    if place + 1 < len(IDEAS):
+        with after, st.container(horizontal_alignment="right"):
+            following = IDEAS[place + 1]
+            st.page_link(following.page, label=following.title, icon=":material/arrow_forward:", icon_position="right")

@@ -1,0 +1,166 @@
+// A picture and, under a frame that can be moved, the numbers it is made of. Pixels of a grey picture can be painted;
+// Python gets all changed pixels, [[index, value], ...], when the pen is lifted.
+
+const CELLS = { wide: 14, narrow: 9 };
+
+class Lens {
+  constructor(root) {
+    this.root = root;
+    this.whole = root.querySelector(".whole canvas");
+    this.near = root.querySelector(".near canvas");
+    this.pen = root.querySelector("input");
+    this.undo = root.querySelector("button");
+    this.edits = new Map();
+    this.pen.addEventListener("input", () => {
+      root.querySelector("output").textContent = this.pen.value;
+    });
+    this.undo.addEventListener("click", () => {
+      for (const i of this.edits.keys()) this.pixels[i] = this.original[i];
+      this.edits.clear();
+      this.tell();
+      this.paint();
+    });
+    this.drag(this.whole, (event) => {
+      const [row, column] = cellAt(event, this.whole, this.data.height, this.data.width);
+      this.look(row - (this.count >> 1), column - (this.count >> 1));
+    });
+    this.drag(this.near, (event) => this.touch(event), () => this.tell());
+    this.whole.addEventListener("keydown", (event) => {
+      const way = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+      if (!way) return;
+      event.preventDefault();
+      this.look(this.top + way[0], this.left + way[1]);
+    });
+    new ResizeObserver(() => this.paint()).observe(root);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paint());
+  }
+
+  drag(canvas, act, end = () => {}) {
+    canvas.addEventListener("pointerdown", (event) => {
+      canvas.setPointerCapture(event.pointerId);
+      act(event);
+    });
+    canvas.addEventListener("pointermove", (event) => event.buttons && act(event));
+    canvas.addEventListener("pointerup", end);
+  }
+
+  load(data) {
+    const fresh = this.data?.picture !== data.picture;
+    this.data = data;
+    this.original = unpack(data.original);
+    this.pixels = unpack(data.pixels); // [H, W, C]
+    this.edits = new Map(data.edits);
+    this.root.classList.toggle("editable", data.editable);
+    this.whole.setAttribute("aria-label", `${data.label}; arrow keys move the frame`);
+    this.near.setAttribute("aria-label", "The numbers inside the frame");
+    if (fresh) [this.top, this.left] = data.start;
+    this.paint();
+    this.root.dataset.ready = data.id;
+  }
+
+  get count() {
+    return this.root.clientWidth < 600 ? CELLS.narrow : CELLS.wide;
+  }
+
+  look(top, left) {
+    const within = (value, size) => Math.max(0, Math.min(size - this.count, value));
+    this.top = within(top, this.data.height);
+    this.left = within(left, this.data.width);
+    this.paint();
+  }
+
+  touch(event) {
+    if (!this.data.editable) return;
+    const [row, column] = cellAt(event, this.near, this.count, this.count);
+    const i = (this.top + row) * this.data.width + this.left + column;
+    const value = Number(this.pen.value);
+    this.pixels[i] = value;
+    if (value === this.original[i]) this.edits.delete(i);
+    else this.edits.set(i, value);
+    this.paint();
+  }
+
+  tell() {
+    if (this.data.editable) this.send([...this.edits]);
+  }
+
+  colour(i) {
+    const { channels } = this.data;
+    return [0, 1, 2].map((c) => this.pixels[channels === 3 ? 3 * i + c : i]);
+  }
+
+  paint() {
+    if (!this.data || !this.root.isConnected) return;
+    const { height, width } = this.data;
+    const accent = palette(this.root).accent;
+    this.keepInside();
+    const cell = fitCanvas(this.whole, height, width);
+    const pen = this.whole.getContext("2d");
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(bitmap(height, width, (i) => this.colour(i)), 0, 0, cell * width, cell * height);
+    pen.strokeStyle = "rgba(255, 255, 255, 0.85)";
+    pen.lineWidth = 6;
+    const box = [this.left * cell, this.top * cell, this.count * cell, this.count * cell];
+    pen.strokeRect(...box);
+    pen.strokeStyle = accent;
+    pen.lineWidth = 4;
+    pen.strokeRect(...box);
+    this.paintNear(accent);
+    this.root.querySelector(".whole figcaption").textContent = this.data.says;
+    this.root.querySelector(".near figcaption").textContent =
+      `Rows ${this.top} to ${this.top + this.count - 1}, columns ${this.left} to ${this.left + this.count - 1}`;
+    this.undo.disabled = !this.edits.size;
+  }
+
+  keepInside() {
+    const { height, width } = this.data;
+    this.top = Math.max(0, Math.min(height - this.count, this.top));
+    this.left = Math.max(0, Math.min(width - this.count, this.left));
+  }
+
+  paintNear(accent) {
+    const { width, channels, factor, shift, digits } = this.data;
+    const count = this.count;
+    const cell = fitCanvas(this.near, count, count);
+    const pen = this.near.getContext("2d");
+    pen.clearRect(0, 0, this.near.width, this.near.height);
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    const text = (value, c) => {
+      const number = value * factor[c % factor.length] + shift[c % shift.length];
+      return (digits ? number.toFixed(digits) : String(Math.round(number))).replace("-", MINUS);
+    };
+    const size = Math.round(cell * (channels === 3 ? 0.25 : digits ? 0.31 : 0.36));
+    pen.font = `600 ${size}px ${getComputedStyle(this.root).fontFamily}`;
+    for (let row = 0; row < count; row += 1) {
+      for (let column = 0; column < count; column += 1) {
+        const i = (this.top + row) * width + this.left + column;
+        const shade = this.colour(i);
+        pen.fillStyle = `rgb(${shade.map(Math.round)})`;
+        pen.fillRect(column * cell, row * cell, cell - 1, cell - 1);
+        pen.fillStyle = readable(shade);
+        const [x, y] = [(column + 0.5) * cell, (row + 0.54) * cell];
+        if (channels === 3) shade.forEach((value, c) => pen.fillText(text(value, c), x, y + (c - 1) * size * 1.12));
+        else pen.fillText(text(shade[0], 0), x, y);
+        if (this.edits.has(i)) {
+          pen.strokeStyle = accent;
+          pen.lineWidth = 3;
+          pen.strokeRect(column * cell + 1, row * cell + 1, cell - 3, cell - 3);
+        }
+      }
+    }
+  }
+}
+
+const lenses = new WeakMap();
+
+export default function ({ parentElement, data, setStateValue }) {
+  const root = parentElement.querySelector(".lens");
+  let lens = lenses.get(root);
+  if (!lens) {
+    lens = new Lens(root);
+    lenses.set(root, lens);
+  }
+  lens.send = (edits) => setStateValue("edits", edits);
+  if (lens.data?.id !== data.id) lens.load(data);
+}

@@ -1,0 +1,79 @@
+"""A picture and the numbers it is made of, under a frame that is moved in the browser; grey pixels can be painted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from cnn_core.errors import DataError
+from components.packed import lab_component, named, packed
+
+
+def lens(
+    picture: np.ndarray, *, key: str, label: str, factor: Sequence[float], shift: Sequence[float], digits: int
+) -> np.ndarray:
+    """Show a picture and return it as the user has painted it.
+
+    Args:
+        picture: uint8 [H, W], whose pixels can be painted, or [H, W, 3].
+        key: of the widget, another one for each picture; what was painted is kept under it for the session.
+        label: what screen readers call the picture.
+        factor, shift: the number shown for a pixel v is factor * v + shift, one of each per channel.
+        digits: behind the point.
+
+    Raises:
+        DataError: what came from the browser is no painting of this picture.
+    """
+    kept = f"{key}-kept"
+    state = st.session_state.get(key) or {}
+    sent = state.get("edits")
+    edits = read_edits(
+        st.session_state.get(kept, []) if sent is None else sent, size=picture.shape[0] * picture.shape[1]
+    )
+    edits = edits if picture.ndim == 2 else {}
+    painted = paint(picture, edits)
+    height, width = picture.shape[:2]
+    about = {
+        "picture": key, "original": packed(picture), "height": height, "width": width,
+        "channels": 1 if picture.ndim == 2 else 3, "factor": list(factor), "shift": list(shift), "digits": digits,
+        "editable": picture.ndim == 2, "label": label, "start": [height // 2 - 7, width // 2 - 7],
+        "says": f"{height} × {width} pixels" + (" × 3 colours" if picture.ndim == 3 else ""),
+    }  # fmt: skip
+    # The id leaves the edits out: the browser has them first, and would lose those made while Python was at work.
+    data = {**named(about), "pixels": packed(painted), "edits": [[i, v] for i, v in edits.items()]}
+    result = lab_component("lens")(key=key, data=data, on_edits_change=lambda: None)
+    if result.edits is not None:
+        st.session_state[kept] = result.edits
+    return painted
+
+
+def read_edits(value: Any, *, size: int) -> dict[int, int]:
+    """Check changed pixels as the browser sends them, [[index, value], ...].
+
+    Raises:
+        DataError: they are something else.
+    """
+    right = (
+        isinstance(value, list)
+        and len(value) <= size
+        and all(
+            isinstance(pair, list | tuple)
+            and len(pair) == 2
+            and all(isinstance(n, int | float) and not isinstance(n, bool) and n % 1 == 0 for n in pair)
+            and 0 <= pair[0] < size
+            and 0 <= pair[1] <= 255
+            for pair in value
+        )
+    )
+    if not right:
+        raise DataError("the painted pixels are not those of this picture; put them back and paint again")
+    return {int(i): int(v) for i, v in value}
+
+
+def paint(picture: np.ndarray, edits: dict[int, int]) -> np.ndarray:
+    """Return a picture with some pixels changed."""
+    painted = picture.copy()
+    for i, value in edits.items():
+        painted.flat[i] = value
+    return painted

@@ -1,0 +1,86 @@
+"""Lab: learning."""
+
+import html
+
+import numpy as np
+import streamlit as st
+
+from components.film import film
+from components.frame import note, plain_errors
+from components.lab import Choice, arithmetic, ask_side_by_side, closing, formula, opening
+from components.networks import compute
+from views.lab_parts.learning import BATCHES, RATES, STEPS, Training, matrices, snippet, train
+
+RATE_OF_THE_STEP = 0.05
+MINUS = "−"
+
+
+def main() -> None:
+    opening("learning")
+    rate, batch = ask_side_by_side(
+        Choice("Learning rate", "rate", list(RATES)), Choice("Digits per step", "batch", BATCHES)
+    )
+    seed = st.session_state.setdefault("learning-seed", 0)
+    with plain_errors():
+        with st.spinner("Training"):
+            shown = _train(float(rate), int(batch), seed)
+        film(shown.steps, shown.courses, shown.looks, key="film", across=6)
+        left, right = st.columns([4, 1], vertical_alignment="center")
+        with left:
+            note(
+                f"Trained here in {shown.seconds:.1f} s: {STEPS} steps on 1,437 handwritten digits of 8 × 8 pixels. "
+                "One convolution of six filters, ReLU, pooling, one dense layer: 1,030 numbers."
+            )
+        with right:
+            st.button("Train again", on_click=_again, icon=":material/refresh:", width="stretch")
+        _by_numbers()
+        closing(
+            "learning",
+            question="Which learning rate learns nothing in 300 steps, which one breaks, and does a larger batch help "
+            "the one that breaks?",
+            snippet=snippet(float(rate), int(batch), seed),
+        )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _train(rate: float, batch: int, seed: int) -> Training:
+    return compute(train, rate, batch, seed)
+
+
+def _again() -> None:
+    st.session_state["learning-seed"] = (st.session_state["learning-seed"] + 1) % 10
+
+
+def _by_numbers() -> None:
+    st.header("One step, by numbers", anchor=False)
+    note(
+        "The output is compared with what it should be. Every weight is moved against the sum of all errors, each "
+        "times the pixel that the weight met there."
+    )
+    shown, before, after = compute(matrices, RATE_OF_THE_STEP)
+    st.html(f'<div class="matrices">{"".join(_matrix(*one) for one in shown)}</div>')
+    arithmetic(
+        f"Loss {before:.3f} → {after:.3f}",
+        f"{after - before:+.3f}".replace("-", MINUS),
+        f"Half the sum of squared errors, before and after a step of learning rate {RATE_OF_THE_STEP}.",
+    )
+    formula(
+        r"\frac{\partial L}{\partial k_{u,v}} = \sum_{i,j} e_{i,j}\, x_{i+u,\,j+v}, \qquad "
+        r"k \leftarrow k - \eta \frac{\partial L}{\partial k}",
+        "gradient = convolve(x, error)\nkernel = kernel - rate * gradient",
+        "cnn_core.anatomy.learning.backward_step",
+    )
+
+
+def _matrix(name: str, values: np.ndarray) -> str:
+    most = max(1e-9, float(np.abs(values).max()))
+    cells = "".join(
+        f'<span class="{"minus" if v < 0 else "plus"}" style="--share:{abs(v) / most:.3f}">'
+        f"{f'{v:.3g}'.replace('-', MINUS)}</span>"
+        for v in values.ravel().tolist()
+    )
+    grid = f'<div style="--columns:{values.shape[1]}">{cells}</div>'
+    return f"<figure><figcaption>{html.escape(name)}</figcaption>{grid}</figure>"
+
+
+main()

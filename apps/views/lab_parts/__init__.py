@@ -1,0 +1,1 @@
+"""Parts of the lab's pages: what each shows, apart from where it stands on the page."""

@@ -1,0 +1,102 @@
+"""Receptive fields: the maps of a network, and what one of their cells could see and does see."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from components.maps import Chosen, Map
+from components.networks import Network, predictor
+from components.samples import find_sample
+
+EXAMPLES = {"cifar10": "dahlia", "mnist": "seven"}  # network -> sample
+GRADIENT = 1  # place of the gradient among the maps
+
+
+@dataclass(frozen=True)
+class View:
+    """The maps, and for the chosen cell: its stage, what it could see (pixels), and what nearly all of it was."""
+
+    maps: list[Map]
+    chosen: Chosen
+    stage: str
+    size: int
+    inside: int  # edge of the centred square that holds 95 % of the gradient
+    stride: int
+
+
+def prepared(network: Network, name: str) -> tuple[Any, Any]:
+    """Return the network's input [C, H, W] for a sample, and the picture 0 to 1 that it shows."""
+    asked = predictor(network)
+    x = asked.contract.prepare([Image.open(find_sample(name).path)])[0]
+    mean = np.reshape(asked.contract.mean, (-1, 1, 1))
+    std = np.reshape(asked.contract.std, (-1, 1, 1))
+    return x, np.clip(x.numpy() * std + mean, 0, 1)
+
+
+def run(network: Network, name: str, chosen: Chosen | None) -> View:
+    """Compute all maps and the gradient of the chosen cell; None chooses the middle of the last stage but one."""
+    from cnn_core.anatomy.effective import effective_field, stage_fields
+
+    model = predictor(network).model
+    x, picture = prepared(network, name)
+    stages = [stage for stage in stage_fields(model, x) if stage.output.ndim == 3]
+    shown = [Map("Picture", 255 * picture, "colour") if len(picture) == 3 else Map("Picture", picture[0])]
+    maps = []
+    for stage in stages:
+        field = stage.fields[0]
+        size, stride, start = float(field.size), float(field.stride), float(field.start)
+        maps.append(
+            Map(titled(stage.name), stage.output.abs().mean(0).numpy(), "grey", size, stride, start,
+                says=f"{len(stage.output)} × {' × '.join(map(str, stage.output.shape[1:]))}, sees {size:.0f}")
+        )  # fmt: skip
+    if chosen is None or not 2 <= chosen[0] < 2 + len(maps):
+        number = max(0, len(maps) - 2)
+        rows, columns = maps[number].values.shape
+        chosen = (number + 2, rows // 2, columns // 2)
+    number = chosen[0] - 2
+    heat = effective_field(model, x, stage=number, position=chosen[1:]).numpy()
+    shown.append(Map("Its gradient", heat, limits=(0, 1), says="what moved the unit"))
+    field = stages[number].fields[0]
+    centre = [float(field.start) + i * float(field.stride) + (float(field.size) - 1) / 2 for i in chosen[1:]]
+    return View(
+        [*shown, *maps], chosen, titled(stages[number].name), int(np.ceil(float(field.size))),
+        edge_of(heat, centre), int(field.stride),
+    )  # fmt: skip
+
+
+def titled(name: str) -> str:
+    """Return a stage's name as people write it: "stage2" is "Stage 2"."""
+    return re.sub(r"(?<=[a-z])(?=\d)", " ", name).capitalize()
+
+
+def edge_of(heat: np.ndarray, centre: list[float], share: float = 0.95) -> int:
+    """Return the edge of the smallest square around `centre` (row, column) that holds this share of the heat [H, W]."""
+    distance = np.maximum(*(np.abs(axis - at) for axis, at in zip(np.indices(heat.shape), centre, strict=True)))
+    order = np.argsort(distance, axis=None, kind="stable")
+    held = np.cumsum(heat.flat[order])
+    if held[-1] <= 0:
+        return 0
+    last = distance.flat[order][np.searchsorted(held, share * held[-1])]
+    return int(2 * last + 1)
+
+
+def snippet(network: Network, name: str, chosen: Chosen) -> str:
+    """Return the code that computes the fields and the gradient."""
+    return f"""\
+from PIL import Image
+
+from cnn_core.anatomy.effective import effective_field, stage_fields
+from image_classification import load
+
+network = load("{network.id}", device="cpu")
+picture = Image.open("apps/assets/samples/{find_sample(name).file}")
+x = network.contract.prepare([picture])[0]
+for stage in stage_fields(network.model, x):
+    print(stage.name, tuple(stage.output.shape), stage.fields)
+
+heat = effective_field(network.model, x, stage={chosen[0] - 2}, position=({chosen[1]}, {chosen[2]}))
+print((heat > 0.05).sum(), "pixels move the unit by more than a twentieth of the strongest")
+"""

@@ -1,0 +1,149 @@
+"""The small picture of each idea, computed by the same code as its page."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from components.samples import find_sample
+from views.lab_parts.picture import sample_picture
+
+WIDTH, HEIGHT = 360, 216
+ZERO, PLUS, MINUS = (24, 22, 20), (255, 157, 102), (124, 162, 255)
+
+
+def thumbnail(name: str) -> np.ndarray:
+    """Return the picture of an idea, uint8 [HEIGHT, WIDTH, 3]."""
+    return np.asarray(_DRAWN[name]().convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.NEAREST))
+
+
+def signed(values: np.ndarray) -> Image.Image:
+    """Colour a map [H, W]: blue below zero, orange above."""
+    share = values / max(1e-9, np.abs(values).max())
+    ends = np.where(share[..., None] < 0, MINUS, PLUS)
+    return Image.fromarray(np.round(ZERO + (ends - np.array(ZERO)) * np.abs(share)[..., None]).astype(np.uint8))
+
+
+def _digit() -> np.ndarray:
+    return sample_picture(find_sample("seven"), edge=28).values[4:22, :]  # three by five cells nearly
+
+
+def _wide(name: str, mode: str = "L", width: int = 120) -> np.ndarray:
+    sample = find_sample(name)
+    image = Image.open(sample.path).convert(mode)
+    height = round(width * HEIGHT / WIDTH)
+    scale = width / image.width
+    image = image.resize((width, round(image.height * scale)))
+    top = (image.height - height) // 2
+    return np.asarray(image)[top : top + height]
+
+
+def _edges(values: np.ndarray, kernel: str) -> np.ndarray:
+    import torch
+
+    from cnn_core.anatomy import convolve, find_kernel
+
+    x = torch.from_numpy(values.astype(np.float32))[None]
+    return convolve(x, find_kernel(kernel).weight[None, None], padding=1, padding_mode="replicate")[0].numpy()
+
+
+def _seeing() -> Image.Image:
+    values = _digit()[2:11, 7:22]
+    image = Image.fromarray(values).resize((WIDTH, HEIGHT), Image.Resampling.NEAREST)
+    pen = ImageDraw.Draw(image)
+    for (row, column), value in np.ndenumerate(values):
+        place = (column * WIDTH / 15 + 12, row * HEIGHT / 9 + 12)
+        pen.text(place, str(value), fill=0 if value > 140 else 190, anchor="mm", font_size=10)
+    return image
+
+
+def _convolution() -> Image.Image:
+    return signed(_edges(np.pad(_digit(), ((0, 0), (1, 1))), "sobel-x"))
+
+
+def _pooling() -> Image.Image:
+    """A third of the picture each: as it is, after ReLU, after pooling."""
+    values = _wide("palace")
+    edges = np.maximum(0, _edges(values, "sobel-x"))
+    height, width = (n // 4 * 4 for n in edges.shape)
+    pooled = edges[:height, :width].reshape(height // 4, 4, width // 4, 4).max((1, 3)).repeat(4, 0).repeat(4, 1)
+    third = width // 3
+    parts = (values[:height, :third], edges[:height, third : 2 * third], pooled[:, 2 * third : width])
+    shown = [part / most for part, most in zip(parts, (255, edges.max(), pooled.max()), strict=True)]
+    return Image.fromarray(np.round(255 * np.concatenate(shown, 1) ** 0.8).astype(np.uint8))
+
+
+def _lines(*curves: tuple[np.ndarray, tuple[int, int, int]]) -> Image.Image:
+    image = Image.new("RGB", (2 * WIDTH, 2 * HEIGHT), ZERO)
+    pen = ImageDraw.Draw(image)
+    for values, colour in curves:
+        x = np.linspace(60, 2 * WIDTH - 60, len(values))
+        y = 2 * HEIGHT - 70 - (2 * HEIGHT - 140) * values
+        pen.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill=colour, width=8, joint="curve")
+    return image.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
+
+
+def _activations() -> Image.Image:
+    import torch
+
+    from cnn_core.anatomy.activations import curve
+
+    values, slopes = curve("gelu", torch.linspace(-4, 4, 161))
+    return _lines(((slopes.numpy() + 0.3) / 4.3, MINUS), ((values.numpy() + 0.3) / 4.3, PLUS))
+
+
+def _receptive() -> Image.Image:
+    image = Image.fromarray(_wide("dahlia", "RGB")).resize((WIDTH, HEIGHT), Image.Resampling.NEAREST)
+    pen = ImageDraw.Draw(image)
+    for edge in (18, 60, 150):
+        box = [WIDTH / 2 - edge / 2, HEIGHT / 2 - edge / 2, WIDTH / 2 + edge / 2, HEIGHT / 2 + edge / 2]
+        pen.rectangle(box, outline=PLUS, width=4)
+    return image
+
+
+def _learning() -> Image.Image:
+    from cnn_core.anatomy.learning import digits, learn
+    from cnn_core.anatomy.small import small_network
+
+    moments = list(learn(small_network("convolution"), digits(), rate=0.1, batch=32, steps=60, every=3))
+    loss = np.array([moment.loss for moment in moments])
+    return _lines((loss / loss.max(), MINUS), (np.array([moment.accuracy for moment in moments]), PLUS))
+
+
+def _augmentation() -> Image.Image:
+    import torch
+
+    from cnn_core.anatomy.augmentations import AUGMENTATIONS, augmented
+
+    x = torch.from_numpy(np.asarray(Image.open(find_sample("dahlia").path).convert("RGB").resize((72, 72))) / 255)
+    x = x.permute(2, 0, 1).float()
+    tiles = [augmented(x, one, seed=4, strength=1.5).picture for one in AUGMENTATIONS[1:] for _ in (0,)]
+    tiles = [x, *tiles][:10]
+    rows = [torch.cat(tiles[i : i + 5], 2) for i in (0, 5)]
+    sheet = (255 * torch.cat(rows, 1)).round().byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(sheet)
+
+
+def _timeline() -> Image.Image:
+    from views.lab_parts.milestones import MILESTONES
+
+    image = Image.new("RGB", (2 * WIDTH, 2 * HEIGHT), ZERO)
+    pen = ImageDraw.Draw(image)
+    middle = HEIGHT
+    pen.line([(50, middle), (2 * WIDTH - 50, middle)], fill=(90, 84, 76), width=4)
+    for entry in MILESTONES:
+        x = 60 + (2 * WIDTH - 120) * (int(entry.year) - 1959) / (2024 - 1959)
+        pen.ellipse([x - 15, middle - 15, x + 15, middle + 15], fill=PLUS, outline=ZERO, width=4)
+    for text, place, anchor in (("1959", 60, "lm"), ("2024", 2 * WIDTH - 60, "rm")):
+        pen.text(
+            (place - (20 if anchor == "lm" else -20), middle + 60),
+            text,
+            fill=(190, 182, 170),
+            anchor=anchor,
+            font_size=40,
+        )
+    return image.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
+
+
+_DRAWN = {
+    "seeing": _seeing, "convolution": _convolution, "pooling": _pooling, "activations": _activations,
+    "receptive": _receptive, "learning": _learning, "augmentation": _augmentation, "timeline": _timeline,
+}  # fmt: skip

@@ -1,0 +1,34 @@
+"""Opening pages of the lab as a browser would, through the entry, and running the code that they show."""
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def open_lab(name: str, **address: str) -> AppTest:
+    """Open the page of an idea ("" is the index) at an address and check that it shows no defect."""
+    lab = AppTest.from_file(str(ROOT / "apps" / "showcase.py"), default_timeout=120)
+    for key, value in address.items():
+        lab.query_params[key] = value
+    lab.switch_page(f"views/lab{'_' if name else ''}{name.replace('-', '_')}.py")
+    return checked(lab.run())
+
+
+def checked(lab: AppTest) -> AppTest:
+    assert not lab.exception, lab.exception[0].message
+    return lab
+
+
+def html(lab: AppTest) -> str:
+    return "\n".join(part.proto.body for part in lab.html)
+
+
+def run_shown_code(lab: AppTest, monkeypatch) -> dict[str, object]:
+    """Run the snippet of the page from the repository's folder and return its names."""
+    snippet = next(code.value for code in reversed(lab.code) if "import" in code.value)
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+    exec(compile(snippet, "snippet.py", "exec"), names)
+    return names

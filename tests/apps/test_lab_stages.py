@@ -1,0 +1,63 @@
+"""Pooling and activations: panels, tables and the code that gives their numbers again."""
+
+import numpy as np
+import pytest
+from lab_pages import html, open_lab, run_shown_code
+
+from components.maps import Map, inside
+from components.plot import ticks
+from components.samples import find_sample
+from views.lab_parts.picture import sample_picture
+from views.lab_parts.pooling import run
+
+
+@pytest.mark.parametrize("address", [{}, {"picture": "dahlia", "kernel": "outline", "pool": "mean", "window": "3"}])
+def test_the_pooling_page_and_its_code_agree(address, monkeypatch):
+    page = open_lab("pooling", **address)
+    edge, window = 96, int(address.get("window", 2))
+    assert f"1 × {edge // window} × {edge // window}" in html(page)
+    names = run_shown_code(page, monkeypatch)
+    shown = run(
+        sample_picture(find_sample(address.get("picture", "palace")), edge=edge),
+        address.get("kernel", "sobel-x"), address.get("pool", "max"), window,
+    )  # fmt: skip
+    for one, name in zip(shown.maps[1:], ("convolved", "rectified", "pooled"), strict=True):
+        assert np.allclose(one.values, names[name][0].numpy())
+
+
+def test_each_panel_says_what_its_cells_see():
+    shown = run(sample_picture(find_sample("seven"), edge=28), "sobel-x", "max", 2)
+    # a 3 x 3 kernel with padding 1, then windows of 2: cell i sees 4 pixels from 2 i - 1 on
+    assert [(one.size, one.stride, one.start) for one in shown.maps] == [(1, 1, 0), (3, 1, -1), (3, 1, -1), (4, 2, -1)]
+    assert shown.rows[0] == ("Convolution", "1 × 28 × 28", "9", f"{9 * 28 * 28:,}", "3 × 3")
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_the_activation_page_and_its_code_agree(activation, monkeypatch):
+    page = open_lab("activations", activation=activation)
+    names = run_shown_code(page, monkeypatch)
+    assert f"{float(names['value']):.4f}".replace("-", "−") in html(page)
+    assert f"{float(names['slope']):.4f}".replace("-", "−") in html(page)
+    loss = names["cross_entropy"](names["answer"], 5)
+    assert f"{loss:.4f} = −ln {float(names['answer'][5]):.4f}" in html(page)
+
+
+def test_temperature_makes_the_answer_more_even():
+    page = open_lab("activations")
+    before = html(page).count("> 99.9 %")
+    page.slider(key="temperature").set_value(5.0).run()
+    assert html(page).count("> 99.9 %") <= before
+    assert not page.exception
+
+
+@pytest.mark.parametrize(
+    "value", [None, [0, 0], [0, 0, 3], [1, 0, 0], [0, -1, 0], [0, 0.5, 0], ["0", 0, 0], [0, True, 0]]
+)
+def test_a_forged_cell_is_none(value):
+    assert not inside(value, [Map("", np.zeros((2, 3)))])
+    assert inside([0, 1, 2], [Map("", np.zeros((2, 3)))])
+
+
+def test_ticks_are_round():
+    assert ticks(-4, 4) == [-4, -2, 0, 2, 4]
+    assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1]

@@ -1,0 +1,64 @@
+"""The lab in a real browser: a convolution is stepped through, edited, and asked where a pixel came from."""
+
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+STEPPER = ".stepper[data-ready]"
+
+
+def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
+    page = open_page("/lab_convolution")
+    stepper = page.locator(STEPPER).first
+    stepper.wait_for()
+    said = stepper.locator(".say")
+    before = said.inner_text()
+    stepper.get_by_role("button", name="One step on").click()
+    assert said.inner_text() != before
+
+    # A click in the middle of the map: the nine products that are shown add up to the number that is shown.
+    canvas = stepper.locator(".output canvas")
+    box = canvas.bounding_box()
+    canvas.click(position={"x": box["width"] * 15.5 / 26, "y": box["height"] * 13.5 / 26})
+    assert "(13, 15)" in said.inner_text()
+    assert "rows 13 to 15, columns 15 to 17" in said.inner_text()
+    patch, products = numbers(stepper, ".patch"), numbers(stepper, ".product")
+    assert sum(products) == total(stepper)
+    assert products == [p * k for p, k in zip(patch, [-1, 0, 1, -2, 0, 2, -1, 0, 1], strict=True)]
+
+    canvas.focus()
+    page.keyboard.press("ArrowUp")
+    assert "(12, 15)" in said.inner_text()
+
+    # A weight is typed; Python answers with another map.
+    shown = stepper.get_attribute("data-ready")
+    field = stepper.get_by_label("Kernel, row 2, column 2")
+    field.fill("10")
+    field.press("Enter")
+    page.locator(f'.stepper[data-ready]:not([data-ready="{shown}"])').first.wait_for()
+    page.wait_for_url(re.compile("kernel=own"))
+    patch, products = numbers(stepper, ".patch"), numbers(stepper, ".product")
+    assert products[4] == 10 * patch[4]
+    assert sum(products) == total(stepper)
+
+
+def test_play_fills_the_map_and_can_be_paused(open_page):
+    page = open_page("/lab_convolution", width=390)
+    stepper = page.locator(STEPPER).first
+    stepper.wait_for()
+    stepper.get_by_role("button", name="Play").click()
+    page.wait_for_timeout(300)
+    stepper.get_by_role("button", name="Pause").click()
+    row, _ = map(int, re.search(r"\((\d+), (\d+)\)", stepper.locator(".say").inner_text()).groups())
+    assert row < 20  # it began at the first row
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def numbers(stepper, name: str) -> list[float]:
+    return [float(text.replace("\u2212", "-")) for text in stepper.locator(name).all_inner_texts()]
+
+
+def total(stepper) -> float:
+    return float(stepper.locator("output").inner_text().replace("\u2212", "-"))
