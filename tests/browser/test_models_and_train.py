@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 def figures(page) -> list[str]:
@@ -51,15 +51,15 @@ def test_a_training_is_watched_survives_a_refresh_and_is_stopped(open_page):
     page.reload()
     page.get_by_text("Accuracy of digits").wait_for()
     page.locator(".lines polyline").first.wait_for()
-    epochs.fill("900")
+    epochs.fill("300")
     epochs.press("Enter")
     page.get_by_test_id("stBaseButton-primary").click()
-    page.get_by_text(re.compile(r"[1-9]\d* of 900 epochs done")).first.wait_for()
+    page.get_by_text(re.compile(r"[1-9]\d* of 300 epochs done")).first.wait_for()
     page.reload()  # the address has the run
-    page.get_by_text(re.compile(r"[1-9]\d* of 900 epochs done")).first.wait_for()
+    page.get_by_text(re.compile(r"[1-9]\d* of 300 epochs done")).first.wait_for()
     page.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("button", name="Resume", exact=True).wait_for()
-    page.get_by_text(re.compile(r"stopped after epoch \d+ of 900")).wait_for()
+    page.get_by_text(re.compile(r"stopped after epoch \d+ of 300")).wait_for()
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Log (CSV)").click()
     assert waiting.value.suggested_filename == "digits-2-log.csv"
