@@ -25,8 +25,8 @@ def main() -> None:
         wanted, tiles = stored(THUMBNAILS, name)
         note(
             f"{titled(wanted.stage)}, twelve of its channels. Large: the picture that gradient ascent draws for the "
-            f"channel, its contrast stretched. Small: the patches of {wanted.edge} × {wanted.edge} pixels that move it most among the first "
-            f"{PICTURES:,} test pictures; grey lies outside a picture."
+            "channel, its contrast stretched. Small: the patches that move it most among the first "
+            f"{PICTURES:,} test pictures, {wanted.edge} × {wanted.edge} pixels each; grey lies outside a picture."
         )
         st.html(
             f'<div class="channels">{"".join(_channel(wanted, i, tiles[i]) for i in range(len(wanted.channels)))}</div>'
