@@ -29,6 +29,7 @@ PAGES = {
         st.Page("views/lab_receptive.py", title="Receptive field"),
         st.Page("views/lab_learning.py", title="Learning"),
         st.Page("views/lab_augmentation.py", title="Augmentation"),
+        st.Page("views/lab_filters.py", title="What filters learned"),
         st.Page("views/lab_timeline.py", title="Timeline"),
     ],
     "Train": [st.Page("views/train.py", title="Train", url_path="train")],

@@ -1,4 +1,7 @@
-"""Draw the small pictures of the lab's index: `python apps/assets/make_lab.py`. Writes assets/lab/*.png."""
+"""Make the lab's stored pictures: `python apps/assets/make_lab.py [thumbnails|filters]`. Writes assets/lab.
+
+"filters" searches the first 2,000 test pictures of MNIST and CIFAR-10 (CNN_DATA_DIR) for what channels want to see.
+"""
 
 import sys
 from pathlib import Path
@@ -10,8 +13,23 @@ COLOURS = 96  # keep a picture below 30 kB
 
 
 def main() -> int:
-    """Draw them all; return an exit code."""
+    """Make what is wanted, by default the thumbnails; return an exit code."""
     sys.path.insert(0, str(APPS))
+    wanted = sys.argv[1] if len(sys.argv) > 1 else "thumbnails"
+    if wanted not in ("thumbnails", "filters"):
+        sys.stderr.write(f"expected thumbnails or filters, got {wanted}\n")
+        return 2
+    if wanted == "filters":
+        from views.lab_parts.filters import make
+
+        make(APPS / "assets" / "lab")
+    else:
+        thumbnails()
+    return 0
+
+
+def thumbnails() -> None:
+    """Draw the small pictures of the index."""
     from components.lab import IDEAS, THUMBNAILS
     from views.lab_parts.thumbs import thumbnail
 
@@ -19,7 +37,6 @@ def main() -> int:
     for idea in IDEAS:
         image = Image.fromarray(thumbnail(idea.name)).quantize(COLOURS, dither=Image.Dither.NONE)
         image.save(THUMBNAILS / f"{idea.name}.png", optimize=True)
-    return 0
 
 
 if __name__ == "__main__":

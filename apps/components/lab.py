@@ -57,6 +57,10 @@ IDEAS = (
         "Every change keeps what the picture shows. A network that has seen them all is not surprised by any of them.",
     ),
     Idea(
+        "filters", "What filters learned", "Every channel waits for something",
+        "The pictures that move a channel most, and the one that it would draw itself if it could.",
+    ),
+    Idea(
         "timeline", "Timeline", "From a cat's brain to a hundred layers",
         "Sixty years of one idea: look at small places, with the same eyes everywhere, layer upon layer.",
     ),

@@ -30,7 +30,7 @@ def test_every_idea_has_a_picture_of_its_own(idea):
     assert picture.shape == (HEIGHT, WIDTH, 3)
     assert picture.std() > 10
     kept = np.asarray(Image.open(THUMBNAILS / f"{idea.name}.png").convert("RGB")).astype(int)
-    assert np.abs(kept - picture).mean() < 4, "make it again with: python apps/assets/make_lab.py"
+    assert np.abs(kept - picture).mean() < 8, "make it again with: python apps/assets/make_lab.py"
 
 
 def test_the_learning_page_and_its_code_agree(monkeypatch):

@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
+from components.lab import THUMBNAILS
 from components.samples import find_sample
 from views.lab_parts.picture import sample_picture
 
@@ -122,6 +123,15 @@ def _augmentation() -> Image.Image:
     return Image.fromarray(sheet)
 
 
+def _filters() -> Image.Image:
+    """Ten drawn pictures; `filters` of make_lab.py makes them first."""
+    from views.lab_parts.filters import stored, stretched
+
+    _, tiles = stored(THUMBNAILS, "cifar10")
+    drawn = [stretched(row[0]) for row in tiles[:10]]
+    return Image.fromarray(np.concatenate([np.concatenate(drawn[:5], 1), np.concatenate(drawn[5:], 1)], 0))
+
+
 def _timeline() -> Image.Image:
     from views.lab_parts.milestones import MILESTONES
 
@@ -145,5 +155,6 @@ def _timeline() -> Image.Image:
 
 _DRAWN = {
     "seeing": _seeing, "convolution": _convolution, "pooling": _pooling, "activations": _activations,
-    "receptive": _receptive, "learning": _learning, "augmentation": _augmentation, "timeline": _timeline,
+    "receptive": _receptive, "learning": _learning, "augmentation": _augmentation,
+    "filters": _filters, "timeline": _timeline,
 }  # fmt: skip

@@ -1,0 +1,98 @@
+"""What a channel wants to see: the pictures that move it most, and the input that gradient ascent finds for it.
+
+Erhan, Bengio, Courville, Vincent 2009, "Visualizing higher-layer features of a deep network"; the jitter and the decay
+follow Olah, Mordvintsev, Schubert 2017, "Feature visualization", doi:10.23915/distill.00007.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cnn_core.errors import CnnError
+from cnn_core.explain.session import evaluating
+from cnn_core.models.backbone import Backbone
+
+BATCH = 250  # pictures at a time
+JITTER = 2  # pixels to either side between steps of the ascent
+
+
+@dataclass(frozen=True)
+class Best:
+    """For each channel the inputs that move one of its cells most, strongest first, each input once."""
+
+    index: Tensor  # [channels, count] number of the input
+    position: Tensor  # [channels, count, spatial_dims] cell of the map
+    value: Tensor  # [channels, count]
+
+
+def best_inputs(model: Backbone, x: Tensor, *, stage: int, channels: Sequence[int], count: int) -> Best:
+    """Search inputs `x` [N, C, *S] for those that move channels of a stage most.
+
+    Raises:
+        CnnError: fewer inputs than wanted, or no such stage or channel.
+    """
+    if len(x) < count:
+        raise CnnError(f"expected at least {count} inputs to choose from, got {len(x)}")
+    _check(model, stage, channels)
+    values, places, shape = [], [], ()
+    with torch.no_grad(), evaluating(model):
+        for part in x.split(BATCH):
+            maps = model.forward_features(part)[stage][:, list(channels)]
+            shape = maps.shape[2:]
+            highest, where = maps.flatten(2).max(2)  # [B, channels]
+            values.append(highest)
+            places.append(where)
+    value, index = torch.cat(values).topk(count, dim=0)
+    flat = torch.cat(places).gather(0, index)
+    position = torch.stack(torch.unravel_index(flat, shape), -1)
+    return Best(index.T, position.transpose(0, 1), value.T)
+
+
+def preferred_inputs(
+    model: Backbone, size: Sequence[int], *, stage: int, channels: Sequence[int], steps: int = 96, seed: int = 0
+) -> Tensor:
+    """Find by gradient ascent an input [C, *S] for each channel that moves the middle of its map: [channels, C, *S].
+
+    Adam on the input, begun with faint noise, shifted by a few pixels before every step, decayed towards 0 (the mean of
+    the training pictures) so that what does not help vanishes.
+
+    Args:
+        model: any backbone; it is used in evaluation mode and its weights get no gradient.
+        size: spatial size of the inputs.
+        stage: number of the stage.
+        channels: of the stage's map.
+        steps: of the ascent.
+        seed: of the noise.
+
+    Raises:
+        CnnError: no such stage or channel.
+    """
+    _check(model, stage, channels)
+    chance = torch.Generator().manual_seed(seed)
+    shape = (model.in_channels, *size)
+    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed + channel)) for channel in channels]
+    x = (0.1 * torch.stack(noise)).requires_grad_(True)  # a channel's noise does not depend on its company
+    axes = tuple(range(2, x.ndim))
+    rows = torch.arange(len(channels))
+    optimizer = torch.optim.Adam([x], lr=0.05)
+    with evaluating(model), torch.enable_grad():
+        for _ in range(steps):
+            jitter = torch.randint(-JITTER, JITTER + 1, (len(axes),), generator=chance).tolist()
+            maps = model.forward_features(x.roll(jitter, axes))[stage][rows, list(channels)]
+            middle = maps[(slice(None), *(n // 2 for n in maps.shape[1:]))]
+            (gradient,) = torch.autograd.grad(-middle.sum(), x)
+            x.grad = gradient
+            optimizer.step()
+            with torch.no_grad():
+                x.mul_(0.98).clamp_(-2.5, 2.5)
+    return x.detach()
+
+
+def _check(model: Backbone, stage: int, channels: Sequence[int]) -> None:
+    if not 0 <= stage < len(model.feature_info):
+        raise CnnError(f"expected a stage from 0 to {len(model.feature_info) - 1}, got {stage}")
+    most = model.feature_info[stage].channels
+    if not channels or any(not 0 <= channel < most for channel in channels):
+        raise CnnError(f"expected channels from 0 to {most - 1}, got {list(channels)}")
