@@ -26,7 +26,7 @@ def html(page: AppTest) -> str:
 def test_home_says_what_this_is_and_leads_to_every_application():
     home = open_home()
     assert home.title[0].value == "Convolutional networks to use and see through"
-    assert [link.page for link in home.page_link] == ["image", "text", "medical"]
+    assert [link.page for link in home.page_link] == ["image", "text", "medical", "captions"]
 
 
 def test_the_tiles_answer_as_soon_as_torch_is_there():
@@ -37,7 +37,7 @@ def test_the_tiles_answer_as_soon_as_torch_is_there():
         assert time.monotonic() < end
         time.sleep(0.2)
         home.run()
-    assert html(home).count('<p class="word">') == 2
+    assert html(home).count('<p class="word">') == 3
     assert '<mark class="for"' in html(home)  # the words that decided
 
 

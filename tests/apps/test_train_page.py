@@ -89,7 +89,7 @@ def test_wrong_settings_and_names_are_sentences_and_leave_nothing(empty: Path):
     page.number_input(key="train-rate-digits").set_value(0.01)
     page.text_input(key="train-name-digits").set_value("../../etc")
     checked(page.button(key="train-go").click().run())
-    assert "expected a name" in warnings(page)[0]
+    assert "Expected a name" in warnings(page)[0]
     assert not list(empty.glob("runs/*"))
 
 

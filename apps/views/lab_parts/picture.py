@@ -99,6 +99,6 @@ def _uploaded(key: str, *, edge: int, mode: str) -> Picture | None:
 
 
 def _decode(data: bytes, name: str) -> Image.Image:
-    from image_classification.images import read_image  # brings torch along
+    from cnn_core.data.images import read_image  # brings torch along
 
     return read_image(data, name=name)
