@@ -1,6 +1,7 @@
 """Make the lab's stored pictures: `python apps/assets/make_lab.py [thumbnails|filters]`. Writes assets/lab.
 
-"filters" searches the first 2,000 test pictures of MNIST and CIFAR-10 (CNN_DATA_DIR) for what channels want to see.
+"filters" searches the first 2,000 test pictures of MNIST and of Fashion-MNIST (CNN_DATA_DIR) for what channels want to
+see.
 """
 
 import sys

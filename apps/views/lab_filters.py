@@ -33,9 +33,9 @@ def main() -> None:
         )
         _first_layer(known[name])
         formula(
-            r"x^\star = \arg\max_x\; u_c(x), \qquad x \leftarrow 0.98\,\bigl(x + \eta\,\tfrac{\partial u_c}{\partial x}"
-            r"\bigr)",
-            "(gradient,) = torch.autograd.grad(-middle.sum(), x)\noptimizer.step()",
+            r"x^\star = \arg\max_x\; u_c(x), \qquad \hat x_f \leftarrow \hat x_f + \eta\,"
+            r"\tfrac{1}{|f|}\,\tfrac{\partial u_c}{\partial \hat x_f}",
+            "(spectrum.grad,) = torch.autograd.grad(-middle.sum(), spectrum)\noptimizer.step()",
             "cnn_core.anatomy.preferences",
         )
         closing(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-STAGES = {"cifar10": 2, "mnist": 1}  # network -> number of the stage
+STAGES = {"fashion-mnist": 2, "mnist": 1}  # network -> number of the stage
 PICTURES = 2000  # of the test set that are searched
 CHANNELS, PATCHES = 12, 6
 

@@ -127,7 +127,7 @@ def _filters() -> Image.Image:
     """Ten drawn pictures; `filters` of make_lab.py makes them first."""
     from views.lab_parts.filters import stored, stretched
 
-    _, tiles = stored(THUMBNAILS, "cifar10")
+    _, tiles = stored(THUMBNAILS, "fashion-mnist")
     drawn = [stretched(row[0]) for row in tiles[:10]]
     return Image.fromarray(np.concatenate([np.concatenate(drawn[:5], 1), np.concatenate(drawn[5:], 1)], 0))
 

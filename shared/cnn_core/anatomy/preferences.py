@@ -1,7 +1,8 @@
 """What a channel wants to see: the pictures that move it most, and the input that gradient ascent finds for it.
 
-Erhan, Bengio, Courville, Vincent 2009, "Visualizing higher-layer features of a deep network"; the jitter and the decay
-follow Olah, Mordvintsev, Schubert 2017, "Feature visualization", doi:10.23915/distill.00007.
+Erhan, Bengio, Courville, Vincent 2009, "Visualizing higher-layer features of a deep network"; the ascent in frequencies
+weighed as natural pictures have them, and the jitter, follow Olah, Mordvintsev, Schubert 2017, "Feature visualization",
+doi:10.23915/distill.00007.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from cnn_core.models.backbone import Backbone
 
 BATCH = 250  # pictures at a time
 JITTER = 2  # pixels to either side between steps of the ascent
+LIMIT = 2.5  # standard deviations of the training pictures that an input reaches
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ def preferred_inputs(
 ) -> Tensor:
     """Find by gradient ascent an input [C, *S] for each channel that moves the middle of its map: [channels, C, *S].
 
-    Adam on the input, begun with faint noise, shifted by a few pixels before every step, decayed towards 0 (the mean of
-    the training pictures) so that what does not help vanishes.
+    Adam on the input's Fourier coefficients, divided by their frequency as in natural pictures: without that the ascent
+    ends in fine noise. It begins with faint noise, and the input is shifted by a few pixels before every step.
 
     Args:
         model: any backbone; it is used in evaluation mode and its weights get no gradient.
@@ -71,23 +73,32 @@ def preferred_inputs(
     """
     _check(model, stage, channels)
     chance = torch.Generator().manual_seed(seed)
-    shape = (model.in_channels, *size)
+    axes = tuple(range(2, 2 + len(size)))
+    falloff = 1 / _frequencies(size).clamp_min(1 / max(size))  # [*S, of half the last axis]
+    shape = (model.in_channels, *falloff.shape, 2)
     noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed + channel)) for channel in channels]
-    x = (0.1 * torch.stack(noise)).requires_grad_(True)  # a channel's noise does not depend on its company
-    axes = tuple(range(2, x.ndim))
+    spectrum = (0.01 * torch.stack(noise)).requires_grad_(True)  # a channel's noise does not depend on its company
+
+    def drawn() -> Tensor:
+        waves = torch.fft.irfftn(torch.view_as_complex(spectrum) * falloff, s=tuple(size), dim=axes, norm="ortho")
+        return LIMIT * torch.tanh(waves / LIMIT)
+
     rows = torch.arange(len(channels))
-    optimizer = torch.optim.Adam([x], lr=0.05)
+    optimizer = torch.optim.Adam([spectrum], lr=0.05)
     with evaluating(model), torch.enable_grad():
         for _ in range(steps):
             jitter = torch.randint(-JITTER, JITTER + 1, (len(axes),), generator=chance).tolist()
-            maps = model.forward_features(x.roll(jitter, axes))[stage][rows, list(channels)]
+            maps = model.forward_features(drawn().roll(jitter, axes))[stage][rows, list(channels)]
             middle = maps[(slice(None), *(n // 2 for n in maps.shape[1:]))]
-            (gradient,) = torch.autograd.grad(-middle.sum(), x)
-            x.grad = gradient
+            (spectrum.grad,) = torch.autograd.grad(-middle.sum(), spectrum)
             optimizer.step()
-            with torch.no_grad():
-                x.mul_(0.98).clamp_(-2.5, 2.5)
-    return x.detach()
+    return drawn().detach()
+
+
+def _frequencies(size: Sequence[int]) -> Tensor:
+    """Return how often each wave of a real Fourier transform repeats per pixel: [*S, of half the last axis]."""
+    steps = [torch.fft.fftfreq(n) for n in size[:-1]] + [torch.fft.rfftfreq(size[-1])]
+    return torch.stack(torch.meshgrid(*steps, indexing="ij")).square().sum(0).sqrt()
 
 
 def _check(model: Backbone, stage: int, channels: Sequence[int]) -> None:
