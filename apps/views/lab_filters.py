@@ -40,7 +40,7 @@ def main() -> None:
         )
         closing(
             "filters",
-            question="Which channels want a thing, which only a colour or an edge? And would you have guessed it from "
+            question="Which channels want a thing, which only an edge? And would you have guessed it from "
             "the drawn picture alone?",
             snippet=snippet(name, wanted),
         )

@@ -28,6 +28,9 @@ SHOTS = (  # name, path, width, height, colour scheme
     ("medical-dark", "/medical?weights=lidc-nodule&overlay=Uncertainty", 1280, 1240, "dark"),
     ("captions", "/captions", 1280, 1240, "light"),
     ("captions-phone", "/captions", 390, 1180, "dark"),
+    ("lab", "/lab", 1280, 1180, "light"),
+    ("lab-convolution", "/lab_convolution", 1280, 1300, "light"),
+    ("models", "/models?model=resnet18", 1280, 940, "light"),
 )
 
 
@@ -47,6 +50,9 @@ def main() -> int:
             page = context.new_page()
             page.goto(address + path)
             settle(page)
+            if path.startswith(("/lab", "/models")):
+                page.wait_for_timeout(6000)  # their parts come one by one
+                settle(page)
             if path.startswith("/image") and "sample=" not in path:
                 page.wait_for_selector("canvas")  # the slate's code comes later than the answer
                 page.wait_for_timeout(500)
@@ -62,7 +68,7 @@ def main() -> int:
 
 def settle(page: Page) -> None:
     """Wait until the answer is there, nothing is stale, and fonts and pictures are loaded."""
-    page.wait_for_selector(".answer .word, .ngrams section, .viewer[data-ready], .told[data-ready]")
+    page.wait_for_selector(".answer .word, .ngrams section, .viewer[data-ready], .told[data-ready], .lead")
     page.wait_for_function(
         "() => !document.querySelector('[data-testid=stStatusWidget], [data-stale=true], [data-testid=stSpinner]')"
         " && document.fonts.status === 'loaded' && [...document.images].every(image => image.complete)"

@@ -23,6 +23,7 @@ def test_another_network_and_another_size_change_plan_and_figures(open_page):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.locator("p.note[data-model=resnet20]").wait_for()
+    page.keyboard.press("Escape")  # the open list hides the rest of the page from assistive technology
     before = page.locator("p.note[data-model=resnet20] b").nth(1).inner_text()
     size = page.get_by_role("spinbutton", name=re.compile("Input size"))
     size.fill("64")
