@@ -3,7 +3,7 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PAGES = {
     "/": "[class*=st-key-tile-] .answer",
@@ -11,6 +11,10 @@ PAGES = {
     "/text": ".answer .word",
     "/medical": ".viewer[data-ready]",
     "/captions": ".told[data-ready]",
+    "/lab": "[data-testid=stPageLink]",
+    "/lab_convolution": ".stepper canvas",
+    "/models": "[data-model]",
+    "/train": "[data-testid=stBaseButton-primary]",
 }
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 SERIOUS = ("serious", "critical")
