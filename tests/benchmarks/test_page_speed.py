@@ -18,9 +18,8 @@ WARM_ANSWER = 0.3  # seconds, 95 of 100 answers are faster
 ANSWERS = 40
 
 # Clicks a sample and tells how many milliseconds pass until the page shows another answer.
-CLICK = """index => new Promise(resolve => {
+CLICK = """button => new Promise(resolve => {
   const word = () => document.querySelector('.answer .word')?.textContent;
-  const button = document.querySelectorAll('.gallery button')[index];
   const before = word(), begun = performance.now();
   const look = () => {
     const now = word();
@@ -60,5 +59,5 @@ def _warm_answers(page: Page, address: str) -> list[float]:
     page.locator(".gallery button").nth(3).wait_for()
     page.locator(".answer .word").wait_for()
     page.wait_for_timeout(1000)
-    found = [page.evaluate(CLICK, 1 + i % 3) / 1000 for i in range(3 + ANSWERS)]
+    found = [page.locator(".gallery button").nth(1 + i % 3).evaluate(CLICK) / 1000 for i in range(3 + ANSWERS)]
     return found[3:]
