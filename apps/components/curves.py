@@ -5,10 +5,8 @@ A component of our own, because `st.html` takes SVG out of what it shows.
 
 import html
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-import streamlit as st
+from components.browser import drawing
 
 WIDTH, HEIGHT = 320, 150  # user units; the picture scales to its place
 LEFT, RIGHT, TOP, BOTTOM = 38, 46, 10, 22
@@ -17,15 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 38, 46, 10, 22
 def curves(charts: Sequence[tuple[str, Sequence[tuple[float, float]]]], *, last_x: float, unit: str, key: str) -> None:
     """Show one small chart per (title, points); all share the horizontal axis from 0 to `last_x` in `unit`s."""
     parts = "".join(f'<div class="curve">{_chart(*chart, last_x=last_x, unit=unit)}</div>' for chart in charts)
-    _component()(key=key, data=parts)
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    # All text in `data` is escaped below; nothing else of it comes from outside.
-    script = "export default ({ parentElement, data }) => { parentElement.querySelector('.curves').innerHTML = data; }"
-    css = Path(__file__).with_suffix(".css").read_text("utf-8")
-    return st.components.v2.component("curves", html='<div class="curves"></div>', css=css, js=script)
+    drawing("curves")(key=key, data=parts)
 
 
 def _chart(title: str, points: Sequence[tuple[float, float]], *, last_x: float, unit: str) -> str:

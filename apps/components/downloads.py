@@ -4,11 +4,14 @@ import csv
 import io
 import json
 import tempfile
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+
+PACKED = ("card.json", "model.safetensors", "recipe.json", "report.json", "log.csv")
 
 
 def answer_downloads(
@@ -43,3 +46,13 @@ def answers_csv(answers: Iterable[Any], *, top_k: int) -> bytes:
         path = Path(folder) / "answers.csv"
         write_csv((answer.to_json() for answer in answers), path, columns=label_columns(top_k))
         return path.read_bytes()
+
+
+def pack_network(folder: Path, name: str) -> bytes:
+    """Return what is needed to predict, explain and export, as a zip with one folder; links are not followed."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in PACKED:
+            if (folder / file).is_file() and not (folder / file).is_symlink():
+                archive.write(folder / file, f"{name}/{file}")
+    return buffer.getvalue()

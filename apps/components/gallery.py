@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-_FOLDER = Path(__file__).parent
+from components.browser import component
 
 
 @dataclass(frozen=True)
@@ -18,12 +16,6 @@ class Item:
     src: str  # a data URI
     alt: str  # what a screen reader says
     title: str = ""  # written below it
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    parts = {kind: (_FOLDER / f"gallery.{kind}").read_text("utf-8") for kind in ("css", "js")}
-    return st.components.v2.component("gallery", html='<div class="gallery"></div>', **parts)
 
 
 def gallery(items: Sequence[Item], *, key: str, default: str, label: str, tile: int = 76, pixels: bool = False) -> str:
@@ -43,7 +35,7 @@ def gallery(items: Sequence[Item], *, key: str, default: str, label: str, tile: 
     candidates = (state.get("chosen"), st.session_state.get(kept), default, known[0])
     chosen = next(candidate for candidate in candidates if candidate in known)
     data = {"items": [asdict(item) for item in items], "chosen": chosen, "label": label, "tile": tile, "pixels": pixels}
-    result = _component()(key=key, data=data, on_chosen_change=lambda: None)
+    result = component("gallery")(key=key, data=data, on_chosen_change=lambda: None)
     if result.chosen in known:
         chosen = result.chosen
     st.session_state[kept] = chosen

@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from cnn_core.errors import DataError
+from components.browser import is_whole
 from components.packed import lab_component, named, packed
 
 
@@ -60,9 +61,8 @@ def read_edits(value: Any, *, size: int) -> dict[int, int]:
         and all(
             isinstance(pair, list | tuple)
             and len(pair) == 2
-            and all(isinstance(n, int | float) and not isinstance(n, bool) and n % 1 == 0 for n in pair)
-            and 0 <= pair[0] < size
-            and 0 <= pair[1] <= 255
+            and is_whole(pair[0], 0, size - 1)
+            and is_whole(pair[1], 0, 255)
             for pair in value
         )
     )

@@ -2,11 +2,8 @@
 
 import html
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-import streamlit as st
-
+from components.browser import drawing
 from components.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, limits
 
 MOST = 6  # series that can be told apart
@@ -23,15 +20,7 @@ def lines(charts: Sequence[Chart], *, last_x: float, unit: str, key: str) -> Non
     names = list(dict.fromkeys(name for _, series in charts for name, _ in series))[:MOST]
     parts = [_chart(*chart, names=names, last_x=last_x, unit=unit) for chart in charts]
     data = f"{_legend(names) if len(names) > 1 else ''}{''.join(parts)}"
-    _component()(key=key, data=data)
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    # All text in `data` is escaped below; nothing else of it comes from outside.
-    script = "export default ({ parentElement, data }) => { parentElement.querySelector('.lines').innerHTML = data; }"
-    css = Path(__file__).with_suffix(".css").read_text("utf-8")
-    return st.components.v2.component("lines", html='<div class="lines"></div>', css=css, js=script)
+    drawing("lines")(key=key, data=data)
 
 
 def _legend(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from components.browser import is_whole
 from components.packed import lab_component, named, packed
 
 
@@ -72,10 +73,8 @@ def inside(value: Any, shown: Sequence[Map]) -> bool:
     """Tell whether what the browser sent is a cell of these maps."""
     if not (isinstance(value, list | tuple) and len(value) == 3):
         return False
-    if not all(isinstance(n, int | float) and not isinstance(n, bool) and n % 1 == 0 for n in value):
-        return False
     number, row, column = value
-    if not 0 <= number < len(shown):
+    if not is_whole(number, 0, len(shown) - 1):
         return False
     rows, columns = shown[int(number)].values.shape[-2:]
-    return 0 <= row < rows and 0 <= column < columns
+    return is_whole(row, 0, rows - 1) and is_whole(column, 0, columns - 1)

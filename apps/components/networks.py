@@ -5,6 +5,7 @@ This module loads no torch; the first `compute` does.
 
 import importlib
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ TITLES = {
     "phantom": "Drawn thorax", "lung-ct": "Lungs", "lidc-nodule": "Lung nodule", "nodule-malignancy": "Nodule rating",
     "scenes": "Drawn scenes", "flickr8k-plain": "Photos, no attention", "flickr8k": "Photos",
 }  # fmt: skip
+
+
+_here = threading.local()
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,11 @@ def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a function in one of a few threads that all sessions share, and wait for it.
 
     Streamlit runs every rerun of every session in a thread of its own, and torch would build a pool of threads for
-    each; this bounds both the memory and the load.
+    each; this bounds both the memory and the load. What runs in such a thread already runs there: were it to wait for
+    another one, all of them could wait for each other.
     """
+    if getattr(_here, "works", False):
+        return function(*args, **kwargs)
     return submit(function, *args, **kwargs).result()
 
 
@@ -126,6 +133,7 @@ def _workers() -> ThreadPoolExecutor:
 def _settle() -> None:
     import torch
 
+    _here.works = True
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // WORKERS))
 
 

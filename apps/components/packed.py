@@ -1,22 +1,17 @@
-"""Numbers on their way to the browser, and the scripts that read them there."""
+"""Numbers on their way to the browser, and the components whose scripts read them there."""
 
 import base64
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-_FOLDER = Path(__file__).parent
+from components.browser import component
 
 
-@st.cache_resource(show_spinner=False)
 def lab_component(name: str) -> Any:
     """Return the component `name`, whose script may use the functions of grids.js."""
-    parts = {kind: (_FOLDER / f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css")}
-    script = "".join((_FOLDER / f"{part}.js").read_text("utf-8") for part in ("grids", name))
-    return st.components.v2.component(name, js=script, **parts)
+    return component(name, uses=("grids",))
 
 
 def packed(values: np.ndarray) -> str:

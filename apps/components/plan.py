@@ -7,11 +7,9 @@ shows.
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
+from components.browser import drawing
 from components.slabs import Slab, kind_of, legend, said, slab
 
 WIDEST = 1090.0  # units
@@ -46,21 +44,16 @@ class Piece:
 
 def show_plan(survey: Any, *, title: str, key: str) -> None:
     """Draw a `cnn_core.zoo.Survey`."""
-    _component()(key=key, data=draw(survey, title=title))
+    _plan()(key=key, data=draw(survey, title=title))
 
 
 def show_legend(surveys: Sequence[Any], *, key: str) -> None:
     """Say what the colours of these plans mean."""
-    _component()(key=key, data=legend({kind_of(node) for survey in surveys for node in survey.nodes}))
+    _plan()(key=key, data=legend({kind_of(node) for survey in surveys for node in survey.nodes}))
 
 
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    # All text in `data` is escaped here; nothing else of it comes from outside.
-    script = "export default ({ parentElement, data }) => { parentElement.querySelector('.plan').innerHTML = data; }"
-    css = Path(__file__).with_suffix(".css").read_text("utf-8")
-    body = '<div class="plan" tabindex="0" role="group" aria-label="Plan"></div>'
-    return st.components.v2.component("plan", html=body, css=css, js=script)
+def _plan() -> Any:
+    return drawing("plan", attributes='tabindex="0" role="group" aria-label="Plan"')
 
 
 def draw(survey: Any, *, title: str) -> str:

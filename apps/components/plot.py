@@ -3,11 +3,10 @@
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import streamlit as st
+
+from components.browser import drawing
 
 LEFT, TOP, BOTTOM = 44, 12, 34  # user units around the frame
 HEIGHT = 300
@@ -46,15 +45,7 @@ def plot(
         label: what screen readers call the picture.
         dots: points that are marked, with a line down to the axis.
     """
-    _component()(key=key, data=_svg(lines, frame, label=label, dots=dots))
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    # All text in `data` is escaped below; nothing else of it comes from outside.
-    script = "export default ({ parentElement, data }) => { parentElement.querySelector('.plot').innerHTML = data; }"
-    css = Path(__file__).with_suffix(".css").read_text("utf-8")
-    return st.components.v2.component("plot", html='<div class="plot"></div>', css=css, js=script)
+    drawing("plot")(key=key, data=_svg(lines, frame, label=label, dots=dots))
 
 
 def _svg(lines: Sequence[Line], frame: Frame, *, label: str, dots: Sequence[tuple[float, float]]) -> str:

@@ -6,13 +6,13 @@ lines instead of a bundled editor.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from PIL import Image, ImageDraw
 
 from cnn_core.errors import DataError
+from components.browser import component, is_whole
 
 UNITS = 1000  # coordinates and widths are thousandths of the edge
 MOST_STROKES = 200
@@ -21,8 +21,6 @@ WIDTHS = (1, 400)
 EDGE = 280  # pixels of the picture: ten times MNIST's
 OVERSAMPLE = 3  # lines are drawn this much larger and shrunk, for smooth edges
 
-_FOLDER = Path(__file__).parent
-
 
 @dataclass(frozen=True)
 class Stroke:
@@ -30,12 +28,6 @@ class Stroke:
 
     width: int
     points: tuple[tuple[int, int], ...]
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    parts = {kind: (_FOLDER / f"slate.{kind}").read_text("utf-8") for kind in ("html", "css", "js")}
-    return st.components.v2.component("slate", **parts)
 
 
 def slate(*, key: str, example: tuple[Stroke, ...], brush: int = 80, label: str) -> tuple[Stroke, ...]:
@@ -63,7 +55,7 @@ def slate(*, key: str, example: tuple[Stroke, ...], brush: int = 80, label: str)
         "label": label,
         "revision": 0,
     }
-    result = _component()(key=key, data=data, on_strokes_change=lambda: None)
+    result = component("slate")(key=key, data=data, on_strokes_change=lambda: None)
     if result.strokes is not None:
         st.session_state[kept] = result.strokes
         strokes = read_strokes(result.strokes)
@@ -84,20 +76,16 @@ def read_strokes(value: Any) -> tuple[Stroke, ...]:
 def _read_stroke(stroke: Any) -> Stroke:
     width, numbers = (stroke.get("w"), stroke.get("p")) if isinstance(stroke, dict) else (None, None)
     right = (
-        _whole(width, *WIDTHS)
+        is_whole(width, *WIDTHS)
         and isinstance(numbers, list)
         and 2 <= len(numbers) <= 2 * MOST_POINTS + 2
         and len(numbers) % 2 == 0
-        and all(_whole(number, 0, UNITS) for number in numbers)
+        and all(is_whole(number, 0, UNITS) for number in numbers)
     )
     if not right:
         raise DataError("the drawing holds a stroke that no pen makes; clear it and draw again")
     whole = [int(number) for number in numbers]
     return Stroke(int(width), tuple(zip(whole[::2], whole[1::2], strict=True)))
-
-
-def _whole(value: Any, low: int, high: int) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high and value % 1 == 0
 
 
 def draw(strokes: tuple[Stroke, ...], *, edge: int = EDGE) -> Image.Image:

@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from cnn_core.errors import DataError
+from components.browser import is_number
 from components.frame import plain_errors
 from components.packed import lab_component, named, packed
 
@@ -71,7 +72,7 @@ def read_weights(value: Any) -> list[float]:
     right = (
         isinstance(value, list)
         and len(value) == EDGE * EDGE
-        and all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) <= HEAVIEST for n in value)
+        and all(is_number(n) and abs(n) <= HEAVIEST for n in value)
     )
     if not right:
         raise DataError(f"a kernel is nine numbers from -{HEAVIEST:.0f} to {HEAVIEST:.0f}; choose one of the presets")

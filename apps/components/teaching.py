@@ -1,19 +1,15 @@
 """A training that a page began, shown while it goes on and when it is done: progress, curves, test score, download."""
 
-import io
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
 from components.bars import headline
 from components.curves import curves
+from components.downloads import pack_network
 from components.frame import card_facts, duration, facts, note, sentence
 from components.networks import add_own
 from components.training import Job, Workshop
-
-PACKED = ("card.json", "model.safetensors", "recipe.json", "report.json", "log.csv")
 
 
 @dataclass(frozen=True)
@@ -95,19 +91,9 @@ def _result(job: Job, lesson: Lesson) -> None:
         f"It is among the networks above as “{lesson.name}” until you leave. The download works with the command line."
     )
     st.download_button(
-        "Network (zip)", _pack(job.folder, lesson.name), f"{lesson.name}.zip", "application/zip", type="primary",
+        "Network (zip)", pack_network(job.folder, lesson.name), f"{lesson.name}.zip", "application/zip", type="primary",
         key=f"{lesson.key}-download", on_click="ignore", icon=":material/download:",
     )  # fmt: skip
     st.code(f"unzip {lesson.name}.zip\n{lesson.command}", language="bash")
     with st.expander("Model card"):
         facts(card_facts(card))
-
-
-def _pack(folder: Path, name: str) -> bytes:
-    """Return what is needed to predict, explain and export, as a zip with one folder."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in PACKED:
-            if (folder / file).is_file():
-                archive.write(folder / file, f"{name}/{file}")
-    return buffer.getvalue()

@@ -8,17 +8,16 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
+from components.browser import component, is_number
+
 VEIL_EDGE = 96  # pixels of a veil; the browser enlarges it smoothly
 DARKNESS = 0.8  # of the veil where nothing spoke for the word
-
-_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,6 @@ class Told:
     hint: str = ""
 
 
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    parts = {kind: (_FOLDER / f"told.{kind}").read_text("utf-8") for kind in ("html", "css", "js")}
-    return st.components.v2.component("told", **parts)
-
-
 def choice(key: str, count: int) -> int:
     """Return which sentence is chosen, 0 at first."""
     state = st.session_state.get(key) or {}
@@ -80,7 +73,7 @@ def covered_part(key: str) -> tuple[float, float, float, float] | None:
     """Return the covered part as left, top, right, bottom, fractions of the picture; None: nothing is covered."""
     state = st.session_state.get(key) or {}
     box = state.get("box")
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(edge, int | float) for edge in box):
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
         return None
     left, top, right, bottom = (min(1.0, max(0.0, float(edge))) for edge in box)
     return (left, top, right, bottom) if left < right and top < bottom else None
@@ -107,7 +100,7 @@ def told(shown: Told, *, key: str) -> None:
         "hint": shown.hint,
     }
     nothing = lambda: None  # noqa: E731 (the component wants one for each state)
-    _component()(key=key, data=data, on_chosen_change=nothing, on_box_change=nothing)
+    component("told")(key=key, data=data, on_chosen_change=nothing, on_box_change=nothing)
 
 
 def _plain(word: Word) -> dict[str, Any]:

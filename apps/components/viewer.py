@@ -11,17 +11,14 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import streamlit as st
+
+from components.browser import component
 
 MOST_VOXELS = 5_000_000  # that are sent to a browser; larger scans are shown thinned out
 CT_RANGE = (-1200, 3000)  # HU that the sliders reach
 LEVELS = 4095  # of intensities that are no whole numbers
-
-_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +51,9 @@ class View:
         return max(1, ceil((self.voxels.size / MOST_VOXELS) ** (1 / 3)))
 
 
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    parts = {kind: (_FOLDER / f"viewer.{kind}").read_text("utf-8") for kind in ("html", "css", "js")}
-    return st.components.v2.component("viewer", **parts)
-
-
 def viewer(packed: bytes, *, key: str) -> None:
     """Show what `pack` made."""
-    _component()(key=key, data=packed)
+    component("viewer")(key=key, data=packed)
 
 
 def pack(view: View) -> bytes:

@@ -1,22 +1,13 @@
 """A field to write in whose words are coloured while one writes: orange for an answer, blue against it."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
+from components.browser import component
 from components.coloured import Span, utf16_places
 
 LIMIT = 100_000  # UTF-16 units that travel to the server; networks read the first few thousand words
-
-_FOLDER = Path(__file__).parent
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    parts = {kind: (_FOLDER / f"writer.{kind}").read_text("utf-8") for kind in ("html", "css", "js")}
-    return st.components.v2.component("writer", **parts)
 
 
 def written(key: str) -> str | None:
@@ -78,4 +69,4 @@ def writer(
         "said": said,
         "limit": LIMIT,
     }
-    _component()(key=key, data=data, on_text_change=lambda: None)
+    component("writer")(key=key, data=data, on_text_change=lambda: None)

@@ -1,18 +1,19 @@
 """Image captioning: a picture in, a sentence out, and for every word where the network looked."""
 
-import html
+from typing import Any
 
 import streamlit as st
 
 from components.bars import headline
 from components.bring import Picture
 from components.frame import how_computed, note, page, plain_errors
-from components.networks import Network, choose_network, compute, networks, predictor
+from components.networks import Network, choose_network, networks
 from components.side_by_side import cost, side_by_side
+from components.tables import table
 from components.told import Told, choice, covered_part, told
 from views.caption_parts.ask import Way, captions, covered, reasons
 from views.caption_parts.batch import show_batch, show_find
-from views.caption_parts.source import chance, choose_picture, said_of, speaks_of_scenes
+from views.caption_parts.source import chance, choose_picture, decoder_of, said_of, speaks_of_scenes
 
 FAVOURITE = "scenes"
 ONE, MANY, FIND, COMPARE = "One picture", "Many pictures", "Find a picture", "Compare"
@@ -100,7 +101,7 @@ def _one(network: Network) -> None:
 
 def _how(network: Network) -> tuple[str, Way]:
     """Show how sentences are found and explained; return the method and the way."""
-    attends = compute(lambda: predictor(network).model.decoder.attends)
+    attends = decoder_of(network) == "show-attend-tell"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         methods = [ATTENTION, EVIDENCE] if attends else [EVIDENCE]
         method = st.segmented_control(
@@ -116,29 +117,26 @@ def _how(network: Network) -> tuple[str, Way]:
     return METHODS[method], Way(temperature, st.session_state.get("drawn", 0))
 
 
-def _show_covered(change: object) -> None:
+def _show_covered(change: Any) -> None:
     """Say what the network writes when a part is covered, and how much likelier each word was before."""
-    rows = "".join(
-        f'<tr><td class="word">{html.escape(word)}</td><td class="number">{100 * before:.1f} %</td>'
-        f'<td class="number">{100 * after:.1f} %</td></tr>'
-        for word, before, after in change.words
-    )
     same = "still the same sentence" if change.after == change.before else "it writes"
-    st.html(
-        f'<div class="answer small" role="status"><p class="kicker">With that part covered, {same}</p>'
-        f'<p class="word">{html.escape(change.after)}</p></div>'
-        '<div class="scroll"><table class="results narrow" aria-label="Probabilities of the words">'
-        '<thead><tr><th>Word</th><th class="number">Before</th><th class="number">Covered</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+    headline(change.after, kicker=f"With that part covered, {same}", sure="", small=True)
+    table(
+        (("Word", "word"), ("Before", "number"), ("Covered", "number")),
+        [(word, f"{100 * before:.1f} %", f"{100 * after:.1f} %") for word, before, after in change.words],
+        label="Probabilities of the words",
+        narrow=True,
     )
 
 
 def _column(network: Network, picture: Picture) -> None:
     found = captions(network, picture, Way())
     headline(
-        found.captions[0], kicker=f"{network.title}, {network.card.arguments['options']['decoder']}",
-        sure=chance(found.probabilities[0]), small=True,
-    )  # fmt: skip
+        found.captions[0],
+        kicker=f"{network.title}, {decoder_of(network)}",
+        sure=chance(found.probabilities[0]),
+        small=True,
+    )
     note(cost(network, picture.source))
     if speaks_of_scenes(network) and max(picture.image.size) > 128:
         note("This one learned from drawn scenes alone.")

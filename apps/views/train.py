@@ -5,7 +5,7 @@ import streamlit as st
 from cnn_core.train.runs import RunInfo
 from components.frame import note, page, plain_errors
 from views.train_parts.begin import show_begin
-from views.train_parts.compare import show_comparison, show_runs
+from views.train_parts.compare import curves_of_all, show_comparison, show_runs
 from views.train_parts.watch import WORDS, all_runs, watch
 
 STEPS = """\
@@ -31,9 +31,9 @@ def main() -> None:
         _chosen(runs)
     if runs:
         with plain_errors():
-            show_comparison(runs)
-        with plain_errors():
-            show_runs(runs)
+            drawn = curves_of_all(runs)
+            show_comparison(drawn)
+            show_runs(runs, drawn)
     _how(runs)
 
 

@@ -28,13 +28,18 @@ def is_running(pid: int, mark: str = "") -> bool:
     stat = _stat(pid)
     if stat is not None:
         return bool(stat) and stat[0] not in ("Z", "X") and mark in ("", stat[19])  # a zombie runs no more
+    return exists(pid) or False
+
+
+def exists(pid: int) -> bool | None:
+    """Tell whether there is a process of this number, a zombie too; None where the system cannot be asked."""
     if os.name != "posix":
-        return False  # there, os.kill would end the process instead of asking for it
+        return None  # there, os.kill would end the process instead of asking for it
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except OSError:  # of another user
         return True
     return True
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnn_core.errors import StorageError
+from cnn_core.processes import exists
 
 STALE_AFTER = 24 * 3600.0  # seconds after which a temporary file of another machine counts as abandoned
 
@@ -223,15 +224,7 @@ def _is_dead(pid: int, path: str) -> bool:
         # Restarted containers give out the same low number again and again.
         with _live_lock:
             return path not in _live
-    if os.name != "posix":
-        return False  # there, os.kill would end the process instead of asking for it
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return exists(pid) is False
 
 
 def _sentence(path: Path, error: OSError, needed: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from driving import checked
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,15 +15,6 @@ def open_lab(name: str, **address: str) -> AppTest:
         lab.query_params[key] = value
     lab.switch_page(f"views/lab{'_' if name else ''}{name.replace('-', '_')}.py")
     return checked(lab.run())
-
-
-def checked(lab: AppTest) -> AppTest:
-    assert not lab.exception, lab.exception[0].message
-    return lab
-
-
-def html(lab: AppTest) -> str:
-    return "\n".join(part.proto.body for part in lab.html)
 
 
 def run_shown_code(lab: AppTest, monkeypatch) -> dict[str, object]:

@@ -2,33 +2,19 @@
 
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from driving import checked, html, opened
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from components.told import choice, covered_part, veil
 from views.caption_parts.source import SCENES, is_true, said_of, sample_pictures
 
-PAGE = str(Path(__file__).resolve().parents[2] / "apps" / "views" / "caption.py")
-
 
 def open_page(**address: str) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=120)
-    for name, value in {"weights": "scenes", **address}.items():
-        page.query_params[name] = value
-    return checked(page.run())
-
-
-def checked(page: AppTest) -> AppTest:
-    assert not page.exception, page.exception[0].message
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(part.proto.body for part in page.html)
+    return opened("caption", **{"weights": "scenes", **address})
 
 
 def told(page: AppTest) -> dict:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from driving import checked, html
 from streamlit.testing.v1 import AppTest
 
 APPS = Path(__file__).resolve().parents[2] / "apps"
@@ -14,13 +15,7 @@ pytestmark = pytest.mark.usefixtures("in_workplace")
 
 
 def open_home() -> AppTest:
-    home = AppTest.from_file(str(APPS / "showcase.py"), default_timeout=120).run()
-    assert not home.exception, home.exception[0].message
-    return home
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(part.proto.body for part in page.html)
+    return checked(AppTest.from_file(str(APPS / "showcase.py"), default_timeout=120).run())
 
 
 def test_home_says_what_this_is_and_leads_to_every_application():

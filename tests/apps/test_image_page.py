@@ -4,9 +4,9 @@ import io
 import time
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from driving import checked, html, opened, warnings, word
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -14,36 +14,13 @@ from components.networks import networks
 from components.shapes import example_zip
 from views.image_parts.why import TITLES, title
 
-PAGE = str(Path(__file__).resolve().parents[2] / "apps" / "views" / "image.py")
 GREY, COLOUR = "runs/tiny-digits", "runs/tiny-shapes"
 
 pytestmark = pytest.mark.usefixtures("in_workplace")
 
 
 def open_page(**address: str) -> AppTest:
-    """Open the image page at an address such as `?weights=...&sample=...` and check that it shows no defect."""
-    page = AppTest.from_file(PAGE, default_timeout=120)
-    for name, value in {"weights": GREY, **address}.items():
-        page.query_params[name] = value
-    return checked(page.run())
-
-
-def checked(page: AppTest) -> AppTest:
-    assert not page.exception, page.exception[0].message
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(part.proto.body for part in page.html)
-
-
-def word(page: AppTest) -> str:
-    """The answer in large type."""
-    return html(page).split('<p class="word">')[1].split("<")[0]
-
-
-def warnings(page: AppTest) -> list[str]:
-    return [warning.value for warning in page.warning]
+    return opened("image", **{"weights": GREY, **address})
 
 
 @pytest.fixture
@@ -242,7 +219,7 @@ def test_more_pictures_than_the_page_takes_are_cut_with_a_sentence(png: bytes):
     files = [(f"{i}.png", png, "image/png") for i in range(201)]
     checked(page.file_uploader(key="batch-upload").set_value(files).run())
     assert len(page.dataframe[0].value) == 200
-    assert "the first 200 are answered" in html(page)
+    assert "the first 200 are read" in html(page)
 
 
 def wait_for(page: AppTest, condition, seconds: float = 100) -> AppTest:

@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from lab_pages import ROOT, html, open_lab, run_shown_code
+from driving import html
+from lab_pages import ROOT, open_lab, run_shown_code
 from PIL import Image
 
 from components.lab import IDEAS, THUMBNAILS

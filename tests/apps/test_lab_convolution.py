@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from lab_pages import checked, html, open_lab, run_shown_code
+from driving import checked, html
+from lab_pages import open_lab, run_shown_code
 from scipy import signal
 
 from cnn_core.errors import DataError

@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from lab_pages import checked, html, open_lab, run_shown_code
+from driving import checked, html
+from lab_pages import open_lab, run_shown_code
 
 from cnn_core.models.registry import list_models
 from components.networks import networks

@@ -1,7 +1,8 @@
 """What filters learned: the stored tiles belong to the shipped weights, and the code gives their numbers again."""
 
 import pytest
-from lab_pages import html, open_lab, run_shown_code
+from driving import html
+from lab_pages import open_lab, run_shown_code
 
 from cnn_core.weights import load_card
 from components.lab import THUMBNAILS

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from lab_pages import checked, html, open_lab, run_shown_code
+from driving import checked, html
+from lab_pages import open_lab, run_shown_code
 from PIL import Image
 
 from cnn_core.anatomy.pixels import normalised, unit

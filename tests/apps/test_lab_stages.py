@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from lab_pages import html, open_lab, run_shown_code
+from driving import html
+from lab_pages import open_lab, run_shown_code
 
 from components.maps import Map, inside
 from components.plot import ticks

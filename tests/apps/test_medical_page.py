@@ -9,28 +9,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from driving import checked, html, opened
 from streamlit.testing.v1 import AppTest
 
 from views.medical_parts.ask import Given, with_file
 from views.medical_parts.source import CHESTS, CUBES, CUTOUTS, THORAXES, drawn, given_of
 
-PAGE = str(Path(__file__).resolve().parents[2] / "apps" / "views" / "medical.py")
-
 
 def open_page(**address: str) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=120)
-    for name, value in address.items():
-        page.query_params[name] = value
-    return checked(page.run())
-
-
-def checked(page: AppTest) -> AppTest:
-    assert not page.exception, page.exception[0].message
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(part.proto.body for part in page.html)
+    return opened("medical", **address)
 
 
 def volumes(page: AppTest) -> dict[str, str]:

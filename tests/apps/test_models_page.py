@@ -1,9 +1,9 @@
 """Every control of the models page, driven as a browser would drive it."""
 
 import re
-from pathlib import Path
 
 import pytest
+from driving import address, checked, html, opened, warnings
 from streamlit.testing.v1 import AppTest
 
 from cnn_core.models import list_models
@@ -12,33 +12,11 @@ from components.slabs import said
 from views.models_parts.look import amount, layers_csv, survey
 from views.models_parts.reached import data_of
 
-PAGE = str(Path(__file__).resolve().parents[2] / "apps" / "views" / "models.py")
-
 pytestmark = pytest.mark.usefixtures("in_workplace")
 
 
 def open_page(**address: str) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=120)
-    for name, value in address.items():
-        page.query_params[name] = value
-    return checked(page.run())
-
-
-def checked(page: AppTest) -> AppTest:
-    assert not page.exception, page.exception[0].message
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(part.proto.body for part in page.html)
-
-
-def warnings(page: AppTest) -> list[str]:
-    return [warning.value for warning in page.warning]
-
-
-def address(page: AppTest) -> dict[str, str]:
-    return {name: value[0] if isinstance(value, list) else value for name, value in dict(page.query_params).items()}
+    return opened("models", **address)
 
 
 def test_it_opens_with_a_network_drawn_and_its_published_figures():

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import threading
 import zipfile
 
 import numpy as np
@@ -13,6 +14,7 @@ from cnn_core.errors import UnknownNameError
 from components.bars import percent
 from components.curves import _chart, limits
 from components.frame import duration, measured, sentence
+from components.networks import WORKERS, compute, submit
 from components.pictures import data_uri
 from components.samples import SAMPLES, find_sample, kind_of, samples
 from components.shapes import PER_CLASS, example_zip
@@ -99,3 +101,15 @@ def test_the_example_zip_is_the_layout_that_it_teaches():
         assert len(names) == 3 * PER_CLASS
         assert {name.split("/")[0] for name in names} == {"circle", "cross", "triangle"}
         assert Image.open(io.BytesIO(archive.read("cross/07.png"))).size == (64, 64)
+
+
+def test_what_computes_may_ask_for_more_to_be_computed():
+    """Loading a network inside a computation, in as many at once as there are workers, must not wait for itself."""
+    together = threading.Barrier(WORKERS)
+
+    def outer() -> str:
+        together.wait(timeout=30)  # every worker is busy now
+        return compute(lambda: threading.current_thread().name)
+
+    asked = [submit(outer) for _ in range(WORKERS)]
+    assert all(future.result(timeout=30).startswith("network") for future in asked)

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from driving import checked, html, opened, warnings, word
 from streamlit.testing.v1 import AppTest
 
+from components.downloads import pack_network
 from components.networks import networks
 from components.requests import example_csv
 from components.writer import LIMIT
 from views.text_parts.attribution import TITLES
 
-PAGE = str(Path(__file__).resolve().parents[2] / "apps" / "views" / "text.py")
 OWN = "runs/tiny-requests"
 CLASSES = {"light", "music", "weather"}
 RAIN = "Will it RAIN in Oslo tomorrow?"
@@ -26,37 +27,15 @@ pytestmark = pytest.mark.usefixtures("in_workplace")
 
 
 def open_page(text: str | None = RAIN, **address: str) -> AppTest:
-    """Open the text page with something written in it, and check that it shows no defect."""
-    page = AppTest.from_file(PAGE, default_timeout=120)
-    for name, value in {"weights": OWN, **address}.items():
-        page.query_params[name] = value
-    if text is not None:
-        page.session_state["text-kept"] = text
-    return checked(page.run())
+    """Open the text page with something written in it."""
+    kept = {} if text is None else {"text-kept": text}
+    return opened("text", kept, **{"weights": OWN, **address})
 
 
 def write(page: AppTest, text: object, key: str = "text") -> AppTest:
     """Write into the field, as far as Python hears of it."""
     page.session_state[f"{key}-kept"] = text
     return checked(page.run())
-
-
-def checked(page: AppTest) -> AppTest:
-    assert not page.exception, page.exception[0].message
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(part.proto.body for part in page.html)
-
-
-def word(page: AppTest) -> str:
-    """The answer in large type."""
-    return html(page).split('<p class="word">')[1].split("<")[0]
-
-
-def warnings(page: AppTest) -> list[str]:
-    return [warning.value for warning in page.warning]
 
 
 def field(page: AppTest, key: str = "text") -> dict:
@@ -102,9 +81,7 @@ def test_what_somebody_wrote_stays_when_the_network_changes():
 
 
 def test_the_text_of_an_address_is_answered_until_something_else_is_written():
-    page = AppTest.from_file(PAGE, default_timeout=120)
-    page.query_params["weights"], page.query_params["text"] = OWN, "play some jazz"
-    checked(page.run())
+    page = opened("text", weights=OWN, text="play some jazz")
     assert field(page)["text"] == "play some jazz"
     assert word(page) == "music"
     write(page, RAIN)
@@ -267,7 +244,7 @@ def test_without_networks_the_page_says_how_to_train_one(monkeypatch: pytest.Mon
     import components.networks
 
     monkeypatch.setattr(components.networks, "list_weights", lambda **_: [])
-    page = checked(AppTest.from_file(PAGE, default_timeout=60).run())
+    page = opened("text")
     assert "cnn train docstrings" in warnings(page)[0]
 
 
@@ -495,7 +472,5 @@ def test_a_table_that_nothing_can_be_learned_from_is_a_sentence(own_classes: App
 
 
 def test_the_download_holds_what_predicts_and_explains(in_workplace: Path):
-    from components.teaching import _pack
-
-    with zipfile.ZipFile(io.BytesIO(_pack(in_workplace / "runs" / "tiny-requests", "my-texts"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(pack_network(in_workplace / "runs" / "tiny-requests", "my-texts"))) as archive:
         assert {"my-texts/card.json", "my-texts/model.safetensors", "my-texts/report.json"} <= set(archive.namelist())

@@ -5,35 +5,18 @@ import re
 from pathlib import Path
 
 import pytest
+from driving import checked, html, opened, warnings
 from streamlit.testing.v1 import AppTest
 
 from cnn_core.train import queue
 from cnn_core.train.runs import QUEUE, find_run
+from components.downloads import pack_network
 from components.lines import MOST, _chart, _legend
 from components.requests import example_csv
-from views.train_parts.watch import _pack
-
-PAGE = str(Path(__file__).resolve().parents[2] / "apps" / "views" / "train.py")
 
 
 def open_page(**address: str) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=120)
-    for name, value in address.items():
-        page.query_params[name] = value
-    return checked(page.run())
-
-
-def checked(page: AppTest) -> AppTest:
-    assert not page.exception, page.exception[0].message
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(part.proto.body for part in page.html)
-
-
-def warnings(page: AppTest) -> list[str]:
-    return [warning.value for warning in page.warning]
+    return opened("train", **address)
 
 
 def has(page: AppTest, key: str) -> bool:
@@ -125,7 +108,7 @@ def test_runs_of_the_command_line_are_there_with_score_and_downloads():
     assert not has(page, "stop-tiny-shapes")
     assert not has(page, "resume-tiny-shapes")
     assert len(page.multiselect(key="train-compare").value) == 2
-    packed = _pack(Path("runs/tiny-shapes"), "tiny")
+    packed = pack_network(Path("runs/tiny-shapes"), "tiny")
     assert b"tiny/model.safetensors" in packed
     checked(page.multiselect(key="train-compare").set_value(["tiny-digits", "tiny-shapes", "tiny-requests"]).run())
     assert page.query_params["compare"] in ("tiny-digits,tiny-shapes,tiny-requests",

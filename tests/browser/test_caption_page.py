@@ -71,7 +71,7 @@ def test_a_part_that_is_covered_changes_the_sentence(open_page):
     page.mouse.down()
     page.mouse.move(place["x"] + 0.99 * place["width"], place["y"] + 0.98 * place["height"], steps=4)
     page.mouse.up()
-    table = page.get_by_role("table", name="Probabilities of the words")
+    table = page.get_by_role("region", name="Probabilities of the words")
     table.wait_for()
     said = page.locator(".answer.small .word").inner_text()
     assert "circle" not in said and "cross" in said  # the circle was covered
@@ -93,7 +93,7 @@ def test_a_part_is_covered_with_the_keys(open_page):
     assert box.bounding_box()["x"] > before["x"]
     page.keyboard.press("Shift+ArrowDown")
     assert box.bounding_box()["height"] > before["height"]
-    page.get_by_role("table", name="Probabilities of the words").wait_for()
+    page.get_by_role("region", name="Probabilities of the words").wait_for()
 
 
 def test_the_page_fits_a_telephone(open_page):

@@ -93,6 +93,8 @@ def test_the_slate_can_be_drawn_on_with_keys_alone(open_page):
 def test_tab_reaches_every_control_in_the_order_of_the_page(open_page):
     page = open_page(READER)
     answered(page)
+    page.wait_for_selector(SLATE)
+    page.wait_for_selector("[data-test-script-state=notRunning]")  # what is drawn anew meanwhile loses the focus
     reached = []
     for _ in range(40):
         page.keyboard.press("Tab")

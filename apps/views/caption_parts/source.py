@@ -2,6 +2,7 @@
 
 import io
 from functools import cache
+from typing import Any
 
 import streamlit as st
 from PIL import Image
@@ -23,35 +24,37 @@ def speaks_of_scenes(network: Network) -> bool:
     return network.card.recipe["data"]["data"] == "scenes"
 
 
+def decoder_of(network: Network) -> str:
+    """Return the name of the decoder that writes a network's sentences."""
+    return network.card.arguments["options"]["decoder"]
+
+
 def sample_pictures(network: Network) -> dict[str, Picture]:
     """Return the samples that suit a network, by id."""
     if speaks_of_scenes(network):
-        return {f"scene-{i}": _scene(i) for i in SCENES}
+        return {f"scene-{i}": _drawn(i)[1] for i in SCENES}
     photos = [find_sample(name) for name in PHOTOS]
     return {photo.id: Picture(photo.file, photo.path.read_bytes(), Image.open(photo.path)) for photo in photos}
 
 
 @cache
-def _scene(number: int) -> Picture:
-    """Draw a test scene."""
+def _drawn(number: int) -> tuple[Any, Picture]:
+    """Return a test scene and its drawing."""
     from image_captioning.scenes import make_scenes, render
 
     scene = make_scenes("test", count=number + 1)[-1]
     image = Image.fromarray(render([scene], seed=number)[0].permute(1, 2, 0).numpy())
     block = io.BytesIO()
     image.save(block, "PNG")
-    return Picture(f"scene-{number}.png", block.getvalue(), image)
+    return scene, Picture(f"scene-{number}.png", block.getvalue(), image)
 
 
 def is_true(sentence: str, picture: Picture) -> bool | None:
     """Tell whether a sentence holds in a drawn scene; None for any other picture."""
     from image_captioning import grammar
-    from image_captioning.scenes import make_scenes
 
-    for number in SCENES:
-        if picture is _scene(number):
-            return grammar.is_true(sentence, make_scenes("test", count=number + 1)[-1])
-    return None
+    scene = next((scene for scene, drawing in map(_drawn, SCENES) if drawing is picture), None)
+    return None if scene is None else grammar.is_true(sentence, scene)
 
 
 def said_of(sentence: str, probability: float, picture: Picture) -> str:

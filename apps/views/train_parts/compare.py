@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnn_core.train.runs import RunInfo, curves_of
+from cnn_core.train.runs import Points, RunInfo, curves_of
 from components.frame import note
 from components.lines import MOST, lines
 from components.tables import table
@@ -15,17 +15,23 @@ HEADS = (
     ("Test", "short"), ("Changed", "number"),
 )  # fmt: skip
 MOST_RUNS = 200  # shown
+Curves = dict[str, dict[str, Points]]  # run -> metric -> points
 
 
-def show_runs(runs: Sequence[RunInfo]) -> None:
+def curves_of_all(runs: Sequence[RunInfo]) -> Curves:
+    """Return the curves of the runs that are shown."""
+    return {run.name: curves_of(run) for run in runs[:MOST_RUNS]}
+
+
+def show_runs(runs: Sequence[RunInfo], drawn: Curves) -> None:
     """Show one line per run."""
     st.header("All runs", anchor=False)
     note("Those of this page and of the command line, which both write into the folder runs.")
-    table(HEADS, map(_line, runs[:MOST_RUNS]), label="All runs")
+    table(HEADS, [_line(run, drawn[run.name]) for run in runs[:MOST_RUNS]], label="All runs")
 
 
-def _line(run: RunInfo) -> tuple[str, ...]:
-    curves = {name: points for name, points in curves_of(run).items() if points}
+def _line(run: RunInfo, drawn: dict[str, Points]) -> tuple[str, ...]:
+    curves = {name: points for name, points in drawn.items() if points}
     loss = f"{curves['loss'][-1][1]:.4f}" if "loss" in curves else ""
     aside = next((f"{points[-1][1]:.4f} {name}" for name, points in curves.items() if name != "loss"), "")
     card = card_of(run)
@@ -35,10 +41,9 @@ def _line(run: RunInfo) -> tuple[str, ...]:
     return run.name, WORDS[run.state], epochs, loss, aside.replace("_", " "), tested, ago(run.changed)
 
 
-def show_comparison(runs: Sequence[RunInfo]) -> None:
+def show_comparison(drawn: Curves) -> None:
     """Let up to six runs be chosen, and show their curves."""
     st.header("Side by side", anchor=False)
-    drawn = {run.name: curves_of(run) for run in runs[:MOST_RUNS]}
     names = [name for name, curves in drawn.items() if any(curves.values())]
     if len(names) < 2:
         note("With two runs or more, their curves can be laid over each other here.")

@@ -1,9 +1,6 @@
 """One run: how far it is, its curves, and what can be done with it. Looks again every second while it goes on."""
 
-import io
 import time
-import zipfile
-from pathlib import Path
 
 import streamlit as st
 
@@ -12,6 +9,7 @@ from cnn_core.train.queue import resume, stop, waiting_jobs, wake
 from cnn_core.train.runs import RunInfo, curves_of, find_run, list_runs
 from cnn_core.weights import WeightsCard, load_card
 from components.bars import headline
+from components.downloads import pack_network
 from components.frame import card_facts, duration, facts, note, sentence
 from components.lines import lines
 from components.networks import RUNS, compute
@@ -20,7 +18,6 @@ WORDS = {
     "waiting": "Waiting for its turn", "running": "Training", "stopping": "Stopping", "done": "Finished",
     "stopped": "Stopped", "failed": "Failed",
 }  # fmt: skip
-PACKED = ("card.json", "model.safetensors", "recipe.json", "report.json", "log.csv")
 CHARTS = 2  # the loss, and the metric that chooses the best epoch
 FIGURES = {"accuracy": "Accuracy", "dice": "Dice", "macro_f1": "Macro F1", "auc": "AUC", "loss": "Loss"}
 
@@ -132,7 +129,7 @@ def _downloads(run: RunInfo) -> None:
     with st.container(horizontal=True, gap="small"):
         if card is not None:
             st.download_button(
-                "Weights (zip)", lambda: _pack(run.folder, card.name), f"{card.name}.zip", "application/zip",
+                "Weights (zip)", lambda: pack_network(run.folder, card.name), f"{card.name}.zip", "application/zip",
                 key=f"weights-{run.name}", on_click="ignore", icon=":material/download:",
             )  # fmt: skip
         if log.is_file():
@@ -143,16 +140,6 @@ def _downloads(run: RunInfo) -> None:
     if card is not None:
         with st.expander("Model card"):
             facts(card_facts(card))
-
-
-def _pack(folder: Path, name: str) -> bytes:
-    """Return what is needed to predict, explain and export, as a zip with one folder."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in PACKED:
-            if (folder / file).is_file() and not (folder / file).is_symlink():
-                archive.write(folder / file, f"{name}/{file}")
-    return buffer.getvalue()
 
 
 def card_of(run: RunInfo) -> WeightsCard | None:

@@ -1,0 +1,105 @@
+"""Many pictures at once: bring them, answer them all, and show the table that can be taken along as CSV."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+from PIL import Image
+
+from components.bring import SUFFIXES, UPLOAD_LIMIT
+from components.downloads import answers_csv
+from components.frame import note
+from components.networks import Network, compute, predictor
+from components.pictures import data_uri
+
+MOST_FILES = 200
+EDGE = 112  # pixels of a thumbnail
+Sources = list[tuple[str, bytes | Image.Image]]  # file names, and what is in them
+
+
+def bring_many(network: Network, samples: Callable[[], Sources], *, key: str) -> Sources:
+    """Let pictures be uploaded and return them; the samples while there are none.
+
+    Args:
+        network: that will answer them.
+        samples: called when nothing was uploaded.
+        key: of the upload.
+    """
+    files = st.file_uploader(
+        "Pictures", SUFFIXES, accept_multiple_files=True, key=f"{key}-upload", max_upload_size=UPLOAD_LIMIT,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if len(files) > MOST_FILES:
+        note(
+            f"{len(files)} pictures are more than the page takes; the first {MOST_FILES} are read. "
+            f"For a whole folder: cnn predict {network.id} FOLDER --json"
+        )
+    if files:
+        return [(file.name, file.getvalue()) for file in files[:MOST_FILES]]
+    note("These are the samples. Drop your own pictures above, as many as you like at a time.")
+    return samples()
+
+
+def answered(network: Network, sources: Sources, **options: Any) -> list[Any]:
+    """Return the network's answer to every picture, under its file name.
+
+    Args:
+        network: that is asked.
+        sources: the pictures.
+        options: passed to `predict`.
+    """
+    found = compute(predictor(network).predict, [data for _, data in sources], **options)
+    return [replace(answer, input=name) for answer, (name, _) in zip(found, sources, strict=True)]
+
+
+def answers_table(
+    answers: Sequence[Any],
+    sources: Sources,
+    cells: Callable[[Any], dict[str, object]],
+    columns: Mapping[str, Any],
+    *,
+    file: str,
+    top_k: int,
+) -> None:
+    """Show answers beside their pictures, and offer them as CSV.
+
+    Args:
+        answers: from `answered`.
+        sources: the pictures, in the same order.
+        cells: returns what stands in the columns for an answer, which may be an error.
+        columns: how Streamlit shows them, by name.
+        file: name of the CSV.
+        top_k: labels per answer in the CSV.
+    """
+    rows = [
+        {
+            "picture": _thumbnail(data) if answer.error is None else "",
+            "file": answer.input,
+            **cells(answer),
+            "problem": answer.error,
+        }
+        for answer, (_, data) in zip(answers, sources, strict=True)
+    ]
+    show = {"picture": st.column_config.ImageColumn("Picture", width="small"), "file": "File", **columns}
+    if any(row["problem"] for row in rows):
+        show["problem"] = "Problem"
+    st.dataframe(
+        rows, column_config=show, column_order=list(show), hide_index=True, row_height=EDGE // 2, key="batch-table"
+    )
+    st.download_button(
+        "Table (CSV)", answers_csv(answers, top_k=top_k), file, "text/csv", key="batch-download", on_click="ignore",
+        icon=":material/download:",
+    )  # fmt: skip
+
+
+def opened(data: bytes | Image.Image, edge: int) -> Image.Image:
+    """Return a picture of at least `edge` pixels where the file has them."""
+    from cnn_core.data.images import read_image
+
+    return read_image(data, at_least=edge)
+
+
+@st.cache_data(max_entries=2 * MOST_FILES, show_spinner=False)
+def _thumbnail(data: bytes | Image.Image) -> str:
+    return data_uri(opened(data, EDGE), edge=EDGE)

@@ -1,0 +1,40 @@
+"""The parts of a page that run in the browser: their files, read once, and what comes back from them."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_FOLDER = Path(__file__).parent
+
+
+@st.cache_resource(show_spinner=False)
+def component(name: str, *, uses: tuple[str, ...] = ()) -> Any:
+    """Return the component made of NAME.html, NAME.css and NAME.js; `uses` are scripts whose functions it calls."""
+    parts = {kind: (_FOLDER / f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css")}
+    script = "".join((_FOLDER / f"{part}.js").read_text("utf-8") for part in (*uses, name))
+    return st.components.v2.component(name, js=script, **parts)
+
+
+@st.cache_resource(show_spinner=False)
+def drawing(name: str, *, attributes: str = "") -> Any:
+    """Return the component that shows the markup it is given, in the style of NAME.css.
+
+    The markup is not looked at: whoever makes it escapes all text in it. `attributes` are those of the element around.
+    """
+    script = (
+        f"export default ({{ parentElement, data }}) => {{ parentElement.querySelector('.{name}').innerHTML = data; }}"
+    )
+    css = (_FOLDER / f"{name}.css").read_text("utf-8")
+    body = f'<div class="{name}"{attributes and " " + attributes}></div>'
+    return st.components.v2.component(name, html=body, css=css, js=script)
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a browser sent a number: JSON's truth values are none, although Python counts with them."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_whole(value: Any, low: int, high: int) -> bool:
+    """Tell whether a browser sent a whole number from `low` to `high`, which may come as 3.0."""
+    return is_number(value) and low <= value <= high and value % 1 == 0

@@ -1,0 +1,39 @@
+"""Driving a page as a browser would: open it at an address, check that it broke nowhere, read what it shows."""
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+VIEWS = Path(__file__).resolve().parents[2] / "apps" / "views"
+
+
+def opened(view: str, session: dict[str, object] | None = None, /, **address: str) -> AppTest:
+    """Open a page at an address such as `?weights=...&sample=...` and check that it shows no defect."""
+    page = AppTest.from_file(str(VIEWS / f"{view}.py"), default_timeout=120)
+    for name, value in address.items():
+        page.query_params[name] = value
+    for name, value in (session or {}).items():
+        page.session_state[name] = value
+    return checked(page.run())
+
+
+def checked(page: AppTest) -> AppTest:
+    assert not page.exception, page.exception[0].message
+    return page
+
+
+def html(page: AppTest) -> str:
+    return "\n".join(part.proto.body for part in page.html)
+
+
+def word(page: AppTest) -> str:
+    """The answer in large type."""
+    return html(page).split('<p class="word">')[1].split("<")[0]
+
+
+def warnings(page: AppTest) -> list[str]:
+    return [warning.value for warning in page.warning]
+
+
+def address(page: AppTest) -> dict[str, str]:
+    return {name: value[0] if isinstance(value, list) else value for name, value in dict(page.query_params).items()}
