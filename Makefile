@@ -53,7 +53,7 @@ train-text: train-docstrings ## the default recipe of text classification: docst
 
 train-medical: train-phantom ## the default recipe of medical segmentation: drawn thoraxes, two minutes
 
-train-caption: train-scenes ## the default recipe of image captioning: rendered scenes, under three minutes
+train-caption: train-scenes ## the default recipe of image captioning: rendered scenes, about four minutes
 
 bench-%: $(STAMP) ## bench-kim2014: a table of the literature, measured again
 	$(BIN)/cnn bench $* $(ARGS)

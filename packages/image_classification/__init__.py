@@ -2,7 +2,7 @@
 
     from image_classification import load, train
     load("mnist").predict(["digit.png"])[0].labels
-    train("digits", epochs=20).card.metrics["accuracy"]
+    train("digits", settings={"epochs": 20}).card.metrics["accuracy"]
 
 Importing the package is cheap; torch is loaded with the first use of a name.
 """

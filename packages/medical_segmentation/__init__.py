@@ -2,7 +2,7 @@
 
     from medical_segmentation import load, train
     load("lung-ct").predict("thorax.nii.gz").volumes_ml
-    train("phantom", epochs=5).card.metrics["dice"]
+    train("phantom", settings={"epochs": 5}).card.metrics["dice"]
 
 Research and teaching only, not for diagnosis. Importing the package is cheap; torch is loaded with the first use of a
 name.

@@ -2,7 +2,7 @@
 
     from text_classification import load, train
     load("sst2").predict(["a joy to watch"])[0].labels
-    train("docstrings", epochs=5).card.metrics["accuracy"]
+    train("docstrings", settings={"epochs": 5}).card.metrics["accuracy"]
 
 Importing the package is cheap; torch is loaded with the first use of a name.
 """

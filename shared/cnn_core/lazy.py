@@ -11,7 +11,13 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     Args:
         package: its `__name__`.
         homes: public name -> module of the package that defines it.
+
+    Raises:
+        ValueError: a module bears a public name; once imported, it would be found in place of what is meant.
     """
+    hidden = sorted(set(homes) & set(homes.values()))
+    if hidden:
+        raise ValueError(f"{package}: the module {hidden[0]} hides the public name {hidden[0]}; rename the module")
 
     def find(name: str) -> Any:
         if name not in homes:

@@ -88,16 +88,24 @@ def train(recipe, *, folder, name, seeds, resume, observe, command):
 '''
 
 
-def write_domain(folder: Path, package: str, *, recipes: dict[str, str]) -> None:
+def write_domain(
+    folder: Path, package: str, *, recipes: dict[str, str], code: str = FIFTH, entry: str | None = None
+) -> None:
     """Lay out an installed distribution with one domain."""
     (folder / package / "recipes").mkdir(parents=True)
-    (folder / package / "__init__.py").write_text(FIFTH)
+    (folder / package / "__init__.py").write_text(code)
     for name, text in recipes.items():
         (folder / package / "recipes" / f"{name}.toml").write_text(text)
     info = folder / f"{package}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[cnn_showcase.domains]\n{package} = {package}\n")
+    (info / "entry_points.txt").write_text(f"[cnn_showcase.domains]\n{entry or package} = {package}\n")
+
+
+@pytest.fixture
+def write() -> Callable[..., None]:
+    """Lays out a distribution with one domain, see `write_domain`."""
+    return write_domain
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +131,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]
 
     yield enter
     for name in {*sys.modules} - before:
-        if name in ("fifth", "sixth"):
+        if name in ("fifth", "sixth", "seventh"):
             del sys.modules[name]
     domain_folders.cache_clear()
 

@@ -1,6 +1,7 @@
 """What every command promises: exit codes, one sentence, pure JSON. Nothing here needs torch."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from cnn_core.cli.looking import parse_shape, port_is_free
 from cnn_core.cli.parser import build_parser, model_option
 from cnn_core.cli.training import repeating
 from cnn_core.errors import CnnError
+from cnn_core.weights import find_weights
 
 LIGHT = """
 import sys
@@ -143,6 +145,34 @@ def test_it_trains_and_brings_its_data(cnn, fifth, tmp_path):
     assert (tmp_path / "runs/scales/said.txt").read_text() == "cnn train scales --epochs 3|scales|3|[('tempo', 90)]"
     for spelling in ("tone_rows", "tone-rows"):
         assert cnn("data", "get", spelling).out == "fetched/tone_rows\n"
+
+
+def test_a_domain_that_cannot_be_imported_does_not_take_the_others_along(cnn, install, write, tmp_path, caplog):
+    write(tmp_path / "more", "seventh", recipes={}, code="import a_package_that_is_not_there\n")
+    install(tmp_path / "more")
+    answer = cnn("list", "data", "--json")
+    assert answer.code == 0 and "digits" in [row["name"] for row in json.loads(answer.out)["data"]]
+    assert "the domain seventh is left out: No module named 'a_package_that_is_not_there'" in caplog.text
+    assert cnn("data", "get", "digits").code == 0
+
+
+def test_a_domain_under_another_name_than_its_packages_is_refused_before_it_trains(cnn, install, write, tmp_path):
+    write(tmp_path / "more", "seventh", recipes={"octaves": 'description = "do do"'}, entry="tones")
+    install(tmp_path / "more")
+    answer = cnn("train", "octaves")
+    assert answer.code == 1 and "the entry point 'tones' leads to the package 'seventh'" in answer.err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("eval", "W"), ("explain", "W", "a.png", "--output", "b.png"), ("compare", "W", "--data", "tone_rows")]
+)
+def test_what_a_domain_does_not_offer_is_said(cnn, fifth, tmp_path, words):
+    own = shutil.copytree(find_weights("digits"), tmp_path / "own")
+    card = json.loads((own / "card.json").read_text())
+    (own / "card.json").write_text(json.dumps({**card, "domain": "fifth"}))
+    answer = cnn(*(str(own) if word == "W" else word for word in words))
+    assert answer.code == 1 and f"fifth does not offer `cnn {words[0]}`" in answer.err
 
 
 def test_two_domains_with_a_recipe_of_one_name(cnn, fifth, sixth, tmp_path):

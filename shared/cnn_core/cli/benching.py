@@ -32,11 +32,11 @@ def find_bench(name: str) -> Any:
     Raises:
         UnknownNameError: no domain has it.
     """
-    from cnn_core.domains import domain_folders, load_domain
+    from cnn_core.domains import loaded_domains
 
     benches = {}
-    for domain in domain_folders():
-        benches |= getattr(load_domain(domain), "BENCHES", {})
+    for _, package in loaded_domains():
+        benches |= getattr(package, "BENCHES", {})
     if name not in benches:
         raise unknown_name("bench", name, benches)
     return benches[name]

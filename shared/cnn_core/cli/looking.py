@@ -66,11 +66,11 @@ def _list_weights() -> Rows:
 
 
 def _list_data() -> Rows:
-    from cnn_core.domains import domain_folders, load_domain
+    from cnn_core.domains import loaded_domains
 
     rows = []
-    for domain in domain_folders():
-        sets = load_domain(domain).DATA_SETS.values()
+    for domain, package in loaded_domains():
+        sets = package.DATA_SETS.values()
         rows += [(entry.name, f"{domain}: {entry.description} [{entry.how_to_get}]") for entry in sets]
     return rows
 
@@ -80,14 +80,14 @@ LISTS = {"models": _list_models, "recipes": list_recipes, "weights": _list_weigh
 
 def run_data(options: argparse.Namespace, _: list[str]) -> None:
     """Get a data set and print where it is."""
-    from cnn_core.domains import domain_folders, load_domain
+    from cnn_core.domains import loaded_domains
 
-    homes = {name: domain for domain in domain_folders() for name in load_domain(domain).DATA_SETS}
+    homes = {name: package for _, package in loaded_domains() for name in package.DATA_SETS}
     spellings = {name.replace("-", "_"): name for name in homes}
     name = spellings.get(options.name.replace("-", "_"))
     if name is None:
         raise unknown_name("data set", options.name, homes)
-    print(load_domain(homes[name]).get_data(name))
+    print(homes[name].get_data(name))
 
 
 def run_anatomy(options: argparse.Namespace, _: list[str]) -> None:

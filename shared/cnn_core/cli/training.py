@@ -65,11 +65,12 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
 
 def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
     """Train every way of transfer and print one row each; with --json {"weights", "data", "rows"}."""
-    from cnn_core.domains import load_domain
+    from cnn_core.domains import function_of, load_domain
     from cnn_core.train.config import setting_homes, to_table
     from cnn_core.weights import find_weights, load_card
 
     package = load_domain(load_card(find_weights(options.name)).domain)
+    compare = function_of(package, "compare", command="compare")
     default = package.RECIPE()
     recipe = with_flags(default, flags, options, prog=f"cnn compare {options.name}")
     before, after, homes = to_table(default), to_table(recipe), setting_homes(package.RECIPE)
@@ -79,7 +80,7 @@ def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
         if after[section].get(name) != before[section].get(name)
     }
     folder = options.folder or Path("runs") / f"compare-{Path(options.name).name}"
-    rows = package.compare(options.name, options.data, folder=folder, settings=changed)
+    rows = compare(options.name, options.data, folder=folder, settings=changed)
     if options.json:
         write_json(options, {"weights": options.name, "data": options.data, "rows": rows})
         return

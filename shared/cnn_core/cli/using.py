@@ -4,10 +4,10 @@ import argparse
 import inspect
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnn_core.cli.output import to_json, write_json
 
@@ -19,9 +19,9 @@ EXAMPLE_EDGE = 64  # of an input for networks that take any size
 
 def run_eval(options: argparse.Namespace, _: list[str]) -> None:
     """Print the metrics; with --json {"weights", "data", "split", "n", "metrics", "seconds"}."""
-    domain = _domain(options.name)
+    evaluate = _function(options.name, "evaluate_weights", command="eval")
     started = time.perf_counter()
-    result = domain.evaluate_weights(options.name, data=options.data, split=options.split, device=options.device)
+    result = evaluate(options.name, data=options.data, split=options.split, device=options.device)
     result = {"weights": options.name, **result, "seconds": round(time.perf_counter() - started, 2)}
     if options.json:
         write_json(options, result)
@@ -50,12 +50,12 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     """Print each answer as it comes; with --json {"weights", "items"}. Fails if no input could be answered."""
     from cnn_core.storage import storage_errors
 
-    domain = _domain(options.name)
+    predict = _function(options.name, "predict_items", command="predict")
     if options.output:
         with storage_errors(options.output):  # before the work, not after it
             options.output.mkdir(parents=True, exist_ok=True)
     kept, count, failed = [], 0, 0
-    for item in domain.predict_items(options.name, options.inputs, **_how(domain, options)):
+    for item in predict(options.name, options.inputs, **_how(predict, options)):
         count, failed = count + 1, failed + ("error" in item)
         if options.json or options.output:
             kept.append(item)
@@ -71,9 +71,9 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     return 1 if failed == count else 0
 
 
-def _how(domain: ModuleType, options: argparse.Namespace) -> dict:
+def _how(predict: Callable[..., object], options: argparse.Namespace) -> dict:
     """Return the keywords of a domain's `predict_items`; those that write files of their own are told where."""
-    known = inspect.signature(domain.predict_items).parameters
+    known = inspect.signature(predict).parameters
     return {"device": options.device} | ({"output": options.output} if "output" in known else {})
 
 
@@ -103,9 +103,9 @@ def _line(item: dict) -> str:
 
 def run_explain(options: argparse.Namespace, _: list[str]) -> None:
     """Write the heat map and print what it shows."""
-    domain = _domain(options.name)
+    explain = _function(options.name, "explain_to_file", command="explain")
     how = {"device": options.device} | ({"method": options.method} if options.method else {})
-    print(domain.explain_to_file(options.name, options.input, options.output, **how))
+    print(explain(options.name, options.input, options.output, **how))
 
 
 def run_export(options: argparse.Namespace, _: list[str]) -> None:
@@ -142,3 +142,10 @@ def _domain(weights: str) -> ModuleType:
     from cnn_core.weights import find_weights, load_card
 
     return load_domain(load_card(find_weights(weights)).domain)
+
+
+def _function(weights: str, name: str, *, command: str) -> Callable[..., Any]:
+    """Return a function of the domain that the weights belong to."""
+    from cnn_core.domains import function_of
+
+    return function_of(_domain(weights), name, command=command)
