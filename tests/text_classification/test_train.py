@@ -12,6 +12,7 @@ from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import override
 from cnn_core.train.task import Turn
 from text_classification import Predictor, bench, compare, evaluate_weights, load, train
+from text_classification.data import load_sets
 from text_classification.evaluate import read_report
 from text_classification.task import Recipe, TextTask, batches_by_length
 
@@ -178,6 +179,11 @@ def test_the_bench_writes_its_table_and_does_not_train_twice(tmp_path: Path, mon
     assert json.loads((tmp_path / "bench" / "table.json").read_text())["columns"] == rows
     table = (tmp_path / "bench" / "table.md").read_text()
     assert "| Kim 2014, CNN-rand | 91.2 |" in table and "2 seeds" in table
+    first, second = (load(tmp_path / "bench" / "trec" / f"seed{i}", device="cpu") for i in (0, 1))
+    texts = load_sets("trec", splits=("test",))["test"]
+    chances = (first.scores(texts.texts).softmax(1) + second.scores(texts.texts).softmax(1)) / 2
+    right = (chances.argmax(1) == texts.targets).double().mean().item()
+    assert rows["trec"]["together"] == pytest.approx(100 * right, abs=0.01)
     before = (tmp_path / "bench" / "trec" / "seed0" / "card.json").stat().st_mtime_ns
     assert bench.kim2014(tmp_path / "bench", columns=["trec"], seeds=[0, 1]) == rows
     assert (tmp_path / "bench" / "trec" / "seed0" / "card.json").stat().st_mtime_ns == before
