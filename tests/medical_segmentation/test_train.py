@@ -1,6 +1,9 @@
 """Training and answering end to end, on small phantoms: run folder, resume, fine-tuning, masks, the command."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from made_sets import write_set
 from cnn_core.errors import CnnError, ConfigError, DataError, WeightsError
 from cnn_core.inference.sliding import StoppedError
 from cnn_core.train.config import override
+from cnn_core.train.loop import read_log
 from cnn_core.weights import load_card
 from medical_segmentation import Predictor, compare, evaluate_weights, load, predict_items, read_mask, read_scan, train
 from medical_segmentation.data import load_set
@@ -59,6 +63,24 @@ def scan_file(phantoms: Path) -> Path:
 
 
 # ---- training
+
+
+def test_two_processes_train_like_one_that_takes_the_batch_in_two_parts(phantoms: Path, tmp_path: Path) -> None:
+    """Dice is no mean over patches, so the parts have to be the same: one patch each."""
+    changed = {"data": str(phantoms), "batch_size": 2, "patches": 2, "epochs": 2, "eval_every": 2}
+    settings = {name: value for name, value in {**SMALL, **changed}.items() if name != "options"}
+    train("phantom", folder=tmp_path / "one", settings={**settings, "micro_batch": 1})
+    words = [str(word) for name, value in {**settings, "devices": 2}.items()
+             for word in (f"--{name.replace('_', '-')}", *(value if isinstance(value, list) else [value]))]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "cnn_core.cli", "train", "phantom", *words, "--run", str(tmp_path / "two")],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, two = ([row["loss"] for row in read_log(tmp_path / name)] for name in ("one", "two"))
+    assert len(one) == 2 and two == pytest.approx(one, rel=1e-4)
+    assert done.stdout.count("weights and card:") == 1
+    assert read_report(tmp_path / "two").n == 2
 
 
 def test_a_run_learns_and_leaves_a_card_and_a_report(run_folder: Path, phantoms: Path, predictor: Predictor) -> None:
