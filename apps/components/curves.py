@@ -49,12 +49,12 @@ def _chart(title: str, points: Sequence[tuple[float, float]], *, last_x: float, 
     )
 
 
-def limits(values: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of the vertical axis: 0 to 1 for fractions, else 0 to a round number above the largest value."""
+def limits(values: Sequence[float], *, least: float = 1.0) -> tuple[float, float]:
+    """Return the ends of the vertical axis: from 0 to a round number above the largest value, at least `least`."""
     highest = max(values, default=1.0)
-    if highest <= 1:
-        return 0.0, 1.0
-    for step in (2, 3, 5, 10, 20, 50, 100):
+    if highest <= least:
+        return 0.0, least
+    for step in (0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 50, 100):
         if highest <= step:
             return 0.0, float(step)
     return 0.0, highest

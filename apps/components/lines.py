@@ -1,7 +1,9 @@
 """Curves of several runs in the same charts, as SVG in the theme's colours, redrawn every second without flicker."""
 
 import html
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from components.browser import drawing
 from components.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, limits
@@ -12,13 +14,33 @@ Points = Sequence[tuple[float, float]]
 Chart = tuple[str, Sequence[tuple[str, Points]]]  # title; name and points of each series
 
 
-def lines(charts: Sequence[Chart], *, last_x: float, unit: str, key: str) -> None:
+@dataclass(frozen=True)
+class Axis:
+    """The horizontal axis, in `unit`s up to `last`: from 0, or by powers from `first` above 0; and the least top."""
+
+    last: float
+    unit: str
+    first: float = 0.0
+    least_y: float = 1.0
+
+    def share(self, x: float) -> float:
+        """Return where `x` lies: 0 at the left end, 1 at the right one."""
+        if self.first > 0:
+            return math.log(x / self.first) / math.log(self.last / self.first)
+        return x / max(self.last, 1e-9)
+
+
+def lines(
+    charts: Sequence[Chart], *, last_x: float, unit: str, key: str, first_x: float = 0.0, least_y: float = 1.0
+) -> None:
     """Show one chart per entry; all share the horizontal axis from 0 to `last_x` in `unit`s.
 
-    A name has the same colour in every chart; with more than one name a legend says which.
+    A name has the same colour in every chart; with more than one name a legend says which. With `first_x` above 0 the
+    axis begins there and goes by powers. The vertical axes go from 0 to `least_y` or more.
     """
+    axis = Axis(last_x, unit, first_x, least_y)
     names = list(dict.fromkeys(name for _, series in charts for name, _ in series))[:MOST]
-    parts = [_chart(*chart, names=names, last_x=last_x, unit=unit) for chart in charts]
+    parts = [_chart(*chart, names=names, axis=axis) for chart in charts]
     data = f"{_legend(names) if len(names) > 1 else ''}{''.join(parts)}"
     drawing("lines")(key=key, data=data)
 
@@ -32,19 +54,20 @@ def _legend(names: Sequence[str]) -> str:
     return f"<ul>{''.join(items)}</ul>"
 
 
-def _chart(title: str, series: Sequence[tuple[str, Points]], *, names: Sequence[str], last_x: float, unit: str) -> str:
+def _chart(title: str, series: Sequence[tuple[str, Points]], *, names: Sequence[str], axis: Axis) -> str:
     shown = [(name, points) for name, points in series if name in names and points]
-    low, high = limits([y for _, points in shown for _, y in points])
+    low, high = limits([y for _, points in shown for _, y in points], least=axis.least_y)
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
 
     def place(x: float, y: float) -> tuple[float, float]:
         share = min(1.0, max(0.0, (y - low) / (high - low)))
-        return LEFT + (right - LEFT) * x / max(last_x, 1e-9), bottom - (bottom - TOP) * share
+        return LEFT + (right - LEFT) * axis.share(x), bottom - (bottom - TOP) * share
 
+    ticks = [(value, place(axis.first, value)[1]) for value in (low, (low + high) / 2, high)]
     rules = "".join(
-        f'<line class="rule" x1="{LEFT}" x2="{right}" y1="{place(0, y)[1]:.1f}" y2="{place(0, y)[1]:.1f}"/>'
-        f'<text class="axis" x="{LEFT - 6}" y="{place(0, y)[1] + 4:.1f}" text-anchor="end">{y:.3g}</text>'
-        for y in (low, (low + high) / 2, high)
+        f'<line class="rule" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="axis" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>'
+        for value, y in ticks
     )
     marks, taken = [], []
     for name, points in shown:
@@ -57,12 +80,17 @@ def _chart(title: str, series: Sequence[tuple[str, Points]], *, names: Sequence[
             f'<g class="s{names.index(name)}"><polyline class="mark" points="{line}"/>'
             f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>{label}</g>'
         )
-    said = "; ".join(f"{name} {points[-1][1]:.3g} at {points[-1][0]:.3g} {unit}" for name, points in shown)
+    said = "; ".join(f"{name} {points[-1][1]:.3g} at {_number(points[-1][0])} {axis.unit}" for name, points in shown)
     words = html.escape(f"{title}: {said or 'nothing yet'}")
     return (
         f"<section><p>{html.escape(title)}</p>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">'
-        f'{rules}<text class="axis" x="{LEFT}" y="{HEIGHT - 4}">0</text>'
-        f'<text class="axis" x="{right}" y="{HEIGHT - 4}" text-anchor="end">{last_x:.3g} {html.escape(unit)}</text>'
+        f'{rules}<text class="axis" x="{LEFT}" y="{HEIGHT - 4}">{_number(axis.first)}</text>'
+        f'<text class="axis" x="{right}" y="{HEIGHT - 4}" text-anchor="end">{_number(axis.last)} '
+        f"{html.escape(axis.unit)}</text>"
         f"{''.join(marks)}</svg></section>"
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -1,17 +1,21 @@
 """Every control of the train page, driven as a browser would drive it; the queue itself is tested with the core."""
 
+import io
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 from driving import checked, html, opened, warnings
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cnn_core.train import queue
 from cnn_core.train.runs import QUEUE, find_run
 from components.downloads import pack_network
-from components.lines import MOST, _chart, _legend
+from components.lines import MOST, Axis, _chart, _legend
 from components.requests import example_csv
 
 
@@ -89,6 +93,70 @@ def test_own_data_lie_in_the_run_folder(empty: Path):
     assert place.read_text() == example_csv()
 
 
+def zipped(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, file.relative_to(folder.parent))
+    return buffer.getvalue()
+
+
+def test_own_scans_are_unpacked_into_the_run_folder_and_can_be_trained_on(empty: Path):
+    from cnn_core.train.config import override
+    from medical_segmentation.phantom import write_phantoms
+    from medical_segmentation.run import RECIPE
+    from medical_segmentation.task import SegmentationTask
+
+    write_phantoms(empty / "chests", {"train": 2, "val": 1, "test": 1})
+    page = open_page(recipe="phantom")
+    checked(page.segmented_control(key="train-way-phantom").set_value("Your own").run())
+    upload = page.file_uploader(key="train-file-medical_segmentation")
+    upload.upload("chests.zip", zipped(empty / "chests"), "application/zip")
+    checked(page.run())
+    checked(page.button(key="train-go").click().run())
+    assert not warnings(page)
+    entry = json.loads((empty / "runs" / QUEUE / "phantom.json").read_text())
+    place = Path(entry["recipe"]["data"]["data"])
+    assert place == empty / "runs" / "phantom" / "data" / "chests" and (place / "dataset.json").is_file()
+    assert not (empty / "runs" / "phantom" / "data.zip").exists()
+    task = SegmentationTask(override(RECIPE(), {"data": str(place), "patch": [32, 32, 16]}))
+    task.build_data(torch.device("cpu"))
+    assert {split: len(names) for split, names in task.set.splits.items() if split in ("train", "val", "test")} == {
+        "train": 2, "val": 1, "test": 1,
+    }  # fmt: skip
+
+
+def test_own_captions_are_unpacked_too(empty: Path):
+    from image_captioning.data import load_sets
+
+    album = empty / "album"
+    album.mkdir()
+    for i in range(10):
+        Image.new("RGB", (40, 30), (20 * i, 60, 90)).save(album / f"{i}.png")
+    rows = "".join(f"{i}.png,a picture of number {i}\n" for i in range(10))
+    (album / "captions.csv").write_text(f"image,caption\n{rows}")
+    page = open_page(recipe="scenes")
+    checked(page.segmented_control(key="train-way-scenes").set_value("Your own").run())
+    page.file_uploader(key="train-file-image_captioning").upload("album.zip", zipped(album), "application/zip")
+    checked(page.run())
+    checked(page.button(key="train-go").click().run())
+    place = Path(json.loads((empty / "runs" / QUEUE / "scenes.json").read_text())["recipe"]["data"]["data"])
+    assert place == empty / "runs" / "scenes" / "data" / "album"
+    assert len(load_sets(str(place), splits=("train",), size=(32, 32))["train"].captions) > 0
+
+
+@pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04" + bytes(30)])
+def test_a_bad_archive_is_a_sentence_and_leaves_nothing(empty: Path, data: bytes):
+    page = open_page(recipe="phantom")
+    checked(page.segmented_control(key="train-way-phantom").set_value("Your own").run())
+    page.file_uploader(key="train-file-medical_segmentation").upload("mine.zip", data, "application/zip")
+    checked(page.run())
+    checked(page.button(key="train-go").click().run())
+    (said,) = warnings(page)
+    assert said.startswith("Mine.zip") and str(empty) not in said
+    assert not list(empty.glob("runs/phantom*"))
+
+
 def test_every_recipe_can_be_chosen(empty: Path):
     page = open_page()
     for recipe in ("sst2", "phantom", "cifar10"):
@@ -149,10 +217,12 @@ def test_an_unknown_run_in_the_address_falls_back(empty: Path, asked: str):
 
 
 def test_a_chart_places_points_where_they_belong():
-    svg = _chart("Loss <1>", [("a", [(0, 2.0), (2, 1.0)]), ("b", [])], names=["a", "b"], last_x=4, unit="epochs")
+    svg = _chart("Loss <1>", [("a", [(0, 2.0), (2, 1.0)]), ("b", [])], names=["a", "b"], axis=Axis(4, "epochs"))
     # 0..4 epochs on 38..274, 0..2 on 128..10
     assert 'points="38.0,10.0 156.0,69.0"' in svg
     assert 'aria-label="Loss &lt;1&gt;: a 1 at 2 epochs"' in svg
     assert svg.count("<polyline") == 1
+    doubled = _chart("Right", [("a", [(1, 0.0), (2, 0.5), (4, 1.0)])], names=["a"], axis=Axis(4, "labels", first=1))
+    assert 'points="38.0,128.0 156.0,69.0 274.0,10.0"' in doubled
     names = [f"run{i}" for i in range(MOST)]
     assert _legend(names).count("<li") == MOST

@@ -1,13 +1,15 @@
 """What to train: a recipe, on its own data or yours, with the settings that people change first."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from cnn_core.data.archives import extract
 from cnn_core.domains import recipe_files
-from cnn_core.errors import CnnError
+from cnn_core.errors import CnnError, DataError
 from cnn_core.storage import write_bytes
 from cnn_core.train.queue import claim_folder, submit
 from components.address import begin, keep
@@ -21,7 +23,11 @@ MOST_EPOCHS = 1000
 UPLOADS = {  # domain -> kinds of files, what to give
     "image_classification": (("zip",), "A zip with one folder of pictures per class"),
     "text_classification": (("csv", "tsv", "jsonl"), "A table with a column of texts and one of labels"),
+    "medical_segmentation": (("zip",), "A zip of a Decathlon folder: dataset.json, images, labels"),
+    "image_captioning": (("zip",), "A zip with pictures and a table of their captions"),
 }
+UNPACKED = ("medical_segmentation", "image_captioning")  # the others read the upload as it is
+MOST_BYTES, MOST_FILES = 2 * 1024**3, 20_000  # unpacked
 KINDS = {
     "image_classification": "pictures", "text_classification": "texts", "medical_segmentation": "scans",
     "image_captioning": "captions",
@@ -55,7 +61,7 @@ def show_begin() -> None:
         if data != found.data:
             changes["data"] = data
         try:
-            _submit(name, changes, called=called.strip(), file=file)
+            _submit(name, changes, called=called.strip(), file=file, unpack=found.domain in UNPACKED)
         except CnnError as error:
             st.warning(sentence(str(error)), icon=":material/info:")
             return
@@ -107,7 +113,7 @@ def _settings(found: Any) -> dict[str, Any]:
     return changes
 
 
-def _submit(recipe: str, changes: dict[str, Any], *, called: str, file: Any) -> None:
+def _submit(recipe: str, changes: dict[str, Any], *, called: str, file: Any, unpack: bool) -> None:
     """Make the run folder, put the upload into it, and queue the run."""
     from cnn_core.train.offers import job_of
 
@@ -115,12 +121,26 @@ def _submit(recipe: str, changes: dict[str, Any], *, called: str, file: Any) -> 
     compute(job_of, recipe, changes, called=called or "run", shown=shown)  # wrong settings leave no folder
     folder = claim_folder(RUNS, called)
     if file is not None:
-        place = folder / f"data{Path(file.name).suffix.lower()}"
-        write_bytes(place, file.getvalue())
-        changes = {**changes, "data": str(place.resolve())}
+        changes = {**changes, "data": str(_placed(file, folder, unpack=unpack))}
     job = compute(job_of, recipe, changes, called=_weights_name(called), shown=shown)
     submit(RUNS, folder, job)
     st.session_state["train-chosen"] = folder.name
+
+
+def _placed(file: Any, folder: Path, *, unpack: bool) -> Path:
+    """Put an upload into the run folder and return where it lies; a bad archive takes the folder along."""
+    place = folder / f"data{Path(file.name).suffix.lower()}"
+    write_bytes(place, file.getvalue())
+    if not unpack:
+        return place.resolve()
+    try:
+        inside = extract(place, folder / "data", max_members=MOST_FILES, max_bytes=MOST_BYTES)
+        place.unlink()
+    except CnnError as error:
+        shutil.rmtree(folder)
+        raise DataError(str(error).replace(str(place), file.name)) from error
+    found = [entry for entry in inside.iterdir() if not entry.name.startswith((".", "__"))]
+    return (found[0] if len(found) == 1 and found[0].is_dir() else inside).resolve()
 
 
 def _weights_name(text: str) -> str:
