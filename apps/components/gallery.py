@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import streamlit as st
+from PIL import Image
 
 from components.browser import component
+from components.pictures import data_uri
+
+TILE = 260  # pixels, twice what a tile is wide
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,12 @@ class Item:
     src: str  # a data URI
     alt: str  # what a screen reader says
     title: str = ""  # written below it
+
+
+@lru_cache(maxsize=256)
+def tile_of(file: Path) -> str:
+    """Return a picture file that does not change, such as a sample, as the data URI of a tile."""
+    return data_uri(Image.open(file), edge=TILE)
 
 
 def gallery(items: Sequence[Item], *, key: str, default: str, label: str, tile: int = 76, pixels: bool = False) -> str:

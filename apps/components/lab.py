@@ -40,6 +40,11 @@ IDEAS = (
         "The three steps that every convolutional network repeats, on one photograph with one kernel.",
     ),
     Idea(
+        "sharing", "Sharing weights", "The same weights at every place",
+        "A dense layer learns every place anew. A convolution learns one window and looks through it everywhere, "
+        "with far fewer weights.",
+    ),
+    Idea(
         "activations", "Activations and softmax", "A bend makes the difference",
         "Without a bend between them, any number of layers is one layer. These are the usual bends, and how scores "
         "become probabilities.",
@@ -53,12 +58,22 @@ IDEAS = (
         "Nobody writes the kernels. They begin as noise, and every step moves each weight a little against the error.",
     ),
     Idea(
+        "overfitting", "Overfitting", "Learned by heart is not understood",
+        "With few examples, a network remembers each of them, and the loss on new ones tells. What helps then is in "
+        "the way once there are many.",
+    ),
+    Idea(
         "augmentation", "Augmentation", "The same thing, seen otherwise",
         "Every change keeps what the picture shows. A network that has seen them all is not surprised by any of them.",
     ),
     Idea(
         "filters", "What filters learned", "Every channel waits for something",
         "The pictures that move a channel most, and the one that it would draw itself if it could.",
+    ),
+    Idea(
+        "transfer", "Transfer learning", "What was learned once serves again",
+        "A network that knows digits needs a few labels for other digits, and for clothes it still knows what an edge "
+        "is.",
     ),
     Idea(
         "timeline", "Timeline", "From a cat's brain to a hundred layers",
@@ -90,22 +105,27 @@ def formula(latex: str, line: str, source: str) -> None:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few values: what it is called, its key in the address, the values, and how they are called."""
+    """One of a few values: what it is called, its key in the address, the values, and how they are called.
+
+    `default` is chosen first; "": the first of the values.
+    """
 
     label: str
     key: str
     options: Sequence[str]
     words: Mapping[str, str] = field(default_factory=dict)
     pills: bool = False
+    default: str = ""
 
     def ask(self) -> str:
-        """Show the values, the first one chosen, and return the user's choice."""
-        begin(self.key, self.options, self.options[0])
+        """Show the values and return the user's choice."""
+        first = self.default or self.options[0]
+        begin(self.key, self.options, first)
         control = st.pills if self.pills else st.segmented_control
         chosen = control(
             self.label, self.options, key=self.key, required=True, format_func=lambda name: self.words.get(name, name)
         )
-        keep(self.key, self.options[0])
+        keep(self.key, first)
         return chosen
 
 

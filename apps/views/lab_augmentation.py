@@ -18,7 +18,7 @@ MOST = 999  # seeds
 def main() -> None:
     opening("augmentation")
     picture = choose_picture(["dahlia", "palace", "ship", "eight", "boot", DRAW, UPLOAD], edge=EDGE, mode="RGB")
-    strength = float(Choice("Strength", "strength", list(STRENGTHS), STRENGTHS).ask())
+    strength = float(Choice("Strength", "strength", list(STRENGTHS), STRENGTHS, default="1").ask())
     seed = _seed()
     if picture is None:
         return

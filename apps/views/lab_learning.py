@@ -18,7 +18,7 @@ MINUS = "−"
 def main() -> None:
     opening("learning")
     rate, batch = ask_side_by_side(
-        Choice("Learning rate", "rate", list(RATES)), Choice("Digits per step", "batch", BATCHES)
+        Choice("Learning rate", "rate", RATES, default="0.1"), Choice("Digits per step", "batch", BATCHES, default="32")
     )
     seed = st.session_state.setdefault("learning-seed", 0)
     with plain_errors():

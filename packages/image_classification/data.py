@@ -241,6 +241,13 @@ def stratified_split(targets: np.ndarray, fraction: float, *, seed: int = SPLIT_
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+def few_of_each(targets: np.ndarray, count: int, *, seed: int) -> np.ndarray:
+    """Return the ascending indices of `count` items of each class, or of all where a class has fewer."""
+    random = np.random.RandomState(seed)
+    members = [random.permutation(np.flatnonzero(targets == label))[:count] for label in np.unique(targets)]
+    return np.sort(np.concatenate(members))
+
+
 def _load_own(
     path: str | os.PathLike[str],
     splits: Sequence[str],

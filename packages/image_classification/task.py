@@ -15,7 +15,7 @@ from cnn_core.models import create_model
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.freeze import freeze
 from cnn_core.train.task import Evaluation, Pairs, Turn
-from image_classification.data import ImageSet, load_sets
+from image_classification.data import ImageSet, few_of_each, load_sets
 from image_classification.preprocess import InputContract, tta_logits
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class DataConfig:
     size: int | None = None  # edge in pixels; None: the set's own, for a folder 64, with `weights` theirs
     channels: int | None = None  # 1 grey, 3 colour; None: the set's own, for a folder 3, with `weights` theirs
     fit: Literal["crop", "pad", "stretch", "digit", "garment"] = "crop"  # how other pictures are brought to the size
+    per_class: int | None = None  # learn from so many pictures of each class, which the seed chooses; None: from all
     tta: Literal["none", "flip", "flip-shift"] = "none"  # views that an answer is averaged over
 
     def problems(self) -> list[str]:
@@ -42,6 +43,8 @@ class DataConfig:
             found.append(f"size: expected 1 to 4096 pixels, got {self.size}")
         if self.channels not in (None, 1, 3):
             found.append(f"channels: expected 1 or 3, got {self.channels}")
+        if self.per_class is not None and self.per_class < 1:
+            found.append(f"per_class: expected 1 or more pictures of each class, got {self.per_class}")
         return found
 
 
@@ -50,7 +53,7 @@ class TransferConfig:
     """What is learned when training starts from `weights`."""
 
     transfer: Literal["fine-tune", "freeze", "bottleneck"] = "fine-tune"  # all; late stages and head; head only
-    frozen_stages: int | None = None  # for "freeze": how many stages stay as they are; None: the first half
+    frozen_stages: int | None = None  # for "freeze": how many stages stay as they are; None: half of them
 
     def problems(self) -> list[str]:
         if self.frozen_stages is not None and self.frozen_stages < 0:
@@ -97,6 +100,9 @@ class ImageTask(Pairs):
         fit, box = (base.fit, base.box) if base else (data.fit, None)
         self.sets = load_sets(data.data, splits=splits, size=size, channels=channels, fit=fit, box=box)
         train = self.sets[self.training_split]
+        if data.per_class is not None:
+            few = few_of_each(train.targets.numpy(), data.per_class, seed=self.recipe.loop.seed)
+            train = self.sets[self.training_split] = train.subset(few)
         if base:
             mean, std = base.mean, base.std
         else:
@@ -190,7 +196,7 @@ class ImageTask(Pairs):
             return
         stages = list(model.stages.values())
         count = self.recipe.transfer.frozen_stages
-        for stage in stages[: len(stages) // 2 if count is None else count]:
+        for stage in stages[: (len(stages) + 1) // 2 if count is None else count]:
             freeze(stage)
 
     def _normalize(self, x: Tensor) -> Tensor:

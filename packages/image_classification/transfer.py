@@ -20,6 +20,8 @@ from cnn_core.train.task import Evaluation, Turn
 from cnn_core.weights import find_weights, load_card
 from image_classification.task import EVALUATION_BATCH, ImageTask, Recipe
 
+MODES = ("bottleneck", "freeze", "fine-tune", "scratch")
+
 
 class HeadTask:
     """Train the head of an `ImageTask`'s network on features that are computed once and cached on disk.
@@ -103,7 +105,7 @@ def compare(
 
     rows = []
     card = load_card(find_weights(weights, domain="image_classification"))
-    for mode in ("bottleneck", "freeze", "fine-tune", "scratch"):
+    for mode in MODES:
         recipe = Recipe(model=ModelConfig(card.model, card.arguments["options"], weights=weights))
         changes = {"data": data, **(settings or {})}
         if mode == "scratch":

@@ -82,6 +82,14 @@ def test_without_validation_the_whole_training_set_is_learned_from() -> None:
         assert len(task.sets["test"]) == 599
 
 
+def test_few_labels_per_class_leave_validation_and_test_as_they_are() -> None:
+    task = ImageTask(Recipe(data=DataConfig(per_class=5)))
+    task.build_data(torch.device("cpu"))
+    assert torch.bincount(task.sets["train"].targets).tolist() == [5] * 10
+    assert (len(task.sets["val"]), len(task.sets["test"])) == (120, 599)
+    assert DataConfig(per_class=0).problems() == ["per_class: expected 1 or more pictures of each class, got 0"]
+
+
 def test_own_pictures_train_with_shipped_style_weights_in_every_mode(
     digits_run: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,8 +33,23 @@ def sample_pictures(network: Network) -> dict[str, Picture]:
     """Return the samples that suit a network, by id."""
     if speaks_of_scenes(network):
         return {f"scene-{i}": _drawn(i)[1] for i in SCENES}
-    photos = [find_sample(name) for name in PHOTOS]
-    return {photo.id: Picture(photo.file, photo.path.read_bytes(), Image.open(photo.path)) for photo in photos}
+    return {name: _photo(name) for name in PHOTOS}
+
+
+@cache
+def _photo(name: str) -> Picture:
+    sample = find_sample(name)
+    data = sample.path.read_bytes()
+    image = Image.open(io.BytesIO(data))
+    image.load()  # now: sessions share it
+    return Picture(sample.file, data, image)
+
+
+@cache
+def _tile(name: str) -> str:
+    """Return a sample as the data URI of a tile."""
+    picture = _photo(name) if name in PHOTOS else _drawn(int(name.removeprefix("scene-")))[1]
+    return data_uri(picture.image, edge=200)
 
 
 @cache
@@ -82,7 +97,7 @@ def choose_picture(network: Network) -> Picture | None:
             return upload() if way == UPLOAD else camera()
         return None
     known = sample_pictures(network)
-    items = [Item(name, data_uri(picture.image, edge=200), name.replace("-", " ")) for name, picture in known.items()]
+    items = [Item(name, _tile(name), name.replace("-", " ")) for name in known]
     first = st.query_params.get("sample", "")
     drawn = speaks_of_scenes(network)
     key = f"samples-{'scenes' if drawn else 'photos'}"

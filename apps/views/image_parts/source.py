@@ -6,9 +6,9 @@ from PIL import Image
 from cnn_core.errors import CnnError
 from components.bring import Picture, camera, show, upload
 from components.frame import plain_errors, sentence
-from components.gallery import Item, gallery
+from components.gallery import Item, gallery, tile_of
 from components.networks import Network
-from components.pictures import Figure, data_uri, figures
+from components.pictures import Figure, figures
 from components.samples import Sample, find_sample, kind_of, samples
 from components.slate import Stroke, draw, slate
 
@@ -57,7 +57,7 @@ def _sample(kind: str) -> Picture:
         st.warning(sentence(str(error)))
         first = choices[0]
     image = st.container()  # above the strip, although known only after it
-    items = [Item(s.id, data_uri(Image.open(s.path)), s.title, s.title) for s in choices]
+    items = [Item(s.id, tile_of(s.path), s.title, s.title) for s in choices]
     pixels = kind != "photos"
     chosen = find_sample(
         gallery(

@@ -5,7 +5,7 @@ import numpy as np
 from components.pictures import Figure
 from views.lab_parts.picture import Picture
 
-STRENGTHS = {"1": "Usual", "0.5": "Gentle", "2": "Strong"}
+STRENGTHS = {"0.5": "Gentle", "1": "Usual", "2": "Strong"}
 
 
 def run(picture: Picture, seed: int, strength: float) -> list[Figure]:

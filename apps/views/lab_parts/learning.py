@@ -9,8 +9,8 @@ from components.film import Course, Look
 
 STEPS, EVERY = 300, 6
 MAPS = 6
-RATES = {"0.1": "0.1", "0.001": "0.001", "0.01": "0.01", "1": "1"}
-BATCHES = ["32", "1", "8", "128"]
+RATES = ["0.001", "0.01", "0.1", "1"]
+BATCHES = ["1", "8", "32", "128"]
 
 
 @dataclass(frozen=True)

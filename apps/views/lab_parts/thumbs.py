@@ -82,6 +82,24 @@ def _lines(*curves: tuple[np.ndarray, tuple[int, int, int]]) -> Image.Image:
     return image.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
 
 
+def _sharing() -> Image.Image:
+    """A digit at three places."""
+    from views.lab_parts.sharing import stored
+
+    digit = np.pad(np.array(stored(THUMBNAILS).digits[3]), ((0, 0), (1, 1))) * 255 // 16
+    return Image.fromarray(
+        np.concatenate([np.roll(digit, by, (0, 1)) for by in ((2, -2), (0, 0), (-2, 2))], 1)[:14].astype(np.uint8)
+    )
+
+
+def _overfitting() -> Image.Image:
+    """The loss of 50 digits, and of new ones."""
+    from views.lab_parts.overfitting import stored
+
+    run = stored(THUMBNAILS)[50]["none"]
+    return _lines((np.array(run.loss) / max(run.loss), MINUS), (np.array(run.test_loss) / max(run.loss), PLUS))
+
+
 def _activations() -> Image.Image:
     import torch
 
@@ -153,8 +171,19 @@ def _timeline() -> Image.Image:
     return image.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
 
 
+def _transfer() -> Image.Image:
+    """The frozen encoder and the network from nothing against labels per class."""
+    from views.lab_parts.transfer import stored
+
+    runs = stored(THUMBNAILS)["digits"].runs
+    known, nothing = (
+        np.array([np.mean(run.accuracy) for run in runs[way].values()]) for way in ("bottleneck", "scratch")
+    )
+    return _lines((nothing, MINUS), (known, PLUS))
+
+
 _DRAWN = {
     "seeing": _seeing, "convolution": _convolution, "pooling": _pooling, "activations": _activations,
     "receptive": _receptive, "learning": _learning, "augmentation": _augmentation,
-    "filters": _filters, "timeline": _timeline,
+    "sharing": _sharing, "overfitting": _overfitting, "filters": _filters, "timeline": _timeline, "transfer": _transfer,
 }  # fmt: skip

@@ -26,6 +26,14 @@ class Digits:
     y_test: Tensor
 
 
+def moved(x: Tensor, down: int, right: int) -> Tensor:
+    """Return pictures [B, C, H, W] moved by whole pixels; what leaves is lost, what comes in is 0."""
+    height, width = x.shape[2:]
+    return F.pad(x, (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0)))[
+        ..., max(-down, 0) : max(-down, 0) + height, max(-right, 0) : max(-right, 0) + width
+    ]
+
+
 @dataclass(frozen=True)
 class Moment:
     """A network after some steps."""
@@ -37,12 +45,17 @@ class Moment:
     state: dict[str, Tensor]
 
 
-def digits(*, samples: int | None = None) -> Digits:
-    """Return scikit-learn's real handwritten digits (UCI), split once and for all; `samples` of them to train on."""
+def digits(*, samples: int | None = None, border: int = 0) -> Digits:
+    """Return scikit-learn's real handwritten digits (UCI), split once and for all.
+
+    Args:
+        samples: so many of them to train on; None: all 1,437.
+        border: pixels of 0 added around each, so that it can be moved.
+    """
     from sklearn.datasets import load_digits
 
     found = load_digits()
-    x = torch.tensor(found.images, dtype=torch.float32).unsqueeze(1) / GREYS
+    x = F.pad(torch.tensor(found.images, dtype=torch.float32).unsqueeze(1) / GREYS, (border,) * 4)
     y = torch.tensor(found.target, dtype=torch.long)
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
     test, rest = order[:HELD_OUT], order[HELD_OUT:][:samples]

@@ -1,7 +1,8 @@
-"""Networks of one hidden layer for 8 x 8 digits that train in a second: convolution, local connection, dense.
+"""Networks of one hidden layer for small digits that train in seconds: dense, local, convolution, everywhere.
 
-All three see the same pictures and end in the same dense layer of class scores, after the same pooling; they differ in
-who is connected to whom and who shares weights.
+The first three see the same pictures and end in the same dense layer of class scores, after the same pooling; they
+differ in who is connected to whom and who shares weights. "everywhere" is a convolution of which only the largest value
+of each map is left: what is found counts, not where.
 """
 
 from math import prod
@@ -16,6 +17,7 @@ EDGE = 8  # pixels of the embedded digits
 CLASSES = 10
 MAPS = 6
 KERNEL = 3
+KINDS = ("dense", "local", "convolution", "everywhere")
 
 
 class LocalConnection(nn.Module):
@@ -46,34 +48,41 @@ class DenseMaps(nn.Module):
         return self.linear(x.flatten(1)).unflatten(1, self.shape)
 
 
-def small_network(kind: str, *, maps: int = MAPS, dropout: float = 0.0, seed: int = 0) -> nn.Sequential:
-    """Build a network `[B, 1, 8, 8] -> [B, 10]` of the kind "convolution", "local" or "dense".
+def small_network(
+    kind: str, *, maps: int = MAPS, kernel_size: int = KERNEL, edge: int = EDGE, dropout: float = 0.0, seed: int = 0
+) -> nn.Sequential:
+    """Build a network `[B, 1, edge, edge] -> [B, 10]`.
 
     Args:
-        kind: how the first layer is connected.
-        maps: it puts out so many of 8 x 8 cells.
+        kind: one of `KINDS`, how the first layer is connected.
+        maps: it puts out so many of edge x edge cells.
+        kernel_size: of all but the dense one; odd.
+        edge: of the pictures, in pixels; even.
         dropout: probability of dropping a cell before the class scores.
         seed: of the first weights.
+
+    Raises:
+        UnknownNameError: another kind.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        if kind == "convolution":
-            first: nn.Module = nn.Conv2d(1, maps, KERNEL, padding=KERNEL // 2)
+        if kind in ("convolution", "everywhere"):
+            first: nn.Module = nn.Conv2d(1, maps, kernel_size, padding=kernel_size // 2)
         elif kind == "local":
-            first = LocalConnection(maps, edge=EDGE, kernel_size=KERNEL)
+            first = LocalConnection(maps, edge=edge, kernel_size=kernel_size)
         elif kind == "dense":
-            first = DenseMaps(maps, edge=EDGE)
+            first = DenseMaps(maps, edge=edge)
         else:
-            raise unknown_name("kind of layer", kind, ["convolution", "local", "dense"])
-        cells = maps * (EDGE // 2) ** 2
+            raise unknown_name("kind of layer", kind, list(KINDS))
+        pool, cells = (edge, maps) if kind == "everywhere" else (2, maps * (edge // 2) ** 2)
         return nn.Sequential(
-            first, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(dropout), nn.Linear(cells, CLASSES)
+            first, nn.ReLU(), nn.MaxPool2d(pool), nn.Flatten(), nn.Dropout(dropout), nn.Linear(cells, CLASSES)
         )
 
 
-def first_layer_cost(kind: str, *, maps: int = MAPS) -> tuple[int, int]:
-    """Return parameters and multiply-adds of the first layer."""
-    first = small_network(kind, maps=maps)[0]
-    cells = EDGE * EDGE
-    products = maps * cells * (cells if kind == "dense" else KERNEL**2)
+def first_layer_cost(kind: str, *, maps: int = MAPS, kernel_size: int = KERNEL, edge: int = EDGE) -> tuple[int, int]:
+    """Return parameters and multiply-adds of the first layer of `small_network`."""
+    first = small_network(kind, maps=maps, kernel_size=kernel_size, edge=edge)[0]
+    cells = edge * edge
+    products = maps * cells * (cells if kind == "dense" else kernel_size**2)
     return sum(parameter.numel() for parameter in first.parameters()), products

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cnn_core.anatomy.learning import backward_step, digits, learn
+from cnn_core.anatomy.learning import backward_step, digits, learn, moved
 from cnn_core.anatomy.small import LocalConnection, first_layer_cost, small_network
 from cnn_core.errors import CnnError, UnknownNameError
 
@@ -39,6 +39,21 @@ def test_costs_worked_by_hand():
     assert first_layer_cost("dense") == (24_960, 24_576)
     with pytest.raises(UnknownNameError, match="dense"):
         small_network("dens")
+
+
+def test_moved_pictures_lose_what_leaves() -> None:
+    x = torch.tensor([[[[1.0, 2], [3, 4]]]])
+    assert moved(x, 1, 0).flatten().tolist() == [0, 0, 1, 2]
+    assert moved(x, -1, 1).flatten().tolist() == [0, 3, 0, 0]
+    assert torch.equal(moved(moved(F.pad(x, (2, 2, 2, 2)), 2, -1), -2, 1), F.pad(x, (2, 2, 2, 2)))
+
+
+def test_a_network_that_keeps_the_maximum_alone_does_not_know_the_place() -> None:
+    x = F.pad(torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)), (4, 4, 4, 4))
+    everywhere = small_network("everywhere", maps=5, edge=16, seed=0).eval()
+    bound = small_network("convolution", maps=5, edge=16, seed=0).eval()
+    torch.testing.assert_close(everywhere(moved(x, 2, -1)), everywhere(x))
+    assert (bound(moved(x, 2, -1)) - bound(x)).abs().max() > 0.01
 
 
 def test_it_learns_and_twice_the_same():

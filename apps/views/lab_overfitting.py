@@ -1,0 +1,105 @@
+"""Lab: overfitting."""
+
+import streamlit as st
+
+from components.frame import note, plain_errors
+from components.lab import THUMBNAILS, Choice, closing, formula, opening
+from components.lines import lines
+from components.tables import table
+from views.lab_parts.overfitting import (
+    DECAY,
+    DROPOUT,
+    EVERY,
+    RATE,
+    SEEDS,
+    SIZES,
+    STEPS,
+    TITLES,
+    Run,
+    snippet,
+    stored,
+)
+
+HEADS = (
+    ("Remedy", ""), ("Loss where it learned", "number"), ("Loss on new digits", "number"),
+    ("Lowest, at step", "number"), ("Right on new digits", "number"),
+)  # fmt: skip
+FIRST = ("none", "dropout")  # shown at first
+SHOWN_FROM = 100  # steps: before, every loss is so high that later ones could not be told apart
+CHARTS = (
+    ("Loss on the digits it learns from", "loss"),
+    ("Loss on 360 digits it never saw", "test_loss"),
+    ("Wrong on 360 digits it never saw", "errors"),
+)
+
+
+def main() -> None:
+    opening("overfitting")
+    sizes = [str(size) for size in SIZES]
+    size = int(
+        Choice("Digits to learn from", "digits", sizes, {s: f"{int(s):,}" for s in sizes}, default=sizes[0]).ask()
+    )
+    wanted = _remedies()
+    runs = stored(THUMBNAILS)[size]
+    with plain_errors():
+        chosen = {name: runs[name] for name in TITLES if name in wanted}
+        lines(
+            [(title, [(TITLES[name], _points(getattr(run, field))) for name, run in chosen.items()])
+             for title, field in CHARTS],
+            last_x=float(STEPS), unit="steps", key="overfitting-curves", least_y=0.05,
+        )  # fmt: skip
+        note(
+            f"One convolution of 16 filters, ReLU, pooling, a dense layer; {STEPS:,} steps of 32 digits at rate "
+            f"{RATE}. Every curve is the mean of {len(SEEDS)} trainings. With dropout and augmentation the first chart "
+            f"shows the harder digits that the network was given. The first {SHOWN_FROM} steps are left out."
+        )
+        table(HEADS, [_row(TITLES[name], run) for name, run in runs.items()], label="How the trainings ended")
+        note(
+            f"Dropout {DROPOUT:g}, weight decay {DECAY:g}, augmentation by 1 pixel, 10 degrees and a tenth in size; "
+            f"± is the spread of the {len(SEEDS)} trainings."
+        )
+        formula(
+            r"L = -\log p_{y}(\tilde x;\, w \odot m) + \tfrac{\lambda}{2}\lVert w \rVert^2, \qquad "
+            r"m \sim \mathrm{Bernoulli}(1 - p)",
+            "loss = F.cross_entropy(model(x), data.y[chosen])\noptimizer.step()  # with weight_decay",
+            "cnn_core.anatomy.learning",
+        )
+        closing(
+            "overfitting",
+            question="Which remedy helps most with 50 digits, which one with 1,437, and what does more data do that "
+            "none of them can?",
+            snippet=snippet(size, next(iter(chosen), "none")),
+        )
+
+
+def _remedies() -> list[str]:
+    """Show the remedies, several of which can be chosen, and keep them in the address."""
+    if "remedies" not in st.session_state:
+        asked = st.query_params.get("remedies", "").split(",")
+        st.session_state["remedies"] = [name for name in TITLES if name in asked] or list(FIRST)
+    chosen = st.pills(
+        "Remedies", list(TITLES), selection_mode="multi", key="remedies", format_func=lambda name: TITLES[name]
+    )
+    chosen = [name for name in TITLES if name in chosen] or list(FIRST)
+    if chosen != list(FIRST):
+        st.query_params["remedies"] = ",".join(chosen)
+    else:
+        st.query_params.pop("remedies", None)
+    return chosen
+
+
+def _points(values: list[float]) -> list[tuple[float, float]]:
+    return [(float(i * EVERY), value) for i, value in enumerate(values) if i * EVERY >= SHOWN_FROM]
+
+
+def _row(title: str, run: Run) -> tuple[str, ...]:
+    lowest = min(range(len(run.test_loss)), key=run.test_loss.__getitem__)
+    mean = sum(run.final) / len(run.final)
+    spread = (sum((value - mean) ** 2 for value in run.final) / (len(run.final) - 1)) ** 0.5
+    return (
+        title, f"{run.loss[-1]:.4f}", f"{run.test_loss[-1]:.3f}", f"{run.test_loss[lowest]:.3f}, {lowest * EVERY:,}",
+        f"{100 * mean:.1f} ± {100 * spread:.1f} %",
+    )  # fmt: skip
+
+
+main()

@@ -1,0 +1,62 @@
+"""Lab: transfer learning."""
+
+from components.frame import note, plain_errors
+from components.lab import THUMBNAILS, Choice, ask_side_by_side, closing, formula, opening
+from components.lines import lines
+from components.tables import table
+from views.lab_parts.transfer import LABELS, SEEDS, STEPS, TARGETS, TITLES, Run, snippet, stored
+
+HEADS = (
+    ("Way", ""), ("Right on the test set", "number"), ("Parameters that learn", "number"), ("Trained in", "number"),
+)  # fmt: skip
+
+
+def main() -> None:
+    opening("transfer")
+    data, labels = ask_side_by_side(
+        Choice("From digits to", "to", list(TARGETS), TARGETS),
+        Choice("Labels per class", "labels", [str(n) for n in LABELS], default="10"),
+    )
+    target, count = stored(THUMBNAILS)[data], int(labels)
+    with plain_errors():
+        lines(
+            [(f"Right on {target.n:,} test pictures",
+              [(TITLES[way], [(float(n), _mean(run)) for n, run in runs.items()])
+               for way, runs in target.runs.items()])],
+            first_x=float(LABELS[0]), last_x=float(LABELS[-1]), unit="labels per class", key="transfer-curves",
+        )  # fmt: skip
+        note(
+            f"From the network that reads MNIST's digits. At every point {len(SEEDS)} trainings of about {STEPS} "
+            "steps, each with other pictures of each class."
+        )
+        table(
+            HEADS,
+            [_row(TITLES[way], runs[count]) for way, runs in target.runs.items()],
+            label=f"With {labels} labels per class",
+            narrow=True,
+        )
+        formula(
+            r"\hat y = \mathrm{softmax}\big(W\,\phi_\theta(x)\big), \qquad "
+            r"\theta \text{ kept, kept in part, or learned}",
+            "features = cached_array(key, maps)  # the encoder runs once",
+            "image_classification.transfer",
+        )
+        closing(
+            "transfer",
+            question="From how many labels on is starting from nothing as good, and why so much sooner with digits "
+            "than with clothes?",
+            snippet=snippet(data, count),
+        )
+
+
+def _mean(run: Run) -> float:
+    return sum(run.accuracy) / len(run.accuracy)
+
+
+def _row(title: str, run: Run) -> tuple[str, ...]:
+    mean = _mean(run)
+    spread = (sum((value - mean) ** 2 for value in run.accuracy) / (len(run.accuracy) - 1)) ** 0.5
+    return title, f"{100 * mean:.1f} ± {100 * spread:.1f} %", f"{run.trained:,}", f"{run.seconds:.0f} s"
+
+
+main()
