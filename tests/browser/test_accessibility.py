@@ -13,6 +13,9 @@ PAGES = {
     "/captions": ".told[data-ready]",
     "/lab": "[data-testid=stPageLink]",
     "/lab_convolution": ".stepper canvas",
+    "/lab_sharing": ".answer .word",
+    "/lab_overfitting": ".results",
+    "/lab_transfer": ".results",
     "/models": "[data-model]",
     "/train": "[data-testid=stBaseButton-primary]",
 }
@@ -25,6 +28,8 @@ SERIOUS = ("serious", "critical")
 def test_there_are_no_serious_findings(open_page, path: str, scheme: str) -> None:
     page = open_page(path, scheme=scheme)
     page.locator(PAGES[path]).first.wait_for()
+    if page.locator("[data-testid=stCode]").count():
+        page.locator("[data-testid=stCode] .token").first.wait_for(state="attached")  # its colours come later
     page.wait_for_timeout(1500)  # fades
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
     serious = [
