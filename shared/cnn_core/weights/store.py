@@ -28,6 +28,7 @@ from cnn_core.weights.find import CARD_FILE, MODEL_FILE, NEW_CARD_FILE, file_sha
 
 logger = logging.getLogger(__name__)
 
+ATTEMPTS = 100  # to read a pair that others keep replacing
 STORED = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -212,8 +213,12 @@ def _finish_save(folder: Path) -> None:
 
 def _read_pair(folder: Path) -> tuple[bytes, WeightsCard]:
     """Return the model's bytes and the card that belongs to them."""
-    path = folder / MODEL_FILE
-    for _ in range(3):  # a save by another process may fall between reading the one file and the other
+    path, before = folder / MODEL_FILE, None
+    for _ in range(ATTEMPTS):
+        stamp = _stamp(folder)
+        if stamp == before:
+            break
+        before = stamp
         cards = read_cards(folder)
         try:
             with path.open("rb") as file:
@@ -225,6 +230,7 @@ def _read_pair(folder: Path) -> tuple[bytes, WeightsCard]:
         for card in cards:
             if card.sha256 == digest and card.bytes == len(data):
                 return data, card
+        # A save by another process may fall between reading the one file and the other: again, as long as they change.
     if size != cards[0].bytes:
         raise WeightsError(
             f"{path}: {size} bytes, but the card says {cards[0].bytes}; the file is cut short or was replaced; "
@@ -234,6 +240,18 @@ def _read_pair(folder: Path) -> tuple[bytes, WeightsCard]:
         f"{path}: the SHA-256 is {digest[:12]}..., but the card says {cards[0].sha256[:12]}...; the file is damaged "
         "or was replaced; restore it, or train again"
     )
+
+
+def _stamp(folder: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Return what changes whenever one of the files is replaced."""
+    stats = []
+    for name in (CARD_FILE, NEW_CARD_FILE, MODEL_FILE):
+        try:
+            found = (folder / name).stat()
+            stats.append((found.st_ino, found.st_mtime_ns))
+        except OSError:
+            stats.append(None)
+    return tuple(stats)
 
 
 def _to_stored(key: str, value: object, dtype: str) -> Tensor:
