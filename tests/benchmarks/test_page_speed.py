@@ -48,16 +48,16 @@ def test_the_first_page_and_a_warm_answer(tmp_path: Path) -> None:
             floor, _ = _first_page(browser, address)
         with serving(tmp_path) as address:
             first, page = _first_page(browser, address)
-            answers = _warm_answers(page, address)
+            answers, hurried = _warm_answers(page, address, rest=True), _warm_answers(page, address, rest=False)
         browser.close()
-    slow = sorted(answers)[int(0.95 * len(answers))]
     print(
         f"\nfirst page {first:.2f} s, a Streamlit page of one line {floor:.2f} s, ratio {first / floor:.2f}, "
         f"{os.cpu_count()} cores of {platform.machine()}"
     )
-    print(f"warm answer: median {1000 * median(answers):.0f} ms, 95 % within {1000 * slow:.0f} ms (n = {len(answers)})")
+    for found, when in ((answers, "a page at rest"), (hurried, "clicks while the page still draws the last answer")):
+        print(f"warm answer, {when}: median {1000 * median(found):.0f} ms, 95 % within {1000 * slowest(found):.0f} ms")
     assert first < max(FIRST_PAGE, OVER_ONE_LINE * floor)
-    assert slow < WARM_ANSWER
+    assert slowest(answers) < WARM_ANSWER
 
 
 def _first_page(browser: Browser, address: str) -> tuple[float, Page]:
@@ -69,11 +69,24 @@ def _first_page(browser: Browser, address: str) -> tuple[float, Page]:
     return perf_counter() - begun, page
 
 
-def _warm_answers(page: Page, address: str) -> list[float]:
-    """Go through samples whose answers differ; seconds for each answer but the first ones, which load the network."""
+def slowest(seconds: list[float]) -> float:
+    """Return what 95 of 100 are within."""
+    return sorted(seconds)[int(0.95 * len(seconds))]
+
+
+def _warm_answers(page: Page, address: str, *, rest: bool) -> list[float]:
+    """Go through samples whose answers differ; seconds for each answer but the first ones, which load the network.
+
+    With `rest` a click waits until nothing runs any more, as for somebody who reads the answer first.
+    """
     page.goto(f"{address}/image?weights=mnist&sample=seven")
     page.locator(".gallery button").nth(3).wait_for()
     page.locator(".answer .word").wait_for()
     page.wait_for_timeout(1000)
-    found = [page.locator(".gallery button").nth(1 + i % 3).evaluate(CLICK) / 1000 for i in range(3 + ANSWERS)]
+    found = []
+    for i in range(3 + ANSWERS):
+        found.append(page.locator(".gallery button").nth(1 + i % 3).evaluate(CLICK) / 1000)
+        if rest:
+            page.wait_for_selector("[data-test-script-state=notRunning]")
+            page.wait_for_timeout(300)
     return found[3:]
