@@ -135,6 +135,12 @@ class ImageTask(Pairs):
             self._freeze(model)
             return model
         model = create_model(config.model, **self._arguments())
+        least = getattr(model, "minimum_size", 1)
+        if min(train.size) < least:
+            raise CnnError(
+                f"{config.model} takes pictures from {least} pixels on, those of {self.recipe.data.data} have "
+                f"{min(train.size)}; ask for larger ones (--size {least}) or for another --model"
+            )
         if hasattr(model, "initialise"):
             sample = torch.randperm(len(train.images))[:INITIALISE_SAMPLES]
             model.initialise(self.contract.normalize(train.images[sample]))

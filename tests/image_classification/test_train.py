@@ -181,6 +181,11 @@ def test_weights_for_grey_pictures_refuse_to_train_on_colour(digits_run: Path, s
         train("digits", folder=tmp_path / "x", settings={"weights": str(digits_run), "channels": 3, **QUICK})
 
 
+def test_pictures_too_small_for_a_network_are_told_the_size_to_ask_for(tmp_path: Path) -> None:
+    with pytest.raises(CnnError, match=r"alexnet takes pictures from 63 pixels on, those of digits have 8.*--size 63"):
+        train("digits", folder=tmp_path / "x", settings={**QUICK, "model": "alexnet", "options": {}})
+
+
 def test_unknown_names_come_back_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="unknown recipe 'digit'; did you mean digits"):
         train("digit", folder=tmp_path / "a")
