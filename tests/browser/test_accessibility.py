@@ -2,6 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from steady import at_rest
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -30,6 +31,7 @@ def test_there_are_no_serious_findings(open_page, path: str, scheme: str) -> Non
     page.locator(PAGES[path]).first.wait_for()
     if page.locator("[data-testid=stCode]").count():
         page.locator("[data-testid=stCode] .token").first.wait_for(state="attached")  # its colours come later
+    at_rest(page)
     page.wait_for_timeout(1500)  # fades
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}}).response["violations"]
     serious = [

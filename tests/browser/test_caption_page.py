@@ -1,6 +1,7 @@
 """The caption page in a real browser: choose words, see the map change, cover a part of the picture."""
 
 import pytest
+from steady import at_rest, box_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -10,6 +11,7 @@ SCENES = "/captions?weights=scenes"
 def ready(page):
     """Wait until the picture has its sentence; return the words."""
     page.locator(".told[data-ready]").wait_for()
+    at_rest(page)
     return page.locator(".sentence button")
 
 
@@ -60,19 +62,21 @@ def test_another_sentence_is_explained_when_chosen(open_page):
     text = other.inner_text()
     other.click()
     page.locator(".others ol li:nth-child(2) button[aria-pressed=true]").wait_for()
+    at_rest(page)
     assert " ".join(words.all_inner_texts()) == text
 
 
 def test_a_part_that_is_covered_changes_the_sentence(open_page):
     page = open_page(SCENES)
     ready(page)
-    place = page.locator(".told .frame").bounding_box()
+    place = box_of(page.locator(".told .frame"))
     page.mouse.move(place["x"] + 0.6 * place["width"], place["y"] + 0.55 * place["height"])
     page.mouse.down()
     page.mouse.move(place["x"] + 0.99 * place["width"], place["y"] + 0.98 * place["height"], steps=4)
     page.mouse.up()
     table = page.get_by_role("region", name="Probabilities of the words")
     table.wait_for()
+    at_rest(page)
     said = page.locator(".answer.small .word").inner_text()
     assert "circle" not in said and "cross" in said  # the circle was covered
     before, after = (

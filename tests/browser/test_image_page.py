@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from steady import at_rest, box_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -16,18 +17,19 @@ SLATE = "canvas.plate[aria-label]"  # with its name it has its code: before, it 
 
 
 def answered(page, other_than: str = "") -> str:
-    """Wait for an answer (another one than before) and return it."""
+    """Wait for an answer (another one than before) and for the rest of the page; return the answer."""
     page.wait_for_function(
         "before => { const word = document.querySelector('.answer .word');"
         " return word && word.textContent !== before && !document.querySelector('[data-stale=true] .word'); }",
         arg=other_than,
     )
+    at_rest(page)
     return page.locator(".answer .word").first.inner_text()
 
 
 def draw(page, *strokes: list[tuple[float, float]]) -> None:
     """Draw with the mouse; coordinates are fractions of the slate."""
-    box = page.locator(SLATE).bounding_box()
+    box = box_of(page.locator(SLATE))
     for points in strokes:
         for i, (x, y) in enumerate(points):
             page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4 if i else 1)
@@ -56,9 +58,9 @@ def test_a_drawn_zero_is_read_as_soon_as_the_pen_is_lifted(open_page):
     assert page.get_by_role("button", name="Undo").is_enabled()
     page.get_by_role("button", name="Clear").click()
     page.get_by_text("Nothing is drawn yet").wait_for()
+    at_rest(page)
     draw(page, [(0.5, 0.2), (0.5, 0.8)])
-    page.wait_for_selector(".answer .word")
-    assert page.locator(".answer .word").first.inner_text() == "1"
+    assert answered(page) == "1"
 
 
 def test_a_drawing_survives_a_look_at_the_samples(open_page):
@@ -94,7 +96,6 @@ def test_tab_reaches_every_control_in_the_order_of_the_page(open_page):
     page = open_page(READER)
     answered(page)
     page.wait_for_selector(SLATE)
-    page.wait_for_selector("[data-test-script-state=notRunning]")  # what is drawn anew meanwhile loses the focus
     reached = []
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -164,6 +165,7 @@ def test_an_address_brings_back_what_was_on_the_page(open_page):
 def test_a_channel_is_chosen_by_a_click(open_page):
     page = open_page(READER + "&part=Inside+the+network")
     page.locator(".gallery button").nth(3).wait_for()
+    at_rest(page)
     page.locator(".gallery button").nth(3).click()
     page.locator("figcaption", has_text=re.compile("^Channel 3 of")).wait_for()
 
@@ -197,6 +199,7 @@ def test_nothing_sticks_out_of_a_narrow_screen(open_page, path: str):
     page = open_page(path, width=390, touch=True)
     page.wait_for_selector("h1")
     page.wait_for_selector(".word, [data-testid=stDataFrame], [data-testid=stFileUploader]")
+    at_rest(page)
     sticking = page.evaluate(
         "() => [...document.querySelectorAll('.stMain *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1"
         " && !e.closest('.scroll, pre, [data-testid=stDataFrame], [role=tablist]')).map(e => e.outerHTML.slice(0, 120))"

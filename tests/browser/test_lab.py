@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from steady import at_rest, box_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -13,6 +14,7 @@ def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
     page = open_page("/lab_convolution")
     stepper = page.locator(STEPPER).first
     stepper.wait_for()
+    at_rest(page)
     said = stepper.locator(".say")
     before = said.inner_text()
     stepper.get_by_role("button", name="One step on").click()
@@ -20,7 +22,7 @@ def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
 
     # A click in the middle of the map: the nine products that are shown add up to the number that is shown.
     canvas = stepper.locator(".output canvas")
-    box = canvas.bounding_box()
+    box = box_of(canvas)
     canvas.click(position={"x": box["width"] * 15.5 / 26, "y": box["height"] * 13.5 / 26})
     assert "(13, 15)" in said.inner_text()
     assert "rows 13 to 15, columns 15 to 17" in said.inner_text()
@@ -47,7 +49,7 @@ def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
 def test_play_fills_the_map_and_can_be_paused(open_page):
     page = open_page("/lab_convolution", width=390)
     stepper = page.locator(STEPPER).first
-    stepper.wait_for()
+    at_rest(page)
     stepper.get_by_role("button", name="Play").click()
     page.wait_for_timeout(300)
     stepper.get_by_role("button", name="Pause").click()

@@ -43,7 +43,7 @@ def test_ten_sessions_get_their_own_answers(open_page, address) -> None:
             page.goto(f"{address}/image?weights={weights}&sample={name}", wait_until="commit")
             asked.append((page, samples[name]))
         for page, answer in asked:  # all were asked before any is read
-            page.locator(f'.answer .word:text-is("{answer}")').wait_for(timeout=60_000)
+            page.locator(f'.answer .word:text-is("{answer}")').wait_for()
     after = memory(port)
     if before is not None:
         assert after - before < GROWTH

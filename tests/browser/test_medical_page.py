@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from steady import at_rest, box_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -31,6 +32,7 @@ MEAN = """canvas => {
 def ready(page) -> None:
     """Wait until the scan is there, segmented."""
     page.locator(".viewer[data-ready]").wait_for()
+    at_rest(page)
 
 
 def axial(page):
@@ -63,7 +65,7 @@ def test_the_planes_are_linked(open_page):
     assert place(page) == [before[0], before[1], before[2] + 1]
     assert slider.get_attribute("aria-valuetext") == f"slice {before[2] + 1} of 29"
     assert axial(page).evaluate(MEAN) != picture
-    box = page.locator("figure.coronal canvas").bounding_box()
+    box = box_of(page.locator("figure.coronal canvas"))
     page.mouse.click(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
     assert place(page)[0] > 167 / 2 and place(page)[1] == before[1]  # the patient's right is on the left
     assert slider.get_attribute("aria-valuetext") == f"slice {place(page)[2]} of 29"

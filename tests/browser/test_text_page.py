@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from steady import at_rest
 from test_image_page import luminance
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -27,12 +28,13 @@ MARKS = """() => {
 
 
 def answered(page, word: str) -> None:
-    """Wait until the answer is `word`."""
+    """Wait until the answer is `word`, and for the rest of the page."""
     page.wait_for_function(
         "word => document.querySelector('.answer .word')?.textContent === word"
         " && !document.querySelector('[data-stale=true] .word')",
         arg=word,
     )
+    at_rest(page)
 
 
 def marks(page) -> dict[str, tuple[str, float]]:
@@ -225,6 +227,7 @@ def test_own_classes_are_learned_and_tried(open_page):
     page.get_by_role("button", name="Train on the example").click()
     page.get_by_text("texts that it had never seen").wait_for(timeout=200_000)
     page.locator("textarea").wait_for()
+    at_rest(page)
     write(page, "will it snow in Paris")
     page.locator(".answer .word", has_text="weather").wait_for()
     with page.expect_download() as waiting:
@@ -240,7 +243,7 @@ PLACES = ["", "&part=Smallest+deletion", "&part=Attribution", "&part=Side+by+sid
 def test_nothing_sticks_out_of_a_narrow_screen(open_page, place: str):
     page = open_page("/text?weights=trec" + place, width=390, touch=True)
     page.wait_for_selector(".word, .ngrams, [data-testid=stDataFrame], [data-testid=stFileUploader]")
-    page.wait_for_timeout(500)
+    at_rest(page)
     sticking = page.evaluate(
         "() => [...document.querySelectorAll('.stMain *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1"
         " && !e.closest('.scroll, pre, [data-testid=stDataFrame], [role=tablist]')).map(e => e.outerHTML.slice(0, 120))"
