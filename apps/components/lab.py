@@ -98,7 +98,8 @@ def formula(latex: str, line: str, source: str) -> None:
     """Show what is computed, as mathematics and as the line of code that does it; `source` is where that stands."""
     left, right = st.columns(2, gap="large", vertical_alignment="center")
     with left:
-        st.latex(latex)
+        parts = latex.split(r"\qquad")  # a narrow screen gives each its line
+        st.latex(r"\qquad\allowbreak ".join(f"{{{part}}}" for part in parts) if len(parts) > 1 else latex)
     with right:
         st.code(f"# {source}\n{line}", language="python", wrap_lines=True)
 
@@ -123,8 +124,9 @@ class Choice:
         begin(self.key, self.options, first)
         control = st.pills if self.pills else st.segmented_control
         chosen = control(
-            self.label, self.options, key=self.key, required=True, format_func=lambda name: self.words.get(name, name)
-        )
+            self.label, self.options, key=self.key, required=True, wrap=True,
+            format_func=lambda name: self.words.get(name, name),
+        )  # fmt: skip
         keep(self.key, first)
         return chosen
 
