@@ -1,5 +1,6 @@
 """Opening pages of the lab as a browser would, through the entry, and running the code that they show."""
 
+import warnings
 from pathlib import Path
 
 from driving import checked
@@ -18,9 +19,11 @@ def open_lab(name: str, **address: str) -> AppTest:
 
 
 def run_shown_code(lab: AppTest, monkeypatch) -> dict[str, object]:
-    """Run the snippet of the page from the repository's folder and return its names."""
+    """Run the snippet of the page from the repository's folder, without a warning, and return its names."""
     snippet = next(code.value for code in reversed(lab.code) if "import" in code.value)
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {}
-    exec(compile(snippet, "snippet.py", "exec"), names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(compile(snippet, "snippet.py", "exec"), names)
     return names

@@ -126,7 +126,7 @@ from image_classification import load
 network = load("{network}", device="cpu")
 channel = {wanted.channels[0]}
 drawn = preferred_inputs(network.model, network.contract.size, stage={wanted.number}, channels=[channel])
-moved = float(network.model.forward_features(drawn)[{wanted.number}][0, channel].max())
+moved = network.model.forward_features(drawn)[{wanted.number}][0, channel].max().item()
 print(moved)  # how much the drawn picture moves the channel
 print(filters(network.model).shape)  # of the first layer, 0 to 1
 """
