@@ -146,4 +146,5 @@ def machine() -> str:
     if hasattr(torch.cpu, "_is_avx512_supported") and torch.cpu._is_avx512_supported():
         kind += " with AVX-512" + (" and bfloat16" if has_bfloat16_cpu() else "")
     gpu = f", {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else ""
-    return f"{torch.get_num_threads()} threads of {kind}{gpu}, torch {torch.__version__.split('+')[0]}"
+    threads = torch.get_num_threads()
+    return f"{threads} thread{'s' * (threads > 1)} of {kind}{gpu}, torch {torch.__version__.split('+')[0]}"
