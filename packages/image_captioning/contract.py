@@ -4,10 +4,9 @@ Stored as `input` in the weights card; training, evaluation, prediction and page
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from cnn_core.data.fits import Placement, fit_crop, fit_pad, fit_stretch
 from cnn_core.data.images import ImageSource, read_image
-from cnn_core.errors import ConfigError
+from cnn_core.weights.contract import Contract
 from image_captioning.words import FIRST, UNKNOWN, split_words
 
 FITS = {"crop": fit_crop, "pad": fit_pad, "stretch": fit_stretch}
@@ -27,7 +26,7 @@ LARGEST_VOCABULARY = 1_000_000
 
 
 @dataclass(frozen=True)
-class CaptionContract:
+class CaptionContract(Contract):
     """How pictures and captions become tensors.
 
     Args:
@@ -49,31 +48,29 @@ class CaptionContract:
     std: tuple[float, ...] = (0.5,)
     longest: int = 30
 
-    def __post_init__(self) -> None:
-        for name in ("size", "mean", "std", "vocabulary"):
+    def problems(self) -> list[str]:
+        problems = []
+        size = self.size
+        if not (isinstance(size, tuple) and len(size) == 2 and all(type(n) is int and 1 <= n <= 4096 for n in size)):
+            problems.append(f"size must be (H, W) with 1 to 4096 pixels each, got {size!r}")
+        words = self.vocabulary
+        if not (isinstance(words, tuple) and all(isinstance(w, str) and w for w in words)):
+            problems.append("vocabulary must be a list of words that are not empty")
+        elif not 1 <= len(words) <= LARGEST_VOCABULARY or len({*words}) < len(words):
+            problems.append(f"vocabulary must hold 1 to {LARGEST_VOCABULARY} different words, got {len(words)}")
+        if self.fit not in [*FITS]:
+            problems.append(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
+        if not (_is_number(self.enlarge) and 1 <= self.enlarge <= 8):
+            problems.append(f"enlarge must lie in 1..8, got {self.enlarge!r}")
+        for name, positive in (("mean", False), ("std", True)):
             value = getattr(self, name)
-            if isinstance(value, Sequence) and not isinstance(value, str):
-                object.__setattr__(self, name, tuple(value))
-        problems = _problems(self)
-        if problems:
-            raise ConfigError("input contract", problems)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values; `from_json` restores an equal contract."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "CaptionContract":
-        """Build a contract from a card's `input` object; ConfigError lists everything that is wrong with it."""
-        if not isinstance(values, Mapping):
-            raise ConfigError("input contract", [f"expected an object with size, vocabulary, ..., got {values!r}"])
-        known = {f.name for f in fields(cls)}
-        problems = [f"unknown key {key!r}" for key in values if key not in known]
-        problems += [f"{key!r} is missing" for key in ("size", "vocabulary") if key not in values]
-        if problems:
-            raise ConfigError("input contract", problems)
-        return cls(**values)
+            numbers = isinstance(value, tuple) and all(_is_number(n) and (n > 0 or not positive) for n in value)
+            if not numbers or len(value) not in (1, 3):
+                kind = "positive numbers" if positive else "numbers"
+                problems.append(f"{name} must hold 1 or 3 {kind}, got {value!r}")
+        if not (type(self.longest) is int and 1 <= self.longest <= MOST_WORDS):
+            problems.append(f"longest must be 1 to {MOST_WORDS} words, got {self.longest!r}")
+        return problems
 
     # ---- pictures
 
@@ -125,32 +122,6 @@ class CaptionContract:
     def decode(self, numbers: Sequence[int]) -> list[str]:
         """Return the words of numbers; what is no word is left out, unknown ones are "?"."""
         return ["?" if n == UNKNOWN else self.vocabulary[n - FIRST] for n in numbers if n >= UNKNOWN]
-
-
-def _problems(contract: CaptionContract) -> list[str]:
-    """Return one sentence for each field that cannot be used."""
-    problems = []
-    size = contract.size
-    if not (isinstance(size, tuple) and len(size) == 2 and all(type(n) is int and 1 <= n <= 4096 for n in size)):
-        problems.append(f"size must be (H, W) with 1 to 4096 pixels each, got {size!r}")
-    words = contract.vocabulary
-    if not (isinstance(words, tuple) and all(isinstance(w, str) and w for w in words)):
-        problems.append("vocabulary must be a list of words that are not empty")
-    elif not 1 <= len(words) <= LARGEST_VOCABULARY or len({*words}) < len(words):
-        problems.append(f"vocabulary must hold 1 to {LARGEST_VOCABULARY} different words, got {len(words)}")
-    if contract.fit not in FITS:
-        problems.append(f"fit must be one of {', '.join(FITS)}, got {contract.fit!r}")
-    if not (_is_number(contract.enlarge) and 1 <= contract.enlarge <= 8):
-        problems.append(f"enlarge must lie in 1..8, got {contract.enlarge!r}")
-    for name, positive in (("mean", False), ("std", True)):
-        value = getattr(contract, name)
-        numbers = isinstance(value, tuple) and all(_is_number(n) and (n > 0 or not positive) for n in value)
-        if not numbers or len(value) not in (1, 3):
-            kind = "positive numbers" if positive else "numbers"
-            problems.append(f"{name} must hold 1 or 3 {kind}, got {value!r}")
-    if not (type(contract.longest) is int and 1 <= contract.longest <= MOST_WORDS):
-        problems.append(f"longest must be 1 to {MOST_WORDS} words, got {contract.longest!r}")
-    return problems
 
 
 def _is_number(value: object) -> bool:

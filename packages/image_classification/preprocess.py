@@ -4,9 +4,8 @@ Training, evaluation, prediction and page all go through `InputContract`, so the
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from torch.nn import functional as F
 
 from cnn_core.data.fits import Fitted, Placement, fit_crop, fit_pad, fit_stretch
 from cnn_core.data.images import ImageSource, read_image
-from cnn_core.errors import ConfigError
+from cnn_core.weights.contract import Contract
 from image_classification.objects import OBJECT_DETAIL, fit_object
 
 FITS = ("crop", "pad", "stretch", "digit", "garment")
@@ -27,7 +26,7 @@ JPEG_DETAIL = 2  # JPEG files may be decoded smaller, down to this many times th
 
 
 @dataclass(frozen=True)
-class InputContract:
+class InputContract(Contract):
     """What a network expects of its pictures; stored as `input` in the weights card.
 
     Args:
@@ -52,30 +51,30 @@ class InputContract:
     box: float | None = None
     tta: str = "none"
 
-    def __post_init__(self) -> None:
-        for name in ("size", "mean", "std"):
+    def problems(self) -> list[str]:
+        problems = []
+        if self.channels not in (1, 3):
+            problems.append(f"channels must be 1 or 3, got {self.channels!r}")
+        size = self.size
+        if not (isinstance(size, tuple) and len(size) == 2 and all(type(n) is int and 1 <= n <= 4096 for n in size)):
+            problems.append(f"size must be (H, W) with 1 to 4096 pixels each, got {size!r}")
+        for name, positive in (("mean", False), ("std", True)):
             value = getattr(self, name)
-            if isinstance(value, Sequence) and not isinstance(value, str):
-                object.__setattr__(self, name, tuple(value))
-        problems = _problems(self)
-        if problems:
-            raise ConfigError("input contract", problems)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values; `from_json` restores an equal contract."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "InputContract":
-        """Build a contract from a card's `input` object; ConfigError lists everything that is wrong with it."""
-        if not isinstance(values, Mapping):
-            raise ConfigError("input contract", [f"expected an object with channels, size, ..., got {values!r}"])
-        known = {field.name for field in fields(cls)}
-        problems = [f"unknown key {key!r}" for key in values if key not in known]
-        problems += [f"{key!r} is missing" for key in ("channels", "size") if key not in values]
-        if problems:
-            raise ConfigError("input contract", problems)
-        return cls(**values)
+            numbers = isinstance(value, tuple) and all(
+                isinstance(n, int | float) and math.isfinite(n) and (n > 0 or not positive) for n in value
+            )
+            if not numbers or len(value) not in (1, self.channels):
+                kind = "positive numbers" if positive else "numbers"
+                problems.append(f"{name} must hold 1 or {self.channels} {kind}, got {value!r}")
+        if self.fit not in FITS:
+            problems.append(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
+        elif self.fit in OBJECT_FITS and self.channels != 1:
+            problems.append(f"fit {self.fit!r} makes grey pictures and needs channels 1, got {self.channels!r}")
+        if self.box is not None and not (isinstance(self.box, int | float) and 0 < self.box <= 1):
+            problems.append(f"box must lie in 0..1, got {self.box!r}")
+        if self.tta not in TTAS:
+            problems.append(f"tta must be one of {', '.join(TTAS)}, got {self.tta!r}")
+        return problems
 
     def read(self, source: ImageSource, *, name: str | None = None) -> Image.Image:
         """Read a picture as every user of this contract does: JPEG files no larger than the input needs."""
@@ -120,33 +119,6 @@ class InputContract:
         if not len(images):
             return torch.empty(0, self.channels, *self.size)
         return self.normalize(torch.stack([self.to_uint8(image) for image in images]))
-
-
-def _problems(contract: InputContract) -> list[str]:
-    """Return one sentence for each field that cannot be used."""
-    problems = []
-    if contract.channels not in (1, 3):
-        problems.append(f"channels must be 1 or 3, got {contract.channels!r}")
-    size = contract.size
-    if not (isinstance(size, tuple) and len(size) == 2 and all(type(n) is int and 1 <= n <= 4096 for n in size)):
-        problems.append(f"size must be (H, W) with 1 to 4096 pixels each, got {size!r}")
-    for name, positive in (("mean", False), ("std", True)):
-        value = getattr(contract, name)
-        numbers = isinstance(value, tuple) and all(
-            isinstance(n, int | float) and math.isfinite(n) and (n > 0 or not positive) for n in value
-        )
-        if not numbers or len(value) not in (1, contract.channels):
-            kind = "positive numbers" if positive else "numbers"
-            problems.append(f"{name} must hold 1 or {contract.channels} {kind}, got {value!r}")
-    if contract.fit not in FITS:
-        problems.append(f"fit must be one of {', '.join(FITS)}, got {contract.fit!r}")
-    elif contract.fit in OBJECT_FITS and contract.channels != 1:
-        problems.append(f"fit {contract.fit!r} makes grey pictures and needs channels 1, got {contract.channels!r}")
-    if contract.box is not None and not (isinstance(contract.box, int | float) and 0 < contract.box <= 1):
-        problems.append(f"box must lie in 0..1, got {contract.box!r}")
-    if contract.tta not in TTAS:
-        problems.append(f"tta must be one of {', '.join(TTAS)}, got {contract.tta!r}")
-    return problems
 
 
 def tta_logits(model: Callable[[Tensor], Tensor], x: Tensor, *, tta: str = "none") -> Tensor:

@@ -1,21 +1,20 @@
 """The one preprocessing: from any scan to the network's input, as written in the weights card."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import isfinite, prod
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from cnn_core.errors import ConfigError
+from cnn_core.weights.contract import Contract
 
 MAX_PATCH = 2**24  # cells of a patch
 SAMPLE = 2**20  # voxels that a scan's own scale is taken from
 
 
 @dataclass(frozen=True)
-class VolumeContract:
+class VolumeContract(Contract):
     """How a scan becomes the network's input; stored as `input` in the weights card.
 
     Args:
@@ -48,31 +47,37 @@ class VolumeContract:
     keep: Literal["all", "largest", "central"] = "all"
     modality: str = ""
 
-    def __post_init__(self) -> None:
-        for name in ("patch", "spacing", "centre", "flips"):
-            if isinstance(getattr(self, name), list):
-                object.__setattr__(self, name, tuple(getattr(self, name)))
-        problems = _problems(self)
-        if problems:
-            raise ConfigError("input contract", problems)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values; `from_json` restores an equal contract."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "VolumeContract":
-        """Build a contract from a card's `input` object; ConfigError lists everything that is wrong with it."""
-        if not isinstance(values, Mapping):
-            raise ConfigError("input contract", [f"expected an object with dims, patch, low, high, got {values!r:.80}"])
-        known = {f.name for f in fields(cls)}
-        needed = ("dims", "low", "high", "mean", "std", "patch")
-        problems = [f"unknown key {key!r}" for key in values if key not in known]
-        problems += [f"{key!r} is missing" for key in needed if key not in values]
-        if problems:
-            raise ConfigError("input contract", problems)
-        return cls(**values)
+    def problems(self) -> list[str]:
+        found = []
+        if self.dims not in (2, 3) or isinstance(self.dims, bool):
+            return [f"dims: expected 2 or 3, got {self.dims!r}"]
+        numbers = (self.low, self.high, self.mean, self.std)
+        if not all(_is_number(value) for value in numbers):
+            found.append(f"low, high, mean, std: expected four numbers, got {numbers!r:.80}")
+        elif not (self.low < self.high and self.std > 0):
+            found.append(f"expected low < high and std > 0, got {self.low:g}, {self.high:g}, {self.std:g}")
+        patch = self.patch
+        if not _is_tuple(patch, self.dims, lambda n: type(n) is int and n >= 1):
+            found.append(f"patch: expected {self.dims} whole numbers of at least 1, got {patch!r:.80}")
+        elif prod(patch) > MAX_PATCH:
+            found.append(f"patch: expected at most {MAX_PATCH:,} voxels, got {patch}")
+        if not found and self.own_scale and not 0 <= self.low < self.high <= 1:
+            found.append(f"low, high: expected shares from 0 to 1, got {self.low:g}, {self.high:g}")
+        if self.spacing is not None and not _is_tuple(self.spacing, 3, lambda n: _is_number(n) and 1e-3 <= n <= 1e3):
+            found.append(f"spacing: expected three lengths from 0.001 to 1000 mm, got {self.spacing!r:.80}")
+        if self.centre is not None and not (
+            self.dims == 3 and _is_tuple(self.centre, 3, lambda n: _is_number(n) and abs(n) <= 1000)
+        ):
+            found.append(f"centre: expected three offsets in voxels, of a 3-D network, got {self.centre!r:.80}")
+        flips = self.flips
+        axes = range(self.dims)
+        if not isinstance(flips, tuple) or not all(n in axes for n in flips) or len({*flips}) < len(flips):
+            found.append(f"flips: expected different axes from 0 to {self.dims - 1}, got {flips!r:.80}")
+        if self.keep not in ("all", "largest", "central"):
+            found.append(f"keep: expected all, largest or central, got {self.keep!r:.80}")
+        if not isinstance(self.modality, str) or not isinstance(self.own_scale, bool):
+            found.append("modality: expected a text; own_scale: true or false")
+        return found
 
     @property
     def in_channels(self) -> int:
@@ -115,40 +120,6 @@ class VolumeContract:
         axes = [torch.arange(edge, device=device) - (edge - 1) / 2 for edge in shape]
         grids = torch.meshgrid(*axes, indexing="ij")
         return sum(grid**2 for grid in grids).sqrt() / (self.patch[0] / 2)
-
-
-def _problems(contract: VolumeContract) -> list[str]:
-    found = []
-    if contract.dims not in (2, 3) or isinstance(contract.dims, bool):
-        return [f"dims: expected 2 or 3, got {contract.dims!r}"]
-    numbers = (contract.low, contract.high, contract.mean, contract.std)
-    if not all(_is_number(value) for value in numbers):
-        found.append(f"low, high, mean, std: expected four numbers, got {numbers!r:.80}")
-    elif not (contract.low < contract.high and contract.std > 0):
-        found.append(f"expected low < high and std > 0, got {contract.low:g}, {contract.high:g}, {contract.std:g}")
-    patch = contract.patch
-    if not _is_tuple(patch, contract.dims, lambda n: type(n) is int and n >= 1):
-        found.append(f"patch: expected {contract.dims} whole numbers of at least 1, got {patch!r:.80}")
-    elif prod(patch) > MAX_PATCH:
-        found.append(f"patch: expected at most {MAX_PATCH:,} voxels, got {patch}")
-    if not found and contract.own_scale and not 0 <= contract.low < contract.high <= 1:
-        found.append(f"low, high: expected shares from 0 to 1, got {contract.low:g}, {contract.high:g}")
-    if contract.spacing is not None and not _is_tuple(
-        contract.spacing, 3, lambda n: _is_number(n) and 1e-3 <= n <= 1e3
-    ):
-        found.append(f"spacing: expected three lengths from 0.001 to 1000 mm, got {contract.spacing!r:.80}")
-    if contract.centre is not None and not (
-        contract.dims == 3 and _is_tuple(contract.centre, 3, lambda n: _is_number(n) and abs(n) <= 1000)
-    ):
-        found.append(f"centre: expected three offsets in voxels, of a 3-D network, got {contract.centre!r:.80}")
-    flips = contract.flips
-    if not isinstance(flips, tuple) or len({*flips}) < len(flips) or not {*flips} <= {*range(contract.dims)}:
-        found.append(f"flips: expected different axes from 0 to {contract.dims - 1}, got {flips!r:.80}")
-    if contract.keep not in ("all", "largest", "central"):
-        found.append(f"keep: expected all, largest or central, got {contract.keep!r:.80}")
-    if not isinstance(contract.modality, str) or not isinstance(contract.own_scale, bool):
-        found.append("modality: expected a text; own_scale: true or false")
-    return found
 
 
 def _is_number(value: object) -> bool:

@@ -5,18 +5,19 @@ Ratings are radiologists' opinions, not pathology, and follow the size closely: 
 """
 
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from cnn_core.errors import ConfigError, DataError
+from cnn_core.errors import DataError
+from cnn_core.weights.contract import Contract
 from medical_segmentation.data import FOLDS, SPLIT_SEED, locate
 from medical_segmentation.scan import read_scan
 
@@ -29,7 +30,7 @@ CUBE_COLUMNS = ("case", "patient_index", "split", "class3", "mask_voxels")
 
 
 @dataclass(frozen=True)
-class NoduleContract:
+class NoduleContract(Contract):
     """How a picture of a nodule becomes the network's input; stored as `input` in the weights card.
 
     Args:
@@ -54,37 +55,22 @@ class NoduleContract:
     slope: float = 1.0
     offset: float = 0.0
 
-    def __post_init__(self) -> None:
-        if isinstance(self.size, list):
-            object.__setattr__(self, "size", tuple(self.size))
+    def problems(self) -> list[str]:
         problems = []
         if self.dims not in (2, 3) or not isinstance(self.size, tuple) or len(self.size) != self.dims:
             problems.append(
                 f"dims and size: expected 2 or 3 and as many edges, got {self.dims!r} and {self.size!r:.60}"
             )
         elif not all(type(edge) is int and 1 <= edge <= 512 for edge in self.size):
-            problems.append(f"size: expected edges from 1 to 512, got {self.size}")
+            problems.append(f"size: expected edges from 1 to 512, got {self.size!r:.60}")
         numbers = (self.low, self.high, self.mean, self.std, self.slope, self.offset)
         if not all(isinstance(v, int | float) and not isinstance(v, bool) and isfinite(v) for v in numbers):
             problems.append(f"low, high, mean, std, slope, offset: expected numbers, got {numbers!r:.80}")
         elif not (self.low < self.high and self.std > 0 and self.slope > 0):
             problems.append("expected low < high, std > 0 and slope > 0")
-        if problems:
-            raise ConfigError("input contract", problems)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values; `from_json` restores an equal contract."""
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {"size": list(self.size)}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "NoduleContract":
-        """Build a contract from a card's `input` object; ConfigError lists everything that is wrong with it."""
-        known = {f.name for f in fields(cls)}
-        problems = [f"unknown key {key!r}" for key in values if key not in known]
-        problems += [f"{f.name!r} is missing" for f in fields(cls)[:6] if f.name not in values]
-        if problems:
-            raise ConfigError("input contract", problems)
-        return cls(**values)
+        if not isinstance(self.mirror, bool):
+            problems.append(f"mirror: expected true or false, got {self.mirror!r:.60}")
+        return problems
 
     @property
     def in_channels(self) -> int:

@@ -42,7 +42,7 @@ def contract_of(card: WeightsCard) -> VolumeContract | NoduleContract:
     kind = VolumeContract if goal_of(card) == "segment" else NoduleContract
     try:
         contract = kind.from_json({name: value for name, value in card.input.items() if name != "goal"})
-    except (ConfigError, TypeError) as error:
+    except ConfigError as error:
         raise WeightsError(f"weights {card.name!r}: {error}; restore the card") from error
     dims = card.arguments["spatial_dims"]
     if contract.dims != dims or contract.in_channels != card.arguments["in_channels"]:

@@ -1,16 +1,15 @@
 """The one preprocessing: from any text to the network's input, as written in the weights card."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cnn_core.errors import ConfigError
+from cnn_core.weights.contract import Contract
 from text_classification.tokenizers import TOKENIZERS
 
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # numbers of the padding, of words outside the vocabulary, of its first word
@@ -19,7 +18,7 @@ LONGEST_TEXT = 1 << 20  # characters that are looked at
 
 
 @dataclass(frozen=True)
-class TextContract:
+class TextContract(Contract):
     """How texts become numbers; stored as `input` in the weights card.
 
     Args:
@@ -35,28 +34,20 @@ class TextContract:
     length: int | None = None
     longest: int = LONGEST
 
-    def __post_init__(self) -> None:
-        if isinstance(self.vocabulary, Sequence) and not isinstance(self.vocabulary, str):
-            object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
-        problems = _problems(self)
-        if problems:
-            raise ConfigError("input contract", problems)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values; `from_json` restores an equal contract."""
-        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "vocabulary": list(self.vocabulary)}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "TextContract":
-        """Build a contract from a card's `input` object; ConfigError lists everything that is wrong with it."""
-        if not isinstance(values, Mapping):
-            raise ConfigError("input contract", [f"expected an object with tokenizer, vocabulary, got {values!r}"])
-        known = {f.name for f in fields(cls)}
-        problems = [f"unknown key {key!r}" for key in values if key not in known]
-        problems += [f"{key!r} is missing" for key in ("tokenizer", "vocabulary") if key not in values]
-        if problems:
-            raise ConfigError("input contract", problems)
-        return cls(**values)
+    def problems(self) -> list[str]:
+        problems = []
+        if self.tokenizer not in [*TOKENIZERS]:
+            problems.append(f"tokenizer must be one of {', '.join(TOKENIZERS)}, got {self.tokenizer!r}")
+        vocabulary = self.vocabulary
+        if not isinstance(vocabulary, tuple) or not all(isinstance(token, str) and token for token in vocabulary):
+            problems.append("vocabulary must be a list of texts that are not empty")
+        elif len(set(vocabulary)) < len(vocabulary):
+            problems.append("vocabulary holds a token twice")
+        for name, least in (("length", 1), ("longest", 1)):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or not least <= value <= LONGEST):
+                problems.append(f"{name} must lie in {least}..{LONGEST}, got {value!r}")
+        return problems
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -123,19 +114,3 @@ class Encoded:
         padded = np.full(inside.shape, PADDING, dtype=np.int64)
         padded[inside] = self.numbers[(self.ends[indices][:, None] + columns)[inside]]
         return torch.from_numpy(padded)
-
-
-def _problems(contract: TextContract) -> list[str]:
-    problems = []
-    if contract.tokenizer not in TOKENIZERS:
-        problems.append(f"tokenizer must be one of {', '.join(TOKENIZERS)}, got {contract.tokenizer!r}")
-    vocabulary = contract.vocabulary
-    if not isinstance(vocabulary, tuple) or not all(isinstance(token, str) and token for token in vocabulary):
-        problems.append("vocabulary must be a list of texts that are not empty")
-    elif len(set(vocabulary)) < len(vocabulary):
-        problems.append("vocabulary holds a token twice")
-    for name, least in (("length", 1), ("longest", 1)):
-        value = getattr(contract, name)
-        if value is not None and (type(value) is not int or not least <= value <= LONGEST):
-            problems.append(f"{name} must lie in {least}..{LONGEST}, got {value!r}")
-    return problems
