@@ -1,10 +1,12 @@
 """What the tests of the pages share: the pages' folder on the path, and small networks trained here in seconds."""
 
-import os
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
 APPS = Path(__file__).resolve().parents[2] / "apps"
 sys.path.insert(0, str(APPS))  # as `streamlit run apps/showcase.py` does
@@ -54,5 +56,8 @@ def in_workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:
-    os.environ.setdefault("OMP_NUM_THREADS", "2")
+def distributions_are_read_once() -> Iterator[None]:
+    """Keeps what Streamlit finds in the installed packages: each AppTest would search them again, most of its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
