@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -28,9 +29,20 @@ LIMIT = 400  # lines of a file
 Rule = Callable[[Path, ast.Module, str], Iterator[str]]
 
 
+@cache
+def parsed(text: str) -> ast.Module:
+    """The syntax tree of a source; every rule reads the same one."""
+    return ast.parse(text)
+
+
+@cache
+def nodes(module: ast.Module) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(module))
+
+
 def imports(module: ast.Module) -> Iterator[tuple[int, str]]:
     """Yield (line, top package) of everything that is imported, at the top or inside functions."""
-    for node in ast.walk(module):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name.split(".")[0]) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -42,9 +54,10 @@ def imports(module: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def calls(module: ast.Module) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(module) if isinstance(node, ast.Call))
+    return (node for node in nodes(module) if isinstance(node, ast.Call))
 
 
+@cache
 def called(node: ast.Call) -> str:
     return ast.unparse(node.func)
 
@@ -69,7 +82,7 @@ def streamlit_in_pages(file: Path, module: ast.Module, _: str) -> Iterator[str]:
 
 def no_networks_in_pages(file: Path, module: ast.Module, _: str) -> Iterator[str]:
     if file.is_relative_to(APPS):
-        for node in ast.walk(module):
+        for node in nodes(module):
             if isinstance(node, ast.ClassDef) and any("Module" in ast.unparse(b) for b in node.bases):
                 yield f"line {node.lineno}: the network {node.name}"
 
@@ -107,7 +120,7 @@ def short_and_introduced(_: Path, module: ast.Module, text: str) -> Iterator[str
 
 
 def no_blanket_excepts(_: Path, module: ast.Module, __: str) -> Iterator[str]:
-    for node in ast.walk(module):
+    for node in nodes(module):
         if isinstance(node, ast.ExceptHandler):
             caught = ast.unparse(node.type) if node.type else "everything"
             if caught in ("everything", "Exception", "BaseException"):
@@ -115,7 +128,7 @@ def no_blanket_excepts(_: Path, module: ast.Module, __: str) -> Iterator[str]:
 
 
 def no_asserts(_: Path, module: ast.Module, __: str) -> Iterator[str]:
-    for node in ast.walk(module):
+    for node in nodes(module):
         if isinstance(node, ast.Assert):
             yield f"line {node.lineno}: an assert vanishes with python -O; raise an error"
 
@@ -162,33 +175,33 @@ def test_no_file_breaks_the_rule(rule):
     complaints = []
     for file in FILES:
         text = file.read_text("utf-8")
-        complaints += [f"{file.relative_to(ROOT)}: {said}" for said in rule(file, ast.parse(text), text)]
+        complaints += [f"{file.relative_to(ROOT)}: {said}" for said in rule(file, parsed(text), text)]
     assert complaints == []
 
 
 @pytest.mark.parametrize("rule", BREAKING, ids=lambda rule: rule.__name__)
 def test_the_rule_notices_what_breaks_it(rule):
     file, text = BREAKING[rule]
-    assert [*rule(file, ast.parse(text), text)]
+    assert [*rule(file, parsed(text), text)]
 
 
 @pytest.mark.parametrize(
     "text", ["import a.b as c", "from a.b import c", "if x:\n    from a import b", "importlib.import_module('a.b')"]
 )
 def test_every_way_to_import_is_seen(text):
-    assert "a" in {top for _, top in imports(ast.parse(text))}
+    assert "a" in {top for _, top in imports(parsed(text))}
 
 
 def test_the_rules_look_at_the_files_there_are():
     assert len(FILES) > 50
     assert "image_classification" in DOMAINS
     assert {"components", "views"} <= PAGES
-    named = [f.stem for f in FILES if [*papers_named(f, ast.parse(""), f.read_text("utf-8"))]]
+    named = [f.stem for f in FILES if [*papers_named(f, parsed(""), f.read_text("utf-8"))]]
     assert {"resnet", "vgg", "inception", "alexnet", "lenet", "mlp", "fastnet"} <= {*named}
 
 
 def test_torchtext_is_used_in_one_place_at_most():
-    users = [f for f in FILES if "torchtext" in {top for _, top in imports(ast.parse(f.read_text("utf-8")))}]
+    users = [f for f in FILES if "torchtext" in {top for _, top in imports(parsed(f.read_text("utf-8")))}]
     assert len(users) <= 1
 
 
