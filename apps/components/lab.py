@@ -8,6 +8,7 @@ import streamlit as st
 
 from components.address import begin, keep
 from components.frame import ASSETS, page
+from components.networks import await_torch
 
 THUMBNAILS = ASSETS / "lab"  # made by assets/make_lab.py
 
@@ -20,6 +21,7 @@ class Idea:
     title: str  # in the navigation and on the index
     promise: str  # the page's own headline
     lead: str  # one or two sentences
+    stored: bool = False  # it shows trainings of before, and computes nothing on opening
 
     @property
     def page(self) -> str:
@@ -60,7 +62,7 @@ IDEAS = (
     Idea(
         "overfitting", "Overfitting", "Learned by heart is not understood",
         "With few examples, a network remembers each of them, and the loss on new ones tells. What helps then is in "
-        "the way once there are many.",
+        "the way once there are many.", stored=True,
     ),
     Idea(
         "augmentation", "Augmentation", "The same thing, seen otherwise",
@@ -73,7 +75,7 @@ IDEAS = (
     Idea(
         "transfer", "Transfer learning", "What was learned once serves again",
         "A network that knows digits needs a few labels for other digits, and for clothes it still knows what an edge "
-        "is.",
+        "is.", stored=True,
     ),
     Idea(
         "timeline", "Timeline", "From a cat's brain to a hundred layers",
@@ -92,6 +94,8 @@ def opening(name: str) -> None:
     idea = find_idea(name)
     page(idea.promise, idea.lead)
     st.html(ASSETS / "lab.css")
+    if not idea.stored:
+        await_torch()
 
 
 def formula(latex: str, line: str, source: str) -> None:

@@ -122,6 +122,13 @@ def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return submit(function, *args, **kwargs).result()
 
 
+def await_torch() -> None:
+    """Wait until computations can begin, and say so meanwhile: the first page after a start comes before torch."""
+    if not is_warm():
+        with st.spinner("Loading the networks"):
+            compute(bool)  # any work: its thread loads torch first
+
+
 def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
     """Begin to run a function in one of these threads."""
     return _workers().submit(function, *args, **kwargs)
