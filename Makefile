@@ -7,8 +7,7 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 ARGS ?=
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-# one more than cores, since the tests in the browser wait a lot; four at most, each takes two gigabytes
-WORKERS := -n $(shell expr $(CORES) + 1 '&' $(CORES) '<' 4 '|' 4) --dist loadfile
+WORKERS := -n auto --maxprocesses 4 --dist loadfile
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
