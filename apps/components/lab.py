@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import mean, stdev
 
 import streamlit as st
 
@@ -133,6 +134,11 @@ class Choice:
         )  # fmt: skip
         keep(self.key, first)
         return chosen
+
+
+def mean_and_spread(shares: Sequence[float]) -> str:
+    """Write shares, one of each training, as a mean with its spread, in percent."""
+    return f"{100 * mean(shares):.1f} ± {100 * stdev(shares):.1f} %"
 
 
 def ask_side_by_side(*choices: Choice) -> list[str]:

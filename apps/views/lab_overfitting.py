@@ -3,7 +3,7 @@
 import streamlit as st
 
 from components.frame import note, plain_errors
-from components.lab import THUMBNAILS, Choice, closing, formula, opening
+from components.lab import THUMBNAILS, Choice, closing, formula, mean_and_spread, opening
 from components.lines import lines
 from components.tables import table
 from views.lab_parts.overfitting import (
@@ -94,11 +94,9 @@ def _points(values: list[float]) -> list[tuple[float, float]]:
 
 def _row(title: str, run: Run) -> tuple[str, ...]:
     lowest = min(range(len(run.test_loss)), key=run.test_loss.__getitem__)
-    mean = sum(run.final) / len(run.final)
-    spread = (sum((value - mean) ** 2 for value in run.final) / (len(run.final) - 1)) ** 0.5
     return (
         title, f"{run.loss[-1]:.4f}", f"{run.test_loss[-1]:.3f}", f"{run.test_loss[lowest]:.3f}, {lowest * EVERY:,}",
-        f"{100 * mean:.1f} ± {100 * spread:.1f} %",
+        mean_and_spread(run.final),
     )  # fmt: skip
 
 

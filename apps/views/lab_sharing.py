@@ -1,5 +1,7 @@
 """Lab: sharing weights."""
 
+from statistics import mean
+
 import numpy as np
 import streamlit as st
 from PIL import Image
@@ -74,7 +76,7 @@ def _answers(kinds: dict[str, Kind], values: np.ndarray, digit: int, down: int, 
 
 
 def _mean(kind: Kind, by: int) -> float:
-    return sum(row[by] for row in kind.accuracy) / len(kind.accuracy)
+    return mean(row[by] for row in kind.accuracy)
 
 
 def _row(name: str, kind: Kind) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Lab: transfer learning."""
 
+from statistics import mean
+
 from components.frame import note, plain_errors
-from components.lab import THUMBNAILS, Choice, ask_side_by_side, closing, formula, opening
+from components.lab import THUMBNAILS, Choice, ask_side_by_side, closing, formula, mean_and_spread, opening
 from components.lines import lines
 from components.tables import table
 from views.lab_parts.transfer import LABELS, SEEDS, STEPS, TARGETS, TITLES, Run, snippet, stored
@@ -21,7 +23,7 @@ def main() -> None:
     with plain_errors():
         lines(
             [(f"Right on {target.n:,} test pictures",
-              [(TITLES[way], [(float(n), _mean(run)) for n, run in runs.items()])
+              [(TITLES[way], [(float(n), mean(run.accuracy)) for n, run in runs.items()])
                for way, runs in target.runs.items()])],
             first_x=float(LABELS[0]), last_x=float(LABELS[-1]), unit="labels per class", key="transfer-curves",
         )  # fmt: skip
@@ -49,14 +51,8 @@ def main() -> None:
         )
 
 
-def _mean(run: Run) -> float:
-    return sum(run.accuracy) / len(run.accuracy)
-
-
 def _row(title: str, run: Run) -> tuple[str, ...]:
-    mean = _mean(run)
-    spread = (sum((value - mean) ** 2 for value in run.accuracy) / (len(run.accuracy) - 1)) ** 0.5
-    return title, f"{100 * mean:.1f} ± {100 * spread:.1f} %", f"{run.trained:,}", f"{run.seconds:.0f} s"
+    return title, mean_and_spread(run.accuracy), f"{run.trained:,}", f"{run.seconds:.0f} s"
 
 
 main()

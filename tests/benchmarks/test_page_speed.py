@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
 from server import FLAGS, find_chromium, serving
+from steady import at_rest
 
 FIRST_PAGE = 1.0  # seconds from the moment that the server is up, or
 OVER_ONE_LINE = 1.5  # times a page of one line, where the browser alone needs longer
@@ -87,6 +88,5 @@ def _warm_answers(page: Page, address: str, *, rest: bool) -> list[float]:
     for i in range(3 + ANSWERS):
         found.append(page.locator(".gallery button").nth(1 + i % 3).evaluate(CLICK) / 1000)
         if rest:
-            page.wait_for_selector("[data-test-script-state=notRunning]")
-            page.wait_for_timeout(300)
+            at_rest(page)
     return found[3:]
