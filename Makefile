@@ -55,7 +55,7 @@ train-medical: train-phantom ## the default recipe of medical segmentation: draw
 
 train-caption: train-scenes ## the default recipe of image captioning: rendered scenes, about four minutes
 
-bench-%: $(STAMP) ## bench-kim2014: a table of the literature, measured again
+bench-%: $(STAMP) ## bench-kim2014, bench-five-fold: a table, measured again
 	$(BIN)/cnn bench $* $(ARGS)
 
 train-%: $(STAMP) ## train-RECIPE: train a recipe (ARGS='--epochs 3')

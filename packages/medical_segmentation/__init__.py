@@ -11,6 +11,7 @@ name.
 from cnn_core.lazy import lazy_names
 
 _HOMES = {
+    "BENCHES": "bench",
     "DATA_SETS": "data",
     "get_data": "data",
     "load": "predict",

@@ -1,6 +1,6 @@
 """How good a predictor is on a labelled set: a table of cases, means with intervals; kept as `report.json`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,11 +87,16 @@ def evaluate(
             observe(rows[-1])
     if not rows:
         raise DataError("there are no scans to measure on")
+    return _summary(rows)
+
+
+def _summary(rows: Sequence[CaseRow]) -> Report:
     metrics: dict[str, float] = {}
     for name in NAMES:
         metrics.update(_with_interval(name, [row.mean(name) for row in rows]))
-    if len(predictor.labels) > 2:
-        for label in predictor.labels[1:]:
+    labels = list(rows[0].labels)
+    if len(labels) > 1:
+        for label in labels:
             values = [row.labels[label].dice for row in rows if row.labels[label].dice is not None]
             if values:
                 metrics[f"dice_{label.replace(' ', '_')}"] = float(np.mean(values))
@@ -117,7 +122,26 @@ def evaluate_nodules(predictor: NodulePredictor, nodules: NoduleSet) -> Report:
             nodules.names, nodules.exams, nodules.sizes, nodules.targets, chances, strict=True
         )
     ]
-    return Report("malignancy", len(nodules), nodule_metrics(scores, nodules, predictor.contract), cases)
+    metrics = nodule_metrics(scores, chances, nodules.targets, nodules.sizes, nodules.exams)
+    return Report("malignancy", len(nodules), metrics, cases)
+
+
+def pool(reports: Sequence[Report]) -> Report:
+    """Return one report over the cases of several, such as the folds of a cross-validation: each case counts once.
+
+    Nodules are ranked by their calibrated probabilities, since the scores of different networks are not on one scale.
+    """
+    cases = [case for report in reports for case in report.cases]
+    if reports[0].goal == "segment":
+        return _summary(
+            [
+                CaseRow(case["case"], {k: LabelScores(**scores) for k, scores in case.items() if k != "case"})
+                for case in cases
+            ]
+        )
+    chances, truth, sizes = (np.array([case[key] for case in cases]) for key in ("probability", "truth", "size"))
+    metrics = nodule_metrics(chances, chances, truth, sizes, [case["exam"] for case in cases])
+    return Report("malignancy", len(cases), metrics, cases)
 
 
 def read_report(folder: Path) -> Report | None:

@@ -1,6 +1,6 @@
 """The Task that learns to judge nodules: benign or malignant, from slices or cubes, scored per nodule."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -105,7 +105,8 @@ class NoduleTask(Pairs):
         scores = nodule_scores(model, nodules, self.contract, self.device)
         if split == "val":
             return Evaluation(len(nodules), {"auc": auc(scores, nodules.targets)})
-        return Evaluation(len(nodules), nodule_metrics(scores, nodules, self.contract))
+        chances = probability(scores, self.contract)
+        return Evaluation(len(nodules), nodule_metrics(scores, chances, nodules.targets, nodules.sizes, nodules.exams))
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         """Return the weights card's fields that this domain knows."""
@@ -175,13 +176,21 @@ def calibrate(scores: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     return round(float(np.exp(slope)), 4), round(float(offset), 4)
 
 
-def nodule_metrics(scores: np.ndarray, nodules: NoduleSet, contract: NoduleContract) -> dict[str, float]:
-    """Return AUC, that of the size alone, their difference with its 95 % interval by exam, accuracy and calibration."""
-    truth, sizes = nodules.targets, nodules.sizes
-    chances = probability(scores, contract)
-    low, high = bootstrap(lambda drawn: auc(scores[drawn], truth[drawn]), nodules.exams)
+def nodule_metrics(
+    scores: np.ndarray, chances: np.ndarray, truth: np.ndarray, sizes: np.ndarray, exams: Sequence[str]
+) -> dict[str, float]:
+    """Return AUC, that of the size alone, their difference with its 95 % interval by exam, accuracy and calibration.
+
+    Args:
+        scores: [M] by which the nodules are ranked.
+        chances: [M] calibrated probabilities of "malignant".
+        truth: [M] 1 malignant.
+        sizes: [M] what the size alone is judged by.
+        exams: M texts: the exam (patient) of each nodule.
+    """
+    low, high = bootstrap(lambda drawn: auc(scores[drawn], truth[drawn]), exams)
     gain_low, gain_high = bootstrap(
-        lambda drawn: auc(scores[drawn], truth[drawn]) - auc(sizes[drawn], truth[drawn]), nodules.exams
+        lambda drawn: auc(scores[drawn], truth[drawn]) - auc(sizes[drawn], truth[drawn]), exams
     )
     own, alone = auc(scores, truth), auc(sizes, truth)
     return {

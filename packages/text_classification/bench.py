@@ -10,7 +10,6 @@ Beyond the paper, the probabilities of all seeds' networks are averaged where th
 several small networks reach together, without outside data.
 """
 
-import dataclasses
 import json
 import logging
 import statistics
@@ -21,8 +20,8 @@ from typing import Any
 
 from cnn_core.errors import unknown_name
 from cnn_core.storage import write_text
+from cnn_core.train.benches import Bench, train_once
 from cnn_core.train.finish import machine
-from cnn_core.weights import load_card
 from text_classification.data import FOLDS, load_sets
 from text_classification.predict import load
 from text_classification.run import train
@@ -84,10 +83,7 @@ def kim2014(
         values, seconds = [], 0.0
         for turn in turns:
             place = folder / name / "-".join(f"{key}{value}" for key, value in turn.items())
-            if not (place / "card.json").exists():
-                train(column.recipe, folder=place, settings=turn, resume=place.exists())
-                (place / "last.safetensors").unlink(missing_ok=True)  # a hundred megabytes each, of no more use
-            card = load_card(place)
+            card = train_once(train, column.recipe, place, turn)
             values.append(100 * card.metrics["accuracy"]["mean"])
             seconds += card.seconds
             report(f"{column.title} {turn}: {values[-1]:.2f}")
@@ -130,16 +126,6 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         ["trainings", *(f"{row['n']} {'folds' if KIM2014[n].folds else 'seeds'}" for n, row in rows.items())],
     ]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A table of the literature that one command measures again."""
-
-    description: str
-    columns: tuple[str, ...]
-    run: Callable[..., dict[str, Any]] = dataclasses.field(repr=False)
-    format: Callable[[Mapping[str, Mapping[str, Any]]], str] = dataclasses.field(repr=False)
 
 
 BENCHES = {"kim2014": Bench("Kim 2014, CNN-rand on seven sets of sentences", tuple(KIM2014), kim2014, format_table)}

@@ -20,7 +20,7 @@ and, behind the commands; all but `train` may be missing, the command then says 
     explain_to_file(name, input, output, *, method, device) -> a sentence
     compare(name, data, *, folder, settings) -> one dict per way of transfer
     exportable(name) -> keywords of cnn_core.export.export_onnx; without it, a model of the registry is exported
-    BENCHES: name -> table of the literature (`cnn bench`)
+    BENCHES: name -> Bench (cnn_core.train.benches), for `cnn bench`
 
 The recipe's section `model` brings the flag `--weights`: a domain starts from them, or refuses them.
 """

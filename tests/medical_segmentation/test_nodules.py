@@ -16,7 +16,7 @@ from medical_segmentation import evaluate_weights, explain_to_file, load, predic
 from medical_segmentation.data import DATA_SETS
 from medical_segmentation.evaluate import read_report
 from medical_segmentation.nodule_task import NoduleTask, calibrate, nodule_metrics, probability
-from medical_segmentation.nodules import NoduleContract, NoduleSet, load_nodules, read_picture
+from medical_segmentation.nodules import NoduleContract, load_nodules, read_picture
 from medical_segmentation.predict import load_segmenting
 from medical_segmentation.task import Recipe
 
@@ -124,10 +124,8 @@ def test_calibration_makes_probabilities_true_and_keeps_the_order() -> None:
 
 
 def test_the_size_alone_is_measured_beside() -> None:
-    truth = np.array([0, 0, 1, 1])
-    nodules = NoduleSet("x", "test", torch.zeros(4, 1, 2, 2), np.arange(4), ("a", "b", "c", "d"), ("1", "2", "3", "4"),
-                        truth, np.array([1.0, 4, 3, 5]))  # fmt: skip
-    found = nodule_metrics(np.array([-2.0, -1, 1, 2]), nodules, CONTRACT)
+    truth, scores = np.array([0, 0, 1, 1]), np.array([-2.0, -1, 1, 2])
+    found = nodule_metrics(scores, probability(scores, CONTRACT), truth, np.array([1.0, 4, 3, 5]), ("1", "2", "3", "4"))
     assert found["auc"] == 1 and found["auc_size_alone"] == 0.75 and found["gain"] == 0.25
     assert found["accuracy"] == 1 and found["gain_low"] <= 0.25 <= found["gain_high"]
     assert probability(np.array([0.0]), CONTRACT)[0] == 0.5

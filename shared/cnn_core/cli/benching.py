@@ -1,4 +1,4 @@
-"""`cnn bench`: tables of the literature, measured again."""
+"""`cnn bench`: tables of several trainings, measured again."""
 
 import argparse
 import sys

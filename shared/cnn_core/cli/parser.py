@@ -68,10 +68,10 @@ def _add_training(commands: Any) -> None:
     entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="default runs/compare-NAME")
     _training_output(entry)
 
-    text = "measure a table of the literature again (cnn bench kim2014)"
+    text = "measure a table again (kim2014, five-fold)"
     entry = _command(commands, "bench", benching.run_bench, text)
     entry.add_argument("name", metavar="NAME")
-    entry.add_argument("--columns", nargs="+", default=[], help="some of its data sets; default all")
+    entry.add_argument("--columns", nargs="+", default=[], help="some of its columns; default all")
     entry.add_argument("--seeds", type=_seed, nargs="+", default=[], help="default 0 1 2")
     entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="default runs/bench-NAME")
     _json(entry)
