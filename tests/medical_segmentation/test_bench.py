@@ -57,7 +57,7 @@ def test_every_case_is_judged_once_and_no_fold_is_trained_twice(tmp_path: Path) 
 
 def test_nodules_of_all_folds_are_ranked_together() -> None:
     def part(*rows: tuple[float, int, float]) -> Report:
-        cases = [{"case": "c", "exam": f"{row}", "size": row[2], "truth": row[1], "probability": row[0]} for row in rows]
+        cases = [{"case": "", "exam": str(r), "probability": r[0], "truth": r[1], "size": r[2]} for r in rows]
         return Report("malignancy", len(cases), {}, cases)
 
     pooled = pool([part((0.2, 0, 9.0), (0.6, 1, 5.0)), part((0.7, 0, 4.0), (0.9, 1, 8.0))])
