@@ -1,0 +1,151 @@
+"""The text page on what a network learned: its filters and mistakes, and own classes learned on the page."""
+
+import io
+import json
+import shutil
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from driving import checked, html, warnings
+from streamlit.testing.v1 import AppTest
+from text_driving import OWN, open_page, write
+
+from components.downloads import pack_network
+from components.networks import networks
+from components.requests import example_csv
+
+pytestmark = pytest.mark.usefixtures("in_workplace")
+
+
+# What the filters look for
+
+
+@pytest.mark.parametrize("name", ["sst2", "trec", "ag-news", OWN])
+def test_filters_matrix_and_mistakes_are_those_of_the_report(name: str):
+    page = open_page(None, weights=name, view="What the filters look for")
+    report = json.loads((networks("text_classification")[name].folder / "report.json").read_text("utf-8"))
+    shown = html(page)
+    assert f"of {report['n']:,} test texts" in shown
+    assert shown.count("<section>") == min(12, len([e for e in report["ngrams"] if e["label"] == report_first(report)]))
+    cells = [row.count("<td ") for row in shown.split('class="confusion"')[1].split("</table>")[0].split("<tr>")[2:]]
+    assert cells == [len(report["labels"])] * len(report["labels"])
+
+
+def report_first(report: dict) -> str:
+    """The first class that some filter speaks for."""
+    speaking = {entry["label"] for entry in report["ngrams"] if entry["ngrams"]}
+    return next(label for label in report["labels"] if label in speaking)
+
+
+def test_the_filters_of_another_class_can_be_seen_and_all_of_them():
+    page = open_page(None, weights="sst2", view="What the filters look for")
+    before = html(page)
+    checked(page.pills(key="class").set_value("positive").run())
+    assert html(page) != before
+    assert page.query_params["class"] == "positive"
+    checked(page.toggle(key="all-filters").set_value(True).run())
+    assert html(page).count("<section>") > 12
+
+
+def test_weights_without_a_report_say_so(in_workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = in_workplace / "runs" / "tiny-requests"
+    shutil.copytree(run, tmp_path / "runs" / "bare", ignore=shutil.ignore_patterns("report.json"))
+    monkeypatch.chdir(tmp_path)
+    page = open_page(None, weights="runs/bare", view="What the filters look for")
+    assert "No report lies beside" in html(page)
+
+
+# Your own classes
+
+
+def wait_for(page: AppTest, condition, seconds: float = 100) -> AppTest:
+    end = time.monotonic() + seconds
+    while not condition(page):
+        assert time.monotonic() < end, html(page)
+        time.sleep(0.2)
+        checked(page.run())
+    return page
+
+
+@pytest.fixture
+def own_classes() -> Iterator[AppTest]:
+    """The tab for own classes; what was started there is stopped at the end."""
+    page = open_page(view="Your own classes")
+    yield page
+    if any(button.key == "teach-stop" for button in page.button):
+        page.button(key="teach-stop").click().run()
+
+
+def upload(page: AppTest, data: bytes, name: str = "own.csv") -> AppTest:
+    return checked(page.file_uploader(key="teach-table").upload(name, data, "text/csv").run())
+
+
+def test_the_button_needs_a_table(own_classes: AppTest):
+    assert own_classes.button(key="teach-go").disabled
+    upload(own_classes, example_csv().encode())
+    assert not own_classes.button(key="teach-go").disabled
+    assert "texts in 3 classes: light, music, weather." in html(own_classes)
+    assert "columns separated by commas, with a header" in html(own_classes)
+
+
+def test_own_classes_are_learned_scored_and_tried_at_once(own_classes: AppTest):
+    page = own_classes
+    upload(page, b"id," + example_csv().replace("\n", "\n7,").encode()[:-2])
+    assert page.selectbox(key="teach-text-own.csv").value == "text"
+    assert page.selectbox(key="teach-label-own.csv").value == "label"
+    page.slider(key="teach-epochs").set_value(3)
+    checked(page.button(key="teach-go").click().run())
+    wait_for(page, lambda page: "texts that it had never seen" in html(page))
+    assert not page.button(key="teach-example").disabled
+    assert "my-texts" in page.pills(key="weights").options
+    write(page, "play some jazz", key="try")
+    assert "music" in html(page).split('<p class="word">')[2]
+
+
+def test_a_network_can_start_from_what_another_knows(own_classes: AppTest):
+    page = own_classes
+    checked(page.selectbox(key="teach-start").set_value(OWN).run())
+    page.slider(key="teach-epochs").set_value(1)
+    checked(page.button(key="teach-example").click().run())
+    wait_for(page, lambda page: "texts that it had never seen" in html(page))
+    assert '<p class="word">100 %</p>' in html(page)  # it knew the requests already
+
+
+def test_a_training_can_be_stopped(own_classes: AppTest):
+    page = own_classes
+    page.slider(key="teach-epochs").set_value(30)
+    checked(page.button(key="teach-example").click().run())
+    assert page.button(key="teach-example").disabled
+    wait_for(page, lambda page: any(button.key == "teach-stop" for button in page.button))
+    checked(page.button(key="teach-stop").click().run())
+    wait_for(page, lambda page: not page.button(key="teach-example").disabled)
+    assert "stopped early" in html(page) or "Stopped before anything" in html(page)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"text,label\n", "no rows"),
+        (b"text\na\nb\n", "one column"),
+        (b"text,label\na,x\nb,x\n", "two classes"),
+        (b"text,label\n,\n,\n", "text and a label"),
+        (b"text,label\na,\nb,\n", "text and a label"),
+    ],
+    ids=["empty", "header only", "one column", "one class", "empty cells", "no labels"],
+)
+def test_a_table_that_nothing_can_be_learned_from_is_a_sentence(own_classes: AppTest, data: bytes, reason: str):
+    upload(own_classes, data)
+    (said,) = warnings(own_classes)
+    assert said.startswith("Own.csv")
+    assert reason in said
+    assert own_classes.button(key="teach-go").disabled
+    assert not own_classes.button(key="teach-example").disabled
+
+
+def test_the_download_holds_what_predicts_and_explains(in_workplace: Path):
+    with zipfile.ZipFile(io.BytesIO(pack_network(in_workplace / "runs" / "tiny-requests", "my-texts"))) as archive:
+        assert {"my-texts/card.json", "my-texts/model.safetensors", "my-texts/report.json"} <= set(archive.namelist())
