@@ -1,8 +1,9 @@
 """`cnn bench five-fold`: every case judged once, by a network that did not learn from it.
 
 A small test set says little (20 nodules: a half-width of 0.07 in Dice), so each recipe is trained five times, each time
-without another fifth of all cases, and the answers on those fifths are pooled. Intervals are a bootstrap over cases,
-or over exams where nodules are judged. A column is a recipe: its name, or the TOML file of an own one.
+without another fifth of all cases, and the answers on those fifths are pooled. Nodules are compared within their fold
+only, since five networks rank on five scales. Intervals are a bootstrap over cases, or over exams where nodules are
+judged. A column is a recipe: its name, or the TOML file of an own one.
 """
 
 import json

@@ -129,7 +129,7 @@ def evaluate_nodules(predictor: NodulePredictor, nodules: NoduleSet) -> Report:
 def pool(reports: Sequence[Report]) -> Report:
     """Return one report over the cases of several, such as the folds of a cross-validation: each case counts once.
 
-    Nodules are ranked by their calibrated probabilities, since the scores of different networks are not on one scale.
+    Nodules are compared with those of the same report only: the scores of different networks are not on one scale.
     """
     cases = [case for report in reports for case in report.cases]
     if reports[0].goal == "segment":
@@ -140,7 +140,8 @@ def pool(reports: Sequence[Report]) -> Report:
             ]
         )
     chances, truth, sizes = (np.array([case[key] for case in cases]) for key in ("probability", "truth", "size"))
-    metrics = nodule_metrics(chances, chances, truth, sizes, [case["exam"] for case in cases])
+    groups = np.repeat(np.arange(len(reports)), [len(report.cases) for report in reports])
+    metrics = nodule_metrics(chances, chances, truth, sizes, [case["exam"] for case in cases], groups=groups)
     return Report("malignancy", len(cases), metrics, cases)
 
 

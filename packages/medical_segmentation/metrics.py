@@ -115,14 +115,21 @@ def bootstrap(
     return float(low), float(high)
 
 
-def auc(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Return the area under the ROC curve: how often a positive beats a negative, ties half; NaN without both."""
-    positive, negative = int((truth == 1).sum()), int((truth == 0).sum())
-    if not positive or not negative:
-        return float("nan")
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # mean rank of equals, from 1
-    return float((ranks[truth == 1].sum() - positive * (positive + 1) / 2) / (positive * negative))
+def auc(scores: np.ndarray, truth: np.ndarray, groups: np.ndarray | None = None) -> float:
+    """Return the area under the ROC curve: how often a positive beats a negative, ties half; NaN without both.
+
+    With `groups` ([M], any values) only those of the same group are compared: the scores of different networks, as in
+    the folds of a cross-validation, are not on one scale.
+    """
+    wins, pairs = 0.0, 0
+    for group in [slice(None)] if groups is None else [groups == value for value in np.unique(groups)]:
+        own, true = scores[group], truth[group]
+        positive, negative = int((true == 1).sum()), int((true == 0).sum())
+        _, place, counts = np.unique(own, return_inverse=True, return_counts=True)
+        ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # mean rank of equals, from 1
+        wins += float(ranks[true == 1].sum()) - positive * (positive + 1) / 2
+        pairs += positive * negative
+    return wins / pairs if pairs else float("nan")
 
 
 def calibration_error(chances: np.ndarray, truth: np.ndarray, *, bins: int = 10) -> float:

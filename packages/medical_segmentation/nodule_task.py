@@ -177,7 +177,13 @@ def calibrate(scores: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 
 
 def nodule_metrics(
-    scores: np.ndarray, chances: np.ndarray, truth: np.ndarray, sizes: np.ndarray, exams: Sequence[str]
+    scores: np.ndarray,
+    chances: np.ndarray,
+    truth: np.ndarray,
+    sizes: np.ndarray,
+    exams: Sequence[str],
+    *,
+    groups: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Return AUC, that of the size alone, their difference with its 95 % interval by exam, accuracy and calibration.
 
@@ -187,12 +193,16 @@ def nodule_metrics(
         truth: [M] 1 malignant.
         sizes: [M] what the size alone is judged by.
         exams: M texts: the exam (patient) of each nodule.
+        groups: [M] only nodules of the same group are compared; None: all.
     """
-    low, high = bootstrap(lambda drawn: auc(scores[drawn], truth[drawn]), exams)
-    gain_low, gain_high = bootstrap(
-        lambda drawn: auc(scores[drawn], truth[drawn]) - auc(sizes[drawn], truth[drawn]), exams
-    )
-    own, alone = auc(scores, truth), auc(sizes, truth)
+
+    def area(ranked: np.ndarray, drawn: np.ndarray) -> float:
+        return auc(ranked[drawn], truth[drawn], None if groups is None else groups[drawn])
+
+    low, high = bootstrap(lambda drawn: area(scores, drawn), exams)
+    gain_low, gain_high = bootstrap(lambda drawn: area(scores, drawn) - area(sizes, drawn), exams)
+    everybody = np.arange(len(truth))
+    own, alone = area(scores, everybody), area(sizes, everybody)
     return {
         "auc": own,
         "auc_low": low,

@@ -55,15 +55,18 @@ def test_every_case_is_judged_once_and_no_fold_is_trained_twice(tmp_path: Path) 
     assert [(f / "card.json").stat().st_mtime_ns for f in folders][:4] == before[:4]
 
 
-def test_nodules_of_all_folds_are_ranked_together() -> None:
+def test_nodules_are_compared_within_their_fold() -> None:
     def part(*rows: tuple[float, int, float]) -> Report:
         cases = [{"case": "", "exam": str(r), "probability": r[0], "truth": r[1], "size": r[2]} for r in rows]
         return Report("malignancy", len(cases), {}, cases)
 
-    pooled = pool([part((0.2, 0, 9.0), (0.6, 1, 5.0)), part((0.7, 0, 4.0), (0.9, 1, 8.0))])
-    # pairs (malignant, benign): 0.6 > 0.2, 0.9 > 0.2, 0.9 > 0.7, not 0.6 > 0.7; sizes: 5 > 4 and 8 > 4, not 5, 8 > 9
-    assert pooled.n == 4 and pooled.metrics["auc"] == 0.75 and pooled.metrics["auc_size_alone"] == 0.5
-    assert pooled.metrics["gain"] == 0.25 and pooled.metrics["accuracy"] == 0.75
+    pooled = pool([
+        part((0.2, 0, 9.0), (0.6, 1, 5.0), (0.1, 1, 9.5)),  # pairs: 0.6 > 0.2, not 0.1; sizes: not 5, 9.5 > 9
+        part((0.7, 0, 4.0), (0.9, 1, 8.0)),  # 0.9 > 0.7 and 8 > 4; 0.6 of the other fold is not compared with 0.7
+    ])  # fmt: skip
+    assert pooled.n == 5 and pooled.metrics["auc"] == pytest.approx(2 / 3)
+    assert pooled.metrics["auc_size_alone"] == pytest.approx(2 / 3) and pooled.metrics["gain"] == 0
+    assert pooled.metrics["accuracy"] == 0.6
 
 
 def test_a_table_of_both_kinds_leaves_empty_what_does_not_belong() -> None:

@@ -77,6 +77,7 @@ def test_two_processes_train_like_one_that_takes_the_batch_in_two_parts(phantoms
         capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
+    assert "Warning" not in done.stderr
     one, two = ([row["loss"] for row in read_log(tmp_path / name)] for name in ("one", "two"))
     assert len(one) == 2 and two == pytest.approx(one, rel=1e-4)
     assert done.stdout.count("weights and card:") == 1

@@ -137,9 +137,7 @@ class _Trainer:
         self.task, self.fabric, self.folder, self.observe = task, fabric, folder, observe
         self.loop, self.config = task.recipe.loop, task.recipe.optimizer
         model = task.build_model()
-        formats = {2: torch.channels_last, 3: torch.channels_last_3d}
-        if getattr(model, "spatial_dims", None) in formats:
-            model = model.to(memory_format=formats[model.spatial_dims])
+        _lay_out(model)
         self.optimizers = build_optimizers(model, self.config)
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.plain = model
@@ -317,6 +315,20 @@ class _Trainer:
             status = {"state": state, "epoch": self.state.epoch, "epochs": self.loop.epochs, "pid": os.getpid()}
             status["mark"] = mark_of(os.getpid())  # tells this process from a later one of the same number
             write_text(self.folder / "status.json", json.dumps(status) + "\n")
+
+
+def _lay_out(model: torch.nn.Module) -> None:
+    """Lay kernels out channels-last, which convolutions are fastest with.
+
+    A kernel of one number per channel, or of one channel, lies the same way in both orders; it keeps the strides that
+    its gradient will have, since processes that train together compare them.
+    """
+    formats = {2: torch.channels_last, 3: torch.channels_last_3d}
+    if getattr(model, "spatial_dims", None) in formats:
+        model.to(memory_format=formats[model.spatial_dims])
+        for p in model.parameters():
+            if p.is_contiguous():
+                p.data = p.data.as_strided(p.shape, torch.empty_like(p, memory_format=torch.contiguous_format).stride())
 
 
 def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
