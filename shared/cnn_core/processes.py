@@ -1,11 +1,24 @@
-"""Other processes of this machine: whether one still runs, how to start one like this, how to ask one to end."""
+"""Processes: whether one still runs, how to start one like this, how to ask one to end; and this one's memory."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep what this process frees, for its next use, until the process ends; False without glibc.
+
+    Each step of a training, and each window of a scan, frees large tensors and takes as many again. By default the
+    system takes such blocks back and hands out zeroed ones: a third of the time of a step in 3-D, a twentieth in 2-D.
+    """
+    if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        return False
+    trim_threshold, mmap_max = -1, -4  # malloc.h
+    return bool(libc.mallopt(mmap_max, 0) and libc.mallopt(trim_threshold, 2**31 - 1))
 
 
 def environment() -> dict[str, str]:

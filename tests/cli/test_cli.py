@@ -1,6 +1,7 @@
 """What every command promises: exit codes, one sentence, pure JSON. Nothing here needs torch."""
 
 import json
+import platform
 import socket
 import subprocess
 import sys
@@ -205,6 +206,31 @@ def test_names_that_a_terminal_cannot_show_do_not_break_the_output(cnn_process, 
     assert answer.code == 1
     assert "cannot be read" in answer.err
     assert "Traceback" not in answer.err
+
+
+# Runs a command, then takes, writes and frees 64 MiB four times: how many pages did the system have to give?
+TAKEN = """
+import ctypes, resource, sys
+from cnn_core.cli import main
+code = main()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+before = faults()
+for _ in range(4):
+    block = libc.malloc(1 << 26)
+    ctypes.memset(block, 1, 1 << 26)
+    libc.free(block)
+print((faults() - before) * resource.getpagesize() / (1 << 26), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
+def test_memory_that_a_command_frees_stays_with_its_process(cnn_process):
+    done = cnn_process("list", "models", python=("-c", TAKEN))
+    assert done.code == 0 and "resnet18" in done.out
+    assert float(done.err.splitlines()[-1]) == pytest.approx(1, abs=0.1)  # by default 4
 
 
 def test_the_installed_command_is_this_one():

@@ -13,6 +13,7 @@ from types import TracebackType
 
 from cnn_core.cli.parser import build_parser
 from cnn_core.errors import CnnError
+from cnn_core.processes import keep_freed_memory
 
 OWN_PACKAGES = ("cnn_core", "cnn_showcase_apps")
 MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")  # of torch's RuntimeErrors
@@ -92,7 +93,8 @@ def _is_about_memory(error: RuntimeError) -> bool:
 
 
 def _prepare_process(*, debug: bool) -> None:
-    """Let no name of a file break the output, and no traceback reach a user who has not asked for it."""
+    """Keep freed memory; let no name of a file break the output, and no traceback reach who has not asked for it."""
+    keep_freed_memory()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
