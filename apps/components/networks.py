@@ -35,6 +35,7 @@ TITLES = {
     "digits": "Digits, 8 × 8", "mnist": "Digits", "fashion-mnist": "Clothes", "cifar10": "Photos",
     "sst2": "Film reviews", "trec": "Questions", "ag-news": "News",
     "phantom": "Drawn thorax", "lung-ct": "Lungs", "lidc-nodule": "Lung nodule", "nodule-malignancy": "Nodule rating",
+    "nodule-malignancy-3d": "Nodule rating, 3-D",
     "scenes": "Drawn scenes", "flickr8k-plain": "Photos, no attention", "flickr8k": "Photos",
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ from medical_segmentation.nodules import LABELS, read_picture
 from medical_segmentation.weights_io import contract_of
 
 MOST_SLICES = 2000  # of one nodule
+FINE = 4  # cells along an edge of the map that a method looks at
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
@@ -74,7 +75,8 @@ class NodulePredictor:
     def explain(self, source: str | Path, *, method: str = "grad-cam") -> tuple[np.ndarray, np.ndarray, bool]:
         """Return what was seen, the heat of "malignant" on it, and whether heat has a sign: `[*size], [*size]`.
 
-        Of a folder of slices the largest one is taken.
+        Of a folder of slices the largest one is taken. Methods that look at a layer look at the last one that tells
+        places apart, with `FINE` cells along every edge: the last of a small cube has two.
 
         Raises:
             UnknownNameError: no such method.
@@ -84,7 +86,9 @@ class NodulePredictor:
         pictures = [self.contract.cut(read_picture(f, self.contract.dims)) for f in self._files(source)]
         picture = max(pictures, key=lambda p: int((p > 0).sum()))
         x = channels_last(self.contract.inputs(picture[None].to(self.device).float() / 255))
-        found = explain(self.model, x, method=method, target=1)
+        fine = [i.name for i in self.model.feature_info if min(self.contract.size) >= FINE * i.stride]
+        options = {"layer": fine[-1]} if fine and "layer" in method_spec(method).options else {}
+        found = explain(self.model, x, method=method, target=1, options=options)
         return picture[0].numpy(), found.heat[0].cpu().numpy(), signed
 
     def _files(self, source: str | Path) -> list[Path]:

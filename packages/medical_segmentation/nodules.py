@@ -88,6 +88,10 @@ class NoduleContract(Contract):
         out[tuple(target)] = scaled.round().astype(np.uint8)[tuple(source)]
         return torch.from_numpy(out)[None]
 
+    def values(self, picture: np.ndarray) -> np.ndarray:
+        """Return bytes on the unit scale as what they stand for: grey values, or HU to within 4: `uint8 -> int16`."""
+        return (picture / 255 * (self.high - self.low) + self.low).round().astype(np.int16)
+
     def inputs(self, x: Tensor) -> Tensor:
         """Return the network's inputs for pictures on the unit scale, `[B, 1, *size]`."""
         return (x - self.mean) / self.std

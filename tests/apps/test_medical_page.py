@@ -128,3 +128,12 @@ def test_a_cut_out_nodule_is_judged_and_the_size_alone_is_named() -> None:
     assert '<p class="word">benign<' in html(checked(page))
     page = upload(page, "note.png", b"no picture")
     assert len(page.warning) == 1
+
+
+def test_a_cube_is_judged_and_what_spoke_for_it_lies_over_its_planes() -> None:
+    page = open_page(weights="nodule-malignancy-3d", scan="nodule-1")
+    shown = html(page)
+    assert '<p class="word">' in shown and "On the 14 test nodules" in shown and "the volume alone reaches" in shown
+    assert [part.proto.component_name for part in page.get("bidi_component")] == ["viewer"]
+    page.pills(key="scan").set_value("nodule-2").run()
+    assert html(checked(page)) != shown

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from cnn_core.errors import CnnError, DataError, UnknownNameError
+from cnn_core.explain import explain
 from cnn_core.train.config import override
 from cnn_core.train.task import Turn
 from medical_segmentation import evaluate_weights, explain_to_file, load, predict_items, train
@@ -75,6 +76,13 @@ def test_the_middle_is_cut_out() -> None:
     assert (CONTRACT.cut(picture)[0].numpy() == picture[26:38, 26:38]).all()
     small = np.full((4, 6), 255)
     assert CONTRACT.cut(small)[0].numpy().nonzero()[0].tolist() == [4] * 6 + [5] * 6 + [6] * 6 + [7] * 6
+
+
+def test_bytes_stand_for_hounsfield_units() -> None:
+    contract = NoduleContract(3, (2, 2, 2), -1200.0, 400.0, 0.1, 0.2)
+    cube = np.array([-1200, -800, 0, 40, 400, -1000, -2000, 900]).reshape(2, 2, 2)
+    back = contract.values(contract.cut(cube)[0].numpy()).ravel()
+    assert back.dtype == np.int16 and np.abs(back - np.clip(cube.ravel(), -1200, 400)).max() <= 1600 / 255 / 2 + 0.5
 
 
 @pytest.mark.parametrize(("line", "said"), [
@@ -171,6 +179,16 @@ def test_cubes_are_judged_in_3d(tmp_path: Path) -> None:
     train("nodule-malignancy", folder=tmp_path / "run", settings=settings)
     predictor = load(tmp_path / "run", device="cpu")
     assert 0 < predictor.predict(folder / "imagesTr" / "c0.nii.gz").probability < 1
+    fine, last = (info.name for info in predictor.model.feature_info[-2:])  # 4 and 2 cells along an edge
+    seen = [predictor.explain(folder / "imagesTr" / f"c{k}.nii.gz") for k in range(3)]
+    x = predictor.contract.inputs(
+        torch.from_numpy(np.stack([picture for picture, _, _ in seen]))[:, None].float() / 255
+    )
+    heats = {
+        layer: explain(predictor.model, x, target=1, options={"layer": layer}).heat.numpy() for layer in (fine, last)
+    }
+    assert np.stack([heat for _, heat, _ in seen]) == pytest.approx(heats[fine], abs=1e-6)
+    assert heats[fine] != pytest.approx(heats[last], abs=1e-6)
     said = explain_to_file(
         str(tmp_path / "run"), str(folder / "imagesTr" / "c1.nii.gz"), tmp_path / "why.png", device="cpu"
     )

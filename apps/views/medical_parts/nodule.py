@@ -12,6 +12,7 @@ from components.networks import Network, compute, predictor
 from components.pictures import Figure, figures
 from components.viewer import View, pack, viewer
 from views.medical_parts.ask import Given, with_file
+from views.medical_parts.result import ct_windows
 
 
 def show_nodule(network: Network, given: Given) -> None:
@@ -32,7 +33,7 @@ def show_nodule(network: Network, given: Given) -> None:
         return
     _answer(network, labels, chances)
     strength = heat.clip(min=0) / max(float(heat.max()), 1e-9)
-    view = View(picture, (1.0, 1.0, 1.0), np.zeros(picture.shape, np.uint8), (), (), heat=strength)
+    view = View(picture, (1.0, 1.0, 1.0), np.zeros(picture.shape, np.uint8), (), (), ct_windows(), strength)
     viewer(compute(pack, view), key="nodule-viewer")
     note("Bright where the network found what speaks for malignant (Grad-CAM).")
 
@@ -41,9 +42,10 @@ def _answer(network: Network, labels: list[str], chances: list[float]) -> None:
     answer(labels, chances, kicker="The network's answer")
     metrics = {name: entry["mean"] for name, entry in network.card.metrics.items()}
     if "auc" in metrics and "auc_size_alone" in metrics:
+        size = "diameter" if network.card.input["dims"] == 2 else "volume"
         note(
-            f"On the test nodules its AUC is {metrics['auc']:.2f}; the diameter alone reaches "
-            f"{metrics['auc_size_alone']:.2f}. Radiologists' ratings are the truth here, not pathology."
+            f"On the {network.card.metrics['auc']['n']} test nodules its AUC is {metrics['auc']:.2f}; the {size} alone "
+            f"reaches {metrics['auc_size_alone']:.2f}. Radiologists' ratings are the truth here, not pathology."
         )
 
 
@@ -63,6 +65,8 @@ def _judged(sha256: str, digest: str, *, _network: Network, _given: Given) -> tu
 
     def judge(path: Any) -> tuple[float, np.ndarray, np.ndarray]:
         picture, heat, _ = asked.explain(path)
+        if picture.ndim == 3:
+            picture = asked.contract.values(picture)
         return asked.predict(path).probability, picture, heat
 
     return compute(with_file, _given, judge)

@@ -49,13 +49,20 @@ def _packed(sha256: str, digest: str, what: str, *, _result: Any) -> bytes:
 
 def view_of(result: Any, *, heat: Any = None) -> View:
     """Return a result as the viewer wants it."""
-    from medical_segmentation.pictures import COLOURS, WINDOWS, in_hu
+    from medical_segmentation.pictures import COLOURS, in_hu
 
     names = result.labels[1:]
     scan = result.scan
-    windows = {title: WINDOWS[name] for title, name in PRESETS.items()} if in_hu(scan) else {}
+    windows = ct_windows() if in_hu(scan) else {}
     colours = [COLOURS[k % len(COLOURS)] for k in range(len(names))]
     return View(scan.voxels, scan.spacing, result.mask, names, colours, windows, heat)
+
+
+def ct_windows() -> dict[str, tuple[float, float]]:
+    """Return title -> centre and width in HU."""
+    from medical_segmentation.pictures import WINDOWS
+
+    return {title: WINDOWS[name] for title, name in PRESETS.items()}
 
 
 def _numbers(result: Any, given: Given) -> None:
