@@ -11,7 +11,7 @@ WORKERS := -n auto --maxprocesses 4 --dist loadfile
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bench screenshots readme train-image train-text train-medical train-caption
+.PHONY: help setup demo test test-browser test-all lint bench screenshots readme train-image train-text train-medical train-caption
 
 help: ## this list
 	@grep -hE '^[a-zA-Z%-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 18
@@ -30,6 +30,9 @@ demo: $(STAMP) ## serve the pages on http://localhost:8501 (PORT=...)
 
 test: $(STAMP) ## the tests: offline, on a CPU, a few minutes
 	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
+
+test-browser: $(STAMP) ## the pages in Chromium: the browser tests that `make test` leaves out
+	$(BIN)/python -m pytest -m 'browser and not smoke and not slow' $(WORKERS) $(ARGS)
 
 test-all: $(STAMP) ## also real data (CNN_DATA_DIR), GPU where there is one, long browser runs
 	$(BIN)/python -m pytest -m 'not benchmark' $(WORKERS) $(ARGS)

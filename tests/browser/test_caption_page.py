@@ -25,6 +25,7 @@ def veil(page) -> str:
     return page.locator(".told .veil.on").get_attribute("src")
 
 
+@pytest.mark.smoke
 def test_a_word_that_is_clicked_changes_the_map(open_page):
     page = open_page(SCENES)
     words = ready(page)

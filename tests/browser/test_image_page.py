@@ -50,6 +50,7 @@ def test_the_page_opens_with_an_answered_example(open_page):
     assert page.locator(".bars > li").count() == 10
 
 
+@pytest.mark.smoke
 def test_a_drawn_zero_is_read_as_soon_as_the_pen_is_lifted(open_page):
     page = open_page(READER)
     answered(page)

@@ -10,6 +10,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 STEPPER = ".stepper[data-ready]"
 
 
+@pytest.mark.smoke
 def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
     page = open_page("/lab_convolution")
     stepper = page.locator(STEPPER).first

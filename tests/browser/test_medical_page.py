@@ -55,6 +55,7 @@ def test_a_segmented_scan_is_there_on_opening(open_page):
     assert page.locator("figure.body canvas").evaluate(RED) > 0.02
 
 
+@pytest.mark.smoke
 def test_the_planes_are_linked(open_page):
     page = open_page(CHEST)
     ready(page)

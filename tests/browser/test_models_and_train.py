@@ -11,6 +11,7 @@ def figures(page) -> list[str]:
     return page.locator("p.note[data-model] b").all_inner_texts()
 
 
+@pytest.mark.smoke
 def test_another_network_and_another_size_change_plan_and_figures(open_page):
     page = open_page("/models?model=lenet&size=32&dims=2")
     page.wait_for_selector(".plan svg .box.conv")

@@ -67,6 +67,7 @@ def test_the_page_opens_with_an_answered_example(open_page):
     assert page.locator("textarea").input_value() == "The plot is a mess, but the two leads are a joy to watch."
 
 
+@pytest.mark.smoke
 def test_typing_colours_the_right_words(open_page):
     page = open_page(REVIEWS)
     answered(page, "negative")
