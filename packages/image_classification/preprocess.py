@@ -19,7 +19,7 @@ from cnn_core.weights.contract import Contract
 from image_classification.objects import OBJECT_DETAIL, fit_object
 
 FITS = ("crop", "pad", "stretch", "digit", "garment")
-TTAS = ("none", "flip", "flip-shift")
+TTAS = ("none", "flip", "shift", "flip-shift")
 OBJECT_FITS = ("digit", "garment")
 LECUN_BOX = 20 / 28
 JPEG_DETAIL = 2  # JPEG files may be decoded smaller, down to this many times the network's input
@@ -40,7 +40,7 @@ class InputContract(Contract):
             A picture of the right size and a dark background (any background for the first three) is left as it is.
         box: for "digit" and "garment", the part of the edge that the object's longer side takes; None: for digits
             LeCun's 20 of 28 pixels, for garments and for digits below 16 pixels (UCI's fill their 8 x 8) all of it.
-        tta: test-time augmentation, see `tta_logits`: "none", "flip" or "flip-shift".
+        tta: test-time augmentation, see `tta_logits`: "none", "flip", "shift" or "flip-shift".
     """
 
     channels: int
@@ -124,14 +124,15 @@ class InputContract(Contract):
 def tta_logits(model: Callable[[Tensor], Tensor], x: Tensor, *, tta: str = "none") -> Tensor:
     """Return the scores of `x` [B, C, H, W] averaged over its views: `-> [B, K]`.
 
-    "flip" averages the picture and its mirror image. "flip-shift" gives half the weight to these and half to the same
-    two moved by one pixel, down-right and up-left, with reflected edges (Jordan 2024, arXiv:2404.00498).
+    "flip" averages the picture and its mirror image. "shift" gives half the weight to the picture and half to it moved
+    by one pixel, down-right and up-left, with reflected edges; "flip-shift" does so with "flip" (Jordan 2024,
+    arXiv:2404.00498).
     """
     if tta == "none":
         return model(x)
-    mirrored = (model(x) + model(x.flip(-1))) / 2
     if tta == "flip":
-        return mirrored
+        return (model(x) + model(x.flip(-1))) / 2
+    each = "flip" if tta == "flip-shift" else "none"
     padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
-    moved = [tta_logits(model, padded[..., i : i + x.shape[-2], i : i + x.shape[-1]], tta="flip") for i in (0, 2)]
-    return mirrored / 2 + (moved[0] + moved[1]) / 4
+    moved = [tta_logits(model, padded[..., i : i + x.shape[-2], i : i + x.shape[-1]], tta=each) for i in (0, 2)]
+    return tta_logits(model, x, tta=each) / 2 + (moved[0] + moved[1]) / 4

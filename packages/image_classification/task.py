@@ -35,7 +35,7 @@ class DataConfig:
     channels: int | None = None  # 1 grey, 3 colour; None: the set's own, for a folder 3, with `weights` theirs
     fit: Literal["crop", "pad", "stretch", "digit", "garment"] = "crop"  # how other pictures are brought to the size
     per_class: int | None = None  # learn from so many pictures of each class, which the seed chooses; None: from all
-    tta: Literal["none", "flip", "flip-shift"] = "none"  # views that an answer is averaged over
+    tta: Literal["none", "flip", "shift", "flip-shift"] = "none"  # views that an answer is averaged over
 
     def problems(self) -> list[str]:
         found = [] if self.data else ["data: expected a data set name or a folder, got nothing"]

@@ -276,6 +276,7 @@ def test_test_time_views_by_hand():
     # Reflected at the edge, the picture moved down-right begins with x[1, 1] = 6 and ends in its row with x[1, 1] = 6;
     # moved up-left it begins with x[1, 1] = 6 too. Half of (8 + 0) / 2, and a quarter of 6 and of 6 each.
     assert tta_logits(Corner(), x, tta="flip-shift").tolist() == [[5, 5]]
+    assert tta_logits(Corner(), x, tta="shift").tolist() == [[7, 3]]  # 8 / 2 + 2 * 6 / 4, 0 / 2 + 2 * 6 / 4
 
 
 @pytest.mark.slow
