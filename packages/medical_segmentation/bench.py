@@ -15,11 +15,11 @@ from typing import Any
 
 from cnn_core.errors import CnnError
 from cnn_core.storage import write_text
-from cnn_core.train.benches import Bench, train_once
+from cnn_core.train.benches import Bench
 from cnn_core.train.finish import machine
 from medical_segmentation.data import FOLDS
 from medical_segmentation.evaluate import pool, read_report
-from medical_segmentation.run import train
+from medical_segmentation.run import TRAINING, measure_run
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ def five_fold(
     Raises:
         UnknownNameError: no such recipe.
         CnnError: two columns have the same name.
+        ConfigError: the folder holds a training of a recipe that was another one then.
         DataError: a data set is missing.
     """
     recipes = {Path(column).stem: column for column in columns or COLUMNS}
@@ -65,9 +66,9 @@ def five_fold(
     for name, recipe in recipes.items():
         reports, seconds = [], 0.0
         for fold in range(FOLDS):
-            place = folder / name / f"fold{fold}"
-            seconds += train_once(train, recipe, place, {"fold": fold, "seed": seeds[0]}).seconds
-            reports.append(read_report(place))
+            place = folder / name / f"fold{fold}-seed{seeds[0]}"
+            seconds += TRAINING.once(recipe, place, {"fold": fold, "seed": seeds[0]}).seconds
+            reports.append(read_report(place) or measure_run(place))
             metric, title = MAIN[reports[-1].goal]
             report(f"{name}, fold {fold}: {title} {reports[-1].metrics[metric]:.3f} on {reports[-1].n}")
         pooled, values = pool(reports), [round(found.metrics[metric], 6) for found in reports]

@@ -30,12 +30,15 @@ def make_task(recipe: Recipe) -> Task:
     return task_of(recipe)
 
 
-def _report(folder: Path) -> None:
-    """Measure the test set of a finished run and write the report beside the weights."""
-    write_report(_measure(load(folder, device="cpu"), None, "test"), folder)
+def measure_run(folder: Path) -> Report:
+    """Measure the test set of a finished run, write the report beside the weights, and return it."""
+    report = _measure(load(folder, device="cpu"), None, "test")
+    write_report(report, folder)
+    return report
 
 
-train = RecipeTraining(DOMAIN, Recipe, make_task, finish=_report).train
+TRAINING = RecipeTraining(DOMAIN, Recipe, make_task, finish=measure_run)
+train = TRAINING.train
 
 
 def evaluate_weights(

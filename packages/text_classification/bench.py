@@ -20,11 +20,11 @@ from typing import Any
 
 from cnn_core.errors import unknown_name
 from cnn_core.storage import write_text
-from cnn_core.train.benches import Bench, train_once
+from cnn_core.train.benches import Bench
 from cnn_core.train.finish import machine
 from text_classification.data import FOLDS, load_sets
 from text_classification.predict import load
-from text_classification.run import train
+from text_classification.run import TRAINING
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def kim2014(
         values, seconds = [], 0.0
         for turn in turns:
             place = folder / name / "-".join(f"{key}{value}" for key, value in turn.items())
-            card = train_once(train, column.recipe, place, turn)
+            card = TRAINING.once(column.recipe, place, turn)
             values.append(100 * card.metrics["accuracy"]["mean"])
             seconds += card.seconds
             report(f"{column.title} {turn}: {values[-1]:.2f}")

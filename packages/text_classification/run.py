@@ -33,7 +33,8 @@ def _report(folder: Path) -> None:
     write_report(evaluate(predictor, sets["test"], training=sets[learned]), folder)
 
 
-train = RecipeTraining(DOMAIN, Recipe, make_task, finish=_report).train
+TRAINING = RecipeTraining(DOMAIN, Recipe, make_task, finish=_report)
+train = TRAINING.train
 
 
 def evaluate_weights(

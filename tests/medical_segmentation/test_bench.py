@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from made_sets import write_set
 
-from cnn_core.errors import CnnError, UnknownNameError
+from cnn_core.errors import CnnError, ConfigError, UnknownNameError
 from medical_segmentation import bench
 from medical_segmentation.evaluate import Report, pool, read_report
 
@@ -33,7 +33,7 @@ def test_every_case_is_judged_once_and_no_fold_is_trained_twice(tmp_path: Path) 
     own.write_text(RECIPE.format(data=write_set(tmp_path / "set", cases=7)))
     told: list[str] = []
     rows = bench.five_fold(tmp_path / "bench", columns=[str(own)], seeds=(3, 4), report=told.append)
-    folders = [tmp_path / "bench" / "own" / f"fold{k}" for k in range(5)]
+    folders = [tmp_path / "bench" / "own" / f"fold{k}-seed3" for k in range(5)]
     reports = [read_report(folder) for folder in folders]
     cases = [case for report in reports for case in report.cases]
     assert sorted(case["case"] for case in cases) == [f"case{k}" for k in range(7)]
@@ -51,8 +51,12 @@ def test_every_case_is_judged_once_and_no_fold_is_trained_twice(tmp_path: Path) 
 
     before = [(folder / "card.json").stat().st_mtime_ns for folder in folders]
     (folders[4] / "card.json").unlink()
+    (folders[3] / "report.json").unlink()  # killed between the two
     assert bench.five_fold(tmp_path / "bench", columns=[str(own)], seeds=(3,))["own"]["values"] == row["values"]
     assert [(f / "card.json").stat().st_mtime_ns for f in folders][:4] == before[:4]
+    own.write_text(own.read_text().replace("epochs = 1", "epochs = 2"))
+    with pytest.raises(ConfigError, match="epochs was 1, now 2"):
+        bench.five_fold(tmp_path / "bench", columns=[str(own)], seeds=(3,))
 
 
 def test_nodules_are_compared_within_their_fold() -> None:

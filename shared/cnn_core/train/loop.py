@@ -333,18 +333,28 @@ def _lay_out(model: torch.nn.Module) -> None:
 
 def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
     """Make the run folder and write or compare the settings."""
-    recipe = to_table(task.recipe)
-    file = folder / "recipe.json"
     begun = any((folder / name).exists() for name in ("last.safetensors", "card.json"))
     if begun and not resume:
         raise CnnError(f"{folder} already holds a run; go on with --resume or choose another folder with --run")
-    if begun and file.exists():  # a start that failed, over a mistyped option say, leaves settings that bind nobody
-        defaults = json.loads(json.dumps(to_table(type(task.recipe)())))
-        changed = _differences(_with_defaults(_read_settings(file), defaults), json.loads(json.dumps(recipe)))
-        if changed:
-            raise ConfigError(str(folder), [f"cannot resume with other settings: {line}" for line in changed])
+    if begun:  # a start that failed, over a mistyped option say, leaves settings that bind nobody
+        check_settings(folder, task.recipe)
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(file, json.dumps(recipe, indent=2) + "\n")
+    write_text(folder / "recipe.json", json.dumps(to_table(task.recipe), indent=2) + "\n")
+
+
+def check_settings(folder: Path, recipe: Any) -> None:
+    """Compare a recipe with the one that the run in `folder` was begun with, if it left one.
+
+    Raises:
+        ConfigError: they differ in what is computed, or recipe.json is damaged.
+    """
+    file = folder / "recipe.json"
+    if not file.exists():
+        return
+    defaults = json.loads(json.dumps(to_table(type(recipe)())))
+    changed = _differences(_with_defaults(_read_settings(file), defaults), json.loads(json.dumps(to_table(recipe))))
+    if changed:
+        raise ConfigError(str(folder), [f"cannot resume with other settings: {line}" for line in changed])
 
 
 def _read_settings(file: Path) -> Mapping[str, Any]:

@@ -11,8 +11,9 @@ from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError
 from cnn_core.train.config import override, read_recipe
 from cnn_core.train.finish import Outcome, train_seeds, train_task
-from cnn_core.train.loop import Progress
+from cnn_core.train.loop import Progress, check_settings
 from cnn_core.train.task import Task
+from cnn_core.weights import WeightsCard, load_card
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class RecipeTraining:
     domain: str
     recipe_class: type
     make_task: Callable[[Any], Task]
-    finish: Callable[[Path], None] | None = None
+    finish: Callable[[Path], object] | None = None
 
     def train(
         self,
@@ -71,6 +72,24 @@ class RecipeTraining:
         if self.finish and outcome.card is not None:
             self.finish(folder)
         return outcome
+
+    def once(self, recipe: str, folder: Path, settings: Mapping[str, Any]) -> WeightsCard:
+        """Return the card of a training among several; one that is there is not repeated, one that was killed goes on.
+
+        Args:
+            recipe: its name or TOML file.
+            folder: the run folder.
+            settings: what this training differs in, as in `train`.
+
+        Raises:
+            ConfigError: the folder holds a training with other settings.
+        """
+        if (folder / "card.json").exists():
+            check_settings(folder, override(self._find(recipe, None)[1], settings))
+        else:
+            self.train(recipe, folder=folder, settings=settings, resume=folder.exists())
+            (folder / "last.safetensors").unlink(missing_ok=True)  # a hundred megabytes each, of no more use
+        return load_card(folder)
 
     def _find(self, recipe: Any, name: str | None) -> tuple[str, Any]:
         """Return the name of the weights to be, and the recipe."""
