@@ -385,10 +385,10 @@ def _with_defaults(before: Mapping[str, Any], defaults: Mapping[str, Any]) -> di
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Compare two resolved recipes; where and on how many devices a run computes may change, what it computes not."""
+    """Compare two resolved recipes; where a run computes, on how many devices, and what is said of it may change."""
     free = {"device", "devices", "num_nodes", "strategy", "compile", "micro_batch"}
     lines = []
-    for section in {**before, **now}:
+    for section in (s for s in {**before, **now} if s not in ("description", "licence", "limits")):
         old, new = before.get(section), now.get(section)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             names = sorted({**old, **new})

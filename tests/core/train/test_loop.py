@@ -136,6 +136,17 @@ def test_resuming_with_other_settings_names_every_difference(tmp_path: Path) -> 
     fit(ToyTask(recipe(epochs=1, micro_batch=8)), tmp_path, resume=True)  # where it computes may change
 
 
+@dataclasses.dataclass(frozen=True)
+class Described(ToyRecipe):
+    limits: tuple[str, ...] = ()
+
+
+def test_what_is_said_of_a_recipe_may_change(tmp_path: Path) -> None:
+    begun = recipe(epochs=1)
+    fit(ToyTask(Described(begun.model, begun.optimizer, begun.loop, ("few words",))), tmp_path)
+    fit(ToyTask(Described(begun.model, begun.optimizer, begun.loop, ("other words",))), tmp_path, resume=True)
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [(b'{"loop": {"epo', "damaged"), (b"", "damaged"), (b"\xff\xfe{}", "damaged"), (b"[" * 200_000, "damaged"),
