@@ -26,13 +26,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from cnn_core.errors import CnnError, ConfigError
+from cnn_core.errors import CnnError
 from cnn_core.processes import mark_of
 from cnn_core.storage import write_text
 from cnn_core.train.checkpoint import load_checkpoint, save_checkpoint
 from cnn_core.train.config import to_table
 from cnn_core.train.devices import choose_device, choose_precision
 from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor, restore_optimizer
+from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Task, Turn
 
 log = logging.getLogger(__name__)
@@ -340,64 +341,6 @@ def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
         check_settings(folder, task.recipe)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "recipe.json", json.dumps(to_table(task.recipe), indent=2) + "\n")
-
-
-def check_settings(folder: Path, recipe: Any) -> None:
-    """Compare a recipe with the one that the run in `folder` was begun with, if it left one.
-
-    Raises:
-        ConfigError: they differ in what is computed, or recipe.json is damaged.
-    """
-    file = folder / "recipe.json"
-    if not file.exists():
-        return
-    defaults = json.loads(json.dumps(to_table(type(recipe)())))
-    changed = _differences(_with_defaults(_read_settings(file), defaults), json.loads(json.dumps(to_table(recipe))))
-    if changed:
-        raise ConfigError(str(folder), [f"cannot resume with other settings: {line}" for line in changed])
-
-
-def _read_settings(file: Path) -> Mapping[str, Any]:
-    """Read a run's recipe.json; ConfigError if it is damaged."""
-    try:
-        settings = json.loads(file.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or brackets without end
-        problem = str(error)
-    else:
-        if isinstance(settings, Mapping):
-            return settings
-        problem = f"it holds {type(settings).__name__} in place of an object"
-    raise ConfigError(
-        str(file),
-        [
-            f"expected the settings of the run as JSON, but the file is damaged ({problem})",
-            "delete it and resume with the settings that the run began with, or choose another folder with --run",
-        ],
-    )
-
-
-def _with_defaults(before: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in the settings that there were not yet when a run was begun: then they were as they are by default."""
-    return {
-        section: {**values, **before[section]} if isinstance(values, Mapping) and section in before else values
-        for section, values in {**defaults, **{k: v for k, v in before.items() if not isinstance(v, Mapping)}}.items()
-    }
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Compare two resolved recipes; where a run computes, on how many devices, and what is said of it may change."""
-    free = {"device", "devices", "num_nodes", "strategy", "compile", "micro_batch"}
-    lines = []
-    for section in (s for s in {**before, **now} if s not in ("description", "licence", "limits")):
-        old, new = before.get(section), now.get(section)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            names = sorted({**old, **new})
-            lines += [
-                f"{n} was {old.get(n)}, now {new.get(n)}" for n in names if old.get(n) != new.get(n) and n not in free
-            ]
-        elif old != new:
-            lines.append(f"{section} was {old}, now {new}")
-    return lines
 
 
 def read_log(folder: Path) -> list[dict[str, float]]:

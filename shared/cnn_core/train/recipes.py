@@ -11,7 +11,8 @@ from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError
 from cnn_core.train.config import override, read_recipe
 from cnn_core.train.finish import Outcome, train_seeds, train_task
-from cnn_core.train.loop import Progress, check_settings
+from cnn_core.train.loop import Progress
+from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Task
 from cnn_core.weights import WeightsCard, load_card
 
