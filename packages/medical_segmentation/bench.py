@@ -6,7 +6,6 @@ only, since five networks rank on five scales. Intervals are a bootstrap over ca
 judged. A column is a recipe: its name, or the TOML file of an own one.
 """
 
-import json
 import logging
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import CnnError
-from cnn_core.storage import write_text
-from cnn_core.train.benches import Bench
-from cnn_core.train.finish import machine
+from cnn_core.train.benches import Bench, markdown, write_table
 from medical_segmentation.data import FOLDS
 from medical_segmentation.evaluate import pool, read_report
 from medical_segmentation.run import TRAINING, measure_run
@@ -81,8 +78,7 @@ def five_fold(
             "std": round(statistics.stdev(values), 6),
             "seconds": round(seconds, 1),
         }
-        write_text(folder / "table.json", json.dumps({"machine": machine(), "columns": rows}, indent=2) + "\n")
-        write_text(folder / "table.md", format_table(rows))
+        write_table(folder, rows, format_table(rows))
     return rows
 
 
@@ -95,7 +91,7 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         if any(metric in row["metrics"] for row in rows.values()):
             lines.append([title, *(_cell(row["metrics"], metric, digits) for row in rows.values())])
     lines.append(["cases", *(str(row["n"]) for row in rows.values())])
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+    return markdown(lines)
 
 
 def _main(row: Mapping[str, Any]) -> str:

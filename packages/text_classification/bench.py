@@ -10,7 +10,6 @@ Beyond the paper, the probabilities of all seeds' networks are averaged where th
 several small networks reach together, without outside data.
 """
 
-import json
 import logging
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import unknown_name
-from cnn_core.storage import write_text
-from cnn_core.train.benches import Bench
-from cnn_core.train.finish import machine
+from cnn_core.train.benches import Bench, markdown, write_table
 from text_classification.data import FOLDS, load_sets
 from text_classification.predict import load
 from text_classification.run import TRAINING
@@ -97,8 +94,7 @@ def kim2014(
             "values": [round(value, 2) for value in values],
             "seconds": round(seconds, 1),
         }
-        write_text(folder / "table.json", json.dumps({"machine": machine(), "columns": rows}, indent=2) + "\n")
-        write_text(folder / "table.md", format_table(rows))
+        write_table(folder, rows, format_table(rows))
     return rows
 
 
@@ -125,7 +121,7 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         ["here, those networks together", *averaged],
         ["trainings", *(f"{row['n']} {'folds' if KIM2014[n].folds else 'seeds'}" for n, row in rows.items())],
     ]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+    return markdown(lines)
 
 
 BENCHES = {"kim2014": Bench("Kim 2014, CNN-rand on seven sets of sentences", tuple(KIM2014), kim2014, format_table)}

@@ -1,5 +1,7 @@
 """Driving a page as a browser would: open it at an address, check that it broke nowhere, read what it shows."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
@@ -37,3 +39,13 @@ def warnings(page: AppTest) -> list[str]:
 
 def address(page: AppTest) -> dict[str, str]:
     return {name: value[0] if isinstance(value, list) else value for name, value in dict(page.query_params).items()}
+
+
+def wait_for(page: AppTest, condition: Callable[[AppTest], bool], seconds: float = 100) -> AppTest:
+    """Run the page again until something is so, as a page that is watched does by itself."""
+    end = time.monotonic() + seconds
+    while not condition(page):
+        assert time.monotonic() < end, html(page)
+        time.sleep(0.2)
+        checked(page.run())
+    return page

@@ -1,12 +1,11 @@
 """Every control of the image page, driven as a browser would drive it, on two small networks trained by the fixture."""
 
 import io
-import time
 import zipfile
 from collections.abc import Iterator
 
 import pytest
-from driving import checked, html, opened, warnings, word
+from driving import checked, html, opened, wait_for, warnings, word
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -220,15 +219,6 @@ def test_more_pictures_than_the_page_takes_are_cut_with_a_sentence(png: bytes):
     checked(page.file_uploader(key="batch-upload").set_value(files).run())
     assert len(page.dataframe[0].value) == 200
     assert "the first 200 are read" in html(page)
-
-
-def wait_for(page: AppTest, condition, seconds: float = 100) -> AppTest:
-    end = time.monotonic() + seconds
-    while not condition(page):
-        assert time.monotonic() < end, html(page)
-        time.sleep(0.2)
-        checked(page.run())
-    return page
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 import io
 import json
 import shutil
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driving import checked, html, warnings
+from driving import checked, html, wait_for, warnings
 from streamlit.testing.v1 import AppTest
 from text_driving import OWN, open_page, write
 
@@ -59,15 +58,6 @@ def test_weights_without_a_report_say_so(in_workplace: Path, tmp_path: Path, mon
 
 
 # Your own classes
-
-
-def wait_for(page: AppTest, condition, seconds: float = 100) -> AppTest:
-    end = time.monotonic() + seconds
-    while not condition(page):
-        assert time.monotonic() < end, html(page)
-        time.sleep(0.2)
-        checked(page.run())
-    return page
 
 
 @pytest.fixture
