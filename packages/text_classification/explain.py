@@ -232,8 +232,9 @@ def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGE
         left = [[n for i, n in enumerate(numbers) if i not in taken] for taken in map(set, tried)]
         chances = _of_numbers(predictor, left).softmax(1)
         order = chances[:, answer].argsort()
-        first = int(order[0])
-        if int(chances[first].argmax()) != answer:
+        changed = order[chances[order].argmax(1) != answer]
+        if len(changed):
+            first = int(changed[0])  # the old answer may be less probable elsewhere, and still be the answer
             taken, label = tried[first], int(chances[first].argmax())
             rest = " ".join(token for i, token in enumerate(tokens) if i not in taken)
             words = tuple(tokens[i] for i in taken)
