@@ -91,8 +91,7 @@ class InputContract(Contract):
         Raises:
             DataError: not a picture; or for "digit" and "garment" nothing but background.
         """
-        picture = image if isinstance(image, Image.Image) and image.mode in ("L", "RGB") else self.read(image)
-        picture = picture.convert("L" if self.channels == 1 else "RGB")
+        picture = self.read(image).convert("L" if self.channels == 1 else "RGB")
         pixels, placement = self._fit(picture)
         array = np.array(pixels, dtype=np.uint8)  # a copy: torch must not write into PIL's memory
         tensor = torch.from_numpy(array)

@@ -223,6 +223,13 @@ def test_explanation_of_a_large_photo_from_a_file(tmp_path):
     assert found.heat[280:1300].abs().max() > 0
 
 
+def test_explaining_leaves_the_callers_picture_as_it_is():
+    picture = Image.fromarray(lit(250, 10, width=3000, height=2000)).convert("RGB")
+    before = picture.copy()
+    halves().explain(picture)
+    assert picture.size == (3000, 2000) and picture.tobytes() == before.tobytes()
+
+
 def test_folder_to_csv(tmp_path):
     folder = tmp_path / "pictures"
     (folder / "more").mkdir(parents=True)

@@ -76,6 +76,18 @@ def test_prepare_stacks_any_mix(tmp_path):
     assert InputContract(3, (4, 4)).prepare([]).shape == (0, 3, 4, 4)
 
 
+def test_an_opened_picture_is_turned_upright_as_its_file_is(tmp_path):
+    path = tmp_path / "turned.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(path, exif=exif)
+    contract = InputContract(1, (8, 8))
+    upright = contract.prepare([path])
+    assert upright[0, 0, 0, -1] == 0  # the first pixel comes to the right
+    with Image.open(path) as opened:
+        assert torch.equal(contract.prepare([opened]), upright)
+
+
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch", "digit", "garment"])
 def test_native_pictures_pass_unchanged(fit):
     array = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)

@@ -225,7 +225,11 @@ def _upright(image: Image.Image) -> Image.Image:
         turn = UPRIGHT.get(image.getexif().get(0x0112))
     except DECODE_ERRORS:
         turn = None
-    return image.transpose(turn) if turn is not None else image
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    turned.info = {key: value for key, value in image.info.items() if key == "transparency"}  # not to be turned again
+    return turned
 
 
 def _to_grey_or_rgb(image: Image.Image) -> Image.Image:

@@ -96,6 +96,8 @@ def test_exif_orientation_is_applied(halves, orientation, red_at, size):
     assert image.getpixel(at[red_at]) == RED
     opposite = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}[red_at]
     assert image.getpixel(at[opposite]) == WHITE
+    again = read_image(image)  # one that is upright already is not turned once more
+    assert (again.size, again.tobytes()) == (size, image.tobytes())
 
 
 def test_broken_exif_leaves_the_picture_as_it_is(halves):
