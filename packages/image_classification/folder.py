@@ -3,7 +3,9 @@
     FOLDER/cats/1.jpg  FOLDER/dogs/summer/2.png                    split by itself
     FOLDER/train/cats/1.jpg  FOLDER/test/cats/2.jpg                already split; what is missing is taken from train
 
-A picture's place in an automatic split depends on its name alone, so it stays there when others are added.
+An automatic split goes by the names of a class's pictures: the same folder is always divided in the same way. When
+pictures are added some change places, so what learned from the folder before should be measured on a test set of its
+own.
 """
 
 import hashlib

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnn_core.errors import CnnError
+from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.recipes import RecipeTraining
 from image_classification.data import load_set
 from image_classification.evaluate import evaluate
@@ -17,7 +17,16 @@ RECIPE = Recipe
 
 
 def make_task(recipe: Recipe) -> ImageTask | HeadTask:
-    """Return the Task of a recipe: bottleneck features train the head alone, everything else the network."""
+    """Return the Task of a recipe: bottleneck features train the head alone, everything else the network.
+
+    Raises:
+        ConfigError: a way of transfer, and nothing to transfer.
+    """
+    if not recipe.model.weights and recipe.transfer.transfer != "fine-tune":
+        problem = (
+            f"transfer: {recipe.transfer.transfer!r} says what becomes of weights; choose some (--weights cifar10)"
+        )
+        raise ConfigError("recipe", [problem])
     if recipe.model.weights and recipe.transfer.transfer == "bottleneck":
         return HeadTask(ImageTask(recipe))
     return ImageTask(recipe)
@@ -38,6 +47,7 @@ def evaluate_weights(
         device: auto, cpu, cuda, mps.
     """
     predictor = load(name, device=device)
+    predictor.card.check_unseen(data, split)
     data = data or predictor.card.recipe["data"]["data"]
     contract = predictor.contract
     pictures = load_set(

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.data.memory import MemoryBatches, channels_last
-from cnn_core.errors import CnnError
+from cnn_core.errors import CnnError, DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import create_model
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
@@ -52,7 +52,9 @@ class DataConfig:
 class TransferConfig:
     """What is learned when training starts from `weights`."""
 
-    transfer: Literal["fine-tune", "freeze", "bottleneck"] = "fine-tune"  # all; late stages and head; head only
+    # With `weights`: all of it, its late stages and head, its head only; scratch: the same network from nothing, which
+    # sees pictures prepared in the same way.
+    transfer: Literal["fine-tune", "freeze", "bottleneck", "scratch"] = "fine-tune"
     frozen_stages: int | None = None  # for "freeze": how many stages stay as they are; None: half of them
 
     def problems(self) -> list[str]:
@@ -86,7 +88,11 @@ class ImageTask(Pairs):
         self.sets: dict[str, ImageSet] = {}
 
     def build_data(self, device: torch.device) -> None:
-        """Load the splits to the device and fix the input contract (the starting weights' one if there are any)."""
+        """Load the splits to the device and fix the input contract (the starting weights' one if there are any).
+
+        Raises:
+            DataError: there are too few pictures for a split.
+        """
         data = self.recipe.data
         card = self.starting_card()
         base = InputContract.from_json(card.input) if card else None
@@ -99,6 +105,7 @@ class ImageTask(Pairs):
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
         fit, box = (base.fit, base.box) if base else (data.fit, None)
         self.sets = load_sets(data.data, splits=splits, size=size, channels=channels, fit=fit, box=box)
+        _check_filled(data.data, self.sets)
         train = self.sets[self.training_split]
         if data.per_class is not None:
             few = few_of_each(train.targets.numpy(), data.per_class, seed=self.recipe.loop.seed)
@@ -126,7 +133,7 @@ class ImageTask(Pairs):
     def build_model(self) -> nn.Module:
         """Build the network, or load the starting weights and give them a head for these classes."""
         config, train = self.recipe.model, self.sets[self.training_split]
-        if config.weights:
+        if config.weights and self.recipe.transfer.transfer != "scratch":
             from cnn_core.weights import load_model
 
             model, self._card = load_model(config.weights, domain="image_classification")
@@ -134,11 +141,12 @@ class ImageTask(Pairs):
                 model.reset_head(train.num_classes)
             self._freeze(model)
             return model
-        model = create_model(config.model, **self._arguments())
+        name = self.starting_card().model if config.weights else config.model
+        model = create_model(name, **self._arguments())
         least = getattr(model, "minimum_size", 1)
         if min(train.size) < least:
             raise CnnError(
-                f"{config.model} takes pictures from {least} pixels on, those of {self.recipe.data.data} have "
+                f"{name} takes pictures from {least} pixels on, those of {self.recipe.data.data} have "
                 f"{min(train.size)}; ask for larger ones (--size {least}) or for another --model"
             )
         if hasattr(model, "initialise"):
@@ -210,6 +218,16 @@ class ImageTask(Pairs):
         mean = torch.tensor(self.contract.mean, device=x.device).view(1, -1, 1, 1)
         std = torch.tensor(self.contract.std, device=x.device).view(1, -1, 1, 1)
         return (x - mean) / std
+
+
+def _check_filled(data: str, sets: Mapping[str, ImageSet]) -> None:
+    """Raise DataError if a split has no picture: nothing could be learned from it, or measured on it."""
+    empty = [split for split, pictures in sets.items() if not len(pictures.targets)]
+    if empty:
+        raise DataError(
+            f"{data}: too few pictures, none is left for {' and '.join(empty)}; training needs at least three of each "
+            "class, two with --no-validation"
+        )
 
 
 def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -4,6 +4,7 @@ With bottleneck features the encoder runs once over the pictures and only the he
 other modes, frozen early stages and fine-tuning, are `ImageTask` itself.
 """
 
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.memory import take_share
 from cnn_core.metrics import classification_metrics
+from cnn_core.train.commands import setting_flags
 from cnn_core.train.config import ModelConfig, override
 from cnn_core.train.task import Evaluation, Turn
 from cnn_core.weights import find_weights, load_card
@@ -104,18 +106,13 @@ def compare(
     from image_classification.run import train
 
     rows = []
+    command = shlex.join(["cnn", "compare", weights, "--data", data, *setting_flags(settings or {})])
     card = load_card(find_weights(weights, domain="image_classification"))
     for mode in MODES:
         recipe = Recipe(model=ModelConfig(card.model, card.arguments["options"], weights=weights))
-        changes = {"data": data, **(settings or {})}
-        if mode == "scratch":
-            contract = card.input
-            changes |= {"weights": None, "size": contract["size"][0], "channels": contract["channels"]}
-        else:
-            changes["transfer"] = mode
-        recipe = override(recipe, changes)
+        recipe = override(recipe, {"data": data, **(settings or {}), "transfer": mode})
         started = time.perf_counter()
-        outcome = train(recipe, folder=folder / mode, name=mode)
+        outcome = train(recipe, folder=folder / mode, name=mode, command=command)
         accuracy = outcome.card.metrics["accuracy"]
         rows.append({
             "mode": mode,

@@ -59,6 +59,7 @@ def evaluate_weights(
 
 
 def _measure(predictor: Predictor | NodulePredictor, data: str | None, split: str) -> Report:
+    predictor.card.check_unseen(data, split)
     settings = predictor.card.recipe["data"]
     own = data is None or data == settings["data"]
     data, fold = data or settings["data"], settings.get("fold") if own else None

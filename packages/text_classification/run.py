@@ -1,5 +1,6 @@
 """What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cnn_core.errors import CnnError
+from cnn_core.train.commands import setting_flags
 from cnn_core.train.config import override
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import find_weights, load_card
@@ -49,6 +51,7 @@ def evaluate_weights(
         device: auto, cpu, cuda, mps.
     """
     predictor = load(name, device=device)
+    predictor.card.check_unseen(data, split)
     settings = predictor.card.recipe["data"]
     own = data is None or data == settings["data"]
     chosen = {key: settings[key] for key in ("fold", "text_column", "label_column") if own and key in settings}
@@ -115,11 +118,12 @@ def compare(
     """
     card = load_card(find_weights(weights, domain=DOMAIN))
     options = {key: value for key, value in card.arguments["options"].items() if key not in ("size", "vectors")}
+    command = shlex.join(["cnn", "compare", weights, "--data", data, *setting_flags(settings or {})])
     rows = []
     for mode in ("fine-tune", "scratch"):
         model = TextModelConfig(card.model, options, weights=weights if mode == "fine-tune" else None)
         recipe = override(Recipe(model=model), {"data": data, **(settings or {})})
-        outcome = train(recipe, folder=folder / mode, name=mode)
+        outcome = train(recipe, folder=folder / mode, name=mode, command=command)
         accuracy = outcome.card.metrics["accuracy"]
         rows.append(
             {"mode": mode, "accuracy": accuracy["mean"], "n": accuracy["n"], "seconds": round(outcome.card.seconds, 1)}

@@ -148,8 +148,7 @@ def folder_lock(folder: Path, *, timeout: float = 60.0) -> Iterator[None]:
             except BlockingIOError as error:
                 if time.monotonic() > give_up:
                     raise StorageError(
-                        f"another process has been writing to {folder} for {timeout:.0f} s; wait for it, end it, or "
-                        "choose another folder"
+                        f"somebody else is writing to {folder}; wait for them, end them, or choose another folder"
                     ) from error
                 time.sleep(0.02)
             except OSError:

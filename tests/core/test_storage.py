@@ -291,7 +291,7 @@ def test_a_folder_lock_keeps_others_out_and_ends_with_its_process(tmp_path):
     process = FORKS.Process(target=exec, args=(HOLD, {"folder": tmp_path, "held": held}))
     process.start()
     assert held.wait(60)
-    with pytest.raises(StorageError, match="another process has been writing"), folder_lock(tmp_path, timeout=0.1):
+    with pytest.raises(StorageError, match="somebody else is writing"), folder_lock(tmp_path, timeout=0.1):
         pytest.fail("two held the lock")
     process.kill()
     process.join()

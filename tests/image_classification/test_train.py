@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 import image_classification
-from cnn_core.errors import CnnError, ConfigError, UnknownNameError
-from cnn_core.train.config import ModelConfig, read_recipe
+from cnn_core.errors import CnnError, ConfigError, DataError, UnknownNameError
+from cnn_core.train.config import ModelConfig, override, read_recipe
+from cnn_core.train.loop import read_log
 from cnn_core.weights import load_card, load_model
 from image_classification.run import make_task, train
 from image_classification.task import DataConfig, ImageTask, Recipe, TransferConfig
@@ -73,6 +74,60 @@ def test_several_seeds_give_mean_and_spread_and_the_first_ones_weights(tmp_path:
     assert again.card.metrics == outcome.card.metrics  # nothing left to train
 
 
+def test_a_mean_is_of_trainings_with_the_same_settings_that_came_to_their_end(tmp_path: Path) -> None:
+    settings = {**QUICK, "epochs": 2}
+    stopped = train("digits", folder=tmp_path / "a", seeds=[3, 4], settings=settings, observe=lambda p: p.epoch < 2)
+    assert stopped.run.stopped and not (tmp_path / "a" / "card.json").exists()
+    with pytest.raises(ConfigError, match="epochs was 2, now 3"):
+        train("digits", folder=tmp_path / "a", seeds=[3, 4], settings=QUICK, resume=True)
+    train("digits", folder=tmp_path / "a", seeds=[3, 4], settings=settings, resume=True)
+    assert [len(read_log(tmp_path / "a" / f"seed{seed}")) for seed in (3, 4)] == [2, 2]
+    with pytest.raises(ConfigError, match="epochs was 2, now 3"):
+        train("digits", folder=tmp_path / "a", seeds=[3, 4, 5], settings=QUICK, resume=True)
+    with pytest.raises(CnnError, match="already holds a run"):
+        train("digits", folder=tmp_path / "a", seeds=[3, 4], settings=settings)
+    train("digits", folder=tmp_path / "b", settings=settings)
+    with pytest.raises(CnnError, match="already holds a run"):
+        train("digits", folder=tmp_path / "b", seeds=[3, 4], settings=settings, resume=True)
+    with pytest.raises(CnnError, match="several seeds in several processes"):
+        train("digits", folder=tmp_path / "c", seeds=[3, 4], settings={**settings, "devices": 2})
+
+
+def test_the_command_on_the_card_names_the_recipe(tmp_path: Path) -> None:
+    settings = {**QUICK, "epochs": 1}
+    named = train("digits", folder=tmp_path / "a", name="mine", settings=settings)
+    assert (named.card.name, named.card.command) == ("mine", "cnn train digits --epochs 1 --device cpu")
+    (tmp_path / "own.toml").write_text((RECIPES / "digits.toml").read_text())
+    own = train(tmp_path / "own.toml", folder=tmp_path / "b", settings=settings)
+    assert own.card.command == f"cnn train {tmp_path / 'own.toml'} --epochs 1 --device cpu"
+    made = train(override(Recipe(), settings), folder=tmp_path / "c", name="made")
+    assert "recipe.json" in made.card.command and not made.card.command.startswith("cnn train")
+
+
+def test_weights_are_not_measured_on_what_they_learned_from(digits_run: Path) -> None:
+    with pytest.raises(CnnError, match="learned from the validation split too"):
+        image_classification.evaluate_weights(str(digits_run), split="val", device="cpu")
+
+
+@pytest.mark.parametrize(("count", "validation", "left"), [(2, True, "val"), (1, False, "test"), (2, False, "")])
+def test_too_few_pictures_are_counted(tmp_path: Path, count: int, validation: bool, left: str) -> None:
+    for label in ("dark", "light"):
+        (tmp_path / label).mkdir()
+        for i in range(count):
+            Image.new("L", (8, 8), 200 * (label == "light") + i).save(tmp_path / label / f"{i}.png")
+    task = ImageTask(Recipe(data=DataConfig(data=str(tmp_path), validation=validation, size=8)))
+    if not left:
+        task.build_data(torch.device("cpu"))
+        return
+    with pytest.raises(DataError, match=f"too few pictures, none is left for .*{left}.* at least three of each class"):
+        task.build_data(torch.device("cpu"))
+
+
+def test_a_way_of_transfer_needs_weights(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'freeze' says what becomes of weights"):
+        train("digits", folder=tmp_path, settings={"transfer": "freeze", **QUICK})
+
+
 def test_without_validation_the_whole_training_set_is_learned_from() -> None:
     for validation, count in ((True, 1078), (False, 1198)):  # a tenth of each class is held out
         task = ImageTask(Recipe(data=DataConfig(validation=validation)))
@@ -104,6 +159,8 @@ def test_own_pictures_train_with_shipped_style_weights_in_every_mode(
     for mode in trained:
         card = load_card(tmp_path / "runs" / mode)
         assert card.labels == ["lying", "standing"] and card.input["size"] == [8, 8]
+        assert card.input == load_card(tmp_path / "runs" / "freeze").input  # all see the same numbers
+        assert card.command.startswith(f"cnn compare {digits_run} --data {shapes} --epochs 6")
         prediction = image_classification.load(str(tmp_path / "runs" / mode), device="cpu").predict(
             [shapes / "lying" / "3.png"]
         )[0]

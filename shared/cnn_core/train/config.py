@@ -111,8 +111,8 @@ class LoopConfig:
     seed: int = 0
     device: str = "auto"  # auto, cpu, cuda, mps
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    strategy: Literal["auto", "ddp", "fsdp"] = "auto"  # with torchrun, or devices above 1: ddp
-    devices: int = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"  # of more than one device: ddp
+    devices: int = 1  # processes on a machine, as many as torchrun starts there if it does
     num_nodes: int = 1
     compile: bool = False  # torch.compile; pays where steps are many and kernels small
     patience: int = 0  # epochs without a better validation metric before stopping; 0: never stop early

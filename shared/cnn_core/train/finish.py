@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
+from cnn_core.errors import CnnError
 from cnn_core.train.config import to_table
 from cnn_core.train.devices import has_bfloat16_cpu
-from cnn_core.train.loop import Progress, Run, fit
+from cnn_core.train.loop import Progress, Run, fit, is_trained
+from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Evaluation, Task
 from cnn_core.weights import WeightsCard, load_card, save_weights
 
@@ -87,17 +89,25 @@ def train_seeds(
 
     The card there has the mean and the spread of all seeds. The weights are the first seed's whatever their figures:
     choosing the best of them by the test set would be tuning on it. A seed that is finished is not trained again.
+
+    Raises:
+        ConfigError: a seed that is there was trained with other settings.
+        CnnError: the folder holds a run of one seed, or one of several and `resume` is False; several processes.
     """
+    if (folder / "last.safetensors").exists() or (not resume and (folder / "card.json").exists()):
+        raise CnnError(f"{folder} already holds a run; choose another folder with --run (seeds go on with --resume)")
     outcomes = []
     for seed in seeds:
-        part = folder / f"seed{seed}"
-        if resume and (part / "card.json").exists():
+        part, task = folder / f"seed{seed}", make_task(seed)
+        loop = task.recipe.loop
+        if loop.devices * loop.num_nodes > 1:
+            raise CnnError("several seeds in several processes are not supported; train one --seed after the other")
+        if resume and is_trained(part):
+            check_settings(part, task.recipe)
             outcomes.append(Outcome(None, load_card(part)))
             continue
         going_on = resume and (part / "recipe.json").exists()
-        outcome = train_task(
-            make_task(seed), part, name=name, domain=domain, command=command, resume=going_on, observe=observe
-        )
+        outcome = train_task(task, part, name=name, domain=domain, command=command, resume=going_on, observe=observe)
         outcomes.append(outcome)
         if outcome.run.stopped or not outcome.run.main:
             return outcome

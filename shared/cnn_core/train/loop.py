@@ -7,7 +7,7 @@ epoch and a resume give the same weights, bit for bit, as two epochs at a stretc
     <run>/recipe.json             the resolved settings
     <run>/log.csv                 one line per epoch
     <run>/events.out.tfevents...  the same for TensorBoard
-    <run>/status.json             how far it is; read by pages and by `cnn train --resume`
+    <run>/status.json             how far it is, and in which process
     <run>/last.safetensors        everything needed to go on
     <run>/model.safetensors, card.json   written at the end: enough to predict
 """
@@ -18,6 +18,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,12 @@ from torch import nn
 
 from cnn_core.errors import CnnError
 from cnn_core.processes import mark_of
-from cnn_core.storage import write_text
+from cnn_core.storage import folder_lock, write_text
 from cnn_core.train.checkpoint import load_checkpoint, save_checkpoint
 from cnn_core.train.config import to_table
 from cnn_core.train.devices import choose_device, choose_precision
 from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor, restore_optimizer
+from cnn_core.train.runs import read_json
 from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Task, Turn
 
@@ -96,12 +98,13 @@ def fit(
         folder: the run folder; made if missing.
         resume: go on from the folder's last checkpoint (start anew if there is none yet).
         observe: called after every step, and with `metrics` after every epoch; returning False stops the run, which
-            can be resumed later.
+            can be resumed later. Several processes stop after the epoch.
 
     Raises:
         ConfigError: a resumed run was started with other settings, or its recipe.json is damaged.
         CnnError: the loss is not finite; the folder already holds a run and `resume` is False; a batch, or the whole
-            set, has fewer samples than there are processes.
+            set, has fewer samples than there are processes; torchrun started processes that the recipe does not want.
+        StorageError: somebody else trains in the folder.
     """
     loop = task.recipe.loop
     device = choose_device(loop.device)
@@ -112,23 +115,30 @@ def fit(
         strategy=loop.strategy if loop.strategy != "auto" or loop.devices * loop.num_nodes == 1 else "ddp",
         precision=choose_precision(loop.precision, device),
     )
+    started = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    if loop.devices * loop.num_nodes == 1 and started > 1:
+        raise CnnError(
+            f"torchrun started {started} processes for a run of one; add --devices N, how many it starts on a machine, "
+            "and --num-nodes to the command"
+        )
     fabric.launch()
     if loop.batch_size < fabric.world_size:
         raise CnnError(
             f"batches of {loop.batch_size} cannot be shared by {fabric.world_size} processes, each needs a sample of "
             "every batch; use a larger --batch-size or fewer processes"
         )
-    if fabric.is_global_zero:
-        _open_folder(task, folder, resume=resume)
-    fabric.barrier()
-    torch.manual_seed(loop.seed)
-    task.build_data(fabric.device)
-    if not task.steps_per_epoch():
-        raise CnnError("the training set is empty; nothing can be learned from it")
-    trainer = _Trainer(task, fabric, folder, observe)
-    if resume and (folder / "last.safetensors").exists():
-        trainer.restore()
-    return trainer.run()
+    with folder_lock(folder, timeout=0.0) if fabric.is_global_zero else nullcontext():
+        if fabric.is_global_zero:
+            _open_folder(task, folder, resume=resume)
+        fabric.barrier()
+        torch.manual_seed(loop.seed)
+        task.build_data(fabric.device)
+        if not task.steps_per_epoch():
+            raise CnnError("the training set is empty; nothing can be learned from it")
+        trainer = _Trainer(task, fabric, folder, observe)
+        if resume and (folder / "last.safetensors").exists():
+            trainer.restore()
+        return trainer.run()
 
 
 class _Trainer:
@@ -148,6 +158,7 @@ class _Trainer:
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.state = _State()
         self.steps = task.steps_per_epoch()
+        self.unwanted = False  # the observer said stop
         self.board = None  # TensorBoard's writer, opened with the first epoch's row
 
     def run(self) -> Run:
@@ -191,7 +202,9 @@ class _Trainer:
             if self.observe and self.fabric.is_global_zero:
                 progress = Progress(epoch + 1, loop.epochs, step, self.steps, mean, self.state.seconds)
                 if self.observe(progress) is False:
-                    return False
+                    if self.fabric.world_size == 1:
+                        return False
+                    self.unwanted = True  # the others learn it at the end of the epoch, where all of them meet
         mean = float(self.fabric.all_reduce(torch.tensor(mean), reduce_op="mean"))
         if mean != mean or mean in (float("inf"), float("-inf")):
             raise CnnError(
@@ -233,13 +246,13 @@ class _Trainer:
         last = state.epoch == loop.epochs
         metrics = None
         if state.epoch % loop.eval_every == 0 or last:
-            metrics = self._validate()
+            metrics = self.fabric.broadcast(self._validate())  # of normalisation, each process has its own statistics
         if metrics:
             row.update({f"val_{name}": value for name, value in metrics.items()})
             if metrics[self.task.metric] > state.best:
                 state.best, state.best_epoch = metrics[self.task.metric], state.epoch
                 self.best_weights = self._weights()
-        going_on = True
+        going_on = not self.unwanted
         if self.fabric.is_global_zero:
             self._write_log(row)
             self.save()
@@ -248,7 +261,7 @@ class _Trainer:
                 progress = Progress(
                     state.epoch, loop.epochs, self.steps, self.steps, row["loss"], state.seconds, metrics or {}
                 )
-                going_on = self.observe(progress) is not False
+                going_on = self.observe(progress) is not False and going_on
         going_on = bool(self.fabric.broadcast(going_on))
         return not going_on and not last and not self._out_of_patience()
 
@@ -292,7 +305,9 @@ class _Trainer:
         for optimizer, saved in zip(self.optimizers, tree["optimizers"], strict=True):
             restore_optimizer(optimizer, saved)
         if self.average:
-            self.average.steps, self.average.average = tree["average"]["steps"], tree["average"]["weights"]
+            self.average.steps = tree["average"]["steps"]
+            for name, value in tree["average"]["weights"].items():
+                self.average.average[name].copy_(value)  # which may be on a GPU
         self.best_weights = tree["best_weights"]
         self.state = _State(**tree["state"])
         log.info("resumed after epoch %d of %d", self.state.epoch, self.loop.epochs)
@@ -333,14 +348,18 @@ def _lay_out(model: torch.nn.Module) -> None:
 
 
 def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
-    """Make the run folder and write or compare the settings."""
+    """Write or compare the settings."""
     begun = any((folder / name).exists() for name in ("last.safetensors", "card.json"))
     if begun and not resume:
         raise CnnError(f"{folder} already holds a run; go on with --resume or choose another folder with --run")
     if begun:  # a start that failed, over a mistyped option say, leaves settings that bind nobody
         check_settings(folder, task.recipe)
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "recipe.json", json.dumps(to_table(task.recipe), indent=2) + "\n")
+
+
+def is_trained(folder: Path) -> bool:
+    """Tell whether a run came to its end and has its weights; one that was stopped has weights too."""
+    return (folder / "card.json").exists() and read_json(folder / "status.json").get("state") == "trained"
 
 
 def read_log(folder: Path) -> list[dict[str, float]]:

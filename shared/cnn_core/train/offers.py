@@ -1,12 +1,12 @@
 """What can be trained: the recipes of all domains with the settings that people change, and jobs made of them."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cnn_core.domains import domain_folders, find_recipe, load_domain
 from cnn_core.errors import CnnError, ConfigError
+from cnn_core.train.commands import train_command
 from cnn_core.train.config import override, read_recipe, recipe_from_table, setting_homes, to_table
 from cnn_core.train.queue import Job
 
@@ -61,7 +61,7 @@ def job_of(name: str, changes: Mapping[str, Any], *, called: str, shown: Mapping
     own = {key: before.get(homes[key], {}).get(key) for key in changes if key in homes}
     changed = {key: value for key, value in changes.items() if own.get(key) != value}
     table = to_table(override(recipe, changed))
-    return Job(domain, table, called, _command(name, {**changed, **(shown or {})}))
+    return Job(domain, table, called, train_command(name, {**changed, **(shown or {})}))
 
 
 def domain_of(table: Mapping[str, Any]) -> str:
@@ -90,11 +90,3 @@ def _load(domain: str) -> Any:
             domain, [f"needs the package {error.name!r}; try: pip install 'cnn-showcase[all]'"]
         ) from error
     return package
-
-
-def _command(name: str, changes: Mapping[str, Any]) -> str:
-    words = ["cnn", "train", name]
-    for key, value in changes.items():
-        flag = key.replace("_", "-")
-        words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
-    return shlex.join(words)

@@ -1,7 +1,6 @@
 """Training a recipe by name, file or object: what `train` of every domain does."""
 
 import dataclasses
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError
+from cnn_core.train.commands import train_command
 from cnn_core.train.config import override, read_recipe
 from cnn_core.train.finish import Outcome, train_seeds, train_task
 from cnn_core.train.loop import Progress
@@ -57,10 +57,13 @@ class RecipeTraining:
             settings: single fields to change, by name: `{"epochs": 3, "data": "my_photos"}`.
             command: what the card says to type for the same again; None: composed from the other arguments.
         """
-        name, recipe = self._find(recipe, name)
+        source, recipe = self._find(recipe)
+        name = name or (Path(source).stem if source else "custom")
         recipe = override(recipe, settings or {})
         folder = Path(folder) if folder is not None else Path("runs") / name
-        command = command or _command(name, settings or {}, seeds)
+        if command is None:
+            own = f"{self.domain}.train(recipe) in Python; recipe.json of the run holds the settings"
+            command = train_command(source, settings or {}, seeds) if source else own
         how = {"name": name, "domain": self.domain, "command": command, "resume": resume, "observe": observe}
         if seeds:
 
@@ -86,28 +89,19 @@ class RecipeTraining:
             ConfigError: the folder holds a training with other settings.
         """
         if (folder / "card.json").exists():
-            check_settings(folder, override(self._find(recipe, None)[1], settings))
+            check_settings(folder, override(self._find(recipe)[1], settings))
         else:
             self.train(recipe, folder=folder, settings=settings, resume=folder.exists())
             (folder / "last.safetensors").unlink(missing_ok=True)  # a hundred megabytes each, of no more use
         return load_card(folder)
 
-    def _find(self, recipe: Any, name: str | None) -> tuple[str, Any]:
-        """Return the name of the weights to be, and the recipe."""
+    def _find(self, recipe: Any) -> tuple[str, Any]:
+        """Return what `cnn train` calls the recipe, "" for an object, and the recipe."""
         if isinstance(recipe, self.recipe_class):
-            return name or "custom", recipe
+            return "", recipe
         file = Path(recipe)
         if file.suffix != ".toml":
             domain, file = find_recipe(str(recipe))
             if domain != self.domain:
                 raise CnnError(f"recipe {recipe!r} belongs to {domain}, not to {self.domain}")
-        return name or file.stem, read_recipe(self.recipe_class, file)
-
-
-def _command(name: str, settings: Mapping[str, Any], seeds: Sequence[int]) -> str:
-    """Compose the command line that trains the same again."""
-    words = ["cnn", "train", name]
-    for key, value in settings.items():
-        flag = key.replace("_", "-")
-        words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
-    return shlex.join(words + (["--seeds", *map(str, seeds)] if seeds else []))
+        return str(recipe), read_recipe(self.recipe_class, file)

@@ -14,7 +14,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
-from cnn_core.errors import WeightsError
+from cnn_core.errors import CnnError, WeightsError
 
 CARD_LIMIT = 32 * 1024**2  # bytes; a text domain keeps its vocabulary in the card's `input`
 DTYPES = ("float32", "float16", "bfloat16")
@@ -85,6 +85,23 @@ class WeightsCard:
     def from_json(cls, text: str | bytes, *, source: str = "weights card") -> "WeightsCard":
         """Make a card from its file's content; raises WeightsError as `from_dict` does, and for damaged JSON."""
         return cls.from_dict(_parse(text, source), source=source)
+
+    def check_unseen(self, data: str | None, split: str) -> None:
+        """Refuse to measure on a validation split that the weights learned from.
+
+        Args:
+            data: what is measured on; None: the set that they were trained on.
+            split: of it.
+
+        Raises:
+            CnnError: it is that set's "val", and the training held nothing out.
+        """
+        settings = self.recipe.get("data", {})
+        if split == "val" and data in (None, settings.get("data")) and settings.get("validation") is False:
+            raise CnnError(
+                f"{self.name} learned from the validation split too (validation = false), a measurement there would "
+                "flatter it; choose --split test, or train with --validation"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, in the order of the class."""

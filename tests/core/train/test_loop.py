@@ -103,6 +103,28 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     assert len(read_log(folder)) == 15
 
 
+@pytest.mark.gpu
+def test_an_averaged_run_on_a_gpu_goes_on(tmp_path: Path) -> None:
+    settings = dataclasses.replace(recipe(device="cuda"), optimizer=OptimizerConfig(ema=0.9))
+    fit(ToyTask(settings), tmp_path, observe=lambda p: p.epoch < 2)
+    assert fit(ToyTask(settings), tmp_path, resume=True).epochs_done == 3
+
+
+def test_a_second_training_in_the_folder_is_refused_while_the_first_is_at_work(tmp_path: Path) -> None:
+    heard = []
+
+    def observe(progress: Progress) -> None:
+        if progress.step == 2 and not heard:
+            for resume in (False, True):
+                with pytest.raises(CnnError, match="somebody else is writing to") as caught:
+                    fit(ToyTask(recipe()), tmp_path, resume=resume)
+                heard.append(caught.value)
+
+    first = fit(ToyTask(recipe()), tmp_path, observe=observe)
+    assert len(heard) == 2 and first.epochs_done == 3
+    assert fit(ToyTask(recipe()), tmp_path, resume=True).epochs_done == 3
+
+
 def test_resuming_a_finished_run_trains_nothing(tmp_path: Path) -> None:
     first = fit(ToyTask(recipe()), tmp_path)
     again = fit(ToyTask(recipe()), tmp_path, resume=True)
@@ -254,6 +276,18 @@ def test_two_processes_with_the_same_global_batch_train_like_one(tmp_path: Path)
     weights = json.loads((tmp_path / "two" / "weights.json").read_text())
     for name, value in alone.model.state_dict().items():
         torch.testing.assert_close(torch.tensor(weights[name]), value, atol=1e-5, rtol=0)
+
+
+def test_two_processes_stop_together_after_the_epoch(tmp_path: Path) -> None:
+    in_two_processes(tmp_path, "stopped")
+    assert json.loads((tmp_path / "stopped.json").read_text()) == {"epochs_done": 1, "stopped": True}
+
+
+def test_processes_that_the_recipe_does_not_want_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "2"), ("RANK", "0"), ("LOCAL_RANK", "0")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(CnnError, match="torchrun started 2 processes for a run of one; add --devices"):
+        fit(ToyTask(recipe()), tmp_path)
 
 
 def test_what_is_too_small_for_two_processes_is_refused_before_anything_is_learned(tmp_path: Path) -> None:

@@ -81,10 +81,17 @@ class ToyTask:
 def main() -> None:
     """`torchrun --nproc-per-node 2 toy.py FOLDER`: train on the processes that torchrun started.
 
-    With a second word, try what two processes cannot share instead, and write down what each process hears.
+    With the word "stopped", say stop in the middle of the first epoch. With another one, try what two processes cannot
+    share, and write down what each process hears.
     """
     torch.set_num_threads(1)
     loop = LoopConfig(epochs=2, batch_size=32, device="cpu", devices=2, strategy="ddp")
+    if sys.argv[2:] == ["stopped"]:
+        run = fit(ToyTask(ToyRecipe(loop=loop)), Path(sys.argv[1], "run"), observe=lambda p: p.step != 3)
+        if run.main:
+            said = {"epochs_done": run.epochs_done, "stopped": run.stopped}
+            Path(sys.argv[1], "stopped.json").write_text(json.dumps(said))
+        return
     if len(sys.argv) > 2:
         for name, batch_size, count in (("batch", 1, 256), ("set", 32, 1)):
             try:
