@@ -25,8 +25,8 @@ $(STAMP): pyproject.toml constraints.txt
 
 setup: $(STAMP) ## make .venv with everything in it
 
-demo: $(STAMP) ## serve the pages on http://localhost:8501 (PORT=...)
-	$(BIN)/cnn demo --port $(PORT)
+demo: $(STAMP) ## serve the pages on http://localhost:8501 (PORT=..., ARGS='--address 0.0.0.0' for other machines)
+	$(BIN)/cnn demo --port $(PORT) $(ARGS)
 
 test: $(STAMP) ## the tests: offline, on a CPU, a few minutes
 	$(BIN)/python -m pytest $(WORKERS) $(ARGS)

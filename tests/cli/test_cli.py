@@ -1,10 +1,13 @@
 """What every command promises: exit codes, one sentence, pure JSON. Nothing here needs torch."""
 
 import json
+import os
 import platform
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -254,6 +257,37 @@ def test_shapes(text):
 def test_bad_shapes(text):
     with pytest.raises(CnnError, match="expected channels x size"):
         parse_shape(text)
+
+
+@pytest.mark.parametrize("address", ["", "nowhere.invalid", "8.8.8.8", "a" * 300])
+def test_an_address_of_somebody_else_is_said_before_anything_starts(cnn, address):
+    answer = cnn("demo", "--address", address)
+    assert answer.code == 1
+    assert "--address: expected localhost, 0.0.0.0 or an address of this machine" in answer.err
+
+
+def test_pages_are_for_this_machine_alone_unless_asked_otherwise(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "cnn_core.cli", "demo", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        for _ in range(900):
+            if connects("127.0.0.1", port):
+                break
+            time.sleep(0.1)
+        assert connects("127.0.0.1", port)
+        assert not connects("127.0.0.2", port)  # another address of this machine, as its one in the network is
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+def connects(address: str, port: int) -> bool:
+    with socket.socket() as client:
+        client.settimeout(2)
+        return client.connect_ex((address, port)) == 0
 
 
 def test_a_port_in_use_is_said_before_anything_starts(cnn):

@@ -146,7 +146,12 @@ def run_demo(options: argparse.Namespace, _: list[str]) -> int:
         raise CnnError(f"the pages were expected at {entry}, but are not there; install cnn-showcase again")
     if not port_is_free(options.port):
         raise CnnError(f"port {options.port} is in use (by another demo?); choose another one with --port")
-    settings = {"server.port": options.port, "server.headless": "true", "browser.gatherUsageStats": "false"}
+    if not is_here(options.address):
+        raise CnnError(f"--address: expected localhost, 0.0.0.0 or an address of this machine, got {options.address!r}")
+    settings = {
+        "server.port": options.port, "server.address": options.address, "server.headless": "true",
+        "browser.gatherUsageStats": "false",
+    }  # fmt: skip
     flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     try:
         return subprocess.call([sys.executable, "-m", "streamlit", "run", str(entry), *flags], cwd=folder.parent)
@@ -163,3 +168,14 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def is_here(address: str) -> bool:
+    """Tell whether a server could listen at `address`."""
+    try:
+        family, kind, *_, place = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.bind(place)
+    except (OSError, UnicodeError):  # no such name, no interface of this machine, no name at all
+        return False
+    return bool(address)

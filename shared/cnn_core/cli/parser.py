@@ -49,6 +49,8 @@ def _add_looking(commands: Any) -> None:
 
     entry = _command(commands, "demo", looking.run_demo, "serve the pages")
     entry.add_argument("--port", type=_port, default=8501)
+    text = "where they can be opened: localhost, on this machine alone; 0.0.0.0, by all that reach it, to train too"
+    entry.add_argument("--address", default="localhost", help=text)
 
 
 def _add_training(commands: Any) -> None:
