@@ -8,6 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from components.bring import SUFFIXES, UPLOAD_LIMIT
+from components.commands import network_word
 from components.downloads import answers_csv
 from components.frame import note
 from components.networks import Network, compute, predictor
@@ -33,7 +34,7 @@ def bring_many(network: Network, samples: Callable[[], Sources], *, key: str) ->
     if len(files) > MOST_FILES:
         note(
             f"{len(files)} pictures are more than the page takes; the first {MOST_FILES} are read. "
-            f"For a whole folder: cnn predict {network.id} FOLDER --json"
+            f"For a whole folder: cnn predict {network_word(network)} FOLDER --json"
         )
     if files:
         return [(file.name, file.getvalue()) for file in files[:MOST_FILES]]
@@ -60,7 +61,7 @@ def answers_table(
     columns: Mapping[str, Any],
     *,
     file: str,
-    top_k: int,
+    top_k: int = 0,
 ) -> None:
     """Show answers beside their pictures, and offer them as CSV.
 
@@ -70,7 +71,7 @@ def answers_table(
         cells: returns what stands in the columns for an answer, which may be an error.
         columns: how Streamlit shows them, by name.
         file: name of the CSV.
-        top_k: labels per answer in the CSV.
+        top_k: labels per answer in the CSV; 0: everything that the answers hold.
     """
     rows = [
         {
@@ -100,6 +101,6 @@ def opened(data: bytes | Image.Image, edge: int) -> Image.Image:
     return read_image(data, at_least=edge)
 
 
-@st.cache_data(max_entries=2 * MOST_FILES, show_spinner=False)
+@st.cache_data(max_entries=2 * MOST_FILES, show_spinner=False, scope="session")  # a picture goes with its owner
 def _thumbnail(data: bytes | Image.Image) -> str:
     return data_uri(opened(data, EDGE), edge=EDGE)

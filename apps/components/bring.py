@@ -9,7 +9,7 @@ from PIL import Image
 
 from components.frame import note
 from components.networks import compute
-from components.pictures import SHOWN_EDGE, Figure, figures
+from components.pictures import SHOWN_EDGE, Figure, figures, png
 
 UPLOAD_LIMIT = 20  # MB
 SUFFIXES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic"]
@@ -22,6 +22,7 @@ class Picture:
     name: str  # a file name for downloads and commands
     source: bytes | Image.Image  # what came; the network reads it as the command line would
     image: Image.Image  # to show: upright, L or RGB
+    theirs: bool = False  # a file that the user has
 
     @cached_property
     def digest(self) -> str:
@@ -30,6 +31,13 @@ class Picture:
             return hashlib.sha256(self.source).hexdigest()
         head = f"{self.source.mode} {self.source.size}".encode()
         return hashlib.sha256(head + self.source.tobytes()).hexdigest()
+
+    @property
+    def file(self) -> tuple[str, bytes] | None:
+        """Name and bytes of the file, None if the user has it."""
+        if self.theirs:
+            return None
+        return self.name, self.source if isinstance(self.source, bytes) else png(self.source)
 
 
 def upload() -> Picture | None:
@@ -40,7 +48,7 @@ def upload() -> Picture | None:
     if file is None:
         note("A photo, a scan, a drawing: any size, any orientation. It is answered here and not kept.")
         return None
-    return _read(file.getvalue(), file.name)
+    return _read(file.getvalue(), file.name, theirs=True)
 
 
 def camera() -> Picture | None:
@@ -59,8 +67,8 @@ def show(picture: Picture) -> None:
     figures([Figure(image, said, "your picture")])
 
 
-def _read(data: bytes, name: str) -> Picture:
-    return Picture(name, data, compute(_decode, data, name))
+def _read(data: bytes, name: str, *, theirs: bool = False) -> Picture:
+    return Picture(name, data, compute(_decode, data, name), theirs)
 
 
 def _decode(data: bytes, name: str) -> Image.Image:

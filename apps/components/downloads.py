@@ -15,7 +15,13 @@ PACKED = ("card.json", "model.safetensors", "recipe.json", "report.json", "log.c
 
 
 def answer_downloads(
-    asked: str, labels: Sequence[str], probabilities: Sequence[float], *, name: str, key: str = "answer"
+    asked: str,
+    labels: Sequence[str],
+    probabilities: Sequence[float],
+    *,
+    name: str,
+    key: str = "answer",
+    called: tuple[str, str] = ("label", "probabilities"),
 ) -> None:
     """Offer the probabilities of one answer as files.
 
@@ -25,11 +31,13 @@ def answer_downloads(
         probabilities: in the same order.
         name: the files' names begin with it.
         key: of the buttons.
+        called: what a label, and what the probabilities are called in the files.
     """
+    thing, chances = called
     pairs = [(label, float(p)) for label, p in zip(labels, probabilities, strict=True)]
     table = io.StringIO()
-    csv.writer(table).writerows([("label", "probability"), *pairs])
-    answered = {"input": asked, "labels": [label for label, _ in pairs], "probabilities": [p for _, p in pairs]}
+    csv.writer(table).writerows([(thing, "probability"), *pairs])
+    answered = {"input": asked, f"{thing}s": [label for label, _ in pairs], chances: [p for _, p in pairs]}
     with st.container(horizontal=True, gap="small"):
         for title, data, kind in (("CSV", table.getvalue(), "csv"), ("JSON", json.dumps(answered, indent=2), "json")):
             st.download_button(
@@ -38,13 +46,13 @@ def answer_downloads(
             )  # fmt: skip
 
 
-def answers_csv(answers: Iterable[Any], *, top_k: int) -> bytes:
-    """Return predictions as `cnn predict --output` writes them, with `top_k` labels each."""
+def answers_csv(answers: Iterable[Any], *, top_k: int = 0) -> bytes:
+    """Return predictions as `cnn predict --output` writes them: with `top_k` labels each, or, 0, with all they hold."""
     from cnn_core.answers import label_columns, write_csv
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "answers.csv"
-        write_csv((answer.to_json() for answer in answers), path, columns=label_columns(top_k))
+        write_csv((answer.to_json() for answer in answers), path, columns=label_columns(top_k) if top_k else None)
         return path.read_bytes()
 
 

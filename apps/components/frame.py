@@ -49,11 +49,22 @@ def facts(rows: Mapping[str, str]) -> None:
     st.html(f'<dl class="facts">{lines}</dl>')
 
 
-def how_computed(card: WeightsCard, *, commands: list[str], steps: str) -> None:
-    """The fold at the end of a page: what was computed, by which weights, and the same on the command line."""
+def how_computed(card: WeightsCard, *, commands: list[str], steps: str, file: tuple[str, bytes] | None = None) -> None:
+    """The fold at the end of a page: what was computed, by which weights, and the same on the command line.
+
+    Args:
+        card: of the weights.
+        commands: that give the same answers.
+        steps: Markdown; its last line introduces the commands.
+        file: (name, bytes) that the commands read and the reader does not have.
+    """
     with st.expander("How this was computed"):
         st.markdown(steps)
-        st.code("\n".join(commands), language="bash")
+        st.code("\n".join(commands), language="bash", wrap_lines=True)
+        if file is not None:
+            st.download_button(
+                file[0], file[1], file[0], key="asked-download", on_click="ignore", icon=":material/download:"
+            )
         facts(card_facts(card))
         st.download_button(
             "Model card", card.to_json(), f"{card.name}.card.json", "application/json", key="card-download",

@@ -62,8 +62,8 @@ IDEAS = (
     ),
     Idea(
         "overfitting", "Overfitting", "Learned by heart is not understood",
-        "With few examples, a network remembers each of them, and the loss on new ones tells. What helps then is in "
-        "the way once there are many.", stored=True,
+        "With few examples, a network remembers each of them, and the loss on new ones tells. What helps then can cost "
+        "more than it gives once there are many.", stored=True,
     ),
     Idea(
         "augmentation", "Augmentation", "The same thing, seen otherwise",

@@ -25,12 +25,13 @@ class Lens {
       this.look(row - (this.count >> 1), column - (this.count >> 1));
     });
     this.drag(this.near, (event) => this.touch(event), () => this.tell());
-    this.whole.addEventListener("keydown", (event) => {
-      const way = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-      if (!way) return;
-      event.preventDefault();
-      this.look(this.top + way[0], this.left + way[1]);
+    this.cursor = [0, 0]; // the cell inside the frame that keys paint
+    this.keys(this.whole, ([down, right]) => this.look(this.top + down, this.left + right));
+    this.keys(this.near, (way) => this.step(way), () => {
+      this.put(...this.cursor);
+      this.tell();
     });
+    for (const kind of ["focus", "blur"]) this.near.addEventListener(kind, () => this.paint());
     new ResizeObserver(() => this.paint()).observe(root);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paint());
   }
@@ -44,6 +45,16 @@ class Lens {
     canvas.addEventListener("pointerup", end);
   }
 
+  keys(canvas, move, press = () => {}) {
+    const ways = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+    canvas.addEventListener("keydown", (event) => {
+      if (ways[event.key]) move(ways[event.key]);
+      else if (event.key === " " || event.key === "Enter") press();
+      else return;
+      event.preventDefault();
+    });
+  }
+
   load(data) {
     const fresh = this.data?.picture !== data.picture;
     this.data = data;
@@ -52,8 +63,14 @@ class Lens {
     this.edits = new Map(data.edits);
     this.root.classList.toggle("editable", data.editable);
     this.whole.setAttribute("aria-label", `${data.label}; arrow keys move the frame`);
-    this.near.setAttribute("aria-label", "The numbers inside the frame");
-    if (fresh) [this.top, this.left] = data.start;
+    const how = data.editable ? "; arrow keys choose one, space gives it the value of the pen" : "";
+    this.near.setAttribute("aria-label", `The numbers inside the frame${how}`);
+    this.near.setAttribute("role", data.editable ? "application" : "img");
+    this.near.tabIndex = data.editable ? 0 : -1;
+    if (fresh) {
+      [this.top, this.left] = data.start;
+      this.cursor = [this.count >> 1, this.count >> 1];
+    }
     this.paint();
     this.root.dataset.ready = data.id;
   }
@@ -71,13 +88,35 @@ class Lens {
 
   touch(event) {
     if (!this.data.editable) return;
-    const [row, column] = cellAt(event, this.near, this.count, this.count);
-    const i = (this.top + row) * this.data.width + this.left + column;
+    this.cursor = cellAt(event, this.near, this.count, this.count);
+    this.put(...this.cursor);
+  }
+
+  step([down, right]) {
+    const [row, column] = [this.cursor[0] + down, this.cursor[1] + right];
+    if (Math.min(row, column) < 0 || Math.max(row, column) >= this.count) {
+      this.look(this.top + down, this.left + right); // the frame goes along
+    } else {
+      this.cursor = [row, column];
+      this.paint();
+    }
+  }
+
+  put(row, column) {
+    const i = this.index(row, column);
     const value = Number(this.pen.value);
     this.pixels[i] = value;
     if (value === this.original[i]) this.edits.delete(i);
     else this.edits.set(i, value);
     this.paint();
+  }
+
+  index(row, column) {
+    return (this.top + row) * this.data.width + this.left + column;
+  }
+
+  get aims() {
+    return this.data.editable && this.near.matches(":focus");
   }
 
   tell() {
@@ -107,8 +146,10 @@ class Lens {
     pen.strokeRect(...box);
     this.paintNear(accent);
     this.root.querySelector(".whole figcaption").textContent = this.data.says;
-    this.root.querySelector(".near figcaption").textContent =
-      `Rows ${this.top} to ${this.top + this.count - 1}, columns ${this.left} to ${this.left + this.count - 1}`;
+    const [row, column] = [this.top, this.left];
+    this.root.querySelector(".near figcaption").textContent = this.aims
+      ? `Row ${row + this.cursor[0]}, column ${column + this.cursor[1]}: ${this.pixels[this.index(...this.cursor)]}`
+      : `Rows ${row} to ${row + this.count - 1}, columns ${column} to ${column + this.count - 1}`;
     this.undo.disabled = !this.edits.size;
   }
 
@@ -116,10 +157,11 @@ class Lens {
     const { height, width } = this.data;
     this.top = Math.max(0, Math.min(height - this.count, this.top));
     this.left = Math.max(0, Math.min(width - this.count, this.left));
+    this.cursor = this.cursor.map((place) => Math.min(this.count - 1, place));
   }
 
   paintNear(accent) {
-    const { width, channels, factor, shift, digits } = this.data;
+    const { channels, factor, shift, digits } = this.data;
     const count = this.count;
     const cell = fitCanvas(this.near, count, count);
     const pen = this.near.getContext("2d");
@@ -134,7 +176,7 @@ class Lens {
     pen.font = `600 ${size}px ${getComputedStyle(this.root).fontFamily}`;
     for (let row = 0; row < count; row += 1) {
       for (let column = 0; column < count; column += 1) {
-        const i = (this.top + row) * width + this.left + column;
+        const i = this.index(row, column);
         const shade = this.colour(i);
         pen.fillStyle = `rgb(${shade.map(Math.round)})`;
         pen.fillRect(column * cell, row * cell, cell - 1, cell - 1);
@@ -148,6 +190,11 @@ class Lens {
           pen.strokeRect(column * cell + 1, row * cell + 1, cell - 3, cell - 3);
         }
       }
+    }
+    if (this.aims) {
+      pen.strokeStyle = accent;
+      pen.lineWidth = 8;
+      pen.strokeRect(this.cursor[1] * cell, this.cursor[0] * cell, cell - 1, cell - 1);
     }
   }
 }

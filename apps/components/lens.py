@@ -1,5 +1,6 @@
 """A picture and the numbers it is made of, under a frame that is moved in the browser; grey pixels can be painted."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,11 @@ from components.browser import is_whole
 from components.packed import lab_component, named, packed
 
 
+def lens_key(name: str, picture: np.ndarray) -> str:
+    """Return a key for `lens` that only this picture has: what is painted on one must not stick to the next."""
+    return f"lens-{name}-{hashlib.sha256(picture.tobytes()).hexdigest()[:12]}"
+
+
 def lens(
     picture: np.ndarray, *, key: str, label: str, factor: Sequence[float], shift: Sequence[float], digits: int
 ) -> np.ndarray:
@@ -18,7 +24,7 @@ def lens(
 
     Args:
         picture: uint8 [H, W], whose pixels can be painted, or [H, W, 3].
-        key: of the widget, another one for each picture; what was painted is kept under it for the session.
+        key: of the widget, from `lens_key`; what was painted is kept under it for the session.
         label: what screen readers call the picture.
         factor, shift: the number shown for a pixel v is factor * v + shift, one of each per channel.
         digits: behind the point.

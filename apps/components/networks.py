@@ -50,6 +50,7 @@ class Network:
     id: str  # what stands in the address: the name of shipped weights, or "runs/<name>"
     folder: Path
     card: WeightsCard
+    own: bool = False  # taught on a page, in this session
 
     @property
     def title(self) -> str:
@@ -65,7 +66,8 @@ def networks(domain: str) -> dict[str, Network]:
     """Return the shipped networks of a domain, the finished runs of `cnn train`, and this session's own, by id."""
     folders = {entry.name: entry.folder for entry in list_weights(domain=domain)}
     folders |= {f"runs/{card.parent.name}": card.parent for card in sorted(RUNS.glob("*/card.json"))}
-    folders |= st.session_state.get("own-networks", {})
+    own = st.session_state.get("own-networks", {})
+    folders |= own
     found = {}
     for name, folder in folders.items():
         try:
@@ -73,7 +75,7 @@ def networks(domain: str) -> dict[str, Network]:
         except (CnnError, OSError):  # a run of another version, or one that comes or goes just now
             continue
         if card.domain == domain:
-            found[name] = Network(name, folder, card)
+            found[name] = Network(name, folder, card, name in own)
     return found
 
 
@@ -120,7 +122,7 @@ def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """
     if getattr(_here, "works", False):
         return function(*args, **kwargs)
-    return submit(function, *args, **kwargs).result()
+    return _workers().submit(function, *args, **kwargs).result()
 
 
 def await_torch() -> None:
@@ -131,13 +133,18 @@ def await_torch() -> None:
 
 
 def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-    """Begin to run a function in one of these threads."""
-    return _workers().submit(function, *args, **kwargs)
+    """Begin something long, for all sessions one after the other, so that nobody's short answer has to wait for it."""
+    return _patient().submit(function, *args, **kwargs)
 
 
 @st.cache_resource(show_spinner=False)
 def _workers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(WORKERS, thread_name_prefix="network", initializer=_settle)
+
+
+@st.cache_resource(show_spinner=False)
+def _patient() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="long", initializer=_settle)
 
 
 def _settle() -> None:

@@ -1,11 +1,14 @@
 """Image captioning: a picture in, a sentence out, and for every word where the network looked."""
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from components.bars import headline
 from components.bring import Picture
+from components.commands import file_word, network_word
+from components.downloads import answer_downloads
 from components.frame import how_computed, note, page, plain_errors
 from components.networks import Network, choose_network, networks
 from components.side_by_side import cost, side_by_side
@@ -30,7 +33,8 @@ STEPS = """
    before, and gave every word of its vocabulary a probability.
 3. A beam search kept the likeliest beginnings; their probabilities were multiplied up to the end of the sentence.
 4. *Attention* shows the weights of step 2. *Grad-CAM* shows which features would raise the word's score.
-"""
+
+The same on the command line:"""
 
 
 def main() -> None:
@@ -84,19 +88,18 @@ def _one(network: Network) -> None:
             ),
             key=key,
         )  # fmt: skip
+        answer_downloads(
+            picture.name, found.captions, found.probabilities, name=Path(picture.name).stem,
+            called=("caption", "caption_probabilities"),
+        )  # fmt: skip
         if network.card.limits:
             note(network.card.limits[0])
         box = covered_part(key)
         if box is not None:
             _show_covered(covered(network, picture, box, sentence))
-    how_computed(
-        network.card,
-        commands=[
-            f"cnn predict {network.id} {picture.name}",
-            f"cnn explain {network.id} {picture.name} --method {method} --output why.png",
-        ],
-        steps=STEPS,
-    )
+    asked = f"{network_word(network)} {file_word(picture.name)}"
+    commands = [f"cnn predict {asked}", f"cnn explain {asked} --method {method} --output why.png"]
+    how_computed(network.card, commands=commands, steps=STEPS, file=picture.file)
 
 
 def _how(network: Network) -> tuple[str, Way]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from components.bars import answer
+from components.commands import file_word, network_word
 from components.downloads import answer_downloads
 from components.frame import how_computed, note, page, plain_errors
 from components.networks import Network, choose_network, networks
@@ -78,11 +79,9 @@ def _one(known: dict[str, Network], network: Network) -> None:
         with compare, plain_errors():
             show_compare(known, network, picture)
     method = st.session_state.get("method", "grad-cam")
-    commands = [
-        f"cnn predict {network.id} {picture.name}",
-        f"cnn explain {network.id} {picture.name} --method {method} --output why.png",
-    ]
-    how_computed(network.card, commands=commands, steps=STEPS)
+    asked = f"{network_word(network)} {file_word(picture.name)}"
+    commands = [f"cnn predict {asked}", f"cnn explain {asked} --method {method} --output why.png"]
+    how_computed(network.card, commands=commands, steps=STEPS, file=picture.file)
 
 
 main()

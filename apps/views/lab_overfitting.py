@@ -56,13 +56,18 @@ def main() -> None:
         table(HEADS, [_row(TITLES[name], run) for name, run in runs.items()], label="How the trainings ended")
         note(
             f"Dropout {DROPOUT:g}, weight decay {DECAY:g}, augmentation by 1 pixel, 10 degrees and a tenth in size; "
-            f"± is the spread of the {len(SEEDS)} trainings."
+            f"± is the spread of the {len(SEEDS)} trainings. Each has the same {STEPS:,} steps, and with augmentation "
+            "a network is not done by then."
         )
         formula(
-            r"L = -\log p_{y}(\tilde x;\, w \odot m) + \tfrac{\lambda}{2}\lVert w \rVert^2, \qquad "
-            r"m \sim \mathrm{Bernoulli}(1 - p)",
+            r"L = -\log p_{y}(\tilde x) + \tfrac{\lambda}{2}\lVert w \rVert^2, \qquad "
+            r"\tilde h = \tfrac{m \odot h}{1 - p}, \; m_i \sim \mathrm{Bernoulli}(1 - p)",
             "loss = F.cross_entropy(model(x), data.y[chosen])\noptimizer.step()  # with weight_decay",
             "cnn_core.anatomy.learning",
+        )
+        note(
+            "x̃ is the digit as augmentation changed it; λ the weight decay; h what goes into the dense layer, of which "
+            "dropout erases each number with probability p while the network learns, and never afterwards."
         )
         closing(
             "overfitting",

@@ -6,7 +6,7 @@ from PIL import Image
 from components.bars import answer
 from components.frame import note, plain_errors
 from components.lab import Choice, closing, formula, opening
-from components.lens import lens
+from components.lens import lens, lens_key
 from components.networks import networks
 from components.pictures import png
 from views.image_parts.ask import Picture as Question
@@ -31,11 +31,11 @@ def main() -> None:
     picture = Picture(values, picture.title, picture.file, "L" if grey else "RGB")
     with plain_errors():
         painted = lens(
-            values, key=f"lens-{chosen}", label=picture.title, factor=[scale.factor], shift=[scale.shift],
+            values, key=lens_key(chosen, values), label=picture.title, factor=[scale.factor], shift=[scale.shift],
             digits=scale.digits,
         )  # fmt: skip
         if chosen in DIGITS:
-            note("Paint on the numbers with the pen: the picture is nothing else.")
+            note("Paint on the numbers with the pen, or with arrow keys and space: the picture is nothing else.")
             _read(painted)
         formula(scale.latex, scale.code, "cnn_core.anatomy.pixels")
         changed = bool((painted != values).any())

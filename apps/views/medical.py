@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from components.commands import file_word, network_word
 from components.frame import how_computed, note, page, plain_errors
 from components.networks import Network, choose_network, networks
 from views.medical_parts.ask import Given
@@ -53,11 +54,12 @@ def main() -> None:
 def _how(network: Network, given: Given) -> None:
     judged = network.card.input["goal"] == "malignancy"
     method = "grad-cam" if judged else "entropy"
+    asked = f"{network_word(network)} {file_word(given.name)}"
     commands = [
-        f"cnn predict {network.id} {given.name}" + ("" if judged else " --output out"),
-        f"cnn explain {network.id} {given.name} --method {method} --output why.png",
+        f"cnn predict {asked}" + ("" if judged else " --output out"),
+        f"cnn explain {asked} --method {method} --output why.png",
     ]
-    how_computed(network.card, commands=commands, steps=NODULE_STEPS if judged else STEPS)
+    how_computed(network.card, commands=commands, steps=NODULE_STEPS if judged else STEPS, file=given.file)
 
 
 main()

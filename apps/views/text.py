@@ -1,9 +1,8 @@
 """The text page: words in, an answer out, and the words that decided coloured while one types."""
 
-import shlex
-
 import streamlit as st
 
+from components.commands import network_word, text_word
 from components.frame import how_computed, page, plain_errors
 from components.networks import Network, choose_network, networks
 from views.text_parts.ask import ask
@@ -19,7 +18,6 @@ from views.text_parts.teach import show_teach
 FAVOURITE = "sst2"  # chosen at first, if it is there
 ONE, MANY, FILTERS, OWN = "One text", "Many texts", "What the filters look for", "Your own classes"
 NGRAMS, DELETION, ATTRIBUTION, COMPARE = "Which n-grams won", "Smallest deletion", "Attribution", "Side by side"
-SHOWN_TEXT = 60  # characters of the text in the commands
 
 STEPS = """\
 1. The text was cut into words exactly as in training, and each word became the vector that the network learned for it.
@@ -80,12 +78,8 @@ def _one(known: dict[str, Network], network: Network) -> None:
 
 def _how(network: Network, text: str) -> None:
     method = st.session_state.get("method", "ngrams")
-    short = " ".join(text.split())
-    quoted = shlex.quote(short if len(short) <= SHOWN_TEXT else f"{short[:SHOWN_TEXT]} ...")
-    commands = [
-        f"cnn predict {network.id} {quoted}",
-        f"cnn explain {network.id} {quoted} --method {method} --output why.html",
-    ]
+    asked = f"{network_word(network)} {text_word(text)}"
+    commands = [f"cnn predict {asked}", f"cnn explain {asked} --method {method} --output why.html"]
     how_computed(network.card, commands=commands, steps=STEPS)
 
 

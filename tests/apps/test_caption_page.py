@@ -1,5 +1,6 @@
 """Every control of the caption page, driven as a browser would drive it, on the shipped weights."""
 
+import csv
 import io
 import json
 
@@ -9,6 +10,9 @@ from driving import checked, html, opened
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from components.batch import answered
+from components.downloads import answers_csv
+from components.networks import networks
 from components.told import choice, covered_part, veil
 from views.caption_parts.source import SCENES, is_true, said_of, sample_pictures
 
@@ -37,8 +41,6 @@ def test_it_opens_with_a_captioned_scene() -> None:
 
 
 def sample_pictures_of_scenes() -> dict:
-    from components.networks import networks
-
     return sample_pictures(networks("image_captioning")["scenes"])
 
 
@@ -108,6 +110,20 @@ def test_many_pictures_are_a_table_and_a_broken_one_has_a_row() -> None:
     rows = checked(page.run()).dataframe[0].value
     assert list(rows["file"]) == ["a.png", "b.png"]
     assert rows["caption"][0] and not rows["caption"][1] and rows["problem"][1]
+
+
+def test_the_table_of_many_pictures_holds_the_captions() -> None:
+    network = networks("image_captioning")["scenes"]
+    answers = answered(network, [("a.png", next(iter(sample_pictures(network).values())).source), ("b.png", b"x")])
+    rows = [*csv.DictReader(io.StringIO(answers_csv(answers).decode()))]
+    assert rows[0]["captions"] == answers[0].captions[0]
+    assert float(rows[0]["caption_probabilities"]) == answers[0].probabilities[0]
+    assert rows[1]["captions"] == "" and "b.png" not in rows[1]["error"] and rows[1]["error"]
+
+
+def test_one_picture_s_sentences_can_be_had() -> None:
+    names = [button.proto.label for button in open_page().get("download_button")]
+    assert {"CSV", "JSON", "Model card", f"scene-{SCENES[0]}.png"} <= {*names}
 
 
 def test_pictures_are_found_by_a_sentence() -> None:

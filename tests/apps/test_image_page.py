@@ -192,6 +192,7 @@ def test_the_fold_gives_card_and_commands():
     assert page.expander[0].label == "How this was computed"
     code = page.code[0].value
     assert f"cnn predict {GREY} drawing.png" in code
+    assert "drawing.png" in [button.proto.label for button in page.get("download_button")]
     assert "--method grad-cam" in code
     assert networks("image_classification")[GREY].card.sha256 in html(page)
 

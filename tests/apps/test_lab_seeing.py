@@ -8,9 +8,11 @@ from PIL import Image
 
 from cnn_core.anatomy.pixels import normalised, unit
 from cnn_core.errors import DataError
-from components.lens import paint, read_edits
+from components.lens import lens_key, paint, read_edits
 from components.samples import find_sample
 from views.lab_parts.seeing import SCALES
+
+SEVEN = np.asarray(Image.open(find_sample("seven").path))
 
 
 def test_it_opens_with_a_digit_that_a_network_reads():
@@ -40,7 +42,7 @@ def test_the_code_shown_gives_the_numbers_shown(scale, picture, monkeypatch):
 
 def test_painted_pixels_reach_the_network():
     page = open_lab("seeing")
-    page.session_state["lens-seven-kept"] = [[i, 0] for i in range(784)]
+    page.session_state[f"{lens_key('seven', SEVEN)}-kept"] = [[i, 0] for i in range(784)]
     checked(page.run())
     assert '<p class="word">7</p>' not in html(page)
     assert 'Image.open("picture.png")' in page.code[-1].value

@@ -100,6 +100,12 @@ def test_a_scan_that_is_no_ct_is_answered_with_a_warning() -> None:
     assert any("Not a CT" in warning.value for warning in page.warning)
 
 
+def test_a_judgement_can_be_had() -> None:
+    page = open_page(weights="nodule-malignancy", scan="malignant-1")
+    names = [button.proto.label for button in page.get("download_button")]
+    assert {"CSV", "JSON", "Heat map (PNG)", "Model card", "lidc-malignant-1.png"} <= {*names}
+
+
 def test_a_report_can_be_had_and_holds_no_header() -> None:
     page = open_page(weights="phantom")
     names = [button.proto.label for button in page.get("download_button")]

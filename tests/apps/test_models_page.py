@@ -1,16 +1,21 @@
 """Every control of the models page, driven as a browser would drive it."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
+import torch
 from driving import address, checked, html, opened, warnings
 from streamlit.testing.v1 import AppTest
 
-from cnn_core.models import list_models
+from cnn_core.cli.training import with_flags
+from cnn_core.domains import load_domain, recipe_files
+from cnn_core.models import create_model, list_models
+from cnn_core.train.config import read_recipe
 from components.plan import draw
 from components.slabs import said
 from views.models_parts.look import amount, layers_csv, survey
-from views.models_parts.reached import data_of
+from views.models_parts.reached import data_of, training_command
 
 pytestmark = pytest.mark.usefixtures("in_workplace")
 
@@ -105,6 +110,23 @@ def test_weights_and_runs_of_a_network_are_listed_by_data_set():
     assert {"mnist", "cifar10", "digits", "shapes.zip"} <= set(rows)  # shipped, and the runs of the workplace
     assert "cnn train cifar10" in text
     assert "No weights of VGG-11" in html(open_page(model="vgg11"))
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_the_command_shown_trains_this_network(name: str):
+    """The recipe takes the flags, and the network exists for inputs of the size that it gives."""
+    _, _, asked, *flags = training_command(name).split()
+    domain, file = recipe_files()[asked]
+    options = SimpleNamespace(help=False, model_options=[])
+    recipe = with_flags(read_recipe(load_domain(domain).RECIPE, file), flags, options, prog="cnn train")
+    assert recipe.model.model == name
+    edges = {"trec": 64, "cifar10": 32, "digits": 8, "phantom": 96}  # tokens or pixels, where no flag says it
+    edge = getattr(recipe.data, "length", None) or getattr(recipe.data, "size", None) or edges[asked]
+    dims = {"text_classification": 1, "image_classification": 2, "medical_segmentation": 3}[domain]
+    with torch.device("meta"):
+        model = create_model(name, spatial_dims=dims, in_channels=3, num_classes=6, input_size=(edge,) * dims)
+        assert edge >= getattr(model, "minimum_size", 1)
+        assert model(torch.zeros(2, 3, *(edge,) * dims)).shape[:2] == (2, 6)
 
 
 def test_all_networks_are_in_one_table():

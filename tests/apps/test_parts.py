@@ -3,8 +3,12 @@
 import base64
 import io
 import re
+import shlex
 import threading
+import tomllib
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +16,15 @@ from PIL import Image
 
 from cnn_core.errors import UnknownNameError
 from components.bars import percent
+from components.commands import file_word, network_word, text_word
 from components.curves import _chart, limits
 from components.frame import duration, measured, sentence
-from components.networks import WORKERS, compute, submit
+from components.networks import WORKERS, Network, compute, networks, submit
 from components.pictures import data_uri
 from components.samples import SAMPLES, find_sample, kind_of, samples
 from components.shapes import PER_CLASS, example_zip
+
+APPS = Path(__file__).resolve().parents[2] / "apps"
 
 
 @pytest.mark.parametrize(
@@ -111,5 +118,36 @@ def test_what_computes_may_ask_for_more_to_be_computed():
         together.wait(timeout=30)  # every worker is busy now
         return compute(lambda: threading.current_thread().name)
 
-    asked = [submit(outer) for _ in range(WORKERS)]
-    assert all(future.result(timeout=30).startswith("network") for future in asked)
+    with ThreadPoolExecutor(WORKERS) as sessions:
+        asked = [sessions.submit(compute, outer) for _ in range(WORKERS)]
+        assert all(future.result(timeout=30).startswith("network") for future in asked)
+
+
+def test_what_takes_long_waits_for_its_like_and_lets_short_answers_pass():
+    enough = threading.Event()
+    first, second = submit(enough.wait, 60), submit(compute, lambda: threading.current_thread().name)
+    assert [compute(int, str(i)) for i in range(3 * WORKERS)] == [*range(3 * WORKERS)]
+    assert first.running() and not second.running()
+    enough.set()
+    assert first.result(timeout=30) and second.result(timeout=30).startswith("long")
+
+
+def test_the_server_takes_what_the_uploaders_offer():
+    config = tomllib.loads((APPS / ".streamlit" / "config.toml").read_text("utf-8"))
+    offers = re.findall(
+        r"^[A-Z_]*LIMIT = (\d+)  # MB", "\n".join(file.read_text("utf-8") for file in APPS.rglob("*.py")), re.M
+    )
+    assert len(offers) >= 4
+    assert max(map(int, offers)) == config["server"]["maxUploadSize"]
+
+
+def test_words_of_commands_mean_what_was_asked():
+    for name in ("my photo (1).jpg", "a;b.png", "-x.png", "it's.png"):
+        assert [Path(word).name for word in shlex.split(file_word(name))] == [name]
+        assert not file_word(name).startswith("-")
+    for text in ("-5 stars", "two\nlines", "$HOME `ls`"):
+        assert [word.strip() for word in shlex.split(text_word(text))] == [text]
+        assert not text_word(text).strip("'").startswith("-")
+    card = networks("image_classification")["mnist"].card
+    assert network_word(Network("mnist", Path("mnist"), card)) == "mnist"
+    assert network_word(Network("my-classes", Path("run1"), card, own=True)) == "./my-classes"

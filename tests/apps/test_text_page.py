@@ -200,6 +200,8 @@ def test_the_fold_gives_card_and_commands_with_a_quoted_text():
     code = page.code[0].value
     assert f"cnn predict {OWN} 'it'\"'\"'s $HOME; rm -rf'" in code
     assert "--method ngrams" in code
+    long = "a film that goes on and on " * 9
+    assert long.strip() in open_page(long).code[0].value
     assert networks("text_classification")[OWN].card.sha256 in html(page)
 
 

@@ -19,7 +19,7 @@ def show_batch(network: Network) -> None:
     """Take pictures, caption them all, and offer the table."""
     sources = bring_many(network, lambda: _samples(network), key="batch")
     answers = answered(network, sources, n_best=1)
-    answers_table(answers, sources, _cells, COLUMNS, file=f"{network.card.name}-captions.csv", top_k=0)
+    answers_table(answers, sources, _cells, COLUMNS, file=f"{network.card.name}-captions.csv")
 
 
 def _cells(answer: Any) -> dict[str, object]:

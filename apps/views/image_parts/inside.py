@@ -61,7 +61,7 @@ def show_inside(network: Network, picture: Picture) -> None:
     _show_filters(network)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_data(max_entries=16, show_spinner=False, scope="session")  # pictures go with their owner
 def _stages(sha256: str, digest: str, *, _network: Network, _picture: Picture) -> list[Stage]:
     asked = predictor(_network)
 

@@ -15,7 +15,7 @@ class Milestone:
 
 
 MILESTONES = (
-    Milestone("1959", "Simple and complex cells", "David Hubel and Torsten Wiesel",
+    Milestone("1962", "Simple and complex cells", "David Hubel and Torsten Wiesel",
               "Cells in a cat's visual cortex answer to edges of one direction in one small place; others answer to "
               "the same edge wherever it is nearby. Filters and pooling, in flesh."),
     Milestone("1980", "Neocognitron", "Kunihiko Fukushima",

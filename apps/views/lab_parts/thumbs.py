@@ -157,10 +157,11 @@ def _timeline() -> Image.Image:
     pen = ImageDraw.Draw(image)
     middle = HEIGHT
     pen.line([(50, middle), (2 * WIDTH - 50, middle)], fill=(90, 84, 76), width=4)
+    first = int(MILESTONES[0].year)
     for entry in MILESTONES:
-        x = 60 + (2 * WIDTH - 120) * (int(entry.year) - 1959) / (2024 - 1959)
+        x = 60 + (2 * WIDTH - 120) * (int(entry.year) - first) / (2024 - first)
         pen.ellipse([x - 15, middle - 15, x + 15, middle + 15], fill=PLUS, outline=ZERO, width=4)
-    for text, place, anchor in (("1959", 60, "lm"), ("2024", 2 * WIDTH - 60, "rm")):
+    for text, place, anchor in ((str(first), 60, "lm"), ("2024", 2 * WIDTH - 60, "rm")):
         pen.text(
             (place - (20 if anchor == "lm" else -20), middle + 60),
             text,

@@ -19,6 +19,7 @@ from components.networks import Network, compute, predictor, submit
 T = TypeVar("T")
 LOOK = 0.1  # seconds between two looks at how far it is
 QUIET = 0.7  # seconds before a progress bar is shown
+THEIRS = "your file"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +28,17 @@ class Given:
 
     name: str  # a file name, for downloads and commands
     data: bytes
-    source: str = "your file"
+    source: str = THEIRS
 
     @cached_property
     def digest(self) -> str:
         """A name for exactly this file."""
         return hashlib.sha256(self.name.encode() + b"\0" + self.data).hexdigest()
+
+    @property
+    def file(self) -> tuple[str, bytes] | None:
+        """Name and bytes, None if the user has the file."""
+        return None if self.source == THEIRS else (self.name, self.data)
 
 
 def segmented(network: Network, given: Given) -> Any:
@@ -86,6 +92,7 @@ def _segment(network: Network, scan: Any) -> Any:
         _show_progress(work, latest)
         return work.result()
     finally:
+        work.cancel()  # if it has not begun
         stopped.set()  # also when this run of the page ends early: another click, a closed tab
 
 
@@ -94,7 +101,9 @@ def _show_progress(work: Future[Any], latest: list[Any]) -> None:
     while not work.done():
         if time.monotonic() - begun > QUIET:
             with place.container(horizontal=True, vertical_alignment="center"):
-                if latest:
+                if not work.running():
+                    st.progress(0.0, "Another scan is being looked at; yours is next")
+                elif latest:
                     left = duration(max(1.0, latest[0].seconds_left))
                     st.progress(latest[0].fraction, f"Looking at every part of the scan, about {left} left")
                 else:

@@ -7,9 +7,10 @@ import streamlit as st
 from PIL import Image
 
 from components.bars import answer
+from components.downloads import answer_downloads
 from components.frame import note
 from components.networks import Network, compute, predictor
-from components.pictures import Figure, figures
+from components.pictures import Figure, figures, png
 from components.viewer import View, pack, viewer
 from views.medical_parts.ask import Given, with_file
 from views.medical_parts.result import ct_windows
@@ -21,17 +22,27 @@ def show_nodule(network: Network, given: Given) -> None:
     Raises:
         CnnError: the file is no picture or cube of a nodule.
     """
+    from medical_segmentation.decathlon import stem
+
+    name = stem(given.name)
     found, picture, heat = _judged(network.card.sha256, given.digest, _network=network, _given=given)
     labels = ["malignant", "benign"] if found >= 0.5 else ["benign", "malignant"]
     chances = [max(found, 1 - found), min(found, 1 - found)]
     if picture.ndim == 2:
+        seen, shown = _pictures(picture, heat)
         left, right = st.columns([5, 6], gap="medium")
         with left:
-            figures(_pictures(picture, heat))
+            figures([seen, shown])
         with right:
             _answer(network, labels, chances)
+            answer_downloads(given.name, labels, chances, name=name)
+            st.download_button(
+                "Heat map (PNG)", png(shown.image), f"{name}-heat.png", "image/png", key="heat-download",
+                on_click="ignore", type="tertiary", icon=":material/download:",
+            )  # fmt: skip
         return
     _answer(network, labels, chances)
+    answer_downloads(given.name, labels, chances, name=name)
     strength = heat.clip(min=0) / max(float(heat.max()), 1e-9)
     view = View(picture, (1.0, 1.0, 1.0), np.zeros(picture.shape, np.uint8), (), (), ct_windows(), strength)
     viewer(compute(pack, view), key="nodule-viewer")

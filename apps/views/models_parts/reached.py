@@ -31,7 +31,7 @@ def show_reached(names: Sequence[str]) -> None:
             f"No weights of {called} are here yet. A run of the command line or of the Train page appears in this "
             "table."
         )
-        st.code("\n".join(f"cnn train {_recipe(name)}" for name in missing), language="bash")
+        st.code("\n".join(map(training_command, missing)), language="bash")
 
 
 def data_of(card: WeightsCard) -> str:
@@ -54,11 +54,15 @@ def _line(card: WeightsCard) -> tuple[str | Markup, ...]:
     )  # fmt: skip
 
 
-def _recipe(name: str) -> str:
-    """Return a recipe, with the flags that put this network into it."""
+def training_command(name: str) -> str:
+    """Return a recipe's command, with the flags that put this network into it."""
     if name == "unet":
-        return "phantom"
-    if name in ("kim_cnn", "char_cnn", "dpcnn"):
-        return f"trec --model {name}"
-    plain = "--optimizer adamw --learning-rate 1e-3"
-    return f"digits --model {name} {plain}" if name in ("lenet", "mlp") else f"cifar10 --model {name} {plain}"
+        return "cnn train phantom"
+    if name == "char_cnn":  # as in its paper
+        return "cnn train ag-news --model char_cnn --tokenizer characters --vectors one-hot --length 1014"
+    if name in ("kim_cnn", "dpcnn"):
+        return f"cnn train trec --model {name}"
+    plain = f"--model {name} --optimizer adamw --learning-rate 1e-3"
+    if name in ("lenet", "mlp"):
+        return f"cnn train digits {plain}"
+    return f"cnn train cifar10 {plain}" + (" --size 64" if name == "alexnet" else "")

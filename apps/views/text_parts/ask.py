@@ -35,7 +35,7 @@ def names(network: Network, labels: Sequence[str]) -> list[str]:
     return [spoken(label, network.card.labels) for label in labels]
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@st.cache_resource(max_entries=256, show_spinner=False, scope="session")
 def _ask(sha256: str, text: str, *, _network: Network) -> Any:
     return compute(predictor(_network).predict, [text], top_k=ALL)[0]
 
@@ -58,7 +58,7 @@ def reasons(network: Network, text: str, method: str = FIRST, label: str | None 
     return _reasons(network.card.sha256, text, method, label, _network=network)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@st.cache_resource(max_entries=256, show_spinner=False, scope="session")
 def _reasons(sha256: str, text: str, method: str, label: str | None, *, _network: Network) -> Reasons:
     asked = predictor(_network)
     found = compute(asked.explain, text, method=method, target=label)

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from components.bars import bars, percent
+from components.commands import file_word, network_word
 from components.downloads import answers_csv
 from components.frame import note
 from components.networks import Network, compute, predictor
@@ -60,12 +61,12 @@ def _uploaded(network: Network, name: str, data: bytes) -> list[Any]:
     if more:
         note(
             f"The page answers the first {MOST_TEXTS:,} texts. For all of them: "
-            f"cnn predict {network.id} {name} --output FOLDER"
+            f"cnn predict {network_word(network)} {file_word(name)} --output FOLDER"
         )
     return answers
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False, scope="session")  # the answers hold the texts
 def _answers(sha256: str, name: str, data: bytes, column: str | None, *, _network: Network) -> tuple[list[Any], bool]:
     """Return the answers, and whether the file goes on."""
     from text_classification.own import read_texts

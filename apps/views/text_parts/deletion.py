@@ -48,7 +48,7 @@ def show_deletion(network: Network, text: str) -> None:
     )
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+@st.cache_resource(max_entries=128, show_spinner=False, scope="session")
 def _search(sha256: str, text: str, *, _network: Network) -> Any:
     asked = predictor(_network)
     return compute(_smallest, asked, text)
