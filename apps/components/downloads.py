@@ -5,7 +5,7 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ def answer_downloads(
     name: str,
     key: str = "answer",
     called: tuple[str, str] = ("label", "probabilities"),
+    heat: Callable[[], bytes] | None = None,
 ) -> None:
     """Offer the probabilities of one answer as files.
 
@@ -32,6 +33,7 @@ def answer_downloads(
         name: the files' names begin with it.
         key: of the buttons.
         called: what a label, and what the probabilities are called in the files.
+        heat: returns the heat map as PNG.
     """
     thing, chances = called
     pairs = [(label, float(p)) for label, p in zip(labels, probabilities, strict=True)]
@@ -42,6 +44,11 @@ def answer_downloads(
         for title, data, kind in (("CSV", table.getvalue(), "csv"), ("JSON", json.dumps(answered, indent=2), "json")):
             st.download_button(
                 title, data, f"{name}-answer.{kind}", f"text/{kind}", key=f"{key}-{kind}", on_click="ignore",
+                type="tertiary", icon=":material/download:",
+            )  # fmt: skip
+        if heat is not None:
+            st.download_button(
+                "Heat map (PNG)", heat, f"{name}-heat.png", "image/png", key="heat-download", on_click="ignore",
                 type="tertiary", icon=":material/download:",
             )  # fmt: skip
 

@@ -61,7 +61,7 @@ def main() -> None:
         )
         formula(
             r"L = -\log p_{y}(\tilde x) + \tfrac{\lambda}{2}\lVert w \rVert^2, \qquad "
-            r"\tilde h = \tfrac{m \odot h}{1 - p}, \; m_i \sim \mathrm{Bernoulli}(1 - p)",
+            r"\tilde h = \tfrac{m \odot h}{1 - p}, \qquad m_i \sim \mathrm{Bernoulli}(1 - p)",
             "loss = F.cross_entropy(model(x), data.y[chosen])\noptimizer.step()  # with weight_decay",
             "cnn_core.anatomy.learning",
         )

@@ -35,11 +35,7 @@ def show_nodule(network: Network, given: Given) -> None:
             figures([seen, shown])
         with right:
             _answer(network, labels, chances)
-            answer_downloads(given.name, labels, chances, name=name)
-            st.download_button(
-                "Heat map (PNG)", png(shown.image), f"{name}-heat.png", "image/png", key="heat-download",
-                on_click="ignore", type="tertiary", icon=":material/download:",
-            )  # fmt: skip
+            answer_downloads(given.name, labels, chances, name=name, heat=lambda: png(shown.image))
         return
     _answer(network, labels, chances)
     answer_downloads(given.name, labels, chances, name=name)
