@@ -61,13 +61,14 @@ def main() -> None:
         )
         formula(
             r"L = -\log p_{y}(\tilde x) + \tfrac{\lambda}{2}\lVert w \rVert^2, \qquad "
-            r"\tilde h = \tfrac{m \odot h}{1 - p}, \qquad m_i \sim \mathrm{Bernoulli}(1 - p)",
+            r"\tilde h = \tfrac{m \odot h}{1 - p}",
             "loss = F.cross_entropy(model(x), data.y[chosen])\noptimizer.step()  # with weight_decay",
             "cnn_core.anatomy.learning",
         )
         note(
-            "x̃ is the digit as augmentation changed it; λ the weight decay; h what goes into the dense layer, of which "
-            "dropout erases each number with probability p while the network learns, and never afterwards."
+            "x̃ is the digit as augmentation changed it; λ the weight decay; h what goes into the dense layer. While "
+            "the network learns, and never afterwards, dropout erases each number of it with probability p: there m "
+            "is 0, elsewhere 1."
         )
         closing(
             "overfitting",
