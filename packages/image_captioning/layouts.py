@@ -281,9 +281,15 @@ def _table_rows(
     """Yield (picture, captions, split) of each row."""
     layout = look(table, (*FILE_NAMES, *CAPTION_NAMES), content="a table of captions")
     names = [name.lower() for name in layout.columns]
-    image_at = _column(table.name, layout.columns, image_column, FILE_NAMES, fallback=0)
-    chosen = _column(table.name, layout.columns, caption_column, CAPTION_NAMES, fallback=1)
-    stem = names[chosen].rstrip("0123456789")
+    image_at = _column(table.name, layout.columns, image_column, FILE_NAMES)
+    chosen = _column(table.name, layout.columns, caption_column, CAPTION_NAMES)
+    others = [i for i in range(len(names)) if i not in (image_at, chosen)]  # without known names: the first ones
+    image_at = others.pop(0) if image_at is None and others else image_at
+    chosen = others.pop(0) if chosen is None and others else chosen
+    if image_at is None or chosen is None or image_at == chosen:
+        found = ", ".join(layout.columns) or "none"
+        raise DataError(f"{table.name}: expected two columns, image and caption, found {found}")
+    stem = names[chosen].rstrip("0123456789_")
     several = [i for i, n in enumerate(names) if n.rstrip("0123456789_") == stem and i != image_at and stem]
     caption_at = several if caption_column is None and chosen in several else [chosen]
     split_at = names.index("split") if "split" in names else None
@@ -301,17 +307,15 @@ def _table_rows(
         yield cells[image_at].strip(), captions, cells[split_at] if split_at is not None else ""
 
 
-def _column(name: str, columns: Sequence[str], wanted: str | None, known: Sequence[str], *, fallback: int) -> int:
+def _column(name: str, columns: Sequence[str], wanted: str | None, known: Sequence[str]) -> int | None:
+    """Return the place of the column that is wanted, or of the first one with a known name; None: there is none."""
     folded = [column.lower() for column in columns]
     if wanted is not None:
         if wanted.lower() not in folded:
             raise DataError(f"{name} has no column {wanted!r}; its columns are {', '.join(columns)}")
         return folded.index(wanted.lower())
     found = [i for i, column in enumerate(folded) if column.rstrip("0123456789_") in known]
-    found.sort(key=lambda i: known.index(folded[i].rstrip("0123456789_")))
-    if not found and len(columns) <= fallback:
-        raise DataError(f"{name}: expected the columns image and caption, found {', '.join(columns) or 'none'}")
-    return found[0] if found else fallback
+    return min(found, key=lambda i: known.index(folded[i].rstrip("0123456789_")), default=None)
 
 
 def _text(file: Path) -> Iterable[str]:

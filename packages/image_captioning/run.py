@@ -1,11 +1,13 @@
 """What the command line and other programs call: train a recipe, evaluate, predict, explain and compare by name."""
 
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import CnnError
+from cnn_core.train.commands import setting_flags
 from cnn_core.train.config import override
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import WeightsCard, find_weights, load_card
@@ -84,7 +86,7 @@ def exportable(name: str) -> dict[str, Any]:
 def compare(
     weights: str, data: str, *, folder: Path, settings: Mapping[str, Any] | None = None
 ) -> list[dict[str, float | str]]:
-    """Train on the same captions from `weights`, and from nothing with each of the two decoders.
+    """Train on captions prepared in the same way: from `weights`, and from nothing with each of the two decoders.
 
     Args:
         weights: shipped weights or a run folder of this domain.
@@ -96,6 +98,7 @@ def compare(
         One row per way: mode, the validation metric on the test set, n, seconds.
     """
     card = load_card(find_weights(weights, domain=DOMAIN))
+    command = shlex.join(["cnn", "compare", weights, "--data", data, *setting_flags(settings or {})])
     rows = []
     for mode in ("fine-tune", "show-attend-tell", "show-tell"):
         recipe = _again(card, weights if mode == "fine-tune" else None)
@@ -103,7 +106,7 @@ def compare(
         if mode != "fine-tune":
             changes["decoder"] = mode
         started = time.perf_counter()
-        outcome = train(override(recipe, changes), folder=folder / mode, name=mode)
+        outcome = train(override(recipe, changes), folder=folder / mode, name=mode, command=command)
         metric, entry = next(iter(outcome.card.metrics.items()))
         seconds = round(time.perf_counter() - started, 1)
         rows.append({"mode": mode, metric: entry["mean"], "n": entry["n"], "seconds": seconds})
@@ -111,9 +114,11 @@ def compare(
 
 
 def _again(card: WeightsCard, weights: str | None) -> Recipe:
-    """Return a recipe with the encoder of a card: its weights, or fresh ones."""
-    options = card.arguments["options"]
+    """Return a recipe with a card's encoder, its weights or fresh ones, that prepares pictures as the card says."""
+    options, contract = card.arguments["options"], card.input
     model = CaptionModelConfig(card.model, options["encoder"], weights=weights)
     recipe = Recipe(model=model, encoder=EncoderConfig(stage=options["stage"]))
     sizes = {"hidden": options["hidden"], "word_size": options["size"], "attention_size": options["attention"]}
-    return override(recipe, {**sizes, "enlarge": card.input["enlarge"]})
+    sizes |= {name: options[name] for name in ("cell", "dropout")}
+    prepared = {name: contract[name] for name in ("fit", "enlarge", "longest")}
+    return override(recipe, {**sizes, **prepared, "size": contract["size"][0]})

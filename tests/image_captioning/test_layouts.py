@@ -60,11 +60,22 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         ("captions.jsonl", '{"image": "a.png", "captions": ["a dog, small"]}\n'),
         ("any.csv", 'a.png,"a dog, small"\n'),
         ("captions.csv", 'image,caption1,caption2\na.png,"a dog, small",\n'),
+        ("captions.csv", 'image,caption_1,caption_2\na.png,,"a dog, small"\n'),
+        ("captions.csv", 'beschreibung,image\n"a dog, small",a.png\n'),
+        ("captions.csv", 'caption,bild\n"a dog, small",a.png\n'),
+        ("captions.csv", 'bild,beschreibung\na.png,"a dog, small"\n'),
     ],
 )
 def test_tables_of_every_kind(tmp_path: Path, name: str, text: str) -> None:
     pictures(tmp_path, "a.png")
     assert all_records(table(tmp_path, text, name=name)) == {"a.png": ("a dog, small",)}
+
+
+def test_a_column_cannot_be_picture_and_caption(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png")
+    table(tmp_path, "image,text\na.png,a dog\n")
+    with pytest.raises(DataError, match="expected two columns, image and caption, found image, text"):
+        read_own(tmp_path, caption_column="image")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])

@@ -136,6 +136,11 @@ def test_compare_trains_both_decoders(run: Path, tmp_path: Path) -> None:
     assert [row["mode"] for row in rows] == ["fine-tune", "show-attend-tell", "show-tell"]
     assert load_card(tmp_path / "show-tell").arguments["options"]["decoder"] == "show-tell"
     assert all(row["n"] == FEW["test"] for row in rows)
+    first, second = (load_card(tmp_path / mode) for mode in ("fine-tune", "show-attend-tell"))
+    for name in ("size", "fit", "enlarge", "longest"):
+        assert first.input[name] == second.input[name] == load_card(run).input[name]
+    assert first.arguments["options"]["dropout"] == second.arguments["options"]["dropout"]
+    assert first.command.startswith(f"cnn compare {run} --data scenes")
 
 
 @pytest.mark.parametrize(
