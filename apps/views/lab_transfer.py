@@ -45,8 +45,8 @@ def main() -> None:
         )
         closing(
             "transfer",
-            question="From how many labels on is starting from nothing as good, and why so much sooner with digits "
-            "than with clothes?",
+            question="From how many labels on is starting from nothing as good? And what does a frozen encoder lose on "
+            "clothes that it does not lose on digits?",
             snippet=snippet(data, count),
         )
 
