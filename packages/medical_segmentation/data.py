@@ -104,18 +104,28 @@ def load_set(
 def locate(
     name_or_path: str | os.PathLike[str], data_root: str | os.PathLike[str] | None = None
 ) -> tuple[str, Path, Mapping[str, str]]:
-    """Return (name, folder, cases left out with the reasons) of a named set or an own folder."""
+    """Return (name, folder, cases left out with the reasons) of a named set or an own folder.
+
+    A path to the folder of a named set leaves the same cases out as its name.
+
+    Raises:
+        UnknownNameError: neither a known name nor an existing folder.
+        DataError: the set is not where it is expected.
+    """
+    root = Path(data_root) if data_root is not None else files.data_root()
     known = DATA_SETS.get(str(name_or_path).replace("-", "_"))
     if known is None:
         path = Path(name_or_path)
         if not path.exists():
             raise unknown_name("data set", os.fspath(name_or_path), DATA_SETS)
-        return os.fspath(name_or_path), path.parent if path.is_file() else path, {}
+        folder = path.parent if path.is_file() else path
+        sets = {(root / entry.folder).resolve(): entry.left_out for entry in DATA_SETS.values() if entry.folder}
+        return os.fspath(name_or_path), folder, sets.get(folder.resolve(), {})
     if not known.folder:
         from medical_segmentation.phantom import phantom_folder
 
         return known.name, phantom_folder(data_root), {}
-    folder = (Path(data_root) if data_root is not None else files.data_root()) / known.folder
+    folder = root / known.folder
     if not folder.is_dir():
         raise DataError(f"{known.name} is not in {folder}; expected {known.how_to_get}")
     return known.name, folder, known.left_out
@@ -132,6 +142,11 @@ def split_cases(source: Decathlon, sizes: Mapping[str, int], fold: int | None) -
     Raises:
         DataError: there are too few cases.
     """
+    if fold is not None and len(sizes) < FOLDS:
+        raise DataError(
+            f"{source.folder}: {len(sizes)} cases cannot be divided into {FOLDS} parts, expected at least {FOLDS}; "
+            "leave fold out or add cases"
+        )
     given = source.splits or {}
     parts = {part: tuple(name for name in given.get(part, ()) if name in sizes) for part in PARTS}
     rest = [name for name in sizes if fold is not None or not given or name in parts["train"]]

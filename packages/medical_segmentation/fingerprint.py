@@ -62,7 +62,8 @@ def plan(facts: Sequence[Facts], wishes: Wishes, *, modality: str, step: int = 1
     low, high, mean, std, own = _intensities(facts, wishes, modality, said)
     centre = None
     if wishes.centred:
-        middles = [entry.middle for entry in facts if entry.middle is not None]
+        known = [entry for entry in facts if entry.middle is not None]  # in their own voxels, wanted in the network's
+        middles = [np.multiply(e.middle, np.divide(e.spacing, spacing) if spacing else 1) for e in known]
         centre = tuple(round(float(v) * 2) / 2 for v in np.mean(middles, axis=0))
         said.append(f"what is looked for lies at {centre} voxels from the middle on average")
     patch = tuple(wishes.patch or _patch(median, dims, step))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cnn_core.data.memory import channels_last
 from cnn_core.errors import DataError
@@ -17,24 +18,37 @@ from cnn_core.explain import explain, method_spec
 from cnn_core.weights import WeightsCard
 from medical_segmentation.nodule_task import picture_scores, probability
 from medical_segmentation.nodules import LABELS, read_picture
+from medical_segmentation.scan import read_scan
 from medical_segmentation.weights_io import contract_of
 
 MOST_SLICES = 2000  # of one nodule
+LEARNED, FAR = 1.0, 0.25  # mm: edges of the voxels that were learned from, and by how much others may differ
 FINE = 4  # cells along an edge of the map that a method looks at
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
 class NoduleResult:
-    """The answer for one nodule: a calibrated probability, and how many pictures it is the mean of."""
+    """The answer for one nodule.
 
-    probability: float  # of malignant
+    Args:
+        probability: of "malignant", calibrated.
+        pictures: how many it is the mean of.
+        warnings: what the reader of the answer should know.
+    """
+
+    probability: float
     pictures: int
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the item of `cnn predict --json` without its input."""
         pairs = sorted(zip((1 - self.probability, self.probability), LABELS, strict=True), reverse=True)
-        return {"labels": [label for _, label in pairs], "probabilities": [round(p, 6) for p, _ in pairs]}
+        return {
+            "labels": [label for _, label in pairs],
+            "probabilities": [round(p, 6) for p, _ in pairs],
+            "warnings": list(self.warnings),
+        }
 
 
 class NodulePredictor:
@@ -60,9 +74,9 @@ class NodulePredictor:
         Raises:
             DataError: it cannot be used.
         """
-        pictures = torch.stack([self.contract.cut(read_picture(f, self.contract.dims)) for f in self._files(source)])
+        pictures, warnings = self._read(source)
         scores = picture_scores(self.model, pictures, self.contract, self.device)
-        return NoduleResult(float(probability(scores.mean(keepdims=True), self.contract)[0]), len(pictures))
+        return NoduleResult(float(probability(scores.mean(keepdims=True), self.contract)[0]), len(pictures), warnings)
 
     def predict_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator[dict[str, Any]]:
         """Yield one item per nodule: "input", and labels with probabilities, or "error"; nothing goes to `output`."""
@@ -83,13 +97,40 @@ class NodulePredictor:
             DataError: the input cannot be used.
         """
         signed = method_spec(method).signed
-        pictures = [self.contract.cut(read_picture(f, self.contract.dims)) for f in self._files(source)]
+        pictures, _ = self._read(source)
         picture = max(pictures, key=lambda p: int((p > 0).sum()))
         x = channels_last(self.contract.inputs(picture[None].to(self.device).float() / 255))
         fine = [i.name for i in self.model.feature_info if min(self.contract.size) >= FINE * i.stride]
         options = {"layer": fine[-1]} if fine and "layer" in method_spec(method).options else {}
         found = explain(self.model, x, method=method, target=1, options=options)
         return picture[0].numpy(), found.heat[0].cpu().numpy(), signed
+
+    def _read(self, source: str | Path) -> tuple[Tensor, tuple[str, ...]]:
+        """Return what the network sees, uint8 [N, 1, *size], and what the reader of the answer should know."""
+        files = self._files(source)
+        if self.contract.dims == 2:
+            pictures, largest = [], (0,)
+            for file in files:  # cut at once: a folder of large pictures would fill the memory
+                picture = read_picture(file, 2)
+                pictures.append(self.contract.cut(picture))
+                largest = max(largest, picture.shape, key=max)
+            return torch.stack(pictures), tuple(self._remark_on_size(largest))
+        scan = read_scan(files[0])
+        said = [*scan.warnings, *self._remark_on_size(scan.voxels.shape)]
+        if scan.modality not in ("", "CT"):
+            said.append("the network was trained on CT alone")
+        if max(abs(length - LEARNED) for length in scan.spacing) > FAR:
+            came = " x ".join(f"{length:.3g}" for length in scan.spacing)
+            said.append(f"the network learned from voxels of {LEARNED:g} mm, these are {came} mm")
+        return self.contract.cut(scan.voxels)[None], tuple(said)
+
+    def _remark_on_size(self, shape: tuple[int, ...]) -> list[str]:
+        size = self.contract.size
+        if max(shape) <= 2 * max(size):
+            return []
+        kind, cells = ("slice", "pixels") if len(size) == 2 else ("cube", "voxels")
+        seen = " x ".join(map(str, size))
+        return [f"the network expects a {kind} cut out around a nodule and saw {seen} {cells} in the middle alone"]
 
     def _files(self, source: str | Path) -> list[Path]:
         path = Path(source)

@@ -168,7 +168,8 @@ def _choose(layout: _Layout, volume: int | None, name: str) -> int:
     if volume is None:
         raise DataError(
             f"{name}: holds {layout.volumes} volumes (shape {' x '.join(map(str, layout.shape))}), expected one scan; "
-            f"choose one of them with volume=0 to {layout.volumes - 1}"
+            f"in Python choose one with read_scan(path, volume=0 to {layout.volumes - 1}); else save one volume as a "
+            ".nii.gz of its own"
         )
     if not 0 <= volume < layout.volumes:
         raise DataError(f"{name}: there is no volume {volume}, expected 0 to {layout.volumes - 1}")

@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from cnn_core.data.images import read_image
 from cnn_core.errors import DataError
 from cnn_core.weights.contract import Contract
 from medical_segmentation.data import FOLDS, SPLIT_SEED, locate
@@ -174,20 +174,20 @@ def load_nodules(
 def read_picture(file: Path, dims: int) -> np.ndarray:
     """Read a slice as grey values uint8 [H, W], or a cube as HU [X, Y, Z].
 
+    Slices of more than 8 bits are scaled from their own smallest and largest value to 0..255 (see `read_image`).
+
     Raises:
         DataError: it is missing, damaged, or of another kind.
     """
     if dims == 3:
         return read_scan(file).voxels
     try:
-        with Image.open(file) as picture:
-            if max(picture.size) > LARGEST_EDGE:
-                raise DataError(
-                    f"{file.name}: {picture.size} pixels, expected a cut-out nodule of about {EDGE} x {EDGE}"
-                )
-            return np.asarray(picture.convert("L"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
-        raise DataError(f"{file.name}: expected a picture of a cut-out nodule slice (PNG), got {error}") from error
+        picture = read_image(file, name=file.name)
+    except DataError as error:
+        raise DataError(f"{error}; expected a picture of a cut-out nodule slice (PNG)") from error
+    if max(picture.size) > LARGEST_EDGE:
+        raise DataError(f"{file.name}: {picture.size} pixels, expected a cut-out nodule of about {EDGE} x {EDGE}")
+    return np.asarray(picture.convert("L"))
 
 
 def _read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -248,9 +248,10 @@ def _folds(rows: Sequence[_Row], fold: int) -> dict[str, str]:
     return {row.name: names.get(part[row.exam], "train") for row in rows}
 
 
-def _number(text: str) -> float | None:
+def _number(text: str | None) -> float | None:
+    """Return a number of at least 0; None for anything else, also where a row ends before its column."""
     try:
         value = float(text)
-    except ValueError:
+    except (TypeError, ValueError):
         return None
     return value if isfinite(value) and value >= 0 else None

@@ -1,23 +1,25 @@
 """What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
 
 import logging
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import CnnError
+from cnn_core.train.commands import setting_flags
 from cnn_core.train.config import override
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.train.task import Task
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from cnn_core.weights.reports import write_report
-from medical_segmentation.data import load_set
+from medical_segmentation.data import load_set, locate
 from medical_segmentation.evaluate import Report, evaluate, evaluate_nodules
 from medical_segmentation.explain import check_output, explain_nodule, explain_scan
 from medical_segmentation.judge import NodulePredictor
 from medical_segmentation.nodules import load_nodules
 from medical_segmentation.predict import Predictor, load
-from medical_segmentation.task import DataConfig, MedicalModelConfig, Recipe, task_of
+from medical_segmentation.task import DataConfig, MedicalModelConfig, PatchConfig, Recipe, task_of
 from medical_segmentation.weights_io import DOMAIN, goal_of
 
 RECIPE = Recipe
@@ -59,10 +61,10 @@ def evaluate_weights(
 
 
 def _measure(predictor: Predictor | NodulePredictor, data: str | None, split: str) -> Report:
-    predictor.card.check_unseen(data, split)
     settings = predictor.card.recipe["data"]
-    own = data is None or data == settings["data"]
-    data, fold = data or settings["data"], settings.get("fold") if own else None
+    own = data is None or _same_set(data, settings["data"])
+    predictor.card.check_unseen(None if own else data, split)
+    data, fold = (settings["data"], settings.get("fold")) if own else (data, None)
     if isinstance(predictor, NodulePredictor):
         return evaluate_nodules(predictor, load_nodules(data, predictor.contract, splits=(split,), fold=fold)[split])
     found = load_set(data, fold=fold)
@@ -72,6 +74,16 @@ def _measure(predictor: Predictor | NodulePredictor, data: str | None, split: st
             f"{', '.join(found.labels)}; choose data with the same labels"
         )
     return evaluate(predictor, (found.checked.volume(case) for case in found.splits[split]))
+
+
+def _same_set(one: str, other: str) -> bool:
+    """Tell whether two names or paths mean the same folder; what cannot be found is another one."""
+    if one == other:
+        return True
+    try:
+        return locate(one)[1].resolve() == locate(other)[1].resolve()
+    except CnnError:
+        return False
 
 
 def predict_items(
@@ -121,25 +133,31 @@ def compare(
     """
     card = load_card(find_weights(weights, domain=DOMAIN))
     goal = goal_of(card)
+    data_config, patches = _shared(card, goal)
+    command = shlex.join(["cnn", "compare", weights, "--data", data, *setting_flags(settings or {})])
     rows = []
     for mode in ("fine-tune", "scratch"):
         model = MedicalModelConfig(
             card.model, card.arguments["options"], weights=weights if mode == "fine-tune" else None
         )
-        recipe = override(Recipe(data=_data_of(card, goal), model=model), {"data": data, **(settings or {})})
-        outcome = train(recipe, folder=folder / mode, name=mode)
+        recipe = override(Recipe(data=data_config, patches=patches, model=model), {"data": data, **(settings or {})})
+        outcome = train(recipe, folder=folder / mode, name=mode, command=command)
         metric = "dice" if goal == "segment" else "auc"
         entry = outcome.card.metrics[metric]
         rows.append({"mode": mode, metric: entry["mean"], "n": entry["n"], "seconds": round(outcome.card.seconds, 1)})
     return rows
 
 
-def _data_of(card: WeightsCard, goal: str) -> DataConfig:
-    """Return the settings of the data that both ways share: those that the card's own preprocessing came from."""
+def _shared(card: WeightsCard, goal: str) -> tuple[DataConfig, PatchConfig]:
+    """Return the settings that both ways share: those of the card's own preprocessing."""
     contract = card.input
+    window = [contract["low"], contract["high"]]
     if goal == "malignancy":
-        return DataConfig(goal="malignancy", dims=contract["dims"], mirror=contract["mirror"])
-    return DataConfig(
-        dims=contract["dims"], spacing=contract["spacing"], centred=contract["centre"] is not None,
-        keep=contract["keep"], mirror=bool(contract["flips"]),
+        data = DataConfig(goal="malignancy", dims=contract["dims"], window=window, mirror=contract["mirror"])
+        return data, PatchConfig(patch=contract["size"])
+    own_scale = contract["own_scale"]
+    data = DataConfig(
+        dims=contract["dims"], spacing=contract["spacing"], window=None if own_scale else window, own_scale=own_scale,
+        centred=contract["centre"] is not None, keep=contract["keep"], mirror=bool(contract["flips"]),
     )  # fmt: skip
+    return data, PatchConfig(patch=contract["patch"])

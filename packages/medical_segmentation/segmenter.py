@@ -87,7 +87,7 @@ class Segmenter:
         if mask.shape != shape:
             mask = resample_labels(mask, shape)
             made = {name: resample_to(values, shape) for name, values in made.items()}
-        return Answer(clean(mask, contract), made)
+        return Answer(clean(mask, contract, spacing=spacing), made)
 
     def _slide(
         self, voxels: np.ndarray, maps: Sequence[str], flips: tuple[int, ...], progress: Observer | None
@@ -150,30 +150,49 @@ def resample_labels(mask: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray
     return out
 
 
-def clean(mask: np.ndarray, contract: VolumeContract) -> np.ndarray:
-    """Keep of each label what the contract says: all, its largest connected piece, or the piece nearest the centre."""
+def clean(
+    mask: np.ndarray, contract: VolumeContract, *, spacing: tuple[float, float, float] | None = None
+) -> np.ndarray:
+    """Keep of each label what the contract says: all, its largest connected piece, or the piece nearest the centre.
+
+    Args:
+        mask: labels [X, Y, Z]; for 2-D networks each slice is cleaned on its own.
+        contract: its `keep`, and the centre, which it has in voxels of the network's spacing.
+        spacing: of the mask, in mm; None: the network's.
+    """
     if contract.keep == "all":
         return mask
     ring = ndimage.generate_binary_structure(3, 1)  # voxels that share a face
     if contract.dims == 2:
         ring[..., [0, 2]] = False  # slices are cleaned one by one
+    middle = (np.array(mask.shape) - 1) / 2
+    if contract.centre is not None:
+        scale = np.divide(contract.spacing, spacing) if contract.spacing and spacing else 1.0
+        middle = middle + np.array(contract.centre) * scale
     out = np.zeros_like(mask)
     for label in range(1, int(mask.max()) + 1):
         pieces, count = ndimage.label(mask == label, ring)
         if not count:
             continue
         if contract.keep == "central":
-            middle = (np.array(mask.shape) - 1) / 2 + (contract.centre or 0)
-            cells = np.argwhere(pieces)
-            kept = [pieces[tuple(cells[((cells - middle) ** 2).sum(1).argmin()])]]
-        elif contract.dims == 3:
-            kept = [np.bincount(pieces.ravel())[1:].argmax() + 1]
+            merit = _nearness(pieces, count, middle[: contract.dims])
         else:
-            sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+            merit = np.bincount(pieces.ravel(), minlength=count + 1)
+        if contract.dims == 3:
+            kept = [merit[1:].argmax() + 1]
+        else:
             kept = [
-                max(present, key=lambda piece: sizes[piece])
+                max(present, key=lambda piece: merit[piece])
                 for k in range(mask.shape[2])
                 if len(present := [p for p in np.unique(pieces[..., k]) if p])
             ]
         out[np.isin(pieces, kept)] = label
     return out
+
+
+def _nearness(pieces: np.ndarray, count: int, middle: np.ndarray) -> np.ndarray:
+    """Return minus the squared distance of each piece's nearest voxel from the middle: `[X, Y, Z] -> [count + 1]`."""
+    cells = np.argwhere(pieces)
+    near = np.full(count + 1, -np.inf)
+    np.maximum.at(near, pieces[tuple(cells.T)], -((cells[:, : len(middle)] - middle) ** 2).sum(1))
+    return near

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_core.data.patches import PatchBatches
+from cnn_core.errors import ConfigError, DataError
 from cnn_core.models.unet import create_unet
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, Task, Turn
@@ -118,15 +119,23 @@ class SegmentationTask(Pairs):
         self.set: SegmentationSet | None = None
 
     def build_data(self, device: torch.device) -> None:
-        """Check the set and derive what is not given; the contract of starting weights is kept."""
-        data, patches = self.recipe.data, self.recipe.patches
-        self.set, self.device = load_set(data.data, fold=data.fold), device
-        facts = [self.set.checked.facts[name] for name in self.set.splits[self.training_split]]
-        card = self._starting_card()
-        if card is not None:
-            from medical_segmentation.weights_io import contract_of
+        """Check the set and derive what is not given; the contract of starting weights is kept.
 
-            self.contract, self.chosen = contract_of(card), [f"as {card.name} has it"]
+        Raises:
+            ConfigError: settings that would be of no effect; all of them are said.
+            DataError: the set cannot be used, or holds no case to validate on.
+        """
+        data, patches = self.recipe.data, self.recipe.patches
+        card = self._starting_card()
+        start = self._starting_contract(card)
+        self.set, self.device = load_set(data.data, fold=data.fold), device
+        if data.validation and not self.set.splits["val"]:
+            raise DataError(
+                f"{self.set.name}: no case is left to validate on; train with --no-validation or at least 4 cases"
+            )
+        facts = [self.set.checked.facts[name] for name in self.set.splits[self.training_split]]
+        if start is not None:
+            self.contract, self.chosen = start, [f"as {card.name} has it"]
         else:
             wishes = Wishes(
                 data.dims, data.spacing, data.window, patches.patch, centred=data.centred, own_scale=data.own_scale,
@@ -223,6 +232,16 @@ class SegmentationTask(Pairs):
 
         return starting_card(self.recipe.model.weights, goal="segment")
 
+    def _starting_contract(self, card: "WeightsCard | None") -> VolumeContract | None:
+        """Return the contract of the starting weights, None without; ConfigError if it leaves settings no effect."""
+        from medical_segmentation.weights_io import contract_of
+
+        start = None if card is None else contract_of(card)
+        found = no_effect(self.recipe, start)
+        if found:
+            raise ConfigError("settings", found)
+        return start
+
     def _training_blocks(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return what patches are cut from: intensities float16 [1, *S] on the unit scale, and labels uint8 [*S]."""
         volumes, masks = [], []
@@ -231,6 +250,28 @@ class SegmentationTask(Pairs):
                 volumes.append(block.to(self.device))
                 masks.append(labels.to(self.device))
         return volumes, masks
+
+
+def no_effect(recipe: Recipe, start: VolumeContract | None) -> list[str]:
+    """Say which settings a training that segments would drop, given the contract of its starting weights."""
+    data, found = recipe.data, []
+    if recipe.optimizer.label_smoothing:
+        found.append("label_smoothing: is for labels of whole pictures (goal malignancy); leave it out")
+    if data.window is not None and data.own_scale:
+        found.append("window: has no meaning where each scan has its own scale; leave out window or own_scale")
+    if start is None:
+        return found
+    given = {"dims": (data.dims, start.dims), "spacing": (data.spacing, start.spacing),
+             "window": (data.window, (start.low, start.high)), "own_scale": (data.own_scale, start.own_scale),
+             "patch": (recipe.patches.patch, start.patch)}  # fmt: skip
+    for name, (wish, kept) in given.items():
+        wish = tuple(wish) if isinstance(wish, list) else wish
+        if wish is not None and wish != kept:
+            kept = "as the scans have it" if kept is None else kept
+            found.append(f"{name}: the starting weights keep theirs, {kept}, got {wish}; leave it out")
+    if data.centred and start.centre is None:
+        found.append("centred: the starting weights were not trained so; leave it out, or leave out the weights")
+    return found
 
 
 def training_blocks(volume: Volume, contract: VolumeContract) -> Iterable[tuple[Tensor, Tensor]]:

@@ -139,7 +139,15 @@ def test_a_cut_out_nodule_is_judged_and_the_size_alone_is_named() -> None:
 def test_a_cube_is_judged_and_what_spoke_for_it_lies_over_its_planes() -> None:
     page = open_page(weights="nodule-malignancy-3d", scan="nodule-1")
     shown = html(page)
+    assert not page.warning
     assert '<p class="word">' in shown and "On the 14 test nodules" in shown and "the volume alone reaches" in shown
     assert [part.proto.component_name for part in page.get("bidi_component")] == ["viewer"]
     page.pills(key="scan").set_value("nodule-2").run()
     assert html(checked(page)) != shown
+
+
+def test_a_whole_chest_is_judged_with_warnings() -> None:
+    page = upload(open_page(weights="nodule-malignancy-3d"), "chest.nii.gz", drawn(2001))
+    said = [warning.value for warning in page.warning]
+    assert any(text.startswith("The network learned from voxels of 1 mm, these are") for text in said)
+    assert '<p class="word">' in html(page)

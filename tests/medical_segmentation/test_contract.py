@@ -107,6 +107,28 @@ def test_slices_are_cleaned_one_by_one() -> None:
     assert clean(mask, flat).sum(axis=(0, 1)).tolist() == [4, 4]
 
 
+def test_of_each_slice_the_piece_nearest_its_middle_is_kept() -> None:
+    mask = np.zeros((7, 7, 3), np.uint8)
+    mask[0, 0, 0], mask[2, 3, 0] = 1, 1
+    mask[6, 6, 1], mask[5, 3, 1] = 1, 1
+    mask[0, 0, 2] = 1
+    flat = VolumeContract(2, 0.0, 1.0, 0.0, 1.0, (7, 7), keep="central")
+    assert np.argwhere(clean(mask, flat)).tolist() == [[0, 0, 2], [2, 3, 0], [5, 3, 1]]
+
+
+def test_the_centre_is_in_voxels_of_the_network_and_moves_with_the_grid() -> None:
+    cases = [replace(facts((40, 40, 40), (2.0, 2.0, 2.0)), middle=(4.0, 0.0, -2.0)),
+             replace(facts((40, 40, 40), (1.0, 1.0, 1.0)), middle=(8.0, 0.0, -4.0))]  # fmt: skip
+    wishes = Wishes(dims=3, spacing=[1.0, 1.0, 1.0], patch=[16, 16, 16], centred=True, keep="central")
+    contract, _ = plan(cases, wishes, modality="CT")
+    assert contract.centre == (8.0, 0.0, -4.0)  # mm
+    mask = np.zeros((21, 21, 21), np.uint8)
+    mask[14, 10, 8] = 1  # (4, 0, -2) from the middle: 8 and -4 mm in voxels of 2 mm
+    mask[18, 10, 6] = 1
+    assert np.argwhere(clean(mask, contract, spacing=(2.0, 2.0, 2.0))).tolist() == [[14, 10, 8]]
+    assert np.argwhere(clean(mask, contract, spacing=(1.0, 1.0, 1.0))).tolist() == [[18, 10, 6]]
+
+
 def test_labels_on_another_grid_keep_their_volume() -> None:
     mask = np.zeros((10, 10, 10), np.uint8)
     mask[2:7, 2:7, 2:7], mask[7:9] = 1, 3

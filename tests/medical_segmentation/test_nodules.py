@@ -1,6 +1,9 @@
 """Nodules to judge: tables and pictures, sampling, calibration, training and answering."""
 
 import csv
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -9,16 +12,20 @@ import pytest
 import torch
 from PIL import Image
 
+from cnn_core.cli.using import _line
 from cnn_core.errors import CnnError, DataError, UnknownNameError
 from cnn_core.explain import explain
 from cnn_core.train.config import override
 from cnn_core.train.task import Turn
-from medical_segmentation import evaluate_weights, explain_to_file, load, predict_items, train
+from cnn_core.weights import load_card
+from medical_segmentation import compare, evaluate_weights, explain_to_file, load, predict_items, train
 from medical_segmentation.data import DATA_SETS
 from medical_segmentation.evaluate import read_report
+from medical_segmentation.judge import NodulePredictor
 from medical_segmentation.nodule_task import NoduleTask, calibrate, nodule_metrics, probability
 from medical_segmentation.nodules import NoduleContract, load_nodules, read_picture
 from medical_segmentation.predict import load_segmenting
+from medical_segmentation.scan import read_scan
 from medical_segmentation.task import Recipe
 
 CONTRACT = NoduleContract(2, (12, 12), 0.0, 255.0, 0.1, 0.2)
@@ -90,7 +97,8 @@ def test_bytes_stand_for_hounsfield_units() -> None:
     ("train/benign/e0_0_0.png,new,0,0,2,3,6.0,train", "new_0: expected the label 0 or 1"),
     ("train/benign/e0_0_0.png,new,0,0,1,3,wide,train", "and a diameter in mm"),
     ("../elsewhere.png,new,0,0,1,3,5,train", "new_0: a file lies outside"),
-    ("train/benign/nobody.png,new,0,0,1,3,5,train", r"nobody\.png: expected a picture"),
+    ("train/benign/e0_0_0.png,new,0,0,1", "and a diameter in mm"),
+    ("train/benign/nobody.png,new,0,0,1,3,5,train", r"nobody\.png: there is no such file; expected a picture"),
 ])  # fmt: skip
 def test_a_wrong_table_is_refused(tmp_path: Path, line: str, said: str) -> None:
     folder = write_slices(tmp_path, exams=20)
@@ -109,6 +117,15 @@ def test_missing_tables_and_columns_are_said(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="expected a picture"):
         read_picture(tmp_path / "a.png", 2)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_pictures_of_16_bits_keep_their_shades(tmp_path: Path, ending: str) -> None:
+    Image.fromarray(np.array([[0, 1000], [2000, 4000]], np.uint16)).save(tmp_path / f"deep.{ending}")
+    assert read_picture(tmp_path / f"deep.{ending}", 2).tolist() == [[0, 64], [128, 255]]
+    Image.new("L", (5000, 2)).save(tmp_path / f"long.{ending}")
+    with pytest.raises(DataError, match="expected a cut-out nodule of about 64 x 64"):
+        read_picture(tmp_path / f"long.{ending}", 2)
 
 
 def test_every_nodule_is_drawn_as_often(slices: Path) -> None:
@@ -164,7 +181,23 @@ def test_a_network_learns_to_judge_and_answers(run_folder: Path, slices: Path, t
         load_segmenting(run_folder, device="cpu")
 
 
-def test_cubes_are_judged_in_3d(tmp_path: Path) -> None:
+def warnings_of(predictor: NodulePredictor, cube: np.ndarray, affine: np.ndarray, folder: Path) -> list[str]:
+    """Judge a cube and return the warnings of its item, which are on its line too."""
+    nib.save(nib.Nifti1Image(cube, affine), folder / "cube.nii.gz")
+    (item,) = predictor.predict_inputs([str(folder / "cube.nii.gz")])
+    assert _line(item).split("; ")[1:] == "; ".join(item["warnings"]).split("; ") * bool(item["warnings"])
+    return item["warnings"]
+
+
+def test_a_whole_slice_is_judged_with_a_remark(run_folder: Path, tmp_path: Path) -> None:
+    predictor = load(run_folder, device="cpu")  # sees 16 x 16 pixels
+    for edge, remarks in ((32, 0), (33, 1)):
+        Image.new("L", (edge, 20), 90).save(tmp_path / "slice.png")
+        found = predictor.predict(tmp_path / "slice.png")
+        assert len(found.warnings) == remarks and found.to_json()["warnings"] == [*found.warnings]
+
+
+def test_cubes_are_judged_in_3d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "cubes"
     (folder / "imagesTr").mkdir(parents=True)
     lines = ["case,patient_index,split,class3,mask_voxels"]
@@ -178,6 +211,21 @@ def test_cubes_are_judged_in_3d(tmp_path: Path) -> None:
     settings = {**SETTINGS, "data": str(folder), "dims": 3, "window": [-1200, 400], "patch": [8, 8, 8], "epochs": 1}
     train("nodule-malignancy", folder=tmp_path / "run", settings=settings)
     predictor = load(tmp_path / "run", device="cpu")
+    cube = np.full((16, 16, 16), -850, np.int16)
+    cube[5:11, 5:11, 5:11] = 40
+    assert warnings_of(predictor, cube, np.diag([0.8, 1.0, 1.2, 1.0]), tmp_path) == []
+    said = warnings_of(predictor, np.pad(cube, 8, mode="edge"), np.diag([0.6, 0.6, 5.0, 1.0]), tmp_path)
+    assert said == [
+        "the network expects a cube cut out around a nodule and saw 8 x 8 x 8 voxels in the middle alone",
+        "the network learned from voxels of 1 mm, these are 0.6 x 0.6 x 5 mm",
+    ]
+    noise = np.random.default_rng(0).integers(0, 900, (16, 16, 16)).astype(np.int16)
+    (said,) = warnings_of(predictor, noise, np.eye(4), tmp_path)
+    assert said.startswith("not a CT in Hounsfield units")
+    scan = read_scan(tmp_path / "cube.nii.gz")
+    monkeypatch.setattr("medical_segmentation.judge.read_scan", lambda _: replace(scan, modality="MR"))
+    assert "the network was trained on CT alone" in predictor.predict(tmp_path / "cube.nii.gz").warnings
+    monkeypatch.undo()
     assert 0 < predictor.predict(folder / "imagesTr" / "c0.nii.gz").probability < 1
     fine, last = (info.name for info in predictor.model.feature_info[-2:])  # 4 and 2 cells along an edge
     seen = [predictor.explain(folder / "imagesTr" / f"c{k}.nii.gz") for k in range(3)]
@@ -194,3 +242,15 @@ def test_cubes_are_judged_in_3d(tmp_path: Path) -> None:
     )
     assert ", slice " in said
     assert DATA_SETS["nodule_slices"].how_to_get.startswith("index.csv")
+
+
+def test_the_two_ways_see_nodules_alike(run_folder: Path, slices: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    shutil.copytree(run_folder, start)
+    card = json.loads((start / "card.json").read_text())
+    card["input"] |= {"high": 200.0}
+    (start / "card.json").write_text(json.dumps(card))
+    settings = {"epochs": 1, "batch_size": 16, "ema": 0.0, "device": "cpu"}
+    rows = compare(str(start), str(slices), folder=tmp_path, settings=settings)
+    seen = [load_card(tmp_path / row["mode"]).input for row in rows]
+    assert [(entry["low"], entry["high"], entry["size"]) for entry in seen] == [(0.0, 200.0, [16, 16])] * 2

@@ -170,6 +170,10 @@ def test_the_folds_cover_every_case_once(tmp_path: Path) -> None:
 def test_too_few_cases_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="2 cases are too few"):
         load_set(write_set(tmp_path, cases=2))
+    source = read_decathlon(write_set(tmp_path, cases=3))
+    with pytest.raises(DataError, match="4 cases cannot be divided into 5 parts"):
+        split_cases(source, {f"c{k}": k for k in range(4)}, 0)
+    assert split_cases(source, {f"c{k}": k for k in range(5)}, 4)["test"]
 
 
 def test_names_of_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,6 +188,11 @@ def test_names_of_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_set(tmp_path / "LIDCNodule")
     assert get_data("lidc-nodule") == f"lidc_nodule is in {folder}"
     assert locate(folder / "dataset.json")[1] == folder
+    lungs = write_set(tmp_path / "LungCT2D")
+    (tmp_path / "link").symlink_to(lungs)
+    for path in (lungs, tmp_path / "link", lungs / "dataset.json"):
+        assert locate(path)[2] == DATA_SETS["lung_ct"].left_out
+    assert locate(folder)[2] == {} and locate(tmp_path)[2] == {}
 
 
 # ---- phantoms

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -117,11 +118,20 @@ def test_fine_tuning_keeps_the_preprocessing_and_the_two_ways_are_compared(
         "epochs": 1,
         "learning_rate": 0.005,
     }
-    rows = compare(str(run_folder), str(phantoms), folder=tmp_path, settings=changed)
+    start = tmp_path / "start"
+    shutil.copytree(run_folder, start)
+    written = json.loads((start / "card.json").read_text())
+    written["input"] |= {"low": -900.0, "high": 300.0}  # not what a new look at the set would choose
+    (start / "card.json").write_text(json.dumps(written))
+    rows = compare(str(start), str(phantoms), folder=tmp_path, settings=changed)
     assert [row["mode"] for row in rows] == ["fine-tune", "scratch"]
     assert rows[0]["dice"] > rows[1]["dice"]
-    tuned = load_card(tmp_path / "fine-tune")
-    assert tuned.input == load_card(run_folder).input and tuned.arguments == load_card(run_folder).arguments
+    tuned, fresh = (load_card(tmp_path / row["mode"]) for row in rows)
+    assert tuned.input == load_card(start).input and tuned.arguments == load_card(run_folder).arguments
+    kept = {name: tuned.input[name] for name in ("low", "high", "patch", "own_scale", "dims")}
+    assert kept == {name: fresh.input[name] for name in kept}
+    words = f"cnn compare {start} --data {phantoms} --batch-size 3 --patches 9 --device cpu --epochs 1"
+    assert tuned.command == fresh.command == f"{words} --learning-rate 0.005"
 
 
 def test_deep_supervision_backbones_and_2d_train(phantoms: Path, tmp_path: Path) -> None:
@@ -159,6 +169,64 @@ def test_deep_supervision_backbones_and_2d_train(phantoms: Path, tmp_path: Path)
 def test_impossible_settings_are_all_said(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         override(Recipe(), changes)
+
+
+def test_settings_without_effect_are_all_refused(run_folder: Path, phantoms: Path) -> None:
+    def problems(**changes: object) -> list[str]:
+        task = SegmentationTask(override(Recipe(), {"data": str(phantoms), **changes}))
+        with pytest.raises(ConfigError) as caught:
+            task.build_data(torch.device("cpu"))
+        return [problem.split(":")[0] for problem in caught.value.problems]
+
+    assert problems(label_smoothing=0.1) == ["label_smoothing"]
+    assert problems(window=[-1000, 400], own_scale=True) == ["window"]
+    given = {"dims": 2, "spacing": [1, 1, 1], "window": [-1000, 400], "patch": [8, 8]}
+    assert problems(weights=str(run_folder), **given) == ["dims", "spacing", "window", "patch"]
+    assert problems(weights=str(run_folder), centred=True, own_scale=True) == ["own_scale", "centred"]
+    low, high = (load_card(run_folder).input[end] for end in ("low", "high"))
+    same = {"dims": 3, "window": [low, high], "patch": SMALL["patch"], "own_scale": False, "centred": False}
+    task = SegmentationTask(override(Recipe(), {"data": str(phantoms), "weights": str(run_folder), **same}))
+    task.build_data(torch.device("cpu"))
+    assert task.contract.patch == (32, 24, 16)
+
+
+def test_without_a_case_to_validate_on_training_is_refused(tmp_path: Path) -> None:
+    def build(cases: int, **changes: object) -> SegmentationTask:
+        folder = write_set(tmp_path / f"set{cases}", cases=cases) if cases < 9 else given
+        task = SegmentationTask(override(Recipe(), {"data": str(folder), "patch": [8, 8, 8], "dims": 3, **changes}))
+        task.build_data(torch.device("cpu"))
+        return task
+
+    with pytest.raises(DataError, match=r"no case is left to validate on.*--no-validation or at least 4 cases"):
+        build(3)
+    assert len(build(3, validation=False).set.splits["train+val"]) == 2
+    assert len(build(4).set.splits["val"]) == 1
+    given = write_set(tmp_path / "given", cases=4)
+    (given / "splits.json").write_text('{"train": ["case0", "case1"], "test": ["case2", "case3"]}')
+    with pytest.raises(DataError, match="no case is left to validate on"):
+        build(9)
+
+
+def test_own_data_are_known_by_their_folder(
+    run_folder: Path, phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under another name or path the fold still counts, and a validation split that was learned from is refused."""
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
+    (tmp_path / "LIDCNodule").symlink_to(phantoms)
+    shutil.copytree(run_folder, tmp_path / "run")
+    card = json.loads((run_folder / "card.json").read_text())
+    card["recipe"]["data"] |= {"data": "lidc_nodule", "fold": 1, "validation": False}
+    (tmp_path / "run" / "card.json").write_text(json.dumps(card))
+    fold = [*load_set(phantoms, fold=1).splits["test"]]
+    assert fold != [*load_set(phantoms).splits["test"]]
+    for same in ("lidc-nodule", str(phantoms), str(tmp_path / "LIDCNodule" / "dataset.json")):
+        found = evaluate_weights(str(tmp_path / "run"), data=same, device="cpu")
+        assert [case["case"] for case in found["cases"]] == fold and found["data"] == same
+        with pytest.raises(CnnError, match="learned from the validation split too"):
+            evaluate_weights(str(tmp_path / "run"), data=same, split="val", device="cpu")
+    (tmp_path / "LIDCNodule").unlink()
+    found = evaluate_weights(str(tmp_path / "run"), data=str(phantoms), device="cpu")  # the own set is gone
+    assert found["n"] == len(load_set(phantoms).splits["test"])
 
 
 def test_a_centred_task_sees_the_patch_around_the_centre(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from components.networks import Network, compute, predictor
 from components.pictures import Figure, figures, png
 from components.viewer import View, pack, viewer
 from views.medical_parts.ask import Given, with_file
-from views.medical_parts.result import ct_windows
+from views.medical_parts.result import ct_windows, warn
 
 
 def show_nodule(network: Network, given: Given) -> None:
@@ -25,7 +25,9 @@ def show_nodule(network: Network, given: Given) -> None:
     from medical_segmentation.decathlon import stem
 
     name = stem(given.name)
-    found, picture, heat = _judged(network.card.sha256, given.digest, _network=network, _given=given)
+    result, picture, heat = _judged(network.card.sha256, given.digest, _network=network, _given=given)
+    warn(result.warnings)
+    found = result.probability
     labels = ["malignant", "benign"] if found >= 0.5 else ["benign", "malignant"]
     chances = [max(found, 1 - found), min(found, 1 - found)]
     if picture.ndim == 2:
@@ -67,13 +69,13 @@ def _pictures(picture: np.ndarray, heat: np.ndarray) -> list[Figure]:
 
 
 @st.cache_data(max_entries=8, show_spinner=False, scope="session")
-def _judged(sha256: str, digest: str, *, _network: Network, _given: Given) -> tuple[float, np.ndarray, np.ndarray]:
+def _judged(sha256: str, digest: str, *, _network: Network, _given: Given) -> tuple[Any, np.ndarray, np.ndarray]:
     asked = predictor(_network)
 
-    def judge(path: Any) -> tuple[float, np.ndarray, np.ndarray]:
+    def judge(path: Any) -> tuple[Any, np.ndarray, np.ndarray]:
         picture, heat, _ = asked.explain(path)
         if picture.ndim == 3:
             picture = asked.contract.values(picture)
-        return asked.predict(path).probability, picture, heat
+        return asked.predict(path), picture, heat
 
     return compute(with_file, _given, judge)

@@ -5,7 +5,7 @@ import html
 import io
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,7 @@ def show_result(network: Network, given: Given) -> None:
         CnnError: the file is no scan.
     """
     result = segmented(network, given)
-    for said in result.warnings:
-        st.warning(f"{said[:1].upper()}{said[1:]}.", icon=":material/info:")
+    warn(result.warnings)
     begin("overlay", [LABELS, UNSURE], LABELS)
     what = st.segmented_control("Show", [LABELS, UNSURE], key="overlay", required=True, label_visibility="collapsed")
     keep("overlay", LABELS)
@@ -40,6 +39,12 @@ def show_result(network: Network, given: Given) -> None:
         note("Bright where the network wavers between labels: the entropy of its probabilities.")
     _numbers(result, given)
     _downloads(result, given)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Show what the reader of an answer should know."""
+    for said in warnings:
+        st.warning(f"{said[:1].upper()}{said[1:]}.", icon=":material/info:")
 
 
 @st.cache_data(max_entries=6, show_spinner=False, scope="session")

@@ -91,7 +91,8 @@ def _line(item: dict) -> str:
         return f"{item['input']}: {item['error']}"
     if "labels" in item:
         pairs = zip(item["labels"], item["probabilities"], strict=True)
-        return f"{item['input']}: " + ", ".join(f"{label} {p:.1%}" for label, p in pairs)
+        answer = ", ".join(f"{label} {p:.1%}" for label, p in pairs)
+        return "; ".join([f"{item['input']}: {answer}", *item.get("warnings", [])])
     if "captions" in item:
         return f"{item['input']}: " + " | ".join(item["captions"])
     if "volumes_ml" in item:
