@@ -54,6 +54,9 @@ class Told(NamedTuple):
 class Encoder(nn.Module):
     """The stages of a backbone up to one of them: `[B, 3, H, W] -> [B, C, H', W']`.
 
+    A fresh FastNet keeps the random orthogonal filters of its stem: of drawn scenes, whitened ones made fewer true
+    captions (0.947 against 0.977 of 300 validation scenes).
+
     Args:
         backbone: gives its stages; its head is not used.
         stage: the last one that is kept; None: all.

@@ -25,7 +25,6 @@ from image_captioning.words import END, build_vocabulary
 
 EVALUATION_BATCH = 64
 FEATURE_BATCH = 32
-INITIALISE_SAMPLES = 2000  # pictures that data-dependent initialisation looks at
 
 
 class Pictures:
@@ -177,9 +176,6 @@ class CaptionTask:
             decoder = build_decoder(
                 config.decoder, encoder.channels, self.contract.rows, options=self._decoder_options()
             )
-            if hasattr(encoder, "initialise") and self.recipe.encoder.encoder_weights is None:
-                chosen = torch.randperm(len(self.sets["train"]))[:INITIALISE_SAMPLES]
-                encoder.initialise(self.contract.normalize(self.sets["train"].images[chosen]))
         self.network = Captioner(
             None if self.recipe.encoder.frozen else encoder, decoder, word_dropout=config.word_dropout
         )

@@ -2,9 +2,10 @@
 
 Splits: "test" is the official test set; where there is none, one of ten stratified parts, chosen by `fold`, as in
 ten-fold cross-validation. "val" is the official development set, or a stratified tenth of what is not test; "train" is
-rest, "train+val" both. Nothing is ever tuned on the test set.
+rest, "train+val" both. Nothing is ever tuned on the test set. Texts that an own table repeats are in one split.
 """
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,8 @@ from cnn_core.data import files
 from cnn_core.errors import DataError, unknown_name
 from text_classification import docstrings
 from text_classification.own import Table, read_table, table_files
+
+log = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "train+val", "test")
 SPLIT_SEED = 20240501  # any number; changing it changes every fold and validation split
@@ -104,6 +107,8 @@ def load_sets(
 ) -> dict[str, TextSet]:
     """Load splits of a named set, or of own texts: a table, or a folder with train, (val) and test tables.
 
+    What was guessed or left out in reading own texts is logged as warnings.
+
     Args:
         name_or_path: a name of `DATA_SETS`, or a path.
         splits: some of `SPLITS`, see the module.
@@ -131,7 +136,7 @@ def load_sets(
         labels = _labels(tables, str(name_or_path))
     name = known.name if known else os.fspath(name_or_path)
     parts = {part: _to_set(table, labels, name, part) for part, table in tables.items()}
-    return _split(parts, splits, fold)
+    return _split(parts, splits, fold, together=known is None)
 
 
 def _read_known(known: DataSet, data_root: str | os.PathLike[str] | None, *, phrases: bool) -> dict[str, Table]:
@@ -155,8 +160,14 @@ def _read_known(known: DataSet, data_root: str | os.PathLike[str] | None, *, phr
 def _read_own(path: Path, text_column: str | None, label_column: str | None) -> dict[str, Table]:
     if not path.exists():
         raise unknown_name("data set", os.fspath(path), DATA_SETS)
-    parts = table_files(path)
-    return {part: read_table(file, text_column=text_column, label_column=label_column) for part, file in parts.items()}
+    tables = {
+        part: read_table(file, text_column=text_column, label_column=label_column)
+        for part, file in table_files(path).items()
+    }
+    for table in tables.values():
+        for note in table.notes:
+            log.warning("%s", note)
+    return tables
 
 
 def _labels(tables: dict[str, Table], name: str) -> tuple[str, ...]:
@@ -179,22 +190,39 @@ def _to_set(table: Table, labels: tuple[str, ...], name: str, part: str) -> Text
     return TextSet(name, part, labels, table.texts, targets)
 
 
-def _split(parts: dict[str, TextSet], splits: Sequence[str], fold: int) -> dict[str, TextSet]:
-    """Make the wanted splits out of the parts that there are."""
+def _split(parts: dict[str, TextSet], splits: Sequence[str], fold: int, *, together: bool) -> dict[str, TextSet]:
+    """Make the wanted splits out of the parts that there are; `together`: equal texts stay in one split."""
+    divide = _stratified_texts if together else _stratified_rows
     if "test" in parts:
         whole, test = parts.get("train", parts.get("all")), parts["test"]
     else:
         everything = parts.get("all", parts.get("train"))
-        rest, held_out = stratified(everything.targets.numpy(), parts=FOLDS, part=fold)
+        rest, held_out = divide(everything, parts=FOLDS, part=fold)
         whole, test = everything.subset(rest, split="train+val"), everything.subset(held_out, split="test")
     if "val" in parts or "dev" in parts:
         train, val = whole, parts.get("val", parts.get("dev"))
         both = replace(train, texts=train.texts + val.texts, targets=torch.cat([train.targets, val.targets]))
     else:
-        kept, held_out = stratified(whole.targets.numpy(), parts=round(1 / VAL_FRACTION), part=0)
+        kept, held_out = divide(whole, parts=round(1 / VAL_FRACTION), part=0)
         train, val, both = whole.subset(kept, split="train"), whole.subset(held_out, split="val"), whole
+    if "train" in splits and not len(train):
+        raise DataError(f"{train.name}: too few different texts to hold some out and learn from the rest; add more")
     made = {"train": train, "val": val, "train+val": both, "test": test}
     return {split: replace(made[split], split=split) for split in splits}
+
+
+def _stratified_rows(texts: TextSet, *, parts: int, part: int) -> tuple[np.ndarray, np.ndarray]:
+    return stratified(texts.targets.numpy(), parts=parts, part=part)
+
+
+def _stratified_texts(texts: TextSet, *, parts: int, part: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide the different texts as `stratified` does, by the label of their first row; the rows go with their text."""
+    numbers = {text: k for k, text in enumerate(dict.fromkeys(texts.texts))}
+    number = np.array([numbers[text] for text in texts.texts])
+    first = np.unique(number, return_index=True)[1]  # row
+    _, inside = stratified(texts.targets.numpy()[first], parts=parts, part=part)
+    held_out = np.isin(number, inside)
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def stratified(targets: np.ndarray, *, parts: int, part: int) -> tuple[np.ndarray, np.ndarray]:

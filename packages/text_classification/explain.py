@@ -137,7 +137,8 @@ def _decompose(predictor: "Predictor", ids: Tensor, tokens: list[str], index: in
     model = predictor.model
     classifier = model.backbone.head.classifier
     with torch.inference_mode():
-        last = (classifier.weight[index] - classifier.weight.mean(0)).double()  # [filters of all widths]
+        # float64 on the CPU: not every device has it (MPS), and what follows is a loop over single numbers.
+        last = (classifier.weight[index] - classifier.weight.mean(0)).cpu().double()  # [filters of all widths]
         words, places = torch.unique(torch.cat([ids.new_zeros(1), ids.flatten()]), return_inverse=True)
         rows, ids = model.rows()[words], places[1:].view(1, -1)
         weights = torch.zeros(len(tokens), dtype=torch.float64)
@@ -146,10 +147,11 @@ def _decompose(predictor: "Predictor", ids: Tensor, tokens: list[str], index: in
             width, count = conv.kernel_size[0], conv.out_channels
             products, windows = word_products(rows, conv.weight), window_rows(ids, width)
             strongest, best = (part[0] for part in strongest_windows(products, windows))
-            active = (strongest + conv.bias).relu().double()
-            parts = products[windows[0, best]][torch.arange(count), :, torch.arange(count)].double()  # [F, h]
+            active = (strongest + conv.bias).relu().cpu().double()
+            parts = products[windows[0, best]].cpu()[torch.arange(count), :, torch.arange(count)].double()  # [F, h]
+            best = best.tolist()
             for f in range(count):
-                share, start = last[first + f], int(best[f]) - width + 1
+                share, start = last[first + f], best[f] - width + 1
                 if active[f] > 0:
                     for k in range(width):
                         if 0 <= start + k < len(tokens):

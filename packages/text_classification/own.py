@@ -13,7 +13,8 @@ from cnn_core.data.tables import SAMPLE_ROWS, SUFFIXES, Layout, encoding_of, lin
 from cnn_core.errors import DataError
 
 MOST_CHARACTERS = 2 << 30  # of all texts of a training set together: it is held in memory
-TEXT_NAMES = ("text", "sentence", "review", "content", "body", "message", "question", "title", "comment", "tweet")
+# The likeliest first; a title mostly stands beside the text that it is of.
+TEXT_NAMES = ("text", "sentence", "review", "content", "body", "message", "question", "comment", "tweet", "title")
 LABEL_NAMES = ("label", "class", "category", "target", "sentiment", "topic", "y", "stars", "rating")
 
 
@@ -94,10 +95,15 @@ def read_table(path: Path, *, text_column: str | None = None, label_column: str 
     return Table(texts, labels, tuple(notes))
 
 
-def read_texts(path: Path, *, text_column: str | None = None) -> Iterator[str]:
+def read_texts(path: Path, *, text_column: str | None = None, likely_column: str | None = None) -> Iterator[str]:
     """Yield the text of every row, with or without labels, in the memory of one row; "" for a row without one.
 
     A file `.txt` has one text per line.
+
+    Args:
+        path: the file.
+        text_column: its name (or number from 1, in a file without header); None: guessed.
+        likely_column: the column that is taken instead of a guess, where the file has it.
 
     Raises:
         DataError: as `read_table`.
@@ -109,7 +115,11 @@ def read_texts(path: Path, *, text_column: str | None = None) -> Iterator[str]:
     layout = look(path)
     sample = list(islice(rows(path, layout), SAMPLE_ROWS))
     if sample:
-        at = _named_column(path.name, layout, text_column) if text_column else _text_column(layout, sample, None)
+        likely = _find_column(layout, likely_column) if likely_column else None
+        if text_column:
+            at = _named_column(path.name, layout, text_column)
+        else:
+            at = _text_column(layout, sample, None) if likely is None else likely
         for row in rows(path, layout):
             yield row[at].strip() if at < len(row) else ""
 
@@ -147,16 +157,23 @@ def choose_columns(
 def _text_column(layout: Layout, sample: Sequence[Sequence[str]], label_at: int | None) -> int:
     others = [i for i in range(len(layout.columns)) if i != label_at]
     named = [i for i in others if layout.columns[i].lower() in TEXT_NAMES]
-    return named[0] if named else max(others, key=lambda i: sum(len(_at(row, i)) for row in sample))
+    if named:
+        return min(named, key=lambda i: TEXT_NAMES.index(layout.columns[i].lower()))
+    return max(others, key=lambda i: sum(len(_at(row, i)) for row in sample))
 
 
 def _named_column(name: str, layout: Layout, column: str) -> int:
+    at = _find_column(layout, column)
+    if at is None:
+        raise DataError(f"{name} has no column {column!r}; its columns are {', '.join(layout.columns)}")
+    return at
+
+
+def _find_column(layout: Layout, column: str) -> int | None:
     if column in layout.columns:
         return layout.columns.index(column)
     folded = [own.lower() for own in layout.columns]
-    if column.lower() in folded:
-        return folded.index(column.lower())
-    raise DataError(f"{name} has no column {column!r}; its columns are {', '.join(layout.columns)}")
+    return folded.index(column.lower()) if column.lower() in folded else None
 
 
 def _at(row: Sequence[str], place: int) -> str:

@@ -115,14 +115,18 @@ class Predictor:
                 yield Prediction(text, [self.labels[k] for k in indices[i]], values[i], note)
 
     def predict_inputs(self, inputs: Sequence[str], *, top_k: int = 5) -> Iterator[Prediction]:
-        """Answer for texts and for files of texts: tables, or `.txt` with one text per line."""
+        """Answer for texts and for files of texts: tables, or `.txt` with one text per line.
+
+        The texts of a table are in the column that they were learned from, where it has that column.
+        """
+        learned = self.card.recipe.get("data", {}).get("text_column")
         for entry in inputs:
             if not _is_file_name(entry):
                 yield from self.stream([entry], top_k=top_k)
                 continue
             answered = False
             try:
-                for answer in self.stream(read_texts(Path(entry)), top_k=top_k):
+                for answer in self.stream(read_texts(Path(entry), likely_column=learned), top_k=top_k):
                     answered = True
                     yield answer
                 if not answered:

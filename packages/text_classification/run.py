@@ -1,5 +1,6 @@
 """What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
 
+import contextlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,12 +14,12 @@ from cnn_core.train.config import override
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import find_weights, load_card
 from cnn_core.weights.reports import write_report
-from text_classification.data import load_sets
+from text_classification.data import DATA_SETS, load_sets
 from text_classification.evaluate import evaluate
 from text_classification.model import TextNet
 from text_classification.predict import load
 from text_classification.task import Recipe, TextModelConfig, TextTask
-from text_classification.weights_io import DOMAIN, contract_of, load_text_model
+from text_classification.weights_io import DOMAIN, arguments_of, contract_of, load_text_model
 
 EXPORTED_LENGTH = 64  # tokens
 RECIPE = Recipe
@@ -51,9 +52,9 @@ def evaluate_weights(
         device: auto, cpu, cuda, mps.
     """
     predictor = load(name, device=device)
-    predictor.card.check_unseen(data, split)
     settings = predictor.card.recipe["data"]
-    own = data is None or data == settings["data"]
+    own = data is None or _same_data(data, settings["data"])
+    predictor.card.check_unseen(None if own else data, split)
     chosen = {key: settings[key] for key in ("fold", "text_column", "label_column") if own and key in settings}
     data = data or settings["data"]
     texts = load_sets(data, splits=(split,), **chosen)[split]
@@ -64,6 +65,16 @@ def evaluate_weights(
         )
     report = evaluate(predictor, texts)
     return {"data": data, "split": split, "n": report.n, "metrics": report.metrics}
+
+
+def _same_data(given: str, learned: str) -> bool:
+    """Tell whether two names mean the same data: a set's name with - or _, or one file or folder by two paths."""
+    names = {name.replace("-", "_") for name in (given, learned)}
+    if given == learned or names & DATA_SETS.keys():
+        return len(names) == 1
+    with contextlib.suppress(OSError, ValueError):  # it is not there, or no path at all
+        return Path(given).samefile(learned)
+    return False
 
 
 def predict_items(name: str, inputs: Sequence[str], *, device: str = "auto") -> Iterator[dict[str, Any]]:
@@ -107,6 +118,8 @@ def compare(
 ) -> list[dict[str, float | str]]:
     """Train on the same texts from `weights` and from nothing, with the same settings.
 
+    Both ways take the weights' network, tokenizer, length and size of vectors.
+
     Args:
         weights: shipped weights or a run folder.
         data: a set name or a table.
@@ -117,12 +130,19 @@ def compare(
         One row per way: mode, test accuracy, n, seconds of training.
     """
     card = load_card(find_weights(weights, domain=DOMAIN))
-    options = {key: value for key, value in card.arguments["options"].items() if key not in ("size", "vectors")}
+    network, contract = arguments_of(card), contract_of(card)
+    same = {
+        "data": data,
+        "tokenizer": contract.tokenizer,
+        "length": contract.length,
+        "vector_size": network["size"],
+        "vectors": "one-hot" if network["vectors"] == "one-hot" else "rand",  # from nothing: without a file of vectors
+    }
     command = shlex.join(["cnn", "compare", weights, "--data", data, *setting_flags(settings or {})])
     rows = []
     for mode in ("fine-tune", "scratch"):
-        model = TextModelConfig(card.model, options, weights=weights if mode == "fine-tune" else None)
-        recipe = override(Recipe(model=model), {"data": data, **(settings or {})})
+        model = TextModelConfig(card.model, network["options"], weights=weights if mode == "fine-tune" else None)
+        recipe = override(Recipe(model=model), {**same, **(settings or {})})
         outcome = train(recipe, folder=folder / mode, name=mode, command=command)
         accuracy = outcome.card.metrics["accuracy"]
         rows.append(

@@ -1,5 +1,6 @@
 """The text recipe and its Task."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.data.memory import take_share
-from cnn_core.errors import DataError
+from cnn_core.errors import ConfigError, DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, Turn
@@ -19,6 +20,8 @@ from text_classification.contract import FIRST, LONGEST, Encoded, TextContract
 from text_classification.data import FOLDS, TextSet, load_sets
 from text_classification.model import build_model, needs_length
 from text_classification.tokenizers import TOKENIZERS
+
+log = logging.getLogger(__name__)
 
 POOL = 64  # batches that are sorted by length together: little padding, and the order stays a matter of chance
 EVALUATION_BATCH = 512
@@ -100,16 +103,33 @@ class Recipe:
 
 
 class TextTask(Pairs):
-    """Classify texts: cross-entropy on batches of similar length, accuracy on the validation split."""
+    """Classify texts: cross-entropy on batches of similar length, accuracy on the validation split.
+
+    Args:
+        recipe: what to learn, and how. Starting weights keep their tokenizer, length and kind of vectors.
+
+    Raises:
+        ConfigError: it names starting weights and pretrained vectors.
+    """
 
     metric = "accuracy"
 
     def __init__(self, recipe: Recipe) -> None:
+        weights, vector_file = recipe.model.weights, recipe.vectors.vector_file
+        if weights and vector_file:
+            problem = (
+                f"expected weights or vector_file, got both ({weights} and {vector_file}); the weights bring their own "
+                "vectors, leave one of the two out"
+            )
+            raise ConfigError("recipe", [problem])
         self.recipe = recipe
         self.sets: dict[str, TextSet] = {}
 
     def build_data(self, device: torch.device) -> None:
-        """Load the splits, fix the vocabulary (that of the starting weights, if any, and new words) and encode."""
+        """Load the splits, fix the vocabulary and encode.
+
+        The vocabulary is that of the starting weights, if any, and new words; one-hot weights take no new ones.
+        """
         data = self.recipe.data
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
         self.sets = load_sets(
@@ -198,11 +218,16 @@ class TextTask(Pairs):
         return min(self.recipe.loop.batch_size, max(1, len(self.sets[self.training_split])))
 
     def _contract(self, train: TextSet) -> TextContract:
-        from text_classification.weights_io import starting_contract
+        from text_classification.weights_io import starting_arguments, starting_contract
         from text_classification.with_torchtext import build_vocabulary
 
         data, model = self.recipe.data, self.recipe.model
         base = starting_contract(model.weights) if model.weights else None
+        if base:
+            vectors = starting_arguments(model.weights)["vectors"]
+            self._say_unused(base, vectors)
+            if vectors == "one-hot":  # a token is a channel of the first layer; new ones would have no weights there
+                return base
         tokenizer = base.tokenizer if base else data.tokenizer
         split = TOKENIZERS[tokenizer]
         vocabulary = build_vocabulary(
@@ -211,9 +236,23 @@ class TextTask(Pairs):
         if base:
             known = set(base.vocabulary)
             vocabulary = base.vocabulary + tuple(word for word in vocabulary if word not in known)
-            return TextContract(tokenizer, vocabulary, base.length)
+            return replace(base, vocabulary=vocabulary)
         length = data.length or (DEFAULT_LENGTH if needs_length(model.model) else None)
         return TextContract(tokenizer, vocabulary, length)
+
+    def _say_unused(self, base: TextContract, vectors: str) -> None:
+        """Warn of settings that the starting weights decide otherwise."""
+        data = self.recipe.data
+        wanted = (
+            ("tokenizer", data.tokenizer, base.tokenizer),
+            ("length", data.length, base.length),
+            ("vectors", self.recipe.vectors.vectors, vectors),
+        )
+        for name, ours, theirs in wanted:
+            if ours is not None and ours != theirs:
+                log.warning(
+                    "%s %r is not used: the weights %s keep theirs, %r", name, ours, self.recipe.model.weights, theirs
+                )
 
     def _arguments(self) -> dict[str, Any]:
         """Return what `build_model` needs, from the recipe or from the starting weights."""

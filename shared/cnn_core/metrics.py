@@ -10,7 +10,7 @@ def classification_metrics(scores: Tensor, targets: Tensor) -> dict[str, float]:
     confusion = confusion_matrix(scores, targets)
     metrics = {"accuracy": confusion.diagonal().sum().item() / len(targets)}
     if classes > 5:
-        metrics["top5"] = (scores.topk(5).indices == targets[:, None]).any(1).double().mean().item()
+        metrics["top5"] = (scores.topk(5).indices == targets[:, None]).any(1).cpu().double().mean().item()
     metrics["macro_f1"] = macro_f1(confusion)
     return metrics
 
@@ -23,6 +23,7 @@ def confusion_matrix(scores: Tensor, targets: Tensor) -> Tensor:
 
 def macro_f1(confusion: Tensor) -> float:
     """Return the mean over the classes of `2 TP / (2 TP + FP + FN)`; classes that occur nowhere are left out."""
+    confusion = confusion.cpu()  # not every device has float64
     right = confusion.diagonal().double()
     either = (confusion.sum(0) + confusion.sum(1)).double()  # 2 TP + FP + FN
     return float((2 * right / either)[either > 0].mean())

@@ -105,8 +105,9 @@ def test_the_command_on_the_card_names_the_recipe(tmp_path: Path) -> None:
 
 
 def test_weights_are_not_measured_on_what_they_learned_from(digits_run: Path) -> None:
-    with pytest.raises(CnnError, match="learned from the validation split too"):
-        image_classification.evaluate_weights(str(digits_run), split="val", device="cpu")
+    for name, data in ((str(digits_run), None), (str(digits_run), "digits"), ("fashion-mnist", "fashion-mnist")):
+        with pytest.raises(CnnError, match="learned from the validation split too"):
+            image_classification.evaluate_weights(name, data=data, split="val", device="cpu")
 
 
 @pytest.mark.parametrize(("count", "validation", "left"), [(2, True, "val"), (1, False, "test"), (2, False, "")])

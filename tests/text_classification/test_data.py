@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from trips import write_table
 
 from cnn_core.errors import DataError, UnknownNameError
 from text_classification import docstrings
-from text_classification.data import DATA_SETS, FOLDS, get_data, load_sets, stratified
+from text_classification.data import DATA_SETS, FOLDS, TextSet, get_data, load_sets, stratified
 
 
 def test_ten_folds_cover_everything_once_with_the_same_shares() -> None:
@@ -76,3 +77,41 @@ def test_there_are_ten_folds(fold: int) -> None:
 
 def test_the_names_are_the_fields_own() -> None:
     assert {"mr", "subj", "cr", "mpqa", "sst1", "sst2", "trec", "trec_fine", "ag_news", "docstrings"} == set(DATA_SETS)
+
+
+def test_a_text_that_an_own_table_repeats_is_in_one_split(tmp_path: Path) -> None:
+    rows = [("xy"[i % 2], f"text {i % 40}") for i in range(200)]
+    rows += [("xy"[i % 2], f"text {i + 1}") for i in range(20)]  # with the other label
+    every = ["train", "val", "train+val", "test"]
+    sets = load_sets(write_table(tmp_path / "a.tsv", rows), splits=every)
+    parts = [{*sets[split].texts} for split in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [32, 4, 4] and len(set().union(*parts)) == 40
+    assert sum(len(sets[split]) for split in ("train", "val", "test")) == 220
+    assert sorted(sets["train+val"].texts) == sorted(sets["train"].texts + sets["val"].texts)
+    assert {*sets["test"].labels} == {"x", "y"}
+    # By their first labels, x and y share the test set's texts evenly.
+    assert sorted(int(text.split()[1]) % 2 for text in parts[2]) == [0, 0, 1, 1]
+    every_row = [
+        (sets["test"].labels[k], text) for split in ("train", "val", "test") for text, k in _pairs(sets[split])
+    ]
+    assert sorted(every_row) == sorted(rows)
+
+
+def _pairs(texts: TextSet) -> list[tuple[str, int]]:
+    return list(zip(texts.texts, texts.targets.tolist(), strict=True))
+
+
+def test_named_sets_and_own_tables_without_repeats_keep_their_splits(tmp_path: Path) -> None:
+    rows = [("xxy"[i % 3], f"text {i % 50}") for i in range(100)]
+    rest, inside = stratified(np.array(["xy".index(label) for label, _ in rows]), parts=FOLDS, part=3)
+    folder = tmp_path / "text" / "mr"
+    folder.mkdir(parents=True)
+    named = [(("negative", "positive")["xy".index(label)], text) for label, text in rows]
+    write_table(folder / "all.tsv", named)
+    sets = load_sets("mr", splits=["test", "train+val"], fold=3, data_root=tmp_path)
+    assert sets["test"].texts == [rows[i][1] for i in inside]
+    assert sets["train+val"].texts == [rows[i][1] for i in rest]
+    single = [(label, f"{text} {i}") for i, (label, text) in enumerate(rows)]
+    own = load_sets(write_table(tmp_path / "a.tsv", single), splits=["test", "train+val"], fold=3)
+    assert own["test"].texts == [single[i][1] for i in inside]
+    assert own["train+val"].texts == [single[i][1] for i in rest]

@@ -8,10 +8,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 from trips import HILL, SEA
 
 from cnn_core.errors import CnnError, DataError, UnknownNameError
-from text_classification import Predictor
+from cnn_core.metrics import classification_metrics
+from text_classification import Predictor, load
 from text_classification.contract import TextContract
 from text_classification.explain import METHODS, smallest_deletion
 from text_classification.render import strengths
@@ -40,6 +43,39 @@ def test_the_decomposition_sums_to_the_score_exactly(predictor: Predictor, targe
     biases = torch.cat([conv.bias for conv in predictor.model.ngrams.convs]).tolist()
     own = sum(last[vote.filter] * biases[vote.filter] for vote in found.votes if vote.activation > 0)
     assert found.rest == pytest.approx(bias + own, abs=1e-5)
+
+
+class NoDoubles(TorchFunctionMode):
+    """A device without float64, as MPS is: only what `.cpu()` returned, and what comes of that, may become double."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+        here = any(getattr(x, "on_cpu", x.dtype == torch.float64) for x in given) or function is torch.Tensor.cpu
+        if function is torch.Tensor.double and not here:
+            raise TypeError("this device has no float64")
+        result = function(*args, **(kwargs or {}))
+        if function is torch.Tensor.cpu:
+            result = result.view_as(result)  # `.cpu()` gave the tensor itself
+        if here and isinstance(result, torch.Tensor):
+            result.on_cpu = True
+        return result
+
+
+def test_no_device_is_asked_for_float64(predictor: Predictor) -> None:
+    expected = predictor.explain(TEXT)
+    scores, targets = torch.randn(40, 7, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 7
+    metrics = classification_metrics(scores, targets)
+    with NoDoubles():
+        assert predictor.explain(TEXT) == expected
+        assert classification_metrics(scores, targets) == metrics
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_graphics_card_names_the_same_parts(predictor: Predictor, run_folder: Path) -> None:
+    expected, found = predictor.explain(TEXT), load(run_folder, device="cuda").explain(TEXT)
+    assert found.weights == pytest.approx(expected.weights, abs=1e-4)
+    assert [vote.filter for vote in found.votes[:5]] == [vote.filter for vote in expected.votes[:5]]
 
 
 def test_a_vote_is_the_window_that_fires_its_filter_most(predictor: Predictor) -> None:

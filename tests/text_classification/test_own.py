@@ -108,8 +108,15 @@ def test_one_class_is_refused_where_it_is_learned_from(tmp_path: Path) -> None:
         load_sets(write(tmp_path / "a.csv", "label,text\nx,one\nx,two\n"), splits=["train"])
 
 
+def test_two_different_texts_are_too_few_to_divide(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", "label,text\n" + "x,one\ny,two\n" * 20)
+    with pytest.raises(DataError, match="too few different texts to hold some out"):
+        load_sets(file, splits=["train", "val", "test"])
+    assert len(load_sets(file, splits=["test"])["test"]) == 20
+
+
 def test_a_folder_of_parts_keeps_them_and_a_class_that_was_not_learned_is_said(tmp_path: Path) -> None:
-    write(tmp_path / "train.csv", "label,text\n" + "x,one\ny,two\n" * 20)
+    write(tmp_path / "train.csv", "label,text\n" + "".join(f"x,one {i}\ny,two {i}\n" for i in range(20)))
     write(tmp_path / "test.csv", "label,text\nx,three\n")
     assert set(table_files(tmp_path)) == {"train", "test"}
     sets = load_sets(tmp_path, splits=["train", "val", "train+val", "test"])
@@ -145,3 +152,25 @@ def test_a_long_file_is_read_in_the_memory_of_a_row(tmp_path: Path) -> None:
 def test_the_layout_says_what_was_found(tmp_path: Path) -> None:
     layout = look(write(tmp_path / "a.csv", "label;text\nx;one\n"))
     assert layout.said == "read as utf-8-sig, columns separated by semicolons, with a header"
+
+
+def test_the_likeliest_name_is_the_text_wherever_its_column_stands(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", "title,comment,text,label\nA,b,the text,x\n")
+    assert read_table(file).texts == ["the text"]
+    assert list(read_texts(file)) == ["the text"]
+    assert list(read_texts(write(tmp_path / "b.csv", "title,tweet\nA,said\n"))) == ["said"]
+
+
+def test_a_likely_column_is_taken_where_it_is_there(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", "text,Summary\none,two\n")
+    assert list(read_texts(file, likely_column="summary")) == ["two"]
+    assert list(read_texts(file, likely_column="body")) == ["one"]
+    assert list(read_texts(file, text_column="text", likely_column="summary")) == ["one"]
+
+
+def test_what_was_guessed_and_left_out_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    load_sets(write(tmp_path / "a.csv", "label,text\nx,one\ny,\ny,two\n"), splits=["test"])
+    guessed, skipped = (record for record in caplog.records if record.name == "text_classification.data")
+    assert guessed.levelname == skipped.levelname == "WARNING"
+    assert "text in 'text', label in 'label'" in guessed.message
+    assert "1 of 3 rows left out" in skipped.message

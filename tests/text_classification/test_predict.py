@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,15 @@ def test_an_unknown_label_is_answered_with_the_nearest(predictor: Predictor) -> 
 
 def test_the_topics_words_are_in_the_vocabulary(predictor: Predictor) -> None:
     assert {*SEA, *HILL} <= {*predictor.contract.vocabulary}
+
+
+def test_a_table_is_read_where_the_texts_were_learned_from(predictor: Predictor, tmp_path: Path) -> None:
+    card = replace(predictor.card, recipe={**predictor.card.recipe, "data": {"text_column": "note"}})
+    noting = Predictor(predictor.model, card)
+    both, other, lines = tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "c.txt"
+    both.write_text("text,Note\na peak,a boat\n")
+    other.write_text("text,label\na peak,x\n")
+    lines.write_text("a sail\n")
+    answers = list(noting.predict_inputs([str(both), str(other), str(lines)]))
+    assert [answer.labels[0] for answer in answers] == ["sea", "hill", "sea"]
+    assert next(predictor.predict_inputs([str(both)])).labels[0] == "hill"

@@ -1,6 +1,7 @@
 """Training: the run folder, resuming, starting from weights, batches, reports, the bench's table."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from trips import sentences, write_table
 from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import override
 from cnn_core.train.task import Turn
-from text_classification import Predictor, bench, compare, evaluate_weights, load, train
+from text_classification import Predictor, bench, compare, evaluate_weights, load, run, train
 from text_classification.data import load_sets
 from text_classification.evaluate import read_report
+from text_classification.run import _same_data
 from text_classification.task import Recipe, TextTask, batches_by_length
 
 SMALL = {"vector_size": 8, "epochs": 2, "batch_size": 25, "learning_rate": 0.01, "min_count": 1}
@@ -86,10 +88,55 @@ def test_the_two_ways_side_by_side(run_folder: Path, tmp_path: Path) -> None:
     rows = compare(str(run_folder), str(table), folder=tmp_path / "c", settings={"epochs": 1, "batch_size": 10})
     assert [row["mode"] for row in rows] == ["fine-tune", "scratch"]
     assert rows[0]["accuracy"] == 1.0
+    contract = load(run_folder, device="cpu").contract
+    tuned, scratch = (load(tmp_path / "c" / mode, device="cpu") for mode in ("fine-tune", "scratch"))
+    assert tuned.card.arguments == scratch.card.arguments
+    for way in (tuned, scratch):
+        assert (way.contract.tokenizer, way.contract.length) == (contract.tokenizer, contract.length)
+
+
+def test_both_ways_read_as_the_weights_do(table: Path, tmp_path: Path) -> None:
+    options = {"base_channels": 8, "blocks": 2}
+    changed = settings(table, model="dpcnn", options=options, length=24, tokenizer="kim", epochs=1)
+    train("docstrings", folder=tmp_path / "base", settings=changed)
+    few = write_table(tmp_path / "few.tsv", sentences(60, seed=9))
+    compare(str(tmp_path / "base"), str(few), folder=tmp_path / "c", settings={"epochs": 1, "batch_size": 10})
+    tuned, scratch = (load(tmp_path / "c" / mode, device="cpu") for mode in ("fine-tune", "scratch"))
+    for way in (tuned, scratch):
+        assert (way.contract.tokenizer, way.contract.length) == ("kim", 24)
+    assert tuned.card.arguments == scratch.card.arguments
+    assert scratch.card.arguments["options"] == {"vectors": "rand", "size": 8, **options}
+
+
+def test_the_weights_own_data_are_known_by_any_spelling(
+    run_folder: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _same_data("ag-news", "ag_news") and not _same_data("ag_news", "trec")
+    monkeypatch.chdir(table.parent)
+    assert _same_data(table.name, str(table)) and _same_data("a-file.csv", "a-file.csv")
+    other = write_table(tmp_path / "other.tsv", sentences(40))
+    assert not _same_data(str(other), str(table)) and not _same_data("missing.tsv", str(table))
+    assert not _same_data("a-file.csv", "a_file.csv")
+    # Its column and its refusal of learned texts go with it.
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    card = json.loads((folder / "card.json").read_text())
+    card["recipe"]["data"]["validation"] = False
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(CnnError, match="learned from the validation split too"):
+        evaluate_weights(str(folder), data=table.name, split="val", device="cpu")
+    card["recipe"]["data"]["fold"] = 3
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.MonkeyPatch.context() as patch:
+        asked = {}
+        patch.setattr(run, "load_sets", lambda data, **chosen: asked.update(chosen) or load_sets(data, **chosen))
+        evaluate_weights(str(folder), data=table.name, device="cpu")
+    assert asked["fold"] == 3
 
 
 def test_lower_case_can_be_learned_beside(tmp_path: Path) -> None:
-    table = write_table(tmp_path / "a.tsv", [("x", "Anna went"), ("y", "rain fell")] * 20)
+    rows = [row for i in range(20) for row in (("x", f"Anna went {i}"), ("y", f"rain fell {i}"))]
+    table = write_table(tmp_path / "a.tsv", rows)
     task = TextTask(override(Recipe(), settings(table, tokenizer="cased_english", lower_case_too=True)))
     task.build_data(torch.device("cpu"))
     assert {"Anna", "anna"} <= {*task.contract.vocabulary}
@@ -98,8 +145,9 @@ def test_lower_case_can_be_learned_beside(tmp_path: Path) -> None:
 
 
 def test_repeats_are_learned_from_once(tmp_path: Path) -> None:
-    table = write_table(tmp_path / "a.tsv", [("x", f"text {k % 10}") for k in range(30)] + [("y", "other")] * 30)
-    for once, expected in ((False, [24, 24]), (True, [10, 1])):
+    rows = [(label, f"{label} {k % 10}") for label in "xy" for k in range(30)]
+    table = write_table(tmp_path / "a.tsv", rows)
+    for once, expected in ((False, [24, 24]), (True, [8, 8])):
         task = TextTask(override(Recipe(), settings(table, once=once, tokenizer="whitespace")))
         task.build_data(torch.device("cpu"))
         assert task.targets["train"].bincount().tolist() == expected and len(task.sets["test"]) == 6
@@ -115,6 +163,34 @@ def test_repeats_are_learned_from_once(tmp_path: Path) -> None:
 def test_impossible_settings_are_all_said(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         override(Recipe(), changes)
+
+
+def test_weights_and_a_file_of_vectors_are_refused_together(table: Path, run_folder: Path) -> None:
+    changed = settings(table, weights=str(run_folder), vectors="static", vector_file="glove.txt")
+    with pytest.raises(ConfigError, match=r"expected weights or vector_file, got both \(.*trips and glove.txt\)"):
+        TextTask(override(Recipe(), changed))
+
+
+def test_settings_that_the_weights_decide_are_said(
+    table: Path, run_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changed = settings(table, weights=str(run_folder), tokenizer="kim", length=9, vectors="one-hot")
+    for more, said in ((changed, ["tokenizer 'kim'", "length 9", "vectors 'one-hot'"]), ({"length": None}, [])):
+        caplog.clear()
+        task = TextTask(override(Recipe(), {**settings(table, weights=str(run_folder)), **more}))
+        task.build_data(torch.device("cpu"))
+        lines = [record.message for record in caplog.records if record.name == "text_classification.task"]
+        assert [line.partition(" is not used")[0] for line in lines] == said
+        assert all(str(run_folder) in line for line in lines)
+
+
+def test_half_a_surrogate_pair_can_be_learned_from_and_saved(tmp_path: Path) -> None:
+    lines = [json.dumps({"label": label, "text": f"{text} \ud83d"}) for label, text in sentences(60)]
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n".join(lines))
+    train("docstrings", folder=tmp_path / "run", settings=settings(file, epochs=1, tokenizer="whitespace"))
+    vocabulary = load(tmp_path / "run", device="cpu").contract.vocabulary
+    assert "?" in vocabulary and all(token.isascii() for token in vocabulary)
 
 
 def test_vectors_from_a_file_are_used_and_a_bad_file_is_a_sentence(table: Path, tmp_path: Path) -> None:
@@ -161,6 +237,12 @@ def test_characters_train_too(table: Path, tmp_path: Path) -> None:
     )
     train("docstrings", folder=tmp_path / "run", settings=changed)
     assert load(tmp_path / "run", device="cpu").predict("a boat")[0].error is None
+    # One-hot weights are started from with their own characters: "µ" has no channel.
+    rows = [("lake" if label == "sea" else "alp", f"{text} µ") for label, text in sentences(40, seed=3)]
+    other = write_table(tmp_path / "other.tsv", rows)
+    train("docstrings", folder=tmp_path / "new", settings=settings(other, weights=str(tmp_path / "run"), epochs=1))
+    tuned, base = load(tmp_path / "new", device="cpu"), load(tmp_path / "run", device="cpu")
+    assert tuned.contract == base.contract and tuned.labels == ["alp", "lake"]
 
 
 def test_the_bench_writes_its_table_and_does_not_train_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

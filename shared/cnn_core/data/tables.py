@@ -110,13 +110,19 @@ def _cell(value: object) -> str:
 
 
 def json_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
-    """Yield the object of every line that is not empty; DataError names the line that holds something else."""
+    """Yield the object of every line that is not empty; half a surrogate pair, which UTF-8 cannot hold, becomes "?".
+
+    Raises:
+        DataError: a line holds something else; the message names it.
+    """
     with opened(path, encoding) as stream:
         for number, line in enumerate(lines(path, stream), start=1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
+                if "\\ud" in line.lower():
+                    row = json.loads(json.dumps(row, ensure_ascii=False).encode(errors="replace"))
             except (ValueError, RecursionError) as error:
                 raise DataError(f"{path.name}, line {number}: not JSON ({error})") from error
             if not isinstance(row, dict):

@@ -97,7 +97,8 @@ class WeightsCard:
             CnnError: it is that set's "val", and the training held nothing out.
         """
         settings = self.recipe.get("data", {})
-        if split == "val" and data in (None, settings.get("data")) and settings.get("validation") is False:
+        own = data is None or data.replace("-", "_") == str(settings.get("data")).replace("-", "_")
+        if split == "val" and own and settings.get("validation") is False:
             raise CnnError(
                 f"{self.name} learned from the validation split too (validation = false), a measurement there would "
                 "flatter it; choose --split test, or train with --validation"

@@ -1,0 +1,26 @@
+"""Tables as text: what JSON Lines may hold that no file of ours can."""
+
+from pathlib import Path
+
+from cnn_core.data.tables import json_rows, look, rows
+
+
+def test_half_a_surrogate_pair_becomes_a_question_mark(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    lines = [
+        r'{"text": "so good \ud83d", "n": 1.5}',
+        r'{"text": "\uDE00 \ud83d\ude00 \\ud83d", "all": ["\udfff", null]}',
+    ]
+    file.write_text("\n".join(lines) + "\n", "utf-8")
+    expected = [{"text": "so good ?", "n": 1.5}, {"text": "? \U0001f600 \\ud83d", "all": ["?", None]}]
+    assert list(json_rows(file, "utf-8-sig")) == expected
+    layout = look(file, ("text",))
+    assert list(rows(file, layout)) == [["so good ?", "1.5", ""], ["? \U0001f600 \\ud83d", "", ""]]
+
+
+def test_a_name_with_half_a_pair_is_a_column_too(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text(r'{"text\ud83d": "one"}' + "\n", "utf-8")
+    layout = look(file, ("text",))
+    assert layout.columns == ("text?",)
+    assert list(rows(file, layout)) == [["one"]]
