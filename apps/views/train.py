@@ -1,7 +1,10 @@
 """The train page: start trainings, watch them, stop and resume them, lay their curves over each other."""
 
+import shlex
+
 import streamlit as st
 
+from cnn_core.domains import recipe_files
 from cnn_core.train.runs import RunInfo
 from components.frame import note, page, plain_errors
 from views.train_parts.begin import show_begin
@@ -15,6 +18,7 @@ STEPS = """\
    stop. A process that was killed counts as stopped.
 
 The same on the command line, in the same folders:"""
+ASKED = {"text_classification": "'a text of yours'", "medical_segmentation": "scan.nii.gz"}  # elsewhere a picture
 
 
 def main() -> None:
@@ -59,9 +63,12 @@ def _how(runs: list[RunInfo]) -> None:
         st.markdown(STEPS)
         chosen = next((run for run in runs if run.name == st.session_state.get("run")), None)
         command = str(chosen.job.get("command", "")) if chosen is not None else ""
-        folder = f"runs/{chosen.name}" if chosen is not None else "runs/digits"
+        folder = shlex.quote(f"runs/{chosen.name}" if chosen is not None else "runs/digits")
         first = command or "cnn train digits"
-        st.code(f"{first} --run {folder}\n{first} --run {folder} --resume\ncnn predict {folder} picture.png")
+        domain, _ = recipe_files().get(next(iter(first.split()[2:]), ""), ("", None))
+        asked = ASKED.get(domain, "picture.png")
+        lines = [f"{first} --run {folder}", f"{first} --run {folder} --resume", f"cnn predict {folder} {asked}"]
+        st.code("\n".join(lines), language="bash", wrap_lines=True)
 
 
 main()

@@ -91,6 +91,7 @@ def test_own_data_lie_in_the_run_folder(empty: Path):
     place = Path(entry["recipe"]["data"]["data"])
     assert place == empty / "runs" / "docstrings" / "data.csv"
     assert place.read_text() == example_csv()
+    assert page.code[-1].value.splitlines()[-1] == "cnn predict runs/docstrings 'a text of yours'"
 
 
 def zipped(folder: Path) -> bytes:

@@ -72,7 +72,8 @@ def look(root: Path, folder: Path) -> RunInfo:
     name = folder.relative_to(root).as_posix()
     status, job, progress = (read_json(folder / file) for file in ("status.json", JOB, PROGRESS))
     taken = "asked" in job and not {"pid", "error"} & job.keys()  # the moment before its process writes its number
-    waiting = taken or (root / QUEUE / f"{name.replace('/', '+')}.json").is_file()
+    entry = root / QUEUE / f"{name.replace('/', '+')}.json"
+    waiting = taken or entry.is_file()
     own = is_running(_whole(job, "pid"), str(job.get("mark", "")))
     other = is_running(_whole(status, "pid"), str(status.get("mark", ""))) and "mark" in status
     carded = _time(folder / "card.json") >= _time(folder / "status.json") > 0
@@ -86,6 +87,8 @@ def look(root: Path, folder: Path) -> RunInfo:
         state = "done"
     else:
         state = "stopped"
+    if waiting and "command" not in job:
+        job = {**read_json(entry), **job}
     holder = job if own else status
     running = state in ("running", "stopping")
     return RunInfo(
