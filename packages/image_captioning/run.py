@@ -1,13 +1,12 @@
 """What the command line and other programs call: train a recipe, evaluate, predict, explain and compare by name."""
 
-import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import CnnError
-from cnn_core.train.commands import setting_flags
+from cnn_core.train.commands import compare_command
 from cnn_core.train.config import override
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import WeightsCard, find_weights, load_card
@@ -98,7 +97,7 @@ def compare(
         One row per way: mode, the validation metric on the test set, n, seconds.
     """
     card = load_card(find_weights(weights, domain=DOMAIN))
-    command = shlex.join(["cnn", "compare", weights, "--data", data, *setting_flags(settings or {})])
+    command = compare_command(weights, data, settings or {})
     rows = []
     for mode in ("fine-tune", "show-attend-tell", "show-tell"):
         recipe = _again(card, weights if mode == "fine-tune" else None)

@@ -4,7 +4,6 @@ With bottleneck features the encoder runs once over the pictures and only the he
 other modes, frozen early stages and fine-tuning, are `ImageTask` itself.
 """
 
-import shlex
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.memory import take_share
 from cnn_core.metrics import classification_metrics
-from cnn_core.train.commands import setting_flags
+from cnn_core.train.commands import compare_command
 from cnn_core.train.config import ModelConfig, override
 from cnn_core.train.task import Evaluation, Turn
 from cnn_core.weights import find_weights, load_card
@@ -106,7 +105,7 @@ def compare(
     from image_classification.run import train
 
     rows = []
-    command = shlex.join(["cnn", "compare", weights, "--data", data, *setting_flags(settings or {})])
+    command = compare_command(weights, data, settings or {})
     card = load_card(find_weights(weights, domain="image_classification"))
     for mode in MODES:
         recipe = Recipe(model=ModelConfig(card.model, card.arguments["options"], weights=weights))

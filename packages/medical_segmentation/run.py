@@ -1,13 +1,12 @@
 """What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
 
 import logging
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import CnnError
-from cnn_core.train.commands import setting_flags
+from cnn_core.train.commands import compare_command
 from cnn_core.train.config import override
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.train.task import Task
@@ -134,7 +133,7 @@ def compare(
     card = load_card(find_weights(weights, domain=DOMAIN))
     goal = goal_of(card)
     data_config, patches = _shared(card, goal)
-    command = shlex.join(["cnn", "compare", weights, "--data", data, *setting_flags(settings or {})])
+    command = compare_command(weights, data, settings or {})
     rows = []
     for mode in ("fine-tune", "scratch"):
         model = MedicalModelConfig(

@@ -1,7 +1,6 @@
 """What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
 
 import contextlib
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cnn_core.errors import CnnError
-from cnn_core.train.commands import setting_flags
+from cnn_core.train.commands import compare_command
 from cnn_core.train.config import override
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import find_weights, load_card
@@ -138,7 +137,7 @@ def compare(
         "vector_size": network["size"],
         "vectors": "one-hot" if network["vectors"] == "one-hot" else "rand",  # from nothing: without a file of vectors
     }
-    command = shlex.join(["cnn", "compare", weights, "--data", data, *setting_flags(settings or {})])
+    command = compare_command(weights, data, settings or {})
     rows = []
     for mode in ("fine-tune", "scratch"):
         model = TextModelConfig(card.model, network["options"], weights=weights if mode == "fine-tune" else None)

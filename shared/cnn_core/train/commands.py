@@ -7,12 +7,16 @@ from typing import Any
 
 def train_command(recipe: str, settings: Mapping[str, Any], seeds: Sequence[int] = ()) -> str:
     """Compose the command line that trains the same again."""
-    words = ["cnn", "train", recipe, *setting_flags(settings)]
+    words = ["cnn", "train", recipe, *_flags(settings)]
     return shlex.join(words + (["--seeds", *map(str, seeds)] if seeds else []))
 
 
-def setting_flags(settings: Mapping[str, Any]) -> list[str]:
-    """Return changed settings as the words of a command line."""
+def compare_command(weights: str, data: str, settings: Mapping[str, Any]) -> str:
+    """Compose the command line that compares the same ways of transfer again."""
+    return shlex.join(["cnn", "compare", weights, "--data", data, *_flags(settings)])
+
+
+def _flags(settings: Mapping[str, Any]) -> list[str]:
     words = []
     for key, value in settings.items():
         flag = key.replace("_", "-")
