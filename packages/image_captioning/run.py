@@ -11,7 +11,7 @@ from cnn_core.train.config import override
 from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from cnn_core.weights.reports import write_report
-from image_captioning.data import CaptionSet, load_sets
+from image_captioning.data import DATA_SETS, CaptionSet, load_sets
 from image_captioning.evaluate import evaluate
 from image_captioning.predict import Predictor, load
 from image_captioning.recipe import CaptionModelConfig, EncoderConfig, Recipe
@@ -35,7 +35,7 @@ def _set_for(predictor: Predictor, data: str | None, split: str) -> CaptionSet:
     """Return a split in the form that a predictor takes; None: of the set that it was trained on."""
     contract, settings = predictor.contract, predictor.card.recipe["data"]
     columns = {}
-    if data in (None, settings["data"]):
+    if predictor.card.learned_from(data, DATA_SETS):
         columns = {key: settings.get(key) for key in ("image_column", "caption_column")}
     chosen = data or settings["data"]
     return load_sets(chosen, splits=(split,), size=contract.size, fit=contract.fit, **columns)[split]

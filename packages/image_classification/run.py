@@ -6,7 +6,7 @@ from typing import Any
 
 from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.recipes import RecipeTraining
-from image_classification.data import load_set
+from image_classification.data import DATA_SETS, load_set
 from image_classification.evaluate import evaluate
 from image_classification.predict import load
 from image_classification.task import ImageTask, Recipe
@@ -47,7 +47,7 @@ def evaluate_weights(
         device: auto, cpu, cuda, mps.
     """
     predictor = load(name, device=device)
-    predictor.card.check_unseen(data, split)
+    predictor.card.check_unseen(split, own=predictor.card.learned_from(data, DATA_SETS))
     data = data or predictor.card.recipe["data"]["data"]
     contract = predictor.contract
     pictures = load_set(

@@ -62,7 +62,7 @@ def evaluate_weights(
 def _measure(predictor: Predictor | NodulePredictor, data: str | None, split: str) -> Report:
     settings = predictor.card.recipe["data"]
     own = data is None or _same_set(data, settings["data"])
-    predictor.card.check_unseen(None if own else data, split)
+    predictor.card.check_unseen(split, own=own)
     data, fold = (settings["data"], settings.get("fold")) if own else (data, None)
     if isinstance(predictor, NodulePredictor):
         return evaluate_nodules(predictor, load_nodules(data, predictor.contract, splits=(split,), fold=fold)[split])

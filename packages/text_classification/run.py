@@ -1,6 +1,5 @@
 """What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,8 +51,8 @@ def evaluate_weights(
     """
     predictor = load(name, device=device)
     settings = predictor.card.recipe["data"]
-    own = data is None or _same_data(data, settings["data"])
-    predictor.card.check_unseen(None if own else data, split)
+    own = predictor.card.learned_from(data, DATA_SETS)
+    predictor.card.check_unseen(split, own=own)
     chosen = {key: settings[key] for key in ("fold", "text_column", "label_column") if own and key in settings}
     data = data or settings["data"]
     texts = load_sets(data, splits=(split,), **chosen)[split]
@@ -64,16 +63,6 @@ def evaluate_weights(
         )
     report = evaluate(predictor, texts)
     return {"data": data, "split": split, "n": report.n, "metrics": report.metrics}
-
-
-def _same_data(given: str, learned: str) -> bool:
-    """Tell whether two names mean the same data: a set's name with - or _, or one file or folder by two paths."""
-    names = {name.replace("-", "_") for name in (given, learned)}
-    if given == learned or names & DATA_SETS.keys():
-        return len(names) == 1
-    with contextlib.suppress(OSError, ValueError):  # it is not there, or no path at all
-        return Path(given).samefile(learned)
-    return False
 
 
 def predict_items(name: str, inputs: Sequence[str], *, device: str = "auto") -> Iterator[dict[str, Any]]:

@@ -110,6 +110,15 @@ def test_weights_are_not_measured_on_what_they_learned_from(digits_run: Path) ->
             image_classification.evaluate_weights(name, data=data, split="val", device="cpu")
 
 
+def test_own_pictures_that_were_learned_from_are_known_by_another_path(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train("photos", folder=tmp_path, settings={**QUICK, "data": str(shapes), "epochs": 1, "validation": False})
+    monkeypatch.chdir(shapes.parent)
+    with pytest.raises(CnnError, match="learned from the validation split too"):
+        image_classification.evaluate_weights(str(tmp_path), data=f"./{shapes.name}", split="val", device="cpu")
+
+
 @pytest.mark.parametrize(("count", "validation", "left"), [(2, True, "val"), (1, False, "test"), (2, False, "")])
 def test_too_few_pictures_are_counted(tmp_path: Path, count: int, validation: bool, left: str) -> None:
     for label in ("dark", "light"):

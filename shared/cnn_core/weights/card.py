@@ -4,14 +4,16 @@ A card is a JSON file beside the weights. It is read from folders that anybody m
 checked and all that is wrong is reported at once.
 """
 
+import contextlib
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import CnnError, WeightsError
@@ -86,19 +88,35 @@ class WeightsCard:
         """Make a card from its file's content; raises WeightsError as `from_dict` does, and for damaged JSON."""
         return cls.from_dict(_parse(text, source), source=source)
 
-    def check_unseen(self, data: str | None, split: str) -> None:
+    def learned_from(self, data: str | None, names: Container[str]) -> bool:
+        """Tell whether `data` is the set that the weights were trained on.
+
+        Args:
+            data: a set's name, in which - and _ are the same, or a path, which may be spelled in another way than in
+                training; None: that set.
+            names: of the domain's data sets. A name of those is never a path.
+        """
+        learned = str(self.recipe.get("data", {}).get("data"))
+        if data is None or data == learned:
+            return True
+        spellings = {name.replace("-", "_") for name in (data, learned)}
+        if any(name in names for name in spellings):
+            return len(spellings) == 1
+        with contextlib.suppress(OSError, ValueError):  # it is not there, or no path at all
+            return Path(data).samefile(learned)
+        return False
+
+    def check_unseen(self, split: str, *, own: bool) -> None:
         """Refuse to measure on a validation split that the weights learned from.
 
         Args:
-            data: what is measured on; None: the set that they were trained on.
-            split: of it.
+            split: what is measured on.
+            own: it is of the set that they were trained on.
 
         Raises:
             CnnError: it is that set's "val", and the training held nothing out.
         """
-        settings = self.recipe.get("data", {})
-        own = data is None or data.replace("-", "_") == str(settings.get("data")).replace("-", "_")
-        if split == "val" and own and settings.get("validation") is False:
+        if split == "val" and own and self.recipe.get("data", {}).get("validation") is False:
             raise CnnError(
                 f"{self.name} learned from the validation split too (validation = false), a measurement there would "
                 "flatter it; choose --split test, or train with --validation"

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,25 @@ def test_a_card_cannot_be_changed():
     card = WeightsCard.from_dict(card_values())
     with pytest.raises(FrozenInstanceError):
         card.name = "other"
+
+
+def test_the_weights_own_data_are_known_by_any_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    table, other = tmp_path / "a-file.csv", tmp_path / "a_file.csv"
+    table.touch()
+    other.touch()
+    (tmp_path / "mnist").mkdir()
+
+    def learned_from(data: str | None, learned: str) -> bool:
+        card = WeightsCard.from_dict(card_values() | {"recipe": {"data": {"data": learned}}})
+        return card.learned_from(data, {"fashion_mnist", "mnist"})
+
+    assert learned_from(None, "mnist") and learned_from("fashion-mnist", "fashion_mnist")
+    assert not learned_from("fashion-mnist", "mnist")
+    assert learned_from("a-file.csv", str(table)) and learned_from("gone.csv", "gone.csv")
+    assert not learned_from(str(other), str(table)) and not learned_from("gone.csv", str(table))
+    assert not learned_from("a_file.csv", "a-file.csv"), "two files, not two spellings of a name"
+    assert not learned_from("mnist", "./mnist"), "a known name is never a folder"
 
 
 def test_all_problems_are_reported_at_once():
