@@ -148,7 +148,7 @@ class _Trainer:
         self.task, self.fabric, self.folder, self.observe = task, fabric, folder, observe
         self.loop, self.config = task.recipe.loop, task.recipe.optimizer
         model = task.build_model()
-        _lay_out(model)
+        _lay_out(model, together=fabric.world_size > 1)
         self.optimizers = build_optimizers(model, self.config)
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.plain = model
@@ -333,18 +333,23 @@ class _Trainer:
             write_text(self.folder / "status.json", json.dumps(status) + "\n")
 
 
-def _lay_out(model: torch.nn.Module) -> None:
+def _lay_out(model: torch.nn.Module, *, together: bool) -> None:
     """Lay kernels out channels-last, which convolutions are fastest with.
 
-    A kernel of one number per channel, or of one channel, lies the same way in both orders; it keeps the strides that
-    its gradient will have, since processes that train together compare them.
+    A kernel of one number per channel, or of one channel, lies the same way in both orders, but its strides can be
+    written in two ways. Which one its gradient has depends on device and precision; processes that train `together`
+    compare them, so both are given the same.
     """
     formats = {2: torch.channels_last, 3: torch.channels_last_3d}
-    if getattr(model, "spatial_dims", None) in formats:
-        model.to(memory_format=formats[model.spatial_dims])
-        for p in model.parameters():
-            if p.is_contiguous():
-                p.data = p.data.as_strided(p.shape, torch.empty_like(p, memory_format=torch.contiguous_format).stride())
+    if getattr(model, "spatial_dims", None) not in formats:
+        return
+    model.to(memory_format=formats[model.spatial_dims])
+    for p in model.parameters():
+        if p.is_contiguous():
+            strides = torch.empty_like(p, memory_format=torch.contiguous_format).stride()
+            p.data = p.data.as_strided(p.shape, strides)
+            if together and p.requires_grad and p.ndim == model.spatial_dims + 2:
+                p.register_hook(lambda grad, strides=strides: grad.contiguous().as_strided(grad.shape, strides))
 
 
 def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:

@@ -85,7 +85,7 @@ def main() -> None:
     share, and write down what each process hears.
     """
     torch.set_num_threads(1)
-    loop = LoopConfig(epochs=2, batch_size=32, device="cpu", devices=2, strategy="ddp")
+    loop = LoopConfig(epochs=2, batch_size=32, device="cpu", devices=2, strategy="ddp", precision="32-true")
     if sys.argv[2:] == ["stopped"]:
         run = fit(ToyTask(ToyRecipe(loop=loop)), Path(sys.argv[1], "run"), observe=lambda p: p.step != 3)
         if run.main:
