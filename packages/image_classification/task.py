@@ -1,5 +1,6 @@
 """The image recipe and its Task."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,8 @@ from image_classification.preprocess import InputContract, tta_logits
 
 if TYPE_CHECKING:
     from cnn_core.weights import WeightsCard
+
+log = logging.getLogger(__name__)
 
 INITIALISE_SAMPLES = 5000  # pictures that data-dependent initialisation looks at
 EVALUATION_BATCH = 500
@@ -96,6 +99,11 @@ class ImageTask(Pairs):
         data = self.recipe.data
         card = self.starting_card()
         base = InputContract.from_json(card.input) if card else None
+        if card and card.model != self.recipe.model.model:
+            log.warning(
+                "model %r is not used: the weights %s keep theirs, %r",
+                self.recipe.model.model, self.recipe.model.weights, card.model,
+            )  # fmt: skip
         size = data.size or (base.size if base else None)
         channels = base.channels if base else data.channels
         if base and data.channels not in (None, base.channels):

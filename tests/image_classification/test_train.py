@@ -133,6 +133,16 @@ def test_too_few_pictures_are_counted(tmp_path: Path, count: int, validation: bo
         task.build_data(torch.device("cpu"))
 
 
+def test_a_network_that_the_starting_weights_replace_is_named(
+    digits_run: Path, shapes: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for model, said in (("resnet20", True), ("fastnet", False)):
+        caplog.clear()
+        data, starting = DataConfig(data=str(shapes)), ModelConfig(model=model, weights=str(digits_run))
+        ImageTask(Recipe(data=data, model=starting)).build_data(torch.device("cpu"))
+        assert ("model 'resnet20' is not used" in caplog.text) == said
+
+
 def test_a_way_of_transfer_needs_weights(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'freeze' says what becomes of weights"):
         train("digits", folder=tmp_path, settings={"transfer": "freeze", **QUICK})
