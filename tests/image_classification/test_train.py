@@ -133,6 +133,12 @@ def test_too_few_pictures_are_counted(tmp_path: Path, count: int, validation: bo
         task.build_data(torch.device("cpu"))
 
 
+def test_muon_learns_with_the_rates_that_it_has_by_default(tmp_path: Path) -> None:
+    settings = {"optimizer": "muon", "learning_rate": 0.1, "epochs": 4, "device": "cpu"}
+    outcome = train("digits", folder=tmp_path, settings=settings)
+    assert outcome.card.metrics["accuracy"]["mean"] > 0.95
+
+
 def test_a_network_that_the_starting_weights_replace_is_named(
     digits_run: Path, shapes: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -77,7 +77,7 @@ class OptimizerConfig:
     weight_decay: float = 0.01
     momentum: float = 0.9  # of sgd, and of what muon leaves to sgd
     beta2: float = 0.99  # of adamw
-    bias_learning_rate: float = 50.0  # muon only: biases and normalisation
+    bias_learning_rate: float = 3.0  # muon only: biases, those of dense layers too, and normalisation
     head_learning_rate: float = 0.02  # muon only: dense layers
     row_learning_rate: float | None = None  # tables of vectors, moved row by row by Adam; None: learning_rate
     schedule: Literal["cosine", "one-cycle", "linear", "constant"] = "cosine"
