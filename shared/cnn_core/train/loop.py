@@ -345,10 +345,10 @@ def _lay_out(model: torch.nn.Module, *, together: bool) -> None:
         return
     model.to(memory_format=formats[model.spatial_dims])
     for p in model.parameters():
-        if p.is_contiguous():
+        if p.ndim == model.spatial_dims + 2 and p.is_contiguous():
             strides = torch.empty_like(p, memory_format=torch.contiguous_format).stride()
             p.data = p.data.as_strided(p.shape, strides)
-            if together and p.requires_grad and p.ndim == model.spatial_dims + 2:
+            if together and p.requires_grad:
                 p.register_hook(lambda grad, strides=strides: grad.contiguous().as_strided(grad.shape, strides))
 
 
