@@ -15,7 +15,7 @@ from cnn_core.metrics import classification_metrics
 from cnn_core.models import create_model
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.freeze import freeze
-from cnn_core.train.task import Evaluation, Pairs, Turn
+from cnn_core.train.task import Evaluation, Pairs, Turn, say_unused
 from image_classification.data import ImageSet, few_of_each, load_sets
 from image_classification.preprocess import InputContract, tta_logits
 
@@ -99,11 +99,8 @@ class ImageTask(Pairs):
         data = self.recipe.data
         card = self.starting_card()
         base = InputContract.from_json(card.input) if card else None
-        if card and card.model != self.recipe.model.model:
-            log.warning(
-                "model %r is not used: the weights %s keep theirs, %r",
-                self.recipe.model.model, self.recipe.model.weights, card.model,
-            )  # fmt: skip
+        if card:
+            say_unused(log, self.recipe.model.weights, [("model", self.recipe.model.model, card.model)])
         size = data.size or (base.size if base else None)
         channels = base.channels if base else data.channels
         if base and data.channels not in (None, base.channels):

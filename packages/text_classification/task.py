@@ -15,7 +15,7 @@ from cnn_core.data.memory import take_share
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
-from cnn_core.train.task import Evaluation, Pairs, Turn
+from cnn_core.train.task import Evaluation, Pairs, Turn, say_unused
 from text_classification.contract import FIRST, LONGEST, Encoded, TextContract
 from text_classification.data import FOLDS, TextSet, load_sets
 from text_classification.model import build_model, needs_length
@@ -225,7 +225,8 @@ class TextTask(Pairs):
         base = starting_contract(model.weights) if model.weights else None
         if base:
             vectors = starting_arguments(model.weights)["vectors"]
-            self._say_unused(base, vectors)
+            read = ("tokenizer", data.tokenizer, base.tokenizer), ("length", data.length, base.length)
+            say_unused(log, model.weights, [*read, ("vectors", self.recipe.vectors.vectors, vectors)])
             if vectors == "one-hot":  # a token is a channel of the first layer; new ones would have no weights there
                 return base
         tokenizer = base.tokenizer if base else data.tokenizer
@@ -239,20 +240,6 @@ class TextTask(Pairs):
             return replace(base, vocabulary=vocabulary)
         length = data.length or (DEFAULT_LENGTH if needs_length(model.model) else None)
         return TextContract(tokenizer, vocabulary, length)
-
-    def _say_unused(self, base: TextContract, vectors: str) -> None:
-        """Warn of settings that the starting weights decide otherwise."""
-        data = self.recipe.data
-        wanted = (
-            ("tokenizer", data.tokenizer, base.tokenizer),
-            ("length", data.length, base.length),
-            ("vectors", self.recipe.vectors.vectors, vectors),
-        )
-        for name, ours, theirs in wanted:
-            if ours is not None and ours != theirs:
-                log.warning(
-                    "%s %r is not used: the weights %s keep theirs, %r", name, ours, self.recipe.model.weights, theirs
-                )
 
     def _arguments(self) -> dict[str, Any]:
         """Return what `build_model` needs, from the recipe or from the starting weights."""

@@ -1,5 +1,6 @@
 """What a domain supplies to the epoch loop: a Task."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,6 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from cnn_core.train.config import LoopConfig, OptimizerConfig
+
+
+def say_unused(log: logging.Logger, weights: str, settings: Iterable[tuple[str, Any, Any]]) -> None:
+    """Warn of settings that starting weights decide otherwise.
+
+    Args:
+        log: the domain's.
+        weights: their name or folder.
+        settings: of each its name, what the recipe says (None: nothing), and what the weights keep.
+    """
+    for name, ours, theirs in settings:
+        if ours is not None and ours != theirs:
+            log.warning("%s %r is not used: the weights %s keep theirs, %r", name, ours, weights, theirs)
 
 
 @dataclass(frozen=True)
