@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from cnn_core.data.augment import apply, draw
 from cnn_core.data.memory import channels_last, take_share
+from cnn_core.errors import ConfigError
 from cnn_core.models import create_model
 from cnn_core.train.task import Evaluation, Pairs, Turn
 from medical_segmentation.metrics import auc, bootstrap, calibration_error
 from medical_segmentation.nodules import HU, LABELS, NoduleContract, NoduleSet, load_nodules
-from medical_segmentation.task import DISCLAIMER, Recipe
+from medical_segmentation.task import DISCLAIMER, Recipe, kept_by_weights
 from medical_segmentation.weights_io import contract_of, load_classifier, starting_card
 
 SIZE = {2: (40, 40), 3: (40, 40, 40)}  # pixels around the middle, unless the recipe says otherwise
@@ -35,12 +36,20 @@ class NoduleTask(Pairs):
         self.sets: dict[str, NoduleSet] = {}
 
     def build_data(self, device: torch.device) -> None:
-        """Load the splits and fix the input contract (the starting weights' one if there are any)."""
+        """Load the splits and fix the input contract (the starting weights' one if there are any).
+
+        Raises:
+            ConfigError: settings that starting weights decide otherwise.
+        """
         data = self.recipe.data
         self.device = device
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
         if self.recipe.model.weights:
-            self.contract = contract_of(starting_card(self.recipe.model.weights, goal="malignancy"))
+            self.contract = start = contract_of(starting_card(self.recipe.model.weights, goal="malignancy"))
+            given = {"dims": (data.dims, start.dims), "patch": (self.recipe.patches.patch, start.size),
+                     "window": (data.window, (start.low, start.high))}  # fmt: skip
+            if found := kept_by_weights(given):
+                raise ConfigError("settings", found)
         else:
             dims = data.dims or (3 if data.data.replace("-", "_") == "lidc_nodule" else 2)
             size = tuple(self.recipe.patches.patch or SIZE[dims])

@@ -264,13 +264,20 @@ def no_effect(recipe: Recipe, start: VolumeContract | None) -> list[str]:
     given = {"dims": (data.dims, start.dims), "spacing": (data.spacing, start.spacing),
              "window": (data.window, (start.low, start.high)), "own_scale": (data.own_scale, start.own_scale),
              "patch": (recipe.patches.patch, start.patch)}  # fmt: skip
+    found += kept_by_weights(given)
+    if data.centred and start.centre is None:
+        found.append("centred: the starting weights were not trained so; leave it out, or leave out the weights")
+    return found
+
+
+def kept_by_weights(given: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    """Say which settings starting weights decide otherwise, given name -> (the recipe's, None: none; the weights')."""
+    found = []
     for name, (wish, kept) in given.items():
         wish = tuple(wish) if isinstance(wish, list) else wish
         if wish is not None and wish != kept:
             kept = "as the scans have it" if kept is None else kept
             found.append(f"{name}: the starting weights keep theirs, {kept}, got {wish}; leave it out")
-    if data.centred and start.centre is None:
-        found.append("centred: the starting weights were not trained so; leave it out, or leave out the weights")
     return found
 
 

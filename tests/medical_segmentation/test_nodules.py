@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from cnn_core.cli.using import _line
-from cnn_core.errors import CnnError, DataError, UnknownNameError
+from cnn_core.errors import CnnError, ConfigError, DataError, UnknownNameError
 from cnn_core.explain import explain
 from cnn_core.train.config import override
 from cnn_core.train.task import Turn
@@ -136,6 +136,19 @@ def test_every_nodule_is_drawn_as_often(slices: Path) -> None:
     assert len(batches) == task.steps_per_epoch() == 4
     targets = torch.cat([y for _, y in batches])
     assert len(targets) == 3 * 18 and targets.sum() == 3 * 9
+
+
+@pytest.mark.parametrize(("settings", "said"), [
+    ({"dims": 3}, r"dims: the starting weights keep theirs, 2, got 3"),
+    ({"patch": [40, 40]}, r"patch: the starting weights keep theirs, \(16, 16\), got \(40, 40\)"),
+    ({"window": [-1000, 400]}, r"window: the starting weights keep theirs, \(0\.0, 255\.0\)"),
+])  # fmt: skip
+def test_settings_that_starting_weights_decide_otherwise_are_refused(
+    run_folder: Path, slices: Path, settings: dict, said: str
+) -> None:
+    asked = {"goal": "malignancy", "data": str(slices), "model": "resnet20", "weights": str(run_folder)}
+    with pytest.raises(ConfigError, match=said):
+        NoduleTask(override(Recipe(), {**asked, **settings})).build_data(torch.device("cpu"))
 
 
 def test_calibration_makes_probabilities_true_and_keeps_the_order() -> None:

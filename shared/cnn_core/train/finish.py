@@ -49,7 +49,7 @@ def train_task(
         resume: go on with the run in `folder`.
         observe: see `fit`.
     """
-    run = fit(task, folder, resume=resume, observe=observe)
+    run = fit(task, folder, resume=resume, observe=observe, origin={"name": name, "command": command})
     if not run.main:
         return Outcome(run, None)
     model = run.model

@@ -7,7 +7,7 @@ epoch and a resume give the same weights, bit for bit, as two epochs at a stretc
     <run>/recipe.json             the resolved settings
     <run>/log.csv                 one line per epoch
     <run>/events.out.tfevents...  the same for TensorBoard
-    <run>/status.json             how far it is, and in which process
+    <run>/status.json             how far it is, in which process, and by which command
     <run>/last.safetensors        everything needed to go on
     <run>/model.safetensors, card.json   written at the end: enough to predict
 """
@@ -90,6 +90,7 @@ def fit(
     *,
     resume: bool = False,
     observe: Callable[[Progress], bool | None] | None = None,
+    origin: Mapping[str, str] | None = None,
 ) -> Run:
     """Train until the epochs of the recipe are done, patience ends, or the observer returns False.
 
@@ -99,6 +100,7 @@ def fit(
         resume: go on from the folder's last checkpoint (start anew if there is none yet).
         observe: called after every step, and with `metrics` after every epoch; returning False stops the run, which
             can be resumed later. Several processes stop after the epoch.
+        origin: what status.json has to keep for whoever goes on with a run that was killed: "name", "command".
 
     Raises:
         ConfigError: a resumed run was started with other settings, or its recipe.json is damaged.
@@ -135,7 +137,7 @@ def fit(
         task.build_data(fabric.device)
         if not task.steps_per_epoch():
             raise CnnError("the training set is empty; nothing can be learned from it")
-        trainer = _Trainer(task, fabric, folder, observe)
+        trainer = _Trainer(task, fabric, folder, observe, origin or {})
         if resume and (folder / "last.safetensors").exists():
             trainer.restore()
         return trainer.run()
@@ -144,8 +146,15 @@ def fit(
 class _Trainer:
     """One training: the model, its optimisers, and where they are."""
 
-    def __init__(self, task: Task, fabric: Fabric, folder: Path, observe: Callable[[Progress], bool | None] | None):
-        self.task, self.fabric, self.folder, self.observe = task, fabric, folder, observe
+    def __init__(
+        self,
+        task: Task,
+        fabric: Fabric,
+        folder: Path,
+        observe: Callable[[Progress], bool | None] | None,
+        origin: Mapping[str, str],
+    ):
+        self.task, self.fabric, self.folder, self.observe, self.origin = task, fabric, folder, observe, origin
         self.loop, self.config = task.recipe.loop, task.recipe.optimizer
         model = task.build_model()
         _lay_out(model, together=fabric.world_size > 1)
@@ -330,7 +339,7 @@ class _Trainer:
         if self.fabric.is_global_zero:
             status = {"state": state, "epoch": self.state.epoch, "epochs": self.loop.epochs, "pid": os.getpid()}
             status["mark"] = mark_of(os.getpid())  # tells this process from a later one of the same number
-            write_text(self.folder / "status.json", json.dumps(status) + "\n")
+            write_text(self.folder / "status.json", json.dumps({**self.origin, **status}) + "\n")
 
 
 def _lay_out(model: torch.nn.Module, *, together: bool) -> None:

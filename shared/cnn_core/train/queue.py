@@ -89,8 +89,12 @@ def resume(root: Path, run: RunInfo, *, domain: str = "") -> None:
         recipe = read_json(run.folder / "recipe.json")
         if not recipe or not domain:
             raise CnnError(f"the run {run.name} left no settings to go on with; begin it anew")
-        name = run.name.split("/")[0].lower()
-        asked = {"domain": domain, "recipe": recipe, "name": name, "command": f"cnn train {name}"}
+        status = read_json(run.folder / "status.json")
+        if not all(isinstance(status.get(key), str) for key in ("name", "command")):
+            raise CnnError(
+                f"the run {run.name} does not say how it was started; go on with its own command and --resume"
+            )
+        asked = {"domain": domain, "recipe": recipe, "name": status["name"], "command": status["command"]}
     _enter(root, run.folder, {**asked, "resume": True})
 
 

@@ -163,6 +163,20 @@ def test_runs_of_the_command_line_are_seen_as_they_are(root: Path):
         assert states == {"alive": "running", "other": "stopped", "many/seed0": "stopped", "done": "done"}
 
 
+@pytest.mark.usefixtures("asleep")
+def test_a_run_of_the_command_line_goes_on_under_its_own_command(root: Path):
+    command = "cnn train digits --epochs 9 --data my_photos"
+    folder = status(root / "elsewhere", name="digits", command=command)
+    (folder / "recipe.json").write_text(json.dumps(dict(job().recipe)))
+    resume(root, run_of(root, "elsewhere"), domain="image_classification")
+    [(name, entry)] = waiting_jobs(root)
+    assert (name, entry["name"], entry["command"], entry["resume"]) == ("elsewhere", "digits", command, True)
+    status(root / "old")
+    (root / "old" / "recipe.json").write_text(json.dumps(dict(job().recipe)))
+    with pytest.raises(CnnError, match="does not say how it was started"):
+        resume(root, run_of(root, "old"), domain="image_classification")
+
+
 def test_nothing_outside_the_folder_is_read(root: Path, tmp_path_factory: pytest.TempPathFactory):
     outside = status(tmp_path_factory.mktemp("outside") / "secret")
     (root / "link").symlink_to(outside)
