@@ -193,10 +193,15 @@ def test_a_run_of_the_command_line_that_broke_off_can_be_resumed(empty: Path):
     (folder / "recipe.json").write_text(json.dumps(to_table(RECIPE())))
     (folder / "status.json").write_text(json.dumps({"state": "running", "epoch": 2, "epochs": 9, "pid": 2**22 + 1}))
     page = open_page(run="broken")
+    checked(page.button(key="resume-broken").click().run())
+    assert "does not say how it was started" in warnings(page)[0]
+    status = {"state": "running", "epoch": 2, "epochs": 9, "pid": 2**22 + 1, "name": "own", "command": "cnn train own"}
+    (folder / "status.json").write_text(json.dumps(status))
+    page = open_page(run="broken")
     assert "2 of 9 epochs done" in html(page)
     checked(page.button(key="resume-broken").click().run())
     entry = json.loads((empty / "runs" / QUEUE / "broken.json").read_text())
-    assert (entry["domain"], entry["resume"]) == ("image_classification", True)
+    assert (entry["domain"], entry["name"], entry["resume"]) == ("image_classification", "own", True)
 
 
 def test_a_failed_run_says_why(empty: Path):
