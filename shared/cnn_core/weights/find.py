@@ -95,9 +95,8 @@ def read_cards(folder: Path) -> list[WeightsCard]:
     Raises:
         WeightsError: a card is missing, damaged, or its name or domain is not that of its shipped folder.
     """
-    cards = [_read_card(folder / CARD_FILE)] if (folder / CARD_FILE).exists() else []
-    if (folder / NEW_CARD_FILE).exists():
-        cards.append(_read_card(folder / NEW_CARD_FILE))
+    new = _read_card(folder / NEW_CARD_FILE)  # first: another process may give it its final name at any moment
+    cards = [card for card in (_read_card(folder / CARD_FILE), new) if card is not None]
     if not cards:
         raise WeightsError(f"{folder} has no {CARD_FILE}; a run writes it when it has finished")
     shipped = {entry.folder.resolve(): entry for entry in list_weights()}.get(folder.resolve())
@@ -119,10 +118,13 @@ def file_sha256(path: Path) -> str:
         raise WeightsError(f"could not read {path}: {error.strerror}; restore the file or train again") from error
 
 
-def _read_card(path: Path) -> WeightsCard:
+def _read_card(path: Path) -> WeightsCard | None:
+    """Return the card, or None where there is no such file."""
     try:
         with path.open("rb") as file:
             text = file.read(CARD_LIMIT + 1)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise WeightsError(f"could not read {path}: {error.strerror}; check its permissions") from error
     return WeightsCard.from_json(text, source=str(path))
@@ -143,8 +145,9 @@ def _run_folder(path: Path) -> Path:
     if not _exists(path):
         raise WeightsError(f"no such folder: {path}; expected the name of shipped weights or the folder of a run")
     folder = path.parent if path.name in (CARD_FILE, MODEL_FILE) and path.is_file() else path
+    saving = (folder / NEW_CARD_FILE).is_file()  # asked first: it may be given its final name at any moment
     missing = [name for name in (CARD_FILE, MODEL_FILE) if not (folder / name).is_file()]
-    if MODEL_FILE not in missing and (folder / NEW_CARD_FILE).is_file():
+    if MODEL_FILE not in missing and saving:
         missing = []  # the first save into this folder was cut short after the model; the pair is complete
     if missing:
         raise WeightsError(

@@ -211,6 +211,23 @@ def test_two_writers_at_once_leave_one_of_their_pairs(tmp_path):
     load_state(tmp_path)
 
 
+def test_a_save_that_ends_while_the_cards_are_read_loses_none(tmp_path, monkeypatch):
+    """Every opening of a file is preceded by the last step of somebody's first save, the card's final name."""
+    save_weights({"a": torch.zeros(2, 2)}, fields(parameters=4, seconds=1), tmp_path)
+    (tmp_path / CARD_FILE).rename(tmp_path / NEW_CARD_FILE)
+    opened = Path.open
+
+    def open_late(path: Path, *args: object, **kwargs: object) -> object:
+        if (tmp_path / NEW_CARD_FILE).exists():
+            (tmp_path / NEW_CARD_FILE).rename(tmp_path / CARD_FILE)
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", open_late)
+    assert load_card(tmp_path).seconds == 1
+    (tmp_path / CARD_FILE).rename(tmp_path / NEW_CARD_FILE)
+    assert load_state(tmp_path)[1].seconds == 1
+
+
 def pieces(tmp_path: Path, count: int) -> list[tuple[bytes, bytes]]:
     """The bytes of (card, model) of several saves."""
     made = []
