@@ -192,6 +192,13 @@ def test_a_reader_that_goes_away_is_no_error(fifth_site):
         assert done.stderr == ""
 
 
+@pytest.mark.parametrize(("closed", "said"), [(">&-", ""), ("2>&-", "digits"), (">&- 2>&-", "")])
+def test_closed_streams_are_no_defect(closed: str, said: str):
+    script = f"{sys.executable} -m cnn_core.cli list recipes {closed}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0 and done.stderr == "" and said in done.stdout
+
+
 @pytest.mark.parametrize(("words", "python"), [
     (["list", "recipes"], []), (["list", "recipes"], ["-u"]), (["--help"], []),
 ])  # fmt: skip

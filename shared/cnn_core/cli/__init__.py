@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 
 from cnn_core.cli.parser import build_parser
@@ -105,6 +106,9 @@ def _is_about_memory(error: RuntimeError) -> bool:
 def _prepare_process(*, debug: bool) -> None:
     """Keep freed memory; let no name of a file break the output, and no traceback reach who has not asked for it."""
     keep_freed_memory()
+    nowhere = Path(os.devnull)
+    sys.stdout = sys.stdout or nowhere.open("w")  # None where a shell has closed it, `>&-`
+    sys.stderr = sys.stderr or nowhere.open("w")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
