@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()  # a reader that has gone, or a full disk, is noticed here, not when Python closes
     except BrokenPipeError:  # `cnn list | head -1`
-        _drop_output()
+        _drop_unwritable_output()
         return 141  # what a shell says of a program that SIGPIPE ended
     except KeyboardInterrupt:
         print("cnn: interrupted; a training goes on with --resume", file=sys.stderr)
@@ -52,17 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug or sentence is None:
             raise
         print(f"cnn: {sentence}", file=sys.stderr)
-        try:
-            sys.stdout.flush()
-        except OSError:
-            _drop_output()
+        _drop_unwritable_output()
         return 1
 
 
-def _drop_output() -> None:
-    """Let what could not be written go nowhere, so that Python does not try again, and complain, when it closes."""
+def _drop_unwritable_output() -> None:
+    """Let what cannot be written go nowhere, so that Python does not try again, and complain, when it closes."""
     with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str]) -> int:
