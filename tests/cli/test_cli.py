@@ -312,3 +312,17 @@ def test_a_port_in_use_is_said_before_anything_starts(cnn):
         assert f"port {port} is in use" in answer.err
         assert "--port" in answer.err
     assert port_is_free(port)
+
+
+def test_a_checkout_serves_its_own_pages(monkeypatch):
+    """Not the copy that its installation keeps: that one would be old, and its runs would lie beside it."""
+    from cnn_core.cli import main
+
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port = probe.getsockname()[1]
+    asked = {}
+    monkeypatch.setattr(subprocess, "call", lambda words, cwd: asked.update(entry=Path(words[4]), folder=cwd) or 0)
+    assert main(["demo", "--port", str(port)]) == 0
+    checkout = Path(__file__).parents[2]
+    assert asked == {"entry": checkout / "apps" / "showcase.py", "folder": checkout}

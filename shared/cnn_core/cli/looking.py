@@ -139,8 +139,10 @@ def run_demo(options: argparse.Namespace, _: list[str]) -> int:
 
     if importlib.util.find_spec("streamlit") is None:
         raise CnnError("the pages need streamlit; install it with: pip install 'cnn-showcase[demo]'")
-    spec = importlib.util.find_spec("cnn_showcase_apps")  # where a wheel puts the pages; a checkout has them in apps/
-    folder = Path(next(iter(spec.submodule_search_locations))) if spec else Path(__file__).parents[3] / "apps"
+    folder = Path(__file__).parents[3] / "apps"  # of a checkout, whose editable installation keeps a copy of them too
+    if not folder.is_dir():  # a wheel puts the pages elsewhere
+        spec = importlib.util.find_spec("cnn_showcase_apps")
+        folder = Path(next(iter(spec.submodule_search_locations))) if spec else folder
     entry = folder / "showcase.py"
     if not entry.exists():
         raise CnnError(f"the pages were expected at {entry}, but are not there; install cnn-showcase again")
