@@ -22,8 +22,12 @@ def keep_freed_memory() -> bool:
 
 
 def environment() -> dict[str, str]:
-    """Return an environment in which Python finds the packages that this process finds, in a checkout too."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    """Return an environment in which Python finds the packages that this process finds, in a checkout too.
+
+    A `random.py` of the folder that it is started in is not taken for Python's own (PYTHONSAFEPATH).
+    """
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
 def mark_of(pid: int) -> str:

@@ -281,11 +281,12 @@ def test_pages_are_for_this_machine_alone_unless_asked_otherwise(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "cnn_core.cli", "demo", "--port", str(port)]
+    (tmp_path / "random.py").write_text("raise SystemExit('a file of the user, not a module of Python')")
+    command = [sys.executable, "-P", "-m", "cnn_core.cli", "demo", "--port", str(port)]  # -P: as the script `cnn` is
     server = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         for _ in range(900):
-            if connects("127.0.0.1", port):
+            if connects("127.0.0.1", port) or server.poll() is not None:
                 break
             time.sleep(0.1)
         assert connects("127.0.0.1", port)
@@ -315,14 +316,13 @@ def test_a_port_in_use_is_said_before_anything_starts(cnn):
 
 
 def test_a_checkout_serves_its_own_pages(monkeypatch):
-    """Not the copy that its installation keeps: that one would be old, and its runs would lie beside it."""
+    """Not the copy that its installation keeps, which may be old."""
     from cnn_core.cli import main
 
     with socket.socket() as probe:
         probe.bind(("", 0))
         port = probe.getsockname()[1]
     asked = {}
-    monkeypatch.setattr(subprocess, "call", lambda words, cwd: asked.update(entry=Path(words[4]), folder=cwd) or 0)
+    monkeypatch.setattr(subprocess, "call", lambda words: asked.update(words=words) or 0)
     assert main(["demo", "--port", str(port)]) == 0
-    checkout = Path(__file__).parents[2]
-    assert asked == {"entry": checkout / "apps" / "showcase.py", "folder": checkout}
+    assert str(Path(__file__).parents[2] / "apps" / "showcase.py") in asked["words"]

@@ -133,13 +133,13 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 
 def run_demo(options: argparse.Namespace, _: list[str]) -> int:
-    """Serve the pages until Ctrl-C."""
+    """Serve the pages until Ctrl-C; their runs are those of the folder that the command was called in."""
     import importlib.util
     import subprocess
 
     if importlib.util.find_spec("streamlit") is None:
         raise CnnError("the pages need streamlit; install it with: pip install 'cnn-showcase[demo]'")
-    folder = Path(__file__).parents[3] / "apps"  # of a checkout, whose editable installation keeps a copy of them too
+    folder = Path(__file__).parents[3] / "apps"  # of a checkout, whose installation keeps a copy, maybe an old one
     if not folder.is_dir():  # a wheel puts the pages elsewhere
         spec = importlib.util.find_spec("cnn_showcase_apps")
         folder = Path(next(iter(spec.submodule_search_locations))) if spec else folder
@@ -156,7 +156,7 @@ def run_demo(options: argparse.Namespace, _: list[str]) -> int:
     }  # fmt: skip
     flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     try:
-        return subprocess.call([sys.executable, "-m", "streamlit", "run", str(entry), *flags], cwd=folder.parent)
+        return subprocess.call([sys.executable, "-P", "-m", "streamlit", "run", str(entry), *flags])
     except KeyboardInterrupt:
         return 0  # how a server is ended
 

@@ -103,6 +103,13 @@ def test_of_many_that_reach_for_the_same_run_one_gets_it(root: Path):
     assert sorted(folder.name for folder, _ in taken) == [f"run{i}" for i in range(5)]
 
 
+def test_a_file_of_the_folder_is_not_taken_for_a_module_of_python(root: Path):
+    (root / "json.py").write_text("raise SystemExit('a file of the user')")
+    words = [sys.executable, "-m", "cnn_core.train.queue", str(root)]
+    done = subprocess.run(words, cwd=root, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_while_one_works_no_other_does(root: Path):
     with folder_lock(root / QUEUE):
         assert queue.work(root) is False
