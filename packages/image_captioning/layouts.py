@@ -279,7 +279,8 @@ def _table_rows(
     table: Path, image_column: str | None, caption_column: str | None
 ) -> Iterable[tuple[str, list[str], str]]:
     """Yield (picture, captions, split) of each row."""
-    layout = look(table, (*FILE_NAMES, *CAPTION_NAMES), content="a table of captions")
+    wanted = (image_column, caption_column)
+    layout = look(table, (*FILE_NAMES, *CAPTION_NAMES), wanted=wanted, content="a table of captions")
     names = [name.lower() for name in layout.columns]
     image_at = _column(table.name, layout.columns, image_column, FILE_NAMES)
     chosen = _column(table.name, layout.columns, caption_column, CAPTION_NAMES)

@@ -63,7 +63,7 @@ def read_table(path: Path, *, text_column: str | None = None, label_column: str 
     Raises:
         DataError: the file cannot be read, has no such column, or holds no labelled text.
     """
-    layout = look(path)
+    layout = look(path, text_column, label_column)
     sample = list(islice(rows(path, layout), SAMPLE_ROWS))
     if not sample:
         raise DataError(f"{path.name} holds no rows")
@@ -112,7 +112,7 @@ def read_texts(path: Path, *, text_column: str | None = None, likely_column: str
         with opened(path, encoding_of(path)) as stream:
             yield from (line.rstrip("\r\n") for line in lines(path, stream))
         return
-    layout = look(path)
+    layout = look(path, text_column, likely_column)
     sample = list(islice(rows(path, layout), SAMPLE_ROWS))
     if sample:
         likely = _find_column(layout, likely_column) if likely_column else None
@@ -124,9 +124,13 @@ def read_texts(path: Path, *, text_column: str | None = None, likely_column: str
             yield row[at].strip() if at < len(row) else ""
 
 
-def look(path: Path) -> Layout:
-    """Find out how a table of texts is to be read; raises DataError as `cnn_core.data.tables.look`."""
-    return tables.look(path, TEXT_NAMES + LABEL_NAMES, content="a table of texts")
+def look(path: Path, *wanted: str | None) -> Layout:
+    """Find out how a table of texts is to be read, `wanted` being columns that were asked for.
+
+    Raises:
+        DataError: as `cnn_core.data.tables.look`.
+    """
+    return tables.look(path, TEXT_NAMES + LABEL_NAMES, wanted=wanted, content="a table of texts")
 
 
 def choose_columns(

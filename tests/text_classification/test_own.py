@@ -161,6 +161,27 @@ def test_the_likeliest_name_is_the_text_wherever_its_column_stands(tmp_path: Pat
     assert list(read_texts(write(tmp_path / "b.csv", "title,tweet\nA,said\n"))) == ["said"]
 
 
+def test_a_header_of_unlisted_names_is_known_by_the_columns_that_are_asked_for(tmp_path: Path) -> None:
+    file = write(tmp_path / "spam.csv", "v1,v2\nham,see you at 5\nspam,you have won\n")
+    table = read_table(file, text_column="v2", label_column="V1")
+    assert (table.texts, table.labels) == (["see you at 5", "you have won"], ["ham", "spam"])
+    file = write(tmp_path / "ask.csv", "id,utterance\n7,book me a flight please\n")
+    assert list(read_texts(file, text_column="utterance")) == ["book me a flight please"]
+    assert list(read_texts(file, likely_column="utterance")) == ["book me a flight please"]
+
+
+def test_a_header_of_unlisted_names_is_known_by_the_labels_under_it(tmp_path: Path) -> None:
+    rows = "ham,see you at 5\nspam,you have won\n" * 3
+    table = read_table(write(tmp_path / "a.csv", "v1,v2\n" + rows))
+    assert (table.labels[:2], len(table.texts)) == (["ham", "spam"], 6)
+    assert "with a header; text in 'v2', label in 'v1'" in table.notes[0]
+    assert len(read_table(write(tmp_path / "b.csv", rows)).texts) == 6  # the first label comes again: no header
+    numbers = read_table(write(tmp_path / "c.csv", "7,five words are a text\n" + rows))
+    assert "7" in numbers.labels  # a number is no name
+    asked = read_table(write(tmp_path / "d.csv", "1,fine\n0,bad\n"), label_column="1", text_column="2")
+    assert asked.texts == ["fine", "bad"]  # places, of a table without a header
+
+
 def test_a_likely_column_is_taken_where_it_is_there(tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", "text,Summary\none,two\n")
     assert list(read_texts(file, likely_column="summary")) == ["two"]

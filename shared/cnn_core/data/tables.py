@@ -24,6 +24,8 @@ SAMPLE_ROWS = 500
 MOST_STRANGE = 0.05  # share of control characters in a text file
 LONGEST_FIELD = 16 << 20  # characters
 
+_NAME = re.compile(r"\s*[^\W\d]\w*(?:[ .-]\w+){0,2}\s*")  # v1, Review Text, news.section
+
 csv.field_size_limit(LONGEST_FIELD)
 
 
@@ -43,12 +45,15 @@ class Layout:
         return f"read as {self.encoding}, {kind}{head}"
 
 
-def look(path: Path, names: Collection[str], *, content: str = "a table") -> Layout:
+def look(
+    path: Path, names: Collection[str], *, wanted: Collection[str | None] = (), content: str = "a table"
+) -> Layout:
     """Find out how a table is to be read, from its first mebibyte.
 
     Args:
         path: the file.
-        names: of columns, in lower case; a first line with one of them is a header.
+        names: of columns, in lower case; a first line with one of them is a header, and so is one that looks like one.
+        wanted: names that were asked for, which are known like those; a number is the place of a column.
         content: what messages say that was expected.
 
     Raises:
@@ -72,8 +77,10 @@ def look(path: Path, names: Collection[str], *, content: str = "a table") -> Lay
             f"{path.name} is no text: {strange / len(sample):.0%} of its first signs are control characters"
         )
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(sample)
-    first = next(csv.reader(io.StringIO(sample), **_dialect(delimiter, sample)), [])
-    header = any(cell.strip().lower() in names for cell in first)
+    known = {*names, *(name.lower() for name in wanted if name and not name.isdigit())}
+    table = _first_rows(sample, delimiter)
+    first = table[0] if table else []
+    header = any(cell.strip().lower() in known for cell in first) or _looks_like_a_header(table)
     columns = tuple(cell.strip() for cell in first) if header else tuple(str(i + 1) for i in range(len(first)))
     return Layout(encoding, delimiter, columns, header)
 
@@ -100,6 +107,29 @@ def rows(path: Path, layout: Layout) -> Iterator[list[str]]:
             yield from (row for row in reader if row)
         except csv.Error as error:
             raise DataError(f"{path.name}, line {reader.line_num}: {error}") from error
+
+
+def _first_rows(sample: str, delimiter: str) -> list[list[str]]:
+    """Return the rows of a sample as far as they can be read."""
+    table: list[list[str]] = []
+    try:
+        for row in islice(csv.reader(io.StringIO(sample), **_dialect(delimiter, sample)), SAMPLE_ROWS):
+            table.append(row)
+    except csv.Error:
+        pass  # said where the rows are read
+    return table
+
+
+def _looks_like_a_header(table: list[list[str]]) -> bool:
+    """Tell whether a table begins with short, different names, one of them above values that repeat themselves."""
+    cells, rest = (table[0], table[1:]) if table else ([], [])
+    if len(cells) < 2 or len(rest) < 2 or len(set(cells)) < len(cells) or not all(map(_NAME.fullmatch, cells)):
+        return False
+    columns = [[row[at] for row in rest if at < len(row)] for at in range(len(cells))]
+    return any(
+        2 * len(set(column)) <= len(column) and cell not in column
+        for cell, column in zip(cells, columns, strict=True)
+    )
 
 
 def _cell(value: object) -> str:
