@@ -102,9 +102,7 @@ def rows(path: Path, layout: Layout) -> Iterator[list[str]]:
             (line.replace("\0", "") for line in lines(path, stream)), **_dialect(layout.delimiter, sample)
         )
         try:
-            if layout.header:
-                next(reader, None)
-            yield from (row for row in reader if row)
+            yield from islice((row for row in reader if row), int(layout.header), None)
         except csv.Error as error:
             raise DataError(f"{path.name}, line {reader.line_num}: {error}") from error
 
@@ -113,8 +111,8 @@ def _first_rows(sample: str, delimiter: str) -> list[list[str]]:
     """Return the rows of a sample as far as they can be read."""
     table: list[list[str]] = []
     try:
-        for row in islice(csv.reader(io.StringIO(sample), **_dialect(delimiter, sample)), SAMPLE_ROWS):
-            table.append(row)
+        reader = csv.reader(io.StringIO(sample, newline=""), **_dialect(delimiter, sample))
+        table.extend(row for row in islice(reader, SAMPLE_ROWS) if row)
     except csv.Error:
         pass  # said where the rows are read
     return table
@@ -241,7 +239,7 @@ def _dialect(delimiter: str, sample: str) -> dict[str, object]:
 def _is_quoted(sample: str) -> bool:
     """Tell whether every quote that opens a cell of a table of tabs is closed at the cell's end."""
     try:
-        for _ in csv.reader(io.StringIO(sample), delimiter="\t", strict=True):
+        for _ in csv.reader(io.StringIO(sample, newline=""), delimiter="\t", strict=True):
             pass
     except csv.Error as error:
         return "unexpected end" in str(error) and len(sample) >= SAMPLE  # the sample ends within a cell

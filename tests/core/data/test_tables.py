@@ -1,8 +1,19 @@
-"""Tables as text: what JSON Lines may hold that no file of ours can."""
+"""Tables as text: line ends of any system, and what JSON Lines may hold that no file of ours can."""
 
 from pathlib import Path
 
+import pytest
+
 from cnn_core.data.tables import json_rows, look, rows
+
+
+@pytest.mark.parametrize("text", ["text,label\rhello,a\r", "\n\r\n\ntext,label\n\nhello,a\n", "text,label\r\nhello,a"])
+def test_lines_end_as_they_like_and_empty_ones_are_no_rows(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(text.encode())
+    layout = look(file, ("text",))
+    assert layout.columns == ("text", "label")
+    assert list(rows(file, layout)) == [["hello", "a"]]
 
 
 def test_half_a_surrogate_pair_becomes_a_question_mark(tmp_path: Path) -> None:
