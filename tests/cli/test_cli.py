@@ -50,6 +50,7 @@ sys.exit(code)
         ("train digits --seeds 1 2 1", "expected different seeds, got 1 2 1"),
         ("train digits --option widths", "expected NAME=VALUE such as widths=64,128, got 'widths'"),
         ("train digits --run", "expected one argument"),
+        ("compare", "required: NAME, --data"),
         ("compare digits", "required: --data"),
     ],
 )
@@ -61,12 +62,18 @@ def test_wrong_usage(cnn, line, words):
     assert answer.err.startswith("usage: cnn")
 
 
-@pytest.mark.parametrize("line", ["--help", "list --help", "predict -h", "demo --help"])
+@pytest.mark.parametrize("line", ["--help", "list --help", "predict -h", "demo --help", "compare --help"])
 def test_help_is_no_error(cnn, line):
     answer = cnn(*line.split())
     assert answer.code == 0
     assert answer.out.startswith("usage: cnn")
     assert answer.err == ""
+
+
+def test_several_processes_compare_nothing(cnn):
+    answer = cnn("compare", "digits", "--data", "digits", "--devices", "2")
+    assert (answer.code, answer.out) == (1, "")
+    assert "comparing in several processes is not supported; leave --devices" in answer.err
 
 
 def test_training_without_a_recipe_shows_the_recipes(cnn):

@@ -92,6 +92,8 @@ def test_a_start_that_failed_does_not_block_the_folder(cnn):
         (("--option", "width=3"), "unknown option of fastnet 'width'; did you mean widths"),
         (("--data", "nowhere"), "'nowhere'"),
         (("--weights", "digitz"), "unknown weights 'digitz'"),
+        (("--name", "My Net"), "name must be lower-case letters, digits, '.', '_' or '-' (at most 100), got 'My Net'"),
+        (("--licence", " "), "licence must be a text that is not empty"),
     ],
 )
 def test_training_that_cannot_start(cnn, words, sentence):
@@ -99,6 +101,7 @@ def test_training_that_cannot_start(cnn, words, sentence):
     assert (answer.code, answer.out) == (1, "")
     assert sentence in answer.err
     assert answer.err.count("\n") == 1
+    assert not Path("runs/digits/status.json").exists()  # nothing was learned
 
 
 def test_eval_as_json_keeps_its_shape(cnn, run):

@@ -65,8 +65,8 @@ def _add_training(commands: Any) -> None:
 
     text = "compare the ways of transfer from weights to other data, and training from nothing"
     entry = _command(commands, "compare", training.run_compare, text, settings=True)
-    entry.add_argument("name", metavar="NAME", help="shipped weights or a run folder")
-    entry.add_argument("--data", required=True, help="a set name or a folder")
+    entry.add_argument("name", nargs="?", metavar="NAME", help="shipped weights or a run folder")
+    entry.add_argument("--data", help="a set name or a folder")
     entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="default runs/compare-NAME")
     _training_output(entry)
 

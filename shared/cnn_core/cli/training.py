@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import datetime
 import shlex
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 from cnn_core.cli.looking import list_recipes
 from cnn_core.cli.output import write_json
-from cnn_core.errors import ConfigError, unknown_name
+from cnn_core.errors import CnnError, ConfigError, unknown_name
 
 NOT_OF_THE_CARD = ("--run", "--name")  # flags with a value that do not belong into the command that repeats a training
 NOR_THESE = ("--resume", "--quiet", "--json")
@@ -33,6 +34,7 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
     """Train and print the test metrics; with --json {"run", "weights", "metrics", "seconds"}."""
     from cnn_core.domains import load_domain
     from cnn_core.train.config import read_recipe
+    from cnn_core.weights.card import name_for
 
     if len({*options.seeds}) < len(options.seeds):
         options.parser.error(f"--seeds: expected different seeds, got {' '.join(map(str, options.seeds))}")
@@ -40,7 +42,7 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
     package = load_domain(domain)
     recipe = read_recipe(package.RECIPE, file)
     recipe = with_flags(recipe, flags, options, prog=f"cnn train {options.recipe}")
-    folder, name = options.folder or Path("runs") / file.stem, options.name or file.stem
+    folder, name = options.folder or Path("runs") / file.stem, options.name or name_for(file.stem)
     outcome = package.train(
         recipe,
         folder=folder,
@@ -69,10 +71,18 @@ def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
     from cnn_core.train.config import setting_homes, to_table
     from cnn_core.weights import find_weights, load_card
 
+    if options.help and options.name is None:
+        print(options.parser.format_help() + "cnn compare NAME --help shows every setting as a flag")
+        return
+    missing = [word for word, value in (("NAME", options.name), ("--data", options.data)) if value is None]
+    if missing and not options.help:
+        options.parser.error(f"the following arguments are required: {', '.join(missing)}")
     package = load_domain(load_card(find_weights(options.name)).domain)
     compare = function_of(package, "compare", command="compare")
     default = package.RECIPE()
     recipe = with_flags(default, flags, options, prog=f"cnn compare {options.name}")
+    if recipe.loop.devices * recipe.loop.num_nodes > 1:
+        raise CnnError("comparing in several processes is not supported; leave --devices and --num-nodes at 1")
     before, after, homes = to_table(default), to_table(recipe), setting_homes(package.RECIPE)
     changed = {
         name: after[section].get(name)
@@ -170,7 +180,7 @@ def _observer(options: argparse.Namespace) -> Callable[[Any], None] | None:
 
     def observe(progress: Any) -> None:
         nonlocal drawn
-        left = time.strftime("%H:%M:%S", time.gmtime(progress.seconds_left))
+        left = datetime.timedelta(seconds=round(progress.seconds_left))
         head = f"epoch {progress.epoch}/{progress.epochs}"
         if progress.metrics is not None:
             text = (

@@ -125,8 +125,7 @@ def _looks_like_a_header(table: list[list[str]]) -> bool:
         return False
     columns = [[row[at] for row in rest if at < len(row)] for at in range(len(cells))]
     return any(
-        2 * len(set(column)) <= len(column) and cell not in column
-        for cell, column in zip(cells, columns, strict=True)
+        2 * len(set(column)) <= len(column) and cell not in column for cell, column in zip(cells, columns, strict=True)
     )
 
 

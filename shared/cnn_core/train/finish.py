@@ -16,6 +16,7 @@ from cnn_core.train.loop import Progress, Run, fit, is_trained
 from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Evaluation, Task
 from cnn_core.weights import WeightsCard, load_card, save_weights
+from cnn_core.weights.card import check_fields
 
 Observer = Callable[[Progress], bool | None]
 
@@ -48,7 +49,12 @@ def train_task(
         command: what to type to train them again.
         resume: go on with the run in `folder`.
         observe: see `fit`.
+
+    Raises:
+        WeightsError: a card could not hold the name, the command or the settings; what `fit` raises.
     """
+    known = {key: getattr(task.recipe, key) for key in ("licence", "limits") if hasattr(task.recipe, key)}
+    check_fields({**known, "name": name, "domain": domain, "command": command, "recipe": to_table(task.recipe)})
     run = fit(task, folder, resume=resume, observe=observe, origin={"name": name, "command": command})
     if not run.main:
         return Outcome(run, None)

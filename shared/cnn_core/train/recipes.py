@@ -15,6 +15,7 @@ from cnn_core.train.loop import Progress
 from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Task
 from cnn_core.weights import WeightsCard, load_card
+from cnn_core.weights.card import name_for
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class RecipeTraining:
         Args:
             recipe: a name of `cnn list recipes`, a TOML file, or a recipe object.
             folder: the run folder; None: `runs/<name>` in the working folder.
-            name: of the weights; None: the recipe's.
+            name: of the weights; None: the recipe's, in the signs that a card allows.
             seeds: train once with each and report mean and spread; empty: once, with the recipe's own seed.
             resume: go on with the run in `folder`.
             observe: called after every step and epoch with a `Progress`; returning False stops the run.
@@ -58,7 +59,7 @@ class RecipeTraining:
             command: what the card says to type for the same again; None: composed from the other arguments.
         """
         source, recipe = self._find(recipe)
-        name = name or (Path(source).stem if source else "custom")
+        name = name or name_for(Path(source).stem if source else "")
         recipe = override(recipe, settings or {})
         folder = Path(folder) if folder is not None else Path("runs") / name
         if command is None:

@@ -131,6 +131,22 @@ class WeightsCard:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def check_fields(values: Mapping[str, Any]) -> None:
+    """Check what is known of a card before there is one, so that hours of training do not end in a refusal.
+
+    Raises:
+        WeightsError: lists every wrong value.
+    """
+    problems = list(_problems(values))
+    if problems:
+        raise WeightsError("the card of these weights could not be written: " + "; ".join(problems))
+
+
+def name_for(text: str) -> str:
+    """Return a name for weights that is as near as it can be to `text`, the name of a file."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:100] or "custom"
+
+
 def _parse(text: str | bytes, source: str) -> Any:
     if len(text) > CARD_LIMIT:
         raise WeightsError(f"{source}: {len(text)} bytes are too many for a card, at most {CARD_LIMIT} are read")

@@ -114,7 +114,7 @@ def load_model(
 ) -> tuple[Backbone, WeightsCard]:
     """Build the registered model that the card names, with its weights, in evaluation mode.
 
-    A domain that builds its own models (U-Nets, captioners) builds them and calls `load_into`.
+    Models that are in no registry (U-Nets, captioners) are built by their domain; `load_into` fills such a one.
 
     Raises:
         UnknownNameError: nothing bears the name.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cnn_core.errors import WeightsError
 from cnn_core.weights import WeightsCard
-from cnn_core.weights.card import CARD_LIMIT
+from cnn_core.weights.card import CARD_LIMIT, check_fields, name_for
 
 
 def card_values() -> dict[str, Any]:
@@ -232,3 +232,12 @@ def test_any_value_one_level_down_gives_a_card_that_round_trips_or_a_named_error
     except WeightsError:
         return
     assert WeightsCard.from_json(card.to_json().encode()) == card
+
+
+@pytest.mark.parametrize(("text", "name"), [
+    ("MyPhotos", "myphotos"), ("my photos (2)", "my-photos-2"), ("_x.1", "x.1"), ("größe", "gr-e"), ("写真", "custom"),
+    ("a" * 200, "a" * 100),
+])  # fmt: skip
+def test_the_name_of_a_file_becomes_one_of_weights(text: str, name: str) -> None:
+    assert name_for(text) == name
+    check_fields({"name": name})
