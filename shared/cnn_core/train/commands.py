@@ -1,5 +1,6 @@
 """Trainings as command lines. Loads no torch."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,8 +18,16 @@ def compare_command(weights: str, data: str, settings: Mapping[str, Any]) -> str
 
 
 def _flags(settings: Mapping[str, Any]) -> list[str]:
-    words = []
+    words: list[str] = []
     for key, value in settings.items():
         flag = key.replace("_", "-")
-        words += [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, list | tuple):
+            words += [f"--{flag}", *map(str, value)]
+        elif isinstance(value, Mapping):  # `options`, of the model
+            pairs = [f"{name}={item if isinstance(item, str) else json.dumps(item)}" for name, item in value.items()]
+            words += [word for pair in pairs for word in ("--option", pair)]
+        else:
+            words += [f"--{flag}", str(value)]
     return words

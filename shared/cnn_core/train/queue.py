@@ -17,11 +17,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from cnn_core.errors import CnnError, StorageError
 from cnn_core.processes import interrupt, mark_of, start_detached
 from cnn_core.storage import folder_lock, write_text
-from cnn_core.train.runs import JOB, LOG, NAME, PROGRESS, QUEUE, STOP, RunInfo, read_json
+from cnn_core.train.runs import JOB, LOG, NAME, PROGRESS, QUEUE, STOP, RunInfo, read_json, waiting_file
 
 MOST_WAITING = 50
 MOST_POINTS = 400  # of the curve within the epochs
@@ -94,12 +95,15 @@ def resume(root: Path, run: RunInfo, *, domain: str = "") -> None:
             raise CnnError(
                 f"the run {run.name} does not say how it was started; go on with its own command and --resume"
             )
+        loop = recipe.get("loop", {})
+        if loop.get("devices", 1) != 1 or loop.get("num_nodes", 1) != 1:
+            raise CnnError(f"the run {run.name} is one of several processes; go on with its own command and --resume")
         asked = {"domain": domain, "recipe": recipe, "name": status["name"], "command": status["command"]}
     _enter(root, run.folder, {**asked, "resume": True})
 
 
 def _enter(root: Path, folder: Path, entry: Mapping[str, Any]) -> None:
-    waiting = root / QUEUE / f"{folder.relative_to(root).as_posix().replace('/', '+')}.json"
+    waiting = waiting_file(root, folder.relative_to(root).as_posix())
     (folder / STOP).unlink(missing_ok=True)
     if not entry["resume"]:
         write_text(folder / JOB, json.dumps({"name": entry["name"]}) + "\n")  # a run from the first moment on
@@ -109,7 +113,7 @@ def _enter(root: Path, folder: Path, entry: Mapping[str, Any]) -> None:
 
 def stop(root: Path, run: RunInfo) -> None:
     """Ask a run to end: a waiting one leaves the queue, a running one ends after the step it is in."""
-    waiting = root / QUEUE / f"{run.name.replace('/', '+')}.json"
+    waiting = waiting_file(root, run.name)
     if run.state == "waiting":
         if not waiting.exists():  # taken by a process that died at that very moment
             write_text(run.folder / JOB, json.dumps({**run.job, "error": ""}) + "\n")
@@ -124,7 +128,7 @@ def waiting_jobs(root: Path) -> list[tuple[str, dict[str, Any]]]:
     """Return (run, what was asked for) of the waiting ones, in the order of their turns."""
     found = [(file, read_json(file)) for file in (root / QUEUE).glob("[!.]*.json")]
     ordered = sorted(found, key=lambda pair: (_asked(pair[1]), pair[0].name))
-    return [(file.stem.replace("+", "/"), entry) for file, entry in ordered]
+    return [(unquote(file.stem), entry) for file, entry in ordered]
 
 
 def _asked(entry: Mapping[str, Any]) -> float:
@@ -161,7 +165,7 @@ def _take(root: Path) -> tuple[Path, dict[str, Any]] | None:
     """Move the first waiting entry into its run folder."""
     for name, entry in waiting_jobs(root):
         folder = root / name
-        file = root / QUEUE / f"{name.replace('/', '+')}.json"
+        file = waiting_file(root, name)
         inside = folder.resolve().is_relative_to(root.resolve())
         if not inside or not folder.is_dir():
             file.unlink(missing_ok=True)  # of a run that somebody has deleted

@@ -72,7 +72,7 @@ def look(root: Path, folder: Path) -> RunInfo:
     name = folder.relative_to(root).as_posix()
     status, job, progress = (read_json(folder / file) for file in ("status.json", JOB, PROGRESS))
     taken = "asked" in job and not {"pid", "error"} & job.keys()  # the moment before its process writes its number
-    entry = root / QUEUE / f"{name.replace('/', '+')}.json"
+    entry = waiting_file(root, name)
     waiting = taken or entry.is_file()
     own = is_running(_whole(job, "pid"), str(job.get("mark", "")))
     other = is_running(_whole(status, "pid"), str(status.get("mark", ""))) and "mark" in status
@@ -81,7 +81,7 @@ def look(root: Path, folder: Path) -> RunInfo:
         state = "stopping" if (folder / STOP).exists() else "running"
     elif waiting:
         state = "waiting"
-    elif job.get("error"):
+    elif job.get("error") and _time(folder / JOB) >= _time(folder / "status.json"):  # nobody has gone on since
         state = "failed"
     elif status.get("state") == "trained" and carded:
         state = "done"
@@ -98,6 +98,11 @@ def look(root: Path, folder: Path) -> RunInfo:
         changed=max((_time(folder / file) for file in (*SIGNS, PROGRESS, "card.json")), default=0.0),
         pid=_whole(holder, "pid"), mark=str(holder.get("mark", "")), queued=bool(job), job=job,
     )  # fmt: skip
+
+
+def waiting_file(root: Path, name: str) -> Path:
+    """Return the file in which the run of that name waits for its turn."""
+    return root / QUEUE / f"{name.replace('%', '%25').replace('/', '%2F')}.json"
 
 
 Points = tuple[tuple[float, float], ...]  # (epochs, value)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from cnn_core.cli.parser import model_option
 from cnn_core.errors import CnnError, ConfigError
 from cnn_core.processes import environment, is_running, mark_of
 from cnn_core.storage import folder_lock
 from cnn_core.train import queue
+from cnn_core.train.commands import compare_command
 from cnn_core.train.offers import domain_of, job_of, offer
 from cnn_core.train.queue import Job, claim_folder, resume, stop, submit, waiting_jobs, wake
 from cnn_core.train.runs import QUEUE, RunInfo, curves_of, find_run, list_runs, read_rows
@@ -136,7 +139,7 @@ def test_a_deleted_run_and_a_damaged_entry_do_not_block_the_queue(root: Path):
     gone.rmdir()
     damaged = claim_folder(root, "damaged")
     (root / QUEUE / "damaged.json").write_text("{half")
-    (root / QUEUE / "..+..+etc.json").write_text("{}")
+    (root / QUEUE / "..%2F..%2Fetc.json").write_text("{}")
     assert queue._take(root) is None
     assert waiting_jobs(root) == []
     assert run_of(root, "damaged").error
@@ -184,6 +187,37 @@ def test_a_run_of_the_command_line_goes_on_under_its_own_command(root: Path):
         resume(root, run_of(root, "old"), domain="image_classification")
 
 
+@pytest.mark.usefixtures("asleep")
+def test_a_run_may_be_called_as_it_likes(root: Path):
+    for name in ("lr+wd", "100%2Fbest", "many/seed0", "größe"):
+        folder = status(root / name, name="digits", command="cnn train digits")
+        (folder / "recipe.json").write_text(json.dumps(dict(job().recipe)))
+        resume(root, run_of(root, name), domain="image_classification")
+        assert run_of(root, name).state == "waiting"
+        assert queue._take(root)[0] == folder
+
+
+@pytest.mark.usefixtures("asleep")
+def test_a_run_of_several_processes_is_not_for_the_queue(root: Path):
+    folder = status(root / "two", name="digits", command="cnn train digits --devices 2")
+    table = job().recipe
+    (folder / "recipe.json").write_text(json.dumps({**table, "loop": {**table["loop"], "devices": 2}}))
+    with pytest.raises(CnnError, match="one of several processes; go on with its own command and --resume"):
+        resume(root, run_of(root, "two"), domain="image_classification")
+
+
+def test_a_failed_run_that_the_command_line_finished_is_done(root: Path):
+    folder = status(root / "run", state="trained", epoch=9, pid=2**22 + 1, mark="1")
+    (folder / "job.json").write_text(json.dumps({**vars(job()), "recipe": {}, "error": "the disk is full"}))
+    (folder / "card.json").write_text("{}")
+    times = {"job.json": 100, "status.json": 200, "card.json": 201}
+    for file, when in times.items():
+        os.utime(folder / file, (when, when))
+    assert run_of(root, "run").state == "done"
+    os.utime(folder / "job.json", (202, 202))  # it failed after its card was written
+    assert (run_of(root, "run").state, run_of(root, "run").error) == ("failed", "the disk is full")
+
+
 def test_nothing_outside_the_folder_is_read(root: Path, tmp_path_factory: pytest.TempPathFactory):
     outside = status(tmp_path_factory.mktemp("outside") / "secret")
     (root / "link").symlink_to(outside)
@@ -228,6 +262,16 @@ def test_a_job_says_on_the_command_line_what_was_changed():
     assert asked.recipe["loop"]["seed"] == 3
     assert domain_of(json.loads(json.dumps(asked.recipe))) == "image_classification"
     assert domain_of({"nonsense": {}}) == ""
+
+
+def test_lists_and_options_of_the_model_are_flags_that_the_command_reads():
+    settings = {"patch": (32, 32, 8), "options": {"dropout": 0.2, "widths": [64, 128], "act": "gelu"}}
+    command = compare_command("a b", "d", settings)
+    assert command == (
+        "cnn compare 'a b' --data d --patch 32 32 8 --option dropout=0.2 --option 'widths=[64, 128]' --option act=gelu"
+    )
+    options = [model_option(word) for word in shlex.split(command) if "=" in word]
+    assert dict(options) == settings["options"]
 
 
 def test_all_wrong_settings_are_reported_at_once():
