@@ -12,7 +12,7 @@ from PIL import Image
 import image_classification
 from cnn_core.errors import CnnError, ConfigError, DataError, UnknownNameError
 from cnn_core.train.config import ModelConfig, override, read_recipe
-from cnn_core.train.loop import read_log
+from cnn_core.train.runs import read_rows
 from cnn_core.weights import load_card, load_model
 from image_classification.run import make_task, train
 from image_classification.task import DataConfig, ImageTask, Recipe, TransferConfig
@@ -81,7 +81,7 @@ def test_a_mean_is_of_trainings_with_the_same_settings_that_came_to_their_end(tm
     with pytest.raises(ConfigError, match="epochs was 2, now 3"):
         train("digits", folder=tmp_path / "a", seeds=[3, 4], settings=QUICK, resume=True)
     train("digits", folder=tmp_path / "a", seeds=[3, 4], settings=settings, resume=True)
-    assert [len(read_log(tmp_path / "a" / f"seed{seed}")) for seed in (3, 4)] == [2, 2]
+    assert [len(read_rows(tmp_path / "a" / f"seed{seed}" / "log.csv")) for seed in (3, 4)] == [2, 2]
     with pytest.raises(ConfigError, match="epochs was 2, now 3"):
         train("digits", folder=tmp_path / "a", seeds=[3, 4, 5], settings=QUICK, resume=True)
     with pytest.raises(CnnError, match="already holds a run"):

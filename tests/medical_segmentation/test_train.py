@@ -17,7 +17,7 @@ from made_sets import write_set
 from cnn_core.errors import CnnError, ConfigError, DataError, WeightsError
 from cnn_core.inference.sliding import StoppedError
 from cnn_core.train.config import override
-from cnn_core.train.loop import read_log
+from cnn_core.train.runs import read_rows
 from cnn_core.weights import load_card
 from medical_segmentation import Predictor, compare, evaluate_weights, load, predict_items, read_mask, read_scan, train
 from medical_segmentation.data import load_set
@@ -79,7 +79,7 @@ def test_two_processes_train_like_one_that_takes_the_batch_in_two_parts(phantoms
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Warning" not in done.stderr
-    one, two = ([row["loss"] for row in read_log(tmp_path / name)] for name in ("one", "two"))
+    one, two = ([row["loss"] for row in read_rows(tmp_path / name / "log.csv")] for name in ("one", "two"))
     assert len(one) == 2 and two == pytest.approx(one, rel=1e-4)
     assert done.stdout.count("weights and card:") == 1
     assert read_report(tmp_path / "two").n == 2

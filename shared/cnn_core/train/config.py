@@ -111,7 +111,7 @@ class LoopConfig:
     seed: int = 0
     device: str = "auto"  # auto, cpu, cuda, mps
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    strategy: Literal["auto", "ddp", "fsdp"] = "auto"  # of more than one device: ddp
+    strategy: Literal["auto", "ddp"] = "auto"  # of more than one device: ddp
     devices: int = 1  # processes on a machine, as many as torchrun starts there if it does
     num_nodes: int = 1
     compile: bool = False  # torch.compile; pays where steps are many and kernels small

@@ -12,7 +12,6 @@ epoch and a resume give the same weights, bit for bit, as two epochs at a stretc
     <run>/model.safetensors, card.json   written at the end: enough to predict
 """
 
-import csv
 import json
 import logging
 import os
@@ -25,6 +24,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from cnn_core.errors import CnnError
@@ -110,13 +110,18 @@ def fit(
     """
     loop = task.recipe.loop
     device = choose_device(loop.device)
-    fabric = Fabric(
-        accelerator=device.type,
-        devices=[device.index] if device.index is not None else loop.devices,
-        num_nodes=loop.num_nodes,
-        strategy=loop.strategy if loop.strategy != "auto" or loop.devices * loop.num_nodes == 1 else "ddp",
-        precision=choose_precision(loop.precision, device),
-    )
+    try:
+        fabric = Fabric(
+            accelerator=device.type,
+            devices=[device.index] if device.index is not None else loop.devices,
+            num_nodes=loop.num_nodes,
+            strategy=loop.strategy if loop.strategy != "auto" or loop.devices * loop.num_nodes == 1 else "ddp",
+            precision=choose_precision(loop.precision, device),
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise CnnError(
+            f"this machine cannot train with --device {loop.device} and --devices {loop.devices}: {error}"
+        ) from error
     started = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
     if loop.devices * loop.num_nodes == 1 and started > 1:
         raise CnnError(
@@ -275,8 +280,12 @@ class _Trainer:
         return not going_on and not last and not self._out_of_patience()
 
     def _out_of_patience(self) -> bool:
-        """Tell whether the validation metric has not improved for as many epochs as the recipe waits."""
-        waited = self.state.epoch - self.state.best_epoch if self.state.best_epoch else 0
+        """Tell whether the validation metric has not improved for as many epochs as the recipe waits.
+
+        Epochs behind the last validation do not count: nobody knows yet what they have brought.
+        """
+        measured = self.state.epoch - self.state.epoch % self.loop.eval_every
+        waited = measured - self.state.best_epoch if self.state.best_epoch else 0
         return bool(self.loop.patience) and waited >= self.loop.patience
 
     def _weights(self) -> dict[str, torch.Tensor]:
@@ -374,12 +383,3 @@ def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
 def is_trained(folder: Path) -> bool:
     """Tell whether a run came to its end and has its weights; one that was stopped has weights too."""
     return (folder / "card.json").exists() and read_json(folder / "status.json").get("state") == "trained"
-
-
-def read_log(folder: Path) -> list[dict[str, float]]:
-    """Read the rows of a run's log.csv; empty if the first epoch is not done."""
-    file = folder / "log.csv"
-    if not file.exists():
-        return []
-    with file.open(newline="", encoding="utf-8") as stream:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]

@@ -16,7 +16,8 @@ from toy import ToyRecipe, ToyTask
 
 from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import LoopConfig, OptimizerConfig
-from cnn_core.train.loop import Progress, fit, read_log
+from cnn_core.train.loop import Progress, fit
+from cnn_core.train.runs import read_rows
 
 HERE = Path(__file__).parent
 
@@ -36,7 +37,7 @@ def test_it_learns_and_leaves_a_readable_folder(tmp_path: Path) -> None:
     assert run.history[0]["loss"] > 0.6 > run.history[-1]["loss"] + 0.1
     rows = list(csv.DictReader((tmp_path / "log.csv").open()))
     assert [float(row["loss"]) for row in rows] == [row["loss"] for row in run.history]
-    assert read_log(tmp_path)[-1]["epoch"] == 20
+    assert read_rows(tmp_path / "log.csv")[-1]["epoch"] == 20
     assert json.loads((tmp_path / "status.json").read_text())["state"] == "trained"
     assert len(list(tmp_path.glob("events.out.tfevents*"))) == 1
 
@@ -94,13 +95,13 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
         process = subprocess.Popen([sys.executable, "-c", code, str(folder), str(HERE)])
         goal = 3 + 4 * turn
         deadline = time.monotonic() + 60
-        while len(read_log(folder)) < goal and process.poll() is None and time.monotonic() < deadline:
+        while len(read_rows(folder / "log.csv")) < goal and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
         os.kill(process.pid, signal.SIGKILL) if process.poll() is None else None
         process.wait()
     rest = fit(ToyTask(settings), folder, resume=True)
     assert same(rest.model, whole.model)
-    assert len(read_log(folder)) == 15
+    assert len(read_rows(folder / "log.csv")) == 15
 
 
 @pytest.mark.gpu
@@ -210,6 +211,20 @@ def test_a_run_that_ended_by_patience_is_finished(tmp_path: Path) -> None:
     assert again.epochs_done == 2
 
 
+def test_patience_waits_for_what_is_measured(tmp_path: Path) -> None:
+    settings = {"epochs": 12, "patience": 2, "eval_every": 3}
+    better = fit(ToyTask(recipe(**settings), val_accuracy=[0.5, 0.6, 0.7, 0.8]), tmp_path / "better")
+    assert better.epochs_done == 12
+    worse = fit(ToyTask(recipe(**settings), val_accuracy=[0.5, 0.6, 0.4]), tmp_path / "worse")
+    assert worse.epochs_done == 9  # measured in the epochs 3, 6 and 9
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: on a CPU any number of processes will do")
+def test_more_gpus_than_there_are_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CnnError, match="cannot train with --device cuda and --devices 99"):
+        fit(ToyTask(recipe(device="cuda", devices=99)), tmp_path)
+
+
 def test_micro_batches_give_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
     exact = {"epochs": 2, "precision": "32-true"}  # bfloat16's digits would not do
     whole = fit(ToyTask(recipe(**exact), dropout=0.0), tmp_path / "whole")
@@ -272,7 +287,7 @@ def in_two_processes(*words: str | Path) -> None:
 def test_two_processes_with_the_same_global_batch_train_like_one(tmp_path: Path) -> None:
     alone = fit(ToyTask(recipe(epochs=2, precision="32-true"), dropout=0.0), tmp_path / "one")
     in_two_processes(tmp_path / "two")
-    rows = read_log(tmp_path / "two")
+    rows = read_rows(tmp_path / "two" / "log.csv")
     assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in alone.history], abs=1e-5)
     weights = json.loads((tmp_path / "two" / "weights.json").read_text())
     for name, value in alone.model.state_dict().items():
