@@ -18,7 +18,7 @@ from cnn_core.metrics import classification_metrics
 from cnn_core.train.commands import compare_command
 from cnn_core.train.config import ModelConfig, override
 from cnn_core.train.task import Evaluation, Turn
-from cnn_core.weights import find_weights, load_card
+from cnn_core.weights import find_weights, load_card, round_weights
 from image_classification.task import EVALUATION_BATCH, ImageTask, Recipe
 
 MODES = ("bottleneck", "freeze", "fine-tune", "scratch")
@@ -39,7 +39,8 @@ class HeadTask:
     def build_data(self, device: torch.device) -> None:
         self.inner.build_data(device)
         self.network = self.inner.build_model().to(device).eval()
-        self.features = {split: self._features(split) for split in self.inner.sets}
+        round_weights(self.network.stages, self.recipe.model.store)  # the head learns from what will be loaded
+        self.features = {split: self._features(split) for split in self.inner.sets if split != "test"}
 
     def build_model(self) -> nn.Module:
         return self.network.head.cpu()
@@ -63,6 +64,10 @@ class HeadTask:
         return self.inner.training_step(model, batch)
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
+        """Measure the head on the cached features; on "test" the whole network, with the contract's test-time views."""
+        if split == "test":
+            self.network.head = model
+            return self.inner.evaluate(self.network, split)
         if split not in self.features:
             return None
         features, targets = self.features[split]
@@ -73,11 +78,11 @@ class HeadTask:
         return {**self.inner.card_fields(model), "model_module": self.network}
 
     def _features(self, split: str) -> tuple[Tensor, Tensor]:
-        """Return the pooled last maps [N, C, 1, ...] of a split and its targets, from the cache if they are there."""
+        """Return the last maps [N, C', H', W'] of a split and its targets, from the cache if they are there."""
         images, targets = self.inner.device_sets[split]
         parts = images.split(EVALUATION_BATCH)
         shape = self._maps(images[:1]).shape[1:]
-        key = cache_key(images.cpu().numpy(), self.inner.starting_card().sha256)
+        key = cache_key(images.cpu().numpy(), self.inner.starting_card().sha256, self.recipe.model.store)
         maps = (self._maps(part).cpu().numpy() for part in parts)
         features = cached_array(key, maps, shape=(len(images), *shape), dtype="float32")
         return torch.from_numpy(features).to(targets.device), targets

@@ -10,7 +10,7 @@ from cnn_core.weights.card import WeightsCard
 from cnn_core.weights.find import WeightsEntry, find_weights, list_weights, load_card
 
 if TYPE_CHECKING:
-    from cnn_core.weights.store import load_into, load_model, load_state, save_weights
+    from cnn_core.weights.store import load_into, load_model, load_state, round_weights, save_weights
 
 __all__ = [
     "WeightsCard",
@@ -21,6 +21,7 @@ __all__ = [
     "load_into",
     "load_model",
     "load_state",
+    "round_weights",
     "save_weights",
 ]
 

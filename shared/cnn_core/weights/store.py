@@ -80,6 +80,17 @@ def save_weights(
     return card
 
 
+def round_weights(model: nn.Module, dtype: str) -> None:
+    """Round `model` in place to what `save_weights` would keep of it with that `dtype`.
+
+    Raises:
+        WeightsError: a value is too large for `dtype`.
+    """
+    with torch.no_grad():
+        for key, value in model.state_dict().items():
+            value.copy_(_to_stored(key, value, dtype))
+
+
 def load_state(name_or_folder: str | Path, *, domain: str | None = None) -> tuple[dict[str, Tensor], WeightsCard]:
     """Return the verified state dict (floating-point tensors as float32, on the CPU) and the card.
 
