@@ -63,10 +63,11 @@ class FolderData:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Class names, and per given split (train, val, test) the files as (class index, path parts)."""
+    """Class names, per given split (train, val, test) the files as (class index, path parts), and what is left out."""
 
     labels: tuple[str, ...]
     groups: dict[str, list[tuple[int, tuple[str, ...]]]]
+    outside: list[tuple[str, str]]  # (file, reason)
 
 
 def load_folder(
@@ -106,8 +107,7 @@ def load_folder(
     counts = {
         split: {label: int((s.targets == k).sum()) for k, label in enumerate(plan.labels)} for split, s in sets.items()
     }
-    outside = [("/".join(parts), "lies outside the class folders") for parts in files.paths if len(parts) == 1]
-    report = FolderReport(files.name, plan.labels, counts, [*files.problems, *outside, *skipped])
+    report = FolderReport(files.name, plan.labels, counts, [*files.problems, *plan.outside, *skipped])
     log.info("%s", report)
     return FolderData(sets, report)
 
@@ -133,8 +133,15 @@ def _plan(files: Files) -> _Plan:
     problems = _layout_problems(files, labels, classes, groups)
     if problems:
         raise DataError(f"{files.name}: " + "; ".join(problems))
+    outside = []
+    for parts in sorted(files.paths):
+        if len(parts) <= depth + 1:
+            bare = len(parts) > 1 and given[parts[0]] not in groups
+            why = f"{parts[0]} has no class folders, so this split is taken from train"
+            outside.append(("/".join(parts), why if bare else "lies outside the class folders"))
     index = {label: k for k, label in enumerate(labels)}
-    return _Plan(labels, {group: [(index[c], parts) for c, parts in entries] for group, entries in groups.items()})
+    indexed = {group: [(index[c], parts) for c, parts in entries] for group, entries in groups.items()}
+    return _Plan(labels, indexed, outside)
 
 
 def _layout_problems(

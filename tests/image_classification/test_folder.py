@@ -94,6 +94,30 @@ def test_splits_that_are_not_given_come_out_of_train(tmp_path):
     assert all(file.startswith("train/") for file in data.sets["val"].files)
 
 
+def test_pictures_beside_the_class_folders_of_a_given_split_are_reported(tmp_path):
+    """Of 10 per class in train 1 is for validation and 2 are for the test: those in test/ have no class."""
+    root = tmp_path / "set"
+    for label in ("cats", "dogs"):
+        fill(root / "train" / label, COLOURS[label], 10)
+    fill(root / "train", (9, 9, 9), 1, first=7)
+    fill(root / "test", (9, 9, 9), 2)
+    fill(root, (9, 9, 9), 1)
+    data = load_folder(root, CONTRACT)
+    assert {split: set(count.values()) for split, count in data.report.counts.items()} == {
+        "train": {7}, "val": {1}, "train+val": {8}, "test": {2},
+    }  # fmt: skip
+    outside = "lies outside the class folders"
+    classless = "test has no class folders, so this split is taken from train"
+    assert data.report.skipped == [
+        ("000.png", outside), ("test/000.png", classless), ("test/001.png", classless), ("train/007.png", outside),
+    ]  # fmt: skip
+    fill(root / "test" / "cats", COLOURS["cats"], 3)
+    data = load_folder(root, CONTRACT)
+    assert data.report.counts["test"] == {"cats": 3, "dogs": 0}
+    names = ("000.png", "test/000.png", "test/001.png", "train/007.png")
+    assert data.report.skipped == [(name, outside) for name in names]
+
+
 def test_classes_that_are_called_like_splits_are_classes(tmp_path):
     for name in ("train", "car"):  # vehicles
         fill(tmp_path / "set" / name, (9, 9, 9), 4)
