@@ -3,9 +3,10 @@
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import dropwhile
 from pathlib import Path
 
 from cnn_core.errors import DataError
@@ -25,6 +26,7 @@ class Files:
         folders: all folders likewise, the root left out.
         problems: (name, reason) of what could not be listed.
         archive: the open zip, or None for a folder.
+        members: of a zip, the archive's own name of each path.
     """
 
     name: str
@@ -33,7 +35,7 @@ class Files:
     folders: set[tuple[str, ...]]
     problems: list[tuple[str, str]]
     archive: zipfile.ZipFile | None = None
-    prefix: tuple[str, ...] = ()
+    members: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def open(self, parts: tuple[str, ...]) -> Path | bytes:
         """Return what `read_image` takes: the path in a folder, the unpacked bytes of an archive's member.
@@ -43,9 +45,8 @@ class Files:
         """
         if self.archive is None:
             return self.root.joinpath(*parts)
-        name = "/".join((*self.prefix, *parts))
         try:
-            with self.archive.open(name) as stream:
+            with self.archive.open(self.members[parts]) as stream:
                 data = stream.read(MEMBER_LIMIT + 1)  # never more, whatever the header says
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
             raise DataError(f"cannot be unpacked ({error})") from error
@@ -99,31 +100,24 @@ def _read_directory(archive: zipfile.ZipFile, path: Path, name: str) -> Files:
     members = archive.infolist()
     if len(members) > MEMBERS_LIMIT:
         raise DataError(f"{name}: {len(members)} members are too many, at most {MEMBERS_LIMIT} are read")
-    paths, folders = [], set()
+    paths, folders = {}, set()
     for member in members:
         parts = tuple(member.filename.rstrip("/").split("/"))
         if member.filename.startswith("/") or ".." in parts or "" in parts or "\\" in member.filename:
             raise DataError(f"{name}: the member {member.filename!r} points outside the archive; make the zip again")
-        if any(map(_hidden, parts)):
+        parts = tuple(dropwhile(".".__eq__, parts))  # some programs write ./cats/a.png
+        if not parts or any(map(_hidden, parts)):
             continue
         own = parts if member.is_dir() else parts[:-1]
         folders.update(own[: i + 1] for i in range(len(own)))
         if not member.is_dir():
-            paths.append(parts)
-    prefix = _wrapper(paths, folders)
-    cut = len(prefix)
-    return Files(
-        name,
-        path,
-        sorted(parts[cut:] for parts in paths),
-        {parts[cut:] for parts in folders if len(parts) > cut},
-        [],
-        archive,
-        prefix,
-    )
+            paths[parts] = member.filename
+    cut = len(_wrapper(paths, folders))
+    names = {parts[cut:]: filename for parts, filename in paths.items()}
+    return Files(name, path, sorted(names), {parts[cut:] for parts in folders if len(parts) > cut}, [], archive, names)
 
 
-def _wrapper(paths: list[tuple[str, ...]], folders: set[tuple[str, ...]]) -> tuple[str, ...]:
+def _wrapper(paths: Iterable[tuple[str, ...]], folders: set[tuple[str, ...]]) -> tuple[str, ...]:
     """Return the folders that merely wrap the content, as archives made of one folder have them.
 
     These are single folders, one in the other and without files, down to a folder that holds at least two.
