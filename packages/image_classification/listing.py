@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import dropwhile
 from pathlib import Path
 
+from cnn_core.data.folders import walk
 from cnn_core.errors import DataError
 
 IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what file managers leave behind; hidden files are ignored as well
@@ -85,15 +86,14 @@ def _hidden(part: str) -> bool:
 def _walk(root: Path, name: str) -> Files:
     paths, folders, problems = [], set(), []
 
-    def unreadable(error: OSError) -> None:
-        problems.append((str(error.filename), f"the folder cannot be read ({error.strerror})"))
+    def report(folder: Path, reason: str) -> None:
+        problems.append((folder.relative_to(root).as_posix(), reason))
 
-    for place, inner, files in os.walk(root, onerror=unreadable):
-        inner[:] = sorted(part for part in inner if not _hidden(part))
-        parts = Path(place).relative_to(root).parts
-        folders.update((*parts, part) for part in inner)
-        paths += [(*parts, file) for file in files if not _hidden(file)]
-    return Files(name, root, sorted(paths), folders, problems)
+    for folder, files in walk(root, hidden=_hidden, report=report):
+        parts = folder.relative_to(root).parts
+        folders.add(parts)
+        paths += [(*parts, file) for file in files]
+    return Files(name, root, sorted(paths), folders - {()}, problems)
 
 
 def _read_directory(archive: zipfile.ZipFile, path: Path, name: str) -> Files:

@@ -244,6 +244,19 @@ def test_pipes_and_links_in_circles_do_no_harm(animals):
     assert data.report.counts["train"] == {"cats": 7, "dogs": 7, "owls": 7}
 
 
+def test_class_folders_may_be_links(animals, tmp_path):
+    """Cats lie elsewhere; a second name for the dogs is no class of its own."""
+    same = load_folder(animals, CONTRACT)
+    (animals / "cats").rename(tmp_path / "cats")
+    (animals / "cats").symlink_to(tmp_path / "cats")
+    (animals / "canines").symlink_to(animals / "dogs")
+    data = load_folder(animals, CONTRACT)
+    assert data.report.counts == same.report.counts
+    assert data.report.skipped == [("canines", "is read already, under another name")]
+    for split in data.sets:
+        assert data.sets[split].files == same.sets[split].files
+
+
 def test_missing_folder_and_a_file_instead_of_one(tmp_path):
     with pytest.raises(DataError, match="there is no folder"):
         load_folder(tmp_path / "nowhere", CONTRACT)

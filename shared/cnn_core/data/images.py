@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageFile
 from torch import Tensor
 
+from cnn_core.data.folders import walk
 from cnn_core.errors import DataError
 
 PIXEL_LIMIT = 100_000_000  # 300 MB as RGB; above it a picture is a decompression bomb or belongs in another tool
@@ -81,11 +82,12 @@ def read_image(source: ImageSource, *, name: str | None = None, at_least: int | 
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """Return the picture files in a folder and its subfolders by name, without hidden ones; empty: no such folder."""
-    found = []
-    for place, inner, files in os.walk(folder):
-        inner[:] = [part for part in inner if not part.startswith(".")]
-        found += [Path(place, file) for file in files if not file.startswith(".")]
+    """Return the picture files in a folder and its subfolders by name, without hidden ones; empty: no such folder.
+
+    Links to folders are followed, each real folder once.
+    """
+    places = walk(folder, hidden=lambda name: name.startswith("."))
+    found = [place / file for place, files in places for file in files]
     return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
 
 
