@@ -178,7 +178,7 @@ def _stack(lanes: Sequence[Piece]) -> Piece:
 
 def _labels(survey: Any, piece: Piece) -> tuple[str, int]:
     """Return the names of the stages under the slabs they span, and how many rows of names that takes."""
-    from cnn_core.zoo.plans import is_inside
+    from cnn_core.anatomy import is_inside
 
     names = _layer_names(survey.nodes)
     spans = []

@@ -15,7 +15,7 @@ from cnn_core.anatomy.stepwise import (
     pooling_step,
 )
 from cnn_core.anatomy.table import format_table
-from cnn_core.anatomy.trace import LayerRow, Total, count_parameters, total, trace
+from cnn_core.anatomy.trace import LayerRow, Total, count_parameters, is_inside, total, trace
 
 __all__ = [
     "NAMED_KERNELS",
@@ -34,6 +34,7 @@ __all__ = [
     "count_parameters",
     "find_kernel",
     "format_table",
+    "is_inside",
     "output_shape",
     "output_size",
     "padded",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cnn_core.anatomy.receptive_field import ReceptiveField
-from cnn_core.anatomy.trace import trace
+from cnn_core.anatomy.trace import is_inside, trace
 from cnn_core.errors import CnnError
 from cnn_core.explain.session import evaluating
 from cnn_core.models.backbone import Backbone
@@ -33,7 +33,7 @@ def stage_fields(model: Backbone, x: Tensor) -> list[StageField]:
         maps = model.forward_features(x.unsqueeze(0))
     found = []
     for info, output in zip(model.feature_info, maps, strict=True):
-        last = [row for row in rows if f".{info.name}." in f".{row.name}."]
+        last = [row for row in rows if is_inside(row.name, f"stages.{info.name}")]
         found.append(StageField(info.name, output[0], last[-1].receptive_field if last else None))
     return found
 

@@ -46,6 +46,11 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def is_inside(name: str, path: str) -> bool:
+    """Tell whether the layer `name` is, or lies in, the module at `path`."""
+    return name == path or name.startswith(f"{path}.")
+
+
 def total(rows: Iterable[LayerRow]) -> Total:
     """Add up parameters and multiply-adds."""
     rows = list(rows)

@@ -6,7 +6,7 @@ from math import prod
 import torch
 from torch import nn
 
-from cnn_core.anatomy import LayerRow, Node, Series, as_series, total, trace_graph
+from cnn_core.anatomy import LayerRow, Node, Series, as_series, is_inside, total, trace_graph
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.models import create_model, list_models, model_spec
 from cnn_core.models.unet import create_unet
@@ -75,11 +75,6 @@ class Survey:
 def is_weighty(kind: str) -> bool:
     """Tell whether a layer of this class multiplies its input with weights."""
     return "Conv" in kind or kind == "Linear"
-
-
-def is_inside(name: str, path: str) -> bool:
-    """Tell whether the layer `name` is, or lies in, the module at `path`."""
-    return name == path or name.startswith(f"{path}.")
 
 
 def zoo_entries() -> dict[str, ZooEntry]:

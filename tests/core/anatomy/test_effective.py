@@ -35,6 +35,28 @@ def test_what_moves_a_unit_is_its_theoretical_field(lenet):
     assert all(parameter.grad is None for parameter in lenet.parameters())
 
 
+# Field and step by hand: a kernel of k adds (k - 1) times the step before it.
+@pytest.mark.parametrize(
+    ("name", "size", "options", "fields"),
+    [
+        (  # pooling of 3 before conv2 and conv3, and at the end
+            "alexnet", 64, {"hidden": (1,)}, [(11, 4), (51, 8), (99, 16), (131, 16), (163, 16), (195, 32)],
+        ),
+        (  # two, two, three, three, three convolutions, with pooling of 2 after each
+            "vgg16", 448, {"hidden": (1,)}, [(5, 1), (14, 2), (40, 4), (92, 8), (196, 16), (212, 32)],
+        ),
+        (  # one kernel of 3 per stage; those of 1 add nothing
+            "mobilenet", 64, {}, [(3, 2), (7, 2), (11, 4), (19, 4), (27, 8), (43, 8), (59, 16), (91, 16), (123, 16),
+                                  (155, 16), (187, 16), (219, 16), (251, 32), (315, 32)],
+        ),
+    ],
+)  # fmt: skip
+def test_a_stage_has_its_own_field_whatever_layers_elsewhere_are_called(name, size, options, fields):
+    model = create_model(name, in_channels=1, num_classes=2, options={"base_channels": 1, **options})
+    stages = stage_fields(model, torch.zeros(1, size, size))
+    assert [tuple((int(f.size), int(f.stride)) for f in stage.fields) for stage in stages] == [(f, f) for f in fields]
+
+
 def test_what_is_not_there_is_said(lenet):
     x = torch.zeros(1, 32, 32)
     with pytest.raises(CnnError, match="stage from 0 to 1"):
