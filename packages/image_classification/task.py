@@ -166,8 +166,22 @@ class ImageTask(Pairs):
         return self._batches.epoch(turn)
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the mean cross-entropy of pictures [B, C, H, W] and their classes [B].
+
+        Raises:
+            CnnError: a single picture, which the network shrinks to one cell: there is nothing to normalise it by.
+        """
         x, y = batch
-        return F.cross_entropy(model(x), y, label_smoothing=self.recipe.optimizer.label_smoothing)
+        try:
+            scores = model(x)
+        except ValueError as error:
+            if len(x) > 1 or "more than 1 value per channel" not in str(error):
+                raise
+            raise CnnError(
+                f"at {x.shape[3]} x {x.shape[2]} pixels this network learns from at least 2 pictures at once, got 1; "
+                "use a larger --batch-size or --micro-batch (0: whole batches), or larger pictures (--size)"
+            ) from error
+        return F.cross_entropy(scores, y, label_smoothing=self.recipe.optimizer.label_smoothing)
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
         """Measure with the contract's test-time views."""

@@ -300,6 +300,14 @@ def test_pictures_too_small_for_a_network_are_told_the_size_to_ask_for(tmp_path:
         train("digits", folder=tmp_path / "x", settings={**QUICK, "model": "alexnet", "options": {}})
 
 
+@pytest.mark.parametrize("sizes", [{"batch_size": 1}, {"batch_size": 4, "micro_batch": 1}])
+def test_a_single_picture_that_becomes_one_cell_is_told_how_many_it_takes(tmp_path: Path, sizes: dict) -> None:
+    """8 x 8 pixels are one cell after three of resnet18's five halvings."""
+    settings = {**QUICK, "model": "resnet18", "options": {}, **sizes}
+    with pytest.raises(CnnError, match=r"at 8 x 8 pixels .* at least 2 pictures at once, got 1; .*--micro-batch"):
+        train("digits", folder=tmp_path, settings=settings)
+
+
 def test_unknown_names_come_back_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="unknown recipe 'digit'; did you mean digits"):
         train("digit", folder=tmp_path / "a")

@@ -56,9 +56,13 @@ class Pairs:
     """The part of a Task whose batches are pairs (inputs [B, ...], targets [B, ...])."""
 
     def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
-        """Cut a batch into parts of at most `size` samples, each with its share of the batch's samples."""
+        """Cut a batch into parts of at most `size` samples, each with its share of the batch's samples.
+
+        The parts differ by one sample at most: a small remainder would be normalised by statistics of its own.
+        """
         x, y = batch
-        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
+        count = -(-len(x) // size)
+        return [((a, b), len(a) / len(x)) for a, b in zip(x.tensor_split(count), y.tensor_split(count), strict=True)]
 
 
 class Task(Protocol):

@@ -18,6 +18,7 @@ from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import LoopConfig, OptimizerConfig
 from cnn_core.train.loop import Progress, fit
 from cnn_core.train.runs import read_rows
+from cnn_core.train.task import Pairs
 
 HERE = Path(__file__).parent
 
@@ -223,6 +224,17 @@ def test_patience_waits_for_what_is_measured(tmp_path: Path) -> None:
 def test_more_gpus_than_there_are_is_said(tmp_path: Path) -> None:
     with pytest.raises(CnnError, match="cannot train with --device cuda and --devices 99"):
         fit(ToyTask(recipe(device="cuda", devices=99)), tmp_path)
+
+
+def test_no_part_of_a_batch_is_much_smaller_than_the_others() -> None:
+    """A remainder of one sample could not be normalised over the batch."""
+    batch = torch.arange(33.0).view(33, 1), torch.arange(33)
+    for size, lengths in ((33, [33]), (32, [17, 16]), (8, [7, 7, 7, 6, 6]), (1, [1] * 33)):
+        parts = Pairs().parts(batch, size)
+        assert [len(x) for (x, _), _ in parts] == lengths
+        assert [share for _, share in parts] == [length / 33 for length in lengths]
+        assert torch.equal(torch.cat([x for (x, _), _ in parts]), batch[0])
+        assert torch.equal(torch.cat([y for (_, y), _ in parts]), batch[1])
 
 
 def test_micro_batches_give_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
