@@ -28,6 +28,7 @@ MOST_RUNS, FEWEST_RUNS, WARM_UPS = 50, 5, 2
 MOST_MULTIPLY_ADDS = 2 * 10**11  # of one run; beyond them it takes too long for somebody who waits
 SPARE = 0.5  # share of the free memory that a measurement may take
 BYTES = 4  # of a float32
+KILLED = 9  # the signal that the system ends a process with when memory runs out
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,14 @@ def measure(surveys: Sequence["Survey"]) -> dict[str, Measurement | str]:
         raise CnnError(f"measuring took longer than {limit:.0f} s; choose a smaller input") from error
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     found |= {a["name"]: a.get("problem") or Measurement(**a["figures"]) for a in answers}
-    return found | {name: f"measuring {name} ended with code {done.returncode}" for name in wanted if name not in found}
+    return found | {name: _why_ended(name, done.returncode) for name in wanted if name not in found}
+
+
+def _why_ended(name: str, code: int) -> str:
+    """Say why there are no figures when the process ended with `code`; below 0 it is a signal's number."""
+    if code == -KILLED:
+        return f"measuring {name} was killed: there is not enough memory; choose a smaller input"
+    return f"measuring {name} ended with code {code}; try a smaller input"
 
 
 def _too_much(survey: "Survey") -> str:
@@ -148,6 +156,11 @@ def _answer(name: str, input_shape: tuple[int, ...]) -> dict[str, Any]:
         return {"name": name, "problem": (str(error).splitlines() or ["there is not enough memory"])[0]}
 
 
+def _write(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     """Measure what the argument asks for, {name: input shape}, and write one line of JSON for each."""
     import cnn_core.zoo.plans  # noqa: F401 (loaded once, before the processes part)
@@ -155,10 +168,11 @@ def main() -> int:
     for name, input_shape in json.loads(sys.argv[1]).items():
         child = os.fork() if hasattr(os, "fork") else 0  # torch has computed nothing yet, so it has no threads to lose
         if child:
-            os.waitpid(child, 0)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            if code:
+                _write({"name": name, "problem": _why_ended(name, code)})
             continue
-        sys.stdout.write(json.dumps(_answer(name, tuple(input_shape))) + "\n")
-        sys.stdout.flush()
+        _write(_answer(name, tuple(input_shape)))
         if hasattr(os, "fork"):
             os._exit(0)
     return 0

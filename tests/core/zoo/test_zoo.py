@@ -1,5 +1,9 @@
 """Surveys against the papers' own figures, and measurements against what is certain."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -83,6 +87,27 @@ def test_measurements_say_how_they_were_made_and_failures_why():
     if result.memory is not None:  # at least the weights, which are float32
         assert 4 * found.parameters * 0.9 < result.memory < 40 * found.parameters
     assert "at least 32 pixels" in results["vgg11"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="networks have no processes of their own here")
+@pytest.mark.parametrize(
+    ("end", "words"), [("os.kill(os.getpid(), 9)", "not enough memory"), ("os._exit(3)", "ended with code 3")]
+)
+def test_a_process_that_ends_without_figures_says_how_and_the_next_is_measured(end: str, words: str):
+    """The measuring of alexnet ends in the middle, as the system ends it."""
+    program = f"""
+import os
+import sys
+from cnn_core.zoo import measuring
+whole = measuring._measure_here
+measuring._measure_here = lambda name, shape: {end} if name == "alexnet" else whole(name, shape)
+sys.argv[1] = '{{"alexnet": [3, 64, 64], "lenet": [1, 32, 32]}}'
+measuring.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program, ""], capture_output=True, text=True, check=True)
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert first["name"] == "alexnet" and words in first["problem"]
+    assert second["name"] == "lenet" and second["figures"]["fastest"] > 0
 
 
 def test_what_would_take_too_long_or_too_much_is_not_begun():
