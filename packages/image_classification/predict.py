@@ -205,9 +205,9 @@ class Predictor:
             DataError: the picture cannot be read.
             UnknownNameError: no such method, option or label.
         """
+        name = _name(image, 0)
         if hasattr(image, "read"):
             image = image.read()  # it is read twice: for the network, and in full for the picture
-        name = _name(image, 0)
         picture = read_image(image, name=name, at_least=SHOWN_EDGE).copy()  # a PIL image may be the caller's own
         picture.thumbnail((SHOWN_EDGE, SHOWN_EDGE))
         small = self.contract.read(image, name=name)  # exactly what `predict` sees

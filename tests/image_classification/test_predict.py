@@ -217,6 +217,8 @@ def test_explanation_of_a_large_photo_from_a_file(tmp_path):
     Image.fromarray(lit(250, 10, width=3000, height=2000)).save(path, exif=exif)
     with path.open("rb") as stream:
         found = halves().explain(stream, method="gradient")
+        stream.seek(0)
+        assert found.input == halves().predict(stream)[0].input == str(path)
     assert found.picture.size == (1067, 1600)
     assert found.heat.shape == (1600, 1067)
     assert (found.heat[:260] == 0).all()  # the upper and lower 266 rows are cut off
