@@ -42,7 +42,7 @@ class Total:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Return how many numbers the network learns or could learn, each shared one once."""
+    """Return how many numbers the network learns or could learn, each shared one once; buffers do not count."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 

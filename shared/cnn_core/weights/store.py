@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 import cnn_core
+from cnn_core.anatomy.trace import count_parameters
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.models import create_model
 from cnn_core.models.backbone import Backbone
@@ -166,11 +167,6 @@ def check_finite(state: Mapping[str, Tensor], *, source: str) -> None:
             f"{source}: NaN or infinite values in {_some(bad)}; such a network answers nothing; train again with a "
             "lower learning rate, or restore the file"
         )
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Return the number of values in the parameters of `model`, shared ones once; buffers do not count."""
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 class _Allowance(TorchFunctionMode):
