@@ -6,9 +6,7 @@ Used for what people draw and photograph; a picture that has the form already is
 import math
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from cnn_core.data.fits import Fitted, Placement, resize
 from cnn_core.errors import DataError
@@ -141,20 +139,6 @@ def _find_object(ink: np.ndarray, *, faint: float) -> tuple[int, int, int, int]:
 def _bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def object_box(images: Tensor) -> float:
-    """Return the `box` that fits a set of bright objects on black, `uint8 [N, 1, H, W]`: MNIST 20/28, Fashion-MNIST 1.
-
-    The median over the pictures of their longer side as a part of the edge.
-    """
-    lit = images[:, 0] > 0  # [N, H, W]
-    parts = []
-    for axis, edge in ((2, images.shape[2]), (1, images.shape[3])):
-        line = lit.any(axis).int()  # [N, H] then [N, W]
-        length = edge - line.argmax(1) - line.flip(1).argmax(1)
-        parts.append(length / edge)
-    return float(torch.maximum(*parts).median())
 
 
 def _centre_of_mass(values: np.ndarray) -> tuple[float, float]:

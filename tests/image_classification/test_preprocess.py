@@ -13,7 +13,6 @@ from torch import nn
 from cnn_core.data.fits import Placement
 from cnn_core.errors import ConfigError, DataError
 from image_classification.data import load_set
-from image_classification.objects import object_box
 from image_classification.predict import load
 from image_classification.preprocess import InputContract, tta_logits
 
@@ -225,12 +224,6 @@ def test_very_large_and_very_thin_pictures():
     for shape in ((1, 500), (500, 1)):
         for fit in ("crop", "pad", "stretch"):
             assert InputContract(1, (8, 8), fit=fit).to_uint8(np.full(shape, 9, np.uint8)).shape == (1, 8, 8)
-
-
-def test_object_box_of_a_set():
-    images = torch.zeros(3, 1, 28, 28, dtype=torch.uint8)
-    images[:, :, 4:24, 10:13] = 9
-    assert object_box(images) == pytest.approx(20 / 28)
 
 
 def test_heat_goes_back_to_where_it_came_from():
