@@ -15,7 +15,7 @@ from cnn_core.train.devices import has_bfloat16_cpu
 from cnn_core.train.loop import Progress, Run, fit, is_trained
 from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Evaluation, Task
-from cnn_core.weights import WeightsCard, load_card, save_weights
+from cnn_core.weights import WeightsCard, load_card, round_weights, save_weights
 from cnn_core.weights.card import check_fields
 
 Observer = Callable[[Progress], bool | None]
@@ -60,11 +60,7 @@ def train_task(
         return Outcome(run, None)
     model = run.model
     store = getattr(task.recipe.model, "store", "float32")
-    if store != "float32":  # measured as it will be loaded
-        with torch.no_grad():
-            for value in model.state_dict().values():
-                if value.is_floating_point() and value.ndim >= 2:
-                    value.copy_(value.to(getattr(torch, store)))
+    round_weights(model, store)  # measured as it will be loaded
     with torch.inference_mode():
         result = task.evaluate(model, "test")
     fields = {
