@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from components.browser import is_whole
 from components.packed import lab_component, named, packed
 
 
@@ -33,26 +30,27 @@ class Map:
     limits: tuple[float, float] | None = None
     says: str = ""
 
+    def nearest(self, pixel: int, count: int) -> int:
+        """Return which of `count` cells in a row (or column) has its middle nearest to a pixel of the first map."""
+        return min(count - 1, max(0, round((pixel - self.start - (self.size - 1) / 2) / self.stride)))
+
 
 Chosen = tuple[int, int, int]  # map, row, column
 
 
 def maps(
     shown: Sequence[Map], *, key: str, chosen: Chosen, hint: str = "", reports: bool = False, columns: int = 0
-) -> Chosen:
-    """Show maps and return the chosen cell.
+) -> None:
+    """Show maps.
 
     Args:
         shown: the maps, in the order of computing.
         key: of the widget.
-        chosen: the cell to begin with.
+        chosen: the cell that is marked, until another one is chosen in the browser.
         hint: a sentence below.
-        reports: True: the page runs again when another cell is chosen, and this returns it.
+        reports: True: the page runs again when another cell is chosen; it is in the session's state under `key`.
         columns: in one row; 0: all.
     """
-    state = (st.session_state.get(key) or {}).get("chosen") if reports else None
-    if inside(state, shown):
-        chosen = tuple(int(n) for n in state)
     data = {
         "maps": [
             {
@@ -66,15 +64,3 @@ def maps(
         "chosen": list(chosen), "hint": hint, "reports": reports, "across": columns or len(shown),
     }  # fmt: skip
     lab_component("maps")(key=key, data=named(data), on_chosen_change=lambda: None)
-    return chosen
-
-
-def inside(value: Any, shown: Sequence[Map]) -> bool:
-    """Tell whether what the browser sent is a cell of these maps."""
-    if not (isinstance(value, list | tuple) and len(value) == 3):
-        return False
-    number, row, column = value
-    if not is_whole(number, 0, len(shown) - 1):
-        return False
-    rows, columns = shown[int(number)].values.shape[-2:]
-    return is_whole(row, 0, rows - 1) and is_whole(column, 0, columns - 1)

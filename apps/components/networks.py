@@ -71,7 +71,7 @@ def networks(domain: str) -> dict[str, Network]:
     found = {}
     for name, folder in folders.items():
         try:
-            card = _card(str(folder), (folder / "card.json").stat().st_mtime_ns)
+            card = card_in(folder)
         except (CnnError, OSError):  # a run of another version, or one that comes or goes just now
             continue
         if card.domain == domain:
@@ -89,6 +89,16 @@ def choose_network(known: dict[str, Network], favourite: str) -> Network:
     return known[name]
 
 
+def card_in(folder: Path) -> WeightsCard:
+    """Return the card in a folder, read again when it has changed.
+
+    Raises:
+        CnnError: it is damaged.
+        OSError: there is none.
+    """
+    return _card(str(folder), (folder / "card.json").stat().st_mtime_ns)
+
+
 @st.cache_resource(max_entries=500, show_spinner=False)
 def _card(folder: str, changed: int) -> WeightsCard:
     return load_card(folder)
@@ -102,9 +112,15 @@ def add_own(name: str, folder: Path) -> None:
 def predictor(network: Network) -> Any:
     """Return the loaded predictor of a network; the same object for all sessions until its weights change.
 
+    Asked for before `compute`, never in what it runs: there, all threads could wait for the session that loads the
+    network, which waits for one of them.
+
     Raises:
         WeightsError: the weights are damaged.
+        RuntimeError: a thread of `compute` asks.
     """
+    if getattr(_here, "works", False):
+        raise RuntimeError("a predictor is asked for in a thread of `compute`; ask before, and pass it")
     return _load(network.card.domain, str(network.folder), network.card.sha256)
 
 

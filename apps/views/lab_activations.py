@@ -7,7 +7,7 @@ from components.bars import bars, percent
 from components.frame import facts, note, plain_errors
 from components.lab import Choice, closing, formula, opening
 from components.maps import maps
-from components.networks import compute, networks
+from components.networks import compute, networks, predictor
 from components.plot import Frame, Line, plot
 from components.samples import find_sample
 from views.lab_parts.activations import REACH, Curve, names, probabilities, rounded, run, scores, snippet
@@ -56,7 +56,7 @@ def _softmax(name: str, x: float) -> None:
     st.header("Softmax: from scores to probabilities", anchor=False)
     network = networks("image_classification").get(READER)
     sample = find_sample(ASKED)
-    values = compute(scores, network, Image.open(sample.path)) if network is not None else WITHOUT
+    values = compute(scores, predictor(network), Image.open(sample.path)) if network is not None else WITHOUT
     values = rounded(values)
     left, right = st.columns([2, 5], gap="large")
     with left:

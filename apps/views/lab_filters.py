@@ -61,10 +61,12 @@ def _channel(wanted: Wanted, i: int, tiles: list[np.ndarray]) -> str:
 def _first_layer(network: Network) -> None:
     st.subheader("The first layer", anchor=False)
 
+    asked = predictor(network)
+
     def run() -> np.ndarray:
         from cnn_core.explain import filters
 
-        return filters(predictor(network).model).numpy()
+        return filters(asked.model).numpy()
 
     weights = compute(run)  # [C_out, C_in, K, K] in 0..1
     note(

@@ -5,7 +5,7 @@ import streamlit as st
 from components.frame import note, plain_errors
 from components.lab import Choice, arithmetic, closing, formula, opening
 from components.maps import maps
-from components.networks import compute, networks
+from components.networks import compute, networks, predictor
 from views.lab_parts.receptive import EXAMPLES, run, snippet
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     state = (st.session_state.get(key) or {}).get("chosen")
     chosen = tuple(state) if isinstance(state, list | tuple) and len(state) == 3 else None
     with plain_errors():
-        shown = compute(run, network, EXAMPLES[name], _whole(chosen))
+        shown = compute(run, predictor(network), EXAMPLES[name], _whole(chosen))
         maps(
             shown.maps, key=key, chosen=shown.chosen, reports=True, columns=3,
             hint="Click a cell of any map. The frame in the picture is all that the cell can see.",

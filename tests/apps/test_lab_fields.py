@@ -8,7 +8,7 @@ from driving import checked, html
 from lab_pages import open_lab, run_shown_code
 
 from cnn_core.models.registry import list_models
-from components.networks import networks
+from components.networks import networks, predictor
 from components.samples import find_sample
 from views.lab_parts.augmentation import run as augment
 from views.lab_parts.milestones import MILESTONES, parameters
@@ -29,10 +29,21 @@ def test_the_field_page_and_its_code_agree(network, monkeypatch):
     page = open_lab("receptive", network=network)
     assert not page.warning
     names = run_shown_code(page, monkeypatch)
-    shown = run(networks("image_classification")[network], {"cifar10": "dahlia", "mnist": "seven"}[network], None)
+    asked = predictor(networks("image_classification")[network])
+    shown = run(asked, {"cifar10": "dahlia", "mnist": "seven"}[network], None)
     assert np.allclose(names["heat"].numpy(), shown.maps[1].values, atol=1e-5)
     assert f"<b>{shown.size} × {shown.size} pixels</b>" in html(page)
     assert shown.inside <= shown.size + 1
+
+
+def test_any_cell_that_a_browser_names_chooses_one():
+    asked = predictor(networks("image_classification")["mnist"])
+    stage, row, column = run(asked, "seven", None).chosen
+    last = (2 * row, 2 * column)  # of a map with an odd edge, whose middle was chosen
+    assert run(asked, "seven", (0, 0, 0)).chosen == (stage, 0, 0)  # a pixel of the picture: the cell over it
+    assert run(asked, "seven", (1, 27, 27)).chosen == (stage, *last)
+    assert run(asked, "seven", (stage, 10**9, 0)).chosen == (stage, last[0], 0)
+    assert run(asked, "seven", (99, 0, 0)).chosen == (stage, 0, 0)
 
 
 def test_all_augmentations_are_shown_and_the_code_makes_them(monkeypatch):

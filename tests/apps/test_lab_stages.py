@@ -5,7 +5,7 @@ import pytest
 from driving import html
 from lab_pages import open_lab, run_shown_code
 
-from components.maps import Map, inside
+from components.maps import Map
 from components.plot import ticks
 from components.samples import find_sample
 from views.lab_parts.picture import sample_picture
@@ -51,12 +51,9 @@ def test_temperature_makes_the_answer_more_even():
     assert not page.exception
 
 
-@pytest.mark.parametrize(
-    "value", [None, [0, 0], [0, 0, 3], [1, 0, 0], [0, -1, 0], [0, 0.5, 0], ["0", 0, 0], [0, True, 0]]
-)
-def test_a_forged_cell_is_none(value):
-    assert not inside(value, [Map("", np.zeros((2, 3)))])
-    assert inside([0, 1, 2], [Map("", np.zeros((2, 3)))])
+def test_the_cell_over_a_pixel_is_the_one_whose_middle_is_nearest():
+    cells = Map("", np.zeros((3, 3)), size=3, stride=2, start=-1)  # middles at the pixels 0, 2 and 4
+    assert [cells.nearest(pixel, 3) for pixel in (0, 2, 3, 4, 9)] == [0, 1, 2, 2, 2]
 
 
 def test_ticks_are_round():

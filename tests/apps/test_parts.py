@@ -19,7 +19,7 @@ from components.bars import percent
 from components.commands import file_word, network_word, text_word
 from components.curves import _chart, limits
 from components.frame import duration, measured, sentence
-from components.networks import WORKERS, Network, compute, networks, submit
+from components.networks import WORKERS, Network, compute, networks, predictor, submit
 from components.pictures import data_uri
 from components.samples import SAMPLES, find_sample, kind_of, samples
 from components.shapes import PER_CLASS, example_zip
@@ -121,6 +121,14 @@ def test_what_computes_may_ask_for_more_to_be_computed():
     with ThreadPoolExecutor(WORKERS) as sessions:
         asked = [sessions.submit(compute, outer) for _ in range(WORKERS)]
         assert all(future.result(timeout=30).startswith("network") for future in asked)
+
+
+def test_networks_are_loaded_before_what_computes_with_them():
+    """Within it, every worker could wait for the session that loads the network, and that one for a worker."""
+    network = networks("image_classification")["digits"]
+    with pytest.raises(RuntimeError, match="ask before"):
+        compute(predictor, network)
+    assert compute(predictor(network).predict, [np.zeros((8, 8), np.uint8)])[0].labels
 
 
 def test_what_takes_long_waits_for_its_like_and_lets_short_answers_pass():

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.maps import Map
-from components.networks import Network, predictor
 from views.lab_parts.picture import Picture
 
 REACH = 4.0  # of the horizontal axis
@@ -59,11 +58,10 @@ def names() -> dict[str, str]:
     return {activation.name: activation.title for activation in ACTIVATIONS}
 
 
-def scores(network: Network, image: "object") -> list[float]:
-    """Return the network's scores before softmax, one per class."""
+def scores(asked: "object", image: "object") -> list[float]:
+    """Return a predictor's scores before softmax, one per class."""
     import torch
 
-    asked = predictor(network)
     with torch.inference_mode():
         return asked.model(asked.contract.prepare([image]))[0].float().tolist()
 

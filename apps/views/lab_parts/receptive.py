@@ -8,11 +8,10 @@ import numpy as np
 from PIL import Image
 
 from components.maps import Chosen, Map
-from components.networks import Network, predictor
+from components.networks import Network
 from components.samples import find_sample
 
 EXAMPLES = {"cifar10": "dahlia", "mnist": "seven"}  # network -> sample
-GRADIENT = 1  # place of the gradient among the maps
 
 
 @dataclass(frozen=True)
@@ -27,22 +26,26 @@ class View:
     stride: int
 
 
-def prepared(network: Network, name: str) -> tuple[Any, Any]:
-    """Return the network's input [C, H, W] for a sample, and the picture 0 to 1 that it shows."""
-    asked = predictor(network)
+def prepared(asked: Any, name: str) -> tuple[Any, Any]:
+    """Return a predictor's input [C, H, W] for a sample, and the picture 0 to 1 that it shows."""
     x = asked.contract.prepare([Image.open(find_sample(name).path)])[0]
     mean = np.reshape(asked.contract.mean, (-1, 1, 1))
     std = np.reshape(asked.contract.std, (-1, 1, 1))
     return x, np.clip(x.numpy() * std + mean, 0, 1)
 
 
-def run(network: Network, name: str, chosen: Chosen | None) -> View:
-    """Compute all maps and the gradient of the chosen cell; None chooses the middle of the last stage but one."""
+def run(asked: Any, name: str, chosen: Chosen | None) -> View:
+    """Compute all maps and the gradient of the chosen cell.
+
+    Args:
+        asked: the network's predictor.
+        name: of the sample.
+        chosen: None: the middle of the last stage but one; a pixel of the first two maps: that stage's cell over it.
+    """
     from cnn_core.anatomy.effective import effective_field, stage_fields
 
-    model = predictor(network).model
-    x, picture = prepared(network, name)
-    stages = [stage for stage in stage_fields(model, x) if stage.output.ndim == 3]
+    x, picture = prepared(asked, name)
+    stages = [stage for stage in stage_fields(asked.model, x) if stage.output.ndim == 3]
     shown = [Map("Picture", 255 * picture, "colour") if len(picture) == 3 else Map("Picture", picture[0])]
     maps = []
     for stage in stages:
@@ -52,12 +55,17 @@ def run(network: Network, name: str, chosen: Chosen | None) -> View:
             Map(titled(stage.name), stage.output.abs().mean(0).numpy(), "grey", size, stride, start,
                 says=f"{len(stage.output)} × {' × '.join(map(str, stage.output.shape[1:]))}, sees {size:.0f}")
         )  # fmt: skip
-    if chosen is None or not 2 <= chosen[0] < 2 + len(maps):
-        number = max(0, len(maps) - 2)
-        rows, columns = maps[number].values.shape
-        chosen = (number + 2, rows // 2, columns // 2)
-    number = chosen[0] - 2
-    heat = effective_field(model, x, stage=number, position=chosen[1:]).numpy()
+    own = chosen is not None and 2 <= chosen[0] < 2 + len(maps)
+    number = chosen[0] - 2 if own else max(0, len(maps) - 2)
+    rows, columns = maps[number].values.shape
+    if chosen is None:
+        row, column = rows // 2, columns // 2
+    elif own:
+        row, column = min(chosen[1], rows - 1), min(chosen[2], columns - 1)
+    else:
+        row, column = maps[number].nearest(chosen[1], rows), maps[number].nearest(chosen[2], columns)
+    chosen = (number + 2, row, column)
+    heat = effective_field(asked.model, x, stage=number, position=chosen[1:]).numpy()
     shown.append(Map("Its gradient", heat, limits=(0, 1), says="what moved the unit"))
     field = stages[number].fields[0]
     centre = [float(field.start) + i * float(field.stride) + (float(field.size) - 1) / 2 for i in chosen[1:]]
