@@ -18,6 +18,7 @@ class Stepper {
     this.at = 0; // cell of the output
     this.filled = Infinity; // how many cells of the output are shown
     this.timer = null;
+    this.sent = []; // kernels that were typed and that Python has not answered yet
     this.play.addEventListener("click", () => this.toggle());
     find('[data-act="back"]').addEventListener("click", () => this.step(-1));
     find('[data-act="next"]').addEventListener("click", () => this.step(1));
@@ -52,7 +53,11 @@ class Stepper {
     this.root.querySelector(".output figcaption span").textContent = `${rows} × ${columns}`;
     this.input.setAttribute("aria-label", data.label);
     this.output.setAttribute("aria-label", "Output map: arrow keys choose a pixel, space plays");
-    this.build();
+    const answered = this.sent.findLastIndex((weights) => weights.every((weight, i) => Math.abs(weight - this.kernels[i]) < 1e-4));
+    this.sent = answered < 0 ? [] : this.sent.slice(answered + 1); // another kernel was chosen: forget what was typed
+    const parts = JSON.stringify([data.channels, data.editable, data.filters]);
+    if (parts !== this.parts) this.build(); // else the field that is typed in keeps the focus
+    this.parts = parts;
     this.show();
     this.playing();
     this.root.dataset.ready = data.id;
@@ -115,9 +120,10 @@ class Stepper {
         this.say.textContent = "A weight is a number from −100 to 100, such as −1, 0.5 or 1/9.";
         return;
       }
-      if (Math.abs(number - this.weight(0, cell)) < 1e-6) return;
-      const weights = Array.from(this.kernels.slice(0, 9));
+      const weights = Array.from(this.typed());
+      if (Math.abs(number - weights[cell]) < 1e-6) return;
       weights[cell] = number;
+      this.sent.push(weights);
       this.send(weights); // Python answers with the new map; until then the fields hold what was typed
     };
     field.addEventListener("focus", () => field.select());
@@ -130,6 +136,11 @@ class Stepper {
       send();
     });
     return field;
+  }
+
+  // The kernel as it will be when all that was typed is answered.
+  typed() {
+    return this.sent.at(-1) ?? this.kernels.slice(0, 9);
   }
 
   chip(name, i) {
@@ -240,9 +251,8 @@ class Stepper {
     this.padding = padding;
     for (const { kernel, channel } of this.slices) {
       kernel.forEach((cell, i) => {
-        const text = fraction(this.weight(channel, i));
-        if (cell.tagName === "INPUT") cell.value = text;
-        else cell.textContent = text;
+        if (cell.tagName !== "INPUT") cell.textContent = fraction(this.weight(channel, i));
+        else if (cell !== cell.getRootNode().activeElement) cell.value = fraction(this.typed()[i]);
       });
     }
     [...this.row.children].forEach((button, i) => {

@@ -129,6 +129,13 @@ class Told {
   offer(sentences, chosen) {
     const list = this.others.querySelector("ol");
     this.others.hidden = sentences.length < 2;
+    const offered = JSON.stringify(sentences);
+    if (this.offered === offered) {
+      // the button that was pressed keeps the focus
+      [...list.children].forEach((row, i) => row.firstChild.setAttribute("aria-pressed", String(i === chosen)));
+      return;
+    }
+    this.offered = offered;
     list.replaceChildren(
       ...sentences.map(([text, said], i) => {
         const row = document.createElement("li");

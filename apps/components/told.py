@@ -8,7 +8,6 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -101,11 +100,6 @@ def told(shown: Told, *, key: str) -> None:
     }
     nothing = lambda: None  # noqa: E731 (the component wants one for each state)
     component("told")(key=key, data=data, on_chosen_change=nothing, on_box_change=nothing)
-
-
-def _plain(word: Word) -> dict[str, Any]:
-    others = [[text, round(p, 4)] for text, p in word.others]
-    return {"text": word.text, "p": round(word.probability, 4), "others": others, "veil": word.veil}
 
 
 def veil(heat: np.ndarray) -> str:

@@ -32,6 +32,7 @@ STEPS = """
 2. A recurrent network wrote the sentence: at every step it weighed the cells of the grid (attention), took up the word
    before, and gave every word of its vocabulary a probability.
 3. A beam search kept the likeliest beginnings; their probabilities were multiplied up to the end of the sentence.
+   Drawn at random, each word was drawn by its probability instead.
 4. *Attention* shows the weights of step 2. *Grad-CAM* shows which features would raise the word's score.
 
 The same on the command line:"""
@@ -96,9 +97,11 @@ def _one(network: Network) -> None:
             note(network.card.limits[0])
         box = covered_part(key)
         if box is not None:
-            _show_covered(covered(network, picture, box, sentence))
+            _show_covered(covered(network, picture, box, sentence), sentence)
     asked = f"{network_word(network)} {file_word(picture.name)}"
     commands = [f"cnn predict {asked}", f"cnn explain {asked} --method {method} --output why.png"]
+    if way != Way() or number > 0:
+        commands.insert(0, "# the likeliest sentence, whatever is shown above")
     how_computed(network.card, commands=commands, steps=STEPS, file=picture.file)
 
 
@@ -120,9 +123,9 @@ def _how(network: Network) -> tuple[str, Way]:
     return METHODS[method], Way(temperature, st.session_state.get("drawn", 0))
 
 
-def _show_covered(change: Any) -> None:
-    """Say what the network writes when a part is covered, and how much likelier each word was before."""
-    same = "still the same sentence" if change.after == change.before else "it writes"
+def _show_covered(change: Any, sentence: str) -> None:
+    """Say what the network writes when a part is covered, and how much likelier each word of `sentence` was before."""
+    same = "still the same sentence" if change.after == sentence else "it writes"
     headline(change.after, kicker=f"With that part covered, {same}", sure="", small=True)
     table(
         (("Word", "word"), ("Before", "number"), ("Covered", "number")),

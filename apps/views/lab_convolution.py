@@ -26,7 +26,8 @@ def main() -> None:
     shown = None
     with stage, plain_errors():
         shown = compute(steps, picture, settings)
-        stepper(shown, key="steps", label=f"Input: {picture.title}", on_edit=_edit)
+        edit = _edit_turned if settings.turned else _edit
+        stepper(shown, key="steps", label=f"Input: {picture.title}", on_edit=edit)
     if shown is None:
         return
     with below:
@@ -84,6 +85,11 @@ def _from_address() -> list[float] | None:
 def _edit(weights: list[float]) -> None:
     st.session_state["typed"] = weights
     st.session_state["kernel"] = OWN
+
+
+def _edit_turned(weights: list[float]) -> None:
+    """Take weights as they slide, turned by half a circle, from the kernel that they are typed for."""
+    _edit(weights[::-1])
 
 
 def _choose_settings(rows: tuple[tuple[float, ...], ...]) -> Settings:

@@ -1,14 +1,12 @@
 """The train page: start trainings, watch them, stop and resume them, lay their curves over each other."""
 
-import shlex
-
 import streamlit as st
 
-from cnn_core.domains import recipe_files
 from cnn_core.train.runs import RunInfo
 from components.frame import note, page, plain_errors
 from views.train_parts.begin import show_begin
 from views.train_parts.compare import curves_of_all, show_comparison, show_runs
+from views.train_parts.typed import commands_of
 from views.train_parts.watch import WORDS, all_runs, watch
 
 STEPS = """\
@@ -18,7 +16,6 @@ STEPS = """\
    stop. A process that was killed counts as stopped.
 
 The same on the command line, in the same folders:"""
-ASKED = {"text_classification": "'a text of yours'", "medical_segmentation": "scan.nii.gz"}  # elsewhere a picture
 
 
 def main() -> None:
@@ -62,13 +59,7 @@ def _how(runs: list[RunInfo]) -> None:
     with st.expander("How this works"):
         st.markdown(STEPS)
         chosen = next((run for run in runs if run.name == st.session_state.get("run")), None)
-        command = str(chosen.job.get("command", "")) if chosen is not None else ""
-        folder = shlex.quote(f"runs/{chosen.name}" if chosen is not None else "runs/digits")
-        first = command or "cnn train digits"
-        domain, _ = recipe_files().get(next(iter(first.split()[2:]), ""), ("", None))
-        asked = ASKED.get(domain, "picture.png")
-        lines = [f"{first} --run {folder}", f"{first} --run {folder} --resume", f"cnn predict {folder} {asked}"]
-        st.code("\n".join(lines), language="bash", wrap_lines=True)
+        st.code("\n".join(commands_of(chosen)), language="bash", wrap_lines=True)
 
 
 main()

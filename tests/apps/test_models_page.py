@@ -44,6 +44,18 @@ def test_another_size_changes_the_figures_and_the_address():
     assert again.number_input(key="models-size").value == 112
 
 
+def test_a_network_of_before_is_forgotten_with_its_page():
+    page = open_page(model="lenet")
+    assert page.number_input(key="models-size").value == 32
+    for key in ("models-names", "models-size", "models-dims"):  # as streamlit does when another page is opened
+        del page.session_state[key]
+    page.query_params.clear()
+    checked(page.run())
+    assert page.number_input(key="models-size").value == 224
+    checked(page.multiselect(key="models-names").set_value(["lenet"]).run())
+    assert page.number_input(key="models-size").value == 32
+
+
 def test_three_axes_change_the_kernels():
     page = open_page(model="resnet18", size="32", dims="3")
     assert "32³ × 3" in html(page)

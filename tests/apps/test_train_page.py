@@ -17,6 +17,7 @@ from cnn_core.train.runs import QUEUE, find_run
 from components.downloads import pack_network
 from components.lines import MOST, Axis, _chart, _legend
 from components.requests import example_csv
+from views.train_parts.typed import commands_of
 
 
 def open_page(**address: str) -> AppTest:
@@ -202,6 +203,27 @@ def test_a_run_of_the_command_line_that_broke_off_can_be_resumed(empty: Path):
     checked(page.button(key="resume-broken").click().run())
     entry = json.loads((empty / "runs" / QUEUE / "broken.json").read_text())
     assert (entry["domain"], entry["name"], entry["resume"]) == ("image_classification", "own", True)
+
+
+@pytest.mark.parametrize(("name", "status", "expected"), [
+    ("sst2", {"name": "sst2", "command": "cnn train sst2 --epochs 2"},
+     ["cnn train sst2 --epochs 2 --run runs/sst2 --resume", "cnn predict runs/sst2 'a text of yours'"]),
+    ("a b", {"name": "mine", "command": "cnn train lung-ct --data hers.zip"},
+     ["cnn train lung-ct --data /srv/scans --name mine --run 'runs/a b' --resume",
+      "cnn predict 'runs/a b' scan.nii.gz"]),
+    ("many/seed1", {"name": "mnist", "command": "cnn train mnist --seeds 0 1"},
+     ["cnn train mnist --seeds 0 1 --run runs/many --resume", "cnn predict runs/many/seed1 picture.png"]),
+    ("python", {"name": "custom", "command": "image_classification.train(recipe) in Python"},
+     ["cnn predict runs/python picture.png"]),
+    ("damaged", {"command": "cnn train 'mnist"}, ["cnn predict runs/damaged picture.png"]),
+])  # fmt: skip
+def test_what_to_type_goes_on_with_the_run_as_it_was_begun(empty: Path, name: str, status: dict, expected: list[str]):
+    folder = empty / "runs" / name
+    folder.mkdir(parents=True)
+    (folder / "status.json").write_text(json.dumps({"state": "running", "epoch": 1, "epochs": 2, **status}))
+    (folder / "recipe.json").write_text(json.dumps({"data": {"data": "/srv/scans"}}))
+    assert commands_of(find_run(Path("runs"), name)) == expected
+    assert "\n".join(expected) in [block.value for block in open_page(run=name).code]
 
 
 def test_a_failed_run_says_why(empty: Path):

@@ -47,6 +47,30 @@ def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
     assert sum(products) == total(stepper)
 
 
+def test_weights_are_typed_one_after_the_other_without_leaving_the_keys(open_page):
+    page = open_page("/lab_convolution?kind=convolution")  # the kernel slides turned by half a circle, and is typed so
+    stepper = page.locator(STEPPER).first
+    stepper.wait_for()
+    at_rest(page)
+    fields = [stepper.get_by_label(f"Kernel, row 1, column {column}") for column in (1, 2, 3)]
+    before = [float(field.input_value().replace("\u2212", "-")) for field in fields]
+    fields[0].focus()
+    for key in ("ArrowUp", "ArrowUp", "Tab", "ArrowUp"):  # no waiting for answers
+        page.keyboard.press(key)
+    page.wait_for_url(re.compile("kernel=own"))
+    at_rest(page)
+    page.keyboard.press("Tab")
+    page.keyboard.type("7")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("weights=.*_7$|weights=.*7"))
+    at_rest(page)
+    after = [float(field.input_value().replace("\u2212", "-")) for field in fields]
+    assert after == [before[0] + 2, before[1] + 1, 7]
+    assert fields[2].evaluate("field => field === field.getRootNode().activeElement")
+    patch, products = numbers(stepper, ".patch"), numbers(stepper, ".product")
+    assert products[2] == 7 * patch[2]
+
+
 def test_play_fills_the_map_and_can_be_paused(open_page):
     page = open_page("/lab_convolution", width=390)
     stepper = page.locator(STEPPER).first

@@ -86,13 +86,13 @@ def _begin(known: Mapping[str, Any]) -> None:
             if name not in known:
                 st.warning(sentence(str(unknown_name("model", name, known))), icon=":material/info:")
         state["models-names"] = [name for name in wanted if name in known][:MOST] or [FAVOURITE]
+        state["models-first"] = _own(known, state["models-names"][0])
     names = state["models-names"]
     size, dims = _own(known, names[0] if names else FAVOURITE)
     if "models-size" not in state:
         state["models-size"] = _number(asked.get("size"), size, 1, LARGEST)
     if "models-dims" not in state:
         state["models-dims"] = _number(asked.get("dims"), dims, 1, 3)
-    state.setdefault("models-first", (size, dims))
 
 
 def _follow(known: Mapping[str, Any]) -> None:

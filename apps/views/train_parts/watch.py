@@ -7,12 +7,12 @@ import streamlit as st
 from cnn_core.errors import CnnError
 from cnn_core.train.queue import resume, stop, waiting_jobs, wake
 from cnn_core.train.runs import RunInfo, curves_of, find_run, list_runs
-from cnn_core.weights import WeightsCard, load_card
+from cnn_core.weights import WeightsCard
 from components.bars import headline
 from components.downloads import pack_network
 from components.frame import card_facts, duration, facts, note, sentence
 from components.lines import lines
-from components.networks import RUNS, compute
+from components.networks import RUNS, card_in, compute
 
 WORDS = {
     "waiting": "Waiting for its turn", "running": "Training", "stopping": "Stopping", "done": "Finished",
@@ -145,14 +145,9 @@ def _downloads(run: RunInfo) -> None:
 def card_of(run: RunInfo) -> WeightsCard | None:
     """Return the card of what a run has learned, if there is a good one."""
     try:
-        return _card(str(run.folder), (run.folder / "card.json").stat().st_mtime_ns)
+        return card_in(run.folder)
     except (CnnError, OSError):
         return None
-
-
-@st.cache_resource(max_entries=500, show_spinner=False)
-def _card(folder: str, changed: int) -> WeightsCard:
-    return load_card(folder)
 
 
 def ago(seconds: float) -> str:
