@@ -23,6 +23,10 @@ EXAMPLE = (
     '{"labels": {"0": "background", "1": "liver"}, "modality": {"0": "CT"}, "training": [{"image": ..., "label": ...}]}'
 )
 PARTS = ("train", "val", "test")
+ENDINGS = (  # of scans, and of pictures of nodules
+    ".nii.gz", ".nii", ".hdr.gz", ".hdr", ".img.gz", ".img", ".dcm", ".dicom", ".ima", ".zip",
+    ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,12 @@ def listed(problems: list[str]) -> str:
 
 
 def stem(name: str) -> str:
-    """Return a file's name without folder and ending: `"imagesTr/a.nii.gz" -> "a"`."""
+    """Return a file's name without folder and ending: `"imagesTr/a.nii.gz" -> "a"`; `"1.2.840.113.1"` has none."""
     name = Path(name).name
-    for ending in (".nii.gz", ".nii"):
-        if name.lower().endswith(ending):
+    for ending in ENDINGS:
+        if name.lower().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)]
-    return Path(name).stem
+    return name
 
 
 def _read_json(file: Path) -> Mapping[str, Any]:

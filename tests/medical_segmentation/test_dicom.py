@@ -17,6 +17,8 @@ from pydicom.uid import (
 )
 
 from cnn_core.errors import DataError
+from medical_segmentation.decathlon import stem
+from medical_segmentation.predict import SegmentationResult
 from medical_segmentation.scan import read_mask, read_scan, write_mask
 
 
@@ -50,6 +52,24 @@ def test_the_mask_of_a_series_lies_on_its_columns_rows_and_slices(write_series, 
     assert int(mask.header["qform_code"]) == int(mask.header["sform_code"]) == 1
     np.testing.assert_allclose(mask.get_qform(), mask.affine, atol=1e-5)
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.nii.gz", scan), labels)
+
+
+def test_masks_of_folders_with_dots_do_not_overwrite_one_another(write_series, tmp_path):
+    for k in (1, 2):
+        write_series([30, 32, 34], folder=f"1.2.840.113.{k}")
+        scan = read_scan(tmp_path / f"1.2.840.113.{k}")
+        mask = np.full(scan.voxels.shape, k, np.uint8)
+        SegmentationResult(scan, mask, ("background", "a", "b")).save(tmp_path / "out")
+    masks = [nib.load(tmp_path / "out" / f"1.2.840.113.{k}_mask.nii.gz").get_fdata() for k in (1, 2)]
+    assert [mask.mean() for mask in masks] == [1, 2]
+
+
+@pytest.mark.parametrize(("name", "found"), [
+    ("patient.01", "patient.01"), ("1.2.840.zip", "1.2.840"), ("imagesTr/a.nii.gz", "a"), ("b.NII", "b"),
+    ("pair.img.gz", "pair"), ("pair.hdr", "pair"), ("IM.0001.dcm", "IM.0001"), ("slice.png", "slice"), (".nii", ".nii"),
+])  # fmt: skip
+def test_only_known_endings_are_cut_off_a_name(name, found):
+    assert stem(name) == found
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless, "bare"])
