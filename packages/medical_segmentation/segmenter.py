@@ -158,7 +158,7 @@ def clean(
     Args:
         mask: labels [X, Y, Z]; for 2-D networks each slice is cleaned on its own.
         contract: its `keep`, and the centre, which it has in voxels of the network's spacing.
-        spacing: of the mask, in mm; None: the network's.
+        spacing: of the mask, in mm; None: the network's, or cubes where it has none.
     """
     if contract.keep == "all":
         return mask
@@ -175,7 +175,7 @@ def clean(
         if not count:
             continue
         if contract.keep == "central":
-            merit = _nearness(pieces, count, middle[: contract.dims])
+            merit = _nearness(pieces, count, middle[: contract.dims], spacing or contract.spacing or (1.0, 1.0, 1.0))
         else:
             merit = np.bincount(pieces.ravel(), minlength=count + 1)
         if contract.dims == 3:
@@ -190,9 +190,17 @@ def clean(
     return out
 
 
-def _nearness(pieces: np.ndarray, count: int, middle: np.ndarray) -> np.ndarray:
-    """Return minus the squared distance of each piece's nearest voxel from the middle: `[X, Y, Z] -> [count + 1]`."""
+def _nearness(pieces: np.ndarray, count: int, middle: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    """Return minus the squared mm of each piece's nearest voxel from the middle: `[X, Y, Z] -> [count + 1]`.
+
+    Args:
+        pieces: their numbers, 0 outside.
+        count: of pieces.
+        middle: in voxels, along the axes that are looked at.
+        spacing: mm along X, Y, Z.
+    """
     cells = np.argwhere(pieces)
+    apart = (cells[:, : len(middle)] - middle) * spacing[: len(middle)]
     near = np.full(count + 1, -np.inf)
-    np.maximum.at(near, pieces[tuple(cells.T)], -((cells[:, : len(middle)] - middle) ** 2).sum(1))
+    np.maximum.at(near, pieces[tuple(cells.T)], -(apart**2).sum(1))
     return near

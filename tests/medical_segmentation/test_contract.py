@@ -116,6 +116,17 @@ def test_of_each_slice_the_piece_nearest_its_middle_is_kept() -> None:
     assert np.argwhere(clean(mask, flat)).tolist() == [[0, 0, 2], [2, 3, 0], [5, 3, 1]]
 
 
+def test_the_nearest_piece_is_nearest_in_mm() -> None:
+    mask = np.zeros((21, 21, 11), np.uint8)
+    mask[10, 10, 8] = 1  # 3 slices from the middle: 15 mm
+    mask[15, 10, 5] = 1  # 5 pixels from it: 3.5 mm
+    central = replace(PLAIN, keep="central")
+    thick = (0.7, 0.7, 5.0)
+    assert np.argwhere(clean(mask, central, spacing=thick)).tolist() == [[15, 10, 5]]
+    assert np.argwhere(clean(mask, replace(central, spacing=thick))).tolist() == [[15, 10, 5]]
+    assert np.argwhere(clean(mask, central)).tolist() == [[10, 10, 8]]  # cubes: 3 voxels against 5
+
+
 def test_the_centre_is_in_voxels_of_the_network_and_moves_with_the_grid() -> None:
     cases = [replace(facts((40, 40, 40), (2.0, 2.0, 2.0)), middle=(4.0, 0.0, -2.0)),
              replace(facts((40, 40, 40), (1.0, 1.0, 1.0)), middle=(8.0, 0.0, -4.0))]  # fmt: skip
