@@ -54,6 +54,8 @@ class DataConfig:
             found.append(f"fold: expected 0 to {FOLDS - 1}, got {self.fold}")
         if self.centred and self.dims == 2:
             found.append("centred: is for 3-D networks; leave dims out or take 3")
+        if self.window is not None and not (len(self.window) == 2 and self.window[0] < self.window[1]):
+            found.append(f"window: expected two numbers, the lowest intensity and a higher one, got {self.window}")
         return found
 
 
@@ -141,7 +143,13 @@ class SegmentationTask(Pairs):
                 data.dims, data.spacing, data.window, patches.patch, centred=data.centred, own_scale=data.own_scale,
                 keep=data.keep, flips=data.mirror,
             )  # fmt: skip
-            self.contract, self.chosen = plan(facts, wishes, modality=self.set.checked.source.modality, step=STEP)
+            modality = self.set.checked.source.modality
+            self.contract, self.chosen = plan(facts, wishes, modality=modality, step=STEP)
+            if data.window is not None and self.contract.own_scale:
+                log.warning(
+                    "window %s is not used: each scan is scaled by its own intensities, since the scans of %s are %s "
+                    "and not CT; with own_scale = false it is", data.window, self.set.name, modality,
+                )  # fmt: skip
         self.options, said = self._options(card)
         for sentence in (*self.chosen, *said):
             log.info("%s", sentence)

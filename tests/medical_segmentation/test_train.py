@@ -20,6 +20,7 @@ from cnn_core.train.config import override
 from cnn_core.train.runs import read_rows
 from cnn_core.weights import load_card
 from medical_segmentation import Predictor, compare, evaluate_weights, load, predict_items, read_mask, read_scan, train
+from medical_segmentation.contract import VolumeContract
 from medical_segmentation.data import load_set
 from medical_segmentation.evaluate import read_report
 from medical_segmentation.metrics import mean_dice
@@ -165,6 +166,10 @@ def test_deep_supervision_backbones_and_2d_train(phantoms: Path, tmp_path: Path)
     ({"patches": 0}, "patches: expected 1 or more"),
     ({"dims": 2, "centred": True}, "centred: is for 3-D"),
     ({"window": [1, "a"]}, "window: expected"),
+    ({"window": [-1200]}, r"window: expected two numbers, the lowest intensity and a higher one, got \[-1200\]"),
+    ({"window": [-1200, 0, 400], "goal": "malignancy"}, "window: expected two numbers"),
+    ({"window": [400, 400]}, "window: expected two numbers"),
+    ({"window": []}, "window: expected two numbers"),
 ])  # fmt: skip
 def test_impossible_settings_are_all_said(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
@@ -188,6 +193,26 @@ def test_settings_without_effect_are_all_refused(run_folder: Path, phantoms: Pat
     task = SegmentationTask(override(Recipe(), {"data": str(phantoms), "weights": str(run_folder), **same}))
     task.build_data(torch.device("cpu"))
     assert task.contract.patch == (32, 24, 16)
+
+
+def test_a_window_for_scans_of_their_own_scale_is_named_in_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for modality in ("MRI", "CT"):
+        write_set(tmp_path / modality, cases=4, modality={"0": modality})
+
+    def contract(modality: str, **changes: object) -> VolumeContract:
+        caplog.clear()
+        settings = {"data": str(tmp_path / modality), "window": [-1000, 400], "patch": [8, 8, 8], "dims": 3, **changes}
+        task = SegmentationTask(override(Recipe(), settings))
+        task.build_data(torch.device("cpu"))
+        return task.contract
+
+    assert contract("MRI").own_scale
+    assert "window [-1000, 400] is not used: each scan is scaled by its own intensities" in caplog.text
+    assert "are MRI and not CT" in caplog.text
+    for used in (contract("MRI", own_scale=False), contract("CT")):
+        assert (used.low, used.high) == (-1000, 400) and "is not used" not in caplog.text
 
 
 def test_without_a_case_to_validate_on_training_is_refused(tmp_path: Path) -> None:
