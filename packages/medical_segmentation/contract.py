@@ -32,6 +32,8 @@ class VolumeContract(Contract):
         flips: axes that the scan is mirrored along to average the answers.
         keep: what is left of each label: "all", its "largest" connected piece, or the piece that lies "central".
         modality: of the training set, "CT" or another; "" unknown.
+        usual_spacing: mm along X, Y, Z of the median training scan, where `spacing` is None; it changes no input, but
+            answers say when a scan is far from it. None: unknown.
     """
 
     dims: Literal[2, 3]
@@ -46,6 +48,7 @@ class VolumeContract(Contract):
     flips: tuple[int, ...] = ()
     keep: Literal["all", "largest", "central"] = "all"
     modality: str = ""
+    usual_spacing: tuple[float, float, float] | None = None
 
     def problems(self) -> list[str]:
         found = []
@@ -63,8 +66,10 @@ class VolumeContract(Contract):
             found.append(f"patch: expected at most {MAX_PATCH:,} voxels, got {patch}")
         if not found and self.own_scale and not 0 <= self.low < self.high <= 1:
             found.append(f"low, high: expected shares from 0 to 1, got {self.low:g}, {self.high:g}")
-        if self.spacing is not None and not _is_tuple(self.spacing, 3, lambda n: _is_number(n) and 1e-3 <= n <= 1e3):
-            found.append(f"spacing: expected three lengths from 0.001 to 1000 mm, got {self.spacing!r:.80}")
+        for name in ("spacing", "usual_spacing"):
+            lengths = getattr(self, name)
+            if lengths is not None and not _is_tuple(lengths, 3, lambda n: _is_number(n) and 1e-3 <= n <= 1e3):
+                found.append(f"{name}: expected three lengths from 0.001 to 1000 mm, got {lengths!r:.80}")
         if self.centre is not None and not (
             self.dims == 3 and _is_tuple(self.centre, 3, lambda n: _is_number(n) and abs(n) <= 1000)
         ):
@@ -78,6 +83,11 @@ class VolumeContract(Contract):
         if not isinstance(self.modality, str) or not isinstance(self.own_scale, bool):
             found.append("modality: expected a text; own_scale: true or false")
         return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values, without a `usual_spacing` that is not known: older cards have none."""
+        values = super().to_json()
+        return {name: value for name, value in values.items() if name != "usual_spacing" or value is not None}
 
     @property
     def in_channels(self) -> int:

@@ -6,7 +6,7 @@ many levels as the patch can be halved. The budget is for a processor, not for a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -75,7 +75,15 @@ def plan(facts: Sequence[Facts], wishes: Wishes, *, modality: str, step: int = 1
         dims, low, high, mean, std, patch, spacing=spacing, own_scale=own, centre=centre,
         flips=tuple(range(dims)) if wishes.flips else (), keep=wishes.keep, modality=modality,
     )  # fmt: skip
-    return contract, said
+    return with_usual_spacing(contract, facts), said
+
+
+def with_usual_spacing(contract: VolumeContract, facts: Sequence[Facts]) -> VolumeContract:
+    """Return a contract that knows the median spacing of the training cases, unless it resamples scans."""
+    if contract.spacing is not None:
+        return contract
+    median = np.median([entry.spacing for entry in facts], axis=0)
+    return replace(contract, usual_spacing=tuple(round(float(length), 4) for length in median))
 
 
 def _spacing(spacings: np.ndarray, wishes: Wishes, dims: int, said: list[str]) -> tuple[float, float, float] | None:

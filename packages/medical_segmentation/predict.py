@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MAPS = ("foreground", "entropy")
 ENDINGS = (".nii", ".nii.gz")
+FAR = 1.25  # times the usual spacing along an axis, or a part of it, from which on it is said
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +164,11 @@ class Predictor:
         said = []
         if self.contract.modality == "CT" and scan.modality not in ("", "CT"):
             said.append("the network was trained on CT alone")
+        if (usual := self.contract.usual_spacing) is not None:
+            ratios = np.divide(scan.spacing, usual)[: self.contract.dims]
+            if max(ratios.max(), 1 / ratios.min()) > FAR:
+                learned, came = (" x ".join(f"{n:.3g}" for n in s[: self.contract.dims]) for s in (usual, scan.spacing))
+                said.append(f"the network learned from voxels of about {learned} mm, these are {came} mm")
         if not mask.any():
             said.append("nothing was found: the mask is empty")
         if self.contract.centre is not None and max(scan.voxels.shape) > 2 * max(self.contract.patch):

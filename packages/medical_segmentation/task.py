@@ -17,7 +17,7 @@ from cnn_core.train.task import Evaluation, Pairs, Task, Turn
 from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.data import FOLDS, SegmentationSet, load_set
-from medical_segmentation.fingerprint import Wishes, network_options, plan
+from medical_segmentation.fingerprint import Wishes, network_options, plan, with_usual_spacing
 from medical_segmentation.losses import Loss, dice_cross_entropy
 from medical_segmentation.metrics import label_scores, mean_dice
 from medical_segmentation.resample import resample
@@ -137,7 +137,7 @@ class SegmentationTask(Pairs):
             )
         facts = [self.set.checked.facts[name] for name in self.set.splits[self.training_split]]
         if start is not None:
-            self.contract, self.chosen = start, [f"as {card.name} has it"]
+            self.contract, self.chosen = with_usual_spacing(start, facts), [f"as {card.name} has it"]
         else:
             wishes = Wishes(
                 data.dims, data.spacing, data.window, patches.patch, centred=data.centred, own_scale=data.own_scale,

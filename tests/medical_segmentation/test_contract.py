@@ -23,8 +23,9 @@ def test_contracts_survive_json() -> None:
         flips=(0, 2), keep="central", modality="MRI",
     )  # fmt: skip
     nodule = NoduleContract(2, (40, 40), 0.0, 255.0, 0.1, 0.3, mirror=True, slope=1.5, offset=-0.2)
-    for contract in (PLAIN, full, nodule):
+    for contract in (PLAIN, full, nodule, replace(PLAIN, usual_spacing=(0.7, 0.7, 5.0))):
         assert type(contract).from_json(json.loads(json.dumps(contract.to_json()))) == contract
+    assert "usual_spacing" not in PLAIN.to_json()  # as in older cards
 
 
 @pytest.mark.parametrize(("change", "said"), [
@@ -35,6 +36,7 @@ def test_contracts_survive_json() -> None:
     ({"patch": [8, 8]}, "patch: expected 3 whole numbers"),
     ({"patch": [10**6, 10**6, 10**6]}, "patch: expected at most"),
     ({"spacing": [1, 1, 0]}, "spacing: expected three lengths"),
+    ({"usual_spacing": [1, 1]}, "usual_spacing: expected three lengths"),
     ({"centre": [1, 2]}, "centre: expected three offsets"),
     ({"flips": [0, 0]}, "flips: expected different axes"),
     ({"keep": "some"}, "keep: expected all, largest or central"),
@@ -163,6 +165,7 @@ def test_spacing_intensities_and_patch_follow_the_set() -> None:
     contract, said = plan(cases, Wishes(), modality="CT")
     assert contract.dims == 3 and contract.spacing[:2] == (0.8, 0.8)
     assert 0.8 <= contract.spacing[2] < 4  # uneven: finer than the median
+    assert contract.usual_spacing is None  # resampled
     assert (contract.low, contract.high) == (-98, 298)  # 0.5 % from either end
     assert np.prod(contract.patch) <= 64**3 and all(edge % 16 == 0 for edge in contract.patch)
     assert contract.patch[0] == contract.patch[1]
@@ -172,6 +175,7 @@ def test_spacing_intensities_and_patch_follow_the_set() -> None:
 def test_slices_make_a_2d_network_and_equal_spacing_is_left_alone() -> None:
     contract, said = plan([facts((256, 256, 1), (1, 1, 1))] * 3, Wishes(window=[-1000, 400]), modality="CT")
     assert contract.dims == 2 and contract.patch == (256, 256) and contract.spacing is None
+    assert contract.usual_spacing == (1, 1, 1)
     assert (contract.low, contract.high) == (-1000, 400) and "2-D" in said[0]
     unit = (np.linspace(-1000, 1000, 1001) + 1000) / 1400
     assert contract.mean == pytest.approx(unit.clip(0, 1).mean(), abs=1e-3)

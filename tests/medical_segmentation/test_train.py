@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -341,6 +342,19 @@ def test_what_is_no_ct_or_empty_is_said(predictor: Predictor, save: Callable[...
     assert any("not a CT" in said for said in predictor.predict(save(picture)).warnings)
     air = predictor.predict(save(np.full((20, 20, 12), -1000, np.int16), name="air.nii.gz"))
     assert any("there is nothing to see" in said for said in air.warnings)
+
+
+def test_a_scan_of_quite_other_voxels_is_answered_with_a_remark(
+    predictor: Predictor, phantoms: Path, scan_file: Path
+) -> None:
+    train_scans = [read_scan(phantoms / "imagesTr" / f"phantom_00{k}.nii.gz") for k in range(4)]
+    usual = np.median([scan.spacing for scan in train_scans], axis=0)
+    assert predictor.contract.spacing is None and predictor.contract.usual_spacing == pytest.approx(usual, abs=1e-4)
+    for factors, said in (((1, 1, 1.2), 0), ((0.81, 1, 1), 0), ((1, 1, 5), 1), ((1, 0.5, 1), 1)):
+        scan = replace(read_scan(scan_file), affine=np.diag([*usual * factors, 1]))
+        remarks = [w for w in predictor.predict(scan).warnings if "learned from voxels" in w]
+        learned, came = (" x ".join(f"{n:.3g}" for n in spacing) for spacing in (usual, usual * factors))
+        assert remarks == [f"the network learned from voxels of about {learned} mm, these are {came} mm"] * said
 
 
 def test_other_labels_and_other_weights_are_refused(run_folder: Path, tmp_path: Path) -> None:
