@@ -99,6 +99,10 @@ def test_all_metrics_together_and_what_cannot_be_measured() -> None:
         ("won’t", ["won't"]),
         (" .,;_ ", []),
         ("犬 runs", ["犬", "runs"]),
+        ("एक लड़का किताब पढ़ रहा है।", ["एक", "लड़का", "किताब", "पढ़", "रहा", "है"]),
+        ("Ein scho\u0308ner U\u0308ber-Tag", ["ein", "schöner", "über", "tag"]),  # as macOS stores it
+        ("İstanbul'da", ["i\u0307stanbul'da"]),  # the lower case of İ has a mark of its own
+        ("1\ufe0f\u20e3 \u0301 cat’s cafe\u0301", ["1", "cat's", "café"]),  # marks without a letter
     ],
 )
 def test_words(text: str, words: list[str]) -> None:
