@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from image_captioning.words import PADDING
+from image_captioning.words import FIRST, PADDING
 
 State = tuple[Tensor, ...]  # h, and c of an LSTM: [R, H] each
 
@@ -58,6 +58,17 @@ class Words(nn.Module):
         self.dropout = nn.Dropout(dropout)
         if not self.vectors.weight.is_meta:
             nn.init.normal_(self.vectors.weight, std=size**-0.5)
+
+    @torch.no_grad()
+    def grow(self, rows: int) -> None:
+        """Append fresh words until there are `rows`; each has the bias of the known word that has the lowest one."""
+        known = len(self.bias)
+        if rows <= known:
+            return
+        fresh = Words(rows, self.vectors.embedding_dim, dropout=self.dropout.p)
+        fresh.vectors.weight[:known], fresh.bias[:known] = self.vectors.weight, self.bias
+        fresh.bias[known:] = self.bias[FIRST:].min()
+        self.vectors, self.bias = fresh.vectors, fresh.bias
 
     def forward(self, words: Tensor) -> Tensor:
         """Return the vectors of words: `[...] -> [..., E]`."""

@@ -118,6 +118,6 @@ def _again(card: WeightsCard, weights: str | None) -> Recipe:
     model = CaptionModelConfig(card.model, options["encoder"], weights=weights)
     recipe = Recipe(model=model, encoder=EncoderConfig(stage=options["stage"]))
     sizes = {"hidden": options["hidden"], "word_size": options["size"], "attention_size": options["attention"]}
-    sizes |= {name: options[name] for name in ("cell", "dropout")}
+    sizes |= {name: options[name] for name in ("decoder", "cell", "dropout")}
     prepared = {name: contract[name] for name in ("fit", "enlarge", "longest")}
     return override(recipe, {**sizes, **prepared, "size": contract["size"][0]})

@@ -1,5 +1,6 @@
 """The captioning Task: cross-entropy word by word, or the CIDEr-D of captions that the network draws itself."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.memory import channels_last, take_share
 from cnn_core.errors import CnnError, DataError
-from cnn_core.train.task import Evaluation, Turn
+from cnn_core.train.task import Evaluation, Turn, say_unused
+from cnn_core.weights import WeightsCard
 from image_captioning.contract import CaptionContract
 from image_captioning.data import CaptionSet, load_sets
 from image_captioning.encoders import Start, start_encoder
@@ -22,6 +24,8 @@ from image_captioning.model import CaptionBatch, Captioner, Encoder, build_decod
 from image_captioning.recipe import Recipe
 from image_captioning.search import beam_search, sample
 from image_captioning.words import END, build_vocabulary
+
+log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 64
 FEATURE_BATCH = 32
@@ -81,7 +85,10 @@ class CaptionTask:
     # ---- data
 
     def build_data(self, device: torch.device) -> None:
-        """Load the splits, fix the contract (that of the starting weights, if any), encode; frozen: make features."""
+        """Load the splits, fix the contract, encode; with a frozen encoder make features.
+
+        The contract is that of the starting weights, if any, and new words.
+        """
         data, base = self.recipe.data, self._starting_contract()
         size = base.size if base else None if data.size is None else (data.size, data.size)
         fit = base.fit if base else data.fit
@@ -91,7 +98,7 @@ class CaptionTask:
             self.metric = "truth_rate"
         self.device = device
         train = self.sets["train"]
-        self.contract = base or self._new_contract(train)
+        self.contract = self._contract(base, train)
         self.start = self._start()
         if base is None:
             self.contract = replace(self.contract, mean=self.start.mean, std=self.start.std)
@@ -103,10 +110,12 @@ class CaptionTask:
         if self.recipe.decoder.self_critical:
             self.cider = CiderD(train.captions)
 
-    def _new_contract(self, train: CaptionSet) -> CaptionContract:
+    def _contract(self, base: CaptionContract | None, train: CaptionSet) -> CaptionContract:
         data = self.recipe.data
         every = (caption for captions in train.captions for caption in captions)
         vocabulary = build_vocabulary(every, min_count=data.min_count)
+        if base:
+            return replace(base, vocabulary=(*base.vocabulary, *(w for w in vocabulary if w not in base.numbers)))
         if not vocabulary:
             raise DataError(f"{train.name}: no word occurs {data.min_count} times in a training caption")
         size = tuple(train.images.shape[2:])
@@ -145,7 +154,11 @@ class CaptionTask:
         from image_captioning.weights_io import contract_of, starting_card
 
         card = starting_card(self.recipe.model.weights)
-        return contract_of(card) if card else None
+        if card is None:
+            return None
+        contract = contract_of(card)
+        say_unused(log, self.recipe.model.weights, decided_by_weights(self.recipe, card, contract))
+        return contract
 
     def _start(self) -> Start:
         """Build the encoder: that of the starting weights, or a pretrained or fresh one."""
@@ -171,6 +184,7 @@ class CaptionTask:
         encoder = self.start.encoder
         if self.recipe.model.weights:
             decoder = self.captioner.decoder
+            decoder.words.grow(self.contract.rows)
             decoder.words.dropout.p = config.dropout
         else:
             decoder = build_decoder(
@@ -304,3 +318,25 @@ class CaptionTask:
 
 
 DECODER_OPTIONS = ("hidden", "size", "attention", "cell", "dropout")
+
+
+def decided_by_weights(
+    recipe: Recipe, card: WeightsCard, contract: CaptionContract
+) -> list[tuple[str, object, object]]:
+    """Return what starting weights decide: of each setting its name, what the recipe says, what the weights keep."""
+    data, model, encoder, decoder = recipe.data, recipe.model, recipe.encoder, recipe.decoder
+    kept = card.arguments["options"]
+    attends = kept["decoder"] == "show-attend-tell"
+    return [
+        ("size", data.size and (data.size, data.size), contract.size),
+        *((name, getattr(data, name), getattr(contract, name)) for name in ("fit", "enlarge", "longest")),
+        ("model", model.model, card.model),
+        ("options", model.options or None, kept["encoder"]),
+        ("stage", encoder.stage, kept["stage"]),
+        ("encoder_weights", encoder.encoder_weights, card.recipe.get("encoder", {}).get("encoder_weights")),
+        ("decoder", decoder.decoder, kept["decoder"]),
+        ("cell", decoder.cell, kept["cell"]),
+        ("hidden", decoder.hidden, kept["hidden"]),
+        ("word_size", decoder.word_size, kept["size"]),
+        ("attention_size", decoder.attention_size if attends else None, kept["attention"]),
+    ]

@@ -18,7 +18,7 @@ from image_captioning.recipe import Recipe
 from image_captioning.run import compare
 from image_captioning.task import CaptionTask, padded
 from image_captioning.weights_io import load_captioner
-from image_captioning.words import END
+from image_captioning.words import END, UNKNOWN
 
 
 def test_a_run_leaves_weights_that_are_measured_alike(run: Path) -> None:
@@ -61,6 +61,32 @@ def test_features_of_a_frozen_encoder_are_made_once(
     assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("encoder."))
     assert not torch.equal(before["decoder.words.vectors.weight"], after["decoder.words.vectors.weight"])
     assert outcome.card.input == load_card(run).input
+
+
+def test_fine_tuning_learns_new_words_and_says_which_settings_the_weights_decide(
+    run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "data"))
+    lines = [f"{k}.png,a quagga beside a red zebu" for k in range(12)]
+    (photos / "captions.csv").write_text("\n".join(["image,caption", *lines]) + "\n")
+    old, card = load_captioner(run)[0].decoder.words, load_card(run)
+    other = {"hidden": 48, "decoder": "show-tell", "fit": "pad", "size": 16, "longest": 5, "options": {"widths": [4]}}
+    settings = {**TINY, **other, "weights": str(run), "data": str(photos), "batch_size": 4, "dropout": 0.0}
+    task = CaptionTask(override(Recipe(), settings))
+    task.build_data(torch.device("cpu"))
+    known = card.input["vocabulary"]
+    assert {"beside", "quagga", "zebu"}.isdisjoint(known) and "red" in known
+    assert task.contract.vocabulary == (*known, "beside", "quagga", "zebu")
+    assert task.encoded.rows[0][0][1] == len(known) + 4 + 1 and UNKNOWN not in task.encoded.rows[0][0]
+    new = task.build_model().decoder.words
+    assert new.vectors.weight.shape[0] == len(new.bias) == task.contract.rows == len(known) + 4 + 3
+    assert torch.equal(new.vectors.weight[:-3], old.vectors.weight) and torch.equal(new.bias[:-3], old.bias)
+    assert (new.bias[-3:] == old.bias[4:].min()).all()
+    unused = [line.split()[0] for line in caplog.messages if f"is not used: the weights {run} keep theirs" in line]
+    assert unused == ["size", "fit", "longest", "options", "decoder", "hidden"]
+    train("scenes", folder=tmp_path / "new", settings={**settings, "epochs": 20, "eval_every": 20})
+    answer = load(tmp_path / "new", device="cpu").predict([photos / "0.png"])[0]
+    assert answer.captions[0] == "a quagga beside a red zebu"
 
 
 def test_learning_from_an_own_folder(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
