@@ -186,8 +186,10 @@ class Predictor:
         return np.diff(known[encoded.ends]).tolist()
 
     def _note(self, text: str, known: int, count: int) -> str:
+        if not count:
+            return "no word was found in it; the answer is that for an empty text"
         if not known:
-            return "no word of it is known; the answer is that for an empty text"
+            return "no word of it is known"
         if len(text) > LONGEST_TEXT:
             return f"only the first {LONGEST_TEXT} characters were read"
         limit = self.contract.limit
