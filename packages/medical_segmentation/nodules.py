@@ -1,6 +1,7 @@
 """Lung nodules to judge, benign or malignant: cut-out slices (2-D) or cubes of a CT (3-D), scored per nodule.
 
-A nodule may have several pictures; its score is their mean. Exams (patients) are never divided between the splits.
+A nodule may have several pictures; its score is their mean. Exams (patients) are never divided between the splits: a
+table that does so is refused, and folds are made of whole exams.
 Ratings are radiologists' opinions, not pathology, and follow the size closely: the size alone is always measured too.
 """
 
@@ -19,6 +20,7 @@ from cnn_core.data.images import read_image
 from cnn_core.errors import DataError
 from cnn_core.weights.contract import Contract
 from medical_segmentation.data import FOLDS, SPLIT_SEED, locate
+from medical_segmentation.decathlon import PARTS, listed
 from medical_segmentation.scan import read_scan
 
 LABELS = ("benign", "malignant")
@@ -150,11 +152,12 @@ def load_nodules(
 
     Raises:
         UnknownNameError: neither a known name nor an existing folder.
-        DataError: a table or picture is missing or damaged; everything wrong with the table is said at once.
+        DataError: a table or picture is missing or damaged; everything wrong with the table's rows is said at once. Or,
+            without `fold`, exams stand in several splits.
     """
     name, folder, _ = locate(name_or_path)
     rows = _slice_rows(folder) if contract.dims == 2 else _cube_rows(folder)
-    parts = {row.name: row.split for row in rows} if fold is None else _folds(rows, fold)
+    parts = _own_split(rows, folder) if fold is None else _folds(rows, fold)
     size_name = "diameter" if contract.dims == 2 else "mask volume"
     sets = {}
     for split in splits:
@@ -205,7 +208,7 @@ def _read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _slice_rows(folder: Path) -> list[_Row]:
-    """Gather the slices of each nodule; its label, size and split must be the same in all its rows."""
+    """Gather the slices of each nodule: label and split are the same in all its rows, the size is that of the first."""
     gathered: dict[tuple[str, str], list[dict[str, str]]] = {}
     for row in _read_table(folder / "index.csv", SLICE_COLUMNS):
         gathered.setdefault((row["exam_id"], row["nodule_id"]), []).append(row)
@@ -237,6 +240,25 @@ def _cube_rows(folder: Path) -> list[_Row]:
             target = LABELS.index(row["class3"])
             rows.append(_Row(row["case"], row["patient_index"], target, size, row["split"], (file,)))
     return rows
+
+
+def _own_split(rows: Sequence[_Row], folder: Path) -> dict[str, str]:
+    """Return the split of each nodule as the table has it.
+
+    Raises:
+        DataError: exams stand in several splits.
+    """
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if row.split in PARTS:
+            found.setdefault(row.exam, set()).add(row.split)
+    divided = [f"{exam} ({', '.join(sorted(parts))})" for exam, parts in found.items() if len(parts) > 1]
+    if divided:
+        raise DataError(
+            f"{folder}: each exam must lie in one split, or what is tested was learned from; in several are "
+            f"{listed(divided)}; correct the table or give a fold"
+        )
+    return {row.name: row.split for row in rows}
 
 
 def _folds(rows: Sequence[_Row], fold: int) -> dict[str, str]:

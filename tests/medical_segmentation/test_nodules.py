@@ -94,6 +94,7 @@ def test_bytes_stand_for_hounsfield_units() -> None:
 
 @pytest.mark.parametrize(("line", "said"), [
     ("train/benign/e0_0_0.png,e0,0,9,1,3,6.0,train", "e0_0: its slices differ in label or split"),
+    ("train/benign/e0_0_0.png,e0,1,0,0,3,6.0,val", r"in several are e0 \(train, val\); correct the table or give"),
     ("train/benign/e0_0_0.png,new,0,0,2,3,6.0,train", "new_0: expected the label 0 or 1"),
     ("train/benign/e0_0_0.png,new,0,0,1,3,wide,train", "and a diameter in mm"),
     ("../elsewhere.png,new,0,0,1,3,5,train", "new_0: a file lies outside"),
@@ -106,6 +107,16 @@ def test_a_wrong_table_is_refused(tmp_path: Path, line: str, said: str) -> None:
         stream.write(line + "\n")
     with pytest.raises(DataError, match=said):
         load_nodules(str(folder), CONTRACT, splits=("train",))
+
+
+def test_folds_are_made_of_whole_exams_whatever_the_split_of_the_table_is(tmp_path: Path) -> None:
+    folder = write_slices(tmp_path, exams=20)
+    with (folder / "index.csv").open("a") as stream:
+        stream.write("train/benign/e0_0_0.png,e0,1,0,0,3,6.0,test\n")
+    with pytest.raises(DataError, match=r"each exam must lie in one split.*e0 \(test, train\)"):
+        load_nodules(str(folder), CONTRACT, splits=("train",))
+    names = [load_nodules(str(folder), CONTRACT, splits=("test",), fold=k)["test"].names for k in range(5)]
+    assert [{"e0_0", "e0_1"} <= {*found} for found in names].count(True) == 1
 
 
 def test_missing_tables_and_columns_are_said(tmp_path: Path) -> None:
