@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from image_captioning.predict import Predictor
 
 METHODS = ("attention", "grad-cam")
-NEXT_BEST = 5  # words that are named beside the one that was taken
+NEXT_BEST = 5  # likeliest words that are named at each place
 TILE = 240  # pixels: width of a word's picture in a saved explanation
 COLUMNS = 4
 
@@ -37,7 +37,7 @@ class WordReason:
 
     word: str
     probability: float  # given the picture and the words before
-    alternatives: list[tuple[str, float]]  # the likeliest words here with probabilities, the one taken among them
+    alternatives: list[tuple[str, float]]  # the likeliest words here with probabilities; `word` may be none of them
     heat: Tensor = field(repr=False)  # float32 [H', W'], the picture's size; by the chosen method
 
 

@@ -94,7 +94,8 @@ def compare(
         settings: fields of the recipe, the same for all.
 
     Returns:
-        One row per way: mode, the validation metric on the test set, n, seconds.
+        One row per way: mode, the first metric of the card (the truth rate where it is known, else BLEU-4) on the test
+        set, n, seconds.
     """
     card = load_card(find_weights(weights, domain=DOMAIN))
     command = compare_command(weights, data, settings or {})
