@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -66,16 +66,6 @@ class CaptionSet:
     def item_name(self, index: int) -> str:
         """Return the file name of picture `index`, or "split/index" in a set without files."""
         return self.files[index] if self.files else f"{self.split}/{index}"
-
-    def first(self, count: int) -> "CaptionSet":
-        """Return the first pictures."""
-        return replace(
-            self,
-            images=self.images[:count],
-            captions=self.captions[:count],
-            files=self.files[:count],
-            scenes=self.scenes[:count],
-        )
 
 
 @dataclass(frozen=True)

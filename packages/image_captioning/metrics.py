@@ -96,20 +96,12 @@ class CiderD:
     """CIDEr-D against fixed references, whose n-gram vectors are computed once.
 
     Args:
-        references: per picture.
-        frequencies: of each n-gram, in the references of how many pictures it occurs; None: counted in `references`.
-        documents: pictures that the frequencies were counted over.
+        references: per picture; document frequencies are counted in them.
     """
 
-    def __init__(
-        self,
-        references: Sequence[Sequence[Words]],
-        *,
-        frequencies: Counter[tuple[str, ...]] | None = None,
-        documents: int | None = None,
-    ) -> None:
-        self.frequencies = document_frequencies(references) if frequencies is None else frequencies
-        self.log_documents = math.log(max(1, documents or len(references)))
+    def __init__(self, references: Sequence[Sequence[Words]]) -> None:
+        self.frequencies = document_frequencies(references)
+        self.log_documents = math.log(max(1, len(references)))
         self.references = [[self._vectors(words) for words in others] for others in references]
 
     def scores(self, captions: Sequence[Words], pictures: Sequence[int]) -> list[float]:

@@ -80,18 +80,17 @@ class Checked:
         return read_volume(next(case for case in self.source.cases if case.name == name), self.source)
 
 
-def check(source: Decathlon, *, left_out: Iterable[str] = (), hold: Iterable[str] | None = None) -> Checked:
+def check(source: Decathlon, *, left_out: Iterable[str] = ()) -> Checked:
     """Read every case and judge it.
 
     Args:
         source: the folder.
         left_out: cases that are known to be wrong and are not looked at.
-        hold: cases that are wanted soon; None: all of them.
 
     Raises:
         DataError: with everything that is wrong.
     """
-    skipped, wanted = {*left_out}, None if hold is None else {*hold}
+    skipped = {*left_out}
     problems, facts, held, size = list(source.problems), {}, {}, 0
     remarks = [*_not_listed(source)]
     for case in source.cases:
@@ -104,7 +103,7 @@ def check(source: Decathlon, *, left_out: Iterable[str] = (), hold: Iterable[str
             continue
         facts[case.name] = _facts(volume, len(source.labels))
         size += volume.voxels.size
-        if size <= HELD and (wanted is None or case.name in wanted):
+        if size <= HELD:
             held[case.name] = volume
     remarks += _remarks(source, facts)
     if facts and not any(entry.counts[1:].any() for entry in facts.values()):

@@ -20,7 +20,6 @@ from medical_segmentation.download import TASKS, get_task
 if TYPE_CHECKING:
     from medical_segmentation.checker import Checked, Volume
 
-SPLITS = ("train", "val", "train+val", "test")
 FOLDS = 5
 HELD_OUT = 7  # one case of so many is for validation, and one for the test, where there is no split
 SPLIT_SEED = 20240607  # any number; changing it changes every fold

@@ -28,7 +28,6 @@ from medical_segmentation.weights_io import contract_of, goal_of, load_classifie
 if TYPE_CHECKING:
     from medical_segmentation.judge import NodulePredictor
 
-MAPS = ("foreground", "entropy")
 ENDINGS = (".nii", ".nii.gz")
 FAR = 1.25  # times the usual spacing along an axis, or a part of it, from which on it is said
 
