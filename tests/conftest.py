@@ -7,10 +7,15 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before torch is imported, and inherited by every process that a test starts: sums of floats depend on how many threads
 # share them, so a run that another process goes on with would end in other bits; and workers would fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A machine that has other work to do is no defect.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 LOCAL = ("localhost", "127.", "::1", "0.0.0.0")
 

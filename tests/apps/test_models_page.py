@@ -45,12 +45,8 @@ def test_another_size_changes_the_figures_and_the_address():
 
 
 def test_a_network_of_before_is_forgotten_with_its_page():
-    page = open_page(model="lenet")
-    assert page.number_input(key="models-size").value == 32
-    for key in ("models-names", "models-size", "models-dims"):  # as streamlit does when another page is opened
-        del page.session_state[key]
-    page.query_params.clear()
-    checked(page.run())
+    """Streamlit drops what widgets hold when another page is opened, and keeps what the page wrote down itself."""
+    page = opened("models", {"models-first": (32, 2)})
     assert page.number_input(key="models-size").value == 224
     checked(page.multiselect(key="models-names").set_value(["lenet"]).run())
     assert page.number_input(key="models-size").value == 32

@@ -30,7 +30,7 @@ def affines(draw: st.DrawFn) -> np.ndarray:
     return affine
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(affine=affines(), shape=st.tuples(*[st.integers(1, 5)] * 3))
 def test_to_ras_is_nibabels_closest_canonical_and_goes_back(affine, shape):
     array = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
@@ -44,7 +44,7 @@ def test_to_ras_is_nibabels_closest_canonical_and_goes_back(affine, shape):
     np.testing.assert_array_equal(grid.from_ras(ras), array)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(affine=affines(), shape=st.tuples(*[st.integers(2, 5)] * 3), version=st.sampled_from((1, 2)))
 def test_a_file_on_any_grid_gets_its_mask_back_voxel_by_voxel(tmp_path_factory, affine, shape, version):
     folder = tmp_path_factory.mktemp("grid")

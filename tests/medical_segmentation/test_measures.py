@@ -92,7 +92,7 @@ def test_the_interval_of_a_mean_is_that_of_statistics() -> None:
     assert bootstrap(lambda drawn: float(twins[drawn].mean()), groups) == pytest.approx((low, high), abs=0.08)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=40))
 def test_the_area_under_the_curve_is_that_of_scikit_learn(pairs: list[tuple[int, bool]]) -> None:
     from sklearn.metrics import roc_auc_score

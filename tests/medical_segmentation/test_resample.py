@@ -34,7 +34,7 @@ def test_the_spacing_returned_is_the_one_that_the_block_got():
     assert spacing == pytest.approx((10 / 3, 10 / 3, 10))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     shape=st.tuples(*[st.integers(1, 9)] * 3),
     new=st.tuples(*[st.integers(1, 9)] * 3),

@@ -18,13 +18,13 @@ THEIRS = get_tokenizer("basic_english")
 SIGNS = st.text(alphabet="aB'\".,()!?;:<br />\t\n \u00a0\u2028é你", max_size=40)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(SIGNS)
 def test_basic_english_is_torchtexts_on_any_mixture_of_its_signs(text: str) -> None:
     assert basic_english(text) == THEIRS(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=60))
 def test_basic_english_is_torchtexts_on_any_text(text: str) -> None:
     assert basic_english(text) == THEIRS(text)

@@ -264,7 +264,7 @@ def test_a_flipped_bit_in_the_content_of_a_zip_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["zip", "zip-lzma", "tar", "tar.gz", "tar.bz2", "tar.xz"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(place=st.floats(0, 1, exclude_max=True), bits=st.integers(1, 255), length=st.integers(1, 4))
 def test_random_damage_unpacks_or_is_a_named_error(kind, place, bits, length, tmp_path_factory):
     folder = tmp_path_factory.mktemp("damage")
