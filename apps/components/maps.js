@@ -17,6 +17,7 @@ class Maps {
     this.maps = data.maps.map((map) => ({ ...map, values: unpack(map.values) }));
     const same = before?.maps.length === data.maps.length
       && before.maps.every((map, i) => map.rows === data.maps[i].rows && map.columns === data.maps[i].columns);
+    if (!same) this.last = [];
     if (!same || data.chosen.join() !== before.chosen.join()) this.at = data.chosen;
     this.row.style.setProperty("--count", data.across);
     if (this.row.children.length !== this.maps.length) this.row.replaceChildren(...this.maps.map((_, i) => this.figure(i)));
@@ -59,7 +60,7 @@ class Maps {
       if (!way) return;
       event.preventDefault();
       const map = this.maps[i];
-      const from = this.at[0] === i ? this.at : [i, map.rows >> 1, map.columns >> 1];
+      const from = this.at[0] === i ? this.at : this.last[i] ?? [i, map.rows >> 1, map.columns >> 1];
       const within = (value, count) => Math.min(count - 1, Math.max(0, value));
       this.choose([i, within(from[1] + way[0], map.rows), within(from[2] + way[1], map.columns)]);
       this.toldLine.textContent = `${map.title} ${figure.querySelector(".value").textContent}`;
@@ -72,6 +73,7 @@ class Maps {
 
   choose(at) {
     this.at = at;
+    this.last[at[0]] = at; // where its keys go on, whatever cell Python answers with
     this.paint();
   }
 

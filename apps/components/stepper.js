@@ -252,7 +252,10 @@ class Stepper {
     for (const { kernel, channel } of this.slices) {
       kernel.forEach((cell, i) => {
         if (cell.tagName !== "INPUT") cell.textContent = fraction(this.weight(channel, i));
-        else if (cell !== cell.getRootNode().activeElement) cell.value = fraction(this.typed()[i]);
+        else if (cell !== cell.getRootNode().activeElement) {
+          cell.value = fraction(this.typed()[i]);
+          cell.setAttribute("aria-invalid", "false");
+        }
       });
     }
     [...this.row.children].forEach((button, i) => {

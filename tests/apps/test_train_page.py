@@ -216,12 +216,14 @@ def test_a_run_of_the_command_line_that_broke_off_can_be_resumed(empty: Path):
     ("python", {"name": "custom", "command": "image_classification.train(recipe) in Python"},
      ["cnn predict runs/python picture.png"]),
     ("damaged", {"command": "cnn train 'mnist"}, ["cnn predict runs/damaged picture.png"]),
+    ("no-data", {"name": "mnist", "command": "cnn train mnist"},
+     ["cnn train mnist --run runs/no-data --resume", "cnn predict runs/no-data picture.png"]),
 ])  # fmt: skip
 def test_what_to_type_goes_on_with_the_run_as_it_was_begun(empty: Path, name: str, status: dict, expected: list[str]):
     folder = empty / "runs" / name
     folder.mkdir(parents=True)
     (folder / "status.json").write_text(json.dumps({"state": "running", "epoch": 1, "epochs": 2, **status}))
-    (folder / "recipe.json").write_text(json.dumps({"data": {"data": "/srv/scans"}}))
+    (folder / "recipe.json").write_text(json.dumps({"data": "x" if name == "no-data" else {"data": "/srv/scans"}}))
     assert commands_of(find_run(Path("runs"), name)) == expected
     assert "\n".join(expected) in [block.value for block in open_page(run=name).code]
 

@@ -171,15 +171,19 @@ def test_a_header_of_unlisted_names_is_known_by_the_columns_that_are_asked_for(t
 
 
 def test_a_header_of_unlisted_names_is_known_by_the_labels_under_it(tmp_path: Path) -> None:
-    rows = "ham,see you at 5\nspam,you have won\n" * 3
+    rows = "ham,see you at 5\nspam,you have won\n" * 5
     table = read_table(write(tmp_path / "a.csv", "v1,v2\n" + rows))
-    assert (table.labels[:2], len(table.texts)) == (["ham", "spam"], 6)
+    assert (table.labels[:2], len(table.texts)) == (["ham", "spam"], 10)
     assert "with a header; text in 'v2', label in 'v1'" in table.notes[0]
-    assert len(read_table(write(tmp_path / "b.csv", rows)).texts) == 6  # the first label comes again: no header
+    assert len(read_table(write(tmp_path / "b.csv", rows)).texts) == 10  # the first label comes again: no header
     numbers = read_table(write(tmp_path / "c.csv", "7,five words are a text\n" + rows))
     assert "7" in numbers.labels  # a number is no name
-    asked = read_table(write(tmp_path / "d.csv", "1,fine\n0,bad\n"), label_column="1", text_column="2")
-    assert asked.texts == ["fine", "bad"]  # places, of a table without a header
+    few = read_table(write(tmp_path / "d.csv", "rare,hello there\n" + rows[:60]))
+    assert few.labels[0] == "rare"
+    rare = write(tmp_path / "e.csv", "rare,hello there\n" + rows)
+    assert read_table(rare, label_column="1", text_column="2").labels[0] == "rare"  # places: there is no header
+    asked = read_table(write(tmp_path / "f.csv", "1,fine\n0,bad\n"), label_column="1", text_column="2")
+    assert asked.texts == ["fine", "bad"]
 
 
 def test_a_likely_column_is_taken_where_it_is_there(tmp_path: Path) -> None:

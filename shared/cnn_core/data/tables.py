@@ -21,6 +21,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 DELIMITERS = ",\t;|"
 SAMPLE = 1 << 20  # bytes that encoding, delimiter and columns are guessed from
 SAMPLE_ROWS = 500
+EVIDENCE = 10  # rows below a first line that could be a header of unknown names
 MOST_STRANGE = 0.05  # share of control characters in a text file
 LONGEST_FIELD = 16 << 20  # characters
 
@@ -53,7 +54,8 @@ def look(
     Args:
         path: the file.
         names: of columns, in lower case; a first line with one of them is a header, and so is one that looks like one.
-        wanted: names that were asked for, which are known like those; a number is the place of a column.
+        wanted: names that were asked for, which are known like those. A number is the place of a column in a table
+            without a header: nothing is taken for one that only looks so.
         content: what messages say that was expected.
 
     Raises:
@@ -77,10 +79,12 @@ def look(
             f"{path.name} is no text: {strange / len(sample):.0%} of its first signs are control characters"
         )
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(sample)
-    known = {*names, *(name.lower() for name in wanted if name and not name.isdigit())}
+    wanted = {name.lower() for name in wanted if name}
+    places = {name for name in wanted if name.isdigit()}
+    known = {*names, *wanted} - places
     table = _first_rows(sample, delimiter)
     first = table[0] if table else []
-    header = any(cell.strip().lower() in known for cell in first) or _looks_like_a_header(table)
+    header = any(cell.strip().lower() in known for cell in first) or (not places and _looks_like_a_header(table))
     columns = tuple(cell.strip() for cell in first) if header else tuple(str(i + 1) for i in range(len(first)))
     return Layout(encoding, delimiter, columns, header)
 
@@ -121,7 +125,7 @@ def _first_rows(sample: str, delimiter: str) -> list[list[str]]:
 def _looks_like_a_header(table: list[list[str]]) -> bool:
     """Tell whether a table begins with short, different names, one of them above values that repeat themselves."""
     cells, rest = (table[0], table[1:]) if table else ([], [])
-    if len(cells) < 2 or len(rest) < 2 or len(set(cells)) < len(cells) or not all(map(_NAME.fullmatch, cells)):
+    if len(cells) < 2 or len(rest) < EVIDENCE or len(set(cells)) < len(cells) or not all(map(_NAME.fullmatch, cells)):
         return False
     columns = [[row[at] for row in rest if at < len(row)] for at in range(len(cells))]
     return any(
