@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import MemoryBatches, channels_last
 from cnn_core.errors import CnnError, DataError
 from cnn_core.metrics import classification_metrics
@@ -193,6 +194,11 @@ class ImageTask(Pairs):
             for part in images.split(EVALUATION_BATCH)
         ])  # fmt: skip
         return Evaluation(len(targets), classification_metrics(scores.float(), targets))
+
+    def data_mark(self) -> str:
+        """Return what tells the labels and the targets of all splits from those of other data."""
+        sets = self.sets.items()
+        return cache_key(*(part for name, s in sets for part in (name, s.labels, s.files, s.targets.numpy())))
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         """Return the weights card's fields that this domain knows."""

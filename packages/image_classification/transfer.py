@@ -45,6 +45,9 @@ class HeadTask:
     def build_model(self) -> nn.Module:
         return self.network.head.cpu()
 
+    def data_mark(self) -> str:
+        return self.inner.data_mark()
+
     def steps_per_epoch(self) -> int:
         return self.inner.steps_per_epoch()
 

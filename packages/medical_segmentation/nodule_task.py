@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from cnn_core.data.augment import apply, draw
+from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import channels_last, take_share
 from cnn_core.errors import ConfigError
 from cnn_core.models import create_model
@@ -116,6 +117,10 @@ class NoduleTask(Pairs):
             return Evaluation(len(nodules), {"auc": auc(scores, nodules.targets)})
         chances = probability(scores, self.contract)
         return Evaluation(len(nodules), nodule_metrics(scores, chances, nodules.targets, nodules.sizes, nodules.exams))
+
+    def data_mark(self) -> str:
+        """Return what tells the nodules of all splits and their ratings from those of other data."""
+        return cache_key(*(part for name, s in self.sets.items() for part in (name, s.names, s.targets)))
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         """Return the weights card's fields that this domain knows."""

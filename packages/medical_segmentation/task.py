@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnn_core.data.cache import cache_key
 from cnn_core.data.patches import PatchBatches
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.models.unet import create_unet
@@ -206,6 +207,10 @@ class SegmentationTask(Pairs):
             rows.append(case_metrics(mask, volume, len(self.set.labels), distances=split != "val"))
         found = {name: [row[name] for row in rows if row[name] is not None] for name in rows[0]}
         return Evaluation(len(rows), {name: float(np.mean(values)) for name, values in found.items() if values})
+
+    def data_mark(self) -> str:
+        """Return what tells the labels and the cases of all splits from those of other data."""
+        return cache_key(self.set.labels, self.set.splits)
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         """Return the weights card's fields that this domain knows."""

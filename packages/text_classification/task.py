@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import take_share
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.metrics import classification_metrics
@@ -193,6 +194,10 @@ class TextTask(Pairs):
         encoded, targets = self.encoded[split], self.targets[split]
         scores = scores_of(model, encoded, self.device)
         return Evaluation(len(targets), classification_metrics(scores.float(), targets))
+
+    def data_mark(self) -> str:
+        """Return what tells the texts and labels of all splits from those of other data."""
+        return cache_key(*((name, s.labels, s.texts, s.targets.tolist()) for name, s in self.sets.items()))
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         """Return the weights card's fields that this domain knows."""

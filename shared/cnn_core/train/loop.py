@@ -104,7 +104,9 @@ def fit(
 
     Raises:
         ConfigError: a resumed run was started with other settings, or its recipe.json is damaged.
-        CnnError: the loss is not finite; the folder already holds a run and `resume` is False; a batch, or the whole
+        WeightsError: the checkpoint of a resumed run is damaged.
+        CnnError: the loss is not finite; the folder already holds a run and `resume` is False, or one that was begun
+            with other data; a batch, or the whole
             set, has fewer samples than there are processes; torchrun started processes that the recipe does not want.
         StorageError: somebody else trains in the folder.
     """
@@ -171,7 +173,7 @@ class _Trainer:
         self.average = MovingAverage(self.plain, self.config.ema) if self.config.ema else None
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.state = _State()
-        self.steps = task.steps_per_epoch()
+        self.steps, self.mark = task.steps_per_epoch(), task.data_mark()
         self.unwanted = False  # the observer said stop
         self.board = None  # TensorBoard's writer, opened with the first epoch's row
 
@@ -308,6 +310,7 @@ class _Trainer:
     def save(self) -> None:
         """Write the checkpoint that `restore` reads."""
         tree = {
+            "data": self.mark,
             "model": self.plain.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "average": {"steps": self.average.steps, "weights": self.average.average} if self.average else None,
@@ -319,7 +322,18 @@ class _Trainer:
     def restore(self) -> None:
         """Go back to the last checkpoint of the folder."""
         tree = load_checkpoint(self.folder / "last.safetensors")
-        self.plain.load_state_dict(tree["model"])
+        if tree.get("data", self.mark) != self.mark:
+            raise CnnError(
+                f"the data have changed since the run {self.folder} was begun (labels, items or their division into "
+                "training and test); put the old ones back, or begin a new run with --run"
+            )
+        try:
+            self.plain.load_state_dict(tree["model"])
+        except RuntimeError as error:
+            raise CnnError(
+                f"the checkpoint in {self.folder} does not fit the network of these data and settings; begin a new run "
+                "with --run"
+            ) from error
         for optimizer, saved in zip(self.optimizers, tree["optimizers"], strict=True):
             restore_optimizer(optimizer, saved)
         if self.average:

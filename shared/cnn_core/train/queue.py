@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -151,13 +152,14 @@ def wake(root: Path) -> bool:
 
 def work(root: Path) -> bool:
     """Do the first of the waiting trainings; return False if somebody else works, or nobody waits."""
-    try:
-        with folder_lock(root / QUEUE, timeout=PATIENCE):
-            taken = _take(root)
-            if taken is not None:
-                _train(*taken)
-    except StorageError:
-        return False
+    with ExitStack() as held:
+        try:
+            held.enter_context(folder_lock(root / QUEUE, timeout=PATIENCE))
+        except StorageError:
+            return False
+        taken = _take(root)
+        if taken is not None:
+            _train(root, *taken)
     return taken is not None
 
 
@@ -185,9 +187,17 @@ def _me() -> dict[str, Any]:
     return {"pid": os.getpid(), "mark": mark_of(os.getpid())}
 
 
-def _train(folder: Path, entry: dict[str, Any]) -> None:
-    """Train in this process, and write down how it ended."""
-    write_text(folder / JOB, json.dumps({**entry, **_me()}) + "\n")
+def _train(root: Path, folder: Path, entry: dict[str, Any]) -> None:
+    """Train in this process, and write down how it ended.
+
+    Raises:
+        StorageError: nothing can be written; if that shows before the training, the run waits again.
+    """
+    try:
+        write_text(folder / JOB, json.dumps({**entry, **_me()}) + "\n")
+    except StorageError:
+        (folder / JOB).replace(waiting_file(root, folder.relative_to(root).as_posix()))
+        raise
     (folder / PROGRESS).unlink(missing_ok=True)
     log = (folder / LOG).open("ab", buffering=0)
     os.dup2(log.fileno(), 1)

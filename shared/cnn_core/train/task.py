@@ -79,6 +79,9 @@ class Task(Protocol):
     def build_data(self, device: torch.device) -> None:
         """Load the data sets; called once, before everything else."""
 
+    def data_mark(self) -> str:
+        """Return a text that is another one when labels, items or splits are: a run goes on with its own alone."""
+
     def build_model(self) -> nn.Module:
         """Build the network with its starting weights, on the CPU."""
 

@@ -226,6 +226,14 @@ def test_more_gpus_than_there_are_is_said(tmp_path: Path) -> None:
         fit(ToyTask(recipe(device="cuda", devices=99)), tmp_path)
 
 
+def test_a_run_goes_on_with_the_data_that_it_was_begun_with(tmp_path: Path) -> None:
+    stopped = fit(ToyTask(recipe(), count=128), tmp_path, observe=lambda progress: progress.metrics is None)
+    assert (stopped.stopped, stopped.epochs_done) == (True, 1)
+    with pytest.raises(CnnError, match=r"the data have changed since the run .* was begun"):
+        fit(ToyTask(recipe(), count=129), tmp_path, resume=True)
+    assert fit(ToyTask(recipe(), count=128), tmp_path, resume=True).epochs_done == 3
+
+
 def test_no_part_of_a_batch_is_much_smaller_than_the_others() -> None:
     """A remainder of one sample could not be normalised over the batch."""
     batch = torch.arange(33.0).view(33, 1), torch.arange(33)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cnn_core.cli.parser import model_option
-from cnn_core.errors import CnnError, ConfigError
+from cnn_core.errors import CnnError, ConfigError, StorageError
 from cnn_core.processes import environment, is_running, mark_of
 from cnn_core.storage import folder_lock
 from cnn_core.train import queue
@@ -111,6 +111,21 @@ def test_a_file_of_the_folder_is_not_taken_for_a_module_of_python(root: Path):
     words = [sys.executable, "-m", "cnn_core.train.queue", str(root)]
     done = subprocess.run(words, cwd=root, env=environment(), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("asleep")
+def test_a_run_that_a_full_disk_keeps_from_beginning_waits_on(root: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = claim_folder(root, "digits")
+    submit(root, folder, job())
+
+    def full(path: Path, text: str) -> None:
+        raise StorageError(f"could not write {path}: no space left")
+
+    monkeypatch.setattr(queue, "write_text", full)
+    with pytest.raises(StorageError, match="no space left"):
+        queue.work(root)
+    assert run_of(root, "digits").state == "waiting"
+    assert [name for name, _ in waiting_jobs(root)] == ["digits"]
 
 
 def test_while_one_works_no_other_does(root: Path):
