@@ -190,6 +190,11 @@ def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[in
     whole = cached_array(
         cache_key("pictures", stats, size, fit), _decoded(records, contract), shape=shape, dtype="uint8"
     )
+    for i in np.flatnonzero(whole[:, -1] != 1):  # what could not be read may be readable by now
+        try:
+            whole[i] = _pixels(records[i], contract)
+        except DataError as error:
+            log.warning("%s", error)
     table = torch.from_numpy(whole)
     good = table[:, -1] == 1
     images = table[:, :-1].unflatten(1, (3, height, width))
@@ -209,15 +214,18 @@ def _decoded(records: Sequence[Record], contract: CaptionContract) -> Iterator[n
 
     def decode(record: Record) -> np.ndarray:
         try:
-            pixels = contract.place(contract.read(record.file, name=record.name))[0].flatten().numpy()
-        except DataError as error:
-            log.warning("%s", error)
+            return _pixels(record, contract)
+        except DataError:  # said by whoever tries again
             return np.zeros(3 * contract.size[0] * contract.size[1] + 1, np.uint8)
-        return np.append(pixels, np.uint8(1))
 
     with ThreadPoolExecutor(READERS) as readers:
         for begin in range(0, len(records), CHUNK):
             yield np.stack(list(readers.map(decode, records[begin : begin + CHUNK])))
+
+
+def _pixels(record: Record, contract: CaptionContract) -> np.ndarray:
+    """Return uint8 [3 * H * W + 1], with a 1 at the end; DataError if the picture cannot be read."""
+    return np.append(contract.place(contract.read(record.file, name=record.name))[0].flatten().numpy(), np.uint8(1))
 
 
 def _stat(file: Path) -> tuple[int, int]:

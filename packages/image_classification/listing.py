@@ -2,13 +2,13 @@
 
 import os
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import dropwhile
 from pathlib import Path
 
+from cnn_core.data.archives import DAMAGE
 from cnn_core.data.folders import walk
 from cnn_core.errors import DataError
 
@@ -49,7 +49,7 @@ class Files:
         try:
             with self.archive.open(self.members[parts]) as stream:
                 data = stream.read(MEMBER_LIMIT + 1)  # never more, whatever the header says
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+        except (*DAMAGE, OSError) as error:
             raise DataError(f"cannot be unpacked ({error})") from error
         if len(data) > MEMBER_LIMIT:
             raise DataError(f"unpacks to more than {MEMBER_LIMIT // 1024**2} MB, which no picture file has")

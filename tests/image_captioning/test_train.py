@@ -1,10 +1,12 @@
 """From a recipe to weights that caption, explain and find: every way of training, on very little."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from tiny_captions import FEW, TINY
 
 from cnn_core.errors import CnnError, ConfigError, WeightsError
@@ -12,6 +14,7 @@ from cnn_core.train.config import override
 from cnn_core.train.task import Turn
 from cnn_core.weights import load_card
 from image_captioning import evaluate_weights, exportable, train
+from image_captioning.data import load_sets
 from image_captioning.evaluate import read_report
 from image_captioning.predict import load
 from image_captioning.recipe import Recipe
@@ -61,6 +64,40 @@ def test_features_of_a_frozen_encoder_are_made_once(
     assert all(torch.equal(before[k], after[k]) for k in before if k.startswith("encoder."))
     assert not torch.equal(before["decoder.words.vectors.weight"], after["decoder.words.vectors.weight"])
     assert outcome.card.input == load_card(run).input
+
+
+def test_features_are_those_of_the_pictures_as_they_are_now(
+    run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "data"))
+    task = CaptionTask(override(Recipe(), {**TINY, "weights": str(run), "frozen": True, "data": str(photos)}))
+    task.build_data(torch.device("cpu"))
+    files = {*(tmp_path / "data" / "features").iterdir()}
+    second = photos / task.sets["train"].files[1]
+    picture = Image.open(second).convert("RGB")
+    picture.paste((0, 0, 0) if picture.getpixel((3, 3))[0] > 127 else (255, 255, 255), (1, 1, 6, 6))
+    picture.save(second)
+    task.build_data(torch.device("cpu"))
+    assert len({*(tmp_path / "data" / "features").iterdir()} - files) == 2  # pictures and features of train
+
+
+def test_a_picture_that_could_not_be_read_once_is_tried_again(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "data"))
+
+    def files() -> set[str]:
+        sets = load_sets(str(photos), splits=("train", "val", "test"))
+        return {name for split in sets.values() for name in split.files}
+
+    picture = photos / "1.png"
+    good, times = picture.read_bytes(), (picture.stat().st_atime_ns, picture.stat().st_mtime_ns)
+    picture.write_bytes(bytes(len(good)))
+    os.utime(picture, ns=times)
+    assert "1.png" not in files()
+    picture.write_bytes(good)
+    os.utime(picture, ns=times)  # nothing outside the file says that it is another one
+    assert "1.png" in files()
 
 
 def test_fine_tuning_learns_new_words_and_says_which_settings_the_weights_decide(

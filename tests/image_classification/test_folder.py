@@ -32,9 +32,9 @@ def animals(tmp_path) -> Path:
     return root
 
 
-def zipped(folder: Path, *, inside: str = "") -> Path:
+def zipped(folder: Path, *, inside: str = "", method: int = zipfile.ZIP_STORED) -> Path:
     path = folder.with_suffix(".zip")
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", method) as archive:
         for file in sorted(folder.rglob("*")):
             name = inside + str(file.relative_to(folder))
             archive.writestr(name + "/" * file.is_dir(), b"" if file.is_dir() else file.read_bytes())
@@ -311,6 +311,17 @@ def test_damaged_zips(animals, tmp_path):
     data = load_folder(path, CONTRACT)
     assert [name for name, _ in data.report.skipped] == ["cats/003.png"]
     assert "cannot be unpacked" in data.report.skipped[0][1]
+
+
+def test_a_damaged_picture_in_a_zip_of_7_zip_s_own_kind_is_skipped(animals):
+    path = zipped(animals, method=zipfile.ZIP_LZMA)
+    with zipfile.ZipFile(path) as archive:
+        entry = archive.getinfo("cats/003.png")
+    whole = bytearray(path.read_bytes())
+    at = entry.header_offset + 30 + len(entry.filename) + entry.compress_size // 2
+    whole[at : at + 8] = bytes(255 - byte for byte in whole[at : at + 8])
+    path.write_bytes(whole)
+    assert [name for name, _ in load_folder(path, CONTRACT).report.skipped] == ["cats/003.png"]
 
 
 def test_pictures_that_cannot_fit_into_memory_are_refused(animals, monkeypatch):

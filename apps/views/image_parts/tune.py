@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from cnn_core.errors import CnnError
+from cnn_core.storage import storage_errors
 from components.frame import note, sentence
 from components.networks import Network
 from components.shapes import example_zip
@@ -83,7 +84,8 @@ def _report(name: str, data: bytes, contract: dict[str, Any]) -> tuple[bool, str
 
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "pictures.zip"
-        archive.write_bytes(data)
+        with storage_errors(archive):
+            archive.write_bytes(data)
         try:
             report = load_folder(archive, InputContract.from_json(contract), splits=SPLITS).report
         except CnnError as error:
@@ -99,7 +101,8 @@ def _report(name: str, data: bytes, contract: dict[str, Any]) -> tuple[bool, str
 
 def _begin(place: Workshop, start: Network, way: str, epochs: int, data: bytes) -> None:
     archive = place.folder / "pictures.zip"
-    archive.write_bytes(data)
+    with storage_errors(archive):
+        archive.write_bytes(data)
     settings = {
         "data": str(archive), "weights": str(start.folder), "transfer": way, "epochs": epochs, "device": "cpu",
         "batch_size": 16, "learning_rate": RATES[way],

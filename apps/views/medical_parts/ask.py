@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from cnn_core.storage import storage_errors
 from components.frame import duration
 from components.networks import Network, compute, predictor, submit
 
@@ -74,7 +75,8 @@ def with_file(given: Given, use: Callable[[Path], T]) -> T:
     """Call a function that wants a path with the file on the disk; it is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as folder:
         path = Path(folder) / (Path(given.name).name or "scan")
-        path.write_bytes(given.data)
+        with storage_errors(path):
+            path.write_bytes(given.data)
         return use(path)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from cnn_core.weights.reports import REPORT_FILE
 from components.address import begin, keep
 from components.bars import percent
 from components.frame import note
@@ -21,7 +22,11 @@ MISTAKES = 12  # in the table
 
 def show_filters(network: Network) -> None:
     """Show the n-gram explorer, the confusion matrix and the worst mistakes."""
-    report = _report(network.card.sha256, str(network.folder), _network=network)
+    try:
+        changed = (network.folder / REPORT_FILE).stat().st_mtime_ns
+    except OSError:  # written last, some seconds behind the weights
+        changed = 0
+    report = _report(network.card.sha256, str(network.folder), changed, _network=network)
     if report is None:
         note("No report lies beside these weights. Training them again writes one; the command is in the model card.")
         return
@@ -34,7 +39,7 @@ def show_filters(network: Network) -> None:
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _report(sha256: str, folder: str, *, _network: Network) -> Any:
+def _report(sha256: str, folder: str, changed: int, *, _network: Network) -> Any:
     return compute(_read, _network)
 
 

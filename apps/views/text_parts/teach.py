@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from cnn_core.errors import CnnError
+from cnn_core.storage import storage_errors
 from components.frame import note, sentence
 from components.networks import Network, networks
 from components.requests import TRIED, example_csv
@@ -119,7 +120,8 @@ def _begin(
     place: Workshop, name: str, data: bytes, chosen: tuple[str, str], *, weights: Path | None, epochs: int
 ) -> None:
     table = place.folder / f"texts{Path(name).suffix.lower()}"
-    table.write_bytes(data)
+    with storage_errors(table):
+        table.write_bytes(data)
     text_column, label_column = chosen
     settings = {
         "data": str(table), "text_column": text_column, "label_column": label_column, "epochs": epochs, "device": "cpu",

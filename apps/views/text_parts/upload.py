@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from cnn_core.errors import CnnError, DataError
+from cnn_core.storage import storage_errors
 
 TABLE_TYPES = ["csv", "tsv", "jsonl", "ndjson"]
 UPLOAD_LIMIT = 50  # MB
@@ -31,7 +32,8 @@ def on_disk(name: str, data: bytes) -> Iterator[Path]:
     """Yield the uploaded file as one on the disk; it is gone afterwards, and errors call it by its own name."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"upload{Path(name).suffix.lower()}"
-        path.write_bytes(data)
+        with storage_errors(path):
+            path.write_bytes(data)
         try:
             yield path
         except CnnError as error:

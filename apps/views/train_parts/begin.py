@@ -47,7 +47,8 @@ def show_begin() -> None:
     keep("recipe", FIRST)
     try:
         with st.spinner("Reading the recipe"):
-            found = _offer(name, str(files[name][1]))
+            recipe = files[name][1]
+            found = _offer(name, str(recipe), recipe.stat().st_mtime_ns)
     except CnnError as error:
         st.warning(sentence(str(error)), icon=":material/info:")
         return
@@ -69,7 +70,7 @@ def show_begin() -> None:
 
 
 @st.cache_resource(max_entries=100, show_spinner=False)
-def _offer(name: str, file: str) -> Any:
+def _offer(name: str, file: str, changed: int) -> Any:
     def find() -> Any:
         from cnn_core.train.offers import offer
 

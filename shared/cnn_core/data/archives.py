@@ -31,7 +31,7 @@ MAX_READ = 16 * 1024**2  # bytes that a tar header may make us read at once
 CHUNK = 1024**2
 
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
     OverflowError, RecursionError, RuntimeError, ValueError,
 )  # fmt: skip  # all that the three readers raise on bytes that make no sense
@@ -210,7 +210,7 @@ def _reading(archive: Path) -> Iterator[None]:
         yield
     except CnnError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"{archive}: not a zip or tar archive, or damaged ({error}); get it again") from error
     except OSError as error:  # gzip and bz2 report damage so, too
         reason = error.strerror or error

@@ -6,6 +6,7 @@ computation leaves nothing that looks like a result. Deleting the folder costs n
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from math import prod
 from pathlib import Path
@@ -23,7 +24,7 @@ def cache_key(*parts: object) -> str:
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
-            data = np.ascontiguousarray(part).tobytes()
+            data = np.ascontiguousarray(part).reshape(-1).view(np.uint8)
             kind = f"{part.dtype} {part.shape}"
         else:
             data = part if isinstance(part, bytes) else repr(part).encode()
@@ -60,6 +61,9 @@ def cached_array(
     check_space(file, size)
     with atomic_path(file, needed=size) as temporary:
         whole = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        if hasattr(os, "posix_fallocate"):  # a full disk is an error here; in the middle of the map it ends the process
+            with temporary.open("r+b") as stream:
+                os.posix_fallocate(stream.fileno(), 0, temporary.stat().st_size)
         filled = 0
         for part in parts:
             if filled + len(part) > len(whole) or part.shape[1:] != shape[1:]:
