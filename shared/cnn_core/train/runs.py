@@ -17,7 +17,7 @@ from cnn_core.processes import is_running
 
 JOB, PROGRESS, STOP = "job.json", "progress.json", "stop"  # what a queued run has beside the files of every run
 LOG = "job.log"  # what its process wrote
-SIGNS = ("status.json", JOB, "log.csv")  # one of them makes a folder a run
+SIGNS = ("status.json", JOB, "log.csv")  # one of them makes a folder a run, as does waiting
 QUEUE = ".queue"  # folder of the waiting ones
 LARGEST = 8 * 1024**2  # bytes of a file that is read; a longer one is no log of ours
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
@@ -56,9 +56,11 @@ def _folders(root: Path) -> Iterator[Path]:
     home = root.resolve()
     for pattern in ("*", "*/seed*"):
         for folder in sorted(root.glob(pattern)):
-            hidden = any(part.startswith(".") for part in folder.relative_to(root).parts)
+            name = folder.relative_to(root)
+            hidden = any(part.startswith(".") for part in name.parts)
             inside = folder.is_dir() and folder.resolve().is_relative_to(home)
-            if inside and not hidden and any((folder / sign).is_file() for sign in SIGNS):
+            signs = (*(folder / sign for sign in SIGNS), waiting_file(root, name.as_posix()))
+            if inside and not hidden and any(sign.is_file() for sign in signs):
                 yield folder
 
 
