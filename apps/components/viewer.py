@@ -60,7 +60,7 @@ def pack(view: View) -> bytes:
     """Return everything that the browser needs, as one block: a header in JSON, then the arrays, x running first."""
     thin = (slice(None, None, view.step),) * 3
     voxels, mask = view.voxels[thin], view.mask[thin]
-    values, factor, offset = _whole_numbers(voxels)
+    values, factor, offset = _whole_numbers(voxels, in_hu=bool(view.windows))
     arrays = [values.astype("<i2"), mask.astype(np.uint8)]
     if view.heat is not None:
         arrays.append((view.heat[thin].astype(np.float32).clip(0, 1) * 255).round().astype(np.uint8))
@@ -102,8 +102,10 @@ def middle(mask: np.ndarray) -> tuple[int, int, int]:
     return int(x), int(y), k
 
 
-def _whole_numbers(voxels: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Return int16 values with the factor and offset that make intensities of them again."""
+def _whole_numbers(voxels: np.ndarray, *, in_hu: bool) -> tuple[np.ndarray, float, float]:
+    """Return int16 values with the factor and offset that make intensities of them again; HU stay HU."""
+    if in_hu:
+        return np.rint(voxels.clip(-32768, 32767)).astype(np.int16), 1.0, 0.0
     low, high = float(voxels.min()), float(voxels.max())
     if low >= -32768 and high <= 32767 and (voxels.dtype.kind in "iu" or high - low >= LEVELS / 4):
         return np.rint(voxels).astype(np.int16), 1.0, 0.0

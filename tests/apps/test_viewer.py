@@ -61,6 +61,16 @@ def test_large_scans_are_thinned_out_for_the_browser() -> None:
     assert header["spacing"] == [2.0, 4.0, 6.0] and header["start"] == [199, 149, 49]
 
 
+def test_hounsfield_units_stay_what_the_windows_are_in_however_few_of_them_a_scan_has() -> None:
+    steps = np.linspace(-160, 240, 9, dtype=np.float32).reshape(9, 1, 1)
+    header, voxels, _, _ = unpack(pack(view(voxels=steps, mask=np.zeros((9, 1, 1), np.uint8))))
+    assert voxels.ravel().tolist() == [-160, -110, -60, -10, 40, 90, 140, 190, 240]
+    assert header["values"] == [1.0, 0.0] and header["unit"] == "HU"
+    far = np.array([-4e4, -0.6, 4e4], np.float32).reshape(3, 1, 1)
+    _, voxels, _, _ = unpack(pack(view(voxels=far, mask=np.zeros((3, 1, 1), np.uint8))))
+    assert voxels.ravel().tolist() == [-32768, -1, 32767]
+
+
 def test_intensities_without_a_unit_keep_their_values() -> None:
     fine = np.linspace(0, 1, 24, dtype=np.float32).reshape(4, 3, 2)
     header, voxels, _, _ = unpack(pack(view(voxels=fine, windows={})))
