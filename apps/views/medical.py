@@ -9,17 +9,11 @@ from views.medical_parts.ask import Given
 from views.medical_parts.nodule import show_nodule
 from views.medical_parts.result import show_result
 from views.medical_parts.source import choose
+from views.medical_parts.steps import mask_steps
 
 FAVOURITE = "lung-ct"  # chosen at first, if it is there
 DISCLAIMER = "Research and teaching only, not for diagnosis."
 
-STEPS = """\
-1. The scan was turned so that its axes run right, front and up, and brought to the network's own voxel size and
-   intensities; the rule is in the model card.
-2. A window slid over it; where windows overlap their answers were blended, and each voxel got its most probable label.
-3. The mask was brought back to the voxels of the file; volumes are voxels times the volume of one.
-
-The same on the command line:"""
 NODULE_STEPS = """\
 1. The middle of the picture was cut out and brought to the scale of the training pictures.
 2. The network scored it and its mirror images; the mean became a probability by a curve fitted on validation nodules.
@@ -59,7 +53,8 @@ def _how(network: Network, given: Given) -> None:
         f"cnn predict {asked}" + ("" if judged else " --output out"),
         f"cnn explain {asked} --method {method} --output why.png",
     ]
-    how_computed(network.card, commands=commands, steps=NODULE_STEPS if judged else STEPS, file=given.file)
+    steps = NODULE_STEPS if judged else mask_steps(network.card.input)
+    how_computed(network.card, commands=commands, steps=steps, file=given.file)
 
 
 main()

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from views.medical_parts.ask import Given, with_file
 from views.medical_parts.source import CHESTS, CUBES, CUTOUTS, THORAXES, drawn, given_of
+from views.medical_parts.steps import mask_steps
 
 
 def open_page(**address: str) -> AppTest:
@@ -151,3 +152,39 @@ def test_a_whole_chest_is_judged_with_warnings() -> None:
     said = [warning.value for warning in page.warning]
     assert any(text.startswith("The network learned from voxels of 1 mm, these are") for text in said)
     assert '<p class="word">' in html(page)
+
+
+TURNED = "The scan was turned so that its axes run right, front and up. Its voxels kept their size. "
+LABELLED = "Each voxel got its most probable label."
+COUNTED = "Volumes are voxels times the volume of one."
+
+
+@pytest.mark.parametrize(("weights", "intensities", "answered", "cleaned"), [
+    ("lung-ct", "−1000 HU and less became 0, 400 HU and more became 1.",
+     "The network saw slice after slice, each in one piece; slices of more than 4 million pixels go through in "
+     "overlapping windows. The scores were averaged with those of the 3 mirror images. ", ""),
+    ("phantom", "−926 HU and less became 0, 464 HU and more became 1.",
+     "Scans of up to 4 million voxels go through the network in one piece, larger ones in overlapping windows whose "
+     "scores are blended. ", ""),
+    ("lidc-nodule", "−1200 HU and less became 0, 400 HU and more became 1.",
+     "The network saw one patch of 32 × 32 × 32 voxels around the centre, and how far each voxel is from it; all else "
+     "is background. The scores were averaged with those of the 7 mirror images. ",
+     "Of each label only the piece nearest the centre was kept. "),
+])  # fmt: skip
+def test_the_fold_tells_what_this_network_does(weights: str, intensities: str, answered: str, cleaned: str) -> None:
+    from medical_segmentation.segmenter import WHOLE
+
+    assert {round(cells / 1e6) for cells in WHOLE.values()} == {4}
+    (fold,) = [part for part in open_page(weights=weights).expander if part.label == "How this was computed"]
+    assert fold.markdown[0].value == (
+        f"1. {TURNED}{intensities}\n2. {answered}{LABELLED}\n3. {cleaned}{COUNTED}\n\nThe same on the command line:"
+    )
+
+
+def test_a_network_with_a_voxel_size_and_a_scale_of_its_own_is_told_too() -> None:
+    rule = {"dims": 2, "spacing": [0.75, 0.75, 5.0], "own_scale": True, "flips": [0], "keep": "largest"}
+    said = mask_steps(rule)
+    assert "resampled to pixels of 0.75 × 0.75 mm. Its own low and high intensities became 0 and 1." in said
+    assert "averaged with those of the mirror image." in said
+    assert "Of each label in a slice only the largest connected piece was kept. The mask was brought back" in said
+    assert "resampled to voxels of 0.75 × 0.75 × 5 mm" in mask_steps({**rule, "dims": 3})

@@ -1,0 +1,68 @@
+"""How a mask came about, in the words of the fold at the end of the page; made from what the network's card says."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def mask_steps(rule: Mapping[str, Any]) -> str:
+    """Return the steps from a scan to its mask in Markdown; `rule` is the card's `input`, see `VolumeContract`."""
+    steps = [_prepared(rule), _answered(rule), _cleaned(rule)]
+    lines = "\n".join(f"{i}. {step}" for i, step in enumerate(steps, 1))
+    return f"{lines}\n\nThe same on the command line:"
+
+
+def _prepared(rule: Mapping[str, Any]) -> str:
+    said = ["The scan was turned so that its axes run right, front and up."]
+    spacing = rule.get("spacing")
+    if spacing is None:
+        said.append("Its voxels kept their size.")
+    elif rule["dims"] == 2:
+        said.append(f"Its slices were resampled to pixels of {_edges(spacing[:2])} mm.")
+    else:
+        said.append(f"It was resampled to voxels of {_edges(spacing)} mm.")
+    if rule.get("own_scale"):
+        said.append("Its own low and high intensities became 0 and 1.")
+    else:
+        unit = " HU" if rule.get("modality") == "CT" else ""
+        low, high = (f"{rule[end]:.10g}{unit}".replace("-", "−") for end in ("low", "high"))
+        said.append(f"{low} and less became 0, {high} and more became 1.")
+    return " ".join(said)
+
+
+def _answered(rule: Mapping[str, Any]) -> str:
+    if rule.get("centre") is not None:
+        patch = _edges(rule["patch"])
+        said = [
+            f"The network saw one patch of {patch} voxels around the centre, and how far each voxel is from it; "
+            "all else is background."
+        ]
+    elif rule["dims"] == 2:
+        said = [
+            "The network saw slice after slice, each in one piece; slices of more than 4 million pixels go through in "
+            "overlapping windows."
+        ]
+    else:
+        said = [
+            "Scans of up to 4 million voxels go through the network in one piece, larger ones in overlapping windows "
+            "whose scores are blended."
+        ]
+    if mirrored := 2 ** len(rule.get("flips", ())) - 1:
+        images = "mirror image" if mirrored == 1 else f"{mirrored} mirror images"
+        said.append(f"The scores were averaged with those of the {images}.")
+    said.append("Each voxel got its most probable label.")
+    return " ".join(said)
+
+
+def _cleaned(rule: Mapping[str, Any]) -> str:
+    said = []
+    if (keep := rule.get("keep", "all")) != "all":
+        piece = "piece nearest the centre" if keep == "central" else "largest connected piece"
+        said.append(f"Of each label {'in a slice ' if rule['dims'] == 2 else ''}only the {piece} was kept.")
+    if rule.get("spacing") is not None:
+        said.append("The mask was brought back to the voxels of the file.")
+    said.append("Volumes are voxels times the volume of one.")
+    return " ".join(said)
+
+
+def _edges(lengths: Sequence[float]) -> str:
+    return " × ".join(f"{length:.4g}" for length in lengths)
