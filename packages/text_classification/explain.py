@@ -210,7 +210,7 @@ def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGE
     """Return the fewest tokens whose removal gives another answer, the surest one of equals; None: none was found.
 
     All deletions of one size are tried while there are at most `EXHAUSTIVE` of them; beyond that the most promising
-    smaller ones are extended, and the answer then is not certain to be the smallest.
+    smaller ones are extended. Where that found nothing of one size, a larger answer is not certain to be the smallest.
 
     Raises:
         DataError: the text is empty.
@@ -221,15 +221,15 @@ def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGE
     numbers = predictor.contract.encode(tokens)
     answer = int(_of_numbers(predictor, [numbers])[0].argmax())
     beam: list[tuple[int, ...]] = [()]
-    certain = True
+    certain = True  # that no smaller deletion changes the answer
     for size in range(1, min(largest, len(tokens) - 1) + 1):
         total = 1
         for i in range(size):
             total = total * (len(tokens) - i) // (i + 1)
-        if total <= EXHAUSTIVE:
+        every = total <= EXHAUSTIVE
+        if every:
             tried = list(combinations(range(len(tokens)), size))
         else:
-            certain = False
             tried = sorted({tuple(sorted((*kept, i))) for kept in beam for i in range(len(tokens)) if i not in kept})
         left = [[n for i, n in enumerate(numbers) if i not in taken] for taken in map(set, tried)]
         chances = _of_numbers(predictor, left).softmax(1)
@@ -243,6 +243,7 @@ def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGE
             chance = float(chances[first, label])
             return Deletion(taken, words, rest, predictor.labels[label], chance, certain)
         beam = [tried[i] for i in order[:BEAM].tolist()]
+        certain = certain and every
     return None
 
 

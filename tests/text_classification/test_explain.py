@@ -151,22 +151,37 @@ def test_the_smallest_deletion_is_what_trying_all_gives(predictor: Predictor, te
 
 
 class Votes(torch.nn.Module):
-    """Adds up what each token says for three classes."""
+    """Multiplies what each of two words gives every class; other tokens give 1."""
+
+    def __init__(self, left: list[float], right: list[float]) -> None:
+        super().__init__()
+        self.rows = torch.tensor([[1.0] * len(left)] * 2 + [left, right]).log()
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        left, right = [0.45, 0.55, 1e-9], [0.40, 0.30, 0.30]
-        return torch.tensor([[1.0] * 3, [1.0] * 3, left, right]).log()[ids].sum(1)
+        return self.rows[ids].sum(1)
+
+
+def voting(left: list[float], right: list[float]) -> SimpleNamespace:
+    return SimpleNamespace(
+        model=Votes(left, right), contract=TextContract("whitespace", ("left", "right")), labels=["a", "b", "c"],
+        device=torch.device("cpu"),
+    )  # fmt: skip
 
 
 def test_a_deletion_counts_although_another_lowers_the_old_answer_more() -> None:
     """Together 0.18 : 0.165 : 0. Without "left" 0.40 is still the largest; without "right" it is 0.45 against 0.55."""
-    asked = SimpleNamespace(
-        model=Votes(), contract=TextContract("whitespace", ("left", "right")), labels=["a", "b", "c"],
-        device=torch.device("cpu"),
-    )  # fmt: skip
-    found = smallest_deletion(asked, "left right")
+    found = smallest_deletion(voting([0.45, 0.55, 1e-9], [0.40, 0.30, 0.30]), "left right")
     assert (found.words, found.label, found.smallest) == (("right",), "b", True)
     assert found.probability == pytest.approx(0.55)
+
+
+@pytest.mark.parametrize(("left", "right", "taken", "smallest"), [
+    (15, 13, 3, True),  # 12 to 13 for "b"; all 28 deletions of one word and 378 of two were tried
+    (16, 12, 5, False),  # 11 to 12; of the 3276 deletions of three words and of those of four only some were
+])  # fmt: skip
+def test_a_deletion_is_the_smallest_if_every_smaller_one_was_tried(left: int, right: int, taken: int, smallest) -> None:
+    found = smallest_deletion(voting([2.0, 1.0], [1.0, 2.0]), "left " * left + "right " * right)
+    assert (found.words, found.label, found.smallest) == (("left",) * taken, "b", smallest)
 
 
 def test_a_long_text_is_searched_along_the_most_promising_words(predictor: Predictor) -> None:
