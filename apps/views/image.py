@@ -21,12 +21,19 @@ FAVOURITE = "mnist"  # chosen at first, if it is there
 ONE, MANY, OWN = "One picture", "Many pictures", "Your own classes"
 WHY, INSIDE, COMPARE = "Where it looked", "Inside the network", "Side by side"
 
+VIEWS = {  # of a picture, by the card's `tta`: what the scores are the mean of
+    "none": "",
+    "flip": ", the mean of those for the picture and for its mirror image",
+    "shift": ", half of it from the picture, a quarter each from the picture moved by one pixel down-right and up-left",
+}
+VIEWS["flip-shift"] = f"{VIEWS['shift']}, each averaged with its mirror image"
 STEPS = """\
 1. The picture was brought to the network's input exactly as in training; the rule is in the model card.
-2. The network put out one number per class, and softmax made them probabilities that sum to 1.
-3. The heat map is a second computation on the same network, by the method named beside it.
+2. The network put out one number per class{views}; softmax made them probabilities that sum to 1.
+3. The heat map is a second computation on the same network, by the method named beside it{alone}.
 
 The same on the command line:"""
+ALONE = ", for the picture itself alone, neither moved nor mirrored"
 
 
 def main() -> None:
@@ -81,7 +88,9 @@ def _one(known: dict[str, Network], network: Network) -> None:
     method = st.session_state.get("method", "grad-cam")
     asked = f"{network_word(network)} {file_word(picture.name)}"
     commands = [f"cnn predict {asked}", f"cnn explain {asked} --method {method} --output why.png"]
-    how_computed(network.card, commands=commands, steps=STEPS, file=picture.file)
+    views = VIEWS[network.card.input.get("tta", "none")]
+    steps = STEPS.format(views=views, alone=views and ALONE)
+    how_computed(network.card, commands=commands, steps=steps, file=picture.file)
 
 
 main()

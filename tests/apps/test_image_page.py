@@ -197,6 +197,21 @@ def test_the_fold_gives_card_and_commands():
     assert networks("image_classification")[GREY].card.sha256 in html(page)
 
 
+ALONE = "beside it, for the picture itself alone, neither moved nor mirrored.\n"
+SHIFTED = "half of it from the picture, a quarter each from the picture moved by one pixel down-right and up-left"
+
+
+@pytest.mark.parametrize(("weights", "scores", "heat"), [
+    ("digits", "per class; softmax", "beside it.\n"),
+    ("fashion-mnist", "per class, the mean of those for the picture and for its mirror image; softmax", ALONE),
+    ("mnist", f"per class, {SHIFTED}; softmax", ALONE),
+    ("cifar10", f"per class, {SHIFTED}, each averaged with its mirror image; softmax", ALONE),
+])  # fmt: skip
+def test_the_fold_names_the_views_that_are_averaged(weights: str, scores: str, heat: str):
+    (steps,) = open_page(weights=weights).expander[0].markdown
+    assert scores in steps.value and heat in steps.value
+
+
 def test_many_pictures_begin_with_the_samples_answered():
     page = open_page(view="Many pictures")
     table = page.dataframe[0].value
