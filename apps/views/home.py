@@ -163,8 +163,9 @@ TILES = (
 def main() -> None:
     page(
         "Convolutional networks to use and see through",
-        "One core of convolutional networks, and applications with weights that this repository trained on real data. "
-        "Give them something of yours: they answer in under a second and show why.",
+        "One core of convolutional networks, and applications with weights that this repository trained, most of them "
+        "on real data. Give them something of yours: they answer and show why, most in under a second; scans take "
+        "longer.",
     )
     warm_up()
     warm = is_warm()
