@@ -22,7 +22,8 @@ TITLES = {  # the page's words for methods of cnn_core.explain, the quick ones f
     "occlusion": "Occlusion",
 }
 SENTENCES = {
-    "grad-cam": "Which places of the last feature map the answer rests on, weighted by their mean gradient.",
+    "grad-cam": "Which places of the last feature map the answer rests on, its channels weighted by their "
+    "mean gradient.",
     "grad-cam++": "Grad-CAM with weights for every place, for things that occur more than once.",
     "layer-cam": "Grad-CAM place by place, sharper in early layers.",
     "gradient": "Which pixels would change the answer most if they changed a little.",
