@@ -33,8 +33,10 @@ def main() -> None:
         )
         _first_layer(known[name])
         formula(
-            r"x^\star = \arg\max_x\; u_c(x), \qquad \hat x_f \leftarrow \hat x_f + \eta\,"
-            r"\tfrac{1}{|f|}\,\tfrac{\partial u_c}{\partial \hat x_f}",
+            r"\hat w_f = \tfrac{s_f}{|f|}, \quad x = 2.5 \tanh \tfrac{w}{2.5}, \qquad "
+            r"s \leftarrow s + \text{Adam}\bigl(\tfrac{\partial u_c(x)}{\partial s}\bigr)",
+            "waves = torch.fft.irfftn(torch.view_as_complex(spectrum) * falloff, "
+            's=tuple(size), dim=axes, norm="ortho")\n'
             "(spectrum.grad,) = torch.autograd.grad(-middle.sum(), spectrum)\noptimizer.step()",
             "cnn_core.anatomy.preferences",
         )
