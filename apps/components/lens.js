@@ -37,12 +37,22 @@ class Lens {
   }
 
   drag(canvas, act, end = () => {}) {
+    let held = null; // the pointer whose stroke this is
     canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
+      // another button, or a second finger
+      if (event.button !== 0 || (held !== null && canvas.hasPointerCapture(held))) return;
+      held = event.pointerId;
+      canvas.setPointerCapture(held);
       act(event);
     });
-    canvas.addEventListener("pointermove", (event) => event.buttons && act(event));
-    canvas.addEventListener("pointerup", end);
+    canvas.addEventListener("pointermove", (event) => event.pointerId === held && act(event));
+    for (const name of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(name, (event) => {
+        if (event.pointerId !== held) return;
+        held = null;
+        end();
+      });
+    }
   }
 
   keys(canvas, move, press = () => {}) {
