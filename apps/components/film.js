@@ -17,8 +17,7 @@ class Film {
       this.show(Number(this.slider.value));
     });
     this.button.addEventListener("click", () => (this.timer ? this.stop() : this.play()));
-    new ResizeObserver(() => this.data && this.show(this.at)).observe(this.looks);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.data && this.show(this.at));
+    new ResizeObserver(() => this.data && this.root.isConnected && this.show(this.at)).observe(this.looks);
   }
 
   load(data) {
@@ -137,5 +136,10 @@ export default function ({ parentElement, data }) {
     films.set(root, film);
   }
   if (film.data?.id !== data.id) film.load(data);
-  return () => film.stop();
+  film.leave?.(); // what was called before
+  const leave = (film.leave = onTheme(() => film.show(film.at)));
+  return () => {
+    leave();
+    film.stop();
+  };
 }

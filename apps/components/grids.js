@@ -20,6 +20,13 @@ function palette(root) {
   return isDark(root) ? PALETTES.dark : PALETTES.light;
 }
 
+// Call `act` when the system turns dark or light, until the function that is returned is called.
+function onTheme(act) {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  dark.addEventListener("change", act);
+  return () => dark.removeEventListener("change", act);
+}
+
 // A function value -> [r, g, b]: grey from low to high, or blue below zero and orange above it.
 function colourScale(kind, low, high, colours) {
   if (kind === "signed") {

@@ -33,7 +33,6 @@ class Lens {
     });
     for (const kind of ["focus", "blur"]) this.near.addEventListener(kind, () => this.paint());
     new ResizeObserver(() => this.paint()).observe(root);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paint());
   }
 
   drag(canvas, act, end = () => {}) {
@@ -220,4 +219,7 @@ export default function ({ parentElement, data, setStateValue }) {
   }
   lens.send = (edits) => setStateValue("edits", edits);
   if (lens.data?.id !== data.id) lens.load(data);
+  lens.leave?.(); // what was called before
+  const leave = (lens.leave = onTheme(() => lens.paint()));
+  return leave;
 }

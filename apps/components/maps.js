@@ -8,7 +8,6 @@ class Maps {
     this.sayLine = root.querySelector(".say");
     this.toldLine = root.querySelector(".told"); // for screen readers, what the keys have chosen
     new ResizeObserver(() => this.paint()).observe(this.row);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.refresh());
   }
 
   load(data) {
@@ -154,4 +153,7 @@ export default function ({ parentElement, data, setStateValue }) {
   }
   maps.send = (at) => setStateValue("chosen", at);
   if (maps.data?.id !== data.id) maps.load(data);
+  maps.leave?.(); // what was called before
+  const leave = (maps.leave = onTheme(() => maps.refresh()));
+  return leave;
 }

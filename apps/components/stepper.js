@@ -33,7 +33,6 @@ class Stepper {
     }
     this.output.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.paint()).observe(this.output);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.show());
   }
 
   load(data) {
@@ -403,5 +402,10 @@ export default function ({ parentElement, data, setTriggerValue }) {
   }
   stepper.send = (weights) => setTriggerValue("edit", weights);
   if (stepper.data?.id !== data.id) stepper.load(data);
-  return () => stepper.stop();
+  stepper.leave?.(); // what was called before
+  const leave = (stepper.leave = onTheme(() => stepper.show()));
+  return () => {
+    leave();
+    stepper.stop();
+  };
 }

@@ -8,6 +8,7 @@ from steady import at_rest, box_of
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 STEPPER = ".stepper[data-ready]"
+PAINTED = "canvases => canvases.map(canvas => canvas.toDataURL())"
 
 
 @pytest.mark.smoke
@@ -81,6 +82,28 @@ def test_play_fills_the_map_and_can_be_paused(open_page):
     row, _ = map(int, re.search(r"\((\d+), (\d+)\)", stepper.locator(".say").inner_text()).groups())
     assert row < 20  # it began at the first row
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(("path", "part"), [
+    ("/lab_seeing", ".lens"),
+    ("/lab_convolution", ".stepper"),
+    ("/lab_activations", ".maps"),
+    ("/lab_learning", ".film"),
+])  # fmt: skip
+def test_a_picture_follows_the_theme_while_it_is_shown_and_not_after(open_page, path: str, part: str):
+    page = open_page(path)
+    page.locator(f"{part}[data-ready]").first.wait_for()
+    at_rest(page)
+    canvases = page.locator(f"{part} canvas")
+    light = canvases.evaluate_all(PAINTED)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(500)
+    assert canvases.evaluate_all(PAINTED) != light
+    page.get_by_test_id("stPageLink").last.click()
+    page.locator(part).first.wait_for(state="detached")
+    at_rest(page)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_timeout(500)  # an error on the console would be seen by `open_page`
 
 
 def numbers(stepper, name: str) -> list[float]:
