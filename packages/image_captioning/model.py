@@ -167,7 +167,7 @@ class Captioner(nn.Module):
         return torch.where(torch.rand(words.shape, device=words.device) < self.sampling, own, words)
 
     def _hidden(self, words: Tensor) -> Tensor:
-        """Return the words with a share hidden in training: padding, whose vector is zero."""
+        """Return the words, in training with padding, whose vector says nothing of them, in place of a share."""
         if not self.training or not self.word_dropout:
             return words
         hidden = torch.rand(words.shape, device=words.device) < self.word_dropout
