@@ -101,6 +101,8 @@ class CaptionTask:
         train = self.sets["train"]
         self.contract = self._contract(base, train)
         self.start = self._start()
+        if self.recipe.encoder.frozen:
+            round_weights(self.start.encoder, self.recipe.model.store)  # the decoder learns from what will be loaded
         if base is None:
             self.contract = replace(self.contract, mean=self.start.mean, std=self.start.std)
         ends = tuple(
@@ -126,7 +128,6 @@ class CaptionTask:
         if not self.recipe.encoder.frozen:
             return Pictures(split.images.to(self.device), contract=self.contract, device=self.device)
         encoder = self.start.encoder.to(self.device).eval()
-        round_weights(encoder, self.recipe.model.store)  # the decoder learns from what will be loaded
         chunks = split.images.split(FEATURE_BATCH)
         shape = self._features(encoder, split.images[:1]).shape[1:]
         with torch.inference_mode():

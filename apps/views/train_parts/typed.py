@@ -5,15 +5,12 @@ from pathlib import PurePosixPath
 
 from cnn_core.domains import recipe_files
 from cnn_core.train.runs import RunInfo, read_json
+from cnn_core.weights.card import name_for
 from components.networks import RUNS
 from views.train_parts.watch import card_of
 
 ASKED = {"text_classification": "'a text of yours'", "medical_segmentation": "scan.nii.gz"}  # elsewhere a picture
-FIRST = [
-    "cnn train digits",
-    "cnn train digits --resume",
-    "cnn predict runs/digits picture.png",
-]  # before there is a run
+FIRST = ["cnn train digits", "cnn train digits --resume", "cnn predict runs/digits picture.png"]
 
 
 def commands_of(run: RunInfo | None) -> list[str]:
@@ -37,7 +34,7 @@ def commands_of(run: RunInfo | None) -> list[str]:
     if "--data" in words[:-1] and data:
         words[words.index("--data") + 1] = str(data)  # an upload was called otherwise by its owner
     name = known.get("name")
-    if name and name != PurePosixPath(recipe).stem:
+    if name and name != name_for(PurePosixPath(recipe).stem):
         words += ["--name", str(name)]
     if "--seeds" in words and "/" in run.name:  # one of several seeds, which go on together
         folder = str(RUNS / run.name.split("/")[0])
