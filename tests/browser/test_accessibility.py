@@ -22,6 +22,21 @@ PAGES = {
 }
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 SERIOUS = ("serious", "critical")
+# Contrast of an element's words to the page, by WCAG 2.1; what is transparent shows the page.
+CONTRAST = """button => {
+  const pixel = document.createElement('canvas').getContext('2d');
+  const light = (colours) => {
+    for (const colour of colours) { pixel.fillStyle = colour; pixel.fillRect(0, 0, 1, 1); }
+    const [r, g, b] = [...pixel.getImageData(0, 0, 1, 1).data].map(
+      v => v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const page = getComputedStyle(document.querySelector('.stApp')).backgroundColor;
+  const style = getComputedStyle(button);
+  const words = getComputedStyle(button.querySelector('p')).color;
+  const both = [light([page, style.backgroundColor]), light([page, style.backgroundColor, words])].sort((a, b) => b - a);
+  return (both[0] + 0.05) / (both[1] + 0.05);
+}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -41,3 +56,14 @@ def test_there_are_no_serious_findings(open_page, path: str, scheme: str) -> Non
         for node in violation["nodes"]
     ]
     assert not serious, "\n\n".join(serious)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/text?view=Your+own+classes", "/image?view=Your+own+classes"])
+def test_a_disabled_button_can_be_read(open_page, path: str, scheme: str) -> None:
+    page = open_page(path, scheme=scheme)
+    button = page.get_by_role("button", name="Train on my")
+    button.wait_for()
+    at_rest(page)
+    assert button.is_disabled()
+    assert button.evaluate(CONTRAST) >= 4.5

@@ -59,7 +59,7 @@ def _form(place: Workshop, known: dict[str, Network], network: Network, *, busy:
         example = st.button("Train on the example", disabled=busy, key="tune-example")
     st.download_button(
         "The example as a zip", example_zip, "shapes.zip", "application/zip", type="tertiary", key="tune-example-zip",
-        on_click="ignore",
+        on_click="ignore", icon=":material/download:",
     )  # fmt: skip
     if go or example:
         _begin(place, known[start], way, epochs, example_zip() if example else file.getvalue())

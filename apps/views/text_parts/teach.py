@@ -61,7 +61,7 @@ def _form(place: Workshop, known: dict[str, Network], *, busy: bool) -> None:
         example = st.button("Train on the example", disabled=busy, key="teach-example")
     st.download_button(
         "The example as CSV", example_csv, "requests.csv", "text/csv", type="tertiary", key="teach-example-csv",
-        on_click="ignore",
+        on_click="ignore", icon=":material/download:",
     )  # fmt: skip
     if go or example:
         weights = None if start == SCRATCH else known[start].folder
