@@ -32,7 +32,7 @@ class Hypothesis:
     score: float
 
 
-def log_chances(decoder: Decoder, out: Tensor, *, first: bool, last: bool, temperature: float = 1.0) -> Tensor:
+def log_chances(decoder: Decoder, out: Tensor, *, first: bool, last: bool) -> Tensor:
     """Return the log-probability of every next word: `[R, ...] -> float32 [R, V]`; -inf for what may not follow.
 
     Args:
@@ -40,9 +40,8 @@ def log_chances(decoder: Decoder, out: Tensor, *, first: bool, last: bool, tempe
         out: of its step.
         first: no word is written yet, so that the end may not come.
         last: the caption is as long as it may be, so that the end must come.
-        temperature: divides the scores.
     """
-    scores = decoder.scores(out).float() / temperature
+    scores = decoder.scores(out).float()
     forbidden = scores.new_zeros(scores.shape[1], dtype=torch.bool)
     forbidden[list(NEVER)] = True
     forbidden[END] = first
@@ -175,10 +174,13 @@ def sample(
 ) -> list[Hypothesis]:
     """Return one caption per row of `memory`, each word drawn at random by its probability.
 
+    `log_probability` is the network's own, whatever the temperature of the draw.
+
     Args:
         decoder: in evaluation mode.
         memory: one row per caption; repeat a picture's row for several of it.
-        temperature: below 1 the likely words become likelier; 0 takes the likeliest one, which is greedy decoding.
+        temperature: divides the scores that are drawn by: below 1 the likely words become likelier; 0 takes the
+            likeliest one, which is greedy decoding.
         longest: words of a caption at most.
         generator: the source of chance, on the CPU; None: torch's own.
 
@@ -193,9 +195,10 @@ def sample(
     sums = sums.to(words.device)
     for t in range(longest + 1):
         step = decoder.step(decoder.words(words), state, memory)
-        chances = log_chances(decoder, step.out, first=t == 0, last=t == longest, temperature=temperature or 1.0)
+        chances = log_chances(decoder, step.out, first=t == 0, last=t == longest)
         if temperature:
-            words = torch.multinomial(chances.exp().cpu(), 1, generator=generator)[:, 0].to(words.device)
+            drawn_by = (chances / temperature).softmax(1).cpu()
+            words = torch.multinomial(drawn_by, 1, generator=generator)[:, 0].to(words.device)
         else:
             words = chances.argmax(1)
         words = words.masked_fill(ended, PADDING)

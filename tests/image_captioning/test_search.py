@@ -112,13 +112,26 @@ def test_drawn_captions_follow_the_probabilities_and_the_temperature() -> None:
     rows = memory.rows(torch.zeros(3000, dtype=torch.int64))
     step = model.decoder.step(model.decoder.words(torch.tensor([START])), memory.start, memory)
     for temperature in (1.0, 0.5):
-        wanted = log_chances(model.decoder, step.out, first=True, last=False, temperature=temperature)[0].exp()
+        wanted = (log_chances(model.decoder, step.out, first=True, last=False)[0] / temperature).softmax(0)
         generator = torch.Generator().manual_seed(1)
         drawn = sample(model.decoder, rows, temperature=temperature, longest=4, generator=generator)
         counts = torch.bincount(torch.tensor([h.words[0] for h in drawn]), minlength=ROWS) / len(drawn)
         assert (counts - wanted).abs().max() < 0.035
     again = sample(model.decoder, rows, temperature=0.5, longest=4, generator=torch.Generator().manual_seed(1))
     assert [h.words for h in again] == [h.words for h in drawn]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.3, 2.0])
+def test_a_drawn_caption_has_the_probability_that_the_network_gives_it(temperature: float) -> None:
+    model, memory = toy(pictures=3)
+    with torch.no_grad():
+        found = sample(
+            model.decoder, memory, temperature=temperature, longest=4, generator=torch.Generator().manual_seed(2)
+        )
+        wanted = [
+            log_probability(model, memory.rows(torch.tensor([i])), one.words, longest=4) for i, one in enumerate(found)
+        ]
+    assert [one.log_probability for one in found] == pytest.approx(wanted, abs=1e-4)
 
 
 @pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf")])
