@@ -17,6 +17,7 @@ from components.told import Told, choice, covered_part, told
 from views.caption_parts.ask import Way, captions, covered, reasons
 from views.caption_parts.batch import show_batch, show_find
 from views.caption_parts.source import chance, choose_picture, decoder_of, said_of, speaks_of_scenes
+from views.caption_parts.steps import caption_steps
 
 FAVOURITE = "scenes"
 ONE, MANY, FIND, COMPARE = "One picture", "Many pictures", "Find a picture", "Compare"
@@ -27,15 +28,6 @@ HINTS = {
     "attention": "Choose a word: the picture stays clear where the decoder was reading when it wrote it.",
     "grad-cam": "Choose a word: the picture stays clear where the encoder's evidence for it lies.",
 }
-STEPS = """
-1. The picture was brought to the encoder's size; a convolutional network made a grid of features of it.
-2. A recurrent network wrote the sentence: at every step it weighed the cells of the grid (attention), took up the word
-   before, and gave every word of its vocabulary a probability.
-3. A beam search kept the likeliest beginnings; their probabilities were multiplied up to the end of the sentence.
-   Drawn at random, each word was drawn by its probability instead.
-4. *Attention* shows the weights of step 2. *Grad-CAM* shows which features would raise the word's score.
-
-The same on the command line:"""
 
 
 def main() -> None:
@@ -102,7 +94,7 @@ def _one(network: Network) -> None:
     commands = [f"cnn predict {asked}", f"cnn explain {asked} --method {method} --output why.png"]
     if way != Way() or number > 0:
         commands.insert(0, "# the likeliest sentence, whatever is shown above")
-    how_computed(network.card, commands=commands, steps=STEPS, file=picture.file)
+    how_computed(network.card, commands=commands, steps=caption_steps(decoder_of(network)), file=picture.file)
 
 
 def _how(network: Network) -> tuple[str, Way]:

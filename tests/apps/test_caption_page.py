@@ -75,6 +75,17 @@ def test_grad_cam_is_another_map_of_the_same_words() -> None:
     assert "evidence" in after["hint"]
 
 
+@pytest.mark.parametrize("weights", ["flickr8k", "flickr8k-plain"])
+def test_the_fold_tells_what_this_decoder_does(weights: str) -> None:
+    from image_captioning import load
+
+    (fold,) = [part for part in open_page(weights=weights).expander if part.label == "How this was computed"]
+    said, attends = fold.markdown[0].value, load(weights, device="cpu").model.decoder.attends
+    assert ("weighed the cells of the grid" in said) == ("*Attention*" in said) == attends
+    assert ("given the mean of the grid" in said) == (not attends)
+    assert "*Grad-CAM*" in said
+
+
 def test_sentences_can_be_drawn_at_random_again_and_again() -> None:
     page = open_page()
     page = checked(page.segmented_control(key="way").set_value("Drawn at random").run())
