@@ -13,19 +13,12 @@ from views.text_parts.deletion import show_deletion
 from views.text_parts.filters import show_filters
 from views.text_parts.live import write_and_answer
 from views.text_parts.ngrams import show_ngrams
+from views.text_parts.steps import text_steps
 from views.text_parts.teach import show_teach
 
 FAVOURITE = "sst2"  # chosen at first, if it is there
 ONE, MANY, FILTERS, OWN = "One text", "Many texts", "What the filters look for", "Your own classes"
 NGRAMS, DELETION, ATTRIBUTION, COMPARE = "Which n-grams won", "Smallest deletion", "Attribution", "Side by side"
-
-STEPS = """\
-1. The text was cut into words exactly as in training, and each word became the vector that the network learned for it.
-2. Filters slid over three to five words at a time; each kept its strongest firing.
-3. The last layer weighed those into one number per class, and softmax made them probabilities that sum to 1.
-4. The colours take that sum apart again: a word's colour is what it added to the score of the answer.
-
-The same on the command line:"""
 
 
 def main() -> None:
@@ -80,7 +73,7 @@ def _how(network: Network, text: str) -> None:
     method = st.session_state.get("method", "ngrams")
     asked = f"{network_word(network)} {text_word(text)}"
     commands = [f"cnn predict {asked}", f"cnn explain {asked} --method {method} --output why.html"]
-    how_computed(network.card, commands=commands, steps=STEPS)
+    how_computed(network.card, commands=commands, steps=text_steps(network.card))
 
 
 main()

@@ -1,5 +1,6 @@
 """Every control of the text page, driven as a browser would drive it, on a small network trained by the fixture."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from text_driving import CLASSES, OWN, RAIN, field, open_page, write
 from components.networks import networks
 from components.writer import LIMIT
 from views.text_parts.attribution import TITLES
+from views.text_parts.steps import text_steps
 
 pytestmark = pytest.mark.usefixtures("in_workplace")
 
@@ -203,6 +205,25 @@ def test_the_fold_gives_card_and_commands_with_a_quoted_text():
     long = "a film that goes on and on " * 9
     assert long.strip() in open_page(long).code[0].value
     assert networks("text_classification")[OWN].card.sha256 in html(page)
+
+
+@pytest.mark.parametrize(("weights", "widths"), [("sst2", "3 to 5 words"), (OWN, "1 and 2 words")])
+def test_the_fold_tells_the_widths_of_this_networks_filters(weights: str, widths: str):
+    (fold,) = [part for part in open_page(weights=weights).expander if part.label == "How this was computed"]
+    assert f"Filters slid over {widths} at a time" in fold.markdown[0].value
+
+
+def test_the_fold_tells_of_deep_networks_and_of_characters_too():
+    card = networks("text_classification")["sst2"].card
+    arguments = {**card.arguments, "options": {"vectors": "static", "size": 128}}
+    deep = text_steps(replace(card, model="dpcnn", arguments=arguments))
+    assert "each word became its pretrained vector, which training left as it was." in deep
+    assert "The layers of dpcnn went over them" in deep and "Filters" not in deep
+    assert "The colours are integrated gradients: what each word adds" in deep
+    arguments = {**card.arguments, "options": {"vectors": "one-hot", "size": 1, "widths": [7]}}
+    letters = text_steps(replace(card, arguments=arguments, input={**card.input, "tokenizer": "characters"}))
+    assert "cut into characters" in letters and "each character became a channel of its own." in letters
+    assert "slid over 7 characters at a time" in letters and "integrated gradients" in letters
 
 
 def test_an_unknown_network_in_the_address_falls_back():
