@@ -31,12 +31,14 @@ class Volume:
         voxels: int16 or float32 [X, Y, Z], HU for a CT.
         mask: uint8 [X, Y, Z], 0 to K - 1.
         spacing: mm along X, Y, Z.
+        voxel_ml: the volume of one voxel in mL, as of a `Scan`; None: the product of the spacing.
     """
 
     name: str
     voxels: np.ndarray = field(repr=False)
     mask: np.ndarray = field(repr=False)
     spacing: tuple[float, float, float]
+    voxel_ml: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +135,7 @@ def read_volume(case: Case, source: Decathlon) -> Volume:
         strange = ", ".join(map(str, np.unique(numbers[mask == 255])[:5]))
         names = ", ".join(f"{value} {label}" for value, label in zip(source.values, source.labels, strict=True))
         raise DataError(f"{case.label.name}: the label {strange} has no name in dataset.json, which has {names:.200}")
-    return Volume(case.name, scan.voxels, mask, scan.spacing)
+    return Volume(case.name, scan.voxels, mask, scan.spacing, scan.voxel_ml)
 
 
 def _facts(volume: Volume, labels: int) -> Facts:

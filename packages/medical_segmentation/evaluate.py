@@ -78,7 +78,7 @@ def evaluate(
     for volume in volumes:
         mask = predictor.segmenter(volume.voxels, volume.spacing).mask
         scores = {
-            name: label_scores(mask == k, volume.mask == k, volume.spacing)
+            name: label_scores(mask == k, volume.mask == k, volume.spacing, voxel_ml=volume.voxel_ml)
             for k, name in enumerate(predictor.labels)
             if k
         }

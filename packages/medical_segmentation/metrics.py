@@ -64,13 +64,15 @@ def label_scores(
     spacing: Sequence[float],
     *,
     tolerance: float = TOLERANCE,
+    voxel_ml: float | None = None,
 ) -> LabelScores:
     """Measure one label: two truth-valued arrays [X, Y, Z], spacing in mm.
 
     hd95_mm is the larger of the two directed 95th percentiles; surface_dice the share of both surfaces that lies within
-    `tolerance` mm of the other one.
+    `tolerance` mm of the other one. Distances take the axes for perpendicular. `voxel_ml` is the volume of one voxel
+    where they are not (a tilted gantry); None: the product of the spacing.
     """
-    voxel = float(np.prod(spacing)) / 1000
+    voxel = float(np.prod(spacing)) / 1000 if voxel_ml is None else voxel_ml
     volumes = {"volume_ml": int(mask.sum()) * voxel, "true_ml": int(truth.sum()) * voxel}
     found = surface_distances(mask, truth, spacing)
     if found is None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -14,7 +15,9 @@ from cnn_core.errors import DataError, UnknownNameError
 from medical_segmentation.checker import check
 from medical_segmentation.data import DATA_SETS, get_data, load_set, locate, split_cases
 from medical_segmentation.decathlon import read_decathlon
+from medical_segmentation.evaluate import evaluate
 from medical_segmentation.phantom import COUNTS, HU, LABELS, ORDERS, draw_phantom, save_phantom, write_phantoms
+from medical_segmentation.predict import SegmentationResult
 from medical_segmentation.scan import read_mask, read_scan
 
 # ---- the layout
@@ -127,6 +130,22 @@ def test_what_is_seen_in_a_case(tmp_path: Path) -> None:
     assert entry.spacing == (1, 1, 2) and entry.shape == (12, 10, 8)
     assert abs(entry.inside.mean() - 50) < 15 and abs(entry.overall.mean() + 784) < 15
     assert checked.volume("case1").mask.sum() == 18
+
+
+def test_volumes_of_a_tilted_gantry_are_measured_as_they_are_answered(tmp_path: Path) -> None:
+    """Slices 2 mm apart along a line that leans by 30 degrees: a voxel has 1 x 1 x 2 cos 30 mm3, not 2."""
+    folder = write_set(tmp_path)
+    affine = np.diag([1, 1, 2, 1.0])
+    affine[1:3, 2] = 2 * np.sin(np.pi / 6), 2 * np.cos(np.pi / 6)
+    for part in ("imagesTr", "labelsTr"):
+        array = np.asanyarray(nib.load(folder / part / "case0.nii.gz").dataobj)
+        replace(folder, part, "case0", array, affine)
+    volume = check(read_decathlon(folder)).volume("case0")
+    answers = SimpleNamespace(segmenter=lambda *_: SimpleNamespace(mask=volume.mask), labels=("background", "thing"))
+    (case,) = evaluate(answers, [volume]).cases
+    answered = SegmentationResult(read_scan(folder / "imagesTr" / "case0.nii.gz"), volume.mask, answers.labels)
+    assert case["thing"]["true_ml"] == pytest.approx(8 * 2 * np.cos(np.pi / 6) / 1000)
+    assert case["thing"]["volume_ml"] == pytest.approx(answered.volumes_ml["thing"])
 
 
 def test_values_of_masks_become_numbers_without_gaps(tmp_path: Path) -> None:
