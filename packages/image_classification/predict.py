@@ -15,7 +15,7 @@ from torch import Tensor
 from cnn_core.answers import label_columns, write_csv
 from cnn_core.data.images import ImageSource, picture_files, read_image
 from cnn_core.data.memory import channels_last
-from cnn_core.errors import CnnError, ConfigError, WeightsError, unknown_name
+from cnn_core.errors import CnnError, ConfigError, DataError, WeightsError, unknown_name
 from cnn_core.explain import explain, overlay
 from cnn_core.models import Backbone
 from cnn_core.storage import atomic_path
@@ -181,7 +181,7 @@ class Predictor:
         folder = Path(folder)
         files = picture_files(folder)
         if not files:
-            raise CnnError(f"{folder}: expected a folder with pictures, found none in it")
+            raise DataError(f"{folder}: expected a folder with pictures, found none in it")
         items = (answer.to_json() for answer in self.stream(files, top_k=top_k))
         return write_csv(items, csv_path, columns=label_columns(min(top_k, len(self.labels))))
 

@@ -249,7 +249,7 @@ def test_folder_to_csv(tmp_path):
     assert [row["label2"] for row in rows] == ["", "all", "all"]
     assert "zero bytes" in rows[0]["error"]
     assert float(rows[1]["probability"]) == pytest.approx(0.99983, abs=1e-5)
-    with pytest.raises(CnnError, match="found none"):
+    with pytest.raises(DataError, match="found none"):
         halves().predict_folder(tmp_path / "nowhere", output)
     with pytest.raises(StorageError):
         halves().predict_folder(folder, tmp_path)
