@@ -26,7 +26,7 @@ def main() -> None:
         _sheet(compute(run, picture, seed, strength))
         st.button("Draw again", icon=":material/casino:", on_click=_next, args=(seed,))
         formula(
-            r"\tilde x = T_\theta(x), \qquad \theta \sim \text{uniform}, \qquad \text{label unchanged}",
+            r"\tilde x = T_\theta(x), \qquad \theta \text{ drawn at random}, \qquad \text{label unchanged}",
             "draws = draw(config, size, count=batch, generator=generator)\nx = apply(x, draws, config)",
             "cnn_core.data.augment, as in training",
         )
