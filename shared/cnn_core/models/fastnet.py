@@ -113,7 +113,7 @@ def fastnet(
     stem_stride: int = 1,
     dropout: float = 0.0,
 ) -> FastNet:
-    """Whitened stem, three or more halving stages, a max-pooled linear head.
+    """Whitened stem, one or more halving stages, a max-pooled linear head.
 
     Args:
         in_channels: channels of the input.
