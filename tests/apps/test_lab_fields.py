@@ -7,7 +7,7 @@ import pytest
 from driving import checked, html
 from lab_pages import open_lab, run_shown_code
 
-from cnn_core.models.registry import list_models
+from cnn_core.models.registry import list_models, model_spec
 from components.networks import networks, predictor
 from components.samples import find_sample
 from views.lab_parts.augmentation import run as augment
@@ -82,3 +82,9 @@ def test_milestones_open_registered_networks_only(monkeypatch):
 def test_years_go_forward():
     years = [int(entry.year) for entry in MILESTONES]
     assert years == sorted(years)
+
+
+def test_years_are_those_of_the_networks():
+    told = {entry.model: int(entry.year) for entry in MILESTONES if entry.model}
+    told.pop("alexnet")  # of 2012; the repository's is the one-column form of 2014
+    assert told == {name: model_spec(name).year for name in told}

@@ -34,7 +34,7 @@ MILESTONES = (
               "fewer weights and one more bend.", "vgg16"),
     Milestone("2014", "Sentences", "Yoon Kim",
               "The same idea along one axis: filters over words find phrases.", "kim_cnn"),
-    Milestone("2015", "Inception", "Christian Szegedy and others",
+    Milestone("2014", "Inception", "Christian Szegedy and others",
               "Kernels of several sizes side by side, made cheap by 1 × 1 convolutions.", "inception"),
     Milestone("2015", "U-Net", "Olaf Ronneberger, Philipp Fischer, Thomas Brox",
               "Down to what, back up to where, with bridges between: an answer for every pixel of a medical picture."),
