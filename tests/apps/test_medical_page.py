@@ -43,7 +43,7 @@ def test_a_real_scan_is_segmented_on_opening() -> None:
     assert page.pills(key="weights").value == "lung-ct"
     assert 3000 < float(volumes(page)["lung"].replace(",", "")) < 5000  # mL: a grown-up's lungs
     assert "Research and teaching only, not for diagnosis." in html(page)
-    assert not page.warning
+    assert "Mean HU" in html(page) and not page.warning
 
 
 def test_the_address_says_what_is_shown() -> None:
@@ -99,6 +99,7 @@ def test_a_scan_that_is_no_ct_is_answered_with_a_warning() -> None:
     noise = np.random.default_rng(0).integers(0, 900, (30, 30, 20)).astype(np.int16)
     page = upload(open_page(weights="phantom"), "mr.nii.gz", nifti(noise))
     assert any("Not a CT" in warning.value for warning in page.warning)
+    assert "Mean intensity" in html(page) and "Mean HU" not in html(page)
 
 
 def test_a_judgement_can_be_had() -> None:

@@ -71,24 +71,28 @@ def ct_windows() -> dict[str, tuple[float, float]]:
 
 
 def _numbers(result: Any, given: Given) -> None:
-    volumes(result.volumes_ml, mean_hu=result.mean_hu)
+    from medical_segmentation.pictures import in_hu
+
+    volumes(result.volumes_ml, means=result.mean_hu, of="HU" if in_hu(result.scan) else "intensity")
     edges = " × ".join(map(str, result.scan.voxels.shape))
     spacing = " × ".join(f"{length:.2f}" for length in result.scan.spacing)
     note(f"{edges} voxels of {spacing} mm, {given.source}. The mask lies on the file's own voxels.")
 
 
-def volumes(volumes_ml: Mapping[str, float], *, mean_hu: Mapping[str, float | None] | None = None) -> None:
-    """Show the labels with their colours and volumes, and their mean intensities if they are given."""
+def volumes(
+    volumes_ml: Mapping[str, float], *, means: Mapping[str, float | None] | None = None, of: str = "HU"
+) -> None:
+    """Show the labels with their colours and volumes, and their means of `of`, if they are given."""
     from medical_segmentation.pictures import COLOURS
 
-    heads = [("Label", ""), ("Volume, mL", "number")] + [("Mean HU", "number")] * (mean_hu is not None)
+    heads = [("Label", ""), ("Volume, mL", "number")] + [(f"Mean {of}", "number")] * (means is not None)
     rows = []
     for k, (name, volume) in enumerate(volumes_ml.items()):
         colour = ",".join(map(str, COLOURS[k % len(COLOURS)]))
         shown = Markup(f'<span class="swatch" style="background:rgb({colour})"></span> {html.escape(name)}')
         row = [shown, f"{volume:,.1f}" if volume < 1000 else f"{volume:,.0f}"]
-        if mean_hu is not None:
-            row.append("" if mean_hu[name] is None else f"{mean_hu[name]:,.0f}".replace("-", "−"))
+        if means is not None:
+            row.append("" if means[name] is None else f"{means[name]:,.0f}".replace("-", "−"))
         rows.append(row)
     table(heads, rows, label="Volumes of the labels", narrow=True)
 
