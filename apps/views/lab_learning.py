@@ -36,7 +36,7 @@ def main() -> None:
         _by_numbers()
         closing(
             "learning",
-            question="Which learning rate learns nothing in 300 steps, which one breaks, and does a larger batch help "
+            question="For which learning rate are 300 steps too few, which one breaks, and does a larger batch help "
             "the one that breaks?",
             snippet=snippet(float(rate), int(batch), seed),
         )
