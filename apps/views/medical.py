@@ -9,17 +9,10 @@ from views.medical_parts.ask import Given
 from views.medical_parts.nodule import show_nodule
 from views.medical_parts.result import show_result
 from views.medical_parts.source import choose
-from views.medical_parts.steps import mask_steps
+from views.medical_parts.steps import mask_steps, nodule_steps
 
 FAVOURITE = "lung-ct"  # chosen at first, if it is there
 DISCLAIMER = "Research and teaching only, not for diagnosis."
-
-NODULE_STEPS = """\
-1. The middle of the picture was cut out and brought to the scale of the training pictures.
-2. The network scored it and its mirror images; the mean became a probability by a curve fitted on validation nodules.
-3. The heat map is Grad-CAM for "malignant".
-
-The same on the command line:"""
 
 
 def main() -> None:
@@ -53,7 +46,7 @@ def _how(network: Network, given: Given) -> None:
         f"cnn predict {asked}" + ("" if judged else " --output out"),
         f"cnn explain {asked} --method {method} --output why.png",
     ]
-    steps = NODULE_STEPS if judged else mask_steps(network.card.input)
+    steps = nodule_steps(network.card.input) if judged else mask_steps(network.card.input)
     how_computed(network.card, commands=commands, steps=steps, file=given.file)
 
 

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from views.medical_parts.ask import Given, with_file
 from views.medical_parts.source import CHESTS, CUBES, CUTOUTS, THORAXES, drawn, given_of
-from views.medical_parts.steps import mask_steps
+from views.medical_parts.steps import mask_steps, nodule_steps
 
 
 def open_page(**address: str) -> AppTest:
@@ -189,3 +189,14 @@ def test_a_network_with_a_voxel_size_and_a_scale_of_its_own_is_told_too() -> Non
     assert "averaged with those of the mirror image." in said
     assert "Of each label in a slice only the largest connected piece was kept. The mask was brought back" in said
     assert "resampled to voxels of 0.75 × 0.75 × 5 mm" in mask_steps({**rule, "dims": 3})
+
+
+@pytest.mark.parametrize(("mirror", "scored"), [(True, "it and its mirror images; the mean became"),
+                                                (False, "it; the score became")])  # fmt: skip
+def test_a_judgement_is_told_with_the_views_that_this_network_takes(mirror: bool, scored: str) -> None:
+    said = nodule_steps({"dims": 3, "mirror": mirror})
+    assert f"The network scored {scored} a probability" in said and "of the training cubes" in said
+    (fold,) = [
+        part for part in open_page(weights="nodule-malignancy").expander if part.label == "How this was computed"
+    ]
+    assert fold.markdown[0].value == nodule_steps({"dims": 2, "mirror": True})

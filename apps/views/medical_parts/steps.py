@@ -1,4 +1,4 @@
-"""How a mask came about, in the words of the fold at the end of the page; made from what the network's card says."""
+"""How a mask or a judgement came about, in the words of the fold at the end of the page; made from a card's `input`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +9,18 @@ def mask_steps(rule: Mapping[str, Any]) -> str:
     steps = [_prepared(rule), _answered(rule), _cleaned(rule)]
     lines = "\n".join(f"{i}. {step}" for i, step in enumerate(steps, 1))
     return f"{lines}\n\nThe same on the command line:"
+
+
+def nodule_steps(rule: Mapping[str, Any]) -> str:
+    """Return the steps from a nodule to its probability in Markdown; `rule` is the card's, see `NoduleContract`."""
+    thing = "picture" if rule["dims"] == 2 else "cube"
+    scored = "it and its mirror images; the mean" if rule.get("mirror") else "it; the score"
+    return f"""\
+1. The middle of the {thing} was cut out and brought to the scale of the training {thing}s.
+2. The network scored {scored} became a probability by a curve fitted on validation nodules.
+3. The heat map is Grad-CAM for "malignant".
+
+The same on the command line:"""
 
 
 def _prepared(rule: Mapping[str, Any]) -> str:
