@@ -161,6 +161,8 @@ def pooling_step(
         raise CnnError(f"reduce must be max or mean, got {reduce!r}")
     if any(2 * p > k for p, k in zip(_per_axis("padding", padding, n), edges, strict=True)):
         raise CnnError(f"padding of a pooling must be at most half the window {edges}, got {padding}")
+    if reduce == "mean" and any(d != 1 for d in _per_axis("dilation", dilation, n)):
+        raise CnnError(f"dilation of a mean must be 1, got {dilation}")
     stride = edges if stride is None else stride
     patch, start = _patch(
         x, edges, position=position, stride=stride, padding=padding, dilation=dilation,
@@ -201,6 +203,8 @@ def _patch(
 
 
 def _pad(x: Tensor, pads: tuple[int, ...], mode: str) -> Tensor:
+    if mode not in ("zeros", "lowest", "replicate", "reflect"):
+        raise CnnError(f"padding_mode must be zeros, replicate or reflect, got {mode!r}")
     flat = [cells for p in reversed(pads) for cells in (p, p)]
     if not any(flat):
         return x
@@ -208,8 +212,6 @@ def _pad(x: Tensor, pads: tuple[int, ...], mode: str) -> Tensor:
         return F.pad(x, flat)
     if mode == "lowest":
         return F.pad(x, flat, value=-torch.inf)
-    if mode not in ("replicate", "reflect"):
-        raise CnnError(f"padding_mode must be zeros, replicate or reflect, got {mode!r}")
     if mode == "reflect" and any(p >= size for p, size in zip(pads, x.shape[1:], strict=True)):
         raise CnnError(f"an input of {tuple(x.shape[1:])} can be mirrored by less than its own size, got {pads}")
     return F.pad(x, flat, mode=mode)

@@ -104,6 +104,7 @@ def test_pooling_is_torchs(spatial_dims: int, kernel: int, stride: int | None, p
         ({"position": (0,)}, "inside the output"),
         ({"position": (0, 0), "padding": 7, "padding_mode": "reflect"}, "mirrored"),
         ({"position": (0, 0), "padding": 1, "padding_mode": "circle"}, "padding_mode"),
+        ({"position": (0, 0), "padding_mode": "circle"}, "padding_mode"),
         ({"position": (0, 0), "stride": (1, 1, 1)}, "stride needs one number or 2"),
         ({"position": (0, 0), "dilation": 9}, "does not fit"),
     ],
@@ -118,5 +119,7 @@ def test_other_mistakes_are_refused() -> None:
         convolution_step(torch.zeros(2, 7, 7), torch.zeros(1, 3, 3), position=(0, 0))
     with pytest.raises(CnnError, match="half the window"):
         pooling_step(torch.zeros(1, 7), 2, position=(0,), padding=2)
+    with pytest.raises(CnnError, match="dilation of a mean must be 1"):
+        pooling_step(torch.zeros(1, 7), 2, position=(0,), dilation=2, reduce="mean")
     with pytest.raises(CnnError, match="max or mean"):
         pooling_step(torch.zeros(1, 7), 2, position=(0,), reduce="median")
