@@ -85,6 +85,16 @@ def test_training_precision_and_layout_do_not_matter_and_a_run_folder_keeps_its_
     assert load_card(tmp_path / "weights") == card
 
 
+def test_answers_that_are_large_are_compared_by_their_size(tmp_path, card):
+    """Statistics of one step leave a network whose answers float32 rounds by more than the tolerance of small ones."""
+    model = network()
+    with torch.no_grad():
+        model[-1].weight.mul_(1e6)
+    report = export_onnx(model, card, tmp_path / "out", example_shape=SHAPES[2])
+    assert report.max_abs_difference > 1e-4
+    assert report.path.exists()
+
+
 class Noisy(nn.Module):
     def forward(self, x):
         return x.flatten(1) + torch.rand_like(x).flatten(1)
