@@ -1,11 +1,15 @@
 """Metrics and the loss: by hand on tiny masks, and against MONAI, SciPy and scikit-learn."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medical_segmentation.checker import Volume
+from medical_segmentation.evaluate import evaluate
 from medical_segmentation.losses import dice_cross_entropy, soft_dice
 from medical_segmentation.metrics import (
     auc,
@@ -17,6 +21,7 @@ from medical_segmentation.metrics import (
     surface,
     surface_distances,
 )
+from medical_segmentation.task import case_metrics
 
 SPACING = (1.0, 2.0, 3.0)
 
@@ -67,8 +72,9 @@ def test_a_single_slice_is_measured_in_its_plane() -> None:
     flat = (8, 8, 1)
     cube = block(slice(1, 6), slice(1, 6), 0, shape=flat)
     moved = block(slice(1, 6), slice(2, 7), 0, shape=flat)
-    found = label_scores(cube, moved, (1.0, 2.0, 0.001))  # the thickness of the slice plays no part
-    assert found.hd95_mm == 2.0
+    for axis, spacing in enumerate([(0.001, 1.0, 2.0), (1.0, 0.001, 2.0), (1.0, 2.0, 0.001)]):
+        found = label_scores(np.moveaxis(cube, 2, axis), np.moveaxis(moved, 2, axis), spacing)
+        assert found.hd95_mm == 2.0  # the thickness of the slice plays no part
 
 
 def test_empty_against_something_has_no_distance() -> None:
@@ -109,6 +115,29 @@ def test_calibration_by_hand() -> None:
     truth = np.array([0] * 9 + [1] + [1] * 9 + [0])
     assert calibration_error(chances, truth, bins=2) == pytest.approx(0)
     assert calibration_error(chances, 1 - truth, bins=2) == pytest.approx(0.8)
+    # bins of 0.2, 0.4 and of 0.9 alone: two of three items are 0.3 against 1/2, one is 0.9 against 1
+    found = calibration_error(np.array([0.9, 0.2, 0.4]), np.array([1, 0, 1]), bins=2)
+    assert found == pytest.approx(2 / 3 * 0.2 + 1 / 3 * 0.1)
+
+
+def test_scans_are_measured_against_their_truth_on_their_own_spacing() -> None:
+    truth, mask = np.zeros((8, 8, 8), np.uint8), np.zeros((8, 8, 8), np.uint8)
+    truth[1, 1, 4], mask[1, 1, 1] = 1, 1  # 3 slices of 3 mm apart
+    truth[5, 5, 5], mask[5:7, 5, 5] = 2, 2  # one voxel of 1 x 2 x 3 mm, and one more beside it along X
+    wrong, right = (Volume(name, answer, truth, SPACING) for name, answer in (("wrong", mask), ("right", truth)))
+
+    def echo(voxels: np.ndarray, spacing: tuple[float, ...]) -> SimpleNamespace:
+        return SimpleNamespace(mask=voxels)
+
+    report = evaluate(SimpleNamespace(segmenter=echo, labels=("none", "a", "b")), [wrong, right, right])
+    far, near = report.cases[0]["a"], report.cases[0]["b"]
+    assert (far["dice"], far["hd95_mm"], near["dice"]) == (0, 9, pytest.approx(2 / 3))
+    assert near["hd95_mm"] == pytest.approx(0.95)  # distances 0 and 1 mm
+    assert (near["volume_ml"], near["true_ml"]) == pytest.approx((0.012, 0.006))
+    assert report.metrics["dice"] == pytest.approx((1 / 3 + 1 + 1) / 3) and report.metrics["dice_a"] == 2 / 3
+    assert report.metrics["hd95_mm"] == pytest.approx((9 + 0.95) / 2 / 3)
+    found = case_metrics(mask, wrong, 3, distances=True)
+    assert (found["dice"], found["hd95_mm"]) == pytest.approx((1 / 3, (9 + 0.95) / 2))
 
 
 # ---- the loss
