@@ -1,4 +1,4 @@
-"""Preprocessing: the contracts, what is derived from a set, cutting and cleaning."""
+"""Preprocessing: the contracts, what is derived from a set, cutting and cleaning, what a network is shown."""
 
 import json
 from dataclasses import replace
@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from cnn_core.errors import ConfigError
-from medical_segmentation.checker import Facts
+from medical_segmentation.checker import Facts, Volume
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.fingerprint import Wishes, network_options, plan
 from medical_segmentation.nodules import NoduleContract
-from medical_segmentation.segmenter import clean, cut_centre, resample_labels
+from medical_segmentation.segmenter import Segmenter, clean, cut_centre, resample_labels
+from medical_segmentation.task import training_blocks
 
 PLAIN = VolumeContract(3, -1000.0, 1000.0, 0.25, 0.5, (8, 8, 8))
 
@@ -151,6 +152,92 @@ def test_labels_on_another_grid_keep_their_volume() -> None:
     assert (resample_labels(mask, mask.shape) == mask).all()
 
 
+# ---- through the network
+
+
+class Half(torch.nn.Module):
+    """Label 1 where the intensity is above the middle of the scale; `seen` gets every input."""
+
+    def __init__(self, seen: list[torch.Tensor]) -> None:
+        super().__init__()
+        self.told = seen.append  # the segmenter copies its network, but no function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.told(x)
+        return torch.cat([0.5 - x[:, :1], x[:, :1] - 0.5], dim=1)
+
+
+UNIT = replace(PLAIN, mean=0.0, std=1.0)
+
+
+def test_a_scan_is_seen_on_the_networks_spacing_and_answered_on_its_own() -> None:
+    seen: list[torch.Tensor] = []
+    voxels = np.full((12, 6, 4), -1000, np.int16)
+    voxels[6:, :, 2:] = 1000
+    segmenter = Segmenter(Half(seen), replace(UNIT, spacing=(2.0, 1.0, 1.5)))
+    answer = segmenter(voxels, (1.0, 2.0, 3.0), maps=("foreground",))
+    # 12, 12 and 12 mm are 6, 12 and 8 voxels; the patch has 8, so two are added, of air and not of water
+    assert [tuple(x.shape[2:]) for x in seen] == [(8, 12, 8)]
+    assert seen[0][0, 0, [0, 7]].eq(0).all() and seen[0][0, 0, 4:7, :, 4:].min() > 0.5
+    assert (answer.mask == (voxels > 0)).all()
+    assert answer.maps["foreground"].shape == voxels.shape and ((answer.maps["foreground"] > 0.5) == (voxels > 0)).all()
+
+
+def test_slices_keep_their_distance() -> None:
+    seen: list[torch.Tensor] = []
+    flat = replace(UNIT, dims=2, patch=(4, 4), spacing=(2.0, 2.0, 1.0))
+    voxels = np.full((8, 12, 3), -1000, np.int16)
+    voxels[4:, :6, 1] = 1000
+    answer = Segmenter(Half(seen), flat)(voxels, (1.0, 1.0, 5.0))
+    assert [tuple(x.shape) for x in seen] == [(1, 1, 4, 6)] * 3 and (answer.mask == (voxels > 0)).all()
+    blocks = [*training_blocks(Volume("a", voxels, (voxels > 0).astype(np.uint8), (1.0, 1.0, 5.0)), flat)]
+    assert [tuple(x.shape) for x, _ in blocks] == [(1, 4, 6)] * 3
+    assert [int(y.sum()) for _, y in blocks] == [0, 6, 0]
+
+
+def test_windows_share_the_scale_of_their_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medical_segmentation.segmenter.WHOLE", {2: 0, 3: 0})
+    own = replace(UNIT, own_scale=True, low=0.0, high=1.0)
+    ramp = np.broadcast_to(np.arange(32, dtype=np.float32)[:, None, None], (32, 8, 8)).copy()
+    seen: list[torch.Tensor] = []
+    assert (Segmenter(Half(seen), own)(ramp, (1.0, 1.0, 1.0)).mask == (ramp > 15.5)).all() and len(seen) > 3
+
+
+def test_mirror_images_are_those_of_the_contract_unless_others_are_asked_for() -> None:
+    voxels = np.full((8, 8, 8), 1000, np.int16)
+    for flips, views in ((None, 2), ((), 1), ((0, 1), 4)):
+        seen: list[torch.Tensor] = []
+        Segmenter(Half(seen), replace(UNIT, flips=(2,)))(voxels, (1.0, 1.0, 1.0), flips=flips)
+        assert len(seen) == views
+
+
+def test_outside_of_the_patch_around_the_centre_all_is_surely_background() -> None:
+    bright = np.full((12, 12, 12), 1000, np.int16)
+    segmenter = Segmenter(Half([]), replace(UNIT, centre=(0.0, 0.0, 0.0)))
+    found = segmenter(bright, (1.0, 1.0, 1.0), maps=("foreground", "confidence", "entropy"))
+    inside = np.zeros(bright.shape, bool)
+    inside[2:10, 2:10, 2:10] = True
+    assert (found.mask == inside).all()
+    sure = 1 / (1 + np.exp(-1))  # of scores 0.5 and -0.5
+    for name, (within, beyond) in {"foreground": (sure, 0), "confidence": (sure, 1)}.items():
+        assert found.maps[name][inside] == pytest.approx(within, abs=1e-3)
+        assert (found.maps[name][~inside] == beyond).all()
+    assert (found.maps["entropy"][inside] > 0.5).all() and (found.maps["entropy"][~inside] == 0).all()
+
+
+def test_patches_to_learn_from_are_seen_as_the_network_sees_scans() -> None:
+    mask = np.zeros((12, 6, 4), np.uint8)
+    mask[7:, :, 2:], mask[7:, :3, 2:] = 3, 1
+    volume = Volume("a", np.where(mask > 0, 900, 500).astype(np.int16), mask, (1.0, 2.0, 3.0))
+    own = replace(UNIT, own_scale=True, low=0.0, high=1.0, spacing=(0.5, 1.0, 1.5))
+    ((x, y),) = training_blocks(volume, own)
+    assert x.shape == (1, 24, 12, 8) and y.shape == (24, 12, 8)
+    assert set(y.unique().tolist()) == {0, 1, 3}  # no label in between
+    assert (x.min(), x.max()) == (0, 1) and ((x[0] > 0.5) == (y > 0)).all()
+    ((x, y),) = training_blocks(volume, replace(own, spacing=None, centre=(2.0, 0.0, 1.0), patch=(4, 4, 4)))
+    assert x.shape == (1, 4, 4, 4) and ((x[0] > 0.5) == (y > 0)).all() and 0 < (y > 0).sum() < 64
+
+
 # ---- what is derived
 
 
@@ -164,11 +251,11 @@ def test_spacing_intensities_and_patch_follow_the_set() -> None:
              facts((512, 512, 100), (0.9, 0.9, 1.0))]  # fmt: skip
     contract, said = plan(cases, Wishes(), modality="CT")
     assert contract.dims == 3 and contract.spacing[:2] == (0.8, 0.8)
-    assert 0.8 <= contract.spacing[2] < 4  # uneven: finer than the median
+    assert contract.spacing[2] == 1.6  # uneven: a tenth of the way from the finest, 1 + 0.2 * (4 - 1)
     assert contract.usual_spacing is None  # resampled
     assert (contract.low, contract.high) == (-98, 298)  # 0.5 % from either end
     assert np.prod(contract.patch) <= 64**3 and all(edge % 16 == 0 for edge in contract.patch)
-    assert contract.patch[0] == contract.patch[1]
+    assert contract.patch == (64, 64, 64)  # the median scan has 512 x 512 x 275 of these voxels, far above the budget
     assert any("median spacing" in sentence for sentence in said) and any("-98 .. 298" in s for s in said)
 
 
