@@ -5,6 +5,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -22,7 +23,7 @@ from medical_segmentation import compare, evaluate_weights, explain_to_file, loa
 from medical_segmentation.data import DATA_SETS
 from medical_segmentation.evaluate import read_report
 from medical_segmentation.judge import NodulePredictor
-from medical_segmentation.nodule_task import NoduleTask, calibrate, nodule_metrics, probability
+from medical_segmentation.nodule_task import NoduleTask, calibrate, nodule_metrics, nodule_scores, probability
 from medical_segmentation.nodules import NoduleContract, load_nodules, read_picture
 from medical_segmentation.predict import load_segmenting
 from medical_segmentation.scan import read_scan
@@ -178,6 +179,43 @@ def test_the_size_alone_is_measured_beside() -> None:
     assert found["auc"] == 1 and found["auc_size_alone"] == 0.75 and found["gain"] == 0.25
     assert found["accuracy"] == 1 and found["gain_low"] <= 0.25 <= found["gain_high"]
     assert probability(np.array([0.0]), CONTRACT)[0] == 0.5
+
+
+def test_an_interval_draws_whole_exams_and_compares_within_groups() -> None:
+    truth, scores, sizes = np.array([0, 0, 1, 1]), np.array([1.0, 4, 3, 5]), np.array([1.0, 2, 3, 4])
+    chances = probability(scores, CONTRACT)
+    found = nodule_metrics(scores, chances, truth, sizes, ["one"] * 4)  # the only draw there is
+    assert [found[name] for name in ("auc", "auc_low", "auc_high")] == [0.75] * 3
+    assert [found[name] for name in ("gain", "gain_low", "gain_high")] == [-0.25] * 3
+    # Right within each of two groups, in whichever pairs are drawn; 4 of the first against 3 of the second is no pair.
+    groups, truth = np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1])
+    found = nodule_metrics(np.array([4.0, 1, 3, 5]), chances, truth, sizes, ["a", "b", "b", "a"], groups=groups)
+    assert [found[name] for name in ("auc", "auc_low", "auc_high")] == [1] * 3
+
+
+class Corner(torch.nn.Module):
+    """Says the first pixel, as "malignant"."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = x[:, 0, 0, 0]
+        return torch.stack([torch.zeros_like(first), first], dim=1)
+
+
+def test_a_score_is_the_mean_over_pictures_and_their_mirror_images() -> None:
+    contract = NoduleContract(2, (2, 2), 0.0, 255.0, 0.0, 1.0)
+    pictures = torch.tensor([[0, 51, 102, 255], [255, 255, 255, 255], [51, 0, 0, 0]], dtype=torch.uint8)
+    nodules = SimpleNamespace(pictures=pictures.view(3, 1, 2, 2), nodule=np.array([0, 0, 1]))
+    cpu = torch.device("cpu")
+    assert nodule_scores(Corner(), nodules, contract, cpu) == pytest.approx([(0 + 1) / 2, 0.2])
+    mirrored = replace(contract, mirror=True)  # each corner once: (0 + 0.2 + 0.4 + 1) / 4
+    assert nodule_scores(Corner(), nodules, mirrored, cpu) == pytest.approx([(0.4 + 1) / 2, 0.05])
+
+
+def test_probabilities_are_calibrated_on_the_validation_split(run_folder: Path, slices: Path) -> None:
+    predictor = load(run_folder, device="cpu")
+    val = load_nodules(str(slices), predictor.contract, splits=("val",))["val"]
+    fitted = calibrate(nodule_scores(predictor.model, val, predictor.contract, predictor.device), val.targets)
+    assert (predictor.contract.slope, predictor.contract.offset) == pytest.approx(fitted, abs=1e-3)
 
 
 def test_a_network_learns_to_judge_and_answers(run_folder: Path, slices: Path, tmp_path: Path) -> None:
