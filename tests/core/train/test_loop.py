@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
-from toy import ToyRecipe, ToyTask
+from toy import Slope, ToyRecipe, ToyTask
 
 from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import LoopConfig, OptimizerConfig
@@ -191,18 +192,28 @@ def test_resuming_with_damaged_settings_says_which_file_and_what_to_do(
     assert fit(ToyTask(recipe(epochs=1)), tmp_path, resume=True).epochs_done == 1
 
 
-def test_the_best_epoch_is_kept_and_patience_ends_the_run(tmp_path: Path) -> None:
-    kept = []
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_best_epoch_is_kept_and_patience_ends_the_run(tmp_path: Path, ema: float) -> None:
+    kept, averaged = [], OptimizerConfig(learning_rate=0.01, ema=ema)
 
     class Watched(ToyTask):
         def evaluate(self, model, split):
             kept.append([value.clone() for value in model.state_dict().values()])
             return super().evaluate(model, split)
 
-    task = Watched(recipe(epochs=9, patience=2), val_accuracy=[0.5, 0.8, 0.7, 0.8, 0.9])
-    run = fit(task, tmp_path)
+    settings = dataclasses.replace(recipe(epochs=9, patience=2), optimizer=averaged)
+    run = fit(Watched(settings, val_accuracy=[0.5, 0.8, 0.7, 0.8, 0.9]), tmp_path)
     assert run.epochs_done == 4 and not run.stopped  # 0.8 in epoch 2 is not beaten in epochs 3 and 4
     assert all(torch.equal(a, b) for a, b in zip(run.model.state_dict().values(), kept[1], strict=True))
+
+
+def test_the_best_epoch_is_kept_over_a_resume_and_the_last_one_is_measured(tmp_path: Path) -> None:
+    settings = recipe(epochs=5, eval_every=2)  # measured in the epochs 2, 4 and 5
+    run = fit(ToyTask(settings, val_accuracy=[0.9, 0.4, 0.5]), tmp_path / "whole")
+    assert [row.get("val_accuracy") for row in run.history] == [None, 0.9, None, 0.4, 0.5]
+    fit(ToyTask(settings, val_accuracy=[0.9]), tmp_path / "part", observe=lambda p: not (p.metrics and p.epoch == 2))
+    rest = fit(ToyTask(settings, val_accuracy=[0.4, 0.5]), tmp_path / "part", resume=True)
+    assert same(rest.model, run.model)
 
 
 def test_a_run_that_ended_by_patience_is_finished(tmp_path: Path) -> None:
@@ -261,10 +272,41 @@ def test_the_average_of_the_weights_is_what_is_evaluated_and_kept(tmp_path: Path
     plain = dataclasses.replace(settings, optimizer=dataclasses.replace(settings.optimizer, ema=0.0))
     torch.manual_seed(settings.loop.seed)
     start = ToyTask(settings).build_model().state_dict()
-    averaged = fit(ToyTask(settings), tmp_path / "a").model.state_dict()
+    measured: dict[str, torch.Tensor] = {}
+
+    class Watched(ToyTask):
+        def evaluate(self, model, split):
+            measured.update({name: value.clone() for name, value in model.state_dict().items()})
+            return super().evaluate(model, split)
+
+    averaged = fit(Watched(settings), tmp_path / "a").model.state_dict()
     after = fit(ToyTask(plain), tmp_path / "b").model.state_dict()
     for name in start:
         torch.testing.assert_close(averaged[name], 2 / 11 * start[name] + 9 / 11 * after[name])
+        torch.testing.assert_close(measured[name], averaged[name])
+
+
+def test_every_step_has_its_rate_of_the_schedule_over_the_whole_run(tmp_path: Path) -> None:
+    optimizer = OptimizerConfig(
+        optimizer="sgd", learning_rate=1.0, momentum=0.0, weight_decay=0.0, schedule="linear"
+    )  # fmt: skip
+    settings = dataclasses.replace(recipe(epochs=2, batch_size=128, precision="32-true"), optimizer=optimizer)
+    task, losses = Slope(settings), []
+
+    def observe(progress: Progress) -> None:
+        if progress.metrics is None:
+            losses.append(progress.loss)
+
+    run = fit(task, tmp_path / "a", observe=observe)
+    weights = [*task.moments, next(run.model.parameters()).item()]
+    steps = [before - after for before, after in pairwise(weights)]
+    assert steps == pytest.approx([0.8, 0.6, 0.4, 0.2], abs=1e-6)  # four steps divide the run into fifths
+    first, second, third, fourth = task.moments  # which are the losses
+    assert losses == pytest.approx([first, (first + second) / 2, third, (third + fourth) / 2])
+    assert task.modes == [True, True, False] * 2 and not run.model.training
+    other = Slope(dataclasses.replace(settings, loop=dataclasses.replace(settings.loop, seed=1)))
+    fit(other, tmp_path / "b")
+    assert len({*task.sources, *other.sources}) == 4  # every epoch of every seed has an order of its own
 
 
 def test_clipping_limits_the_step(tmp_path: Path) -> None:

@@ -81,6 +81,30 @@ class ToyTask:
         return {}
 
 
+class Slope(ToyTask):
+    """One weight that is the loss, so that its gradient is always 1; takes down what happens to it."""
+
+    def build_model(self) -> nn.Module:
+        self.moments: list[float] = []  # the weight before every step
+        self.modes: list[bool] = []  # whether the network was in training mode, at steps and evaluations
+        self.sources: list[int] = []  # the seed of every epoch
+        return nn.Linear(1, 1, bias=False)
+
+    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
+        self.sources.append(turn.generator.initial_seed())
+        return super().batches(turn)
+
+    def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        weight = next(model.parameters())
+        self.moments.append(weight.item())
+        self.modes.append(model.training)
+        return weight.sum()
+
+    def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
+        self.modes.append(model.training)
+        return Evaluation(1, {"accuracy": len(self.moments) / 4})
+
+
 def main() -> None:
     """`torchrun --nproc-per-node 2 toy.py FOLDER`: train on the processes that torchrun started.
 
