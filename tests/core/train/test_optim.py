@@ -118,6 +118,31 @@ def test_decay_acts_on_filters_and_dense_weights_only(name):
     assert numbers(optimizer) == [(18 + 6, 0.5, 0.25), (2 + 4 + 3, 0.5, 0.0)]
 
 
+def walk(gradients: list[float], weight: nn.Parameter, **settings: object) -> float:
+    """Where a weight at 0 is after steps of rate 0.1 with these gradients."""
+    (optimizer,) = build_optimizers(nn.ParameterList([weight]), OptimizerConfig(weight_decay=0.0, **settings))
+    for gradient in gradients:
+        weight.grad = torch.full_like(weight, gradient)
+        if getattr(weight, "sparse_rows", False):
+            weight.grad = torch.sparse_coo_tensor([[0]], weight.grad, weight.shape, check_invariants=True)
+        optimizer.step()
+    return weight.item()
+
+
+def test_momentum_and_second_moment_are_those_of_the_recipe():
+    # Nesterov: momentum 1 and 1.5, steps of 1 + 0.5 * 1 and 1 + 0.5 * 1.5
+    rates = {"learning_rate": 0.1, "head_learning_rate": 0.1, "bias_learning_rate": 0.1}
+    for name in ("sgd", "muon"):  # which leaves a weight of two axes to SGD
+        found = walk([1.0, 1.0], nn.Parameter(torch.zeros(1, 1)), optimizer=name, momentum=0.5, **rates)
+        assert found == pytest.approx(-0.1 * (1.5 + 1.75))
+    # Adam: at the second step the first moment is 0.9 * 0.1 / (1 - 0.81), the second one 0.25 / (1 - 0.25)
+    table = nn.Parameter(torch.zeros(1, 1))
+    table.sparse_rows = True
+    for weight in (nn.Parameter(torch.zeros(1, 1)), table):
+        found = walk([1.0, 0.0], weight, optimizer="adamw", learning_rate=0.1, beta2=0.5)
+        assert found == pytest.approx(-0.1 * (1 + 0.09 / 0.19 / math.sqrt(1 / 3)), abs=1e-6)
+
+
 def test_muon_leaves_dense_weights_and_vectors_to_sgd():
     config = OptimizerConfig(
         optimizer="muon", learning_rate=0.25, head_learning_rate=0.5, bias_learning_rate=2.0, weight_decay=0.1
