@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, top_k_accuracy_score
 from torch import nn
 
 from cnn_core.errors import CnnError, DataError, StorageError, UnknownNameError, WeightsError
-from cnn_core.metrics import macro_f1
+from cnn_core.metrics import classification_metrics, macro_f1
 from cnn_core.models import Backbone, FeatureInfo, create_model
 from cnn_core.nn.blocks import Head
 from cnn_core.weights import WeightsCard, save_weights
@@ -296,6 +296,17 @@ def test_macro_f1_agrees_with_scikit_learn():
     for t, s in zip(truth, said, strict=True):
         confusion[t, s] += 1
     assert macro_f1(confusion) == pytest.approx(f1_score(truth, said, average="macro"))
+
+
+@pytest.mark.parametrize("classes", [5, 6, 9])
+def test_accuracy_and_top5_agree_with_scikit_learn(classes):
+    random = np.random.default_rng(0)
+    scores, truth = random.random((200, classes)), np.arange(200) % classes
+    found = classification_metrics(torch.from_numpy(scores), torch.from_numpy(truth))
+    assert found["accuracy"] == pytest.approx(top_k_accuracy_score(truth, scores, k=1))
+    assert found["macro_f1"] == pytest.approx(f1_score(truth, scores.argmax(1), average="macro"))
+    wanted = top_k_accuracy_score(truth, scores, k=5) if classes > 5 else None  # of five classes it says nothing
+    assert found.get("top5") == pytest.approx(wanted)
 
 
 def test_evaluation_refuses_what_does_not_fit():
