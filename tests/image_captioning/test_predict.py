@@ -111,6 +111,24 @@ def test_covering_a_region(predictor: Predictor, photos: Path) -> None:
             cover(predictor, photos / "0.png", box)
 
 
+def test_the_covered_region_is_the_box_in_the_mean_colour(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    shown, remember = [], predictor.remember
+    monkeypatch.setattr(predictor, "remember", lambda views: shown.append(views) or remember(views))
+    found = cover(predictor, Image.fromarray(pixels), (0.5, 0, 1, 0.25))  # the right half, the upper quarter
+    plain, hidden = shown[0]
+    assert torch.equal(plain.permute(1, 2, 0), torch.from_numpy(pixels))
+    inside = torch.zeros(64, 64, dtype=torch.bool)
+    inside[:16, 32:] = True
+    assert torch.equal(hidden[:, ~inside], plain[:, ~inside])
+    assert hidden[:, inside].unique(dim=1)[:, 0].tolist() == pixels.mean((0, 1)).round().tolist()
+    assert hidden[:, inside].unique(dim=1).shape[1] == 1
+    reasons = predictor.explain(Image.fromarray(pixels), caption=found.before).words
+    assert [chance for _, chance, _ in found.words] == pytest.approx([r.probability for r in reasons], rel=0.02)
+
+
 def test_pictures_are_ranked_by_the_likelihood_of_a_sentence(predictor: Predictor, photos: Path) -> None:
     (photos / "zz.png").write_bytes(b"bad")
     matches = predictor.retrieve_folder(photos, "a red circle")

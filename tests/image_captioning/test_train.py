@@ -183,6 +183,17 @@ def test_parts_add_up_to_the_batch(few_scenes: object) -> None:
     assert float(added) == pytest.approx(float(whole), abs=1e-5)
 
 
+def test_own_words_are_mixed_in_from_none_to_the_asked_share(few_scenes: object) -> None:
+    task = CaptionTask(override(Recipe(), {**TINY, "sampling": 0.4, "epochs": 5}))
+    task.build_data(torch.device("cpu"))
+    task.build_model()
+    shares = []
+    for epoch in (0, 2, 4):
+        next(iter(task.batches(Turn(epoch, torch.Generator().manual_seed(0)))))
+        shares.append(task.network.sampling)
+    assert shares == pytest.approx([0, 0.2, 0.4])
+
+
 def test_captions_per_picture_are_drawn_anew(few_scenes: object) -> None:
     task = CaptionTask(override(Recipe(), {**TINY, "captions_per_picture": 2}))
     task.build_data(torch.device("cpu"))
