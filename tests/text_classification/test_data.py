@@ -62,6 +62,7 @@ def test_a_set_with_official_parts_keeps_them(tmp_path: Path) -> None:
     sets = load_sets("sst2", splits=every, data_root=tmp_path)
     assert [len(sets[split]) for split in every] == [8, 3, 11, 2]
     assert sets["val"].texts[0] == "dev 0" and sets["val"].targets.tolist() == [0, 1, 0]
+    assert _pairs(sets["train+val"]) == _pairs(sets["train"]) + _pairs(sets["val"])
     phrases = load_sets("sst2", splits=every, phrases=True, data_root=tmp_path)
     assert [len(phrases[split]) for split in every] == [30, 3, 33, 2]
     (folder / "test.tsv").write_text("label\ttext\nmixed\tx\n")

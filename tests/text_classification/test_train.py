@@ -1,8 +1,10 @@
 """Training: the run folder, resuming, starting from weights, batches, reports, the bench's table."""
 
 import json
+import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +15,8 @@ from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import override
 from cnn_core.train.task import Turn
 from text_classification import Predictor, bench, compare, evaluate_weights, load, run, train
-from text_classification.data import load_sets
-from text_classification.evaluate import read_report
+from text_classification.data import TextSet, load_sets
+from text_classification.evaluate import evaluate, read_report
 from text_classification.task import Recipe, TextTask, batches_by_length
 
 SMALL = {"vector_size": 8, "epochs": 2, "batch_size": 25, "learning_rate": 0.01, "min_count": 1}
@@ -52,6 +54,15 @@ def test_a_run_leaves_weights_and_a_report(run_folder: Path, predictor: Predicto
     }
     assert set(best.ngrams[0][0].split()) & set(words[best.label].split())
     assert evaluate_weights(str(run_folder), device="cpu")["metrics"]["accuracy"] == card.metrics["accuracy"]["mean"]
+
+
+def test_a_report_by_hand_has_the_surest_mistakes_first() -> None:
+    chances = {"right": [0.2, 0.8], "unsure": [0.4, 0.6], "sure": [0.9, 0.1]}
+    known = SimpleNamespace(labels=["x", "y"], scores=lambda texts: torch.tensor([chances[t] for t in texts]).log())
+    report = evaluate(known, TextSet("set", "test", ("x", "y"), [*chances], torch.tensor([1, 0, 1])))
+    assert report.confusion == [[0, 1], [1, 1]] and report.metrics["accuracy"] == pytest.approx(1 / 3)
+    found = [(m.text, m.truth, m.answer, m.probability) for m in report.mistakes]
+    assert found == [("sure", "y", "x", 0.9), ("unsure", "x", "y", 0.6)]
 
 
 def test_the_reports_ngrams_fire_their_filter_as_said(run_folder: Path, predictor: Predictor) -> None:
@@ -126,6 +137,15 @@ def test_the_weights_own_data_are_known_by_any_spelling(
         patch.setattr(run, "load_sets", lambda data, **chosen: asked.update(chosen) or load_sets(data, **chosen))
         evaluate_weights(str(folder), data=table.name, device="cpu")
     assert asked["fold"] == 3
+
+
+def test_smoothed_labels_give_every_class_its_share() -> None:
+    """Chances 1/2, 1/4, 1/4 and the first class: log 2 for it, and on average 5/3 log 2 for the share of 0.3."""
+    logits = torch.tensor([[0.5, 0.25, 0.25]]).log()
+    step = TextTask(override(Recipe(), {"label_smoothing": 0.3})).training_step(
+        lambda x: logits, (torch.zeros(1), torch.tensor([0]))
+    )
+    assert float(step) == pytest.approx((0.7 + 0.3 * 5 / 3) * math.log(2))
 
 
 def test_lower_case_can_be_learned_beside(tmp_path: Path) -> None:
