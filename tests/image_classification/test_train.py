@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import image_classification
 from cnn_core.errors import CnnError, ConfigError, DataError, UnknownNameError
 from cnn_core.train.config import ModelConfig, override, read_recipe
 from cnn_core.train.runs import read_rows
+from cnn_core.train.task import Turn
 from cnn_core.weights import load_card, load_model, save_weights
 from image_classification.run import make_task, train
 from image_classification.task import DataConfig, ImageTask, Recipe, TransferConfig
@@ -190,6 +192,27 @@ def test_without_validation_the_whole_training_set_is_learned_from() -> None:
         assert len(task.sets[task.training_split]) == count
         assert ("val" in task.sets) == validation
         assert len(task.sets["test"]) == 599
+
+
+def test_training_pictures_are_normalised_as_those_to_answer_for_by_their_own_mean_and_deviation() -> None:
+    task = ImageTask(Recipe())
+    task.build_data(torch.device("cpu"))
+    unit = task.sets["train"].images.double() / 255
+    deviation = unit.square().mean() - unit.mean() ** 2
+    assert task.contract.mean == (round(float(unit.mean()), 4),)
+    assert task.contract.std == (round(float(deviation) ** 0.5, 4),)
+    x, _ = next(iter(task.batches(Turn(0, torch.Generator().manual_seed(0)))))
+    order = torch.randperm(len(unit), generator=torch.Generator().manual_seed(0))[: len(x)]
+    torch.testing.assert_close(x, task.contract.normalize(task.sets["train"].images[order]), atol=1e-5, rtol=1e-5)
+
+
+def test_smoothed_labels_give_every_class_its_share() -> None:
+    """Chances 1/2, 1/4, 1/4 and the first class: log 2 for it, and on average 5/3 log 2 for the share of 0.3."""
+    logits = torch.tensor([[0.5, 0.25, 0.25]]).log()
+    step = ImageTask(override(Recipe(), {"label_smoothing": 0.3})).training_step(
+        lambda x: logits, (torch.zeros(1), torch.tensor([0]))
+    )
+    assert float(step) == pytest.approx((0.7 + 0.3 * 5 / 3) * math.log(2))
 
 
 def test_few_labels_per_class_leave_validation_and_test_as_they_are() -> None:
