@@ -65,12 +65,20 @@ def test_a_scan_of_its_own_scale_reaches_from_0_to_1() -> None:
     assert torch.isfinite(own.unit(torch.ones(10))).all()
 
 
+def test_the_scale_of_a_scan_is_taken_from_all_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medical_segmentation.contract.SAMPLE", 10)
+    own = replace(PLAIN, own_scale=True, low=0.0, high=1.0)
+    assert own.ends(torch.arange(100.0)) == (0, 90)  # every tenth
+
+
 def test_the_centre_gets_a_channel() -> None:
     contract = replace(PLAIN, patch=(5, 5, 5), centre=(0.0, 0.0, 0.0))
     x = contract.inputs(torch.zeros(2, 1, 5, 5, 5))
     assert contract.in_channels == 2 and x.shape == (2, 2, 5, 5, 5)
     assert x[0, 1, 2, 2, 2] == 0 and x[1, 1, 2, 2, 4] == pytest.approx(2 / 2.5)
     assert torch.equal(x[:, 1], x[:, 1].flip(1)) and torch.equal(x[:, 1], x[:, 1].flip(3))
+    # of any shape in halves of the patch's first edge, 5: here 3 and 4 cells from the middle, which are 5
+    assert contract.distance((7, 1, 9))[0, 0, 0] == 5 / 2.5
 
 
 def test_the_patch_around_the_centre() -> None:

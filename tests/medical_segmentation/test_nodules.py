@@ -73,10 +73,26 @@ def test_pictures_belong_to_nodules_and_exams_to_one_split(slices: Path) -> None
     assert len(train_set.pictures) == len(train_set.nodule) and train_set.pictures.shape[1:] == (1, 12, 12)
     place = train_set.names.index("e2_0")
     assert (train_set.nodule == place).sum() == 3 and train_set.targets[place] == 0
+    radius = 3 + int(np.random.default_rng(2).integers(0, 4))  # of the first of its slices, as `write_slices` drew it
+    assert train_set.sizes[place] == 2 * radius
     exams = [{*found.exams} for found in sets.values()]
     assert not exams[0] & exams[1] and not exams[0] & exams[2] and not exams[1] & exams[2]
     folds = [load_nodules(str(slices), CONTRACT, splits=("test",), fold=k)["test"].exams for k in range(5)]
     assert sorted(sum(folds, ())) == sorted(f"e{k}" for k in range(30))
+
+
+def test_cubes_are_those_with_a_decided_rating(tmp_path: Path) -> None:
+    (tmp_path / "imagesTr").mkdir()
+    lines = ["case,patient_index,split,class3,mask_voxels", "a,1,train,malignant,70", "b,2,train,indeterminate,80",
+             "c,3,train,benign,90"]  # fmt: skip
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
+    for name in "ac":
+        nib.save(nib.Nifti1Image(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / "imagesTr" / f"{name}.nii.gz")
+    contract = NoduleContract(3, (2, 2, 2), -1200.0, 400.0, 0.1, 0.2)
+    found = load_nodules(str(tmp_path), contract, splits=("train",))["train"]
+    assert (found.names, found.exams) == (("a", "c"), ("1", "3"))
+    assert (found.targets.tolist(), found.sizes.tolist()) == ([1, 0], [70, 90])
+    assert found.pictures.unique().tolist() == [round(255 * 1200 / 1600)]
 
 
 def test_the_middle_is_cut_out() -> None:
@@ -224,7 +240,7 @@ def test_a_network_learns_to_judge_and_answers(run_folder: Path, slices: Path, t
     assert evaluate_weights(str(run_folder), device="cpu")["metrics"] == report.metrics
     nodule = tmp_path / "nodule"
     nodule.mkdir()
-    for k, file in enumerate(sorted((slices / "test" / "malignant").glob("e9_*.png"))):
+    for k, file in enumerate(sorted((slices / "test" / "malignant").glob("e29_*.png"))):  # three slices
         (nodule / f"{k}.png").write_bytes(file.read_bytes())
     one = slices / "test" / "benign" / "e8_0_0.png"
     items = [*predict_items(str(run_folder), [str(nodule), str(one), str(tmp_path / "none")], device="cpu")]
@@ -232,7 +248,7 @@ def test_a_network_learns_to_judge_and_answers(run_folder: Path, slices: Path, t
     assert sum(items[0]["probabilities"]) == pytest.approx(1) and "no such file" in items[2]["error"]
     told = {row["case"]: row["probability"] for row in report.cases}
     scores = dict(zip(items[0]["labels"], items[0]["probabilities"], strict=True))
-    assert scores["malignant"] == pytest.approx(told["e9_0"], abs=1e-4)
+    assert scores["malignant"] == pytest.approx(told["e29_0"], abs=1e-4)
     said = explain_to_file(str(run_folder), str(one), tmp_path / "why.png", device="cpu")
     assert "what speaks for malignant" in said and "grad-cam" in said and Image.open(tmp_path / "why.png").width >= 256
     with pytest.raises(UnknownNameError):
