@@ -35,6 +35,15 @@ def test_what_moves_a_unit_is_its_theoretical_field(lenet):
     assert all(parameter.grad is None for parameter in lenet.parameters())
 
 
+def test_channels_that_pull_in_opposite_directions_do_not_cancel():
+    model = create_model("lenet", in_channels=2, num_classes=10)
+    first = next(parameter for parameter in model.parameters() if parameter.ndim == 4)
+    with torch.no_grad():
+        first[:, 1] = -first[:, 0]
+    heat = effective_field(model, torch.rand(2, 32, 32), stage=0, position=(2, 1))
+    assert float(heat.max()) == 1
+
+
 # Field and step by hand: a kernel of k adds (k - 1) times the step before it.
 @pytest.mark.parametrize(
     ("name", "size", "options", "fields"),

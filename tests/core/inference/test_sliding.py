@@ -107,6 +107,11 @@ def test_mirror_images_are_averaged() -> None:
     torch.testing.assert_close(one, (views[0] + views[2]) / 2)
 
 
+def test_the_network_answers_in_evaluation_mode() -> None:
+    x = torch.rand(1, 1, 20)
+    torch.testing.assert_close(sliding_window(nn.Dropout(0.5).train(), x, WindowConfig((8,))), x)
+
+
 def test_what_fits_the_budget_goes_through_in_one_piece() -> None:
     model, x = network(3), torch.randn(1, 2, 9, 10, 11)
     seen = []
