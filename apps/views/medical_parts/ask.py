@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from cnn_core.errors import CnnError, DataError
 from cnn_core.storage import storage_errors
 from components.frame import duration
 from components.networks import Network, compute, predictor, submit
@@ -72,12 +73,19 @@ def _read(given: Given) -> Any:
 
 
 def with_file(given: Given, use: Callable[[Path], T]) -> T:
-    """Call a function that wants a path with the file on the disk; it is gone afterwards."""
+    """Call a function that wants a path with the file on the disk; it is gone afterwards, and errors do not tell where.
+
+    Raises:
+        DataError: the function raised a CnnError.
+    """
     with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as folder:
         path = Path(folder) / (Path(given.name).name or "scan")
         with storage_errors(path):
             path.write_bytes(given.data)
-        return use(path)
+        try:
+            return use(path)
+        except CnnError as error:
+            raise DataError(str(error).replace(str(path), path.name)) from error
 
 
 def _segment(network: Network, scan: Any) -> Any:
