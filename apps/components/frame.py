@@ -1,6 +1,7 @@
 """What every page has: its style, its title, one sentence on a user's mistake, and the fold that says how."""
 
 import html
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from cnn_core.errors import CnnError
 from cnn_core.weights import WeightsCard
 
 ASSETS = Path(__file__).parent.parent / "assets"
+NAMED = re.compile(r"\S+[./]\S+|[^:]+\.\w+:")  # a message that begins with a file, whose name is in the user's letters
 
 
 def page(title: str, lead: str) -> None:
@@ -36,7 +38,8 @@ def plain_errors() -> Iterator[None]:
 
 def sentence(text: str) -> str:
     """Make a message of the library a sentence of a page: capital letter, full stop, no Markdown in file names."""
-    text = text[:1].upper() + text[1:]
+    if not NAMED.match(text):
+        text = text[:1].upper() + text[1:]
     text = text if text.endswith((".", "?", "!")) else text + "."
     for sign in "\\`*_[]<$:~":
         text = text.replace(sign, f"\\{sign}")

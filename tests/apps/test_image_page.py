@@ -303,7 +303,7 @@ def test_a_zip_that_nothing_can_be_learned_from_is_a_sentence(own_classes: AppTe
     page.file_uploader(key="tune-zip").upload("own.zip", data, "application/zip").run()
     checked(page)
     (said,) = warnings(page)
-    assert said.startswith("Own.zip")
+    assert said.startswith("own.zip")
     assert reason in said
     assert page.button(key="tune-go").disabled
     assert not page.button(key="tune-example").disabled

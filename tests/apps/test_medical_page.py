@@ -93,7 +93,7 @@ def test_a_zip_that_climbs_out_of_its_folder_is_refused() -> None:
     with zipfile.ZipFile(block, "w") as archive:
         archive.writestr("../../outside.dcm", b"x")
     page = upload(open_page(weights="phantom"), "series.zip", block.getvalue())
-    assert page.warning[0].value.startswith("Series.zip") and tempfile.gettempdir() not in page.warning[0].value
+    assert page.warning[0].value.startswith("series.zip") and tempfile.gettempdir() not in page.warning[0].value
     assert len(page.warning) == 1 and not (Path.cwd().parent / "outside.dcm").exists()
 
 

@@ -52,7 +52,10 @@ def test_the_axis_ends_above_the_largest_value(highest, top):
 
 
 def test_messages_become_sentences_without_markdown():
-    assert sentence("runs/*_a: no such file") == r"Runs/\*\_a\: no such file."
+    assert sentence("runs/*_a: no such file") == r"runs/\*\_a\: no such file."
+    assert sentence("cut.jpg: the picture is damaged") == r"cut.jpg\: the picture is damaged."
+    assert sentence("my cut.jpg: the picture is damaged") == r"my cut.jpg\: the picture is damaged."
+    assert sentence("the file is empty: 0 of 3.5 MB") == r"The file is empty\: 0 of 3.5 MB."
     assert sentence("did you mean x?") == "Did you mean x?"
 
 

@@ -130,7 +130,7 @@ def test_a_training_can_be_stopped(own_classes: AppTest):
 def test_a_table_that_nothing_can_be_learned_from_is_a_sentence(own_classes: AppTest, data: bytes, reason: str):
     upload(own_classes, data)
     (said,) = warnings(own_classes)
-    assert said.startswith("Own.csv")
+    assert said.startswith("own.csv")
     assert reason in said
     assert own_classes.button(key="teach-go").disabled
     assert not own_classes.button(key="teach-example").disabled

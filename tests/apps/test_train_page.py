@@ -155,7 +155,7 @@ def test_a_bad_archive_is_a_sentence_and_leaves_nothing(empty: Path, data: bytes
     checked(page.run())
     checked(page.button(key="train-go").click().run())
     (said,) = warnings(page)
-    assert said.startswith("Mine.zip") and str(empty) not in said
+    assert said.startswith("mine.zip") and str(empty) not in said
     assert not list(empty.glob("runs/phantom*"))
 
 
