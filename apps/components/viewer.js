@@ -392,17 +392,18 @@ export default function ({ parentElement, data }) {
   const root = parentElement.querySelector(".viewer");
   const before = viewers.get(root);
   if (before && before.data === data) return;
-  const task = { data };
+  const task = { data, viewer: before?.viewer }; // what is shown until the scan is unpacked
   viewers.set(root, task);
   unpack(data instanceof Uint8Array ? data : new Uint8Array(data)).then((scene) => {
     if (viewers.get(root) !== task) return; // another scan came meanwhile
-    before?.viewer?.observer.disconnect();
-    if (before?.viewer && before.viewer.scene.id === scene.id) {
+    const shown = task.viewer;
+    shown?.observer.disconnect();
+    task.viewer = new Viewer(root, scene);
+    if (shown?.scene.id === scene.id) {
       // the same scan with another overlay: the place and the window stay
-      const { at, centre, width, opacity } = before.viewer;
-      task.viewer = new Viewer(root, scene);
+      const { at, centre, width, opacity } = shown;
       Object.assign(task.viewer, { at, centre, width, opacity });
-    } else task.viewer = new Viewer(root, scene);
+    }
     task.viewer.paint(true);
     root.dataset.ready = scene.id;
   });

@@ -27,6 +27,16 @@ MEAN = """canvas => {
   for (let i = 0; i < data.length; i += 4) sum += data[i + 1];
   return sum / (data.length / 4);
 }"""
+# lets what is unpacked from now on wait until it is told to go on
+SLOW = """() => {
+  window.waiting = [];
+  const read = Response.prototype.arrayBuffer;
+  Response.prototype.arrayBuffer = async function () {
+    const body = await read.call(this);
+    await new Promise((go) => window.waiting.push(go));
+    return body;
+  };
+}"""
 
 
 def ready(page) -> None:
@@ -108,6 +118,21 @@ def test_the_place_is_kept_when_the_uncertainty_is_shown(open_page):
     page.wait_for_function("() => document.body.innerText.includes('Bright where the network wavers')")
     page.locator(".read", has_text="%").wait_for()
     assert place(page) == before
+
+
+def test_the_place_is_kept_when_an_overlay_comes_before_the_last_is_unpacked(open_page):
+    page = open_page(CHEST)
+    ready(page)
+    axial(page).focus()
+    page.keyboard.press("PageUp")
+    before = place(page)
+    page.evaluate(SLOW)
+    for overlay in ("Uncertainty", "Labels"):
+        page.get_by_text(overlay, exact=True).click()
+        at_rest(page)
+    page.evaluate("waiting.forEach((go) => go())")
+    at_rest(page)
+    assert page.evaluate("waiting.length") == 2 and place(page) == before
 
 
 def test_the_solid_shapes_turn(open_page):
