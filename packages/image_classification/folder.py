@@ -151,7 +151,7 @@ def _layout_problems(
     if not files.paths and not labels:
         return [f"holds no pictures; {wanted}"]
     if not labels:
-        return [f"holds {len(files.paths)} files but no class folders; {wanted}"]
+        return [f"holds no class folders (files: {len(files.paths)}); {wanted}"]
     problems = [] if len(labels) > 1 else [f"holds the single class {labels[0]!r}; {wanted}"]
     for group, names in sorted(classes.items()):
         filled = Counter(c for c, _ in groups.get(group, ()))

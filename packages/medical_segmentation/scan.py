@@ -153,7 +153,7 @@ def _read_folder(folder: Path, name: str, volume: int | None) -> Scan:
         return _read_file(path, name, Kind.NIFTI, volume)
     if nifti:
         raise DataError(f"{name}: holds {len(nifti)} NIfTI files, expected one scan; give one of the files")
-    raise DataError(f"{name}: {EXPECTED}; there is neither DICOM nor NIfTI among its {len(files)} files")
+    raise DataError(f"{name}: {EXPECTED}; there is neither DICOM nor NIfTI in it (files: {len(files)})")
 
 
 def _files(folder: Path, name: str) -> list[Path]:

@@ -34,8 +34,9 @@ CONTRAST = """button => {
   const page = getComputedStyle(document.querySelector('.stApp')).backgroundColor;
   const style = getComputedStyle(button);
   const words = getComputedStyle(button.querySelector('p')).color;
-  const both = [light([page, style.backgroundColor]), light([page, style.backgroundColor, words])].sort((a, b) => b - a);
-  return (both[0] + 0.05) / (both[1] + 0.05);
+  const ground = [page, style.backgroundColor];
+  const both = [light(ground), light([...ground, words])];
+  return (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
 }"""
 
 

@@ -207,7 +207,7 @@ def test_a_folder_with_nothing_in_it(tmp_path):
 
 def test_pictures_without_class_folders(tmp_path):
     fill(tmp_path / "set", (0, 0, 0), 5)
-    with pytest.raises(DataError, match="5 files but no class folders"):
+    with pytest.raises(DataError, match=r"no class folders \(files: 5\)"):
         load_folder(tmp_path / "set", CONTRACT)
 
 
