@@ -236,6 +236,21 @@ def test_a_failed_run_says_why(empty: Path):
     assert warnings(page) == ["Unknown data set 'x'; did you mean \\<b>y\\</b>?"]
 
 
+@pytest.mark.parametrize(("name", "place", "error", "said"), [
+    ("my data.csv", "data.csv", "{}: too few texts in data.csv", "my data.csv\\: too few texts in my data.csv."),
+    ("chests.zip", "data/chests", "{}: no dataset.json", "chests.zip\\: no dataset.json."),
+])  # fmt: skip
+def test_a_failed_run_calls_an_upload_by_its_own_name(empty: Path, name: str, place: str, error: str, said: str):
+    folder = empty / "runs" / "failed"
+    folder.mkdir(parents=True)
+    entry = {"command": f"cnn train x --data '{name}'", "recipe": {"data": {"data": str(folder / place)}}}
+    (folder / "job.json").write_text(json.dumps({**entry, "error": error.format(folder / place)}))
+    assert warnings(open_page(run="failed")) == [said]
+    elsewhere = {**entry, "recipe": {"data": {"data": "/srv/chests"}}, "error": "/srv/chests: no dataset.json"}
+    (folder / "job.json").write_text(json.dumps(elsewhere))
+    assert warnings(open_page(run="failed")) == ["/srv/chests\\: no dataset.json."]
+
+
 @pytest.mark.parametrize("asked", ["../../etc", "nothing", "", "/etc/passwd"])
 def test_an_unknown_run_in_the_address_falls_back(empty: Path, asked: str):
     folder = empty / "runs" / "here"

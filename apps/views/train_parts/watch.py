@@ -1,6 +1,9 @@
 """One run: how far it is, its curves, and what can be done with it. Looks again every second while it goes on."""
 
+import re
+import shlex
 import time
+from pathlib import Path
 
 import streamlit as st
 
@@ -70,9 +73,23 @@ def _say(run: RunInfo) -> None:
     else:
         headline(WORDS[run.state], kicker=run.name, sure=_progress(run), small=True)
     if run.state == "failed":
-        st.warning(sentence(run.error), icon=":material/info:")
+        st.warning(sentence(_with_own_names(run)), icon=":material/info:")
     if run.state in ("running", "stopping") and run.epochs:
         st.progress(min(1.0, run.epoch / run.epochs))
+
+
+def _with_own_names(run: RunInfo) -> str:
+    """Return why a run failed; an upload is called as its owner calls it, not by where it was put."""
+    try:
+        words = shlex.split(str(run.job.get("command", "")))
+        place = Path(run.job["recipe"]["data"]["data"])
+        name = words[words.index("--data") + 1]
+    except (KeyError, TypeError, ValueError, IndexError):  # no data of its own, or the file is damaged
+        return run.error
+    if not place.is_relative_to(run.folder.resolve()):
+        return run.error
+    short = rf"|\b{re.escape(place.name)}\b" if place.suffix else ""
+    return re.sub(re.escape(str(place)) + short, lambda _: name, run.error)
 
 
 def _progress(run: RunInfo) -> str:
