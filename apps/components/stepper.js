@@ -120,7 +120,7 @@ class Stepper {
         return;
       }
       const weights = Array.from(this.typed());
-      if (Math.abs(number - weights[cell]) < 1e-6) return;
+      if (Math.abs(number - weights[cell]) < 1e-6) return this.update(); // what was said of a wrong weight is over
       weights[cell] = number;
       this.sent.push(weights);
       this.send(weights); // Python answers with the new map; until then the fields hold what was typed

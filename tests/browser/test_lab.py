@@ -72,6 +72,23 @@ def test_weights_are_typed_one_after_the_other_without_leaving_the_keys(open_pag
     assert products[2] == 7 * patch[2]
 
 
+def test_a_wrong_weight_that_is_put_right_again_is_forgotten(open_page):
+    page = open_page("/lab_convolution")
+    stepper = page.locator(STEPPER).first
+    stepper.wait_for()
+    at_rest(page)
+    said, field = stepper.locator(".say"), stepper.get_by_label("Kernel, row 1, column 1")
+    before, weight = said.inner_text(), field.input_value()
+    field.fill("1e999")
+    field.press("Tab")
+    assert field.get_attribute("aria-invalid") == "true"
+    assert "from \u2212100 to 100" in said.inner_text()
+    field.fill(weight)
+    field.press("Tab")
+    assert field.get_attribute("aria-invalid") == "false"
+    assert said.inner_text() == before
+
+
 def test_play_fills_the_map_and_can_be_paused(open_page):
     page = open_page("/lab_convolution", width=390)
     stepper = page.locator(STEPPER).first
