@@ -108,7 +108,8 @@ function fraction(value) {
       return (value < 0 && whole ? MINUS : "") + (below === 1 ? whole : `${whole}/${below}`);
     }
   }
-  return written(value);
+  if (Math.abs(value) >= 0.1) return written(value);
+  return (value < 0 ? MINUS : "") + Number(Math.abs(value).toPrecision(2)); // two decimals would leave 0
 }
 
 function element(kind, name, text) {

@@ -89,6 +89,19 @@ def test_a_wrong_weight_that_is_put_right_again_is_forgotten(open_page):
     assert said.inner_text() == before
 
 
+def test_a_small_weight_is_shown_as_it_was_typed(open_page):
+    page = open_page("/lab_convolution")
+    stepper = page.locator(STEPPER).first
+    stepper.wait_for()
+    at_rest(page)
+    field = stepper.get_by_label("Kernel, row 1, column 1")
+    field.fill("-0.003")
+    field.press("Tab")
+    page.wait_for_url(re.compile("weights=-0.003_"))
+    at_rest(page)
+    assert field.input_value() == "\u22120.003"
+
+
 def test_play_fills_the_map_and_can_be_paused(open_page):
     page = open_page("/lab_convolution", width=390)
     stepper = page.locator(STEPPER).first
