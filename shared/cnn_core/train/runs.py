@@ -114,7 +114,7 @@ def curves_of(run: RunInfo) -> dict[str, Points]:
     """Return name -> points: "loss", and every validation metric by its own name.
 
     The loss of a run of few epochs is the mean of each epoch so far, as its process writes it while it learns; of
-    others there is one point per epoch, and one for now.
+    others there is one point per epoch, and one for now while it learns; one that waits begins its epoch anew.
     """
     rows = read_rows(run.folder / "log.csv")
     curves = {
@@ -126,7 +126,7 @@ def curves_of(run: RunInfo) -> dict[str, Points]:
     points = _points(progress.get("points"))
     if points and points[0][0] < 1 and _whole(progress, "epochs") <= 8:
         curves = {**curves, "loss": points}
-    elif points and run.busy and points[-1][0] > (rows[-1]["epoch"] if rows else 0):
+    elif points and run.state in ("running", "stopping") and points[-1][0] > (rows[-1]["epoch"] if rows else 0):
         curves = {**curves, "loss": (*curves.get("loss", ()), points[-1])}
     return {"loss": curves.pop("loss", ()), **curves}
 

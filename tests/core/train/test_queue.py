@@ -1,5 +1,6 @@
 """The queue of trainings: turns, stops, crashes, two at once, and runs seen from outside."""
 
+import dataclasses
 import json
 import os
 import shlex
@@ -255,11 +256,13 @@ def test_damaged_files_are_no_reason_to_fail(root: Path, junk: str):
 def test_curves_are_those_of_the_log_and_of_the_epoch_under_way(root: Path):
     folder = status(root / "run", epoch=9, epochs=20, pid=os.getpid(), mark=mark_of(os.getpid()))
     (folder / "log.csv").write_text("epoch,loss,seconds,val_accuracy\n1,0.9,1,0.5\n2,nan,2,\n3,0.7,3,0.6\n4,0.")
-    points = {"epochs": 20, "points": [[0.1, 2.0], [3.5, 0.65]]}
+    points = {"epochs": 20, "points": [[0.1, 2.0], [4.5, 0.65]]}
     (folder / "progress.json").write_text(json.dumps(points))
     curves = curves_of(run_of(root, "run"))
     assert curves["accuracy"] == ((1, 0.5), (3, 0.6))
-    assert curves["loss"][:2] == ((1, 0.9), (3, 0.7))
+    assert curves["loss"] == ((1, 0.9), (3, 0.7), (4, 0.0), (4.5, 0.65))
+    waiting = dataclasses.replace(run_of(root, "run"), state="waiting")
+    assert curves_of(waiting)["loss"] == ((1, 0.9), (3, 0.7), (4, 0.0))  # the epoch under way is begun anew
     few = {"epochs": 2, "points": [[0.5, 2.0], [1.0, 1.0], [1.5, "x"]]}
     (folder / "progress.json").write_text(json.dumps(few))
     assert curves_of(run_of(root, "run"))["loss"] == ((0.5, 2.0), (1.0, 1.0))
