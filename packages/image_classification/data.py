@@ -258,7 +258,7 @@ def _load_own(
     box: float | None,
 ) -> dict[str, ImageSet]:
     name = str(path)
-    if not os.path.exists(Path(path).expanduser()):  # noqa: PTH110 (pathlib raises for names that no file can have)
+    if not os.path.exists(files.user_path(path)):  # noqa: PTH110 (pathlib raises for names that no file can have)
         if os.sep in name or name.startswith((".", "~")):
             raise DataError(f"there is no folder {name}; expected a folder (or zip) with one subfolder per class")
         raise unknown_name("data set or folder", name, DATA_SETS)
@@ -294,7 +294,7 @@ def _pair(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def _root(data_root: str | os.PathLike[str] | None) -> Path:
-    return files.data_root() if data_root is None else Path(data_root).expanduser()
+    return files.data_root() if data_root is None else files.user_path(data_root)
 
 
 def _missing(name: str, path: Path) -> DataError:

@@ -9,6 +9,7 @@ from itertools import dropwhile
 from pathlib import Path
 
 from cnn_core.data.archives import DAMAGE
+from cnn_core.data.files import user_path
 from cnn_core.data.folders import walk
 from cnn_core.errors import DataError
 
@@ -63,7 +64,7 @@ def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
     Raises:
         DataError: no such folder, a file that is no zip, or an archive with unsafe names or too many members.
     """
-    path = Path(source).expanduser()
+    path = user_path(source)
     if os.path.isdir(path):  # noqa: PTH112 (pathlib raises for names that no file can have)
         yield _walk(path, str(source))
     elif not os.path.exists(path):  # noqa: PTH110

@@ -152,6 +152,8 @@ def test_unknown_names():
         load_set("digits", split="training")
     with pytest.raises(DataError, match="there is no folder"):
         load_set("./no/such/folder", split="test")
+    with pytest.raises(DataError, match="there is no folder ~nobody-here/photos"):
+        load_set("~nobody-here/photos", split="test")
 
 
 DAMAGE = {

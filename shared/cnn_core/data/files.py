@@ -42,7 +42,12 @@ def data_root() -> Path:
     On Linux that is `~/.local/share/cnn-showcase`, on macOS `~/Library/Application Support/cnn-showcase`.
     """
     chosen = os.environ.get("CNN_DATA_DIR", "").strip()
-    return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_data_path("cnn-showcase", False)
+    return user_path(chosen).absolute() if chosen else platformdirs.user_data_path("cnn-showcase", False)
+
+
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path with its `~` replaced by the home folder, as it is where nobody bears the name behind it."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib raises a RuntimeError for an unknown name)
 
 
 def fetch(

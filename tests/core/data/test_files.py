@@ -353,6 +353,8 @@ def test_the_data_root_is_the_environment_variable_or_the_user_folder(monkeypatc
     assert data_root() == tmp_path / "sets"
     monkeypatch.setenv("CNN_DATA_DIR", "~/sets")
     assert data_root() == Path.home() / "sets"
+    monkeypatch.setenv("CNN_DATA_DIR", "~nobody-here/sets")
+    assert data_root() == tmp_path / "~nobody-here" / "sets"
     monkeypatch.setenv("CNN_DATA_DIR", " ")
     assert data_root().name == "cnn-showcase"
     monkeypatch.delenv("CNN_DATA_DIR")
