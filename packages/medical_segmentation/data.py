@@ -109,17 +109,19 @@ def locate(
 
     Raises:
         UnknownNameError: neither a known name nor an existing folder.
-        DataError: the set is not where it is expected.
+        DataError: the set or the folder is not where it is expected.
     """
     root = Path(data_root) if data_root is not None else files.data_root()
     known = DATA_SETS.get(str(name_or_path).replace("-", "_"))
     if known is None:
-        path = Path(name_or_path)
+        name, path = os.fspath(name_or_path), files.user_path(name_or_path)
         if not path.exists():
-            raise unknown_name("data set", os.fspath(name_or_path), DATA_SETS)
+            if os.sep in name or name.startswith((".", "~")):
+                raise DataError(f"there is no folder {name}; expected one with dataset.json, imagesTr and labelsTr")
+            raise unknown_name("data set or folder", name, DATA_SETS)
         folder = path.parent if path.is_file() else path
         sets = {(root / entry.folder).resolve(): entry.left_out for entry in DATA_SETS.values() if entry.folder}
-        return os.fspath(name_or_path), folder, sets.get(folder.resolve(), {})
+        return name, folder, sets.get(folder.resolve(), {})
     if not known.folder:
         from medical_segmentation.phantom import phantom_folder
 

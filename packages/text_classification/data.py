@@ -132,7 +132,7 @@ def load_sets(
         tables = _read_known(known, data_root, phrases=phrases)
         labels = known.labels or _labels(tables, known.name)
     else:
-        tables = _read_own(Path(name_or_path), text_column, label_column)
+        tables = _read_own(os.fspath(name_or_path), text_column, label_column)
         labels = _labels(tables, str(name_or_path))
     name = known.name if known else os.fspath(name_or_path)
     parts = {part: _to_set(table, labels, name, part) for part, table in tables.items()}
@@ -157,9 +157,12 @@ def _read_known(known: DataSet, data_root: str | os.PathLike[str] | None, *, phr
     return tables
 
 
-def _read_own(path: Path, text_column: str | None, label_column: str | None) -> dict[str, Table]:
+def _read_own(name: str, text_column: str | None, label_column: str | None) -> dict[str, Table]:
+    path = files.user_path(name)
     if not path.exists():
-        raise unknown_name("data set", os.fspath(path), DATA_SETS)
+        if os.sep in name or name.startswith((".", "~")):
+            raise DataError(f"there is no file or folder {name}; expected a table of texts, or a folder with train.csv")
+        raise unknown_name("data set or file", name, DATA_SETS)
     tables = {
         part: read_table(file, text_column=text_column, label_column=label_column)
         for part, file in table_files(path).items()

@@ -199,6 +199,9 @@ def test_names_of_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
     with pytest.raises(UnknownNameError, match="did you mean lung_ct"):
         load_set("lung_cd")
+    for path in ("../lung_cd", "~nobody-here/scans"):
+        with pytest.raises(DataError, match=f"there is no folder {path}; expected one with dataset.json"):
+            load_set(path)
     with pytest.raises(DataError, match=r"LungCT2D; expected dataset\.json"):
         load_set("lung-ct")
     with pytest.raises(DataError, match="cnn data get task09_spleen"):
@@ -206,6 +209,8 @@ def test_names_of_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(DATA_SETS["lung_ct"].left_out) == {"lung_052", "lung_134", "lung_254"}
     folder = write_set(tmp_path / "LIDCNodule")
     assert get_data("lidc-nodule") == f"lidc_nodule is in {folder}"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert locate("~/LIDCNodule")[1] == folder
     assert locate(folder / "dataset.json")[1] == folder
     lungs = write_set(tmp_path / "LungCT2D")
     (tmp_path / "link").symlink_to(lungs)

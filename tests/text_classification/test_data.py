@@ -49,6 +49,9 @@ def test_a_missing_set_says_what_is_expected_where(tmp_path: Path, monkeypatch: 
         get_data("trec")
     with pytest.raises(UnknownNameError, match="did you mean trec"):
         load_sets("trecc", splits=["test"])
+    for path in ("../trecc", "~nobody-here/reviews.csv"):
+        with pytest.raises(DataError, match=f"there is no file or folder {path}; expected a table of texts"):
+            load_sets(path, splits=["test"])
     assert "every Python" in get_data("docstrings")
 
 
