@@ -230,8 +230,9 @@ def read_own(root: Path, *, image_column: str | None = None, caption_column: str
     if any(root.glob("annotations/captions_*.json")) or any(root.glob("captions*.json")):
         return read_coco(root)
     table = _table_of(root)
-    collector, splits = _Collector(), {}
+    folder, collector, splits, spelled = _Folder(root), _Collector(), {}, {}
     for name, captions, split in _table_rows(table, image_column, caption_column):
+        name = spelled.setdefault(folder.find(name) or name, name)  # one picture, with and without its folder
         collector.captions.setdefault(name, [])
         for caption in captions:
             collector.add(name, caption)
@@ -240,7 +241,7 @@ def read_own(root: Path, *, image_column: str | None = None, caption_column: str
             raise DataError(f"{table.name}: expected train, val or test in the column split, got {split[:40]!r}")
         if known:
             splits[name] = known
-    records, notes = collector.records(_Folder(root), table.name)
+    records, notes = collector.records(folder, table.name)
     if not records:
         raise DataError(
             f"{table}: none of its {len(collector.captions)} pictures is in {root} and has a caption; expected names "
