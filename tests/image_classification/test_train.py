@@ -146,8 +146,10 @@ def test_own_pictures_that_were_learned_from_are_known_by_another_path(
 ) -> None:
     train("photos", folder=tmp_path, settings={**QUICK, "data": str(shapes), "epochs": 1, "validation": False})
     monkeypatch.chdir(shapes.parent)
-    with pytest.raises(CnnError, match="learned from the validation split too"):
-        image_classification.evaluate_weights(str(tmp_path), data=f"./{shapes.name}", split="val", device="cpu")
+    monkeypatch.setenv("HOME", str(shapes.parent))
+    for path in (f"./{shapes.name}", f"~/{shapes.name}"):
+        with pytest.raises(CnnError, match="learned from the validation split too"):
+            image_classification.evaluate_weights(str(tmp_path), data=path, split="val", device="cpu")
 
 
 @pytest.mark.parametrize(("count", "validation", "left"), [(2, True, "val"), (1, False, "test"), (2, False, "")])

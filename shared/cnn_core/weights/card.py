@@ -13,7 +13,6 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import CnnError, WeightsError
@@ -96,6 +95,8 @@ class WeightsCard:
                 training; None: that set.
             names: of the domain's data sets. A name of those is never a path.
         """
+        from cnn_core.data.files import user_path  # it brings the downloads along, which reading a card does without
+
         learned = str(self.recipe.get("data", {}).get("data"))
         if data is None or data == learned:
             return True
@@ -103,7 +104,7 @@ class WeightsCard:
         if any(name in names for name in spellings):
             return len(spellings) == 1
         with contextlib.suppress(OSError, ValueError):  # it is not there, or no path at all
-            return Path(data).samefile(learned)
+            return user_path(data).samefile(user_path(learned))
         return False
 
     def check_unseen(self, split: str, *, own: bool) -> None:
