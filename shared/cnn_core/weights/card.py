@@ -7,12 +7,14 @@ checked and all that is wrong is reported at once.
 import contextlib
 import json
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import CnnError, WeightsError
@@ -90,6 +92,9 @@ class WeightsCard:
     def learned_from(self, data: str | None, names: Container[str]) -> bool:
         """Tell whether `data` is the set that the weights were trained on.
 
+        A relative path of the training began in a folder that is not known any more: what ends like it is taken for it,
+        since measuring on what was learned from is worse than being careful with another folder of that name.
+
         Args:
             data: a set's name, in which - and _ are the same, or a path, which may be spelled in another way than in
                 training; None: that set.
@@ -104,8 +109,12 @@ class WeightsCard:
         if any(name in names for name in spellings):
             return len(spellings) == 1
         with contextlib.suppress(OSError, ValueError):  # it is not there, or no path at all
-            return user_path(data).samefile(user_path(learned))
-        return False
+            if user_path(data).samefile(user_path(learned)):
+                return True
+        end = [part for part in Path(os.path.normpath(learned)).parts if part not in (os.curdir, os.pardir)]
+        if not end or user_path(learned).is_absolute():
+            return False
+        return Path(os.path.normpath(user_path(data).absolute())).parts[-len(end) :] == tuple(end)
 
     def check_unseen(self, split: str, *, own: bool) -> None:
         """Refuse to measure on a validation split that the weights learned from.

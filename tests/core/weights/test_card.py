@@ -94,6 +94,10 @@ def test_the_weights_own_data_are_known_by_any_spelling(tmp_path: Path, monkeypa
     assert not learned_from(str(other), str(table)) and not learned_from("gone.csv", str(table))
     assert not learned_from("a_file.csv", "a-file.csv"), "two files, not two spellings of a name"
     assert not learned_from("mnist", "./mnist"), "a known name is never a folder"
+    # trained with a path from another folder, which cannot be asked any more
+    assert learned_from(str(other), "../a_file.csv") and learned_from("a_file.csv", f"./{tmp_path.name}/a_file.csv")
+    assert not learned_from(str(other), "../sets/a_file.csv") and not learned_from(str(other), "..")
+    assert not learned_from(str(other), f"/elsewhere/{other.name}")
 
 
 def test_all_problems_are_reported_at_once():
