@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from server import FLAGS, ROOT, find_chromium, serving
+from steady import at_rest
 
 FOLDER = ROOT / "docs" / "screenshots"
 LIMIT = 150_000  # bytes of a picture
@@ -67,11 +68,16 @@ def main() -> int:
 
 
 def settle(page: Page) -> None:
-    """Wait until the answer is there, nothing is stale, and fonts and pictures are loaded."""
-    page.wait_for_selector(".answer .word, .ngrams section, .viewer[data-ready], .told[data-ready], .lead")
+    """Wait until the answer is there, nothing is awaited or stale, and fonts and pictures are loaded."""
+    page.wait_for_selector(".lead")
+    at_rest(page)
     page.wait_for_function(
-        "() => !document.querySelector('[data-testid=stStatusWidget], [data-stale=true], [data-testid=stSpinner]')"
+        "() => !['StatusWidget', 'Spinner', 'Skeleton'].some(kind => document.querySelector(`[data-testid=st${kind}]`))"
+        " && !document.body.innerText.includes('is being loaded')"
         " && document.fonts.status === 'loaded' && [...document.images].every(image => image.complete)"
+    )
+    page.wait_for_function(
+        "() => ['viewer', 'told'].every(part => !document.querySelector(`.${part}:not([data-ready])`))"
     )
     page.wait_for_timeout(500)  # fades
 
