@@ -181,9 +181,12 @@ def _own_listing(path: str | os.PathLike[str], image_column: str | None, caption
 def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[int, int], fit: str) -> CaptionSet:
     """Decode the pictures of a split, once: the result is kept on disk beside the features."""
     if not records:
-        raise DataError(f"{name}: the {split} split holds no picture with a caption; add some, or a column split")
+        raise DataError(
+            f"{name}: the {split} split holds no picture with a caption; add some, or mark some as {split} in a column "
+            "named split"
+        )
     height, width = size
-    stats = [(record.name, *_stat(record.file)) for record in records]
+    stats = [(os.path.realpath(record.file), *_stat(record.file)) for record in records]  # names recur in other folders
     # One byte behind the pixels of each picture says whether it could be read.
     shape = (len(records), 3 * height * width + 1)
     contract = CaptionContract(size, ("a",), fit=fit)

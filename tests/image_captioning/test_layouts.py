@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -231,6 +232,15 @@ def test_a_missing_set_says_what_is_expected_where(tmp_path: Path) -> None:
     assert get_data("scenes").startswith("scenes comes with") and {*DATA_SETS} >= {"scenes", "flickr8k"}
 
 
+def test_pictures_of_the_same_name_size_and_time_in_two_folders_are_two(tmp_path: Path) -> None:
+    for folder, colour in (("a", (255, 0, 0)), ("b", (0, 0, 255))):
+        table(tmp_path / folder, "image,caption,split\np.bmp,a picture,train\n")
+        Image.new("RGB", (8, 8), colour).save(tmp_path / folder / "p.bmp")
+        os.utime(tmp_path / folder / "p.bmp", (0, 0))
+        found = load_sets(str(tmp_path / folder), splits=("train",), size=(8, 8))["train"]
+        assert found.images[0, :, 0, 0].tolist() == list(colour)
+
+
 def test_pictures_are_decoded_once_and_unreadable_ones_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -248,7 +258,7 @@ def test_pictures_are_decoded_once_and_unreadable_ones_left_out(
     again = load_sets(folder, splits=("train",), size=(8, 8), fit="stretch")["train"]
     assert torch.equal(again.images, wanted) and "no picture" not in caplog.text
     assert len([*(data_root() / "features").iterdir()]) == 1
-    with pytest.raises(DataError, match="val split holds no picture"):
+    with pytest.raises(DataError, match=r"val split holds no picture.*mark some as val in a column named split"):
         load_sets(folder, splits=("val",))
 
 
