@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from cnn_core.data.cache import cache_key, cached_array
-from cnn_core.data.files import data_root, user_path
+from cnn_core.data.files import data_root
+from cnn_core.data.paths import own_path
 from cnn_core.errors import DataError, unknown_name
 from image_captioning.contract import CaptionContract
 from image_captioning.grammar import CAPTIONS, write_captions
@@ -170,12 +171,8 @@ def _scene_set(split: str, size: tuple[int, int], fit: str) -> CaptionSet:
 
 
 def _own_listing(path: str | os.PathLike[str], image_column: str | None, caption_column: str | None) -> Listing:
-    name = str(path)
-    if not os.path.exists(user_path(path)):  # noqa: PTH110 (pathlib raises for names that no file can have)
-        if os.sep in name or name.startswith((".", "~")):
-            raise DataError(f"there is no folder {name}; expected one with pictures and a table of captions")
-        raise unknown_name("data set or folder", name, DATA_SETS)
-    return read_own(user_path(path), image_column=image_column, caption_column=caption_column)
+    folder = own_path(path, DATA_SETS, expected="one with pictures and a table of captions")
+    return read_own(folder, image_column=image_column, caption_column=caption_column)
 
 
 def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[int, int], fit: str) -> CaptionSet:

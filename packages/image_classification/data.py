@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from cnn_core.data import files
+from cnn_core.data.paths import own_path, user_path
 from cnn_core.errors import DataError, unknown_name
 from image_classification.download import get_cifar10, get_mnist_like
 from image_classification.readers import check_labels, read_cifar, read_idx
@@ -257,11 +258,7 @@ def _load_own(
     fit: str,
     box: float | None,
 ) -> dict[str, ImageSet]:
-    name = str(path)
-    if not os.path.exists(files.user_path(path)):  # noqa: PTH110 (pathlib raises for names that no file can have)
-        if os.sep in name or name.startswith((".", "~")):
-            raise DataError(f"there is no folder {name}; expected a folder (or zip) with one subfolder per class")
-        raise unknown_name("data set or folder", name, DATA_SETS)
+    own_path(path, DATA_SETS, expected="a folder (or zip) with one subfolder per class")
     from image_classification.folder import load_folder  # decoding brings Pillow along: only for own pictures
     from image_classification.preprocess import OBJECT_FITS, InputContract
 
@@ -294,7 +291,7 @@ def _pair(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def _root(data_root: str | os.PathLike[str] | None) -> Path:
-    return files.data_root() if data_root is None else files.user_path(data_root)
+    return files.data_root() if data_root is None else user_path(data_root)
 
 
 def _missing(name: str, path: Path) -> DataError:

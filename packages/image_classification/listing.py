@@ -9,8 +9,8 @@ from itertools import dropwhile
 from pathlib import Path
 
 from cnn_core.data.archives import DAMAGE
-from cnn_core.data.files import user_path
 from cnn_core.data.folders import walk
+from cnn_core.data.paths import user_path
 from cnn_core.errors import DataError
 
 IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what file managers leave behind; hidden files are ignored as well

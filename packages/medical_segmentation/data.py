@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnn_core.data import files
+from cnn_core.data.paths import own_path
 from cnn_core.errors import DataError, unknown_name
 from medical_segmentation.decathlon import PARTS, Decathlon, read_decathlon
 from medical_segmentation.download import TASKS, get_task
@@ -114,14 +115,10 @@ def locate(
     root = Path(data_root) if data_root is not None else files.data_root()
     known = DATA_SETS.get(str(name_or_path).replace("-", "_"))
     if known is None:
-        name, path = os.fspath(name_or_path), files.user_path(name_or_path)
-        if not path.exists():
-            if os.sep in name or name.startswith((".", "~")):
-                raise DataError(f"there is no folder {name}; expected one with dataset.json, imagesTr and labelsTr")
-            raise unknown_name("data set or folder", name, DATA_SETS)
+        path = own_path(name_or_path, DATA_SETS, expected="one with dataset.json, imagesTr and labelsTr")
         folder = path.parent if path.is_file() else path
         sets = {(root / entry.folder).resolve(): entry.left_out for entry in DATA_SETS.values() if entry.folder}
-        return name, folder, sets.get(folder.resolve(), {})
+        return os.fspath(name_or_path), folder, sets.get(folder.resolve(), {})
     if not known.folder:
         from medical_segmentation.phantom import phantom_folder
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from cnn_core.data import files
+from cnn_core.data.paths import own_path
 from cnn_core.errors import DataError, unknown_name
 from text_classification import docstrings
 from text_classification.own import Table, read_table, table_files
@@ -132,7 +133,7 @@ def load_sets(
         tables = _read_known(known, data_root, phrases=phrases)
         labels = known.labels or _labels(tables, known.name)
     else:
-        tables = _read_own(os.fspath(name_or_path), text_column, label_column)
+        tables = _read_own(name_or_path, text_column, label_column)
         labels = _labels(tables, str(name_or_path))
     name = known.name if known else os.fspath(name_or_path)
     parts = {part: _to_set(table, labels, name, part) for part, table in tables.items()}
@@ -157,12 +158,11 @@ def _read_known(known: DataSet, data_root: str | os.PathLike[str] | None, *, phr
     return tables
 
 
-def _read_own(name: str, text_column: str | None, label_column: str | None) -> dict[str, Table]:
-    path = files.user_path(name)
-    if not path.exists():
-        if os.sep in name or name.startswith((".", "~")):
-            raise DataError(f"there is no file or folder {name}; expected a table of texts, or a folder with train.csv")
-        raise unknown_name("data set or file", name, DATA_SETS)
+def _read_own(
+    name_or_path: str | os.PathLike[str], text_column: str | None, label_column: str | None
+) -> dict[str, Table]:
+    expected = "a table of texts, or a folder with train.csv"
+    path = own_path(name_or_path, DATA_SETS, expected=expected, kinds=("file", "folder"))
     tables = {
         part: read_table(file, text_column=text_column, label_column=label_column)
         for part, file in table_files(path).items()

@@ -11,12 +11,18 @@ STEPPER = ".stepper[data-ready]"
 PAINTED = "canvases => canvases.map(canvas => canvas.toDataURL())"
 
 
-@pytest.mark.smoke
-def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
-    page = open_page("/lab_convolution")
+def stepper_of(page):
+    """The convolution that is stepped through, once it is there and at rest."""
     stepper = page.locator(STEPPER).first
     stepper.wait_for()
     at_rest(page)
+    return stepper
+
+
+@pytest.mark.smoke
+def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
+    page = open_page("/lab_convolution")
+    stepper = stepper_of(page)
     said = stepper.locator(".say")
     before = said.inner_text()
     stepper.get_by_role("button", name="One step on").click()
@@ -50,9 +56,7 @@ def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
 
 def test_weights_are_typed_one_after_the_other_without_leaving_the_keys(open_page):
     page = open_page("/lab_convolution?kind=convolution")  # the kernel slides turned by half a circle, and is typed so
-    stepper = page.locator(STEPPER).first
-    stepper.wait_for()
-    at_rest(page)
+    stepper = stepper_of(page)
     fields = [stepper.get_by_label(f"Kernel, row 1, column {column}") for column in (1, 2, 3)]
     before = [float(field.input_value().replace("\u2212", "-")) for field in fields]
     fields[0].focus()
@@ -74,9 +78,7 @@ def test_weights_are_typed_one_after_the_other_without_leaving_the_keys(open_pag
 
 def test_a_wrong_weight_that_is_put_right_again_is_forgotten(open_page):
     page = open_page("/lab_convolution")
-    stepper = page.locator(STEPPER).first
-    stepper.wait_for()
-    at_rest(page)
+    stepper = stepper_of(page)
     said, field = stepper.locator(".say"), stepper.get_by_label("Kernel, row 1, column 1")
     before, weight = said.inner_text(), field.input_value()
     field.fill("1e999")
@@ -91,9 +93,7 @@ def test_a_wrong_weight_that_is_put_right_again_is_forgotten(open_page):
 
 def test_a_small_weight_is_shown_as_it_was_typed(open_page):
     page = open_page("/lab_convolution")
-    stepper = page.locator(STEPPER).first
-    stepper.wait_for()
-    at_rest(page)
+    stepper = stepper_of(page)
     field = stepper.get_by_label("Kernel, row 1, column 1")
     field.fill("-0.003")
     field.press("Tab")

@@ -108,12 +108,17 @@ def test_window_overlay_and_labels_change_what_is_seen(open_page):
     assert axial(page).evaluate(RED) < 0.005 and page.locator("figure.body canvas").evaluate(RED) == 0
 
 
-def test_the_place_is_kept_when_the_uncertainty_is_shown(open_page):
+def elsewhere(open_page):
+    """Open the chest, go to another slice, and return the page and that place."""
     page = open_page(CHEST)
     ready(page)
     axial(page).focus()
     page.keyboard.press("PageUp")
-    before = place(page)
+    return page, place(page)
+
+
+def test_the_place_is_kept_when_the_uncertainty_is_shown(open_page):
+    page, before = elsewhere(open_page)
     page.get_by_text("Uncertainty", exact=True).click()
     page.wait_for_function("() => document.body.innerText.includes('Bright where the network wavers')")
     page.locator(".read", has_text="%").wait_for()
@@ -121,11 +126,7 @@ def test_the_place_is_kept_when_the_uncertainty_is_shown(open_page):
 
 
 def test_the_place_is_kept_when_an_overlay_comes_before_the_last_is_unpacked(open_page):
-    page = open_page(CHEST)
-    ready(page)
-    axial(page).focus()
-    page.keyboard.press("PageUp")
-    before = place(page)
+    page, before = elsewhere(open_page)
     page.evaluate(SLOW)
     for overlay in ("Uncertainty", "Labels"):
         page.get_by_text(overlay, exact=True).click()

@@ -21,6 +21,7 @@ import requests
 import urllib3
 
 from cnn_core.data.archives import extract
+from cnn_core.data.paths import user_path
 from cnn_core.errors import DataError, StorageError
 from cnn_core.storage import check_space, storage_errors, sync_folder
 
@@ -43,11 +44,6 @@ def data_root() -> Path:
     """
     chosen = os.environ.get("CNN_DATA_DIR", "").strip()
     return user_path(chosen).absolute() if chosen else platformdirs.user_data_path("cnn-showcase", False)
-
-
-def user_path(path: str | os.PathLike[str]) -> Path:
-    """Return a path with its `~` replaced by the home folder, as it is where nobody bears the name behind it."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib raises a RuntimeError for an unknown name)
 
 
 def fetch(

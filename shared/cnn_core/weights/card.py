@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from cnn_core.data.paths import user_path
 from cnn_core.errors import CnnError, WeightsError
 
 CARD_LIMIT = 32 * 1024**2  # bytes; a text domain keeps its vocabulary in the card's `input`
@@ -100,8 +101,6 @@ class WeightsCard:
                 training; None: that set.
             names: of the domain's data sets. A name of those is never a path.
         """
-        from cnn_core.data.files import user_path  # it brings the downloads along, which reading a card does without
-
         learned = str(self.recipe.get("data", {}).get("data"))
         if data is None or data == learned:
             return True
