@@ -135,9 +135,11 @@ def test_networks_are_loaded_before_what_computes_with_them():
 
 
 def test_what_takes_long_waits_for_its_like_and_lets_short_answers_pass():
-    enough = threading.Event()
-    first, second = submit(enough.wait, 60), submit(compute, lambda: threading.current_thread().name)
+    begun, enough = threading.Event(), threading.Event()
+    first = submit(lambda: begun.set() or enough.wait(60))
+    second = submit(compute, lambda: threading.current_thread().name)
     assert [compute(int, str(i)) for i in range(3 * WORKERS)] == [*range(3 * WORKERS)]
+    assert begun.wait(30)  # what a test before left may still be at work
     assert first.running() and not second.running()
     enough.set()
     assert first.result(timeout=30) and second.result(timeout=30).startswith("long")
