@@ -53,16 +53,22 @@ class Encoded:
 
     rows: tuple[tuple[tuple[int, ...], ...], ...]
 
-    def batch(self, indices: Sequence[int], *, limit: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Return words [R, T], lengths [R] and owner [R] of the captions of some pictures, at most `limit` of each."""
-        rows, owner = [], []
-        for place, index in enumerate(indices):
+    def batch(
+        self, indices: Sequence[int], *, limit: int, generator: torch.Generator, share: slice = slice(None)
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return words [R, T], lengths [R] and owner [R] of the captions of some pictures, at most `limit` of each.
+
+        Captions are drawn for all `indices`; those of the pictures `share` of them are returned.
+        """
+        chosen = []
+        for index in indices:
             mine = self.rows[index]
             if limit and len(mine) > limit:
                 mine = [mine[i] for i in torch.randperm(len(mine), generator=generator)[:limit].tolist()]
-            rows += mine
-            owner += [place] * len(mine)
-        return (*padded(rows), torch.tensor(owner))
+            chosen.append(mine)
+        chosen = chosen[share]
+        owner = [place for place, captions in enumerate(chosen) for _ in captions]
+        return (*padded([row for captions in chosen for row in captions]), torch.tensor(owner))
 
 
 def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -220,26 +226,33 @@ class CaptionTask:
         order = torch.randperm(len(self.sets["train"]), generator=turn.generator)
         for step in range(self.steps_per_epoch()):
             batch = order[step * self._batch_size : (step + 1) * self._batch_size]
-            mine = batch[take_share(len(batch), turn)].sort().values  # in the order in which they lie on the disk
+            batch = batch.sort().values  # in the order in which they lie on the disk
+            share = take_share(len(batch), turn)
             words, lengths, owner = self.encoded.batch(
-                mine.tolist(), limit=self.recipe.data.captions_per_picture, generator=turn.generator
+                batch.tolist(), limit=self.recipe.data.captions_per_picture, generator=turn.generator, share=share
             )
+            mine = batch[share]
             pictures = self.pictures["train"].batch(mine)
             self.chosen = mine  # the self-critical step needs the references
             yield CaptionBatch(pictures, *(part.to(self.device) for part in (words, lengths, owner)))
 
-    def parts(self, batch: CaptionBatch, size: int) -> list[tuple[Any, float]]:
+    def samples(self, batch: CaptionBatch) -> int:
+        return len(batch.pictures)
+
+    def weight(self, batch: CaptionBatch) -> float:
+        """Return the number of words; what self-critical training draws has about as many for each picture."""
+        return float(len(batch.pictures) if self.recipe.decoder.self_critical else batch.lengths.sum())
+
+    def parts(self, batch: CaptionBatch, count: int) -> list[CaptionBatch]:
         if self.recipe.decoder.self_critical:
             raise CnnError(
                 "self-critical training computes whole batches; set --micro-batch 0 and a smaller batch size"
             )
         cut = []
-        for begin in range(0, len(batch.pictures), size):
-            mine = (batch.owner >= begin) & (batch.owner < begin + size)
-            part = CaptionBatch(
-                batch.pictures[begin : begin + size], batch.words[mine], batch.lengths[mine], batch.owner[mine] - begin
-            )
-            cut.append((part, float(batch.lengths[mine].sum() / batch.lengths.sum())))  # the loss is a mean over words
+        for places in torch.arange(len(batch.pictures), device=batch.owner.device).tensor_split(count):
+            mine = torch.isin(batch.owner, places)
+            pictures, owner = batch.pictures[places[0] : places[-1] + 1], batch.owner[mine] - places[0]
+            cut.append(CaptionBatch(pictures, batch.words[mine], batch.lengths[mine], owner))
         return cut
 
     def training_step(self, model: nn.Module, batch: CaptionBatch) -> Tensor:

@@ -17,14 +17,14 @@ from cnn_core.data.memory import take_share
 from cnn_core.metrics import classification_metrics
 from cnn_core.train.commands import compare_command
 from cnn_core.train.config import ModelConfig, override
-from cnn_core.train.task import Evaluation, Turn
+from cnn_core.train.task import Evaluation, Pairs, Turn
 from cnn_core.weights import find_weights, load_card, round_weights
 from image_classification.task import EVALUATION_BATCH, ImageTask, Recipe
 
 MODES = ("bottleneck", "freeze", "fine-tune", "scratch")
 
 
-class HeadTask:
+class HeadTask(Pairs):
     """Train the head of an `ImageTask`'s network on features that are computed once and cached on disk.
 
     No augmentation: a changed picture would need the encoder again. After training, `card_fields` hands over the whole
@@ -59,9 +59,6 @@ class HeadTask:
             batch = order[step * size : (step + 1) * size]
             mine = batch[take_share(len(batch), turn)].to(targets.device)
             yield features[mine], targets[mine]
-
-    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
-        return self.inner.parts(batch, size)
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         return self.inner.training_step(model, batch)

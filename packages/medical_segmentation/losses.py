@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnn_core.train.parallel import sum_over_processes
+
 Loss = Literal["dice", "log-dice"]
 SMOOTH = 1e-5  # keeps empty against empty at 1
 
@@ -33,11 +35,11 @@ def dice_cross_entropy(scores: Tensor | list[Tensor], target: Tensor, *, loss: L
 
 
 def soft_dice(scores: Tensor, target: Tensor) -> Tensor:
-    """Return the soft Dice of each label above 0 over the whole batch: [K - 1], above 0, at most 1."""
+    """Return the soft Dice of each label above 0 over the batch of all processes: [K - 1], above 0, at most 1."""
     chances = scores.float().softmax(1)[:, 1:]
     axes = [0, *range(2, scores.ndim)]
     labels = torch.arange(1, scores.shape[1], device=scores.device).view(1, -1, *[1] * (scores.ndim - 2))
     truth = (target[:, None] == labels).to(chances.dtype)
-    shared = (chances * truth).sum(axes)
-    total = chances.sum(axes) + truth.sum(axes)
+    shared = sum_over_processes((chances * truth).sum(axes))
+    total = sum_over_processes(chances.sum(axes) + truth.sum(axes))
     return (2 * shared + SMOOTH) / (total + SMOOTH)

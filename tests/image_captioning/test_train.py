@@ -176,10 +176,10 @@ def test_parts_add_up_to_the_batch(few_scenes: object) -> None:
     model = task.build_model().eval()
     batch = next(iter(task.batches(Turn(0, torch.Generator().manual_seed(0)))))
     whole = task.training_step(model, batch)
-    parts = task.parts(batch, 5)
-    assert [len(part.pictures) for part, _ in parts] == [5, 5, 5, 1]
-    assert sum(share for _, share in parts) == pytest.approx(1)
-    added = sum(task.training_step(model, part) * share for part, share in parts)
+    parts = task.parts(batch, 3)
+    assert [len(part.pictures) for part in parts] == [6, 5, 5]
+    assert sum(task.weight(part) for part in parts) == task.weight(batch) == batch.lengths.sum()
+    added = sum(task.training_step(model, part) * task.weight(part) / task.weight(batch) for part in parts)
     assert float(added) == pytest.approx(float(whole), abs=1e-5)
 
 

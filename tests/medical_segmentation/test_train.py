@@ -68,11 +68,16 @@ def scan_file(phantoms: Path) -> Path:
 # ---- training
 
 
-def test_two_processes_train_like_one_that_takes_the_batch_in_two_parts(phantoms: Path, tmp_path: Path) -> None:
-    """Dice is no mean over patches, so the parts have to be the same: one patch each."""
-    changed = {"data": str(phantoms), "batch_size": 2, "patches": 2, "epochs": 2, "eval_every": 2}
+def test_two_processes_train_like_one(phantoms: Path, tmp_path: Path) -> None:
+    """Dice is no mean over patches: it has to be that of both processes' patches together.
+
+    In float32 a ReLU of this network flips at the last digit, and the gradient of its deepest layers with it by 1 %,
+    against float64 too: hence small steps, and few.
+    """
+    changed = {"data": str(phantoms), "batch_size": 3, "patches": 2, "epochs": 1, "eval_every": 1}
+    changed |= {"learning_rate": 2e-3, "precision": "32-true"}
     settings = {name: value for name, value in {**SMALL, **changed}.items() if name != "options"}
-    train("phantom", folder=tmp_path / "one", settings={**settings, "micro_batch": 1})
+    train("phantom", folder=tmp_path / "one", settings=settings)
     words = [str(word) for name, value in {**settings, "devices": 2}.items()
              for word in (f"--{name.replace('_', '-')}", *(value if isinstance(value, list) else [value]))]  # fmt: skip
     done = subprocess.run(
@@ -82,7 +87,7 @@ def test_two_processes_train_like_one_that_takes_the_batch_in_two_parts(phantoms
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Warning" not in done.stderr
     one, two = ([row["loss"] for row in read_rows(tmp_path / name / "log.csv")] for name in ("one", "two"))
-    assert len(one) == 2 and two == pytest.approx(one, rel=1e-4)
+    assert len(one) == 1 and two == pytest.approx(one, abs=1e-3)
     assert done.stdout.count("weights and card:") == 1
     assert read_report(tmp_path / "two").n == 2
 

@@ -18,15 +18,9 @@ from cnn_core.train.task import Turn
 def take_share(count: int, turn: Turn) -> slice:
     """Return the part of a batch of `count` samples that belongs to this process.
 
-    Raises:
-        CnnError: there is not a sample for each process; all of them hear it, so none waits for the others.
+    A batch with fewer samples than there are processes (what is left of a set) is computed by all of them.
     """
-    if count < turn.world:
-        raise CnnError(
-            f"a batch of {count} sample{'s' * (count != 1)} cannot be shared by {turn.world} processes, each needs one "
-            "at least; use more data, a larger --batch-size or fewer processes"
-        )
-    return slice(turn.rank, count, turn.world)
+    return slice(turn.rank, count, turn.world) if count >= turn.world else slice(count)
 
 
 class MemoryBatches:
@@ -67,11 +61,7 @@ class MemoryBatches:
         return len(self.inputs) // self.batch_size
 
     def epoch(self, turn: Turn) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield this process' share of each batch: inputs [B, C, *S] float32 channels-last, targets [B] or [B, *S].
-
-        Raises:
-            CnnError: before the first batch, if the set or the batch has fewer samples than there are processes.
-        """
+        """Yield this process' share of each batch: inputs [B, C, *S] float32 channels-last, targets [B] or [B, *S]."""
         order = torch.randperm(len(self.inputs), generator=turn.generator)
         size = tuple(self.inputs.shape[2:])
         for step in range(len(self)):

@@ -66,11 +66,7 @@ class PatchBatches:
         return self.steps
 
     def epoch(self, turn: Turn) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield this process' share of each batch: [B, C, *patch] float32 channels-last, masks [B, *patch] int64.
-
-        Raises:
-            CnnError: before the first batch, if the batch has fewer samples than there are processes.
-        """
+        """Yield this process' share of each batch: [B, C, *patch] float32 channels-last, masks [B, *patch] int64."""
         share = take_share(self.batch_size, turn)
         size = tuple(edge + 2 * self.margin for edge in self.patch)
         middle = tuple(slice(self.margin, self.margin + edge) for edge in self.patch)

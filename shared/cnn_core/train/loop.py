@@ -34,6 +34,7 @@ from cnn_core.train.checkpoint import load_checkpoint, save_checkpoint
 from cnn_core.train.config import to_table
 from cnn_core.train.devices import choose_device, choose_precision
 from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor, restore_optimizer
+from cnn_core.train.parallel import agree, average_rows, keep_sparse, lay_out, normalise_together
 from cnn_core.train.runs import read_json
 from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Task, Turn
@@ -106,8 +107,8 @@ def fit(
         ConfigError: a resumed run was started with other settings, or its recipe.json is damaged.
         WeightsError: the checkpoint of a resumed run is damaged.
         CnnError: the loss is not finite; the folder already holds a run and `resume` is False, or one that was begun
-            with other data; a batch, or the whole
-            set, has fewer samples than there are processes; torchrun started processes that the recipe does not want.
+            with other data; the batch size is below the number of processes; torchrun started processes that the recipe
+            does not want.
         StorageError: somebody else trains in the folder.
     """
     loop = task.recipe.loop
@@ -164,11 +165,15 @@ class _Trainer:
         self.task, self.fabric, self.folder, self.observe, self.origin = task, fabric, folder, observe, origin
         self.loop, self.config = task.recipe.loop, task.recipe.optimizer
         model = task.build_model()
-        _lay_out(model, together=fabric.world_size > 1)
+        together = fabric.world_size > 1
+        lay_out(model, together=together)
+        if together:
+            model = normalise_together(model, fabric.device)
         self.optimizers = build_optimizers(model, self.config)
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.plain = model
         prepared = torch.compile(model) if self.loop.compile else model
+        self.tables = keep_sparse(prepared) if together else []
         self.model, *self.optimizers = fabric.setup(prepared, *self.optimizers)
         self.average = MovingAverage(self.plain, self.config.ema) if self.config.ema else None
         self.best_weights: dict[str, torch.Tensor] | None = None
@@ -238,14 +243,18 @@ class _Trainer:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
             optimizer.zero_grad(set_to_none=True)
-        size = -(-self.loop.micro_batch // self.fabric.world_size)
-        parts = self.task.parts(batch, size) if size else [(batch, 1.0)]
+        samples, micro, world = self.task.samples(batch), self.loop.micro_batch, self.fabric.world_size
+        count = min(samples, -(-samples * world // micro)) if micro else 1
+        count, weight = agree(count, self.task.weight(batch), self.fabric.device)
+        parts = self.task.parts(batch, count) if count > 1 else [batch]
         total = 0.0
-        for i, (part, share) in enumerate(parts, start=1):
+        for i, part in enumerate(parts, start=1):
             with self.fabric.no_backward_sync(self.model, enabled=i < len(parts)):
-                loss = self.task.training_step(self.model, part) * share
+                loss = self.task.training_step(self.model, part) * (self.task.weight(part) / weight)
                 self.fabric.backward(loss)
             total += float(loss.detach())
+        for table in self.tables:
+            average_rows(table)
         if self.config.clip:
             for optimizer in self.optimizers:
                 self.fabric.clip_gradients(self.model, optimizer, max_norm=self.config.clip)
@@ -262,7 +271,7 @@ class _Trainer:
         last = state.epoch == loop.epochs
         metrics = None
         if state.epoch % loop.eval_every == 0 or last:
-            metrics = self.fabric.broadcast(self._validate())  # of normalisation, each process has its own statistics
+            metrics = self.fabric.broadcast(self._validate())  # all go by the same figures, to the last digit
         if metrics:
             row.update({f"val_{name}": value for name, value in metrics.items()})
             if metrics[self.task.metric] > state.best:
@@ -363,25 +372,6 @@ class _Trainer:
             status = {"state": state, "epoch": self.state.epoch, "epochs": self.loop.epochs, "pid": os.getpid()}
             status["mark"] = mark_of(os.getpid())  # tells this process from a later one of the same number
             write_text(self.folder / "status.json", json.dumps({**self.origin, **status}) + "\n")
-
-
-def _lay_out(model: torch.nn.Module, *, together: bool) -> None:
-    """Lay kernels out channels-last, which convolutions are fastest with.
-
-    A kernel of one number per channel, or of one channel, lies the same way in both orders, but its strides can be
-    written in two ways. Which one its gradient has depends on device and precision; processes that train `together`
-    compare them, so both are given the same.
-    """
-    formats = {2: torch.channels_last, 3: torch.channels_last_3d}
-    if getattr(model, "spatial_dims", None) not in formats:
-        return
-    model.to(memory_format=formats[model.spatial_dims])
-    for p in model.parameters():
-        if p.ndim == model.spatial_dims + 2 and p.is_contiguous():
-            strides = torch.empty_like(p, memory_format=torch.contiguous_format).stride()
-            p.data = p.data.as_strided(p.shape, strides)
-            if together and p.requires_grad:
-                p.register_hook(lambda grad, strides=strides: grad.contiguous().as_strided(grad.shape, strides))
 
 
 def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:

@@ -55,14 +55,17 @@ class TrainingRecipe(Protocol):
 class Pairs:
     """The part of a Task whose batches are pairs (inputs [B, ...], targets [B, ...])."""
 
-    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
-        """Cut a batch into parts of at most `size` samples, each with its share of the batch's samples.
+    def samples(self, batch: tuple[Tensor, Tensor]) -> int:
+        """Return B."""
+        return len(batch[0])
 
-        The parts differ by one sample at most: a small remainder would be normalised by statistics of its own.
-        """
-        x, y = batch
-        count = -(-len(x) // size)
-        return [((a, b), len(a) / len(x)) for a, b in zip(x.tensor_split(count), y.tensor_split(count), strict=True)]
+    def weight(self, batch: tuple[Tensor, Tensor]) -> float:
+        """Return B: the loss is a mean over samples."""
+        return len(batch[0])
+
+    def parts(self, batch: tuple[Tensor, Tensor], count: int) -> list[Any]:
+        """Cut a batch into parts that differ by one sample at most: statistics of a small remainder would mislead."""
+        return list(zip(*(side.tensor_split(count) for side in batch), strict=True))
 
 
 class Task(Protocol):
@@ -91,11 +94,17 @@ class Task(Protocol):
     def batches(self, turn: Turn) -> Iterable[Any]:
         """Yield this process' share of the training batches of one epoch, already on the device."""
 
-    def parts(self, batch: Any, size: int) -> list[tuple[Any, float]]:
-        """Cut a batch into parts of at most `size` samples, each with its share of the batch's samples (0 to 1)."""
+    def samples(self, batch: Any) -> int:
+        """Return how many samples a batch holds."""
+
+    def weight(self, batch: Any) -> float:
+        """Return over how much the loss of a batch is a mean: its samples, or words where it is one over words."""
+
+    def parts(self, batch: Any, count: int) -> list[Any]:
+        """Cut a batch into `count` parts, from 2 to its number of samples."""
 
     def training_step(self, model: nn.Module, batch: Any) -> Tensor:
-        """Return the loss averaged over the samples of `batch`."""
+        """Return the loss averaged over what `weight` counts in `batch`."""
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
         """Measure on "val" or "test", or return None if there is no such split; `model` is in evaluation mode."""

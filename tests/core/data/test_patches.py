@@ -159,9 +159,3 @@ def test_what_does_not_fit_is_said(change, message):
     data |= {key: change[key] for key in data if key in change}
     with pytest.raises(CnnError, match=message):
         batches(data["volumes"], data["masks"], **{k: v for k, v in change.items() if k not in data})
-
-
-def test_more_processes_than_samples_are_refused() -> None:
-    loader = batches([torch.zeros(1, 8, 8)], [torch.zeros(8, 8, dtype=torch.long)], batch_size=2)
-    with pytest.raises(CnnError, match="3 processes"):
-        next(loader.epoch(turn(world=3)))

@@ -248,12 +248,11 @@ def test_a_run_goes_on_with_the_data_that_it_was_begun_with(tmp_path: Path) -> N
 def test_no_part_of_a_batch_is_much_smaller_than_the_others() -> None:
     """A remainder of one sample could not be normalised over the batch."""
     batch = torch.arange(33.0).view(33, 1), torch.arange(33)
-    for size, lengths in ((33, [33]), (32, [17, 16]), (8, [7, 7, 7, 6, 6]), (1, [1] * 33)):
-        parts = Pairs().parts(batch, size)
-        assert [len(x) for (x, _), _ in parts] == lengths
-        assert [share for _, share in parts] == [length / 33 for length in lengths]
-        assert torch.equal(torch.cat([x for (x, _), _ in parts]), batch[0])
-        assert torch.equal(torch.cat([y for (_, y), _ in parts]), batch[1])
+    for lengths in ([33], [17, 16], [7, 7, 7, 6, 6], [1] * 33):
+        parts = Pairs().parts(batch, len(lengths))
+        assert [len(x) for x, _ in parts] == [Pairs().weight(part) for part in parts] == lengths
+        assert torch.equal(torch.cat([x for x, _ in parts]), batch[0])
+        assert torch.equal(torch.cat([y for _, y in parts]), batch[1])
 
 
 def test_micro_batches_give_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
@@ -368,11 +367,9 @@ def test_processes_that_the_recipe_does_not_want_are_refused(tmp_path: Path, mon
         fit(ToyTask(recipe()), tmp_path)
 
 
-def test_what_is_too_small_for_two_processes_is_refused_before_anything_is_learned(tmp_path: Path) -> None:
+def test_batches_too_small_for_two_processes_are_refused_before_anything_is_learned(tmp_path: Path) -> None:
     in_two_processes(tmp_path, "refused")
     for rank in (0, 1):  # each process hears it, so that none waits for the others
-        batch, whole = ((tmp_path / f"{name}-{rank}.txt").read_text() for name in ("batch", "set"))
-        assert "batches of 1 cannot be shared by 2 processes" in batch and "--batch-size" in batch
-        assert "1 sample cannot be shared by 2 processes" in whole
+        said = (tmp_path / f"batch-{rank}.txt").read_text()
+        assert "batches of 1 cannot be shared by 2 processes" in said and "--batch-size" in said
     assert not (tmp_path / "batch").exists()
-    assert not (tmp_path / "set" / "log.csv").exists()

@@ -16,7 +16,7 @@ from cnn_core.data.memory import MemoryBatches
 from cnn_core.errors import CnnError
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.loop import fit
-from cnn_core.train.task import Evaluation, Turn
+from cnn_core.train.task import Evaluation, Pairs, Turn
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ToyRecipe:
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(epochs=3, batch_size=32, device="cpu"))
 
 
-class ToyTask:
+class ToyTask(Pairs):
     metric = "accuracy"
 
     def __init__(
@@ -59,10 +59,6 @@ class ToyTask:
 
     def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
         return self._batches.epoch(turn)
-
-    def parts(self, batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Any, float]]:
-        x, y = batch
-        return [((a, b), len(a) / len(x)) for a, b in zip(x.split(size), y.split(size), strict=True)]
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch
@@ -120,11 +116,10 @@ def main() -> None:
             Path(sys.argv[1], "stopped.json").write_text(json.dumps(said))
         return
     if len(sys.argv) > 2:
-        for name, batch_size, count in (("batch", 1, 256), ("set", 32, 1)):
-            try:
-                fit(ToyTask(ToyRecipe(loop=replace(loop, batch_size=batch_size)), count=count), Path(sys.argv[1], name))
-            except CnnError as error:
-                Path(sys.argv[1], f"{name}-{os.environ['RANK']}.txt").write_text(str(error))
+        try:
+            fit(ToyTask(ToyRecipe(loop=replace(loop, batch_size=1))), Path(sys.argv[1], "batch"))
+        except CnnError as error:
+            Path(sys.argv[1], f"batch-{os.environ['RANK']}.txt").write_text(str(error))
         return
     run = fit(ToyTask(ToyRecipe(loop=loop), dropout=0.0), Path(sys.argv[1]))
     weights = {name: value.tolist() for name, value in run.model.state_dict().items()}

@@ -1,0 +1,139 @@
+"""What several processes compute together, so that they train like one process with the same batch.
+
+Distributed data parallel takes the mean of the processes' gradients. That is the gradient of the whole batch where the
+loss is a mean over samples and no layer looks at other samples. The rest is here: sums over the whole batch, batch
+normalisation by its statistics, and word vectors, whose gradients hold a few rows. Chance is drawn for the whole batch
+by `Turn`; dropout alone is each process' own, so that with dropout two processes train as well as one, not alike.
+"""
+
+from typing import Any
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes. Each one's loss depends on every process' part, so the gradients are added up too."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _Sum.apply(gradient)
+
+
+def sum_over_processes(x: Tensor) -> Tensor:
+    """Return the sum of `x` over all processes, differentiable; in a single process `x` itself.
+
+    For losses that are no mean over samples: two processes that sum their parts of a Dice compute that of the whole
+    batch. torch.distributed.nn.functional.all_reduce does the same and is deprecated.
+    """
+    return _Sum.apply(x) if _several() else x
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation by the mean and the variance of the whole batch; torch's own exists on GPUs only."""
+
+    def _check_input_dim(self, x: Tensor) -> None:
+        """Any number of axes will do."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        axes, wide = [0, *range(2, x.ndim)], [1, -1, *[1] * (x.ndim - 2)]
+        values = x.float()  # as torch does under autocast
+        count = values.new_tensor([values.numel() / values.shape[1]])
+        *sums, count = sum_over_processes(torch.cat([values.sum(axes), count])).split(values.shape[1])
+        mean = sums[0] / count
+        centred = values - mean.view(wide)
+        variance = sum_over_processes(centred.square().sum(axes)) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return torch.addcmul(self.bias.view(wide), centred, scale.view(wide)).to(x.dtype)
+
+
+def lay_out(model: nn.Module, *, together: bool) -> None:
+    """Lay kernels out channels-last, which convolutions are fastest with.
+
+    A kernel of one number per channel, or of one channel, lies the same way in both orders, but its strides can be
+    written in two ways. Which one its gradient has depends on device and precision; processes that train `together`
+    compare them, so both are given the same.
+    """
+    formats = {2: torch.channels_last, 3: torch.channels_last_3d}
+    if not hasattr(model, "spatial_dims"):
+        return
+    if model.spatial_dims in formats:
+        model.to(memory_format=formats[model.spatial_dims])
+    for p in model.parameters():
+        if p.ndim == model.spatial_dims + 2 and p.is_contiguous():
+            strides = torch.empty_like(p, memory_format=torch.contiguous_format).stride()
+            p.data = p.data.as_strided(p.shape, strides)
+            if together and p.requires_grad:
+                p.register_hook(lambda grad, strides=strides: grad.contiguous().as_strided(grad.shape, strides))
+
+
+def normalise_together(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return the model with batch normalisation by the statistics of all processes' samples; weights are the same."""
+    if device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            module.__class__ = SyncBatchNorm  # the same attributes; only `forward` differs
+    return model
+
+
+def keep_sparse(model: nn.Module) -> list[nn.Parameter]:
+    """Return the tables with sparse gradients (see `build_optimizers`), which are told to DDP as not its own.
+
+    DDP takes sparse gradients of `nn.Embedding` alone, and NCCL of none: `average_rows` is for these.
+    """
+    tables = {name: p for name, p in model.named_parameters() if getattr(p, "sparse_rows", False)}
+    names = [*tables, *(f".{name}" for name in tables)]  # DDP asks with a dot for those of the model itself, or without
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, names)
+    return list(tables.values())
+
+
+def agree(count: int, weight: float, device: torch.device) -> tuple[int, float]:
+    """Return into how many micro-batches every process cuts its share of a batch, and the mean weight of the shares.
+
+    Shares of an odd batch differ by a sample. The mean of the processes' losses is the whole batch's if each counts by
+    its weight over the mean one, and layers that sum over processes need as many micro-batches in each.
+    """
+    if not _several():
+        return count, weight
+    counts, weights = gather(torch.tensor([count, weight], dtype=torch.float64, device=device)).unbind(1)
+    return int(counts.min()), float(weights.mean())
+
+
+def gather(x: Tensor) -> Tensor:
+    """Return the `x` [...] of all processes, which have the same shape: [world, ...], without gradients."""
+    every = [torch.empty_like(x) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(every, x)
+    return torch.stack(every)
+
+
+def average_rows(table: nn.Parameter) -> None:
+    """Replace the sparse gradient of a table [V, E] by its mean over all processes; only rows that occur are sent."""
+    gradient = table.grad.coalesce()
+    rows, values = gradient.indices()[0], gradient.values()
+    most = int(gather(torch.tensor(len(rows), device=rows.device)).max())
+    # All send as many: the first row again, without a gradient.
+    rows = gather(torch.cat([rows, rows[:1].expand(most - len(rows))]))
+    values = gather(torch.cat([values, values.new_zeros(most - len(values), values.shape[1])]))
+    table.grad = torch.sparse_coo_tensor(
+        rows.flatten()[None], values.flatten(0, 1) / len(values), table.shape, check_invariants=False
+    )
+
+
+def _several() -> bool:
+    return torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1
