@@ -1,12 +1,16 @@
 """Processes: whether one still runs, how to start one like this, how to ask one to end; and this one's memory."""
 
+import contextlib
 import ctypes
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+
+PATIENCE = 3.0  # seconds that a program gets to end by itself
 
 
 def keep_freed_memory() -> bool:
@@ -70,12 +74,39 @@ def start_detached(arguments: Sequence[str], *, log: Path) -> None:
         )  # fmt: skip
 
 
+def supervise(command: Sequence[str]) -> int:
+    """Run a program until it ends, and return its exit code, or until this process is asked to end: then it is 0.
+
+    SIGINT and SIGTERM are handed on as SIGTERM; a program that is still there `PATIENCE` seconds later is killed.
+    """
+    asked: list[float] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.append(time.monotonic()))
+    process, told = subprocess.Popen(command), False
+    while (code := process.poll()) is None:
+        if asked and not told:
+            process.terminate()
+            told = True
+        elif asked and time.monotonic() - asked[0] > PATIENCE:
+            process.kill()
+        time.sleep(0.05)
+    return 0 if asked else code
+
+
 def interrupt(pid: int, mark: str) -> bool:
     """Ask a process to end as Ctrl-C does; return whether it was there. One without a known mark is left alone."""
     if os.name != "posix" or not mark or not is_running(pid, mark):
         return False
     os.kill(pid, signal.SIGINT)
     return True
+
+
+def end_children() -> None:
+    """Kill the processes that this one has started and not waited for, where /proc tells which they are."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        if (_stat(int(entry.name)) or ["", ""])[1] == str(os.getpid()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGKILL)
 
 
 def _stat(pid: int) -> list[str] | None:

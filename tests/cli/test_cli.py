@@ -330,6 +330,6 @@ def test_a_checkout_serves_its_own_pages(monkeypatch):
         probe.bind(("", 0))
         port = probe.getsockname()[1]
     asked = {}
-    monkeypatch.setattr(subprocess, "call", lambda words: asked.update(words=words) or 0)
+    monkeypatch.setattr("cnn_core.processes.supervise", lambda words: asked.update(words=words) or 0)
     assert main(["demo", "--port", str(port)]) == 0
     assert str(Path(__file__).parents[2] / "apps" / "showcase.py") in asked["words"]

@@ -1,23 +1,10 @@
 """The `cnn` command.
 
 `cnn --help`, `cnn list recipes` and `cnn list weights` answer at once: torch and the domains are imported by the
-command that needs them.
+command that needs them. Before anything is imported, Ctrl-C is taken care of.
 """
 
-import contextlib
-import logging
-import os
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from types import TracebackType
-
-from cnn_core.cli.parser import build_parser
-from cnn_core.errors import CnnError
-from cnn_core.processes import keep_freed_memory
-
-OWN_PACKAGES = ("cnn_core", "cnn_showcase_apps")
-MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")  # of torch's RuntimeErrors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,98 +16,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the words after `cnn`; None: those of this process.
     """
-    own = arguments is None
-    arguments = list(sys.argv[1:] if own else arguments)
-    debug = "--debug" in arguments
-    arguments = [word for word in arguments if word != "--debug"]
-    if own:
-        _prepare_process(debug=debug)
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    from cnn_core.cli import interrupts
+
+    if arguments is None:
+        interrupts.heed()
+    from cnn_core.cli.command import run_command
+
     try:
-        try:
-            return _run(arguments)
-        finally:
-            sys.stdout.flush()  # a reader that has gone, or a full disk, is noticed here, not when Python closes
-    except BrokenPipeError:  # `cnn list | head -1`
-        _drop_unwritable_output()
-        return 141  # what a shell says of a program that SIGPIPE ended
-    except KeyboardInterrupt:
-        print("cnn: interrupted; a training goes on with --resume", file=sys.stderr)
-        return 130
-    except (CnnError, OSError, MemoryError, RuntimeError, ModuleNotFoundError) as error:
-        sentence = _sentence(error)
-        if debug or sentence is None:
-            raise
-        print(f"cnn: {sentence}", file=sys.stderr)
-        _drop_unwritable_output()
-        return 1
-
-
-def _drop_unwritable_output() -> None:
-    """Let what cannot be written go nowhere, so that Python does not try again, and complain, when it closes."""
-    with contextlib.suppress(OSError):
-        try:
-            sys.stdout.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _run(arguments: list[str]) -> int:
-    """Read the arguments and call the command."""
-    parser = build_parser()
-    # Behind `cnn train RECIPE` come the recipe's own flags, known only once the recipe is read.
-    if arguments[:1] == ["train"] and (arguments[1:] == [] or arguments[1].startswith("-")):
-        from cnn_core.cli.training import explain_train
-
-        return explain_train(asked=arguments[1:2] in (["-h"], ["--help"]))
-    options, rest = parser.parse_known_args(arguments)
-    if rest and not options.settings:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    options.given, options.out = arguments, sys.stdout
-    # With --json nothing but the answer may reach standard output, whatever a library prints.
-    with contextlib.redirect_stdout(sys.stderr) if getattr(options, "json", False) else contextlib.nullcontext():
-        return options.run(options, rest) or 0
-
-
-def _sentence(error: Exception) -> str | None:
-    """Return what the user should read, or None for a defect of ours."""
-    if isinstance(error, CnnError):
-        return str(error)
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _is_about_memory(error)):
-        return (
-            "there is not enough memory for this; a smaller --batch-size or --micro-batch, a smaller input or another "
-            "--device may help (--debug shows where it ran out)"
-        )
-    if isinstance(error, ModuleNotFoundError) and error.name and error.name.split(".")[0] not in OWN_PACKAGES:
-        return f"this needs the package {error.name!r}, which is not installed; try: pip install 'cnn-showcase[all]'"
-    if isinstance(error, OSError) and error.strerror:
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror} (--debug shows where)"
-    return None
-
-
-def _is_about_memory(error: RuntimeError) -> bool:
-    return any(words in str(error).lower() for words in MEMORY_WORDS)
-
-
-def _prepare_process(*, debug: bool) -> None:
-    """Keep freed memory; let no name of a file break the output, and no traceback reach who has not asked for it."""
-    keep_freed_memory()
-    nowhere = Path(os.devnull)
-    sys.stdout = sys.stdout or nowhere.open("w")  # None where a shell has closed it, `>&-`
-    sys.stderr = sys.stderr or nowhere.open("w")
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    if not debug:
-        sys.excepthook = _show_defect
-
-
-def _show_defect(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
-    """What Python calls for an exception that nobody has caught; the exit code is 1."""
-    first = (str(error).splitlines() or [""])[0]
-    print(
-        f"cnn: this is a defect of cnn, not of your input ({kind.__name__}: {first}); run the same with --debug and "
-        "report what it shows",
-        file=sys.stderr,
-    )
+        return run_command(arguments)
+    finally:
+        if interrupts.came:  # whatever the interruption has become on its way here
+            interrupts.leave()

@@ -133,9 +133,14 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 
 def run_demo(options: argparse.Namespace, _: list[str]) -> int:
-    """Serve the pages until Ctrl-C; their runs are those of the folder that the command was called in."""
+    """Serve the pages until Ctrl-C or SIGTERM; their runs are those of the folder that the command was called in.
+
+    A training that was started there is a process of its own, and goes on without the pages.
+    """
     import importlib.util
-    import subprocess
+
+    from cnn_core.processes import supervise
+    from cnn_core.train.runs import list_runs
 
     if importlib.util.find_spec("streamlit") is None:
         raise CnnError("the pages need streamlit; install it with: pip install 'cnn-showcase[demo]'")
@@ -155,10 +160,11 @@ def run_demo(options: argparse.Namespace, _: list[str]) -> int:
         "browser.gatherUsageStats": "false",
     }  # fmt: skip
     flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    try:
-        return subprocess.call([sys.executable, "-P", "-m", "streamlit", "run", str(entry), *flags])
-    except KeyboardInterrupt:
-        return 0  # how a server is ended
+    code = supervise([sys.executable, "-P", "-m", "streamlit", "run", str(entry), *flags])
+    going = [run.name for run in list_runs(Path("runs")) if run.busy]
+    if going:
+        print(f"cnn: without the pages these trainings go on in runs/: {', '.join(going)}", file=sys.stderr)
+    return code
 
 
 def port_is_free(port: int) -> bool:

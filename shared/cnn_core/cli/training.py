@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cnn_core.cli import interrupts
 from cnn_core.cli.looking import list_recipes
 from cnn_core.cli.output import write_json
 from cnn_core.errors import CnnError, ConfigError, unknown_name
@@ -39,10 +40,11 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
     if len({*options.seeds}) < len(options.seeds):
         options.parser.error(f"--seeds: expected different seeds, got {' '.join(map(str, options.seeds))}")
     domain, file = locate_recipe(options.recipe)
+    interrupts.run_folder = folder = options.folder or Path("runs") / file.stem
     package = load_domain(domain)
     recipe = read_recipe(package.RECIPE, file)
     recipe = with_flags(recipe, flags, options, prog=f"cnn train {options.recipe}")
-    folder, name = options.folder or Path("runs") / file.stem, options.name or name_for(file.stem)
+    name = options.name or name_for(file.stem)
     outcome = package.train(
         recipe,
         folder=folder,
