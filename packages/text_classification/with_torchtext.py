@@ -16,7 +16,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from cnn_core.errors import CnnError, DataError
+from cnn_core.errors import DataError, missing_package
 
 LONGEST_LINE = 1 << 20  # bytes: a word and its numbers
 
@@ -34,7 +34,7 @@ def build_vocabulary(
     counts: Counter[str] = Counter()
     for text in tokens:
         counts.update(text)
-    vocabulary = _torchtext("vocab").Vocab(counts, max_size=largest, min_freq=min_count, specials=[])
+    vocabulary = _torchtext_vocab().Vocab(counts, max_size=largest, min_freq=min_count, specials=[])
     return tuple(vocabulary.itos)
 
 
@@ -90,7 +90,7 @@ def _numbers(text: bytes, where: str) -> Tensor:
 
 def _how_to_get(source: str) -> str:
     """Say what is missing; for a name of torchtext's, where the file lies."""
-    names = _torchtext("vocab").pretrained_aliases
+    names = _torchtext_vocab().pretrained_aliases
     if source not in names:
         some = ", ".join(islice(names, 3))
         return f"no such file of word vectors: {source}; give a text file's path (published ones: {some} ...)"
@@ -101,13 +101,10 @@ def _how_to_get(source: str) -> str:
     )
 
 
-def _torchtext(part: str) -> ModuleType:
-    """Import a part of torchtext, which only training needs."""
-    import importlib
-
+def _torchtext_vocab() -> ModuleType:
+    """Import the part of torchtext that training needs, and nothing else."""
     try:
-        return importlib.import_module(f"torchtext.{part}")
+        import torchtext.vocab
     except ImportError as error:
-        raise CnnError(
-            f"training on texts needs torchtext 0.6.0 ({error}); install it with: pip install 'cnn-showcase[text]'"
-        ) from error
+        raise missing_package("torchtext") from error
+    return torchtext.vocab

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnn_core.errors import CnnError
+from cnn_core.errors import CnnError, missing_package
 from cnn_core.storage import atomic_path, readable_size, write_text
 from cnn_core.weights.card import WeightsCard
 from cnn_core.weights.find import CARD_FILE, MODEL_FILE
@@ -102,9 +102,9 @@ def export_onnx(
 
 
 def _check_packages() -> None:
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise CnnError(f"export needs {', '.join(missing)}; install it with: pip install 'cnn-showcase[export]'")
+    for name in PACKAGES:
+        if importlib.util.find_spec(name) is None:
+            raise missing_package(name)
 
 
 def _check_folder(folder: Path, card: WeightsCard) -> None:

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from cnn_core.cli import interrupts
 from cnn_core.cli.parser import build_parser
-from cnn_core.errors import CnnError
+from cnn_core.errors import CnnError, missing_package
 from cnn_core.processes import keep_freed_memory
 
 OWN_PACKAGES = ("cnn_core", "cnn_showcase_apps")
@@ -88,7 +88,7 @@ def _sentence(error: Exception) -> str | None:
             "--device may help (--debug shows where it ran out)"
         )
     if isinstance(error, ModuleNotFoundError) and error.name and error.name.split(".")[0] not in OWN_PACKAGES:
-        return f"this needs the package {error.name!r}, which is not installed; try: pip install 'cnn-showcase[all]'"
+        return str(missing_package(error.name))
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror} (--debug shows where)"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnn_core.domains import domain_folders, find_recipe, load_domain
-from cnn_core.errors import CnnError, ConfigError
+from cnn_core.errors import CnnError, missing_package
 from cnn_core.train.commands import train_command
 from cnn_core.train.config import override, read_recipe, recipe_from_table, setting_homes, to_table
 from cnn_core.train.queue import Job
@@ -86,7 +86,5 @@ def _load(domain: str) -> Any:
     try:
         package.RECIPE, package.DATA_SETS  # noqa: B018 (loads what they need)
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            domain, [f"needs the package {error.name!r}; try: pip install 'cnn-showcase[all]'"]
-        ) from error
+        raise missing_package(error.name) from error
     return package
