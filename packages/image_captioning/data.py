@@ -140,7 +140,7 @@ def load_sets(
     return {split: _from_files(name, split, listing.splits.get(split, []), size, fit) for split in splits}
 
 
-def get_data(name: str) -> str:
+def get_data(name: str, **_: object) -> str:
     """Say where a set is; none of them can be downloaded by a program that asks nobody.
 
     Raises:

@@ -198,14 +198,14 @@ def get_data(
     name: str,
     *,
     data_root: str | os.PathLike[str] | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: files.Progress | None = None,
 ) -> str:
     """Download, verify and unpack a set, unless it is there and sound; return a sentence that says where it is.
 
     Args:
         name: of `DATA_SETS`.
         data_root: where the sets lie; None: as in `load_set`.
-        progress: called with the bytes so far and the bytes of the file in all (None if the server does not say).
+        progress: as in `cnn_core.data.files.fetch`.
 
     Raises:
         UnknownNameError: no such set.

@@ -6,11 +6,10 @@ or begins anew after an interruption, so only its tables are used.
 
 import gzip
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from cnn_core.data.archives import extract
-from cnn_core.data.files import fetch
+from cnn_core.data.files import Progress, fetch
 from cnn_core.errors import DataError
 from cnn_core.storage import atomic_path, folder_lock
 
@@ -19,8 +18,6 @@ CIFAR_BINARY = (
     "c32a1d4ab5d03f1284b67883e8d87530",
 )  # name and MD5 as its authors publish them
 CIFAR_LIMIT = 256 * 1024**2  # bytes unpacked; the official archive has 184 MB
-
-Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known
 
 
 def get_mnist_like(folder: Path, *, class_name: str, progress: Progress | None = None) -> None:

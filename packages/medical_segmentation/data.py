@@ -176,8 +176,8 @@ def _pick(names: Sequence[str], sizes: Mapping[str, int], *, parts: int, part: i
     return sorted(picked or (order[:1] if len(order) >= 3 else []))
 
 
-def get_data(name: str, **_: object) -> str:
-    """Get a set, or say where it is.
+def get_data(name: str, *, progress: files.Progress | None = None) -> str:
+    """Get a set, or say where it is; `progress` as in `cnn_core.data.files.fetch`.
 
     Raises:
         UnknownNameError: no such set.
@@ -187,7 +187,7 @@ def get_data(name: str, **_: object) -> str:
     if known is None:
         raise unknown_name("data set", name, DATA_SETS)
     if known.name in TASKS and not (files.data_root() / known.folder / "dataset.json").is_file():
-        get_task(known.folder, files.data_root())
+        get_task(known.folder, files.data_root(), progress=progress)
     return f"{known.name} is in {locate(known.name)[1]}"
 
 

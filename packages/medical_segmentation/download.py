@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from cnn_core.data.archives import extract
-from cnn_core.data.files import fetch
-from cnn_core.errors import CnnError, DataError
+from cnn_core.data.files import Progress, fetch
+from cnn_core.errors import DataError, missing_package
 from cnn_core.storage import folder_lock
 
 MOST_FILES = 10_000
@@ -23,8 +23,13 @@ TASKS = {
 }
 
 
-def get_task(task: str, root: Path) -> Path:
+def get_task(task: str, root: Path, *, progress: Progress | None = None) -> Path:
     """Download, verify and unpack one task (several gigabytes) to `root/<task>`; return that folder.
+
+    Args:
+        task: a value of `TASKS`, such as "Task09_Spleen".
+        root: of all sets.
+        progress: as in `fetch`.
 
     Raises:
         CnnError: MONAI is not installed.
@@ -34,11 +39,9 @@ def get_task(task: str, root: Path) -> Path:
     try:
         from monai.apps import DecathlonDataset
     except ImportError as error:
-        raise CnnError(
-            "the addresses of the Decathlon come with MONAI, which is not installed; "
-            "try: pip install 'cnn-showcase[medical]'"
-        ) from error
-    archive = fetch(DecathlonDataset.resource[task], name=f"{task}.tar", folder=root, md5=DecathlonDataset.md5[task])
+        raise missing_package("monai") from error  # whose table holds the addresses
+    address, md5 = DecathlonDataset.resource[task], DecathlonDataset.md5[task]
+    archive = fetch(address, name=f"{task}.tar", folder=root, md5=md5, progress=progress)
     fresh = root / f".{task}.new"
     with folder_lock(root, timeout=600):
         shutil.rmtree(fresh, ignore_errors=True)  # of a run that was cut short

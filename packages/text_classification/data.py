@@ -244,7 +244,7 @@ def stratified(targets: np.ndarray, *, parts: int, part: int) -> tuple[np.ndarra
     return np.flatnonzero(place != part), np.flatnonzero(place == part)
 
 
-def get_data(name: str, *, data_root: str | os.PathLike[str] | None = None) -> str:
+def get_data(name: str, *, data_root: str | os.PathLike[str] | None = None, **_: object) -> str:
     """Say where a set is, or how to get it: none of the sets has an official file of the form that is read here.
 
     Raises:

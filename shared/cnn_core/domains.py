@@ -8,7 +8,7 @@ one of them: the module would hide it):
     load(name, *, device="auto") -> Predictor     shipped weights or a run folder
     make_task(recipe) -> Task                     what the epoch loop runs
     DATA_SETS                                     name -> object with `name`, `description` and `how_to_get`
-    get_data(name) -> folder                      download, verify, unpack
+    get_data(name, *, progress) -> a sentence     download, verify, unpack; `progress` is for cnn_core.data.files.fetch
 
 and, behind the commands; all but `train` may be missing, the command then says so:
 

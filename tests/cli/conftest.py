@@ -44,7 +44,7 @@ DATA_SETS = {
 }
 
 
-def get_data(name):
+def get_data(name, *, progress):
     return Path("fetched") / name
 
 

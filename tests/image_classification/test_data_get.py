@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torchvision
 
+from cnn_core.cli import main
 from cnn_core.errors import DataError, UnknownNameError
 from image_classification import data, download
 from image_classification.data import get_data, load_set
@@ -98,6 +99,17 @@ def test_mnist_comes_from_the_first_mirror_that_has_it(mnist, tmp_path):
     assert load_set("mnist", split="test", data_root=tmp_path).images.unique().tolist() == [7]
     assert (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").stat().st_size == 16 + 20 * 784
     torchvision.datasets.MNIST(tmp_path, download=False)  # finds its files
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_command_shows_the_size_of_every_file_or_is_quiet(mnist, tmp_path, monkeypatch, capsys, quiet):
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
+    assert main(["data", "get", "mnist", *(["--quiet"] if quiet else [])]) == 0
+    answer = capsys.readouterr()
+    assert answer.out == f"mnist: 20 training and 20 test pictures in {tmp_path / 'MNIST' / 'raw'}\n"
+    for name, _ in torchvision.datasets.MNIST.resources:
+        size = len(mnist.files[f"/second/{name}"])
+        assert (f"{name}  {size}.0B of {size}.0B  " in answer.err) is not quiet
 
 
 def test_what_is_there_is_not_fetched_again(mnist, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from cnn_core.cli.output import write_json
-from cnn_core.errors import CnnError, unknown_name
+from cnn_core.errors import CnnError, missing_package, unknown_name
 
 LARGEST_EDGE = 2**31 - 1  # of a shape that torch can count with
 
@@ -79,7 +79,8 @@ LISTS = {"models": _list_models, "recipes": list_recipes, "weights": _list_weigh
 
 
 def run_data(options: argparse.Namespace, _: list[str]) -> None:
-    """Get a data set and print where it is."""
+    """Get a data set and print where it is; what is downloaded is shown on standard error."""
+    from cnn_core.cli.downloads import shown_downloads
     from cnn_core.domains import loaded_domains
 
     homes = {name: package for _, package in loaded_domains() for name in package.DATA_SETS}
@@ -87,7 +88,9 @@ def run_data(options: argparse.Namespace, _: list[str]) -> None:
     name = spellings.get(options.name.replace("-", "_"))
     if name is None:
         raise unknown_name("data set", options.name, homes)
-    print(homes[name].get_data(name))
+    with shown_downloads(quiet=options.quiet) as progress:
+        answer = homes[name].get_data(name, progress=progress)
+    print(answer)
 
 
 def run_anatomy(options: argparse.Namespace, _: list[str]) -> None:
@@ -143,7 +146,7 @@ def run_demo(options: argparse.Namespace, _: list[str]) -> int:
     from cnn_core.train.runs import list_runs
 
     if importlib.util.find_spec("streamlit") is None:
-        raise CnnError("the pages need streamlit; install it with: pip install 'cnn-showcase[demo]'")
+        raise missing_package("streamlit")
     folder = Path(__file__).parents[3] / "apps"  # of a checkout, whose installation keeps a copy, maybe an old one
     if not folder.is_dir():  # a wheel puts the pages elsewhere
         spec = importlib.util.find_spec("cnn_showcase_apps")

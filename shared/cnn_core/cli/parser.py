@@ -39,6 +39,7 @@ def _add_looking(commands: Any) -> None:
     entry = _command(commands, "data", looking.run_data, "get a data set: download, verify, unpack")
     entry.add_argument("action", choices=["get"])
     entry.add_argument("name", metavar="NAME", help="a name of `cnn list data`")
+    entry.add_argument("--quiet", action="store_true", help="no progress bar")
 
     text = "the table of a model's layers: sizes, parameters, multiply-adds, receptive field"
     entry = _command(commands, "anatomy", looking.run_anatomy, text)

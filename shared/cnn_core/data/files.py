@@ -34,7 +34,7 @@ TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds without a byte
 LOCK_TIMEOUT = 3600.0  # seconds to wait for another process that downloads the same file
 WAIT = 0.5  # seconds before the second attempt, doubled for each one after it
 
-Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if known
+Progress = Callable[[str, int, int | None], None]  # name of the file, bytes so far, bytes in all if known
 
 
 def data_root() -> Path:
@@ -68,7 +68,8 @@ def fetch(
         sha256: expected hash, 64 hexadecimal digits. Give this one or `md5`.
         md5: expected hash, 32 hexadecimal digits, for sources that publish no better one.
         attempts: how often to try when the connection breaks.
-        progress: called with the bytes so far and in all (None if the server does not say).
+        progress: called with `name`, the bytes so far and in all (None if the server does not say): at the beginning of
+            every connection and whenever some more have come.
 
     Raises:
         DataError: no connection, an answer of the server other than success, or a wrong hash; says what to do.
@@ -94,7 +95,7 @@ class _Download:
         self.final = final
         self.expected = expected
         self.attempts = attempts
-        self.progress = progress
+        self.progress = progress or (lambda *_: None)
         self.part = final.parent / f".{final.name}.part"
         self.resumed = False  # the part holds bytes of an earlier connection
 
@@ -166,12 +167,12 @@ class _Download:
             with storage_errors(self.final):
                 file = self.part.open("ab" if start else "wb", buffering=0)
             with file:
+                self.progress(self.final.name, done, total)
                 for chunk in response.raw.stream(CHUNK, decode_content=False):
                     with storage_errors(self.final, needed=total):
                         _write_all(file, chunk)
                     done += len(chunk)
-                    if self.progress is not None:
-                        self.progress(done, total)
+                    self.progress(self.final.name, done, total)
         except StorageError:
             self._discard()  # a part that fills the disk would only stand in the way
             raise

@@ -98,7 +98,7 @@ def test_a_download_is_verified_named_and_alone_in_its_folder(server, tmp_path):
     assert path == folder / "a.bin"
     assert path.read_bytes() == CONTENT
     assert names(folder) == ["a.bin"]
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert (seen[0], seen[-1]) == (("a.bin", 0, len(CONTENT)), ("a.bin", len(CONTENT), len(CONTENT)))
     assert seen == sorted(seen)
 
 
