@@ -1,14 +1,17 @@
 # CNN Showcase. `make` alone prints this help.
-# Everything runs in .venv, which the first command that needs it makes; later runs start in seconds.
+# Everything runs in .venv, which the first command makes with what it needs; later runs start in seconds.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install
 PORT ?= 8501
 ARGS ?=
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 WORKERS := -n auto --maxprocesses 4 --dist loadfile
+DEMO := $(VENV)/.demo
 STAMP := $(VENV)/.installed
+TORCH_INDEX ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-browser test-all lint bench screenshots readme train-image train-text train-medical train-caption
@@ -17,15 +20,25 @@ help: ## this list
 	@grep -hE '^[a-zA-Z%-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 18
 	@echo "recipes for train-RECIPE: $(patsubst %.toml,%,$(notdir $(wildcard packages/*/recipes/*.toml)))"
 
-$(STAMP): pyproject.toml constraints.txt
+# torch and torchvision of one index fit each other; what they need comes from the usual one, with all the rest.
+define install
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	$(PIP) --upgrade pip
+	$(if $(TORCH_INDEX),$(PIP) --constraint constraints.txt --no-deps --index-url '$(TORCH_INDEX)' torch torchvision)
+	$(PIP) --constraint constraints.txt --editable '.[$(1)]'
+endef
+
+$(DEMO): pyproject.toml constraints.txt
+	$(call install,demo)
 	@touch $@
 
-setup: $(STAMP) ## make .venv with everything in it
+$(STAMP): pyproject.toml constraints.txt
+	$(call install,dev)
+	@touch $(DEMO) $@
 
-demo: $(STAMP) ## serve the pages on http://localhost:8501 (PORT=..., ARGS='--address 0.0.0.0' for other machines)
+setup: $(STAMP) ## make .venv with everything in it (TORCH_INDEX=... an index of torch and torchvision, as for the others)
+
+demo: $(DEMO) ## serve the pages on http://localhost:8501 (PORT=..., ARGS='--address 0.0.0.0' for other machines)
 	$(BIN)/cnn demo --port $(PORT) $(ARGS)
 
 test: $(STAMP) ## the tests: offline, on a CPU, a few minutes
@@ -47,7 +60,7 @@ lint: $(STAMP) ## style and format
 screenshots: $(STAMP) ## the README's pictures, taken from the real pages
 	$(BIN)/python tests/browser/take_screenshots.py
 
-readme: $(STAMP) ## the README's result table, from the weights cards
+readme: $(DEMO) ## the README's result table, from the weights cards
 	$(BIN)/python -m cnn_core.weights.table README.md
 
 train-image: train-digits ## the default recipe of image classification: digits, half a minute
@@ -58,11 +71,11 @@ train-medical: train-phantom ## the default recipe of medical segmentation: draw
 
 train-caption: train-scenes ## the default recipe of image captioning: rendered scenes, about four minutes
 
-bench-%: $(STAMP) ## bench-kim2014, bench-five-fold: a table, measured again
+bench-%: $(DEMO) ## bench-kim2014, bench-five-fold: a table, measured again
 	$(BIN)/cnn bench $* $(ARGS)
 
-train-%: $(STAMP) ## train-RECIPE: train a recipe (ARGS='--epochs 3')
+train-%: $(DEMO) ## train-RECIPE: train a recipe (ARGS='--epochs 3')
 	$(BIN)/cnn train $* $(ARGS)
 
-eval-%: $(STAMP) ## eval-NAME: measure shipped weights
+eval-%: $(DEMO) ## eval-NAME: measure shipped weights
 	$(BIN)/cnn eval $* $(ARGS)

@@ -7,9 +7,11 @@ import ast
 import re
 import socket
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
 
@@ -77,7 +79,7 @@ def full_names(_: Path, module: ast.Module, __: str) -> Iterator[str]:
 
 def streamlit_in_pages(file: Path, module: ast.Module, _: str) -> Iterator[str]:
     if not file.is_relative_to(APPS):
-        yield from (f"line {line}: imports {top}" for line, top in imports(module) if top in ("streamlit", "plotly"))
+        yield from (f"line {line}: imports {top}" for line, top in imports(module) if top == "streamlit")
 
 
 def no_networks_in_pages(file: Path, module: ast.Module, _: str) -> Iterator[str]:
@@ -137,6 +139,11 @@ def no_promises(_: Path, __: ast.Module, text: str) -> Iterator[str]:
     yield from re.findall(r"\b(?:TODO|FIXME|XXX|HACK)\b", text)
 
 
+def no_name_that_no_index_has(_: Path, __: ast.Module, text: str) -> Iterator[str]:
+    """What is missing is said by `cnn_core.errors.missing_package`: nobody has registered the distribution's name."""
+    yield from re.findall(r"install\b.*cnn-showcase\[", text)
+
+
 def papers_named(file: Path, module: ast.Module, text: str) -> Iterator[str]:
     """A model file says whose it is, where to read about it, and what differs."""
     if file.parent != CORE / "models" or file.name == "registry.py" or "register_model(" not in text:
@@ -163,6 +170,7 @@ BREAKING: dict[Rule, tuple[Path, str]] = {
     no_blanket_excepts: (CORE / "x.py", "try:\n    f()\nexcept Exception:\n    pass"),
     no_asserts: (CORE / "x.py", "assert data"),
     no_promises: (CORE / "x.py", "# TODO later"),
+    no_name_that_no_index_has: (CORE / "x.py", "'try: pip install cnn-showcase[all]'"),
     papers_named: (
         CORE / "models" / "x.py",
         '"""A network, arXiv:1512.03385, 2015."""\n@register_model()\ndef f(): ...',
@@ -198,6 +206,19 @@ def test_the_rules_look_at_the_files_there_are():
     assert {"components", "views"} <= PAGES
     named = [f.stem for f in FILES if [*papers_named(f, parsed(""), f.read_text("utf-8"))]]
     assert {"resnet", "vgg", "inception", "alexnet", "lenet", "mlp", "fastnet"} <= {*named}
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    lines = project["dependencies"] + [line for extra in extras if extra != "dev" for line in extras[extra]]
+    declared = {re.match(r"[\w-]+", line)[0] for line in lines} - {"cnn-showcase"}
+    homes = packages_distributions()
+    files = [file for file in FILES if file != APPS / "assets" / "make_samples.py"]  # run by hand, once
+    tops = {top for file in files for _, top in imports(parsed(file.read_text("utf-8")))}
+    used = {homes[top][0].lower().replace("_", "-") for top in tops & homes.keys()} - {"cnn-showcase"}
+    assert used - declared == set()
+    assert declared - used == {"onnxscript", "tensorboard"}  # torch imports these two
 
 
 def test_torchtext_is_used_in_one_place_at_most():
