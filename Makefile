@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 TORCH_INDEX ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-browser test-all lint bench screenshots readme train-image train-text train-medical train-caption
+.PHONY: help setup demo test test-lowest test-browser test-all lint bench screenshots readme train-image train-text train-medical train-caption
 
 help: ## this list
 	@grep -hE '^[a-zA-Z%-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 18
@@ -43,6 +43,13 @@ demo: $(DEMO) ## serve the pages on http://localhost:8501 (PORT=..., ARGS='--add
 
 test: $(STAMP) ## the tests: offline, on a CPU, a few minutes
 	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
+
+test-lowest: ## the tests with the lowest versions that pyproject.toml allows, in .venv-lowest
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet uv
+	.venv-lowest/bin/python -m uv pip install --resolution lowest-direct --requirements pyproject.toml --extra dev
+	.venv-lowest/bin/python -m uv pip install --no-deps --editable .
+	.venv-lowest/bin/python -m pytest $(WORKERS) $(ARGS)
 
 test-browser: $(STAMP) ## the pages in Chromium: the browser tests that `make test` leaves out
 	$(BIN)/python -m pytest -m 'browser and not smoke and not slow' $(WORKERS) $(ARGS)
