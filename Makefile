@@ -63,6 +63,8 @@ bench: $(STAMP) ## timings against named peers
 lint: $(STAMP) ## style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/oxlint --deny-warnings apps/components/*.js
+	$(BIN)/oxfmt --check apps/components/*.js
 
 screenshots: $(STAMP) ## the README's pictures, taken from the real pages
 	$(BIN)/python tests/browser/take_screenshots.py

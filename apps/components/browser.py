@@ -1,19 +1,35 @@
 """The parts of a page that run in the browser: their files, read once, and what comes back from them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 _FOLDER = Path(__file__).parent
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 
 
 @st.cache_resource(show_spinner=False)
-def component(name: str, *, uses: tuple[str, ...] = ()) -> Any:
-    """Return the component made of NAME.html, NAME.css and NAME.js; `uses` are scripts whose functions it calls."""
+def component(name: str) -> Any:
+    """Return the component made of NAME.html, NAME.css and NAME.js."""
     parts = {kind: (_FOLDER / f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css")}
-    script = "".join((_FOLDER / f"{part}.js").read_text("utf-8") for part in (*uses, name))
-    return st.components.v2.component(name, js=script, **parts)
+    return st.components.v2.component(name, js=script(name), **parts)
+
+
+def script(name: str) -> str:
+    """Return NAME.js as one script, the files that it imports in front: a component has no address to import from."""
+    found: dict[str, str] = {}
+
+    def read(part: str) -> None:
+        text = (_FOLDER / f"{part}.js").read_text("utf-8")
+        for other in _IMPORT.findall(text):
+            if other not in found:
+                read(other)
+        found[part] = _IMPORT.sub("", text)
+
+    read(name)
+    return "".join(found.values())
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,7 +1,13 @@
 // A training, moment by moment: curves up to the moment, and pictures of what the network was then. Nothing is computed
 // here; Python sends all moments.
 
-const WIDTH = 480, HEIGHT = 150, LEFT = 34, BOTTOM = 18;
+import { bitmap, colourScale, element, fitCanvas, palette, unpack, written } from "./grids.js";
+import { mount } from "./mount.js";
+
+const WIDTH = 480,
+  HEIGHT = 150,
+  LEFT = 34,
+  BOTTOM = 18;
 const SECONDS = 8; // that the film lasts
 const SPACE = "http://www.w3.org/2000/svg";
 
@@ -27,17 +33,18 @@ class Film {
     this.pictures = data.looks.map((look) => ({ ...look, values: unpack(look.values) }));
     this.slider.max = data.steps.length - 1;
     this.looks.style.setProperty("--count", data.across);
-    this.looks.replaceChildren(...this.pictures.map((look) => {
-      const figure = element("figure");
-      const canvas = element("canvas");
-      canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", look.alt);
-      figure.append(element("figcaption", "", look.title), canvas);
-      return figure;
-    }));
+    this.looks.replaceChildren(
+      ...this.pictures.map((look) => {
+        const figure = element("figure");
+        const canvas = element("canvas");
+        canvas.setAttribute("role", "img");
+        canvas.setAttribute("aria-label", look.alt);
+        figure.append(element("figcaption", "", look.title), canvas);
+        return figure;
+      }),
+    );
     this.charts.replaceChildren(...data.curves.map((curve) => this.chart(curve)));
     this.show(data.steps.length - 1);
-    this.root.dataset.ready = data.id;
     if (again) this.play(); // a new training is watched from its beginning
     else this.stop();
   }
@@ -72,7 +79,9 @@ class Film {
       mark.setAttribute("points", points.slice(0, at + 1).join(" "));
       dot.setAttribute("cx", this.across(at));
       dot.setAttribute("cy", this.height(curve.values[at], curve.top));
-      line.querySelector("b").textContent = curve.percent ? `${(100 * curve.values[at]).toFixed(1)} %` : curve.values[at].toFixed(3);
+      line.querySelector("b").textContent = curve.percent
+        ? `${(100 * curve.values[at]).toFixed(1)} %`
+        : curve.values[at].toFixed(3);
     };
     return box;
   }
@@ -107,6 +116,10 @@ class Film {
     this.button.textContent = "▶ Play";
   }
 
+  refresh() {
+    this.show(this.at);
+  }
+
   show(at) {
     this.at = at;
     this.slider.value = at;
@@ -121,25 +134,15 @@ class Film {
       const cell = fitCanvas(canvas, look.rows, look.columns);
       const pen = canvas.getContext("2d");
       pen.imageSmoothingEnabled = false;
-      pen.drawImage(bitmap(look.rows, look.columns, (j) => scale(values[j])), 0, 0, cell * look.columns, cell * look.rows);
+      pen.drawImage(
+        bitmap(look.rows, look.columns, (j) => scale(values[j])),
+        0,
+        0,
+        cell * look.columns,
+        cell * look.rows,
+      );
     });
   }
 }
 
-const films = new WeakMap();
-
-export default function ({ parentElement, data }) {
-  const root = parentElement.querySelector(".film");
-  let film = films.get(root);
-  if (!film) {
-    film = new Film(root);
-    films.set(root, film);
-  }
-  if (film.data?.id !== data.id) film.load(data);
-  film.leave?.(); // what was called before
-  const leave = (film.leave = onTheme(() => film.show(film.at)));
-  return () => {
-    leave();
-    film.stop();
-  };
-}
+export default mount(".film", Film);

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.packed import lab_component, named, packed
+from components.browser import component
+from components.packed import named, packed
 
 
 @dataclass(frozen=True)
@@ -53,4 +54,4 @@ def film(steps: Sequence[int], courses: Sequence[Course], looks: Sequence[Look],
         ],
         "across": across,
     }  # fmt: skip
-    lab_component("film")(key=key, data=named(data))
+    component("film")(key=key, data=named(data))

@@ -1,13 +1,15 @@
 // What the components of the lab share: numbers from Python, colours for them, and maps painted cell by cell.
 
-function unpack(text) {
+export function unpack(text) {
   const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
   return new Float32Array(bytes.buffer);
 }
 
 // Whether the page is dark, from its text colour.
-function isDark(root) {
-  const [r, g, b] = getComputedStyle(root).color.match(/[\d.]+/g).map(Number);
+export function isDark(root) {
+  const [r, g, b] = getComputedStyle(root)
+    .color.match(/[\d.]+/g)
+    .map(Number);
   return r + g + b > 382;
 }
 
@@ -16,19 +18,12 @@ const PALETTES = {
   dark: { zero: [24, 22, 20], plus: [255, 157, 102], minus: [124, 162, 255], accent: "#ff9d66", empty: "#262321" },
 };
 
-function palette(root) {
+export function palette(root) {
   return isDark(root) ? PALETTES.dark : PALETTES.light;
 }
 
-// Call `act` when the system turns dark or light, until the function that is returned is called.
-function onTheme(act) {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", act);
-  return () => dark.removeEventListener("change", act);
-}
-
 // A function value -> [r, g, b]: grey from low to high, or blue below zero and orange above it.
-function colourScale(kind, low, high, colours) {
+export function colourScale(kind, low, high, colours) {
   if (kind === "signed") {
     const most = Math.max(Math.abs(low), Math.abs(high)) || 1;
     return (value) => {
@@ -44,13 +39,14 @@ function colourScale(kind, low, high, colours) {
   };
 }
 
-function readable([r, g, b]) {
+export function readable([r, g, b]) {
   return 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#1d1b18" : "#ffffff";
 }
 
 // The range of a map; 0 belongs to it.
-function limits(values) {
-  let low = 0, high = 0;
+export function limits(values) {
+  let low = 0,
+    high = 0;
   for (const value of values) {
     if (value < low) low = value;
     if (value > high) high = value;
@@ -59,7 +55,7 @@ function limits(values) {
 }
 
 // Paint cells [height, width] into a small picture that is later drawn large, without smoothing.
-function bitmap(height, width, colourOf) {
+export function bitmap(height, width, colourOf) {
   const small = document.createElement("canvas");
   small.width = width;
   small.height = height;
@@ -74,7 +70,7 @@ function bitmap(height, width, colourOf) {
 }
 
 // Give a canvas as many pixels as the screen shows of it, and return the edge of a cell in them.
-function fitCanvas(canvas, height, width) {
+export function fitCanvas(canvas, height, width) {
   const ratio = Math.min(2, window.devicePixelRatio || 1);
   const shown = canvas.clientWidth || 320;
   const cell = Math.max(1, Math.round((shown * ratio) / width));
@@ -85,22 +81,27 @@ function fitCanvas(canvas, height, width) {
   return cell;
 }
 
-function cellAt(event, canvas, height, width) {
+export function cellAt(event, canvas, height, width) {
   const box = canvas.getBoundingClientRect();
   const within = (share, count) => Math.min(count - 1, Math.max(0, Math.floor(share * count)));
-  return [within((event.clientY - box.top) / box.height, height), within((event.clientX - box.left) / box.width, width)];
+  return [
+    within((event.clientY - box.top) / box.height, height),
+    within((event.clientX - box.left) / box.width, width),
+  ];
 }
 
-const MINUS = "\u2212";
+export const MINUS = "\u2212";
 
-function written(value, digits = 2) {
-  const text = Math.abs(value - Math.round(value)) < 1e-4 ? String(Math.round(Math.abs(value)))
-    : Math.abs(value).toFixed(Math.abs(value) >= 100 ? 1 : digits);
+export function written(value, digits = 2) {
+  const text =
+    Math.abs(value - Math.round(value)) < 1e-4
+      ? String(Math.round(Math.abs(value)))
+      : Math.abs(value).toFixed(Math.abs(value) >= 100 ? 1 : digits);
   return value < 0 && Number(text) !== 0 ? MINUS + text : text;
 }
 
 // Weights such as 1/9 as people write them.
-function fraction(value) {
+export function fraction(value) {
   for (const below of [1, 2, 3, 4, 8, 9, 16]) {
     const above = value * below;
     if (Math.abs(above - Math.round(above)) < 1e-4) {
@@ -112,7 +113,7 @@ function fraction(value) {
   return (value < 0 ? MINUS : "") + Number(Math.abs(value).toPrecision(2)); // two decimals would leave 0
 }
 
-function element(kind, name, text) {
+export function element(kind, name, text) {
   const made = document.createElement(kind);
   if (name) made.className = name;
   if (text !== undefined) made.textContent = text;

@@ -1,6 +1,9 @@
 // A picture and, under a frame that can be moved, the numbers it is made of. Pixels of a grey picture can be painted;
 // Python gets all changed pixels, [[index, value], ...], when the pen is lifted.
 
+import { MINUS, bitmap, cellAt, fitCanvas, palette, readable, unpack } from "./grids.js";
+import { mount } from "./mount.js";
+
 const CELLS = { wide: 14, narrow: 9 };
 
 class Lens {
@@ -24,13 +27,21 @@ class Lens {
       const [row, column] = cellAt(event, this.whole, this.data.height, this.data.width);
       this.look(row - (this.count >> 1), column - (this.count >> 1));
     });
-    this.drag(this.near, (event) => this.touch(event), () => this.tell());
+    this.drag(
+      this.near,
+      (event) => this.touch(event),
+      () => this.tell(),
+    );
     this.cursor = [0, 0]; // the cell inside the frame that keys paint
     this.keys(this.whole, ([down, right]) => this.look(this.top + down, this.left + right));
-    this.keys(this.near, (way) => this.step(way), () => {
-      this.put(...this.cursor);
-      this.tell();
-    });
+    this.keys(
+      this.near,
+      (way) => this.step(way),
+      () => {
+        this.put(...this.cursor);
+        this.tell();
+      },
+    );
     for (const kind of ["focus", "blur"]) this.near.addEventListener(kind, () => this.paint());
     new ResizeObserver(() => this.paint()).observe(root);
   }
@@ -81,7 +92,6 @@ class Lens {
       this.cursor = [this.count >> 1, this.count >> 1];
     }
     this.paint();
-    this.root.dataset.ready = data.id;
   }
 
   get count() {
@@ -129,7 +139,7 @@ class Lens {
   }
 
   tell() {
-    if (this.data.editable) this.send([...this.edits]);
+    if (this.data.editable) this.send("edits", [...this.edits]);
   }
 
   colour(i) {
@@ -145,7 +155,13 @@ class Lens {
     const cell = fitCanvas(this.whole, height, width);
     const pen = this.whole.getContext("2d");
     pen.imageSmoothingEnabled = false;
-    pen.drawImage(bitmap(height, width, (i) => this.colour(i)), 0, 0, cell * width, cell * height);
+    pen.drawImage(
+      bitmap(height, width, (i) => this.colour(i)),
+      0,
+      0,
+      cell * width,
+      cell * height,
+    );
     pen.strokeStyle = "rgba(255, 255, 255, 0.85)";
     pen.lineWidth = 6;
     const box = [this.left * cell, this.top * cell, this.count * cell, this.count * cell];
@@ -160,6 +176,10 @@ class Lens {
       ? `Row ${row + this.cursor[0]}, column ${column + this.cursor[1]}: ${this.pixels[this.index(...this.cursor)]}`
       : `Rows ${row} to ${row + this.count - 1}, columns ${column} to ${column + this.count - 1}`;
     this.undo.disabled = !this.edits.size;
+  }
+
+  refresh() {
+    this.paint();
   }
 
   keepInside() {
@@ -208,18 +228,4 @@ class Lens {
   }
 }
 
-const lenses = new WeakMap();
-
-export default function ({ parentElement, data, setStateValue }) {
-  const root = parentElement.querySelector(".lens");
-  let lens = lenses.get(root);
-  if (!lens) {
-    lens = new Lens(root);
-    lenses.set(root, lens);
-  }
-  lens.send = (edits) => setStateValue("edits", edits);
-  if (lens.data?.id !== data.id) lens.load(data);
-  lens.leave?.(); // what was called before
-  const leave = (lens.leave = onTheme(() => lens.paint()));
-  return leave;
-}
+export default mount(".lens", Lens);

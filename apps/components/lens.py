@@ -8,8 +8,8 @@ import numpy as np
 import streamlit as st
 
 from cnn_core.errors import DataError
-from components.browser import is_whole
-from components.packed import lab_component, named, packed
+from components.browser import component, is_whole
+from components.packed import named, packed
 
 
 def lens_key(name: str, picture: np.ndarray) -> str:
@@ -49,7 +49,7 @@ def lens(
     }  # fmt: skip
     # The id leaves the edits out: the browser has them first, and would lose those made while Python was at work.
     data = {**named(about), "pixels": packed(painted), "edits": [[i, v] for i, v in edits.items()]}
-    result = lab_component("lens")(key=key, data=data, on_edits_change=lambda: None)
+    result = component("lens")(key=key, data=data, on_edits_change=lambda: None)
     if result.edits is not None:
         st.session_state[kept] = result.edits
     return painted

@@ -1,6 +1,9 @@
 // Maps of a network side by side. A cell under the pointer is marked, with what it has seen in the maps before it.
 // Every map says which pixels of the first one its cells see: cell i sees start + i * stride ... + size - 1.
 
+import { bitmap, cellAt, colourScale, element, fitCanvas, limits, palette, unpack, written } from "./grids.js";
+import { mount } from "./mount.js";
+
 class Maps {
   constructor(root) {
     this.root = root;
@@ -14,12 +17,14 @@ class Maps {
     const before = this.data;
     this.data = data;
     this.maps = data.maps.map((map) => ({ ...map, values: unpack(map.values) }));
-    const same = before?.maps.length === data.maps.length
-      && before.maps.every((map, i) => map.rows === data.maps[i].rows && map.columns === data.maps[i].columns);
+    const same =
+      before?.maps.length === data.maps.length &&
+      before.maps.every((map, i) => map.rows === data.maps[i].rows && map.columns === data.maps[i].columns);
     if (!same) this.last = [];
     if (!same || data.chosen.join() !== before.chosen.join()) this.at = data.chosen;
     this.row.style.setProperty("--count", data.across);
-    if (this.row.children.length !== this.maps.length) this.row.replaceChildren(...this.maps.map((_, i) => this.figure(i)));
+    if (this.row.children.length !== this.maps.length)
+      this.row.replaceChildren(...this.maps.map((_, i) => this.figure(i)));
     this.maps.forEach((map, i) => {
       const figure = this.row.children[i];
       figure.querySelector("b").textContent = map.title;
@@ -28,7 +33,6 @@ class Maps {
     });
     this.sayLine.textContent = data.hint;
     this.refresh();
-    this.root.dataset.ready = data.id;
   }
 
   figure(i) {
@@ -59,7 +63,7 @@ class Maps {
       if (!way) return;
       event.preventDefault();
       const map = this.maps[i];
-      const from = this.at[0] === i ? this.at : this.last[i] ?? [i, map.rows >> 1, map.columns >> 1];
+      const from = this.at[0] === i ? this.at : (this.last[i] ?? [i, map.rows >> 1, map.columns >> 1]);
       const within = (value, count) => Math.min(count - 1, Math.max(0, value));
       this.choose([i, within(from[1] + way[0], map.rows), within(from[2] + way[1], map.columns)]);
       this.toldLine.textContent = `${map.title} ${figure.querySelector(".value").textContent}`;
@@ -77,7 +81,7 @@ class Maps {
   }
 
   report() {
-    if (this.data.reports) this.send(this.at);
+    if (this.data.reports) this.send("chosen", this.at);
   }
 
   refresh() {
@@ -88,7 +92,7 @@ class Maps {
       const [low, high] = map.range ?? limits(map.values);
       const scale = map.kind === "colour" ? null : colourScale(map.kind, low, high, this.colours);
       map.picture = bitmap(map.rows, map.columns, (i) =>
-        scale ? scale(map.values[i]) : [0, 1, 2].map((c) => Math.round(map.values[c * size + i]))
+        scale ? scale(map.values[i]) : [0, 1, 2].map((c) => Math.round(map.values[c * size + i])),
       );
     }
     this.paint();
@@ -97,9 +101,11 @@ class Maps {
   // Rows and columns of map `j` that the chosen cell is made of, or that are made of it: [top, left, bottom, right].
   region(j) {
     const [i, row, column] = this.at;
-    const from = this.maps[i].field, to = this.maps[j].field;
+    const from = this.maps[i].field,
+      to = this.maps[j].field;
     return [row, column].map((cell, axis) => {
-      const first = from.start + cell * from.stride, last = first + from.size - 1;
+      const first = from.start + cell * from.stride,
+        last = first + from.size - 1;
       const count = axis ? this.maps[j].columns : this.maps[j].rows;
       let low = Math.ceil((first - to.start) / to.stride - 1e-6);
       let high = Math.floor((last - to.start - to.size + 1) / to.stride + 1e-6);
@@ -122,7 +128,13 @@ class Maps {
       const pen = canvas.getContext("2d");
       pen.imageSmoothingEnabled = false;
       pen.drawImage(map.picture, 0, 0, cell * map.columns, cell * map.rows);
-      const [[top, bottom], [left, right]] = j === this.at[0] ? [[this.at[1], this.at[1]], [this.at[2], this.at[2]]] : this.region(j);
+      const [[top, bottom], [left, right]] =
+        j === this.at[0]
+          ? [
+              [this.at[1], this.at[1]],
+              [this.at[2], this.at[2]],
+            ]
+          : this.region(j);
       const [height, width] = [bottom - top + 1, right - left + 1];
       const grow = Math.max(0, 7 - cell * Math.max(height, width)) / 2;
       const box = [left * cell - grow, top * cell - grow, width * cell + 2 * grow, height * cell + 2 * grow];
@@ -142,18 +154,4 @@ class Maps {
   }
 }
 
-const kept = new WeakMap();
-
-export default function ({ parentElement, data, setStateValue }) {
-  const root = parentElement.querySelector(".maps");
-  let maps = kept.get(root);
-  if (!maps) {
-    maps = new Maps(root);
-    kept.set(root, maps);
-  }
-  maps.send = (at) => setStateValue("chosen", at);
-  if (maps.data?.id !== data.id) maps.load(data);
-  maps.leave?.(); // what was called before
-  const leave = (maps.leave = onTheme(() => maps.refresh()));
-  return leave;
-}
+export default mount(".maps", Maps);

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.packed import lab_component, named, packed
+from components.browser import component
+from components.packed import named, packed
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,4 +64,4 @@ def maps(
         ],
         "chosen": list(chosen), "hint": hint, "reports": reports, "across": columns or len(shown),
     }  # fmt: skip
-    lab_component("maps")(key=key, data=named(data), on_chosen_change=lambda: None)
+    component("maps")(key=key, data=named(data), on_chosen_change=lambda: None)

@@ -1,17 +1,10 @@
-"""Numbers on their way to the browser, and the components whose scripts read them there."""
+"""Numbers on their way to the browser."""
 
 import base64
 import hashlib
 from typing import Any
 
 import numpy as np
-
-from components.browser import component
-
-
-def lab_component(name: str) -> Any:
-    """Return the component `name`, whose script may use the functions of grids.js."""
-    return component(name, uses=("grids",))
 
 
 def packed(values: np.ndarray) -> str:

@@ -1,6 +1,8 @@
 // A slate to draw on: white on black, with mouse, finger, pen or keys. The drawing is a list of strokes
 // {w: brush width, p: [x, y, x, y, ...]} in thousandths of the edge; Python gets the list after every stroke.
 
+import { mount } from "./mount.js";
+
 const UNITS = 1000;
 const STEP = 25; // of the keyboard's pen
 const MOST_STROKES = 200;
@@ -42,7 +44,7 @@ class Slate {
     this.strokes = strokes;
     this.example = false;
     this.paint();
-    this.send(strokes);
+    this.send("strokes", strokes);
   }
 
   begin(x, y) {
@@ -142,25 +144,13 @@ class Slate {
       context.stroke();
     }
     this.undo.disabled = this.clear.disabled = this.strokes.length === 0;
-    if (this.pen) this.hint.textContent = this.stroke ? "Pen is down: arrows draw, space lifts it." : "Arrows move the pen, space puts it down.";
+    if (this.pen)
+      this.hint.textContent = this.stroke
+        ? "Pen is down: arrows draw, space lifts it."
+        : "Arrows move the pen, space puts it down.";
     else if (this.example) this.hint.textContent = "An example. Your first stroke takes its place.";
     else this.hint.textContent = this.strokes.length ? "" : "Draw here, large and in the middle.";
   }
 }
 
-const slates = new WeakMap();
-
-export default function ({ parentElement, data, setStateValue }) {
-  const root = parentElement.querySelector(".slate");
-  let slate = slates.get(root);
-  if (!slate) {
-    slate = new Slate(root);
-    slates.set(root, slate);
-  }
-  slate.send = (strokes) => setStateValue("strokes", strokes);
-  if (slate.revision !== data.revision) {
-    // Otherwise the slate knows better than Python, which hears of a stroke only when it is finished.
-    slate.revision = data.revision;
-    slate.load(data);
-  }
-}
+export default mount(".slate", Slate);

@@ -53,7 +53,7 @@ def slate(*, key: str, example: tuple[Stroke, ...], brush: int = 80, label: str)
         "example": drawn is None,
         "brush": brush,
         "label": label,
-        "revision": 0,
+        "id": key,  # one for ever: the slate knows better than Python, which hears of finished strokes only
     }
     result = component("slate")(key=key, data=data, on_strokes_change=lambda: None)
     if result.strokes is not None:

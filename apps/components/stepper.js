@@ -1,6 +1,22 @@
 // A convolution one step at a time. Every number comes from Python: the padded input, the kernels, the whole output.
 // What is done here is to look up the cells under the kernel, to multiply each with its weight, and to show the sum.
 
+import {
+  MINUS,
+  bitmap,
+  cellAt,
+  colourScale,
+  element,
+  fitCanvas,
+  fraction,
+  limits,
+  palette,
+  readable,
+  unpack,
+  written,
+} from "./grids.js";
+import { mount } from "./mount.js";
+
 const SECONDS = 25; // that the whole map takes at speed 0
 
 class Stepper {
@@ -22,7 +38,10 @@ class Stepper {
     this.play.addEventListener("click", () => this.toggle());
     find('[data-act="back"]').addEventListener("click", () => this.step(-1));
     find('[data-act="next"]').addEventListener("click", () => this.step(1));
-    for (const [canvas, pick] of [[this.output, (event) => this.pickOutput(event)], [this.input, (event) => this.pickInput(event)]]) {
+    for (const [canvas, pick] of [
+      [this.output, (event) => this.pickOutput(event)],
+      [this.input, (event) => this.pickInput(event)],
+    ]) {
       canvas.addEventListener("pointerdown", (event) => {
         canvas.setPointerCapture(event.pointerId);
         pick(event);
@@ -52,14 +71,15 @@ class Stepper {
     this.root.querySelector(".output figcaption span").textContent = `${rows} × ${columns}`;
     this.input.setAttribute("aria-label", data.label);
     this.output.setAttribute("aria-label", "Output map: arrow keys choose a pixel, space plays");
-    const answered = this.sent.findLastIndex((weights) => weights.every((weight, i) => Math.abs(weight - this.kernels[i]) < 1e-4));
+    const answered = this.sent.findLastIndex((weights) =>
+      weights.every((weight, i) => Math.abs(weight - this.kernels[i]) < 1e-4),
+    );
     this.sent = answered < 0 ? [] : this.sent.slice(answered + 1); // another kernel was chosen: forget what was typed
     const parts = JSON.stringify([data.channels, data.editable, data.filters]);
     if (parts !== this.parts) this.build(); // else the field that is typed in keeps the focus
     this.parts = parts;
     this.show();
     this.playing();
-    this.root.dataset.ready = data.id;
   }
 
   get map() {
@@ -99,7 +119,9 @@ class Stepper {
     this.sum = element("output");
     this.total.append(element("span", "", this.data.channels === 3 ? "all 27 added up" : "added up"), this.sum);
     this.sums.replaceChildren(...this.slices.map((part) => part.slice), this.total);
-    this.row.replaceChildren(...(this.data.filters.length > 1 ? this.data.filters.map((name, i) => this.chip(name, i)) : []));
+    this.row.replaceChildren(
+      ...(this.data.filters.length > 1 ? this.data.filters.map((name, i) => this.chip(name, i)) : []),
+    );
   }
 
   field(cell) {
@@ -123,7 +145,7 @@ class Stepper {
       if (Math.abs(number - weights[cell]) < 1e-6) return this.update(); // what was said of a wrong weight is over
       weights[cell] = number;
       this.sent.push(weights);
-      this.send(weights); // Python answers with the new map; until then the fields hold what was typed
+      this.trigger("edit", weights); // Python answers with the new map; until then the fields hold what was typed
     };
     field.addEventListener("focus", () => field.select());
     field.addEventListener("change", send);
@@ -164,7 +186,8 @@ class Stepper {
       this.at = 0;
       this.filled = 1;
     }
-    let last = performance.now(), owed = 0;
+    let last = performance.now(),
+      owed = 0;
     const go = (now) => {
       if (!this.root.isConnected) return this.stop();
       owed += ((now - last) / 1000) * (size / SECONDS) * 2 ** Number(this.speed.value);
@@ -233,14 +256,18 @@ class Stepper {
     event.preventDefault(); // the page would scroll
   }
 
+  refresh() {
+    this.show();
+  }
+
   // Everything that depends on the filter or the theme, then the step.
   show() {
     if (!this.data) return;
-    const { height, width, channels, rows, columns, padding, filters } = this.data;
+    const { height, width, channels, rows, columns, padding } = this.data;
     this.colours = palette(this.root);
     const size = height * width;
     this.inputPicture = bitmap(height, width, (i) =>
-      Array.from({ length: 3 }, (_, c) => this.cells[(channels === 3 ? c : 0) * size + i])
+      Array.from({ length: 3 }, (_, c) => this.cells[(channels === 3 ? c : 0) * size + i]),
     );
     const [low, high] = limits(this.map);
     this.kind = low < -1e-3 ? "signed" : "grey";
@@ -265,12 +292,18 @@ class Stepper {
       const canvas = button.querySelector("canvas");
       canvas.width = columns;
       canvas.height = rows;
-      canvas.getContext("2d").drawImage(bitmap(rows, columns, (j) => scale(map[j])), 0, 0);
+      canvas.getContext("2d").drawImage(
+        bitmap(rows, columns, (j) => scale(map[j])),
+        0,
+        0,
+      );
     });
     const ends = this.root.querySelectorAll(".legend i");
     ends[0].textContent = written(this.range[0], 1);
     ends[1].textContent = written(this.range[1], 1);
-    const stops = [0, 0.25, 0.5, 0.75, 1].map((share) => `rgb(${this.scale(this.range[0] + share * (this.range[1] - this.range[0]))})`);
+    const stops = [0, 0.25, 0.5, 0.75, 1].map(
+      (share) => `rgb(${this.scale(this.range[0] + share * (this.range[1] - this.range[0]))})`,
+    );
     this.root.querySelector(".legend b").style.background = `linear-gradient(90deg, ${stops})`;
     this.update();
   }
@@ -292,7 +325,10 @@ class Stepper {
       for (let i = 0; i < 9; i += 1) {
         const [value, product] = products[9 * channel + i];
         const grey = Math.round(Math.min(255, Math.max(0, value)));
-        const shade = this.data.channels === 3 ? [0, 1, 2].map((c) => (c === channel ? grey : Math.round(grey * 0.15))) : [grey, grey, grey];
+        const shade =
+          this.data.channels === 3
+            ? [0, 1, 2].map((c) => (c === channel ? grey : Math.round(grey * 0.15)))
+            : [grey, grey, grey];
         dress(patch[i], written(value), shade);
         dress(cells[i], written(product, 1), tint(product));
       }
@@ -346,7 +382,15 @@ class Stepper {
       }
       pen.globalAlpha = 0.6;
     }
-    frame(pen, left * cell, top * cell, (right - left + 1) * cell, (bottom - top + 1) * cell, thick, this.colours.accent);
+    frame(
+      pen,
+      left * cell,
+      top * cell,
+      (right - left + 1) * cell,
+      (bottom - top + 1) * cell,
+      thick,
+      this.colours.accent,
+    );
     pen.globalAlpha = 1;
     this.paintOutput(rows, columns);
   }
@@ -358,12 +402,14 @@ class Stepper {
     pen.drawImage(this.outputPicture, 0, 0, cell * columns, cell * rows);
     if (cell >= 9) lines(pen, cell, rows, columns);
     if (this.filled < rows * columns) {
-      const row = Math.floor(this.filled / columns), column = this.filled % columns;
+      const row = Math.floor(this.filled / columns),
+        column = this.filled % columns;
       pen.fillStyle = this.colours.empty;
       pen.fillRect(column * cell, row * cell, (columns - column) * cell, cell);
       pen.fillRect(0, (row + 1) * cell, columns * cell, (rows - row - 1) * cell);
     }
-    const y = Math.floor(this.at / columns) * cell, x = (this.at % columns) * cell;
+    const y = Math.floor(this.at / columns) * cell,
+      x = (this.at % columns) * cell;
     const grown = Math.max(0, 8 - cell) / 2; // a single pixel of a photograph would not be seen
     frame(pen, x - grown, y - grown, cell + 2 * grown, cell + 2 * grown, Math.max(3, cell / 5), this.colours.accent);
   }
@@ -391,21 +437,4 @@ function frame(pen, x, y, width, height, thick, colour) {
   pen.strokeRect(x, y, width, height);
 }
 
-const steppers = new WeakMap();
-
-export default function ({ parentElement, data, setTriggerValue }) {
-  const root = parentElement.querySelector(".stepper");
-  let stepper = steppers.get(root);
-  if (!stepper) {
-    stepper = new Stepper(root);
-    steppers.set(root, stepper);
-  }
-  stepper.send = (weights) => setTriggerValue("edit", weights);
-  if (stepper.data?.id !== data.id) stepper.load(data);
-  stepper.leave?.(); // what was called before
-  const leave = (stepper.leave = onTheme(() => stepper.show()));
-  return () => {
-    leave();
-    stepper.stop();
-  };
-}
+export default mount(".stepper", Stepper);

@@ -11,9 +11,9 @@ import numpy as np
 import streamlit as st
 
 from cnn_core.errors import DataError
-from components.browser import is_number
+from components.browser import component, is_number
 from components.frame import plain_errors
-from components.packed import lab_component, named, packed
+from components.packed import named, packed
 
 EDGE = 3  # of the kernels
 HEAVIEST = 100.0  # weight that may be typed
@@ -58,9 +58,7 @@ def stepper(steps: Steps, *, key: str, label: str, on_edit: Callable[[list[float
             with plain_errors():
                 on_edit(read_weights(weights))
 
-    lab_component("stepper")(
-        key=key, data=_data(steps, label=label, editable=on_edit is not None), on_edit_change=edited
-    )
+    component("stepper")(key=key, data=_data(steps, label=label, editable=on_edit is not None), on_edit_change=edited)
 
 
 def read_weights(value: Any) -> list[float]:

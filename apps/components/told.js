@@ -1,13 +1,27 @@
 // A picture and its sentence. A word that is chosen lays its veil over the picture: dark where nothing spoke for it.
 // A part of the picture can be covered: drawn with the pointer, or moved with the arrow keys.
 
+import { mount } from "./mount.js";
+
 const PAUSE = 900; // milliseconds for a word
 const STEP = 0.05; // of the picture, for a key
 const LEAST = 0.03; // edge of a box that counts
 
 class Told {
   constructor(root) {
-    for (const name of ["frame", "picture", "veil", "box", "cover", "how", "sentence", "play", "hint", "word", "others"]) {
+    for (const name of [
+      "frame",
+      "picture",
+      "veil",
+      "box",
+      "cover",
+      "how",
+      "sentence",
+      "play",
+      "hint",
+      "word",
+      "others",
+    ]) {
       this[name] = root.querySelector(`.${name}`);
     }
     this.at = null; // number of the chosen word
@@ -148,7 +162,7 @@ class Told {
         note.textContent = said;
         row.append(button, note);
         return row;
-      })
+      }),
     );
   }
 
@@ -204,7 +218,8 @@ class Told {
       right = Math.min(1, Math.max(left + STEP, right + x * STEP));
       bottom = Math.min(1, Math.max(top + STEP, bottom + y * STEP));
     } else {
-      const dx = Math.min(1 - right, Math.max(-left, x * STEP)), dy = Math.min(1 - bottom, Math.max(-top, y * STEP));
+      const dx = Math.min(1 - right, Math.max(-left, x * STEP)),
+        dy = Math.min(1 - bottom, Math.max(-top, y * STEP));
       [left, right, top, bottom] = [left + dx, right + dx, top + dy, bottom + dy];
     }
     this.setPart([left, top, right, bottom]);
@@ -233,16 +248,4 @@ class Told {
   }
 }
 
-const all = new WeakMap();
-
-export default function ({ parentElement, data, setStateValue }) {
-  const root = parentElement.querySelector(".told");
-  let told = all.get(root);
-  if (!told) {
-    told = new Told(root);
-    all.set(root, told);
-  }
-  told.send = setStateValue;
-  told.load(data);
-  root.dataset.ready = "";
-}
+export default mount(".told", Told);

@@ -4,13 +4,21 @@
 // The message is one block of bytes: uint32 length of the header, the header as JSON, then gzip of int16 voxels,
 // uint8 labels and, if the header says so, uint8 heat. All arrays run along x first, then y, then z, in RAS order.
 
+import { mount } from "./mount.js";
+
 const AXES = {
   // across and down: axis and direction on the screen; radiologists look from the feet and from the front
   Axial: { across: 0, down: 1, through: 2, edges: ["R", "L", "A", "P"] },
   Coronal: { across: 0, down: 2, through: 1, edges: ["R", "L", "S", "I"] },
   Sagittal: { across: 1, down: 2, through: 0, edges: ["A", "P", "S", "I"] },
 };
-const HEAT = [[13, 8, 135], [126, 3, 168], [204, 71, 120], [248, 149, 64], [240, 249, 33]]; // plasma, five stops
+const HEAT = [
+  [13, 8, 135],
+  [126, 3, 168],
+  [204, 71, 120],
+  [248, 149, 64],
+  [240, 249, 33],
+]; // plasma, five stops
 const CROSS = "rgba(255, 196, 120, 0.8)";
 
 async function unpack(bytes) {
@@ -78,8 +86,12 @@ class Plane {
 
   key(event) {
     const way = {
-      ArrowLeft: [this.across, 1], ArrowRight: [this.across, -1], ArrowUp: [this.down, 1], ArrowDown: [this.down, -1],
-      PageUp: [this.through, 1], PageDown: [this.through, -1],
+      ArrowLeft: [this.across, 1],
+      ArrowRight: [this.across, -1],
+      ArrowUp: [this.down, 1],
+      ArrowDown: [this.down, -1],
+      PageUp: [this.through, 1],
+      PageDown: [this.through, -1],
     }[event.key];
     if (!way) return;
     event.preventDefault();
@@ -121,7 +133,8 @@ class Plane {
       let i = origin + row * down + (size[0] - 1) * right;
       for (let column = 0; column < size[0]; column++, i -= right, o += 4) {
         const value = Math.max(0, Math.min(255, Math.floor((voxels[i] - low) * scale)));
-        let colour = null, part = share;
+        let colour = null,
+          part = share;
         if (showHeat) {
           colour = heat[i] > 12 ? viewer.heatTable[heat[i]] : null;
           part = share * Math.min(1, heat[i] / 128 + 0.25);
@@ -136,7 +149,8 @@ class Plane {
     context.imageSmoothingQuality = "high";
     context.drawImage(this.buffer, ...place);
     this.cross(context, place);
-    const index = viewer.at[this.through], count = viewer.scene.shape[this.through];
+    const index = viewer.at[this.through],
+      count = viewer.scene.shape[this.through];
     this.slider.value = index;
     this.slider.setAttribute("aria-valuetext", `slice ${index + 1} of ${count}`);
     this.title.textContent = count === 1 ? this.name : `${this.name} ${index + 1} / ${count}`;
@@ -151,11 +165,23 @@ class Plane {
     context.strokeStyle = CROSS;
     context.lineWidth = Math.max(1, this.canvas.width / 500);
     context.beginPath();
-    for (const [a, b] of [[left, x - gap], [x + gap, left + width]]) {
-      if (b > a) { context.moveTo(a, y); context.lineTo(b, y); }
+    for (const [a, b] of [
+      [left, x - gap],
+      [x + gap, left + width],
+    ]) {
+      if (b > a) {
+        context.moveTo(a, y);
+        context.lineTo(b, y);
+      }
     }
-    for (const [a, b] of [[top, y - gap], [y + gap, top + height]]) {
-      if (b > a) { context.moveTo(x, a); context.lineTo(x, b); }
+    for (const [a, b] of [
+      [top, y - gap],
+      [y + gap, top + height],
+    ]) {
+      if (b > a) {
+        context.moveTo(x, a);
+        context.lineTo(x, b);
+      }
     }
     context.stroke();
   }
@@ -196,24 +222,39 @@ class Solid {
     this.canvas.width = this.canvas.height = edge;
     const { spacing, colours } = this.viewer.scene;
     const scale = (edge * 0.47) / this.radius;
-    const [sa, ca, su, cu] = [Math.sin(this.turn[0]), Math.cos(this.turn[0]), Math.sin(this.turn[1]), Math.cos(this.turn[1])];
+    const [sa, ca, su, cu] = [
+      Math.sin(this.turn[0]),
+      Math.cos(this.turn[0]),
+      Math.sin(this.turn[1]),
+      Math.cos(this.turn[1]),
+    ];
     const dot = Math.ceil(scale * Math.max(...spacing) * 1.5) + 1;
     const layers = [];
     for (const [label, { points, normals }] of this.surfaces) {
       if (this.viewer.hidden.has(label)) continue;
-      const depth = new Float32Array(edge * edge).fill(-1e9), light = new Float32Array(edge * edge);
+      const depth = new Float32Array(edge * edge).fill(-1e9),
+        light = new Float32Array(edge * edge);
       for (let i = 0; i < points.length; i += 3) {
-        const x = points[i] * ca - points[i + 1] * sa, y = points[i] * sa + points[i + 1] * ca, z = points[i + 2];
-        const near = y * cu + z * su, high = z * cu - y * su; // seen from the front, slightly from above
-        const nx = normals[i] * ca - normals[i + 1] * sa, ny = normals[i] * sa + normals[i + 1] * ca, nz = normals[i + 2];
+        const x = points[i] * ca - points[i + 1] * sa,
+          y = points[i] * sa + points[i + 1] * ca,
+          z = points[i + 2];
+        const near = y * cu + z * su,
+          high = z * cu - y * su; // seen from the front, slightly from above
+        const nx = normals[i] * ca - normals[i + 1] * sa,
+          ny = normals[i] * sa + normals[i + 1] * ca,
+          nz = normals[i + 2];
         const facing = ny * cu + nz * su;
         if (facing < -0.5) continue; // on the far side
-        const column = Math.round(edge / 2 - x * scale - dot / 2), row = Math.round(edge / 2 - high * scale - dot / 2);
+        const column = Math.round(edge / 2 - x * scale - dot / 2),
+          row = Math.round(edge / 2 - high * scale - dot / 2);
         const shade = 0.35 + 0.65 * Math.max(0, 0.75 * facing + 0.4 * (nz * cu - ny * su) + 0.25 * nx); // light from above
         for (let r = Math.max(0, row); r < Math.min(edge, row + dot); r++) {
           for (let c = Math.max(0, column); c < Math.min(edge, column + dot); c++) {
             const o = r * edge + c;
-            if (near > depth[o]) { depth[o] = near; light[o] = Math.min(1.1, shade); }
+            if (near > depth[o]) {
+              depth[o] = near;
+              light[o] = Math.min(1.1, shade);
+            }
           }
         }
       }
@@ -245,12 +286,24 @@ function surfacesOf({ shape: [X, Y, Z], spacing, mask, colours }) {
         const label = mask[i];
         if (!label || !colours[label]) continue;
         const inside = x > 0 && x < X - 1 && y > 0 && y < Y - 1 && z > 0 && z < Z - 1;
-        if (inside && mask[i - 1] === label && mask[i + 1] === label && mask[i - X] === label && mask[i + X] === label
-          && mask[i - X * Y] === label && mask[i + X * Y] === label) continue;
+        if (
+          inside &&
+          mask[i - 1] === label &&
+          mask[i + 1] === label &&
+          mask[i - X] === label &&
+          mask[i + X] === label &&
+          mask[i - X * Y] === label &&
+          mask[i + X * Y] === label
+        )
+          continue;
         let [nx, ny, nz] = [0, 0, 0];
         for (const [a, b, c] of offsets) {
           const there = x + a >= 0 && x + a < X && y + b >= 0 && y + b < Y && z + c >= 0 && z + c < Z;
-          if (!there || mask[i + a + b * X + c * X * Y] !== label) { nx += a; ny += b; nz += c; }
+          if (!there || mask[i + a + b * X + c * X * Y] !== label) {
+            nx += a;
+            ny += b;
+            nz += c;
+          }
         }
         const length = Math.hypot(nx, ny, nz) || 1;
         if (!found.has(label)) found.set(label, { points: [], normals: [] });
@@ -265,7 +318,8 @@ function surfacesOf({ shape: [X, Y, Z], spacing, mask, colours }) {
 
 function centred(surfaces) {
   // Move the middle of all points to 0 and return how far the farthest is.
-  const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
+  const low = [Infinity, Infinity, Infinity],
+    high = [-Infinity, -Infinity, -Infinity];
   const each = (use) => surfaces.forEach(({ points }) => points.forEach((value, i) => use(points, value, i)));
   each((_, value, i) => {
     low[i % 3] = Math.min(low[i % 3], value);
@@ -274,7 +328,8 @@ function centred(surfaces) {
   each((points, value, i) => (points[i] = value - (low[i % 3] + high[i % 3]) / 2));
   let farthest = 1;
   for (const { points } of surfaces) {
-    for (let i = 0; i < points.length; i += 3) farthest = Math.max(farthest, Math.hypot(points[i], points[i + 1], points[i + 2]));
+    for (let i = 0; i < points.length; i += 3)
+      farthest = Math.max(farthest, Math.hypot(points[i], points[i + 1], points[i + 2]));
   }
   return farthest;
 }
@@ -286,7 +341,8 @@ class Viewer {
     this.at = [...scene.start];
     this.hidden = new Set();
     this.heatTable = Array.from({ length: 256 }, (_, i) => {
-      const place = (i / 255) * (HEAT.length - 1), k = Math.min(HEAT.length - 2, Math.floor(place));
+      const place = (i / 255) * (HEAT.length - 1),
+        k = Math.min(HEAT.length - 2, Math.floor(place));
       return HEAT[k].map((v, c) => v + (HEAT[k + 1][c] - v) * (place - k));
     });
     [this.centre, this.width] = scene.window;
@@ -338,7 +394,7 @@ class Viewer {
       button.append(name);
       button.style.setProperty("--colour", `rgb(${scene.colours[i + 1].join()})`);
       button.addEventListener("click", () => {
-        this.hidden.delete(i + 1) || this.hidden.add(i + 1);
+        if (!this.hidden.delete(i + 1)) this.hidden.add(i + 1);
         this.paint(true);
       });
       return button;
@@ -349,7 +405,10 @@ class Viewer {
   look() {
     const low = this.centre - this.width / 2;
     return {
-      low, scale: 255 / this.width, share: this.opacity / 100, showHeat: Boolean(this.scene.heat),
+      low,
+      scale: 255 / this.width,
+      share: this.opacity / 100,
+      showHeat: Boolean(this.scene.heat),
       colours: this.scene.colours.map((colour, i) => (i && !this.hidden.has(i) ? colour : null)),
     };
   }
@@ -363,7 +422,8 @@ class Viewer {
     for (const pane of this.panes) if (solid || pane instanceof Plane) pane.paint();
     this.inputs.forEach((element) => {
       element.value = this[element.name];
-      element.nextElementSibling.textContent = element.name === "opacity" ? `${element.value} %` : element.value.replace("-", "−");
+      element.nextElementSibling.textContent =
+        element.name === "opacity" ? `${element.value} %` : element.value.replace("-", "−");
     });
     for (const button of this.root.querySelectorAll(".presets button")) {
       const [centre, width] = this.scene.windows[button.textContent];
@@ -386,25 +446,26 @@ class Viewer {
   }
 }
 
-const viewers = new WeakMap();
+// The place of a viewer: what is shown stays until the next scan is unpacked.
+class Scans {
+  constructor(root) {
+    this.root = root;
+  }
 
-export default function ({ parentElement, data }) {
-  const root = parentElement.querySelector(".viewer");
-  const before = viewers.get(root);
-  if (before && before.data === data) return;
-  const task = { data, viewer: before?.viewer }; // what is shown until the scan is unpacked
-  viewers.set(root, task);
-  unpack(data instanceof Uint8Array ? data : new Uint8Array(data)).then((scene) => {
-    if (viewers.get(root) !== task) return; // another scan came meanwhile
-    const shown = task.viewer;
-    shown?.observer.disconnect();
-    task.viewer = new Viewer(root, scene);
-    if (shown?.scene.id === scene.id) {
+  async load(data) {
+    this.data = data;
+    const scene = await unpack(data instanceof Uint8Array ? data : new Uint8Array(data));
+    if (this.data !== data) return; // another scan came meanwhile
+    const before = this.viewer;
+    before?.observer.disconnect();
+    this.viewer = new Viewer(this.root, scene);
+    if (before?.scene.id === scene.id) {
       // the same scan with another overlay: the place and the window stay
-      const { at, centre, width, opacity } = shown;
-      Object.assign(task.viewer, { at, centre, width, opacity });
+      const { at, centre, width, opacity } = before;
+      Object.assign(this.viewer, { at, centre, width, opacity });
     }
-    task.viewer.paint(true);
-    root.dataset.ready = scene.id;
-  });
+    this.viewer.paint(true);
+  }
 }
+
+export default mount(".viewer", Scans);

@@ -3,6 +3,8 @@
 // the keys rest for a moment, and sends back where the coloured words are: {s, e, w, t} with start and end in UTF-16
 // units, strength -1..1, and the words of the tooltip. The field's text is never written over while somebody types.
 
+import { mount } from "./mount.js";
+
 const PAUSE = 200; // milliseconds
 
 class Writer {
@@ -68,7 +70,7 @@ class Writer {
     const text = this.text();
     if (text === this.sent) return;
     this.sent = text;
-    this.send(text);
+    this.send("text", text);
   }
 
   offer(chips) {
@@ -169,15 +171,4 @@ class Writer {
   }
 }
 
-const writers = new WeakMap();
-
-export default function ({ parentElement, data, setStateValue }) {
-  const root = parentElement.querySelector(".writer");
-  let writer = writers.get(root);
-  if (!writer) {
-    writer = new Writer(root);
-    writers.set(root, writer);
-  }
-  writer.send = (text) => setStateValue("text", text);
-  writer.load(data);
-}
+export default mount(".writer", Writer);
