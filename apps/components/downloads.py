@@ -1,6 +1,5 @@
 """Answers as files: one answer as CSV or JSON, many as a table."""
 
-import csv
 import io
 import json
 import tempfile
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+
+from cnn_core.data.tables import csv_text
 
 PACKED = ("card.json", "model.safetensors", "recipe.json", "report.json", "log.csv")
 
@@ -37,11 +38,10 @@ def answer_downloads(
     """
     thing, chances = called
     pairs = [(label, float(p)) for label, p in zip(labels, probabilities, strict=True)]
-    table = io.StringIO()
-    csv.writer(table).writerows([(thing, "probability"), *pairs])
+    table = csv_text([(thing, "probability"), *pairs])
     answered = {"input": asked, f"{thing}s": [label for label, _ in pairs], chances: [p for _, p in pairs]}
     with st.container(horizontal=True, gap="small"):
-        for title, data, kind in (("CSV", table.getvalue(), "csv"), ("JSON", json.dumps(answered, indent=2), "json")):
+        for title, data, kind in (("CSV", table, "csv"), ("JSON", json.dumps(answered, indent=2), "json")):
             st.download_button(
                 title, data, f"{name}-answer.{kind}", f"text/{kind}", key=f"{key}-{kind}", on_click="ignore",
                 type="tertiary", icon=":material/download:",

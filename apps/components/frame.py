@@ -37,13 +37,22 @@ def plain_errors() -> Iterator[None]:
 
 
 def sentence(text: str) -> str:
-    """Make a message of the library a sentence of a page: capital letter, full stop, no Markdown in file names."""
+    """Make a message of the library a sentence of a page: capital letter, full stop, no Markdown."""
     if not NAMED.match(text):
         text = text[:1].upper() + text[1:]
     text = text if text.endswith((".", "?", "!")) else text + "."
-    for sign in "\\`*_[]<$:~":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    return plain(text)
+
+
+def plain(text: str) -> str:
+    """Return foreign text as Markdown that shows exactly it: no format, picture, link, formula, colour or emoji.
+
+    For all that Streamlit reads as Markdown: messages, labels, and the options of pills, radios and such.
+    """
+    line = re.sub(r"([\\`*_\[\]<>$:~&#|])", r"\\\1", " ".join(text.split()))
+    line = re.sub(r"^(\d*)([-+.)])", r"\1\\\2", line)  # no list either
+    # Addresses are made links even when they are escaped: an unseen sign keeps their parts from being one.
+    return re.sub(r"(?i)(https?\\:|\bwww(?=\.)|@)", "\\1\u2060", line)
 
 
 def facts(rows: Mapping[str, str]) -> None:
@@ -66,7 +75,7 @@ def how_computed(card: WeightsCard, *, commands: list[str], steps: str, file: tu
         st.code("\n".join(commands), language="bash", wrap_lines=True)
         if file is not None:
             st.download_button(
-                file[0], file[1], file[0], key="asked-download", on_click="ignore", icon=":material/download:"
+                plain(file[0]), file[1], file[0], key="asked-download", on_click="ignore", icon=":material/download:"
             )
         facts(card_facts(card))
         st.download_button(

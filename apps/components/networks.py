@@ -19,6 +19,7 @@ import streamlit as st
 from cnn_core.errors import CnnError
 from cnn_core.weights import WeightsCard, list_weights, load_card
 from components.address import begin, keep
+from components.frame import plain
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,7 +85,7 @@ def choose_network(known: dict[str, Network], favourite: str) -> Network:
     names = list(known)
     first = favourite if favourite in known else names[0]
     begin("weights", names, first)
-    name = st.pills("Network", names, required=True, key="weights", format_func=lambda name: known[name].title)
+    name = st.pills("Network", names, required=True, key="weights", format_func=lambda name: plain(known[name].title))
     keep("weights", first)
     return known[name]
 

@@ -1,9 +1,9 @@
 """An example to train on: requests to a house that listens, by what they are about; made here in a moment."""
 
-import csv
-import io
 import random
 from functools import cache
+
+from cnn_core.data.tables import csv_text
 
 PER_CLASS = 80
 ROOMS = ("kitchen", "bedroom", "hall", "study", "garden", "bathroom", "living room")
@@ -37,13 +37,9 @@ TRIED = (
 def example_csv() -> str:
     """Return a table with the columns text and label, 80 requests of each class at most; the same every time."""
     chance = random.Random(11)
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("text", "label"))
     rows = [(text, label) for label in TEMPLATES for text in _requests(label, chance)]
     chance.shuffle(rows)
-    writer.writerows(rows)
-    return table.getvalue()
+    return csv_text([("text", "label"), *rows])
 
 
 def _requests(label: str, chance: random.Random) -> list[str]:

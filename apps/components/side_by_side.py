@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.frame import note, plain_errors
+from components.frame import note, plain, plain_errors
 from components.networks import Network, compute, predictor
 
 MOST = 4
@@ -25,7 +25,7 @@ def side_by_side(known: dict[str, Network], network: Network, column: Callable[[
     first = [network.id, *(same or others)[: MOST - 1]]
     chosen = st.pills(
         "Networks", list(known), selection_mode="multi", default=first, key=f"compare-{network.id}",
-        format_func=lambda name: f"{known[name].title} ({known[name].card.model})",
+        format_func=lambda name: plain(f"{known[name].title} ({known[name].card.model})"),
     )  # fmt: skip
     if not 1 <= len(chosen) <= MOST:
         note(f"Choose one to {MOST} networks.")

@@ -1,15 +1,13 @@
 """Answers of any domain as a table: the items of `cnn predict`, one row each, as CSV for spreadsheets."""
 
-import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from cnn_core.data.tables import csv_text
 from cnn_core.storage import atomic_path
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
 
 Item = Mapping[str, Any]  # "input", and "labels" with "probabilities", or other fields, or "error"
 
@@ -44,12 +42,11 @@ def write_csv(items: Iterable[Item], path: Path | str, *, columns: Sequence[str]
         columns = _columns(items)
     done = failed = 0
     with atomic_path(path) as temporary, temporary.open("x", newline="", encoding="utf-8", errors="replace") as file:
-        writer = csv.writer(file)
-        writer.writerow(["input", *columns, "error"])
+        file.write(csv_text([["input", *columns, "error"]]))
         for item in items:
             cells = dict(_cells(item))
-            row = [_safe(str(item["input"])), *(cells.get(name, "") for name in columns)]
-            writer.writerow([*row, _safe(str(item.get("error", "")))])
+            row = [str(item["input"]), *(cells.get(name, "") for name in columns), str(item.get("error", ""))]
+            file.write(csv_text([row]))
             done, failed = done + ("error" not in item), failed + ("error" in item)
     return done, failed
 
@@ -60,36 +57,30 @@ def _columns(items: Sequence[Item]) -> list[str]:
     return list(dict.fromkeys([*labels, *(name for item in items for name, _ in _cells(item))]))
 
 
-def _cells(item: Item) -> Iterator[tuple[str, str]]:
-    """Yield (column, text) of an item, without input and error."""
+def _cells(item: Item) -> Iterator[tuple[str, str | float]]:
+    """Yield (column, cell) of an item, without input and error."""
     labels = item.get("labels", ())
     pairs = zip(labels, item.get("probabilities", ()), strict=True)
-    texts = chain.from_iterable((_safe(str(label)), f"{probability:.6f}") for label, probability in pairs)
+    texts = chain.from_iterable((str(label), f"{probability:.6f}") for label, probability in pairs)
     yield from zip(label_columns(len(labels)), texts, strict=True)
     for name, value in item.items():
         if name not in ("input", "labels", "probabilities", "error"):
             yield from _flat(name, value)
 
 
-def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flat(name: str, value: Any) -> Iterator[tuple[str, str | float]]:
     if isinstance(value, Mapping):
         for key, entry in value.items():
             yield from _flat(f"{name}.{key}", entry)
     elif isinstance(value, list | tuple):
         for number, entry in zip(_numbers(len(value)), value, strict=True):
             yield from _flat(f"{name}{number}", entry)
-    elif isinstance(value, str):
-        yield name, _safe(value)
     elif value is None or (isinstance(value, float) and not math.isfinite(value)):
         yield name, ""
     else:
-        yield name, str(value)
+        yield name, value if isinstance(value, int | float) else str(value)
 
 
 def _numbers(length: int) -> list[str]:
     """Return what is put behind the names of `length` columns: "", "2", "3", ..."""
     return [str(number) if number > 1 else "" for number in range(1, length + 1)]
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text

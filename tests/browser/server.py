@@ -26,7 +26,7 @@ def find_chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, script: Path = ROOT / "apps" / "showcase.py") -> Iterator[str]:
+def serving(folder: Path, script: Path = ROOT / "apps" / "serve.py") -> Iterator[str]:
     """Run the pages on a free port from `folder` (whose `runs` they show), and yield their address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

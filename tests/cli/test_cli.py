@@ -332,4 +332,4 @@ def test_a_checkout_serves_its_own_pages(monkeypatch):
     asked = {}
     monkeypatch.setattr("cnn_core.processes.supervise", lambda words: asked.update(words=words) or 0)
     assert main(["demo", "--port", str(port)]) == 0
-    assert str(Path(__file__).parents[2] / "apps" / "showcase.py") in asked["words"]
+    assert str(Path(__file__).parents[2] / "apps" / "serve.py") in asked["words"]

@@ -65,7 +65,7 @@ def test_no_items_are_a_header(tmp_path):
     assert read(tmp_path / "a.csv") == [["input", "error"]]
 
 
-@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@a", "\tx", "\rx"])
+@pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@a", "\tx", "\rx", "\nx", "＝1+1", "＠a"])
 def test_formulas_do_not_reach_a_spreadsheet(tmp_path, evil):
     items = [
         {"input": evil, "labels": [evil], "probabilities": [0.5], "caption": evil, "more": [evil], "number": -1.5},

@@ -1,8 +1,6 @@
 """What was found in a scan: the three planes, millilitres, downloads."""
 
-import csv
 import html
-import io
 import json
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -11,8 +9,9 @@ from typing import Any
 
 import streamlit as st
 
+from cnn_core.data.tables import csv_text
 from components.address import begin, keep
-from components.frame import note
+from components.frame import note, sentence
 from components.networks import Network, compute
 from components.tables import Markup, table
 from components.viewer import View, pack, viewer
@@ -44,7 +43,7 @@ def show_result(network: Network, given: Given) -> None:
 def warn(warnings: Iterable[str]) -> None:
     """Show what the reader of an answer should know."""
     for said in warnings:
-        st.warning(f"{said[:1].upper()}{said[1:]}.", icon=":material/info:")
+        st.warning(sentence(said), icon=":material/info:")
 
 
 @st.cache_data(max_entries=6, show_spinner=False, scope="session")
@@ -103,17 +102,14 @@ def _downloads(result: Any, given: Given) -> None:
     name = stem(given.name)
     report = {"input": given.name, **result.to_json()}
     report.pop("mask")
-    lines = io.StringIO()
-    csv.writer(lines).writerows(
-        [("label", "volume_ml", "mean_hu")]
-        + [(label, round(volume, 3), result.mean_hu[label]) for label, volume in result.volumes_ml.items()]
-    )
+    lines = [(label, round(volume, 3), result.mean_hu[label]) for label, volume in result.volumes_ml.items()]
+    volumes_csv = csv_text([("label", "volume_ml", "mean_hu"), *lines])
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "Mask (NIfTI)", lambda: _mask_file(result, name), f"{name}_mask.nii.gz", "application/gzip", type="primary",
             key="mask-download", on_click="ignore", icon=":material/download:",
         )  # fmt: skip
-        for title, data, kind in (("CSV", lines.getvalue(), "csv"), ("JSON", json.dumps(report, indent=2), "json")):
+        for title, data, kind in (("CSV", volumes_csv, "csv"), ("JSON", json.dumps(report, indent=2), "json")):
             st.download_button(
                 title, data, f"{name}_volumes.{kind}", f"text/{kind}", key=f"volumes-{kind}", on_click="ignore",
                 type="tertiary", icon=":material/download:",

@@ -129,17 +129,14 @@ def _share(count: int, biggest: int) -> Markup:
 
 def layers_csv(found: Any) -> str:
     """Return the table of layers for a spreadsheet."""
-    import csv
-    import io
+    from cnn_core.data.tables import csv_text
 
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("layer", "kind", "output", "kernel", "stride", "padding", "parameters", "multiply_adds", "sees"))
+    rows = [("layer", "kind", "output", "kernel", "stride", "padding", "parameters", "multiply_adds", "sees")]
     for row in found.rows:
         cells = [row.kernel, row.stride, row.padding]
         shown = ["" if cell is None else cell if isinstance(cell, str) else "x".join(map(str, cell)) for cell in cells]
-        writer.writerow(
+        rows.append(
             (row.name, row.kind, "x".join(map(str, row.output_shape)), *shown, row.parameters, row.multiply_adds,
              sees(row).replace(" × ", "x").replace(",", ""))
         )  # fmt: skip
-    return text.getvalue()
+    return csv_text(rows)

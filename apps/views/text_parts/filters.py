@@ -9,7 +9,7 @@ import streamlit as st
 from cnn_core.weights.reports import REPORT_FILE
 from components.address import begin, keep
 from components.bars import percent
-from components.frame import note
+from components.frame import note, plain
 from components.matrix import confusion
 from components.networks import Network, compute
 from components.tables import table
@@ -62,7 +62,7 @@ def _explorer(network: Network, report: Any) -> None:
     labels = [label for label in network.card.labels if any(entry.label == label for entry in entries)]
     key = "class"
     begin(key, labels, labels[0])
-    called = dict(zip(labels, names(network, labels), strict=True))
+    called = dict(zip(labels, map(plain, names(network, labels)), strict=True))
     chosen = st.pills("Class", labels, required=True, key=key, format_func=called.get)
     keep(key, labels[0])
     own = sorted((entry for entry in entries if entry.label == chosen), key=lambda entry: -entry.weight)

@@ -151,7 +151,7 @@ def run_demo(options: argparse.Namespace, _: list[str]) -> int:
     if not folder.is_dir():  # a wheel puts the pages elsewhere
         spec = importlib.util.find_spec("cnn_showcase_apps")
         folder = Path(next(iter(spec.submodule_search_locations))) if spec else folder
-    entry = folder / "showcase.py"
+    entry = folder / "serve.py"
     if not entry.exists():
         raise CnnError(f"the pages were expected at {entry}, but are not there; install cnn-showcase again")
     if not port_is_free(options.port):

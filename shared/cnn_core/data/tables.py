@@ -1,6 +1,7 @@
 """Tables in files: CSV, TSV and JSON Lines, whatever their encoding and delimiter; one row at a time.
 
-What cannot be read is refused in one sentence; a domain says which of the columns it wants.
+What cannot be read is refused in one sentence; a domain says which of the columns it wants. Whatever CSV is written, a
+spreadsheet computes none of it.
 """
 
 import codecs
@@ -9,11 +10,11 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from cnn_core.errors import DataError
 
@@ -22,6 +23,7 @@ DELIMITERS = ",\t;|"
 SAMPLE = 1 << 20  # bytes that encoding, delimiter and columns are guessed from
 SAMPLE_ROWS = 500
 EVIDENCE = 10  # rows below a first line that could be a header of unknown names
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # how a cell begins that a spreadsheet would compute (OWASP, "CSV Injection")
 MOST_STRANGE = 0.05  # share of control characters in a text file
 LONGEST_FIELD = 16 << 20  # characters
 
@@ -44,6 +46,15 @@ class Layout:
         kind = "JSON lines" if self.delimiter is None else f"columns separated by {_named(self.delimiter)}"
         head = "" if self.delimiter is None else (", with a header" if self.header else ", without a header")
         return f"read as {self.encoding}, {kind}{head}"
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as CSV for spreadsheets: a text that one would take for a formula gets an apostrophe in front."""
+    table = io.StringIO()
+    csv.writer(table).writerows(
+        [f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell for cell in row] for row in rows
+    )
+    return table.getvalue()
 
 
 def look(

@@ -27,6 +27,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
+from cnn_core.data.tables import csv_text
 from cnn_core.errors import CnnError
 from cnn_core.processes import mark_of
 from cnn_core.storage import folder_lock, write_text
@@ -356,8 +357,8 @@ class _Trainer:
     def _write_log(self, row: Mapping[str, float]) -> None:
         """Rewrite log.csv (a resumed run drops what lay after its checkpoint) and add to the TensorBoard events."""
         names = list(dict.fromkeys(name for line in self.state.history for name in line))
-        lines = [",".join(names), *(",".join(str(line.get(n, "")) for n in names) for line in self.state.history)]
-        write_text(self.folder / "log.csv", "\n".join(lines) + "\n")
+        lines = [names, *([line.get(name, "") for name in names] for line in self.state.history)]
+        write_text(self.folder / "log.csv", csv_text(lines))
         if self.board is None:
             from torch.utils.tensorboard import SummaryWriter  # a second to import, so not before it is needed
 

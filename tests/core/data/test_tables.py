@@ -1,10 +1,12 @@
-"""Tables as text: line ends of any system, and what JSON Lines may hold that no file of ours can."""
+"""Tables as text: line ends of any system, what JSON Lines may hold that no file of ours can, and written CSV."""
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
 
-from cnn_core.data.tables import json_rows, look, rows
+from cnn_core.data.tables import csv_text, json_rows, look, rows
 
 
 @pytest.mark.parametrize("text", ["text,label\rhello,a\r", "\n\r\n\ntext,label\n\nhello,a\n", "text,label\r\nhello,a"])
@@ -35,3 +37,29 @@ def test_a_name_with_half_a_pair_is_a_column_too(tmp_path: Path) -> None:
     layout = look(file, ("text",))
     assert layout.columns == ("text?",)
     assert list(rows(file, layout)) == [["one"]]
+
+
+FORMULAS = [
+    "=1+1",
+    '=HYPERLINK("http://x","y")',
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "＝1",
+    "＋1",
+    "－1",
+    "＠a",
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_cell_that_is_written_is_a_formula(text: str) -> None:
+    written = csv_text([(text, "label"), (1, text)])
+    assert [*csv.reader(io.StringIO(written, newline=""))] == [[f"'{text}", "label"], ["1", f"'{text}"]]
+
+
+def test_numbers_below_zero_stay_numbers_and_other_texts_as_they_are() -> None:
+    assert csv_text([(-1.5, -2, "a=1", "a, b", 'say "hi"', "", None)]) == '-1.5,-2,a=1,"a, b","say ""hi""",,\r\n'

@@ -19,7 +19,7 @@ from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import LoopConfig, OptimizerConfig
 from cnn_core.train.loop import Progress, fit
 from cnn_core.train.runs import read_rows
-from cnn_core.train.task import Pairs
+from cnn_core.train.task import Evaluation, Pairs
 
 HERE = Path(__file__).parent
 
@@ -42,6 +42,17 @@ def test_it_learns_and_leaves_a_readable_folder(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "log.csv")[-1]["epoch"] == 20
     assert json.loads((tmp_path / "status.json").read_text())["state"] == "trained"
     assert len(list(tmp_path.glob("events.out.tfevents*"))) == 1
+
+
+def test_a_label_with_a_comma_is_one_column_of_the_log(tmp_path: Path) -> None:
+    class Segments(ToyTask):
+        def evaluate(self, model: torch.nn.Module, split: str) -> Evaluation:
+            found = super().evaluate(model, split)
+            return dataclasses.replace(found, metrics={**found.metrics, "dice_left,_upper": 0.25})
+
+    fit(Segments(recipe(epochs=1)), tmp_path)
+    (row,) = read_rows(tmp_path / "log.csv")
+    assert row["val_dice_left,_upper"] == 0.25 and 0 <= row["val_accuracy"] <= 1
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
