@@ -51,8 +51,8 @@ def plain(text: str) -> str:
     """
     line = re.sub(r"([\\`*_\[\]<>$:~&#|])", r"\\\1", " ".join(text.split()))
     line = re.sub(r"^(\d*)([-+.)])", r"\1\\\2", line)  # no list either
-    # Addresses are made links even when they are escaped: an unseen sign keeps their parts from being one.
-    return re.sub(r"(?i)(https?\\:|\bwww(?=\.)|@)", "\\1\u2060", line)
+    # Addresses and icons are made of it even when it is escaped: an unseen sign keeps their parts from being one.
+    return re.sub(r"(?i)(https?\\:|\\:(?=\w)|\bwww(?=\.)|@)", "\\1\u2060", line)
 
 
 def facts(rows: Mapping[str, str]) -> None:

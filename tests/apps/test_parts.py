@@ -18,7 +18,7 @@ from cnn_core.errors import UnknownNameError
 from components.bars import percent
 from components.commands import file_word, network_word, text_word
 from components.curves import _chart, limits
-from components.frame import duration, measured, sentence
+from components.frame import duration, measured, plain, sentence
 from components.networks import WORKERS, Network, compute, networks, predictor, submit
 from components.pictures import data_uri
 from components.samples import SAMPLES, find_sample, kind_of, samples
@@ -57,6 +57,23 @@ def test_messages_become_sentences_without_markdown():
     assert sentence("my cut.jpg: the picture is damaged") == r"my cut.jpg\: the picture is damaged."
     assert sentence("the file is empty: 0 of 3.5 MB") == r"The file is empty\: 0 of 3.5 MB."
     assert sentence("did you mean x?") == "Did you mean x?"
+
+
+@pytest.mark.parametrize(
+    ("foreign", "shown"),
+    [
+        ("**b** _i_ `c` ~s~", r"\*\*b\*\* \_i\_ \`c\` \~s\~"),
+        ("![a](//x) <b> &lt; $x$", r"!\[a\](//x) \<b\> \&lt; \$x\$"),
+        (":red[x] :smile:", "\\:\u2060red\\[x\\] \\:\u2060smile\\:"),
+        ("https://x www.x a@x", "https\\:\u2060//x www\u2060.x a@\u2060x"),
+        ("# a\n\n- b", r"\# a - b"),
+        ("1. a", r"1\. a"),
+        ("- a", r"\- a"),
+        ("4.5 MB, www, a - b", "4\\.5 MB, www, a - b"),
+    ],
+)
+def test_foreign_text_is_escaped_for_markdown(foreign: str, shown: str):
+    assert plain(foreign) == shown
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(18.4, "18 s"), (99, "99 s"), (150, "2 min"), (5400, "1.5 h")])
