@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from itertools import dropwhile
 from pathlib import Path
 
-from cnn_core.data.archives import DAMAGE
+from cnn_core.data.archives import DAMAGE, check_directory
 from cnn_core.data.folders import walk
 from cnn_core.data.paths import user_path
 from cnn_core.errors import DataError
+from cnn_core.storage import readable_size
 
 IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what file managers leave behind; hidden files are ignored as well
 MEMBER_LIMIT = 256 * 1024**2  # bytes of one unpacked picture file: larger is a bomb, not a photo
 MEMBERS_LIMIT = 500_000
+SWELLING = 100  # times its own size that an archive of pictures may unpack to, from a gigabyte on
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
     elif not zipfile.is_zipfile(path):
         raise DataError(f"{source} is a file; expected a folder, or a zip, with one subfolder of pictures per class")
     else:
+        with path.open("rb") as file:
+            check_directory(str(source), file, MEMBERS_LIMIT)
         try:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
@@ -99,8 +103,12 @@ def _walk(root: Path, name: str) -> Files:
 
 def _read_directory(archive: zipfile.ZipFile, path: Path, name: str) -> Files:
     members = archive.infolist()
-    if len(members) > MEMBERS_LIMIT:
-        raise DataError(f"{name}: {len(members)} members are too many, at most {MEMBERS_LIMIT} are read")
+    unpacked = sum(member.file_size for member in members)  # no more is read of them
+    if unpacked > max(1024**3, SWELLING * path.stat().st_size):
+        raise DataError(
+            f"{name}: unpacks to {readable_size(unpacked)}, more than {SWELLING} times its size, which no pictures do; "
+            "make the zip again from the pictures alone"
+        )
     paths, folders = {}, set()
     for member in members:
         parts = tuple(member.filename.rstrip("/").split("/"))

@@ -300,6 +300,31 @@ def test_zip_bomb_is_not_unpacked(animals, monkeypatch):
     assert data.report.skipped == [("cats/bomb.png", "unpacks to more than 1 MB, which no picture file has")]
 
 
+def test_a_zip_of_a_million_entries_is_refused_before_it_is_listed(animals, monkeypatch):
+    path = zipped(animals)
+    with zipfile.ZipFile(path, "a") as archive:
+        for i in range(50):
+            archive.writestr(f"cats/{i}.txt", b"")
+    monkeypatch.setattr("image_classification.listing.MEMBERS_LIMIT", 20)
+    monkeypatch.setattr(zipfile, "ZipFile", None)  # which would make an object of each
+    with pytest.raises(DataError, match="more than 20 files"):
+        load_folder(path, CONTRACT)
+
+
+def test_pictures_that_swell_a_hundredfold_are_refused_unread(animals, monkeypatch):
+    """Each picture is small enough, and there are two classes: it is all of them together that would take hours."""
+    path = zipped(animals)
+    data = bytearray(path.read_bytes())
+    for _ in range(6):  # the sizes that the directory declares: 6 times 200 MB
+        place = data.index(b"PK\x01\x02")
+        data[place : place + 4] = b"done"
+        data[place + 24 : place + 28] = (200 * 1024**2).to_bytes(4, "little")
+    path.write_bytes(data.replace(b"done", b"PK\x01\x02"))
+    monkeypatch.setattr(zipfile.ZipFile, "open", None)
+    with pytest.raises(DataError, match=r"unpacks to 1\.2 GB, more than 100 times its size"):
+        load_folder(path, CONTRACT)
+
+
 def test_damaged_zips(animals, tmp_path):
     path = zipped(animals)
     whole = path.read_bytes()

@@ -128,8 +128,7 @@ def _members(
     start = file.read(6)
     file.seek(0)
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        if _directory_size(file) > 1024 * max_members:  # it is read as a whole
-            raise DataError(f"{archive}: more than {max_members} files; expected fewer, split the archive")
+        check_directory(archive, file, max_members)
         with zipfile.ZipFile(file) as opened:
             needed = sum(info.file_size for info in opened.infolist())
             if needed > max_bytes:
@@ -175,8 +174,29 @@ class _Bounded:
         return self.file.read(size)
 
 
-def _directory_size(file: BinaryIO) -> int:
-    """Return the bytes that the directory of a zip file takes by its end record; 0 if there is none.
+def check_directory(archive: Path | str, file: BinaryIO, max_members: int) -> None:
+    """Refuse a zip file by the directory at its end, which `zipfile` would read as a whole, a kilobyte per entry.
+
+    Args:
+        archive: its name, for the message.
+        file: it, open; read from its start afterwards.
+        max_members: files and folders allowed.
+
+    Raises:
+        DataError: the directory lists more of them, or takes more than a kilobyte for each allowed one.
+    """
+    size, end = _directory_size(file)
+    listed = 0
+    if max_members < size <= 1024 * max_members:
+        file.seek(max(0, end - size))
+        listed = file.read(size).count(b"PK\x01\x02")
+        file.seek(0)
+    if size > 1024 * max_members or listed > max_members:
+        raise DataError(f"{archive}: more than {max_members} files; expected fewer, split the archive")
+
+
+def _directory_size(file: BinaryIO) -> tuple[int, int]:
+    """Return the bytes that the directory of a zip file takes by its end record, and where it ends; 0 without one.
 
     Layout: PKWARE APPNOTE 4.3.14 to 4.3.16 (end record, and the 64-bit one in front of it).
     """
@@ -186,7 +206,8 @@ def _directory_size(file: BinaryIO) -> int:
     file.seek(0)
     place = tail.rfind(b"PK\x05\x06")
     if place < 0 or len(tail) - place < 22:
-        return 0
+        return 0, 0
+    ends = max(0, end - 22 - 65535 - 20) + place
     (size,) = struct.unpack("<I", tail[place + 12 : place + 16])
     locator = tail[max(0, place - 20) : place]
     if locator[:4] == b"PK\x06\x07" and len(locator) == 20:
@@ -196,7 +217,8 @@ def _directory_size(file: BinaryIO) -> int:
         file.seek(0)
         if len(record) == 56 and record[:4] == b"PK\x06\x06":
             size = max(size if size != 0xFFFFFFFF else 0, struct.unpack("<Q", record[40:48])[0])
-    return size
+            ends = min(offset, end)
+    return size, ends
 
 
 def _too_large(archive: Path, max_bytes: int) -> DataError:

@@ -160,6 +160,14 @@ def test_the_directory_of_a_zip_is_not_read_if_it_is_too_long(tmp_path):
     )
 
 
+def test_the_entries_of_a_zip_are_counted_before_anything_is_read_or_unpacked(tmp_path, monkeypatch):
+    data = zip_bytes({f"f{i}": b"" for i in range(50)})
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    refused(tmp_path, data, "more than 10 files", max_members=10)
+    end = data.rindex(b"PK\x05\x06")  # the number in the end record is a lie that nobody asks for
+    refused(tmp_path, data[: end + 8] + b"\1\0\1\0" + data[end + 12 :], "more than 10 files", max_members=10)
+
+
 @pytest.mark.parametrize("kind", MAKERS)
 def test_too_many_bytes_are_refused(tmp_path, kind):
     data = MAKERS[kind]({"zeros": bytes(3_000_000)})
