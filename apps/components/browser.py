@@ -13,8 +13,8 @@ _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 @st.cache_resource(show_spinner=False)
 def component(name: str) -> Any:
     """Return the component made of NAME.html, NAME.css and NAME.js."""
-    parts = {kind: (_FOLDER / f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css")}
-    return st.components.v2.component(name, js=script(name), **parts)
+    body = (_FOLDER / f"{name}.html").read_text("utf-8")
+    return st.components.v2.component(name, html=body, css=_style(name), js=script(name))
 
 
 def script(name: str) -> str:
@@ -41,9 +41,12 @@ def drawing(name: str, *, attributes: str = "") -> Any:
     script = (
         f"export default ({{ parentElement, data }}) => {{ parentElement.querySelector('.{name}').innerHTML = data; }}"
     )
-    css = (_FOLDER / f"{name}.css").read_text("utf-8")
     body = f'<div class="{name}"{attributes and " " + attributes}></div>'
-    return st.components.v2.component(name, html=body, css=css, js=script)
+    return st.components.v2.component(name, html=body, css=_style(name), js=script)
+
+
+def _style(name: str) -> str:
+    return "".join((_FOLDER / f"{part}.css").read_text("utf-8") for part in ("base", name))
 
 
 def is_number(value: Any) -> bool:
