@@ -104,6 +104,18 @@ def test_file_names_are_text(open_page):
     innocent(page)
 
 
+def test_a_picture_beyond_the_limit_is_not_sent(open_page):
+    page = open_page("/image?weights=digits")
+    at_rest(page)
+    page.get_by_role("radio", name="Upload").click()
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if "upload_file" in request.url else None)
+    large = {"name": "large.png", "mimeType": "image/png", "buffer": bytes(21 * 1024**2)}
+    page.locator("input[type=file]").first.set_input_files(large)
+    page.get_by_text(re.compile(r"20(\.0)? ?MB or smaller")).wait_for()
+    assert not sent
+
+
 @pytest.mark.parametrize("path", ["text", "text?view=What+the+filters+look+for", "text?part=Compare"])
 def test_labels_and_n_grams_of_a_text_network_are_text(open_page, path):
     page = open_page(f"/{path}{'&' if '?' in path else '?'}weights={weights('text_classification')}")
