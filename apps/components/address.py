@@ -4,18 +4,26 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from components.kept import kept, recall, retain
+
 
 def begin(key: str, options: Sequence[str], default: str) -> None:
-    """Before the widget `key`: give it the value in the address if there is one, else `default`."""
-    if st.session_state.get(key) not in options:
-        wanted = st.query_params.get(key)
-        st.session_state[key] = wanted if wanted in options else default
+    """Before the widget `key`: give it the value in the address if there is one, else its last one, else `default`.
+
+    A widget that has one of the options keeps it, unless the browser has gone back to another address.
+    """
+    named = st.query_params.get(key)
+    if key in st.session_state and named != kept().get(f"{key} in the address", named):
+        st.session_state[key] = named if named in options else default
+    recall(key, options, default, wanted=named)
 
 
 def keep(key: str, default: str) -> None:
-    """After the widget: write its value into the address, unless it is the default."""
+    """After the widget: write its value into the address, unless it is the default, and keep it for the session."""
+    retain(key)
     value = st.session_state[key]
     if value != default:
         st.query_params[key] = value
-    elif key in st.query_params:
-        del st.query_params[key]
+    else:
+        st.query_params.pop(key, None)
+    kept()[f"{key} in the address"] = st.query_params.get(key)

@@ -7,10 +7,11 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
-from components.bring import SUFFIXES, UPLOAD_LIMIT
+from components.bring import SUFFIXES, UPLOAD_LIMIT, digest_of
 from components.commands import network_word
 from components.downloads import answers_csv
 from components.frame import note
+from components.kept import remembered, uploaded
 from components.networks import Network, compute, predictor
 from components.pictures import data_uri
 
@@ -27,17 +28,14 @@ def bring_many(network: Network, samples: Callable[[], Sources], *, key: str) ->
         samples: called when nothing was uploaded.
         key: of the upload.
     """
-    files = st.file_uploader(
-        "Pictures", SUFFIXES, accept_multiple_files=True, key=f"{key}-upload", max_upload_size=UPLOAD_LIMIT,
-        label_visibility="collapsed",
-    )  # fmt: skip
+    files = uploaded("Pictures", SUFFIXES, key=f"{key}-upload", limit=UPLOAD_LIMIT, many=True, hidden=True)
     if len(files) > MOST_FILES:
         note(
             f"{len(files)} pictures are more than the page takes; the first {MOST_FILES} are read. "
             f"For a whole folder: cnn predict {network_word(network)} FOLDER --json"
         )
     if files:
-        return [(file.name, file.getvalue()) for file in files[:MOST_FILES]]
+        return [(file.name, file.data) for file in files[:MOST_FILES]]
     note("These are the samples. Drop your own pictures above, as many as you like at a time.")
     return samples()
 
@@ -75,7 +73,7 @@ def answers_table(
     """
     rows = [
         {
-            "picture": _thumbnail(data) if answer.error is None else "",
+            "picture": _thumbnail(digest_of(data), _data=data) if answer.error is None else "",
             "file": answer.input,
             **cells(answer),
             "problem": answer.error,
@@ -101,6 +99,6 @@ def opened(data: bytes | Image.Image, edge: int) -> Image.Image:
     return read_image(data, at_least=edge)
 
 
-@st.cache_data(max_entries=2 * MOST_FILES, show_spinner=False, scope="session")  # a picture goes with its owner
-def _thumbnail(data: bytes | Image.Image) -> str:
-    return data_uri(opened(data, EDGE), edge=EDGE)
+@remembered(2 * MOST_FILES)  # a picture goes with its owner
+def _thumbnail(digest: str, *, _data: bytes | Image.Image) -> str:
+    return data_uri(opened(_data, EDGE), edge=EDGE)

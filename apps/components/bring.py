@@ -1,13 +1,16 @@
 """A picture that somebody brings: a file, or one from the camera."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import urlsplit
 
 import streamlit as st
 from PIL import Image
 
 from components.frame import note
+from components.kept import uploaded
 from components.networks import compute
 from components.pictures import SHOWN_EDGE, Figure, figures, png
 
@@ -27,10 +30,7 @@ class Picture:
     @cached_property
     def digest(self) -> str:
         """A name for exactly this picture."""
-        if isinstance(self.source, bytes):
-            return hashlib.sha256(self.source).hexdigest()
-        head = f"{self.source.mode} {self.source.size}".encode()
-        return hashlib.sha256(head + self.source.tobytes()).hexdigest()
+        return digest_of(self.source)
 
     @property
     def file(self) -> tuple[str, bytes] | None:
@@ -40,24 +40,44 @@ class Picture:
         return self.name, self.source if isinstance(self.source, bytes) else png(self.source)
 
 
+def digest_of(source: bytes | Image.Image) -> str:
+    """Return a name for exactly this file, or for exactly these pixels."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    head = f"{source.mode} {source.size}".encode()
+    return hashlib.sha256(head + source.tobytes()).hexdigest()
+
+
 def upload() -> Picture | None:
     """Take a picture as a file, None while there is none; DataError if it is no picture."""
-    file = st.file_uploader(
-        "A picture", SUFFIXES, key="upload", max_upload_size=UPLOAD_LIMIT, label_visibility="collapsed",
-    )  # fmt: skip
-    if file is None:
+    files = uploaded("A picture", SUFFIXES, key="upload", limit=UPLOAD_LIMIT, hidden=True)
+    if not files:
         note("A photo, a scan, a drawing: any size, any orientation. It is answered here and not kept.")
         return None
-    return _read(file.getvalue(), file.name, theirs=True)
+    return _read(files[0].data, files[0].name, theirs=True)
 
 
 def camera() -> Picture | None:
     """Take a picture with the camera, None while there is none."""
+    if not is_secure(st.context.url or ""):
+        note("Browsers give the camera to secure pages only: use Upload, or open the page by https or localhost.")
+        return None
     if not st.toggle("Camera on", key="camera-on"):
         note("The picture is taken in your browser, answered here, and not kept.")
         return None
     file = st.camera_input("Take a picture", key="camera", label_visibility="collapsed")
     return _read(file.getvalue(), "camera.jpg") if file else None
+
+
+def is_secure(url: str) -> bool:
+    """Tell whether a browser takes a page for a secure context (https://www.w3.org/TR/secure-contexts, section 3.1).
+
+    An unknown address, "", is given the benefit of the doubt.
+    """
+    address = urlsplit(url)
+    host = address.hostname or ""
+    local = host in ("localhost", "::1") or host.endswith(".localhost") or re.fullmatch(r"127(\.\d+){3}", host)
+    return address.scheme != "http" or bool(local)
 
 
 def show(picture: Picture) -> None:

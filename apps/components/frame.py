@@ -17,9 +17,15 @@ NAMED = re.compile(r"\S+[./]\S+|[^:]+\.\w+:")  # a message that begins with a fi
 
 def page(title: str, lead: str) -> None:
     """Put the style, the title and what the page does in one sentence."""
+    st.session_state["page"] = title
     st.html(ASSETS / "style.css")
     st.title(title, anchor=False)
     st.html(f'<p class="lead">{html.escape(lead)}</p>')
+
+
+def current_page() -> str:
+    """Return the title of the page that is shown."""
+    return st.session_state.get("page", "")
 
 
 def note(text: str) -> None:

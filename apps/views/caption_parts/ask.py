@@ -8,6 +8,7 @@ import streamlit as st
 
 from cnn_core.errors import DataError
 from components.bring import Picture
+from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.pictures import SHOWN_EDGE, data_uri
 from components.told import Word, veil
@@ -59,7 +60,7 @@ def reasons(network: Network, picture: Picture, sentence: str, method: str) -> R
     return _reasons(network.card.sha256, picture.digest, sentence, method, _network=network, _picture=picture)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, scope="session")  # pictures go with their owner
+@remembered(64)  # pictures go with their owner
 def _reasons(sha256: str, digest: str, sentence: str, method: str, *, _network: Network, _picture: Picture) -> Reasons:
     return compute(_explain, predictor(_network), _picture, sentence, method)
 

@@ -10,6 +10,7 @@ from PIL import Image
 from components.bring import Picture, camera, upload
 from components.frame import plain_errors
 from components.gallery import Item, gallery
+from components.kept import recall, retain
 from components.networks import Network
 from components.pictures import data_uri
 from components.samples import find_sample
@@ -87,10 +88,10 @@ def chance(probability: float) -> str:
 
 def choose_picture(network: Network) -> Picture | None:
     """Show the ways to bring a picture, and return it; None while there is none."""
-    way = st.segmented_control(
-        "Picture from", [SAMPLES, UPLOAD, CAMERA], key="input", default=SAMPLES, required=True,
-        label_visibility="collapsed",
-    )  # fmt: skip
+    ways = [SAMPLES, UPLOAD, CAMERA]
+    recall("input", ways, SAMPLES, wanted=SAMPLES if "sample" in st.query_params else None)
+    way = st.segmented_control("Picture from", ways, key="input", required=True, label_visibility="collapsed")
+    retain("input")
     if way != SAMPLES:
         st.query_params.pop("sample", None)
         with plain_errors():

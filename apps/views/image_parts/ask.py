@@ -9,6 +9,7 @@ from PIL import Image
 
 from cnn_core.errors import DataError
 from components.bring import Picture
+from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.pictures import SHOWN_EDGE
 
@@ -49,7 +50,7 @@ def reasons(network: Network, picture: Picture, method: str, label: str) -> Reas
     return _reasons(network.card.sha256, picture.digest, method, label, _network=network, _picture=picture)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, scope="session")  # pictures go with their owner
+@remembered(64)  # pictures go with their owner
 def _reasons(sha256: str, digest: str, method: str, label: str, *, _network: Network, _picture: Picture) -> Reasons:
     return compute(_explain, predictor(_network), _picture.source, method, label)
 

@@ -9,6 +9,7 @@ from cnn_core.errors import CnnError
 from components.bring import Picture
 from components.frame import note, sentence
 from components.gallery import Item, gallery
+from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.pictures import Figure, data_uri, figures
 
@@ -61,7 +62,7 @@ def show_inside(network: Network, picture: Picture) -> None:
     _show_filters(network)
 
 
-@st.cache_data(max_entries=16, show_spinner=False, scope="session")  # pictures go with their owner
+@remembered(16)  # pictures go with their owner
 def _stages(sha256: str, digest: str, *, _network: Network, _picture: Picture) -> list[Stage]:
     asked = predictor(_network)
 

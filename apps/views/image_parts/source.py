@@ -7,6 +7,7 @@ from cnn_core.errors import CnnError
 from components.bring import Picture, camera, show, upload
 from components.frame import plain_errors, sentence
 from components.gallery import Item, gallery, tile_of
+from components.kept import recall, retain
 from components.networks import Network
 from components.pictures import Figure, figures
 from components.samples import Sample, find_sample, kind_of, samples
@@ -27,12 +28,11 @@ def choose_picture(network: Network) -> Picture | None:
     """Show the ways to bring a picture, and return it; None while there is none."""
     kind = kind_of(network.card.labels, channels=network.channels)
     ways = [DRAW, SAMPLES, UPLOAD, CAMERA] if kind == "digits" else [SAMPLES, UPLOAD, CAMERA]
-    first = SAMPLES if "sample" in st.query_params else ways[0]
-    if st.session_state.get("input") not in ways:
-        st.session_state["input"] = first
+    recall("input", ways, ways[0], wanted=SAMPLES if "sample" in st.query_params else None)
     way = st.segmented_control(
         "Picture from", ways, key="input", required=True, label_visibility="collapsed", width="stretch"
     )
+    retain("input")
     if way != SAMPLES and "sample" in st.query_params:
         del st.query_params["sample"]
     with plain_errors():

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from components.address import begin, keep
 from components.bring import SUFFIXES, UPLOAD_LIMIT
 from components.frame import note, plain_errors
+from components.kept import uploaded
 from components.networks import compute
 from components.pictures import png
 from components.samples import Sample, find_sample
@@ -90,11 +91,11 @@ def _drawn(strokes: "object", mode: str) -> Picture:
 
 
 def _uploaded(key: str, *, edge: int, mode: str) -> Picture | None:
-    file = st.file_uploader("A picture", SUFFIXES, key=f"{key}-upload", max_upload_size=UPLOAD_LIMIT)
-    if file is None:
+    files = uploaded("A picture", SUFFIXES, key=f"{key}-upload", limit=UPLOAD_LIMIT)
+    if not files:
         note("A photo or a drawing of any size; it is made small here and not kept.")
         return None
-    image = compute(_decode, file.getvalue(), file.name).convert(mode)
+    image = compute(_decode, files[0].data, files[0].name).convert(mode)
     return Picture(np.asarray(ImageOps.fit(image, (edge, edge))), "your picture", "picture.png", mode)
 
 

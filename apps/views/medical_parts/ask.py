@@ -16,6 +16,7 @@ import streamlit as st
 from cnn_core.errors import CnnError, DataError
 from cnn_core.storage import storage_errors
 from components.frame import duration
+from components.kept import remembered
 from components.networks import Network, compute, predictor, submit
 
 T = TypeVar("T")
@@ -49,21 +50,18 @@ def segmented(network: Network, given: Given) -> Any:
     Raises:
         CnnError: the file is no scan, or the network cannot be loaded.
     """
-    scan = _remembered("medical-scan", given.digest, lambda: compute(_read, given))
-    key = f"{network.card.sha256} {given.digest}"
-    return _remembered("medical-result", key, lambda: _segment(network, scan))
+    scan = _scan(given.digest, _given=given)
+    return _result(network.card.sha256, given.digest, _network=network, _scan=scan)
 
 
-def _remembered(slot: str, key: str, make: Callable[[], T]) -> T:
-    """Return what was made for the key last time, or make it; one thing per slot and session is kept.
+@remembered(1)  # scans are large
+def _scan(digest: str, *, _given: Given) -> Any:
+    return compute(_read, _given)
 
-    Scans are large and may be somebody's own: they are not shared between sessions, and go with the session.
-    """
-    kept = st.session_state.get(slot)
-    if kept is None or kept[0] != key:
-        st.session_state[slot] = None  # what is left goes before the next is made
-        st.session_state[slot] = kept = (key, make())
-    return kept[1]
+
+@remembered(1)
+def _result(sha256: str, digest: str, *, _network: Network, _scan: Any) -> Any:
+    return _segment(_network, _scan)
 
 
 def _read(given: Given) -> Any:

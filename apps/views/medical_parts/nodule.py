@@ -9,6 +9,7 @@ from PIL import Image
 from components.bars import answer
 from components.downloads import answer_downloads
 from components.frame import note
+from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.pictures import Figure, figures, png
 from components.viewer import View, pack, viewer
@@ -68,7 +69,7 @@ def _pictures(picture: np.ndarray, heat: np.ndarray) -> list[Figure]:
     ]
 
 
-@st.cache_data(max_entries=8, show_spinner=False, scope="session")
+@remembered(8)
 def _judged(sha256: str, digest: str, *, _network: Network, _given: Given) -> tuple[Any, np.ndarray, np.ndarray]:
     asked = predictor(_network)
 

@@ -12,6 +12,7 @@ import streamlit as st
 from cnn_core.data.tables import csv_text
 from components.address import begin, keep
 from components.frame import note, sentence
+from components.kept import remembered
 from components.networks import Network, compute
 from components.tables import Markup, table
 from components.viewer import View, pack, viewer
@@ -46,7 +47,7 @@ def warn(warnings: Iterable[str]) -> None:
         st.warning(sentence(said), icon=":material/info:")
 
 
-@st.cache_data(max_entries=6, show_spinner=False, scope="session")
+@remembered(6)
 def _packed(sha256: str, digest: str, what: str, *, _result: Any) -> bytes:
     return compute(pack, view_of(_result, heat=_result.maps["entropy"] if what == UNSURE else None))
 

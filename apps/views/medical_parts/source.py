@@ -8,6 +8,7 @@ import streamlit as st
 
 from components.address import begin, keep
 from components.frame import note
+from components.kept import recall, retain, uploaded
 from components.networks import Network, compute
 from components.samples import FOLDER
 from views.medical_parts.ask import Given
@@ -61,10 +62,10 @@ def samples_for(network: Network) -> tuple[Sample, ...]:
 def choose(network: Network) -> Given | None:
     """Show the ways to bring a file, and return it; None while there is none."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        way = st.segmented_control(
-            "Scan from", [SAMPLES, UPLOAD], key="scan-from", default=SAMPLES, required=True,
-            label_visibility="collapsed",
-        )  # fmt: skip
+        ways = [SAMPLES, UPLOAD]
+        recall("scan-from", ways, SAMPLES, wanted=SAMPLES if "scan" in st.query_params else None)
+        way = st.segmented_control("Scan from", ways, key="scan-from", required=True, label_visibility="collapsed")
+        retain("scan-from")
         if way == SAMPLES:
             return _sample(samples_for(network))
     return _upload(network)
@@ -106,11 +107,9 @@ def _draw(seed: int) -> bytes:
 def _upload(network: Network) -> Given | None:
     flat = network.card.input["goal"] == "malignancy" and network.card.input["dims"] == 2
     kinds = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"] if flat else ["nii", "gz", "zip", "dcm"]
-    file = st.file_uploader(
-        "A picture of a nodule" if flat else "A scan", kinds, key=f"medical-upload-{flat}",
-        max_upload_size=UPLOAD_LIMIT, label_visibility="collapsed",
-    )  # fmt: skip
-    if file is None:
+    label = "A picture of a nodule" if flat else "A scan"
+    files = uploaded(label, kinds, key=f"medical-upload-{flat}", limit=UPLOAD_LIMIT, hidden=True)
+    if not files:
         note(
             "One cut-out slice of a nodule, everything around it black. It is answered here and not kept."
             if flat
@@ -118,4 +117,4 @@ def _upload(network: Network) -> Given | None:
             "and nothing that a header says of the patient is shown."
         )
         return None
-    return Given(file.name, file.getvalue())
+    return Given(files[0].name, files[0].data)

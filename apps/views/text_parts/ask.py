@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import streamlit as st
-
 from cnn_core.errors import DataError
 from components.coloured import Span
+from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.texts import spoken
 from views.text_parts.words import find_words
@@ -35,7 +34,7 @@ def names(network: Network, labels: Sequence[str]) -> list[str]:
     return [spoken(label, network.card.labels) for label in labels]
 
 
-@st.cache_resource(max_entries=256, show_spinner=False, scope="session")
+@remembered(256)
 def _ask(sha256: str, text: str, *, _network: Network) -> Any:
     return compute(predictor(_network).predict, [text], top_k=ALL)[0]
 
@@ -58,7 +57,7 @@ def reasons(network: Network, text: str, method: str = FIRST, label: str | None 
     return _reasons(network.card.sha256, text, method, label, _network=network)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False, scope="session")
+@remembered(256)
 def _reasons(sha256: str, text: str, method: str, label: str | None, *, _network: Network) -> Reasons:
     asked = predictor(_network)
     found = compute(asked.explain, text, method=method, target=label)

@@ -12,6 +12,7 @@ from components.bars import bars, percent
 from components.commands import file_word, network_word
 from components.downloads import answers_csv
 from components.frame import note
+from components.kept import remembered, uploaded
 from components.networks import Network, compute, predictor
 from components.texts import kind_of
 from views.text_parts.ask import names
@@ -25,11 +26,11 @@ TOP = 2  # labels per text
 
 def show_batch(network: Network) -> None:
     """Take a table of texts, answer them all, and offer the answers."""
-    file = st.file_uploader(
+    files = uploaded(
         "A table of texts (CSV, TSV, JSON lines) or a text file with one text per line", [*TABLE_TYPES, "txt"],
-        key="batch-upload", max_upload_size=UPLOAD_LIMIT,
+        key="batch-upload", limit=UPLOAD_LIMIT,
     )  # fmt: skip
-    if file is None:
+    if not files:
         texts = [text for _, text in kind_of(network.card.labels).samples]
         if not texts:
             note("The answers appear here.")
@@ -37,9 +38,9 @@ def show_batch(network: Network) -> None:
         note("The examples, answered. Drop a table of your own above.")
         answers = compute(predictor(network).predict, texts, top_k=TOP)
     else:
-        answers = _uploaded(network, file.name, file.getvalue())
+        answers = _uploaded(network, files[0].name, files[0].data)
         if not answers:
-            note(f"{file.name} holds no rows.")
+            note(f"{files[0].name} holds no rows.")
             return
     _summary(network, answers)
     _table(network, answers)
@@ -66,7 +67,7 @@ def _uploaded(network: Network, name: str, data: bytes) -> list[Any]:
     return answers
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, scope="session")  # the answers hold the texts
+@remembered(4)  # the answers hold the texts
 def _answers(sha256: str, name: str, data: bytes, column: str | None, *, _network: Network) -> tuple[list[Any], bool]:
     """Return the answers, and whether the file goes on."""
     from text_classification.own import read_texts

@@ -7,6 +7,7 @@ import streamlit as st
 from components.bars import headline, percent
 from components.coloured import Span, coloured
 from components.frame import note
+from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.texts import spoken
 from views.text_parts.ask import reasons
@@ -48,7 +49,7 @@ def show_deletion(network: Network, text: str) -> None:
     )
 
 
-@st.cache_resource(max_entries=128, show_spinner=False, scope="session")
+@remembered(128)
 def _search(sha256: str, text: str, *, _network: Network) -> Any:
     asked = predictor(_network)
     return compute(_smallest, asked, text)
