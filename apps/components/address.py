@@ -1,10 +1,11 @@
 """Choices in the page's address, by their short names (Streamlit's own binding would write the words on the button)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
-from components.kept import kept, recall, retain
+from components.kept import kept, recall, retain, was_shown
 
 
 def begin(key: str, options: Sequence[str], default: str) -> None:
@@ -13,7 +14,7 @@ def begin(key: str, options: Sequence[str], default: str) -> None:
     A widget that has one of the options keeps it, unless the browser has gone back to another address.
     """
     named = st.query_params.get(key)
-    if key in st.session_state and named != kept().get(f"{key} in the address", named):
+    if was_shown(key) and named != kept().get(f"{key} in the address"):
         st.session_state[key] = named if named in options else default
     recall(key, options, default, wanted=named)
 
@@ -27,3 +28,14 @@ def keep(key: str, default: str) -> None:
     else:
         st.query_params.pop(key, None)
     kept()[f"{key} in the address"] = st.query_params.get(key)
+
+
+def tabs(labels: Sequence[str], *, key: str) -> Sequence[Any]:
+    """Show tabs of which the chosen one, the only one that is `open`, is kept in the address.
+
+    Bound to the address by Streamlit, tabs of one key on two pages leave steps behind that Back stops at.
+    """
+    begin(key, labels, labels[0])
+    places = st.tabs(labels, key=key, on_change="rerun")
+    keep(key, labels[0])
+    return places

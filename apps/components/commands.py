@@ -6,8 +6,8 @@ from components.networks import Network
 
 
 def network_word(network: Network) -> str:
-    """Return how a command names a network; one that was taught on a page is expected where its zip was unpacked."""
-    return shlex.quote(f"./{network.id}" if network.own else network.id)
+    """Return how a command names a network."""
+    return shlex.quote(network.id)
 
 
 def file_word(name: str) -> str:

@@ -17,7 +17,8 @@ NAMED = re.compile(r"\S+[./]\S+|[^:]+\.\w+:")  # a message that begins with a fi
 
 def page(title: str, lead: str) -> None:
     """Put the style, the title and what the page does in one sentence."""
-    st.session_state["page"] = title
+    if title != current_page():
+        st.session_state["page"], st.session_state["visit"] = title, current_visit() + 1
     st.html(ASSETS / "style.css")
     st.title(title, anchor=False)
     st.html(f'<p class="lead">{html.escape(lead)}</p>')
@@ -26,6 +27,11 @@ def page(title: str, lead: str) -> None:
 def current_page() -> str:
     """Return the title of the page that is shown."""
     return st.session_state.get("page", "")
+
+
+def current_visit() -> int:
+    """Return how many times a page was opened in this session."""
+    return st.session_state.get("visit", 0)
 
 
 def note(text: str) -> None:

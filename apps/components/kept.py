@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
-from components.frame import current_page, note
+from components.frame import current_page, current_visit, note
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,15 +25,27 @@ def kept() -> dict[str, Any]:
 def recall(key: str, options: Sequence[str], default: str, *, wanted: str | None = None) -> None:
     """Before the widget `key`: give it what is `wanted`, else what it had when the page was last shown, else `default`.
 
-    A widget that has one of the options keeps it.
+    A widget that was shown since the page was opened keeps its value, if that is one of the options. (Streamlit's own
+    `persist_state` takes widgets of one key on two pages for one.)
     """
-    if st.session_state.get(key) not in options:
+    if not was_shown(key) or st.session_state.get(key) not in options:
         st.session_state[key] = next(value for value in (wanted, kept().get(key), default) if value in options)
+
+
+def was_shown(key: str) -> bool:
+    """Tell whether the widget `key` was shown since the page was opened: else what has its key is another page's."""
+    return kept().get(f"{key} shown") == current_visit()
 
 
 def retain(key: str) -> None:
     """After the widget: keep its value."""
     kept()[key] = st.session_state[key]
+    kept()[f"{key} shown"] = current_visit()
+
+
+def choose(key: str, value: str) -> None:
+    """Give the widget `key`, which is not yet shown in this run, a value."""
+    st.session_state[key] = kept()[key] = value
 
 
 def remembered(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.browser import drawing
-from components.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, limits
 
+WIDTH, HEIGHT = 320, 150  # user units; the picture scales to its place
+LEFT, RIGHT, TOP, BOTTOM = 38, 46, 10, 22
 MOST = 6  # series that can be told apart
 
 Points = Sequence[tuple[float, float]]
@@ -94,3 +95,14 @@ def _chart(title: str, series: Sequence[tuple[str, Points]], *, names: Sequence[
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def limits(values: Sequence[float], *, least: float = 1.0) -> tuple[float, float]:
+    """Return the ends of the vertical axis: from 0 to a round number above the largest value, at least `least`."""
+    highest = max(values, default=1.0)
+    if highest <= least:
+        return 0.0, least
+    for step in (0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 50, 100):
+        if highest <= step:
+            return 0.0, float(step)
+    return 0.0, highest

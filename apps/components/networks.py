@@ -51,7 +51,6 @@ class Network:
     id: str  # what stands in the address: the name of shipped weights, or "runs/<name>"
     folder: Path
     card: WeightsCard
-    own: bool = False  # taught on a page, in this session
 
     @property
     def title(self) -> str:
@@ -64,11 +63,9 @@ class Network:
 
 
 def networks(domain: str) -> dict[str, Network]:
-    """Return the shipped networks of a domain, the finished runs of `cnn train`, and this session's own, by id."""
+    """Return the shipped networks of a domain, and the finished runs, by id."""
     folders = {entry.name: entry.folder for entry in list_weights(domain=domain)}
     folders |= {f"runs/{card.parent.name}": card.parent for card in sorted(RUNS.glob("*/card.json"))}
-    own = st.session_state.get("own-networks", {})
-    folders |= own
     found = {}
     for name, folder in folders.items():
         try:
@@ -76,7 +73,7 @@ def networks(domain: str) -> dict[str, Network]:
         except (CnnError, OSError):  # a run of another version, or one that comes or goes just now
             continue
         if card.domain == domain:
-            found[name] = Network(name, folder, card, name in own)
+            found[name] = Network(name, folder, card)
     return found
 
 
@@ -103,11 +100,6 @@ def card_in(folder: Path) -> WeightsCard:
 @st.cache_resource(max_entries=500, show_spinner=False)
 def _card(folder: str, changed: int) -> WeightsCard:
     return load_card(folder)
-
-
-def add_own(name: str, folder: Path) -> None:
-    """Let this session choose the weights in `folder` under `name`."""
-    st.session_state["own-networks"] = {**st.session_state.get("own-networks", {}), name: folder}
 
 
 def predictor(network: Network) -> Any:

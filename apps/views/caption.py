@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from components.address import tabs
 from components.bars import headline
 from components.bring import Picture
 from components.commands import file_word, network_word
@@ -40,7 +41,7 @@ def main() -> None:
         st.warning("There are no networks yet. Train one in five minutes with: cnn train scenes")
         return
     network = choose_network(known, FAVOURITE)
-    one, many, find, compare = st.tabs([ONE, MANY, FIND, COMPARE], key="view", bind="query-params")
+    one, many, find, compare = tabs([ONE, MANY, FIND, COMPARE], key="view")
     if one.open:
         with one:
             _one(network)

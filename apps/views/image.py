@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from components.address import tabs
 from components.bars import answer
 from components.commands import file_word, network_word
 from components.downloads import answer_downloads
@@ -47,7 +48,7 @@ def main() -> None:
         st.warning("There are no networks yet. Train one in half a minute with: cnn train digits")
         return
     network = choose_network(known, FAVOURITE)
-    one, many, own = st.tabs([ONE, MANY, OWN], key="view", bind="query-params")
+    one, many, own = tabs([ONE, MANY, OWN], key="view")
     if one.open:
         with one:
             _one(known, network)
@@ -75,7 +76,7 @@ def _one(known: dict[str, Network], network: Network) -> None:
         answer_downloads(picture.name, found.labels, found.probabilities, name=Path(picture.name).stem)
     if found is None:
         return
-    why, inside, compare = st.tabs([WHY, INSIDE, COMPARE], key="part", bind="query-params")
+    why, inside, compare = tabs([WHY, INSIDE, COMPARE], key="part")
     if why.open:
         with why, plain_errors():
             show_why(network, picture, found.labels)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from cnn_core.errors import CnnError
+from components.address import tabs
 from components.frame import note, page, plain_errors, sentence
 from components.plan import show_legend
 from views.models_parts.choose import MOST, choose, entries, title_of
@@ -29,7 +30,7 @@ def main() -> None:
         "and costs follow.",
     )
     known = entries()
-    plans, everything = st.tabs([PLANS, ALL], key="view", bind="query-params")
+    plans, everything = tabs([PLANS, ALL], key="view")
     if plans.open:
         with plans:
             _plans(known)

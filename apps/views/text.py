@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from components.address import tabs
 from components.commands import network_word, text_word
 from components.frame import how_computed, page, plain_errors
 from components.networks import Network, choose_network, networks
@@ -32,7 +33,7 @@ def main() -> None:
         st.warning("There are no networks yet. Train one in half a minute with: cnn train docstrings")
         return
     network = choose_network(known, FAVOURITE)
-    one, many, filters, own = st.tabs([ONE, MANY, FILTERS, OWN], key="view", bind="query-params")
+    one, many, filters, own = tabs([ONE, MANY, FILTERS, OWN], key="view")
     if one.open:
         with one:
             st.fragment(_one)(known, network)
@@ -51,9 +52,7 @@ def _one(known: dict[str, Network], network: Network) -> None:
     text = write_and_answer(network, key="text")
     if text is None:
         return
-    ngrams, deletion, attribution, compare = st.tabs(
-        [NGRAMS, DELETION, ATTRIBUTION, COMPARE], key="part", bind="query-params"
-    )
+    ngrams, deletion, attribution, compare = tabs([NGRAMS, DELETION, ATTRIBUTION, COMPARE], key="part")
     if ngrams.open:
         with ngrams, plain_errors():
             show_ngrams(network, text)

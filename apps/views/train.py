@@ -7,7 +7,7 @@ from components.frame import note, page, plain_errors
 from views.train_parts.begin import show_begin
 from views.train_parts.compare import curves_of_all, show_comparison, show_runs
 from views.train_parts.typed import commands_of
-from views.train_parts.watch import WORDS, all_runs, watch
+from views.train_parts.watch import all_runs, watch_one_of
 
 STEPS = """\
 1. The settings went into a queue of files. A process of its own took them, and trains; this page may be closed.
@@ -45,14 +45,7 @@ def _chosen(runs: list[RunInfo]) -> None:
             "about twenty seconds. Press Train, and its curves appear here."
         )
         return
-    names = [run.name for run in runs]
-    fresh = st.session_state.pop("train-chosen", None)
-    wanted = fresh or st.session_state.get("run") or st.query_params.get("run")
-    st.session_state["run"] = wanted if wanted in names else names[0]
-    states = {run.name: WORDS[run.state].lower() for run in runs}
-    name = st.selectbox("Run", names, key="run", format_func=lambda name: f"{name}, {states[name]}")
-    st.query_params["run"] = name
-    watch(name)
+    watch_one_of(runs)
 
 
 def _how(runs: list[RunInfo]) -> None:

@@ -1,5 +1,6 @@
 """What the tests of the pages share: the pages' folder on the path, and small networks trained here in seconds."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
+
+from cnn_core.train import queue
 
 APPS = Path(__file__).resolve().parents[2] / "apps"
 sys.path.insert(0, str(APPS))  # as `streamlit run apps/showcase.py` does
@@ -53,6 +56,15 @@ def in_workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make the workplace the current folder."""
     monkeypatch.chdir(workplace)
     return workplace
+
+
+@pytest.fixture
+def waiting_room(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to start the pages in, with runs of the workplace; nobody works on its queue but `driving.learn`."""
+    shutil.copytree(workplace / "runs", tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(queue, "start_detached", lambda *_, **__: None)
+    return tmp_path
 
 
 @pytest.fixture(autouse=True, scope="session")

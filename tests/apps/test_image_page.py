@@ -2,14 +2,14 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from driving import checked, html, opened, wait_for, warnings, word
+from driving import address, asked_for, checked, html, learn, opened, warnings, word
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from components.networks import networks
+from components.networks import RUNS, card_in, networks
 from components.shapes import example_zip
 from views.image_parts.why import TITLES, title
 
@@ -238,12 +238,9 @@ def test_more_pictures_than_the_page_takes_are_cut_with_a_sentence(png: bytes):
 
 
 @pytest.fixture
-def own_classes() -> Iterator[AppTest]:
-    """The tab for own classes; what was started there is stopped at the end."""
-    page = open_page(view="Your own classes")
-    yield page
-    if any(button.key == "tune-stop" for button in page.button):
-        page.button(key="tune-stop").click().run()
+def own_classes(waiting_room) -> AppTest:
+    """The tab for own classes."""
+    return open_page(view="Your own classes")
 
 
 def test_the_button_needs_a_zip(own_classes: AppTest):
@@ -252,32 +249,45 @@ def test_the_button_needs_a_zip(own_classes: AppTest):
     assert not checked(own_classes).button(key="tune-go").disabled
 
 
-def test_own_classes_are_learned_scored_and_can_be_used_at_once(own_classes: AppTest):
+def test_own_classes_are_learned_from_the_queue_and_can_be_used_by_every_session(own_classes: AppTest):
     page = own_classes
     page.file_uploader(key="tune-zip").upload("shapes.zip", example_zip(), "application/zip").run()
     page.selectbox(key=f"tune-start-{GREY}").set_value(COLOUR)
     page.radio(key="tune-way").set_value("fine-tune")
     page.slider(key="tune-epochs").set_value(2)
     checked(page.button(key="tune-go").click().run())
-    wait_for(page, lambda page: "pictures that it had never seen" in html(page))
-    assert not page.button(key="tune-example").disabled
-    assert "my-classes" in page.pills(key="weights").options
-    assert not page.button(key="tune-example").disabled
-    page.query_params.clear()
-    checked(page.pills(key="weights").set_value("my-classes").run())
-    assert not warnings(page)
+    assert "Waiting for its turn" in html(page)
+    assert address(page)["run"] == "my-pictures"
+    recipe = asked_for("my-pictures")["recipe"]
+    assert (recipe["model"]["weights"], recipe["transfer"]["transfer"]) == (COLOUR, "fine-tune")
+    assert (recipe["loop"]["epochs"], recipe["optimizer"]["learning_rate"]) == (2, 5e-4)
+    assert Path(recipe["data"]["data"]).read_bytes() == example_zip()
+    learn("my-pictures")
+    for session in (checked(page.run()), open_page(view="Your own classes")):
+        assert f"{card_in(RUNS / 'my-pictures').metrics['accuracy']['mean']:.4f}" in html(session)
+        assert "on 24 items of the test set" in html(session)
+        assert session.get("download_button")[-2].proto.label == "Weights (zip)"
+        assert "runs/my-pictures" in session.pills(key="weights").options
+    assert word(open_page(weights="runs/my-pictures")) in ("circle", "cross", "triangle")
 
 
-def test_a_training_can_be_stopped(own_classes: AppTest):
+def test_a_training_can_be_stopped_and_resumed_and_another_one_chosen(own_classes: AppTest):
     page = own_classes
-    page.radio(key="tune-way").set_value("fine-tune")
-    page.slider(key="tune-epochs").set_value(60)
     checked(page.button(key="tune-example").click().run())
-    assert page.button(key="tune-example").disabled
-    wait_for(page, lambda page: any("left" in bar.proto.text for bar in page.progress))
-    checked(page.button(key="tune-stop").click().run())
-    wait_for(page, lambda page: "stopped early" in html(page) or "Stopped before anything" in html(page))
-    assert not page.button(key="tune-example").disabled
+    checked(page.button(key="tune-example").click().run())
+    assert page.selectbox(key="run").value == "my-pictures-2"
+    assert set(page.selectbox(key="run").options) == {"my-pictures", "my-pictures-2"}  # none of the other runs
+    checked(page.button(key="stop-my-pictures-2").click().run())
+    assert "Stopped" in html(page)
+    checked(page.button(key="resume-my-pictures-2").click().run())
+    assert "Waiting for its turn" in html(page)
+    learn("my-pictures-2")  # it had not even begun
+    assert "on 24 items of the test set" in html(checked(page.run()))
+    checked(page.selectbox(key="run").set_value("my-pictures").run())
+    assert page.button(key="stop-my-pictures")
+    assert address(page)["run"] == "my-pictures"
+    again = open_page(view="Your own classes", run="my-pictures")  # as after a refresh
+    assert again.selectbox(key="run").value == "my-pictures"
 
 
 def zipped(**files: bytes) -> bytes:

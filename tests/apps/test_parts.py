@@ -17,8 +17,8 @@ from PIL import Image
 from cnn_core.errors import UnknownNameError
 from components.bars import percent
 from components.commands import file_word, network_word, text_word
-from components.curves import _chart, limits
 from components.frame import duration, measured, plain, sentence
+from components.lines import limits
 from components.networks import WORKERS, Network, compute, networks, predictor, submit
 from components.pictures import data_uri
 from components.samples import SAMPLES, find_sample, kind_of, samples
@@ -33,17 +33,6 @@ APPS = Path(__file__).resolve().parents[2] / "apps"
 )
 def test_no_bar_claims_certainty(probability, text):
     assert percent(probability) == text
-
-
-def test_a_curve_is_drawn_where_its_points_are():
-    # The axes: x 0..2 epochs over 38..274, y 0..1 over 128..10 (screen coordinates run downwards).
-    svg = _chart("Accuracy", [(0, 0.0), (1, 0.5), (2, 1.0)], last_x=2, unit="epochs")
-    assert re.search(r'<polyline class="mark" points="38.0,128.0 156.0,69.0 274.0,10.0"/>', svg)
-    assert 'aria-label="Accuracy: 1 at 2 epochs"' in svg
-
-
-def test_a_curve_without_points_says_so():
-    assert "nothing yet" in _chart("Loss", [], last_x=5, unit="epochs")
 
 
 @pytest.mark.parametrize(("highest", "top"), [(0.2, 1), (1.0, 1), (2.3, 3), (7, 10), (1234, 1234)])
@@ -180,4 +169,4 @@ def test_words_of_commands_mean_what_was_asked():
         assert not text_word(text).strip("'").startswith("-")
     card = networks("image_classification")["mnist"].card
     assert network_word(Network("mnist", Path("mnist"), card)) == "mnist"
-    assert network_word(Network("my-classes", Path("run1"), card, own=True)) == "./my-classes"
+    assert network_word(Network("runs/a b", Path("runs/a b"), card)) == "'runs/a b'"

@@ -4,16 +4,15 @@ import io
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driving import checked, html, wait_for, warnings
+from driving import asked_for, checked, html, learn, warnings
 from streamlit.testing.v1 import AppTest
 from text_driving import OWN, open_page, write
 
 from components.downloads import pack_network
-from components.networks import networks
+from components.networks import RUNS, card_in, networks
 from components.requests import example_csv
 
 pytestmark = pytest.mark.usefixtures("in_workplace")
@@ -61,12 +60,9 @@ def test_weights_without_a_report_say_so(in_workplace: Path, tmp_path: Path, mon
 
 
 @pytest.fixture
-def own_classes() -> Iterator[AppTest]:
-    """The tab for own classes; what was started there is stopped at the end."""
-    page = open_page(view="Your own classes")
-    yield page
-    if any(button.key == "teach-stop" for button in page.button):
-        page.button(key="teach-stop").click().run()
+def own_classes(waiting_room) -> AppTest:
+    """The tab for own classes."""
+    return open_page(view="Your own classes")
 
 
 def upload(page: AppTest, data: bytes, name: str = "own.csv") -> AppTest:
@@ -81,18 +77,22 @@ def test_the_button_needs_a_table(own_classes: AppTest):
     assert "columns separated by commas, with a header" in html(own_classes)
 
 
-def test_own_classes_are_learned_scored_and_tried_at_once(own_classes: AppTest):
+def test_own_classes_are_learned_from_the_queue_and_tried_at_once(own_classes: AppTest):
     page = own_classes
     upload(page, b"id," + example_csv().replace("\n", "\n7,").encode()[:-2])
     assert page.selectbox(key="teach-text-own.csv").value == "text"
     assert page.selectbox(key="teach-label-own.csv").value == "label"
     page.slider(key="teach-epochs").set_value(3)
     checked(page.button(key="teach-go").click().run())
-    wait_for(page, lambda page: "texts that it had never seen" in html(page))
-    assert not page.button(key="teach-example").disabled
-    assert "my-texts" in page.pills(key="weights").options
+    assert "Waiting for its turn" in html(page)
+    assert "Try it" not in [heading.value for heading in page.subheader]
+    assert asked_for("my-texts")["command"].endswith("--label-column label --epochs 3 --data own.csv")
+    learn("my-texts")
+    checked(page.run())
+    assert f"{card_in(RUNS / 'my-texts').metrics['accuracy']['mean']:.4f}" in html(page)
+    assert "runs/my-texts" in page.pills(key="weights").options
     write(page, "play some jazz", key="try")
-    assert "music" in html(page).split('<p class="word">')[2]
+    assert html(page).split('<p class="word">')[2].startswith("music")
 
 
 def test_a_network_can_start_from_what_another_knows(own_classes: AppTest):
@@ -100,19 +100,8 @@ def test_a_network_can_start_from_what_another_knows(own_classes: AppTest):
     checked(page.selectbox(key="teach-start").set_value(OWN).run())
     page.slider(key="teach-epochs").set_value(1)
     checked(page.button(key="teach-example").click().run())
-    wait_for(page, lambda page: "texts that it had never seen" in html(page))
-    assert '<p class="word">100 %</p>' in html(page)  # it knew the requests already
-
-
-def test_a_training_can_be_stopped(own_classes: AppTest):
-    page = own_classes
-    page.slider(key="teach-epochs").set_value(30)
-    checked(page.button(key="teach-example").click().run())
-    assert page.button(key="teach-example").disabled
-    wait_for(page, lambda page: any(button.key == "teach-stop" for button in page.button))
-    checked(page.button(key="teach-stop").click().run())
-    wait_for(page, lambda page: not page.button(key="teach-example").disabled)
-    assert "stopped early" in html(page) or "Stopped before anything" in html(page)
+    learn("my-texts")
+    assert card_in(RUNS / "my-texts").metrics["accuracy"]["mean"] == 1  # it knew the requests already
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Teach a network your own classes: a zip of class folders in, curves, a test score and the weights out."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ import streamlit as st
 from cnn_core.errors import CnnError
 from cnn_core.storage import storage_errors
 from components.frame import note, sentence
+from components.kept import File, uploaded
 from components.networks import Network
 from components.shapes import example_zip
-from components.teaching import Lesson, show_training
-from components.training import Workshop, workshop
+from views.train_parts.begin import LIMIT, UPLOADS, queue_run
+from views.train_parts.preset import show_preset
 
-LESSON = Lesson("tune", "my-classes", "pictures", "cnn predict ./my-classes photo.jpg")
-ZIP_LIMIT = 50  # MB
+RECIPE, DOMAIN = "my-pictures", "image_classification"
 NAMED = 3  # unusable files that are called by their names
 SPLITS = ("train", "val", "test")  # of the uploaded pictures: all of them
 WAYS = {
@@ -27,42 +28,34 @@ RATES = {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4}  # learning rate
 
 
 def show_tune(known: dict[str, Network], network: Network) -> None:
-    """Take the zip and the choices, run the training, show it."""
-    place = workshop(LESSON.key)
-    busy = place.job is not None and not place.job.finished
-    form, live = st.columns([5, 6], gap="medium")
-    with form:
-        _form(place, known, network, busy=busy)
-    with live:
-        if place.job is None:
-            _before()
-        else:
-            show_training(place, LESSON)
+    """Take the zip and the choices, queue the training, show it."""
+    show_preset(RECIPE, DOMAIN, form=partial(_form, known, network), before=_before)
 
 
-def _form(place: Workshop, known: dict[str, Network], network: Network, *, busy: bool) -> None:
-    file = st.file_uploader(
-        "A zip with one folder of pictures per class", ["zip"], key="tune-zip", max_upload_size=ZIP_LIMIT, disabled=busy
-    )
+def _form(known: dict[str, Network], network: Network) -> None:
+    kinds, label = UPLOADS[DOMAIN]
+    files = uploaded(label, kinds, key="tune-zip", limit=LIMIT)
     found = st.container()  # filled below, when it is known which network the pictures are for
     names = list(known)
     start = st.selectbox(
-        "Start from", names, index=names.index(network.id), key=f"tune-start-{network.id}", disabled=busy,
-        format_func=lambda name: f"{known[name].title} ({known[name].card.model})", filter_mode=None,
+        "Start from", names, index=names.index(network.id), key=f"tune-start-{network.id}", filter_mode=None,
+        format_func=lambda name: f"{known[name].title} ({known[name].card.model})",
     )  # fmt: skip
     with found:
-        usable = file is not None and _look(file.name, file.getvalue(), known[start])
-    way = st.radio("What is learned", list(WAYS), format_func=WAYS.get, key="tune-way", disabled=busy)
-    epochs = st.slider("Epochs", 1, 60, 15, key="tune-epochs", disabled=busy, help="How often every picture is seen.")
+        usable = bool(files) and _look(files[0].name, files[0].data, known[start])
+    way = st.radio("What is learned", list(WAYS), format_func=WAYS.get, key="tune-way")
+    epochs = st.slider("Epochs", 1, 60, 15, key="tune-epochs", help="How often every picture is seen.")
     with st.container(horizontal=True):
-        go = st.button("Train on my pictures", type="primary", disabled=busy or not usable, key="tune-go")
-        example = st.button("Train on the example", disabled=busy, key="tune-example")
+        go = st.button("Train on my pictures", type="primary", disabled=not usable, key="tune-go")
+        example = st.button("Train on the example", key="tune-example")
     st.download_button(
         "The example as a zip", example_zip, "shapes.zip", "application/zip", type="tertiary", key="tune-example-zip",
         on_click="ignore", icon=":material/download:",
     )  # fmt: skip
     if go or example:
-        _begin(place, known[start], way, epochs, example_zip() if example else file.getvalue())
+        file = File("shapes.zip", example_zip()) if example else files[0]
+        settings = {"weights": start, "transfer": way, "epochs": epochs, "learning_rate": RATES[way]}
+        queue_run(RECIPE, settings, called=RECIPE, file=file)
         st.rerun()
 
 
@@ -97,25 +90,6 @@ def _report(name: str, data: bytes, contract: dict[str, Any]) -> tuple[bool, str
         more = f" and {count - NAMED} more" if count > NAMED else ""
         text += f" {count} {'file' if count == 1 else 'files'} cannot be used and will be left out: {some}{more}."
     return True, text
-
-
-def _begin(place: Workshop, start: Network, way: str, epochs: int, data: bytes) -> None:
-    archive = place.folder / "pictures.zip"
-    with storage_errors(archive):
-        archive.write_bytes(data)
-    settings = {
-        "data": str(archive), "weights": str(start.folder), "transfer": way, "epochs": epochs, "device": "cpu",
-        "batch_size": 16, "learning_rate": RATES[way],
-    }  # fmt: skip
-
-    def train(**how: Any) -> Any:
-        from cnn_core.train.config import override
-        from image_classification.run import RECIPE, train
-
-        recipe = override(RECIPE(description="own pictures, trained on the page"), settings)
-        return train(recipe, name=LESSON.name, **how)
-
-    place.begin(train)
 
 
 def _before() -> None:

@@ -60,8 +60,8 @@ def columns(name: str, data: bytes) -> Columns:
         return Columns(layout.columns, layout.columns[text], layout.columns[label], layout.said)
 
 
-def choose_column(title: str, names: tuple[str, ...], guessed: str, *, key: str, disabled: bool = False) -> str:
+def choose_column(title: str, names: tuple[str, ...], guessed: str, *, key: str) -> str:
     """Let a column be chosen if there are several."""
     if len(names) < 2:
         return guessed
-    return st.selectbox(title, names, index=names.index(guessed), key=key, disabled=disabled, filter_mode=None)
+    return st.selectbox(title, names, index=names.index(guessed), key=key, filter_mode=None)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from cnn_core.storage import write_bytes
 from cnn_core.train.queue import claim_folder, submit
 from components.address import begin, keep
 from components.frame import note, sentence
+from components.kept import File, choose, uploaded
 from components.networks import RUNS, compute
 
 FIRST = "digits"  # a matter of seconds, and its data are embedded
@@ -59,10 +61,10 @@ def show_begin() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         go = st.button("Train", type="primary", key="train-go", icon=":material/play_arrow:", disabled=data is None)
     if go and data is not None:
-        if data != found.data:
+        if file is None and data != found.data:
             changes["data"] = data
         try:
-            _submit(name, changes, called=called.strip(), file=file, unpack=found.domain in UNPACKED)
+            queue_run(name, changes, called=called.strip(), file=file, unpack=found.domain in UNPACKED)
         except CnnError as error:
             st.warning(sentence(str(error)), icon=":material/info:")
             return
@@ -79,7 +81,7 @@ def _offer(name: str, file: str, changed: int) -> Any:
     return compute(find)
 
 
-def _data(found: Any) -> tuple[str | None, Any]:
+def _data(found: Any) -> tuple[str | None, File | None]:
     """Return the name of the data, and the uploaded file; no name as long as nothing is chosen."""
     ways = [RECIPES_OWN, SET, *([UPLOAD] if found.domain in UPLOADS else [])]
     way = st.segmented_control("Data", ways, default=RECIPES_OWN, required=True, key=f"train-way-{found.name}")
@@ -87,8 +89,8 @@ def _data(found: Any) -> tuple[str | None, Any]:
         return st.selectbox("Data set", found.sets, key=f"train-set-{found.domain}"), None
     if way == UPLOAD:
         kinds, words = UPLOADS[found.domain]
-        file = st.file_uploader(words, list(kinds), key=f"train-file-{found.domain}", max_upload_size=LIMIT)
-        return (file.name, file) if file is not None else (None, None)
+        files = uploaded(words, kinds, key=f"train-file-{found.domain}", limit=LIMIT)
+        return (files[0].name, files[0]) if files else (None, None)
     note(f"The set “{found.data}”.")
     return found.data, None
 
@@ -114,24 +116,37 @@ def _settings(found: Any) -> dict[str, Any]:
     return changes
 
 
-def _submit(recipe: str, changes: dict[str, Any], *, called: str, file: Any, unpack: bool) -> None:
-    """Make the run folder, put the upload into it, and queue the run."""
+def queue_run(recipe: str, changes: Mapping[str, Any], *, called: str, file: File | None, unpack: bool = False) -> None:
+    """Make the run folder, put the upload into it, queue the run, and choose it to be watched.
+
+    Args:
+        recipe: its name.
+        changes: setting -> value.
+        called: the run, and its weights.
+        file: the upload to learn from, if there is one.
+        unpack: whether it is unpacked first.
+
+    Raises:
+        CnnError: wrong settings, name or archive, or the queue is full; no folder is left.
+    """
     from cnn_core.train.offers import job_of
 
     shown = {"data": file.name} if file is not None else {}
+    if file is not None:
+        changes = {**changes, "data": file.name}
     compute(job_of, recipe, changes, called=called or "run", shown=shown)  # wrong settings leave no folder
     folder = claim_folder(RUNS, called)
     if file is not None:
         changes = {**changes, "data": str(_placed(file, folder, unpack=unpack))}
     job = compute(job_of, recipe, changes, called=_weights_name(called), shown=shown)
     submit(RUNS, folder, job)
-    st.session_state["train-chosen"] = folder.name
+    choose("run", folder.name)
 
 
-def _placed(file: Any, folder: Path, *, unpack: bool) -> Path:
+def _placed(file: File, folder: Path, *, unpack: bool) -> Path:
     """Put an upload into the run folder and return where it lies; a bad archive takes the folder along."""
     place = folder / f"data{Path(file.name).suffix.lower()}"
-    write_bytes(place, file.getvalue())
+    write_bytes(place, file.data)
     if not unpack:
         return place.resolve()
     try:

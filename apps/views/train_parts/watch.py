@@ -3,6 +3,7 @@
 import re
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -11,6 +12,7 @@ from cnn_core.errors import CnnError
 from cnn_core.train.queue import resume, stop, waiting_jobs, wake
 from cnn_core.train.runs import RunInfo, curves_of, find_run, list_runs
 from cnn_core.weights import WeightsCard
+from components.address import begin, keep
 from components.bars import headline
 from components.downloads import pack_network
 from components.frame import card_facts, duration, facts, note, sentence
@@ -23,6 +25,16 @@ WORDS = {
 }  # fmt: skip
 CHARTS = 2  # the loss, and the metric that chooses the best epoch
 FIGURES = {"accuracy": "Accuracy", "dice": "Dice", "macro_f1": "Macro F1", "auc": "AUC", "loss": "Loss"}
+
+
+def watch_one_of(runs: Sequence[RunInfo]) -> str:
+    """Let one of the runs be chosen, keep it in the address, and watch it; return its name."""
+    names = [run.name for run in runs]
+    begin("run", names, names[0])
+    name = st.selectbox("Run", names, key="run")  # without its state: the browser keeps the words that it showed first
+    keep("run", "")  # the first one too: another will be first some day
+    watch(name)
+    return name
 
 
 def watch(name: str) -> None:

@@ -116,8 +116,7 @@ def stop(root: Path, run: RunInfo) -> None:
     """Ask a run to end: a waiting one leaves the queue, a running one ends after the step it is in."""
     waiting = waiting_file(root, run.name)
     if run.state == "waiting":
-        if not waiting.exists():  # taken by a process that died at that very moment
-            write_text(run.folder / JOB, json.dumps({**run.job, "error": ""}) + "\n")
+        write_text(run.folder / JOB, json.dumps({**run.job, "error": ""}) + "\n")  # to be resumed one day
         waiting.unlink(missing_ok=True)
     elif run.state == "running" and (run.folder / JOB).exists() and read_json(run.folder / JOB).get("pid") == run.pid:
         write_text(run.folder / STOP, "")
