@@ -82,9 +82,8 @@ class File:
 
 
 def uploaded(
-    label: str, kinds: Sequence[str], *, key: str, limit: int, many: bool = False, hidden: bool = False,
-    disabled: bool = False,
-) -> list[File]:  # fmt: skip
+    label: str, kinds: Sequence[str], *, key: str, limit: int, many: bool = False, hidden: bool = False
+) -> list[File]:
     """Take files, and return those brought last on this page until they are removed.
 
     Args:
@@ -94,14 +93,13 @@ def uploaded(
         limit: MB of a file.
         many: whether several files can be brought.
         hidden: the label is for screen readers alone.
-        disabled: whether nothing can be brought now.
     """
 
     def change() -> None:  # the field was emptied by hand, not by another page
         kept().pop(key, None)
 
     found = st.file_uploader(
-        label, list(kinds), key=key, max_upload_size=limit, accept_multiple_files=many, disabled=disabled,
+        label, list(kinds), key=key, max_upload_size=limit, accept_multiple_files=many,
         label_visibility="collapsed" if hidden else "visible", on_change=change,
     )  # fmt: skip
     files = found if many else [found] if found is not None else []
@@ -110,6 +108,7 @@ def uploaded(
     elif kept().get(key):
         before = kept()[key]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            note(f"{before[0].name}, brought before" if len(before) == 1 else f"{len(before)} files brought before")
-            st.button("Remove", key=f"{key}-remove", type="tertiary", on_click=change, disabled=disabled)
+            with st.container(width="content"):
+                note(f"{before[0].name}, brought before" if len(before) == 1 else f"{len(before)} files brought before")
+            st.button("Remove", key=f"{key}-remove", type="tertiary", on_click=change)
     return kept().get(key, [])

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -169,20 +168,6 @@ def test_a_channel_is_chosen_by_a_click(open_page):
     at_rest(page)
     page.locator(".gallery button").nth(3).click()
     page.locator("figcaption", has_text=re.compile("^Channel 3 of")).wait_for()
-
-
-def test_own_classes_are_learned_before_ones_eyes(open_page):
-    page = open_page(READER + "&view=Your+own+classes")
-    page.get_by_text("Only the last layer").click()
-    page.get_by_role("button", name="Train on the example").click()
-    page.get_by_text("pictures that it had never seen").wait_for(timeout=200_000)
-    drawn = page.locator(".curves svg[aria-label$='at 15 epochs'] polyline")
-    drawn.nth(1).wait_for(timeout=60_000)  # the answer may be written before the curves' last points have come
-    assert [line.bounding_box()["width"] > 50 for line in drawn.all()] == [True, True]
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="Network (zip)").click()
-    with zipfile.ZipFile(waiting.value.path()) as archive:
-        assert {"my-classes/card.json", "my-classes/model.safetensors"} <= set(archive.namelist())
 
 
 PLACES = [

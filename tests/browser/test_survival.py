@@ -1,6 +1,7 @@
 """What is trained on a page survives a lost connection, a refresh, a second tab, and the end of the server."""
 
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -88,8 +89,6 @@ def is_there(page, form: Form) -> None:
     page.locator(".lines polyline").nth(1).wait_for()
     page.get_by_role("button", name="Weights (zip)").wait_for()
     page.get_by_role("radio", name=f"runs/{form.run}").wait_for()
-    if form is TEXT:
-        page.get_by_role("heading", name="Try it").wait_for()
     at_rest(page)
     assert page.get_by_role("combobox", name="Run").input_value() == form.run
 
@@ -113,6 +112,13 @@ def survives(chromium, served: Served, form: Form, tmp_path: Path, *, seconds: i
     second = page.context.new_page()
     second.goto(f"{served.line.address}{form.path.split('?')[0]}?view=Your+own+classes")
     is_there(second, form)
+    with second.expect_download() as saved:
+        second.get_by_role("button", name="Weights (zip)").click()
+    with zipfile.ZipFile(saved.value.path()) as archive:
+        assert {f"{form.run}/card.json", f"{form.run}/model.safetensors"} <= set(archive.namelist())
+    if form is TEXT:  # it can be tried at once
+        second.locator("textarea").fill("will it snow in Paris")
+        second.locator(".answer .word", has_text="weather").wait_for()
 
 
 @FORMS

@@ -223,19 +223,6 @@ def test_the_answer_can_be_downloaded(open_page):
     assert answer["labels"][0] == "negative"
 
 
-def test_own_classes_are_learned_and_tried(open_page):
-    page = open_page(REVIEWS + "&view=Your+own+classes")
-    page.get_by_role("button", name="Train on the example").click()
-    page.get_by_text("texts that it had never seen").wait_for(timeout=200_000)
-    page.locator("textarea").wait_for()
-    at_rest(page)
-    write(page, "will it snow in Paris")
-    page.locator(".answer .word", has_text="weather").wait_for()
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="Network (zip)").click()
-    assert Path(waiting.value.path()).stat().st_size > 10_000
-
-
 PLACES = ["", "&part=Smallest+deletion", "&part=Attribution", "&part=Side+by+side", "&view=Many+texts",
           "&view=What+the+filters+look+for", "&view=Your+own+classes"]  # fmt: skip
 
