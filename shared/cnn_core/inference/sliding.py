@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cnn_core.data.memory import channels_last
 from cnn_core.errors import CnnError
 from cnn_core.inference.windows import SLAB_VALUES, Layout, WindowConfig, importance, lay_out
+from cnn_core.nn.precision import checked_autocast
 
 
 class StoppedError(CnnError):
@@ -228,4 +229,4 @@ class _Runner:
     def _precision(self) -> AbstractContextManager[object]:
         if self.config.precision == "float32":
             return nullcontext()
-        return torch.autocast(self.device.type, getattr(torch, self.config.precision))
+        return checked_autocast(self.device.type, getattr(torch, self.config.precision))

@@ -110,7 +110,7 @@ class LoopConfig:
     micro_batch: int = 0  # samples per forward pass, gradients added up; 0: the whole batch
     seed: int = 0
     device: str = "auto"  # auto, cpu, cuda, mps
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"  # mixed: see cnn_core.nn.precision
     strategy: Literal["auto", "ddp"] = "auto"  # of more than one device: ddp
     devices: int = 1  # processes on a machine, as many as torchrun starts there if it does
     num_nodes: int = 1

@@ -1,10 +1,13 @@
 """Which device and which precision a run uses when it is not told."""
 
 import re
+from functools import partial
+from typing import Any
 
 import torch
 
 from cnn_core.errors import CnnError
+from cnn_core.nn.precision import checked_autocast
 
 
 def choose_device(wish: str = "auto") -> torch.device:
@@ -42,6 +45,21 @@ def choose_precision(wish: str, device: torch.device) -> str:
     if device.type == "cpu" and has_bfloat16_cpu():
         return "bf16-mixed"
     return "32-true"
+
+
+def fabric_precision(wish: str, device: torch.device) -> dict[str, Any]:
+    """Return Fabric's arguments for a precision; on a CPU mixed precision is bfloat16 with checked convolutions.
+
+    That holds for a precision that was asked for by name as well: whoever wants speed does not want wrong numbers.
+    """
+    precision = choose_precision(wish, device)
+    if device.type != "cpu" or precision == "32-true":
+        return {"precision": precision}
+    from lightning_fabric.plugins import MixedPrecision  # slow to import, and devices are chosen for answers too
+
+    plugin = MixedPrecision("bf16-mixed", "cpu")  # float16 is not for CPUs: Fabric takes bfloat16 for it there
+    plugin.forward_context = partial(checked_autocast, "cpu", torch.bfloat16)
+    return {"plugins": plugin}
 
 
 def has_bfloat16_cpu() -> bool:

@@ -33,7 +33,7 @@ from cnn_core.processes import mark_of
 from cnn_core.storage import folder_lock, write_text
 from cnn_core.train.checkpoint import load_checkpoint, save_checkpoint
 from cnn_core.train.config import to_table
-from cnn_core.train.devices import choose_device, choose_precision
+from cnn_core.train.devices import choose_device, fabric_precision
 from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor, restore_optimizer
 from cnn_core.train.parallel import agree, average_rows, keep_sparse, lay_out, normalise_together
 from cnn_core.train.runs import read_json
@@ -120,7 +120,7 @@ def fit(
             devices=[device.index] if device.index is not None else loop.devices,
             num_nodes=loop.num_nodes,
             strategy=loop.strategy if loop.strategy != "auto" or loop.devices * loop.num_nodes == 1 else "ddp",
-            precision=choose_precision(loop.precision, device),
+            **fabric_precision(loop.precision, device),
         )
     except (MisconfigurationException, ValueError) as error:
         raise CnnError(
