@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
@@ -73,3 +74,19 @@ def distributions_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         yield
+
+
+@pytest.fixture
+def downloads(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the download buttons of a page give, by their labels, filled while it runs."""
+    import streamlit as st
+
+    given: dict[str, Any] = {}
+    button = st.download_button
+
+    def noted(label: str, data: Any, *rest: Any, **options: Any) -> bool:
+        given[label] = data() if callable(data) else data
+        return button(label, data, *rest, **options)
+
+    monkeypatch.setattr(st, "download_button", noted)
+    return given

@@ -1,8 +1,20 @@
 """Driving a page as a browser would: open it at an address, check that it broke nowhere, read what it shows."""
 
+import base64
+import importlib
+import io
 import json
+import math
+import re
+import time
+from collections.abc import Callable
+from functools import cache
+from html import unescape
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cnn_core.train import queue
@@ -55,3 +67,104 @@ def learn(name: str) -> None:
     waiting_file(RUNS, name).unlink()
     queue._run(RUNS / name, entry)
     (RUNS / name / JOB).write_text(json.dumps({**entry, "error": ""}), "utf-8")
+
+
+def wait_for(page: AppTest, condition: Callable[[AppTest], bool], seconds: float = 100) -> AppTest:
+    """Run the page again until something is so, as a page that is watched does by itself."""
+    end = time.monotonic() + seconds
+    while not condition(page):
+        assert time.monotonic() < end, html(page)
+        time.sleep(0.2)
+        checked(page.run())
+    return page
+
+
+@cache
+def library(domain: str, weights: str) -> Any:
+    """Return the predictor that answers without a page."""
+    return importlib.import_module(domain).load(weights, device="cpu")
+
+
+def text_of(markup: str) -> str:
+    return unescape(re.sub("<[^>]*>", "", markup)).strip()
+
+
+def table(page: AppTest, label: str) -> list[list[str]]:
+    """The rows of the table that screen readers call so, without its head."""
+    (body,) = re.findall(rf'aria-label="{re.escape(label)}">.*?<tbody>(.*?)</tbody>', html(page), re.DOTALL)
+    return [[text_of(cell) for cell in re.findall(r"<t[dh].*?</t[dh]>", row)] for row in body.split("</tr>")[:-1]]
+
+
+def bars(page: AppTest) -> list[list[tuple[str, float, str]]]:
+    """Every list of bars: name, length in percent, what is written behind."""
+    lists = re.findall(r'<ul class="bars">(.*?)</ul>', html(page))
+    assert lists, "no bars are shown"
+    row = re.compile(r'class="name">(.*?)</span>.*?width:([\d.]+)%.*?class="value">(.*?)</span>')
+    return [
+        [(unescape(name), float(width), unescape(said)) for name, width, said in row.findall(part)] for part in lists
+    ]
+
+
+def as_bars(names: list[str], probabilities: list[float]) -> list[tuple[str, float, str]]:
+    """How bars show these probabilities, between 0.1 % and 99.9 % to a tenth."""
+    said = ["> 99.9 %" if p > 0.999 else "< 0.1 %" if p < 0.001 else f"{100 * p:.1f} %" for p in probabilities]
+    return [(name, round(100 * p, 2), text) for name, p, text in zip(names, probabilities, said, strict=True)]
+
+
+def sent(page: AppTest, name: str) -> list[Any]:
+    """What the page sends to its components called so, one after the other: data, or one block of bytes."""
+    parts = [part.proto for part in page.get("bidi_component") if part.proto.component_name.split(".")[-1] == name]
+    assert parts, f"no {name} is shown"
+    return [json.loads(part.json) if part.WhichOneof("data") == "json" else part.bytes for part in parts]
+
+
+def numbers(packed: str, *shape: int) -> np.ndarray:
+    """The array that a component is sent as a text."""
+    return np.frombuffer(base64.b64decode(packed), "<f4").reshape(shape or -1)
+
+
+def picture(uri: str) -> np.ndarray:
+    """The pixels of a data URI."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
+
+
+def figures(page: AppTest) -> list[tuple[str, np.ndarray]]:
+    """The caption and the pixels of every figure."""
+    found = re.findall(r'<figure class="figure"><img src="(data:[^"]*)".*?<figcaption>(.*?)</figcaption>', html(page))
+    assert found, "no figure is shown"
+    return [(text_of(caption), picture(uri)) for uri, caption in found]
+
+
+def figure(page: AppTest, caption: str) -> np.ndarray:
+    """The pixels of the one figure whose caption begins so."""
+    (pixels,) = [pixels for text, pixels in figures(page) if text.startswith(caption)]
+    return pixels
+
+
+def charts(markup: str) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Read charts as people do, by their axes: title -> name (of the legend) -> points."""
+    names = [text_of(item) for item in re.findall(r"<li.*?</li>", markup)] or [""]
+    return {
+        text_of(title): {names[int(n)]: _read(drawn, line) for n, line in re.findall(LINE, drawn)}
+        for title, drawn in re.findall(r"<p>(.*?)</p><svg(.*?)</svg>", markup)
+    }
+
+
+LINE = r'<g class="s(\d)"><polyline class="mark" points="(.*?)"'
+
+
+def _read(drawn: str, line: str) -> list[tuple[float, float]]:
+    """Points of a line in the numbers of the axes; an axis that does not begin at 0 goes by powers."""
+    heights = [
+        (float(y) - 4, float(text)) for y, text in re.findall(r'y="([\d.]+)" text-anchor="end">([\d.]+)<', drawn)
+    ]
+    (bottom, low), (top, high) = heights[0], heights[2]
+    first = re.search(r'x="([\d.]+)" y="[\d.]+">([\d.]+)<', drawn)
+    last = re.search(r'x="([\d.]+)" y="[\d.]+" text-anchor="end">([\d.,]+) ', drawn)
+    left, begin, right, end = (float(n.replace(",", "")) for n in (*first.groups(), *last.groups()))
+    points = []
+    for x, y in (map(float, point.split(",")) for point in line.split()):
+        share = (x - left) / (right - left)
+        across = begin * math.exp(share * math.log(end / begin)) if begin else share * end
+        points.append((across, low + (high - low) * (y - bottom) / (top - bottom)))
+    return points

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from driving import html
+import torch
+from driving import as_bars, bars, checked, html, library
 from lab_pages import open_lab, run_shown_code
 
 from components.maps import Map
@@ -43,12 +44,21 @@ def test_the_activation_page_and_its_code_agree(activation, monkeypatch):
     assert f"{loss:.4f} = −ln {float(names['answer'][5]):.4f}" in html(page)
 
 
-def test_temperature_makes_the_answer_more_even():
+@pytest.mark.parametrize("temperature", [0.2, 1.0, 5.0])
+def test_the_bars_are_the_softmax_of_the_scores_at_the_temperature(temperature):
     page = open_lab("activations")
-    before = html(page).count("> 99.9 %")
-    page.slider(key="temperature").set_value(5.0).run()
-    assert html(page).count("> 99.9 %") <= before
-    assert not page.exception
+    checked(page.slider(key="temperature").set_value(temperature).run())
+    reader = library("image_classification", "mnist")
+    with torch.inference_mode():
+        scores = reader.model(reader.contract.prepare([find_sample("broken-five").path]))[0]
+    chances = torch.softmax(scores / temperature, 0)
+    order = scores.argsort(descending=True).tolist()
+    names = [f"{i}  (score {scores[i]:.2f})".replace("-", "−") for i in order]
+    for (name, width, said), (called, share, text) in zip(
+        bars(page)[0], as_bars(names, chances[order].tolist()), strict=True
+    ):
+        assert (name, said) == (called, text) and width == pytest.approx(share, abs=0.02)
+    assert f"{-chances[5].log():.3f}" in html(page)
 
 
 def test_the_cell_over_a_pixel_is_the_one_whose_middle_is_nearest():
