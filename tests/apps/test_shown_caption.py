@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 import pytest
 from driving import checked, figures, html, library, opened, picture, sent, table, text_of
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from components.networks import networks

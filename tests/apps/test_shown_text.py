@@ -7,7 +7,6 @@ import re
 
 import pytest
 from driving import as_bars, bars, checked, html, library, opened, table, text_of, word
-from streamlit.testing.v1 import AppTest
 from text_driving import OWN, field, open_page
 
 from components.networks import networks

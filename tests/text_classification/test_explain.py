@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
-from trips import HILL, SEA
 
 from cnn_core.errors import CnnError, DataError, UnknownNameError
 from cnn_core.metrics import classification_metrics

@@ -1,0 +1,85 @@
+"""What the home page shows is what the library says: four live tiles, and the table of results."""
+
+import re
+
+import numpy as np
+import pytest
+from driving import as_bars, bars, figure, html, library, table, wait_for
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+from test_home import open_home
+
+from cnn_core.weights import list_weights, load_card
+from components.samples import find_sample
+from components.texts import REVIEWS
+from image_captioning.scenes import make_scenes, render
+from medical_segmentation.pictures import fullest_slice, painted, upright, window_grey
+from views.caption_parts.source import SCENES, chance
+from views.medical_parts.ask import with_file
+from views.medical_parts.source import CHESTS, given_of
+
+
+@pytest.fixture(scope="module")
+def home() -> AppTest:
+    """The home page with all four tiles answered."""
+    return wait_for(open_home(), lambda page: "being loaded" not in html(page))
+
+
+def words(home: AppTest) -> list[tuple[str, str]]:
+    return re.findall('<p class="word">(.*?)</p><p class="sure">(.*?)</p>', html(home))
+
+
+def test_the_digit_its_answer_and_its_heat_are_the_librarys(home):
+    asked, path = library("image_classification", "mnist"), find_sample("eight").path
+    (answer,) = asked.predict([path])
+    assert bars(home)[0] == as_bars(answer.labels[:3], answer.probabilities[:3])
+    assert words(home)[0][0] == answer.labels[0]
+    assert np.array_equal(figure(home, "Picture 61 of the MNIST test set"), np.asarray(Image.open(path)))
+    why = asked.explain(path, method="grad-cam", target=answer.labels[0])
+    assert np.array_equal(figure(home, "Where the network looked"), why.overlay())
+
+
+def test_the_sentence_its_answer_and_its_colours_are_the_librarys(home):
+    asked, text = library("text_classification", "sst2"), REVIEWS.samples[0][1]
+    (answer,) = asked.predict([text])
+    assert bars(home)[1] == as_bars(answer.labels, answer.probabilities)
+    assert words(home)[1][0] == answer.labels[0]
+    why = asked.explain(text)
+    strongest = max(zip(why.weights, why.tokens, strict=True), key=lambda pair: abs(pair[0]))
+    side = "for" if strongest[0] > 0 else "against"
+    assert re.search(rf'<mark class="{side}" style="--strength:1.000"[^>]*>{strongest[1]}<', html(home))
+
+
+def test_the_chest_and_its_millilitres_are_the_librarys(home):
+    result = with_file(given_of(CHESTS[0]), library("medical_segmentation", "lung-ct").predict)
+    assert table(home, "Volumes of the labels") == [[name, f"{v:,.0f}"] for name, v in result.volumes_ml.items()]
+    k = fullest_slice(result.mask)
+    picture = upright(painted(window_grey(result.scan.voxels[:, :, k], "lung"), result.mask[:, :, k]))
+    shown = figure(home, "A slice of a chest CT").astype(int)
+    larger = picture.repeat(2, 0).repeat(2, 1).astype(int)
+    assert np.abs(shown - larger).mean() < 3  # it travels as JPEG
+
+
+def test_the_scene_and_its_sentence_are_the_librarys(home):
+    scene = make_scenes("test", count=SCENES[0] + 1)[-1]
+    pixels = render([scene], seed=SCENES[0])[0].permute(1, 2, 0).numpy()
+    assert np.array_equal(figure(home, "A scene drawn just now"), pixels)
+    (found,) = library("image_captioning", "scenes").predict([Image.fromarray(pixels)], n_best=5)
+    text, sure = words(home)[-1]
+    assert text == found.captions[0] and sure.startswith(chance(found.probabilities[0]))
+
+
+def test_the_table_is_that_of_the_cards(home):
+    rows = table(home, "Results of all weights")
+    cards = [load_card(entry.folder) for entry in list_weights()]
+    for row, card in zip(rows, cards, strict=True):
+        name, metric = next(iter(card.metrics.items()))
+        spread = f" ± {100 * metric['std']:.2f}" if metric["std"] is not None else ""
+        seeds = f", {len(metric['seeds'])} seeds" if len(metric["seeds"]) > 1 else ""
+        assert row[:6] == [
+            card.name, card.model, f"{100 * metric['mean']:.2f}{spread} % {name}{seeds}", f"{metric['n']:,}",
+            f"{card.parameters:,}", f"{card.bytes / 1e6:.1f} MB",
+        ]  # fmt: skip
+        number, unit = row[6].split()
+        assert float(number) * {"s": 1, "min": 60, "h": 3600}[unit] == pytest.approx(card.seconds, rel=0.05, abs=30)
+        assert row[7] == card.command
