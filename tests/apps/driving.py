@@ -168,3 +168,27 @@ def _read(drawn: str, line: str) -> list[tuple[float, float]]:
         across = begin * math.exp(share * math.log(end / begin)) if begin else share * end
         points.append((across, low + (high - low) * (y - bottom) / (top - bottom)))
     return points
+
+
+def plotted(markup: str) -> tuple[dict[str, list[tuple[float, float]]], list[tuple[float, float]]]:
+    """Read lines in one frame by its axes: name -> points; and the dots."""
+    number = lambda text: float(text.replace("−", "-"))  # noqa: E731
+    ups = [(float(y) - 4, number(said)) for y, said in re.findall(r'y="([\d.]+)" text-anchor="end">(.*?)<', markup)]
+    acrosses = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="middle">(.*?)<', markup)
+    wides = [(float(x), number(said)) for x, said in acrosses]
+
+    def read(at: float, axis: list[tuple[float, float]]) -> float:
+        (begin, low), (end, high) = axis[0], axis[-1]
+        return low + (high - low) * (at - begin) / (end - begin)
+
+    names = dict(re.findall(r'<text class="name (s\d)".*?>(.*?)<', markup))
+    lines = {
+        unescape(names[colour]): [(read(float(x), wides), read(float(y), ups)) for x, y in map(_pair, line.split())]
+        for colour, line in re.findall(r'<polyline class="line (s\d).*?" points="(.*?)"', markup)
+    }
+    dots = re.findall(r'<circle class="dot" cx="([\d.]+)" cy="([\d.]+)"', markup)
+    return lines, [(read(float(x), wides), read(float(y), ups)) for x, y in dots]
+
+
+def _pair(point: str) -> list[str]:
+    return point.split(",")
