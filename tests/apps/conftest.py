@@ -1,7 +1,6 @@
-"""What the tests of the pages share: the pages' folder on the path, and small networks trained here in seconds."""
+"""What the tests of the pages share: small networks trained here in seconds."""
 
 import shutil
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -11,9 +10,6 @@ import pytest
 from streamlit.components.v2 import manifest_scanner
 
 from cnn_core.train import queue
-
-APPS = Path(__file__).resolve().parents[2] / "apps"
-sys.path.insert(0, str(APPS))  # as `streamlit run apps/showcase.py` does
 
 
 @pytest.fixture(scope="session")
