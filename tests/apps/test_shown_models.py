@@ -19,6 +19,10 @@ def open_page(**address: str) -> AppTest:
     return opened("models", **{"model": NAMES, "size": "32", "dims": "2", **address})
 
 
+def times(edges: tuple[int, ...] | None) -> str:
+    return "" if edges is None else " × ".join(map(str, edges))
+
+
 @pytest.fixture(scope="module")
 def surveys() -> dict:
     return {name: survey(name, size=32, spatial_dims=2) for name in NAMES.split(",")}
@@ -42,7 +46,6 @@ def test_layers_are_those_of_the_survey(surveys, name: str, downloads: dict):
     page = open_page(model=name)
     checked(page.toggle(key="models-every").set_value(True).run())
     found = surveys[name]
-    times = lambda edges: "" if edges is None else " × ".join(map(str, edges))  # noqa: E731
     rows = table(page, "Layers")
     assert len(rows) == len(found.rows) + 1
     for row, layer in zip(rows, found.rows, strict=False):
@@ -78,6 +81,8 @@ def test_a_plan_draws_every_layer_with_its_numbers(surveys):
         assert [lines[0] for lines in said] == [f"{layer.name}: {layer.kind}" for layer in drawn]
         for lines, layer in zip(said, drawn, strict=True):
             assert f"{layer.parameters:,} parameters, {layer.multiply_adds:,} multiply-adds" in lines
+            if layer.kernel:
+                assert f"kernel {times(layer.kernel)}, stride {times(layer.stride)}" in lines
         heights = [float(h) for h in re.findall(r'<rect class="front" width="[\d.]+" height="([\d.]+)"', plan)]
         assert heights[0] == pytest.approx(13.4 * 32**0.42, abs=0.06)  # the input's edge
 

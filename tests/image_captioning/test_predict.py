@@ -79,7 +79,8 @@ def test_every_word_has_its_reasons(predictor: Predictor, photos: Path, tmp_path
     best = predictor.predict(photos / "wide.png")[0]
     assert found.caption == best.captions[0] and found.probability == pytest.approx(best.probabilities[0], rel=0.02)
     for reason in found.words:
-        assert reason.heat.shape == (64, 96) and reason.heat.isfinite().all() and (reason.heat >= 0).all()
+        assert reason.heat.shape == (64, 96) and reason.heat.isfinite().all()
+        assert reason.heat.min() >= 0 and reason.heat.max() > 0
         assert 0 < reason.probability <= 1 and len(reason.alternatives) == 5
         chances = [p for _, p in reason.alternatives]
         assert chances == sorted(chances, reverse=True)

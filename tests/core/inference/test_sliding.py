@@ -197,7 +197,7 @@ def test_progress_counts_windows_and_estimates_what_is_left() -> None:
     told = []
     config = WindowConfig((4, 4), overlap=0.0, batch=3)
     sliding_window(network(2), torch.randn(1, 2, 8, 12), config, progress=told.append)  # append returns None: go on
-    assert [a.done for a in told] == [3, 6] or [a.done for a in told] == [2, 4, 6]  # rows of the chosen axis
+    assert [a.done for a in told] == [2, 4, 6]  # two windows in each row of the chosen axis
     assert told[-1].fraction == 1
     assert told[-1].seconds_left == 0
     half = told[len(told) // 2 - 1]
