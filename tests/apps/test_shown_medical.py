@@ -9,8 +9,9 @@ import re
 import nibabel as nib
 import numpy as np
 import pytest
-from driving import as_bars, bars, figure, html, library, opened, table
+from driving import as_bars, bars, checked, figure, html, library, opened, table
 from PIL import Image
+from test_viewer import unpack
 
 from cnn_core.explain import heat_limits, overlay
 from medical_segmentation.pictures import COLOURS
@@ -57,6 +58,30 @@ def test_the_files_hold_the_librarys_mask_and_numbers(result, downloads: dict):
         assert told["mean_hu"][name] == pytest.approx(result.mean_hu[name], abs=0.06)
 
 
+@pytest.fixture
+def scans(monkeypatch) -> list[tuple]:
+    """What the page gives the viewer: header, voxels, mask and heat, each time."""
+    shown: list[tuple] = []
+    for part in ("result", "nodule"):
+        monkeypatch.setattr(f"views.medical_parts.{part}.viewer", lambda packed, key: shown.append(unpack(packed)))
+    return shown
+
+
+def test_the_planes_show_the_scan_its_labels_and_the_uncertainty(result, scans):
+    page = opened("medical", weights="phantom")
+    header, voxels, mask, heat = scans[-1]
+    assert np.array_equal(voxels, np.rint(result.scan.voxels)) and np.array_equal(mask, result.mask)
+    assert header["labels"] == list(result.labels[1:]) and heat is None
+    assert header["colours"] == [[0, 0, 0], *(list(COLOURS[k]) for k in range(len(header["labels"])))]
+    assert header["spacing"] == pytest.approx(result.scan.spacing) and header["unit"] == "HU"
+    assert header["windows"]["Lung"] == [-600, 1500]
+    checked(page.segmented_control(key="overlay").set_value("Uncertainty").run())
+    asked = library("medical_segmentation", "phantom")
+    entropy = with_file(given_of(THORAXES[0]), lambda path: asked.predict(path, maps=("entropy",))).maps["entropy"]
+    assert entropy.max() > 0.4
+    assert np.abs(scans[-1][3] - 255 * entropy.astype(float)).max() <= 0.6
+
+
 def said_of_nodules(card, size: str) -> str:
     auc, alone = (card.metrics[name]["mean"] for name in ("auc", "auc_size_alone"))
     return f"On the {card.metrics['auc']['n']} test nodules its AUC is {auc:.2f}; the {size} alone reaches {alone:.2f}."
@@ -84,8 +109,12 @@ def test_a_judgement_and_its_heat_are_the_librarys(sample, downloads: dict):
     assert said_of_nodules(asked.card, "diameter") in html(page)
 
 
-def test_a_cubes_judgement_is_the_librarys():
+def test_a_cubes_judgement_and_its_heat_are_the_librarys(scans):
     asked = library("medical_segmentation", "nodule-malignancy-3d")
     page = opened("medical", weights="nodule-malignancy-3d", scan=CUBES[1].id)
     assert bars(page) == [judged(asked, CUBES[1])]
     assert said_of_nodules(asked.card, "volume") in html(page)
+    cube, heat, _ = with_file(given_of(CUBES[1]), asked.explain)
+    _, voxels, _, shown = scans[-1]
+    assert np.array_equal(voxels, np.rint(asked.contract.values(cube)))
+    assert np.abs(shown - 255 * heat.clip(min=0).astype(float) / heat.max()).max() <= 0.6
