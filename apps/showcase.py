@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from components.networks import warm_up
+from components.owner import keep_owner
 
 ASSETS = Path(__file__).parent / "assets"
 # A picture of our own: Streamlit fetches its named icons from another host, and the pages work offline.
@@ -39,6 +40,7 @@ PAGES = {
     "Models": [st.Page("views/models.py", title="Models", url_path="models")],
 }
 
+keep_owner()
 st.logo(ASSETS / "mark.svg", size="large")
 st.navigation(PAGES, position="top").run()
 warm_up()

@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from cnn_core.data.tables import csv_text
+from cnn_core.weights.reports import REPORT_FILE, without_examples
 
 PACKED = ("card.json", "model.safetensors", "recipe.json", "report.json", "log.csv")
 
@@ -63,11 +64,21 @@ def answers_csv(answers: Iterable[Any], *, top_k: int = 0) -> bytes:
         return path.read_bytes()
 
 
-def pack_network(folder: Path, name: str) -> bytes:
-    """Return what is needed to predict, explain and export, as a zip with one folder; links are not followed."""
+def pack_network(folder: Path, name: str, *, examples: bool = False) -> bytes:
+    """Return what is needed to predict, explain and export, as a zip with one folder; links are not followed.
+
+    Args:
+        folder: of the run.
+        name: of the zip's folder.
+        examples: keep what the report quotes of the data, see `without_examples`.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in PACKED:
-            if (folder / file).is_file() and not (folder / file).is_symlink():
+            if not (folder / file).is_file() or (folder / file).is_symlink():
+                continue
+            if file == REPORT_FILE and not examples:
+                archive.writestr(f"{name}/{file}", without_examples((folder / file).read_text("utf-8")))
+            else:
                 archive.write(folder / file, f"{name}/{file}")
     return buffer.getvalue()

@@ -17,9 +17,11 @@ from typing import Any, ParamSpec, TypeVar
 import streamlit as st
 
 from cnn_core.errors import CnnError
+from cnn_core.train.runs import owner_of
 from cnn_core.weights import WeightsCard, list_weights, load_card
 from components.address import begin, keep
 from components.frame import plain
+from components.owner import may_see
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,9 +65,10 @@ class Network:
 
 
 def networks(domain: str) -> dict[str, Network]:
-    """Return the shipped networks of a domain, and the finished runs, by id."""
+    """Return the shipped networks of a domain, and the runs that this visitor may see, by id."""
     folders = {entry.name: entry.folder for entry in list_weights(domain=domain)}
-    folders |= {f"runs/{card.parent.name}": card.parent for card in sorted(RUNS.glob("*/card.json"))}
+    runs = [card.parent for card in sorted(RUNS.glob("*/card.json"))]
+    folders |= {f"runs/{folder.name}": folder for folder in runs if may_see(owner_of(folder))}
     found = {}
     for name, folder in folders.items():
         try:
@@ -120,6 +123,11 @@ def predictor(network: Network) -> Any:
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _load(domain: str, folder: str, sha256: str) -> Any:
     return compute(lambda: importlib.import_module(domain).load(folder, device="cpu"))
+
+
+def forget(folder: Path, card: WeightsCard) -> None:
+    """Let go of a network whose run was deleted."""
+    _load.clear(card.domain, str(folder), card.sha256)
 
 
 def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -20,6 +20,7 @@ from image_captioning.predict import Predictor
 from image_captioning.search import beam_search
 
 REPORT_LIMIT = 8 << 20  # bytes
+EXTREMES = ("worst", "best")
 EXAMPLES = 25  # of the best and of the worst captions
 BATCH_SIZE = 64
 
@@ -37,21 +38,25 @@ class Example:
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured: pictures, metrics, and the captions with the lowest and the highest CIDEr-D."""
+    """What was measured: pictures, metrics, and the captions with the lowest and the highest CIDEr-D.
+
+    The captions are None where they were left out when the weights were taken away.
+    """
 
     n: int
     metrics: dict[str, float]
-    worst: list[Example] = field(repr=False)
-    best: list[Example] = field(repr=False)
+    worst: list[Example] | None = field(repr=False)
+    best: list[Example] | None = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
-        return {**vars(self), "worst": [vars(e) for e in self.worst], "best": [vars(e) for e in self.best]}
+        lists = {name: entries and list(map(vars, entries)) for name, entries in vars(self).items() if name in EXTREMES}
+        return {**vars(self), **lists}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Report":
         """Restore a report that `to_json` made."""
-        lists = {name: [Example(**entry) for entry in values[name]] for name in ("worst", "best")}
+        lists = {name: values[name] and [Example(**entry) for entry in values[name]] for name in EXTREMES}
         return cls(**{**values, **lists})
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cnn_core.data.archives import DAMAGE, check_directory
 from cnn_core.data.folders import walk
-from cnn_core.data.paths import user_path
+from cnn_core.data.paths import given_path
 from cnn_core.errors import DataError
 from cnn_core.storage import readable_size
 
@@ -66,7 +66,7 @@ def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
     Raises:
         DataError: no such folder, a file that is no zip, or an archive with unsafe names or too many members.
     """
-    path = user_path(source)
+    path = given_path(source)
     if os.path.isdir(path):  # noqa: PTH112 (pathlib raises for names that no file can have)
         yield _walk(path, str(source))
     elif not os.path.exists(path):  # noqa: PTH110

@@ -41,14 +41,15 @@ class Report:
         goal: "segment" or "malignancy".
         n: cases or nodules.
         metrics: names and means; with `_low` and `_high` the 95 % intervals of a bootstrap over cases (or exams).
-        cases: one row per case, or per nodule: what is true and what was said.
+        cases: one row per case, or per nodule: what is true and what was said; None: left out when the weights were
+            taken away.
         tolerance_mm: of the surface Dice.
     """
 
     goal: str
     n: int
     metrics: dict[str, float]
-    cases: list[dict[str, Any]] = field(repr=False)
+    cases: list[dict[str, Any]] | None = field(repr=False)
     tolerance_mm: float = TOLERANCE
 
     def to_json(self) -> dict[str, Any]:

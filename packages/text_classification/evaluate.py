@@ -43,30 +43,30 @@ class Report:
         n: texts.
         metrics: accuracy; top5 (only for more than five classes); macro_f1, the mean over the classes that occur.
         confusion: K x K counts, row: truth, column: answer.
-        mistakes: the surest first.
-        ngrams: per filter, the n-grams of the training set that fire it most.
+        mistakes: the surest first; None: left out when the weights were taken away.
+        ngrams: per filter, the n-grams of the training set that fire it most; None: left out as well.
     """
 
     n: int
     metrics: dict[str, float]
     labels: list[str]
     confusion: list[list[int]] = field(repr=False)
-    mistakes: list[Mistake] = field(repr=False)
-    ngrams: list["FilterNgrams"] = field(default_factory=list, repr=False)
+    mistakes: list[Mistake] | None = field(repr=False)
+    ngrams: list["FilterNgrams"] | None = field(default_factory=list, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
         return {
             **vars(self),
-            "mistakes": [vars(mistake) for mistake in self.mistakes],
-            "ngrams": [vars(entry) for entry in self.ngrams],
+            "mistakes": self.mistakes and [vars(mistake) for mistake in self.mistakes],
+            "ngrams": self.ngrams and [vars(entry) for entry in self.ngrams],
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Report":
         """Restore a report that `to_json` made."""
-        mistakes = [Mistake(**entry) for entry in values["mistakes"]]
-        ngrams = [FilterNgrams(**entry) for entry in values["ngrams"]]
+        mistakes = values["mistakes"] and [Mistake(**entry) for entry in values["mistakes"]]
+        ngrams = values["ngrams"] and [FilterNgrams(**entry) for entry in values["ngrams"]]
         return cls(**{**values, "mistakes": mistakes, "ngrams": ngrams})
 
 

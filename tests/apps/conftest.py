@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 
 from cnn_core.train import queue
@@ -62,6 +63,12 @@ def waiting_room(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(queue, "start_detached", lambda *_, **__: None)
     return tmp_path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def on_this_machine() -> None:
+    """The pages are tested as they are served by default; AppTest does not read the pages' own settings."""
+    config.set_option("server.address", "localhost")
 
 
 @pytest.fixture(autouse=True, scope="session")

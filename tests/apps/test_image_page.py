@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from pathlib import Path
 
 import pytest
 from driving import address, asked_for, checked, html, learn, opened, warnings, word
@@ -261,7 +260,8 @@ def test_own_classes_are_learned_from_the_queue_and_can_be_used_by_every_session
     recipe = asked_for("my-pictures")["recipe"]
     assert (recipe["model"]["weights"], recipe["transfer"]["transfer"]) == (COLOUR, "fine-tune")
     assert (recipe["loop"]["epochs"], recipe["optimizer"]["learning_rate"]) == (2, 5e-4)
-    assert Path(recipe["data"]["data"]).read_bytes() == example_zip()
+    assert recipe["data"]["data"] == "shapes.zip"
+    assert (RUNS / "my-pictures" / "upload" / "shapes.zip").read_bytes() == example_zip()
     learn("my-pictures")
     for session in (checked(page.run()), open_page(view="Your own classes")):
         assert f"{card_in(RUNS / 'my-pictures').metrics['accuracy']['mean']:.4f}" in html(session)

@@ -12,6 +12,7 @@ from driving import checked, html, opened, warnings
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from cnn_core.data.paths import with_upload_of
 from cnn_core.train import queue
 from cnn_core.train.runs import QUEUE, find_run
 from components.downloads import pack_network
@@ -90,8 +91,9 @@ def test_own_data_lie_in_the_run_folder(empty: Path):
     checked(page.button(key="train-go").click().run())
     entry = json.loads((empty / "runs" / QUEUE / "docstrings.json").read_text())
     place = Path(entry["recipe"]["data"]["data"])
-    assert place == empty / "runs" / "docstrings" / "data.csv"
-    assert place.read_text() == example_csv()
+    assert place == Path("mine.csv")  # no place on the server, in the settings as in the card
+    assert (empty / "runs" / "docstrings" / "upload" / "mine.csv").read_text() == example_csv()
+    assert entry["command"] == "cnn train docstrings --data mine.csv"
     assert page.code[-1].value.splitlines()[-1] == "cnn predict runs/docstrings 'a text of yours'"
 
 
@@ -118,11 +120,13 @@ def test_own_scans_are_unpacked_into_the_run_folder_and_can_be_trained_on(empty:
     checked(page.button(key="train-go").click().run())
     assert not warnings(page)
     entry = json.loads((empty / "runs" / QUEUE / "phantom.json").read_text())
-    place = Path(entry["recipe"]["data"]["data"])
-    assert place == empty / "runs" / "phantom" / "data" / "chests" and (place / "dataset.json").is_file()
-    assert not (empty / "runs" / "phantom" / "data.zip").exists()
-    task = SegmentationTask(override(RECIPE(), {"data": str(place), "patch": [32, 32, 16]}))
-    task.build_data(torch.device("cpu"))
+    assert entry["recipe"]["data"]["data"] == "chests.zip"
+    folder = empty / "runs" / "phantom"
+    assert (folder / "upload" / "chests.zip" / "dataset.json").is_file()
+    assert sorted(file.name for file in folder.iterdir()) == ["job.json", "upload"]
+    task = SegmentationTask(override(RECIPE(), {"data": "chests.zip", "patch": [32, 32, 16]}))
+    with with_upload_of(folder):
+        task.build_data(torch.device("cpu"))
     assert {split: len(names) for split, names in task.set.splits.items() if split in ("train", "val", "test")} == {
         "train": 2, "val": 1, "test": 1,
     }  # fmt: skip
@@ -142,9 +146,11 @@ def test_own_captions_are_unpacked_too(empty: Path):
     page.file_uploader(key="train-file-image_captioning").upload("album.zip", zipped(album), "application/zip")
     checked(page.run())
     checked(page.button(key="train-go").click().run())
-    place = Path(json.loads((empty / "runs" / QUEUE / "scenes.json").read_text())["recipe"]["data"]["data"])
-    assert place == empty / "runs" / "scenes" / "data" / "album"
-    assert len(load_sets(str(place), splits=("train",), size=(32, 32))["train"].captions) > 0
+    assert json.loads((empty / "runs" / QUEUE / "scenes.json").read_text())["recipe"]["data"]["data"] == "album.zip"
+    with with_upload_of(empty / "runs" / "scenes"):
+        assert len(load_sets("album.zip", splits=("train",), size=(32, 32))["train"].captions) > 0
+    kept = [file for file in (empty / "runs" / "scenes" / "upload" / "features").iterdir() if file.suffix == ".npy"]
+    assert len(kept) == 1  # the decoded pictures lie with the upload, and go with it
 
 
 @pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04" + bytes(30)])
@@ -209,7 +215,7 @@ def test_a_run_of_the_command_line_that_broke_off_can_be_resumed(empty: Path):
     ("sst2", {"name": "sst2", "command": "cnn train sst2 --epochs 2"},
      ["cnn train sst2 --epochs 2 --run runs/sst2 --resume", "cnn predict runs/sst2 'a text of yours'"]),
     ("a b", {"name": "mine", "command": "cnn train lung-ct --data hers.zip"},
-     ["cnn train lung-ct --data /srv/scans --name mine --run 'runs/a b' --resume",
+     ["cnn train lung-ct --data hers.zip --name mine --run 'runs/a b' --resume",
       "cnn predict 'runs/a b' scan.nii.gz"]),
     ("many/seed1", {"name": "mnist", "command": "cnn train mnist --seeds 0 1"},
      ["cnn train mnist --seeds 0 1 --run runs/many --resume", "cnn predict runs/many/seed1 picture.png"]),
@@ -237,17 +243,17 @@ def test_a_failed_run_says_why(empty: Path):
 
 
 @pytest.mark.parametrize(("name", "place", "error", "said"), [
-    ("my data.csv", "data.csv", "{}: too few texts in data.csv", "my data.csv\\: too few texts in my data.csv."),
-    ("chests.zip", "data/chests", "{}: no dataset.json", "chests.zip\\: no dataset.json."),
+    ("my data.csv", "upload/my data.csv", "{}: too few texts", "my data.csv\\: too few texts."),
+    ("chests.zip", "upload/chests.zip", "{}: no dataset.json", "chests.zip\\: no dataset.json."),
+    ("chests.zip", "last.safetensors", "could not write {}", "Could not write failed/last.safetensors."),
 ])  # fmt: skip
 def test_a_failed_run_calls_an_upload_by_its_own_name(empty: Path, name: str, place: str, error: str, said: str):
     folder = empty / "runs" / "failed"
     folder.mkdir(parents=True)
-    entry = {"command": f"cnn train x --data '{name}'", "recipe": {"data": {"data": str(folder / place)}}}
+    entry = {"command": f"cnn train x --data '{name}'", "recipe": {"data": {"data": name}}}
     (folder / "job.json").write_text(json.dumps({**entry, "error": error.format(folder / place)}))
     assert warnings(open_page(run="failed")) == [said]
-    elsewhere = {**entry, "recipe": {"data": {"data": "/srv/chests"}}, "error": "/srv/chests: no dataset.json"}
-    (folder / "job.json").write_text(json.dumps(elsewhere))
+    (folder / "job.json").write_text(json.dumps({**entry, "error": "/srv/chests: no dataset.json"}))
     assert warnings(open_page(run="failed")) == ["/srv/chests\\: no dataset.json."]
 
 

@@ -26,14 +26,14 @@ def find_chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, script: Path = ROOT / "apps" / "serve.py") -> Iterator[str]:
-    """Run the pages on a free port from `folder` (whose `runs` they show), and yield their address."""
+def serving(folder: Path, script: Path = ROOT / "apps" / "serve.py", *, listens: str = "127.0.0.1") -> Iterator[str]:
+    """Run the pages on a free port from `folder` (whose `runs` they show), and yield their address on this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
         sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port),
-        "--server.address", "127.0.0.1", "--server.headless", "true",
+        "--server.address", listens, "--server.headless", "true",
     ]  # fmt: skip
     log = folder / "server.log"
     with log.open("w") as output:

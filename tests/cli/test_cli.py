@@ -333,3 +333,6 @@ def test_a_checkout_serves_its_own_pages(monkeypatch):
     monkeypatch.setattr("cnn_core.processes.supervise", lambda words: asked.update(words=words) or 0)
     assert main(["demo", "--port", str(port)]) == 0
     assert str(Path(__file__).parents[2] / "apps" / "serve.py") in asked["words"]
+    assert "--share-runs" not in asked["words"]
+    assert main(["demo", "--port", str(port), "--share-runs"]) == 0
+    assert asked["words"][-2:] == ["--", "--share-runs"]  # behind Streamlit's own flags: the pages read it

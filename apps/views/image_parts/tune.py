@@ -13,7 +13,7 @@ from components.frame import note, sentence
 from components.kept import File, uploaded
 from components.networks import Network
 from components.shapes import example_zip
-from views.train_parts.begin import LIMIT, UPLOADS, queue_run
+from views.train_parts.begin import LIMIT, UPLOADS, queue_run, show_terms
 from views.train_parts.preset import show_preset
 
 RECIPE, DOMAIN = "my-pictures", "image_classification"
@@ -34,6 +34,7 @@ def show_tune(known: dict[str, Network], network: Network) -> None:
 
 def _form(known: dict[str, Network], network: Network) -> None:
     kinds, label = UPLOADS[DOMAIN]
+    kept = show_terms("tune-keep")
     files = uploaded(label, kinds, key="tune-zip", limit=LIMIT)
     found = st.container()  # filled below, when it is known which network the pictures are for
     names = list(known)
@@ -55,7 +56,7 @@ def _form(known: dict[str, Network], network: Network) -> None:
     if go or example:
         file = File("shapes.zip", example_zip()) if example else files[0]
         settings = {"weights": start, "transfer": way, "epochs": epochs, "learning_rate": RATES[way]}
-        queue_run(RECIPE, settings, called=RECIPE, file=file)
+        queue_run(RECIPE, settings, called=RECIPE, file=file, keep_upload=kept)
         st.rerun()
 
 

@@ -18,6 +18,7 @@ from views.text_parts.ask import names, signed
 
 SHOWN = 12  # filters, before all are wanted
 MISTAKES = 12  # in the table
+LEFT_OUT = "Left out when these weights were taken away, because it quotes the texts that they learned from."
 
 
 def show_filters(network: Network) -> None:
@@ -51,6 +52,9 @@ def _read(network: Network) -> Any:
 
 def _explorer(network: Network, report: Any) -> None:
     st.subheader("N-grams that the filters wait for", anchor=False)
+    if report.ngrams is None:
+        note(LEFT_OUT)
+        return
     entries = [entry for entry in report.ngrams if entry.ngrams]
     if not entries:
         note(f"{network.card.model} has several layers: its filters do not wait for n-grams of their own.")
@@ -94,6 +98,9 @@ def _matrix(network: Network, report: Any) -> None:
 
 def _mistakes(network: Network, report: Any) -> None:
     st.subheader("Its surest mistakes", anchor=False)
+    if report.mistakes is None:
+        note(LEFT_OUT)
+        return
     if not report.mistakes:
         note("It made none on the test texts.")
         return

@@ -11,7 +11,7 @@ from components.networks import Network, networks
 from components.requests import TEMPLATES, TRIED, example_csv
 from views.text_parts.live import write_and_answer
 from views.text_parts.upload import TABLE_TYPES, UPLOAD_LIMIT, Columns, choose_column, columns, on_disk
-from views.train_parts.begin import queue_run
+from views.train_parts.begin import queue_run, show_terms
 from views.train_parts.preset import show_preset
 
 RECIPE, DOMAIN = "my-texts", "text_classification"
@@ -31,6 +31,7 @@ def show_teach(known: dict[str, Network]) -> None:
 
 
 def _form(known: dict[str, Network]) -> None:
+    kept = show_terms("teach-keep")
     files = uploaded(
         "A table with a column of texts and a column of classes", TABLE_TYPES, key="teach-table", limit=UPLOAD_LIMIT
     )
@@ -53,7 +54,7 @@ def _form(known: dict[str, Network]) -> None:
         settings = {"text_column": text, "label_column": label, "epochs": epochs}
         if start != SCRATCH:
             settings["weights"] = start
-        queue_run(RECIPE, settings, called=RECIPE, file=file)
+        queue_run(RECIPE, settings, called=RECIPE, file=file, keep_upload=kept)
         st.rerun()
 
 

@@ -1,5 +1,6 @@
 """What to train: a recipe, on its own data or yours, with the settings that people change first."""
 
+import dataclasses
 import re
 import shutil
 from collections.abc import Mapping
@@ -9,14 +10,17 @@ from typing import Any
 import streamlit as st
 
 from cnn_core.data.archives import extract
+from cnn_core.data.paths import UPLOAD as UPLOADED
 from cnn_core.domains import recipe_files
 from cnn_core.errors import CnnError, DataError
 from cnn_core.storage import write_bytes
 from cnn_core.train.queue import claim_folder, submit
+from cnn_core.train.runs import list_runs
 from components.address import begin, keep
 from components.frame import note, sentence
 from components.kept import File, choose, uploaded
 from components.networks import RUNS, compute
+from components.owner import all_is_seen, is_served, owner
 
 FIRST = "digits"  # a matter of seconds, and its data are embedded
 RECIPES_OWN, SET, UPLOAD = "The recipe’s own", "Another set", "Your own"
@@ -30,6 +34,7 @@ UPLOADS = {  # domain -> kinds of files, what to give
 }
 UNPACKED = ("medical_segmentation", "image_captioning")  # the others read the upload as it is
 MOST_BYTES, MOST_FILES = 2 * 1024**3, 20_000  # unpacked
+MOST_WAITING, MOST_UPLOADS, MOST_RUNS = 5, 5, 30  # of one visitor, where the pages are served to others
 KINDS = {
     "image_classification": "pictures", "text_classification": "texts", "medical_segmentation": "scans",
     "image_captioning": "captions",
@@ -55,7 +60,7 @@ def show_begin() -> None:
         st.warning(sentence(str(error)), icon=":material/info:")
         return
     note(f"{sentence(found.description)} Network: {found.model}.".replace("\\", ""))
-    data, file = _data(found)
+    data, file, kept = _data(found)
     changes = _settings(found)
     called = st.text_input("Name of the run", name, key=f"train-name-{name}", max_chars=60)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -64,7 +69,9 @@ def show_begin() -> None:
         if file is None and data != found.data:
             changes["data"] = data
         try:
-            queue_run(name, changes, called=called.strip(), file=file, unpack=found.domain in UNPACKED)
+            queue_run(
+                name, changes, called=called.strip(), file=file, unpack=found.domain in UNPACKED, keep_upload=kept
+            )
         except CnnError as error:
             st.warning(sentence(str(error)), icon=":material/info:")
             return
@@ -81,18 +88,37 @@ def _offer(name: str, file: str, changed: int) -> Any:
     return compute(find)
 
 
-def _data(found: Any) -> tuple[str | None, File | None]:
-    """Return the name of the data, and the uploaded file; no name as long as nothing is chosen."""
+def _data(found: Any) -> tuple[str | None, File | None, bool]:
+    """Return the name of the data, the uploaded file, and whether to keep it; no name while nothing is chosen."""
     ways = [RECIPES_OWN, SET, *([UPLOAD] if found.domain in UPLOADS else [])]
     way = st.segmented_control("Data", ways, default=RECIPES_OWN, required=True, key=f"train-way-{found.name}")
     if way == SET:
-        return st.selectbox("Data set", found.sets, key=f"train-set-{found.domain}"), None
+        return st.selectbox("Data set", found.sets, key=f"train-set-{found.domain}"), None, False
     if way == UPLOAD:
         kinds, words = UPLOADS[found.domain]
+        kept = show_terms(f"train-keep-{found.domain}", unpack=found.domain in UNPACKED)
         files = uploaded(words, kinds, key=f"train-file-{found.domain}", limit=LIMIT)
-        return (files[0].name, files[0]) if files else (None, None)
+        return (files[0].name, files[0], kept) if files else (None, None, kept)
     note(f"The set “{found.data}”.")
-    return found.data, None
+    return found.data, None, False
+
+
+def show_terms(key: str, *, unpack: bool = False) -> bool:
+    """Say before an upload what becomes of it, and return whether its owner wants it kept.
+
+    Args:
+        key: of the tick box.
+        unpack: it is unpacked.
+    """
+    size = f"At most {LIMIT} MB" + (f", {MOST_BYTES >> 30} GB in {MOST_FILES:,} files when unpacked" * unpack)
+    said = [f"{size}."]
+    if is_served():
+        said.append(f"You can have {MOST_RUNS} runs here; {MOST_WAITING} can wait, and {MOST_UPLOADS} hold an upload.")
+    if not all_is_seen():
+        said.append("Other visitors do not see it.")
+    said.append("It is removed when its training has finished, or with the run; a stopped run keeps it, to go on.")
+    note(" ".join(said))
+    return st.checkbox("Keep my upload on the server after the training", key=key)
 
 
 def _settings(found: Any) -> dict[str, Any]:
@@ -116,7 +142,10 @@ def _settings(found: Any) -> dict[str, Any]:
     return changes
 
 
-def queue_run(recipe: str, changes: Mapping[str, Any], *, called: str, file: File | None, unpack: bool = False) -> None:
+def queue_run(
+    recipe: str, changes: Mapping[str, Any], *, called: str, file: File | None, unpack: bool = False,
+    keep_upload: bool = False,
+) -> None:  # fmt: skip
     """Make the run folder, put the upload into it, queue the run, and choose it to be watched.
 
     Args:
@@ -125,38 +154,69 @@ def queue_run(recipe: str, changes: Mapping[str, Any], *, called: str, file: Fil
         called: the run, and its weights.
         file: the upload to learn from, if there is one.
         unpack: whether it is unpacked first.
+        keep_upload: whether it stays when the training has finished.
 
     Raises:
-        CnnError: wrong settings, name or archive, or the queue is full; no folder is left.
+        CnnError: wrong settings, name or archive, or the visitor has, or the queue is, as full as may be; no folder is
+            left.
     """
     from cnn_core.train.offers import job_of
 
-    shown = {"data": file.name} if file is not None else {}
     if file is not None:
-        changes = {**changes, "data": file.name}
-    compute(job_of, recipe, changes, called=called or "run", shown=shown)  # wrong settings leave no folder
-    folder = claim_folder(RUNS, called)
-    if file is not None:
-        changes = {**changes, "data": str(_placed(file, folder, unpack=unpack))}
-    job = compute(job_of, recipe, changes, called=_weights_name(called), shown=shown)
-    submit(RUNS, folder, job)
+        changes = {**changes, "data": plain_name(file.name)}
+    job = compute(job_of, recipe, changes, called=_weights_name(called))  # wrong settings leave no folder
+    _check_limits(upload=file is not None)
+    folder = claim_folder(RUNS, called, apart=is_served())
+    try:
+        if file is not None:
+            _place(file, folder, name=changes["data"], unpack=unpack)
+        submit(RUNS, folder, dataclasses.replace(job, owner=owner(), keep_upload=keep_upload))
+    except CnnError:
+        shutil.rmtree(folder, ignore_errors=True)  # what nobody sees, nobody could delete
+        raise
     choose("run", folder.name)
 
 
-def _placed(file: File, folder: Path, *, unpack: bool) -> Path:
-    """Put an upload into the run folder and return where it lies; a bad archive takes the folder along."""
-    place = folder / f"data{Path(file.name).suffix.lower()}"
-    write_bytes(place, file.data)
+def _check_limits(*, upload: bool) -> None:
+    """Raise CnnError where the visitor of a page that is served to others has as much as one may have."""
+    if not is_served():
+        return
+    own = [run for run in list_runs(RUNS) if run.owner == owner()]
+    waiting = sum(run.state == "waiting" for run in own)
+    holding = sum(any((run.folder / UPLOADED).glob("*")) for run in own)
+    for count, most, what in (
+        (waiting, MOST_WAITING, "are waiting already; stop some of them, or wait"),
+        (holding if upload else 0, MOST_UPLOADS, "hold an upload; delete some of them"),
+        (len(own), MOST_RUNS, "are kept; delete some of them"),
+    ):
+        if count >= most:
+            raise CnnError(f"{count} of your runs {what}")
+
+
+def plain_name(name: str) -> str:
+    """Return the name of an upload without folders, and without signs that a file or a command could stumble over."""
+    name = re.sub(r"[^\w.()+ -]", "_", name.replace("\\", "/").rpartition("/")[2]).lstrip(".- ")
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem[:50]}{dot}{ending[:10]}" if stem else f"data.{ending[:10]}"
+
+
+def _place(file: File, folder: Path, *, name: str, unpack: bool) -> None:
+    """Put an upload into the run folder, under its own name; DataError for a bad archive."""
+    place = folder / UPLOADED / name
     if not unpack:
-        return place.resolve()
+        write_bytes(place, file.data)
+        return
+    archive = folder / f"archive{place.suffix}"
     try:
-        inside = extract(place, folder / "data", max_members=MOST_FILES, max_bytes=MOST_BYTES)
-        place.unlink()
+        write_bytes(archive, file.data)
+        inside = extract(archive, folder / "unpacked", max_members=MOST_FILES, max_bytes=MOST_BYTES)
+        found = [entry for entry in inside.iterdir() if not entry.name.startswith((".", "__"))]
+        place.parent.mkdir()
+        (found[0] if len(found) == 1 and found[0].is_dir() else inside).rename(place)
+        archive.unlink()
+        shutil.rmtree(inside, ignore_errors=True)
     except CnnError as error:
-        shutil.rmtree(folder)
-        raise DataError(str(error).replace(str(place), file.name)) from error
-    found = [entry for entry in inside.iterdir() if not entry.name.startswith((".", "__"))]
-    return (found[0] if len(found) == 1 and found[0].is_dir() else inside).resolve()
+        raise DataError(str(error).replace(str(archive), name)) from error
 
 
 def _weights_name(text: str) -> str:

@@ -7,6 +7,7 @@ import streamlit as st
 from cnn_core.train.runs import Points, RunInfo, curves_of
 from components.frame import note
 from components.lines import MOST, lines
+from components.owner import all_is_seen
 from components.tables import table
 from views.train_parts.watch import CHARTS, WORDS, ago, card_of, title_of
 
@@ -26,7 +27,11 @@ def curves_of_all(runs: Sequence[RunInfo]) -> Curves:
 def show_runs(runs: Sequence[RunInfo], drawn: Curves) -> None:
     """Show one line per run."""
     st.header("All runs", anchor=False)
-    note("Those of this page and of the command line, which both write into the folder runs.")
+    note(
+        "Those of this page and of the command line, which both write into the folder runs."
+        if all_is_seen()
+        else "Those that this browser began. Nobody else sees them; without its cookie they are lost to you too."
+    )
     table(HEADS, [_line(run, drawn[run.name]) for run in runs[:MOST_RUNS]], label="All runs")
 
 

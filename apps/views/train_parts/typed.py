@@ -29,10 +29,6 @@ def commands_of(run: RunInfo | None) -> list[str]:
     asked = f"cnn predict {shlex.quote(folder)} {ASKED.get(str(domain), 'picture.png')}"
     if not recipe:  # begun in Python, or by a version that did not say how
         return [asked]
-    section = (read_json(run.folder / "recipe.json") or run.job.get("recipe") or {}).get("data")
-    data = section.get("data") if isinstance(section, dict) else None
-    if "--data" in words[:-1] and data:
-        words[words.index("--data") + 1] = str(data)  # an upload was called otherwise by its owner
     name = known.get("name")
     if name and name != name_for(PurePosixPath(recipe).stem):
         words += ["--name", str(name)]

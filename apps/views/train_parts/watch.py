@@ -1,29 +1,35 @@
 """One run: how far it is, its curves, and what can be done with it. Looks again every second while it goes on."""
 
-import re
-import shlex
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from cnn_core.data.paths import UPLOAD
 from cnn_core.errors import CnnError
-from cnn_core.train.queue import resume, stop, waiting_jobs, wake
-from cnn_core.train.runs import RunInfo, curves_of, find_run, list_runs
+from cnn_core.train.queue import delete, resume, stop, waiting_jobs, wake
+from cnn_core.train.runs import RunInfo, curves_of, find_run, list_runs, owner_of
 from cnn_core.weights import WeightsCard
+from cnn_core.weights.reports import REPORT_FILE
 from components.address import begin, keep
 from components.bars import headline
 from components.downloads import pack_network
 from components.frame import card_facts, duration, facts, note, sentence
 from components.lines import lines
-from components.networks import RUNS, card_in, compute
+from components.networks import RUNS, card_in, compute, forget
+from components.owner import may_change, may_see
 
 WORDS = {
     "waiting": "Waiting for its turn", "running": "Training", "stopping": "Stopping", "done": "Finished",
     "stopped": "Stopped", "failed": "Failed",
 }  # fmt: skip
 CHARTS = 2  # the loss, and the metric that chooses the best epoch
+EXAMPLES = {  # domain -> what in its reports shows the data
+    "text_classification": "n-grams of the texts and the surest mistakes",
+    "image_captioning": "captions of the data",
+    "medical_segmentation": "names and figures of the cases",
+}
+VOCABULARY = ("text_classification", "image_captioning")  # domains whose networks cannot do without the words
 FIGURES = {"accuracy": "Accuracy", "dice": "Dice", "macro_f1": "Macro F1", "auc": "AUC", "loss": "Loss"}
 
 
@@ -39,18 +45,19 @@ def watch_one_of(runs: Sequence[RunInfo]) -> str:
 
 def watch(name: str) -> None:
     """Show the run `name` again and again until it is finished."""
-    run = find_run(RUNS, name)
+    run = run_called(name)
     busy = run is not None and run.busy
     st.fragment(_live, run_every=1.0 if busy else None)(name, run.state if run is not None else "")
 
 
 def _live(name: str, before: str) -> None:
     wake(RUNS)  # somebody has to, when the process that worked was killed
-    run = find_run(RUNS, name)
+    run = run_called(name)
     if run is None or run.state != before:
         st.rerun()  # the whole page: its list of runs is another one now
     _say(run)
-    _buttons(run)
+    if may_change(run.owner):
+        _buttons(run)
     curves = curves_of(run)
     last = max([float(run.epochs), *(points[-1][0] for points in curves.values() if points)])
     if any(curves.values()):
@@ -60,7 +67,7 @@ def _live(name: str, before: str) -> None:
     elif run.busy:
         note("The curves begin with the first step; data and network are being loaded.")
     if not run.busy:
-        _downloads(run)
+        _take_away(run)
 
 
 def title_of(metric: str) -> str:
@@ -92,16 +99,8 @@ def _say(run: RunInfo) -> None:
 
 def _with_own_names(run: RunInfo) -> str:
     """Return why a run failed; an upload is called as its owner calls it, not by where it was put."""
-    try:
-        words = shlex.split(str(run.job.get("command", "")))
-        place = Path(run.job["recipe"]["data"]["data"])
-        name = words[words.index("--data") + 1]
-    except (KeyError, TypeError, ValueError, IndexError):  # no data of its own, or the file is damaged
-        return run.error
-    if not place.is_relative_to(run.folder.resolve()):
-        return run.error
-    short = rf"|\b{re.escape(place.name)}\b" if place.suffix else ""
-    return re.sub(re.escape(str(place)) + short, lambda _: name, run.error)
+    home = run.folder.resolve()
+    return run.error.replace(f"{home / UPLOAD}/", "").replace(str(home), run.name)
 
 
 def _progress(run: RunInfo) -> str:
@@ -135,6 +134,21 @@ def _buttons(run: RunInfo) -> None:
             st.rerun()
 
 
+def _delete(run: RunInfo) -> None:
+    note(f"{run.name} goes with its upload, curves and weights. Nothing brings it back.")
+    if not st.button(f"Delete {run.name}", key=f"delete-{run.name}", type="primary"):
+        return
+    card = card_of(run)
+    try:
+        delete(RUNS, run)
+    except CnnError as error:
+        st.warning(sentence(str(error)), icon=":material/info:")
+        return
+    if card is not None:
+        forget(run.folder, card)
+    st.rerun()
+
+
 def _domain(run: RunInfo) -> str:
     """Return the domain of a run of the command line, which its settings tell."""
     if run.job.get("domain"):
@@ -152,23 +166,51 @@ def _domain(run: RunInfo) -> str:
     return compute(find)
 
 
-def _downloads(run: RunInfo) -> None:
+def _take_away(run: RunInfo) -> None:
+    """Show what can be taken away, and the way to delete the run."""
     card = card_of(run)
     log = run.folder / "log.csv"
+    examples = card is not None and _examples(run, card.domain)
+
+    def guarded(make: Callable[[], bytes]) -> Callable[[], bytes]:
+        def data() -> bytes:
+            if owner_of(run.folder) != run.owner:  # deleted since, and the name is somebody else's
+                raise CnnError(f"the run {run.name} is not there any more")
+            return make()
+
+        return data
+
     with st.container(horizontal=True, gap="small"):
         if card is not None:
             st.download_button(
-                "Weights (zip)", lambda: pack_network(run.folder, card.name), f"{card.name}.zip", "application/zip",
-                key=f"weights-{run.name}", on_click="ignore", icon=":material/download:",
+                "Weights (zip)", guarded(lambda: pack_network(run.folder, card.name, examples=examples)),
+                f"{card.name}.zip", "application/zip", key=f"weights-{run.name}", on_click="ignore",
+                icon=":material/download:",
             )  # fmt: skip
         if log.is_file():
             st.download_button(
-                "Log (CSV)", log.read_bytes, f"{run.name.replace('/', '-')}-log.csv", "text/csv",
+                "Log (CSV)", guarded(log.read_bytes), f"{run.name.replace('/', '-')}-log.csv", "text/csv",
                 key=f"log-{run.name}", on_click="ignore", icon=":material/download:", type="tertiary",
             )  # fmt: skip
+        if may_change(run.owner):
+            with st.popover("Delete", icon=":material/delete:", type="tertiary"):
+                _delete(run)
     if card is not None:
         with st.expander("Model card"):
             facts(card_facts(card))
+
+
+def _examples(run: RunInfo, domain: str) -> bool:
+    """Say what the zip leaves out, and return whether it is to hold examples of the data."""
+    if not (run.folder / REPORT_FILE).is_file():
+        return False
+    shown = EXAMPLES.get(domain, "examples of the data")
+    wanted = may_change(run.owner) and st.checkbox(f"Weights with {shown}", key=f"examples-{run.name}")
+    left_out = "" if wanted else f"The zip holds the figures of the test, and no {shown.replace(' and ', ' or ')}. "
+    words = "The words of its vocabulary, one by one, are part of the network." if domain in VOCABULARY else ""
+    if left_out or words:
+        note(left_out + words)
+    return wanted
 
 
 def card_of(run: RunInfo) -> WeightsCard | None:
@@ -186,5 +228,11 @@ def ago(seconds: float) -> str:
 
 
 def all_runs() -> list[RunInfo]:
-    """Return the runs of the folder that the server was started in, the latest first."""
-    return list_runs(RUNS)
+    """Return the runs that this visitor may see, of the folder that the server was started in, the latest first."""
+    return [run for run in list_runs(RUNS) if may_see(run.owner)]
+
+
+def run_called(name: str) -> RunInfo | None:
+    """Return the run of that name, None if there is none or this visitor may not see it."""
+    run = find_run(RUNS, name)
+    return run if run is not None and may_see(run.owner) else None

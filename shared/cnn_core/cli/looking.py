@@ -163,6 +163,7 @@ def run_demo(options: argparse.Namespace, _: list[str]) -> int:
         "browser.gatherUsageStats": "false",
     }  # fmt: skip
     flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    flags += ["--", "--share-runs"] if options.share_runs else []
     code = supervise([sys.executable, "-P", "-m", "streamlit", "run", str(entry), *flags])
     going = [run.name for run in list_runs(Path("runs")) if run.busy]
     if going:

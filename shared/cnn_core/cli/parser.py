@@ -52,6 +52,11 @@ def _add_looking(commands: Any) -> None:
     entry.add_argument("--port", type=_port, default=8501)
     text = "where they can be opened: localhost, on this machine alone; 0.0.0.0, by all that reach it, to train too"
     entry.add_argument("--address", default="localhost", help=text)
+    text = (
+        "let all visitors see, use and download all runs; without it each sees those of their own browser alone, and "
+        "those of the command line are seen on localhost only"
+    )
+    entry.add_argument("--share-runs", action="store_true", help=text)
 
 
 def _add_training(commands: Any) -> None:

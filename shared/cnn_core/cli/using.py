@@ -5,6 +5,7 @@ import inspect
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,13 @@ EXAMPLE_EDGE = 64  # of an input for networks that take any size
 
 def run_eval(options: argparse.Namespace, _: list[str]) -> None:
     """Print the metrics; with --json {"weights", "data", "split", "n", "metrics", "seconds"}."""
+    from cnn_core.data.paths import with_upload_of
+    from cnn_core.weights import find_weights
+
     evaluate = _function(options.name, "evaluate_weights", command="eval")
     started = time.perf_counter()
-    result = evaluate(options.name, data=options.data, split=options.split, device=options.device)
+    with with_upload_of(find_weights(options.name)) if options.data is None else nullcontext():
+        result = evaluate(options.name, data=options.data, split=options.split, device=options.device)
     result = {"weights": options.name, **result, "seconds": round(time.perf_counter() - started, 2)}
     if options.json:
         write_json(options, result)

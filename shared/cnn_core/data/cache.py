@@ -1,7 +1,8 @@
 """Arrays that are computed once and kept on disk, memory-mapped: features of frozen networks, decoded pictures.
 
-One `.npy` file per array under `features/` of the data root. It takes its name when it is complete, so a broken-off
-computation leaves nothing that looks like a result. Deleting the folder costs nothing but the time to fill it again.
+One `.npy` file per array under `features/` of the data root, or beside what was uploaded for a run, to go with it. It
+takes its name when it is complete, so a broken-off computation leaves nothing that looks like a result. Deleting the
+folder costs nothing but the time to fill it again.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cnn_core.data.files import data_root
+from cnn_core.data.paths import beside_upload
 from cnn_core.storage import atomic_path, check_space
 
 log = logging.getLogger(__name__)
@@ -46,14 +48,14 @@ def cached_array(
         parts: consecutive rows, iterated over only if the array is not there; memory holds one part at a time.
         shape: of the whole.
         dtype: of the whole, such as "float16".
-        folder: where the files lie; None: `features` under the data root.
+        folder: where the files lie; None: `features` beside the run's upload, or under the data root.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
         ValueError: the parts do not add up to `shape`.
     """
     shape = tuple(shape)
-    file = (data_root() / "features" if folder is None else folder) / f"{key}.npy"
+    file = (folder or beside_upload("features") or data_root() / "features") / f"{key}.npy"
     kept = _open(file, shape, dtype)
     if kept is not None:
         return kept

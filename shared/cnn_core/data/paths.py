@@ -1,15 +1,35 @@
-"""Paths as a user types them: with `~`, and where a data set's name could stand as well."""
+"""Paths as a user types them: with `~`, and where a data set's name could stand as well; and what a run was given.
+
+    <run>/upload/<name>         what a visitor of the pages uploaded to train on, called as its owner calls it
+    <run>/upload/features       what is computed once of it
+
+The settings of such a run, its card and its messages hold that name alone, and no place on this machine. An empty
+folder says that the upload was removed when the training had ended.
+"""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from cnn_core.errors import DataError, unknown_name
+
+UPLOAD = "upload"
+_upload: ContextVar[Path | None] = ContextVar("upload", default=None)
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
     """Return a path with its `~` replaced by the home folder, as it is where nobody bears the name behind it."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib raises a RuntimeError for an unknown name)
+
+
+def given_path(path: str | os.PathLike[str]) -> Path:
+    """Return where a path leads: a bare name to what was uploaded for the run at work, if anything was."""
+    name, given = os.fspath(path), _upload.get()
+    if given is not None and name == Path(name).name not in ("", ".."):
+        return given / name  # there or not: another file of that name in the current folder is not meant
+    return user_path(path)
 
 
 def own_path(
@@ -24,12 +44,30 @@ def own_path(
         kinds: what own data may be, the usual one first.
 
     Raises:
-        DataError: there is nothing at this path.
+        DataError: there is nothing at this path, or it was uploaded for a run and is not there any more.
         UnknownNameError: nor is it written as a path.
     """
-    name, path = os.fspath(name_or_path), user_path(name_or_path)
+    name, path = os.fspath(name_or_path), given_path(name_or_path)
     if os.path.exists(path):  # noqa: PTH110 (pathlib raises for names that no file can have)
         return path
     if os.sep in name or name.startswith((".", "~")):
         raise DataError(f"there is no {' or '.join(kinds)} {name}; expected {expected}")
+    if _upload.get() is not None:
+        raise DataError(f"{name} was uploaded for this run and is not kept here; say with --data where it lies")
     raise unknown_name(f"data set or {kinds[0]}", name, known)
+
+
+@contextmanager
+def with_upload_of(run: Path) -> Iterator[None]:
+    """Within: own data of a bare name are what was uploaded for a run, if anything was."""
+    token = _upload.set(run / UPLOAD if (run / UPLOAD).is_dir() else None)
+    try:
+        yield
+    finally:
+        _upload.reset(token)
+
+
+def beside_upload(name: str) -> Path | None:
+    """Return the folder for what is computed of the run's upload, which goes with it; None: there is no upload."""
+    given = _upload.get()
+    return given / name if given is not None and any(given.iterdir()) else None

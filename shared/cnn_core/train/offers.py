@@ -43,14 +43,13 @@ def offer(name: str) -> Offer:
     )  # fmt: skip
 
 
-def job_of(name: str, changes: Mapping[str, Any], *, called: str, shown: Mapping[str, Any] | None = None) -> Job:
+def job_of(name: str, changes: Mapping[str, Any], *, called: str) -> Job:
     """Return the job of a recipe with some settings changed.
 
     Args:
         name: of the recipe.
         changes: setting -> value; what equals the recipe's own value is no change.
         called: name of the weights.
-        shown: setting -> value as the command on the card has it, where that differs (an uploaded file's own name).
 
     Raises:
         ConfigError: with the list of all problems.
@@ -61,7 +60,7 @@ def job_of(name: str, changes: Mapping[str, Any], *, called: str, shown: Mapping
     own = {key: before.get(homes[key], {}).get(key) for key in changes if key in homes}
     changed = {key: value for key, value in changes.items() if own.get(key) != value}
     table = to_table(override(recipe, changed))
-    return Job(domain, table, called, train_command(name, {**changed, **(shown or {})}))
+    return Job(domain, table, called, train_command(name, changed))
 
 
 def domain_of(table: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ crash the first page that looks, `wake`, starts one.
 import dataclasses
 import json
 import os
+import secrets
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -20,16 +22,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from cnn_core.data.paths import UPLOAD
 from cnn_core.errors import CnnError, StorageError
 from cnn_core.processes import interrupt, mark_of, start_detached
-from cnn_core.storage import folder_lock, write_text
-from cnn_core.train.runs import JOB, LOG, NAME, PROGRESS, QUEUE, STOP, RunInfo, read_json, waiting_file
+from cnn_core.storage import folder_lock, storage_errors, write_text
+from cnn_core.train.runs import JOB, LOG, NAME, PROGRESS, QUEUE, STOP, RunInfo, look, owner_of, read_json, waiting_file
 
 MOST_WAITING = 50
 MOST_POINTS = 400  # of the curve within the epochs
 EVERY = 0.5  # seconds between two writings of the progress
 PATIENCE = 1.0  # seconds that a worker waits for another one to end
 NICE = 5  # the pages come first
+
+
+ASKED = ("domain", "recipe", "name", "command")  # what there must be to train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +46,17 @@ class Job:
     recipe: Mapping[str, Any]  # sections and values, as in recipe.json
     name: str  # of the weights
     command: str  # what the card says to type for the same again
+    owner: str = ""  # whose run it is, as the pages tell their visitors apart; "": of the command line
+    keep_upload: bool = False  # when the training has ended
 
 
-def claim_folder(root: Path, wish: str) -> Path:
+def claim_folder(root: Path, wish: str, *, apart: bool = False) -> Path:
     """Make and return a new run folder called `wish`, or `wish-2` and so on if there is one.
+
+    Args:
+        root: the folder of the runs.
+        wish: the name.
+        apart: give it a random ending, so that no name tells whether somebody else has a run of that name.
 
     Raises:
         CnnError: a name with other signs than lower-case letters, digits, ".", "_", "-"; the queue is full.
@@ -56,6 +69,8 @@ def claim_folder(root: Path, wish: str) -> Path:
         )
     if len(waiting_jobs(root)) >= MOST_WAITING:
         raise CnnError(f"{MOST_WAITING} trainings are waiting already; stop some of them, or wait")
+    if apart:
+        wish = f"{wish[:50]}-{secrets.token_hex(3)}"
     for count in range(1, 1000):
         folder = root / (wish if count == 1 else f"{wish}-{count}")
         try:
@@ -86,8 +101,8 @@ def resume(root: Path, run: RunInfo, *, domain: str = "") -> None:
     """
     if run.busy:
         raise CnnError(f"the run {run.name} is {run.state}; stop it first")
-    asked = {key: run.job[key] for key in ("domain", "recipe", "name", "command") if key in run.job}
-    if len(asked) < 4:
+    asked = {field.name: run.job[field.name] for field in dataclasses.fields(Job) if field.name in run.job}
+    if not asked.keys() >= set(ASKED):
         recipe = read_json(run.folder / "recipe.json")
         if not recipe or not domain:
             raise CnnError(f"the run {run.name} left no settings to go on with; begin it anew")
@@ -99,7 +114,7 @@ def resume(root: Path, run: RunInfo, *, domain: str = "") -> None:
         loop = recipe.get("loop", {})
         if loop.get("devices", 1) != 1 or loop.get("num_nodes", 1) != 1:
             raise CnnError(f"the run {run.name} is one of several processes; go on with its own command and --resume")
-        asked = {"domain": domain, "recipe": recipe, "name": status["name"], "command": status["command"]}
+        asked |= {"domain": domain, "recipe": recipe, "name": status["name"], "command": status["command"]}
     _enter(root, run.folder, {**asked, "resume": True})
 
 
@@ -107,7 +122,7 @@ def _enter(root: Path, folder: Path, entry: Mapping[str, Any]) -> None:
     waiting = waiting_file(root, folder.relative_to(root).as_posix())
     (folder / STOP).unlink(missing_ok=True)
     if not entry["resume"]:
-        write_text(folder / JOB, json.dumps({"name": entry["name"]}) + "\n")  # a run from the first moment on
+        write_text(folder / JOB, json.dumps(dict(entry)) + "\n")  # a run from the first moment on, and its owner's
     write_text(waiting, json.dumps({**entry, "asked": time.time()}) + "\n")
     wake(root)
 
@@ -122,6 +137,24 @@ def stop(root: Path, run: RunInfo) -> None:
         write_text(run.folder / STOP, "")
     elif run.state == "running":
         interrupt(run.pid, run.mark)  # of the command line: as Ctrl-C there
+
+
+def delete(root: Path, run: RunInfo) -> None:
+    """Remove a run that is not being trained, with all that it was given and has learned.
+
+    Raises:
+        CnnError: it is being trained, or begins just now.
+        StorageError: its files cannot be removed.
+    """
+    waiting_file(root, run.name).unlink(missing_ok=True)
+    state = look(root, run.folder).state
+    if state in ("running", "stopping"):
+        raise CnnError(f"the run {run.name} is {state}; stop it first")
+    gone = root / f".{secrets.token_hex(8)}"  # no run any more, from one moment to the next
+    with storage_errors(run.folder), folder_lock(run.folder, timeout=0.0):
+        run.folder.rename(gone)
+    with storage_errors(gone):
+        shutil.rmtree(gone)
 
 
 def waiting_jobs(root: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -171,12 +204,14 @@ def _take(root: Path) -> tuple[Path, dict[str, Any]] | None:
         if not inside or not folder.is_dir():
             file.unlink(missing_ok=True)  # of a run that somebody has deleted
             continue
+        owner = owner_of(folder)
         try:
             file.replace(folder / JOB)
         except FileNotFoundError:  # taken back, or taken by another worker
             continue
-        if not {"domain", "recipe", "name", "command"} <= entry.keys():
-            write_text(folder / JOB, json.dumps({"error": "what was asked for could not be read; begin it anew"}))
+        if not entry.keys() >= set(ASKED):
+            error = "what was asked for could not be read; begin it anew"
+            write_text(folder / JOB, json.dumps({"owner": owner, "error": error}))
             continue
         return folder, entry
     return None
@@ -220,11 +255,21 @@ def _run(folder: Path, entry: Mapping[str, Any]) -> None:
     package = load_domain(entry["domain"])
     recipe = recipe_from_table(package.RECIPE, entry["recipe"], source=entry["name"])
     observer = _Observer(folder)
-    package.train(
+    outcome = package.train(
         recipe, folder=folder, name=entry["name"], resume=bool(entry.get("resume")), observe=observer,
         command=entry["command"],
     )  # fmt: skip
     observer.write()
+    if not (entry.get("keep_upload") or (outcome.run and outcome.run.stopped)):  # a stopped one may go on with it
+        _empty(folder / UPLOAD)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what is in a folder; the empty one says that there was something."""
+    if folder.is_dir():
+        with storage_errors(folder):
+            shutil.rmtree(folder)
+            folder.mkdir()
 
 
 class _Observer:

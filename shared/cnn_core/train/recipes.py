@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cnn_core.data.paths import with_upload_of
 from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError
 from cnn_core.train.commands import train_command
@@ -66,16 +67,17 @@ class RecipeTraining:
             own = f"{self.domain}.train(recipe) in Python; recipe.json of the run holds the settings"
             command = train_command(source, settings or {}, seeds) if source else own
         how = {"name": name, "domain": self.domain, "command": command, "resume": resume, "observe": observe}
-        if seeds:
+        with with_upload_of(folder):
+            if seeds:
 
-            def with_seed(seed: int) -> Task:
-                return self.make_task(dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, seed=seed)))
+                def with_seed(seed: int) -> Task:
+                    return self.make_task(dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, seed=seed)))
 
-            outcome = train_seeds(with_seed, folder, seeds=seeds, **how)
-        else:
-            outcome = train_task(self.make_task(recipe), folder, **how)
-        if self.finish and outcome.card is not None:
-            self.finish(folder)
+                outcome = train_seeds(with_seed, folder, seeds=seeds, **how)
+            else:
+                outcome = train_task(self.make_task(recipe), folder, **how)
+            if self.finish and outcome.card is not None:
+                self.finish(folder)
         return outcome
 
     def once(self, recipe: str, folder: Path, settings: Mapping[str, Any]) -> WeightsCard:

@@ -44,6 +44,11 @@ class RunInfo:
     def busy(self) -> bool:
         return self.state in ("waiting", "running", "stopping")
 
+    @property
+    def owner(self) -> str:
+        """Whose run it is; "": of the command line."""
+        return _owner(self.job)
+
 
 def list_runs(root: Path) -> list[RunInfo]:
     """Return the runs in a folder, those of several seeds one by one, the latest change first."""
@@ -100,6 +105,16 @@ def look(root: Path, folder: Path) -> RunInfo:
         changed=max((_time(folder / file) for file in (*SIGNS, PROGRESS, "card.json")), default=0.0),
         pid=_whole(holder, "pid"), mark=str(holder.get("mark", "")), queued=bool(job), job=job,
     )  # fmt: skip
+
+
+def owner_of(folder: Path) -> str:
+    """Return whose the run in a folder is; "": of the command line, or its file cannot be read."""
+    return _owner(read_json(folder / JOB))
+
+
+def _owner(job: Mapping[str, Any]) -> str:
+    owner = job.get("owner", "")
+    return owner if isinstance(owner, str) else ""
 
 
 def waiting_file(root: Path, name: str) -> Path:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_core.data.paths import own_path, user_path
+from cnn_core.data.paths import beside_upload, given_path, own_path, user_path, with_upload_of
 from cnn_core.errors import DataError, UnknownNameError
 
 SETS = ("mnist", "cifar10")
@@ -28,3 +28,33 @@ def test_own_data_are_found_or_said_to_be_missing(tmp_path: Path) -> None:
 def test_names_that_no_file_can_have_are_unknown(name: str) -> None:
     with pytest.raises(UnknownNameError):
         own_path(name, SETS, expected="pictures")
+
+
+def test_what_was_uploaded_for_a_run_is_found_by_its_bare_name_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    (run / "upload").mkdir(parents=True)
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    (run / "upload" / "mine.csv").write_text("of the run")
+    (run / "secret.csv").write_text("not given")
+    for name in ("mine.csv", "other.csv"):
+        (elsewhere / name).write_text("of the current folder")
+    with with_upload_of(run):
+        assert own_path("mine.csv", SETS, expected="a table").read_text() == "of the run"
+        assert given_path("./mine.csv").read_text() == "of the current folder"
+        assert own_path(tmp_path, SETS, expected="a folder") == tmp_path
+        for name in ("other.csv", "gone.csv"):  # never another file that happens to bear the name
+            with pytest.raises(DataError, match=rf"{name} was uploaded for this run and is not kept here; say with"):
+                own_path(name, SETS, expected="a table")
+        with pytest.raises(DataError, match="there is no folder"):
+            own_path("../secret.csv", SETS, expected="a table")
+        assert [given_path(name) for name in ("", "..", ".")] == [Path(), Path(".."), Path()]
+        assert beside_upload("features") == run / "upload" / "features"
+        (run / "upload" / "mine.csv").unlink()
+        assert beside_upload("features") is None
+    assert own_path("mine.csv", SETS, expected="a table").read_text() == "of the current folder"
+    with with_upload_of(elsewhere):  # a run without an upload
+        assert own_path("mine.csv", SETS, expected="a table") == Path("mine.csv")
+        assert beside_upload("features") is None

@@ -1,6 +1,7 @@
 """The queue of trainings: turns, stops, crashes, two at once, and runs seen from outside."""
 
 import dataclasses
+import io
 import json
 import os
 import shlex
@@ -8,12 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageOps
 
+from cnn_core.cli import main
 from cnn_core.cli.parser import model_option
 from cnn_core.errors import CnnError, ConfigError, StorageError
 from cnn_core.processes import environment, is_running, mark_of
@@ -21,7 +25,7 @@ from cnn_core.storage import folder_lock
 from cnn_core.train import queue
 from cnn_core.train.commands import compare_command
 from cnn_core.train.offers import domain_of, job_of, offer
-from cnn_core.train.queue import Job, claim_folder, resume, stop, submit, waiting_jobs, wake
+from cnn_core.train.queue import Job, claim_folder, delete, resume, stop, submit, waiting_jobs, wake
 from cnn_core.train.runs import QUEUE, RunInfo, curves_of, find_run, list_runs, read_rows
 
 SMALL = {"options": {"widths": [8, 8], "stem_kernel": 2}, "device": "cpu", "precision": "32-true", "validation": True}
@@ -308,3 +312,123 @@ def test_processes_are_told_apart():
     child.wait()
     assert not is_running(child.pid, mark)
     assert not is_running(0)
+
+
+@pytest.mark.usefixtures("asleep")
+def test_a_run_is_its_owner_s_from_the_first_moment_to_the_last(root: Path):
+    folder = claim_folder(root, "hers")
+    submit(root, folder, dataclasses.replace(job(), owner="abc"))
+    assert (run_of(root, "hers").state, run_of(root, "hers").owner) == ("waiting", "abc")
+    stop(root, run_of(root, "hers"))
+    assert (run_of(root, "hers").state, run_of(root, "hers").owner) == ("stopped", "abc")
+    resume(root, run_of(root, "hers"), domain="image_classification")
+    assert run_of(root, "hers").owner == "abc"
+    taken, entry = queue._take(root)
+    assert (taken, entry["owner"], run_of(root, "hers").owner) == (folder, "abc", "abc")
+    stop(root, run_of(root, "hers"))  # taken by a process that died at that very moment
+    (root / QUEUE / "hers.json").write_text("{half")
+    assert queue._take(root) is None
+    assert (run_of(root, "hers").state, run_of(root, "hers").owner) == ("failed", "abc")
+    (folder / "job.json").write_text('{"owner": ["abc"]}')
+    assert run_of(root, "hers").owner == ""
+
+
+def test_names_with_an_ending_tell_nothing_of_other_runs(root: Path):
+    (root / "digits").mkdir()
+    names = {claim_folder(root, "digits", apart=True).name for _ in range(20)}
+    assert len(names) == 20 and all(name.startswith("digits-") and len(name) == 13 for name in names)
+    with pytest.raises(CnnError, match=r"got '\.\./x'"):
+        claim_folder(root, "../x", apart=True)
+
+
+@pytest.mark.usefixtures("asleep")
+def test_a_deleted_run_leaves_nothing(root: Path):
+    for name in ("waiting", "done"):
+        submit(root, claim_folder(root, name), job(name))
+        (root / name / "upload").mkdir()
+        (root / name / "upload" / "mine.csv").write_text("secret")
+    stop(root, run_of(root, "done"))
+    for name in ("waiting", "done"):
+        delete(root, run_of(root, name))
+    assert [file for file in root.rglob("*") if file != root / QUEUE] == []
+
+
+@pytest.mark.usefixtures("asleep")
+def test_a_run_is_not_deleted_while_it_is_trained(root: Path):
+    folder = claim_folder(root, "busy")
+    submit(root, folder, job())
+    seen = run_of(root, "busy")
+    taken, entry = queue._take(root)  # between the look and the deletion
+    me = {"pid": os.getpid(), "mark": mark_of(os.getpid())}
+    (taken / "job.json").write_text(json.dumps({**entry, **me}))
+    with pytest.raises(CnnError, match="the run busy is running; stop it first"):
+        delete(root, seen)
+    (taken / "job.json").write_text("{}")
+    with folder_lock(folder), pytest.raises(StorageError, match="somebody else is writing"):
+        delete(root, run_of(root, "busy"))
+    assert folder.is_dir()
+
+
+def two_classes() -> bytes:
+    """Pictures of bars on a dark ground, tall and wide ones, in a zip."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for i in range(40):
+            name, size = (("tall", (4, 14)), ("wide", (14, 4)))[i % 2]
+            bar = Image.new("L", size, 200 + i)
+            picture = io.BytesIO()
+            ImageOps.expand(bar, 6).save(picture, "png")
+            archive.writestr(f"{name}/{i}.png", picture.getvalue())
+    return stream.getvalue()
+
+
+def asked_on_a_page(root: Path, **more: bool) -> tuple[Path, dict[str, object]]:
+    """Return a run folder with an upload, and what its process finds in the queue."""
+    changes = {**SMALL, "validation": False, "epochs": 2, "data": "tall & wide.zip"}
+    folder, asked = claim_folder(root, "mine"), job_of("digits", changes, called="mine")
+    (folder / "upload").mkdir()
+    (folder / "upload" / "tall & wide.zip").write_bytes(two_classes())
+    return folder, dataclasses.asdict(dataclasses.replace(asked, **more))
+
+
+def test_an_upload_goes_when_its_training_has_finished(root: Path, capsys: pytest.CaptureFixture[str]):
+    folder, entry = asked_on_a_page(root)
+    queue._run(folder, entry)
+    assert (folder / "card.json").is_file() and [*(folder / "upload").iterdir()] == []
+    for file in folder.glob("*.json"):  # the file is called as it was uploaded, and no place of this machine is named
+        assert str(root) not in file.read_text()
+    card = json.loads((folder / "card.json").read_text())
+    assert card["recipe"]["data"]["data"] == "tall & wide.zip"
+    assert "--data 'tall & wide.zip'" in card["command"]
+    capsys.readouterr()
+    assert main(["eval", str(folder), "--device", "cpu"]) == 1
+    said = "cnn: tall & wide.zip was uploaded for this run and is not kept here; say with --data where it lies\n"
+    assert capsys.readouterr().err == said
+    (root / "copy.zip").write_bytes(two_classes())
+    assert main(["eval", str(folder), "--data", str(root / "copy.zip"), "--device", "cpu", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 8
+
+
+def test_an_upload_that_is_kept_can_be_measured_again(root: Path, capsys: pytest.CaptureFixture[str]):
+    folder, entry = asked_on_a_page(root, keep_upload=True)
+    queue._run(folder, entry)
+    assert [file.name for file in (folder / "upload").iterdir()] == ["tall & wide.zip"]
+    capsys.readouterr()
+    assert main(["eval", str(folder), "--device", "cpu", "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    card = json.loads((folder / "card.json").read_text())
+    assert measured["metrics"]["accuracy"] == card["metrics"]["accuracy"]["mean"] and measured["n"] == 8
+
+
+def test_a_stopped_run_goes_on_with_its_upload(root: Path, monkeypatch: pytest.MonkeyPatch):
+    folder, entry = asked_on_a_page(root)
+    (folder / "stop").write_text("")
+    monkeypatch.setattr(queue, "EVERY", -1.0)
+    queue._run(folder, entry)
+    assert json.loads((folder / "status.json").read_text())["state"] == "stopped"
+    assert [file.name for file in (folder / "upload").iterdir()] == ["tall & wide.zip"]
+    (folder / "stop").unlink()
+    monkeypatch.chdir(root)  # on the command line, as the page says it
+    command = [*shlex.split(str(entry["command"]))[1:], "--run", "mine", "--name", "mine", "--resume", "--quiet"]
+    assert main(command) == 0
+    assert json.loads((folder / "status.json").read_text())["state"] == "trained"
