@@ -13,7 +13,7 @@ import streamlit as st
 from cnn_core.data.tables import csv_text
 from cnn_core.weights.reports import REPORT_FILE, without_examples
 
-PACKED = ("card.json", "model.safetensors", "recipe.json", "report.json", "log.csv")
+PACKED = ("card.json", "model*.safetensors", "recipe.json", "report.json", "log.csv")
 
 
 def answer_downloads(
@@ -74,11 +74,11 @@ def pack_network(folder: Path, name: str, *, examples: bool = False) -> bytes:
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in PACKED:
-            if not (folder / file).is_file() or (folder / file).is_symlink():
+        for file in (file for pattern in PACKED for file in sorted(folder.glob(pattern))):
+            if not file.is_file() or file.is_symlink():
                 continue
-            if file == REPORT_FILE and not examples:
-                archive.writestr(f"{name}/{file}", without_examples((folder / file).read_text("utf-8")))
+            if file.name == REPORT_FILE and not examples:
+                archive.writestr(f"{name}/{file.name}", without_examples(file.read_text("utf-8")))
             else:
-                archive.write(folder / file, f"{name}/{file}")
+                archive.write(file, f"{name}/{file.name}")
     return buffer.getvalue()

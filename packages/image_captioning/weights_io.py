@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import torch
-
-from cnn_core.errors import CnnError, ConfigError, WeightsError
-from cnn_core.weights import WeightsCard, find_weights, load_card, load_state
+from cnn_core.errors import ConfigError, WeightsError
+from cnn_core.weights import WeightsCard, find_weights, load_card, load_model
 from image_captioning.contract import CaptionContract
 from image_captioning.model import Captioner, build_decoder, build_encoder
 
@@ -47,24 +45,15 @@ def load_captioner(name: str | Path) -> tuple[Captioner, WeightsCard]:
         UnknownNameError: nothing bears the name.
         WeightsError: the weights are damaged, or do not fit their card.
     """
-    from cnn_core.weights.store import check_fit
 
-    state, card = load_state(name, domain=DOMAIN)
-    contract, options = contract_of(card), card.arguments["options"]
-    try:
-        with torch.device("meta"):  # a card may ask for any size; nothing is allocated before the weights fit
-            encoder = build_encoder(
-                card.model, stage=options["stage"], input_size=contract.input_size, options=options["encoder"]
-            )
-            decoder = build_decoder(options["decoder"], encoder.channels, contract.rows, options=options)
-            model = Captioner(encoder, decoder)
-    except (CnnError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(
-            f"weights {card.name!r}: {card.model} with {options} cannot be built ({error}); restore the card"
-        ) from error
-    check_fit(model, state, card)
-    model.load_state_dict(state, assign=True)
-    return model.eval(), card
+    def build(card: WeightsCard) -> Captioner:
+        contract, options = contract_of(card), card.arguments["options"]
+        encoder = build_encoder(
+            card.model, stage=options["stage"], input_size=contract.input_size, options=options["encoder"]
+        )
+        return Captioner(encoder, build_decoder(options["decoder"], encoder.channels, contract.rows, options=options))
+
+    return load_model(name, domain=DOMAIN, build=build)
 
 
 def starting_card(weights: str | None) -> WeightsCard | None:

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from cnn_core.errors import CnnError, ConfigError, WeightsError
+from cnn_core.errors import ConfigError, WeightsError
 from cnn_core.models import create_model
 from cnn_core.models.unet import UNet, create_unet
-from cnn_core.weights import WeightsCard, find_weights, load_card, load_state
+from cnn_core.weights import WeightsCard, find_weights, load_card, load_model
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.nodules import NoduleContract
 
@@ -75,24 +74,14 @@ def starting_card(weights: str, *, goal: str) -> WeightsCard:
 
 
 def _load(name: str | Path, goal: str) -> tuple[Any, WeightsCard]:
-    from cnn_core.weights.store import check_fit
+    def build(card: WeightsCard) -> nn.Module:
+        if goal_of(card) != goal:
+            raise WeightsError(f"weights {card.name!r} are for the goal {goal_of(card)!r}, expected {goal!r}")
+        contract_of(card)
+        arguments = dict(card.arguments)
+        if goal == "malignancy":
+            return create_model(card.model, **arguments)
+        arguments.pop("input_size")
+        return create_unet(card.model, **arguments)
 
-    state, card = load_state(name, domain=DOMAIN)
-    if goal_of(card) != goal:
-        raise WeightsError(f"weights {card.name!r} are for the goal {goal_of(card)!r}, expected {goal!r}")
-    contract_of(card)
-    arguments = dict(card.arguments)
-    try:
-        with torch.device("meta"):  # a card may ask for any size; nothing is allocated before the weights fit
-            if goal == "segment":
-                arguments.pop("input_size")
-                model = create_unet(card.model, **arguments)
-            else:
-                model = create_model(card.model, **arguments)
-    except (CnnError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(
-            f"weights {card.name!r}: {card.model} cannot be built ({error}); restore the card"
-        ) from error
-    check_fit(model, state, card)
-    model.load_state_dict(state, assign=True)
-    return model.eval(), card
+    return load_model(name, domain=DOMAIN, build=build)

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from cnn_core.errors import CnnError, ConfigError, WeightsError
-from cnn_core.weights import WeightsCard, find_weights, load_card, load_state
+from cnn_core.errors import ConfigError, WeightsError
+from cnn_core.weights import WeightsCard, find_weights, load_card, load_model
 from text_classification.contract import TextContract
 from text_classification.model import TextNet, build_model
 
@@ -52,22 +50,9 @@ def load_text_model(name: str | Path) -> tuple[TextNet, WeightsCard]:
         UnknownNameError: nothing bears the name.
         WeightsError: the weights are damaged, or do not fit their card.
     """
-    from cnn_core.weights.store import check_fit
-
-    state, card = load_state(name, domain=DOMAIN)
-    contract = contract_of(card)
-    try:
-        with torch.device("meta"):  # a card may ask for any size; nothing is allocated before the weights fit
-            model = build_model(rows=contract.rows, **arguments_of(card))
-    except WeightsError:
-        raise
-    except (CnnError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(
-            f"weights {card.name!r}: {card.model} cannot be built ({error}); restore the card"
-        ) from error
-    check_fit(model, state, card)
-    model.load_state_dict(state, assign=True)
-    return model.eval(), card
+    return load_model(
+        name, domain=DOMAIN, build=lambda card: build_model(rows=contract_of(card).rows, **arguments_of(card))
+    )
 
 
 def starting_contract(weights: str) -> TextContract:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cnn_core.errors import CnnError, missing_package
 from cnn_core.storage import atomic_path, readable_size, write_text
 from cnn_core.weights.card import WeightsCard
-from cnn_core.weights.find import CARD_FILE, MODEL_FILE
+from cnn_core.weights.find import CARD_FILE, MODEL_FILES
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def _check_packages() -> None:
 def _check_folder(folder: Path, card: WeightsCard) -> None:
     """Refuse a folder whose card belongs to other weights: writing ours over it would make those unusable."""
     present = folder / CARD_FILE
-    if (folder / MODEL_FILE).exists() and present.exists():
+    if any(folder.glob(MODEL_FILES)) and present.exists():
         own = present.read_bytes()
         if own != card.to_json().encode() and WeightsCard.from_json(own, source=str(present)) != card:
             raise CnnError(f"{folder} holds other weights than {card.name!r} and their card; choose another folder")

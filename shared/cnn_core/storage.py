@@ -1,12 +1,11 @@
 """Writing files so that a reader sees the old one or the new one, never half of one.
 
 A write goes to a temporary file in the same folder, is flushed to the disk, and then takes the final name in one step.
-What a killed process leaves behind is a hidden temporary file, which the next write to the same name removes.
+What a killed process leaves behind is a hidden temporary file, which the next write into the folder removes.
 """
 
 import contextlib
 import errno
-import hashlib
 import os
 import platform
 import re
@@ -22,6 +21,8 @@ from pathlib import Path
 from cnn_core.errors import StorageError
 from cnn_core.processes import exists
 
+LOCK_FILE = ".lock"
+PREFIX = ".writing."  # of temporary files and folders
 STALE_AFTER = 24 * 3600.0  # seconds after which a temporary file of another machine counts as abandoned
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node())[:24] or "host"  # separates containers that share a folder
@@ -122,40 +123,28 @@ def check_space(path: Path, needed: int) -> None:
 
 @contextmanager
 def folder_lock(folder: Path, *, timeout: float = 60.0) -> Iterator[None]:
-    """Keep other processes and threads that use this lock out of `folder` (which is made if needed); leaves no file.
+    """Keep other processes and threads that use this lock out of `folder`, which is made if needed.
 
-    The lock ends with the process, however that ends. Where folders cannot be locked (Windows, some network file
-    systems) it does nothing: two simultaneous writers are then on their own.
+    The lock ends with the process, however that ends; its empty file `.lock` stays.
 
     Raises:
-        StorageError: somebody else has held the lock for `timeout` seconds.
+        StorageError: somebody else has held the lock for `timeout` seconds, or the folder cannot be written.
     """
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    if os.name != "posix":
-        yield
-        return
-    import fcntl  # exists on POSIX systems only
+    import filelock
 
     with storage_errors(folder):
-        descriptor = os.open(folder, os.O_RDONLY)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / LOCK_FILE, timeout=timeout, poll_interval=0.02)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise StorageError(
+                f"somebody else is writing to {folder}; wait for them, end them, or choose another folder"
+            ) from error
     try:
-        give_up = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > give_up:
-                    raise StorageError(
-                        f"somebody else is writing to {folder}; wait for them, end them, or choose another folder"
-                    ) from error
-                time.sleep(0.02)
-            except OSError:
-                break  # a file system without locks
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def readable_size(count: int) -> str:
@@ -190,19 +179,18 @@ def _flush(path: Path) -> None:
 
 
 def _claim(final: Path) -> Path:
-    """Return a fresh temporary path for `final`, after removing what dead processes left for the same name."""
-    prefix = f".{hashlib.sha256(final.name.encode()).hexdigest()[:16]}."
-    remove_leftovers(final.parent, prefix)
+    """Return a fresh temporary path for `final`, after removing what dead processes left in its folder."""
+    _remove_leftovers(final.parent)
     # The suffix stays: some writers choose the format by it.
-    temporary = final.parent / f"{prefix}{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp{final.suffix[:16]}"
+    temporary = final.parent / f"{PREFIX}{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp{final.suffix[:16]}"
     with _live_lock:
         _live.add(str(temporary))
     return temporary
 
 
-def remove_leftovers(folder: Path, prefix: str) -> None:
-    """Remove abandoned temporary files and folders `<prefix><host>-<pid>-<token>.tmp*` of `folder`."""
-    pattern = re.compile(re.escape(prefix) + r"(?P<host>[A-Za-z0-9]+)-(?P<pid>[0-9]+)-[0-9a-f]{8}\.tmp")
+def _remove_leftovers(folder: Path) -> None:
+    """Remove abandoned temporary files and folders `.writing.<host>-<pid>-<token>.tmp*` of `folder`."""
+    pattern = re.compile(re.escape(PREFIX) + r"(?P<host>[A-Za-z0-9]+)-(?P<pid>[0-9]+)-[0-9a-f]{8}\.tmp")
     for entry in os.scandir(folder):
         match = pattern.match(entry.name)
         if match is None:

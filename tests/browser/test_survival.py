@@ -115,7 +115,8 @@ def survives(chromium, served: Served, form: Form, tmp_path: Path, *, seconds: i
     with second.expect_download() as saved:
         second.get_by_role("button", name="Weights (zip)").click()
     with zipfile.ZipFile(saved.value.path()) as archive:
-        assert {f"{form.run}/card.json", f"{form.run}/model.safetensors"} <= set(archive.namelist())
+        assert f"{form.run}/card.json" in archive.namelist()
+        assert any(f"{form.run}/model-" in name for name in archive.namelist())
     if form is TEXT:  # it can be tried at once
         second.locator("textarea").fill("will it snow in Paris")
         second.locator(".answer .word", has_text="weather").wait_for()

@@ -206,7 +206,7 @@ def test_ctrl_c_in_a_training_leaves_a_run_that_goes_on(cnn, tmp_path):
     command = [sys.executable, "-m", "cnn_core.cli", *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     deadline = time.monotonic() + 150
-    while not (tmp_path / "run/last.safetensors").exists():
+    while not (tmp_path / "run/last.pt").exists():
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -92,7 +92,7 @@ def train(recipe, *, folder, **_):
             raise AttributeError("half a module")
     if how == "checkpoint":
         folder.mkdir()
-        (folder / "last.safetensors").write_bytes(b"")
+        (folder / "last.pt").write_bytes(b"")
         kill()
     if how == "ignored":
         Dying()
@@ -146,7 +146,7 @@ def test_children_are_ended() -> None:
 def test_two_processes_end_together(tmp_path: Path) -> None:
     words = [*DIGITS, "--devices", "2", "--epochs", "100", "--run", tmp_path]
     process = start(*words)
-    wait_for(tmp_path / "last.safetensors", process)
+    wait_for(tmp_path / "last.pt", process)
     others = children(process.pid)
     assert others
     process.send_signal(signal.SIGINT)  # to one of them; a terminal would send it to both
@@ -168,7 +168,7 @@ def test_a_hundred_moments(tmp_path: Path) -> None:
     """From the moment that Ctrl-C is taken over, before which Python itself starts, to the first checkpoint."""
     began = time.monotonic()
     process = start(*DIGITS, "--run", tmp_path / "first", python=("-c", STARTED))
-    wait_for(tmp_path / "first/last.safetensors", process)
+    wait_for(tmp_path / "first/last.pt", process)
     whole = time.monotonic() - began
     process.send_signal(signal.SIGINT)
     assert ended(process) == (130, GOES_ON)
@@ -180,7 +180,7 @@ def test_a_hundred_moments(tmp_path: Path) -> None:
         time.sleep(moment)
         process.send_signal(signal.SIGINT)
         answer = ended(process)
-        return answer == (130, GOES_ON if (folder / "last.safetensors").exists() else LINE), (moment, *answer)
+        return answer == (130, GOES_ON if (folder / "last.pt").exists() else LINE), (moment, *answer)
 
     chance = random.Random(0)
     with ThreadPoolExecutor(3) as pool:  # so that the machine is busy, and the moments less alike

@@ -4,6 +4,7 @@ import errno
 import multiprocessing
 import os
 import re
+import secrets
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 from cnn_core import storage
 from cnn_core.errors import StorageError
 from cnn_core.storage import (
+    LOCK_FILE,
     atomic_path,
     check_space,
     folder_lock,
@@ -206,12 +208,9 @@ def test_kill_at_any_moment_leaves_a_whole_file_and_the_next_write_removes_the_r
     assert leftovers > 0, "no kill hit a write: the test shows nothing"
 
 
-def leftover(folder: Path, name: str, host: str, pid: int) -> Path:
-    """Make the temporary file that a write of `name` by process `pid` of machine `host` leaves."""
-    with atomic_path(folder / name) as temporary:
-        temporary.write_bytes(b"")
-        prefix = temporary.name.split(".")[1]
-    path = folder / f".{prefix}.{host}-{pid}-0123abcd.tmp"
+def leftover(folder: Path, host: str, pid: int) -> Path:
+    """Make the temporary file that a write by process `pid` of machine `host` leaves."""
+    path = folder / f"{storage.PREFIX}{host}-{pid}-{secrets.token_hex(4)}.tmp"
     path.write_bytes(b"half")
     return path
 
@@ -225,15 +224,13 @@ def dead_process() -> int:
 
 def test_only_what_is_surely_abandoned_is_removed(tmp_path):
     host = storage._HOST
-    of_a_living_process = leftover(tmp_path, "x", host, os.getppid())
-    of_another_machine = leftover(tmp_path, "x", "elsewhere", dead_process())
-    of_another_file = leftover(tmp_path, "y", host, dead_process())
-    of_an_earlier_process_with_our_number = leftover(tmp_path, "x", host, os.getpid())
-    of_a_dead_process = leftover(tmp_path, "x", host, dead_process())
+    of_a_living_process = leftover(tmp_path, host, os.getppid())
+    of_another_machine = leftover(tmp_path, "elsewhere", dead_process())
+    of_an_earlier_process_with_our_number = leftover(tmp_path, host, os.getpid())
+    of_a_dead_process = leftover(tmp_path, host, dead_process())
     write_bytes(tmp_path / "x", b"")
     assert of_a_living_process.exists()
     assert of_another_machine.exists()
-    assert of_another_file.exists()
     assert not of_an_earlier_process_with_our_number.exists()
     assert not of_a_dead_process.exists()
     os.utime(of_another_machine, (1, 1))
@@ -296,7 +293,7 @@ def test_a_folder_lock_keeps_others_out_and_ends_with_its_process(tmp_path):
     process.kill()
     process.join()
     with folder_lock(tmp_path, timeout=5):
-        assert list(tmp_path.iterdir()) == []
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK_FILE]
 
 
 @pytest.mark.parametrize(

@@ -251,8 +251,8 @@ def test_what_cannot_be_built_is_said(few_scenes: object, tmp_path: Path, change
 
 def damaged(run: Path, folder: Path, change: object) -> Path:
     folder.mkdir()
-    for file in ("card.json", "model.safetensors"):
-        (folder / file).write_bytes((run / file).read_bytes())
+    for file in (run / "card.json", *run.glob("model-*")):
+        (folder / file.name).write_bytes(file.read_bytes())
     card = json.loads((folder / "card.json").read_text())
     change(card)
     (folder / "card.json").write_text(json.dumps(card))

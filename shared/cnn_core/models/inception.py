@@ -9,7 +9,6 @@ size of the input.
 
 from collections import OrderedDict
 
-import torch
 from torch import Tensor, nn
 
 from cnn_core.errors import CnnError
@@ -63,15 +62,10 @@ class GoogLeNet(Backbone):
 class Recentre(nn.Module):
     """From ImageNet's channel means and deviations to `(x - 0.5) / 0.5`: `[B, 3, *S] -> [B, 3, *S]`."""
 
-    def __init__(self, spatial_dims: int) -> None:
-        super().__init__()
-        mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-        shape = (1, 3, *[1] * spatial_dims)
-        self.register_buffer("scale", (deviation / 0.5).view(shape), persistent=False)
-        self.register_buffer("shift", ((mean - 0.5) / 0.5).view(shape), persistent=False)
-
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.scale + self.shift
+        mean, deviation = x.new_tensor([0.485, 0.456, 0.406]), x.new_tensor([0.229, 0.224, 0.225])
+        shape = (1, 3, *[1] * (x.ndim - 2))
+        return x * (deviation / 0.5).view(shape) + ((mean - 0.5) / 0.5).view(shape)
 
 
 @register_model(
@@ -117,7 +111,7 @@ def inception(
     def unit(fan_in: int, fan_out: int, kernel_size: int, stride: int = 1) -> nn.Module:
         return conv_unit(fan_in, fan_out, spatial_dims=spatial_dims, kernel_size=kernel_size, stride=stride)
 
-    first = OrderedDict(recentre=Recentre(spatial_dims)) if transform_input else OrderedDict()
+    first = OrderedDict(recentre=Recentre()) if transform_input else OrderedDict()
     first["conv1"] = unit(in_channels, base_channels, 7, stride=2)
     stages: dict[str, nn.Module] = {
         "conv1": nn.Sequential(first),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from cnn_core.errors import CnnError
+from cnn_core.train.checkpoint import CHECKPOINT_FILE
 from cnn_core.train.config import to_table
 from cnn_core.train.devices import has_bfloat16_cpu
 from cnn_core.train.loop import Progress, Run, fit, is_trained
@@ -39,7 +40,7 @@ def train_task(
     resume: bool = False,
     observe: Observer | None = None,
 ) -> Outcome:
-    """Fit, evaluate on the test split, and write `model.safetensors` and `card.json` into the run folder.
+    """Fit, evaluate on the test split, and write the weights and their card into the run folder.
 
     Args:
         task: the learning problem.
@@ -96,7 +97,7 @@ def train_seeds(
         ConfigError: a seed that is there was trained with other settings.
         CnnError: the folder holds a run of one seed, or one of several and `resume` is False; several processes.
     """
-    if (folder / "last.safetensors").exists() or (not resume and (folder / "card.json").exists()):
+    if (folder / CHECKPOINT_FILE).exists() or (not resume and (folder / "card.json").exists()):
         raise CnnError(f"{folder} already holds a run; choose another folder with --run (seeds go on with --resume)")
     outcomes = []
     for seed in seeds:

@@ -8,8 +8,8 @@ epoch and a resume give the same weights, bit for bit, as two epochs at a stretc
     <run>/log.csv                 one line per epoch
     <run>/events.out.tfevents...  the same for TensorBoard
     <run>/status.json             how far it is, in which process, and by which command
-    <run>/last.safetensors        everything needed to go on
-    <run>/model.safetensors, card.json   written at the end: enough to predict
+    <run>/last.pt                 everything needed to go on
+    <run>/model-<hash>.safetensors, card.json   written at the end: enough to predict
 """
 
 import json
@@ -31,7 +31,7 @@ from cnn_core.data.tables import csv_text
 from cnn_core.errors import CnnError
 from cnn_core.processes import mark_of
 from cnn_core.storage import folder_lock, write_text
-from cnn_core.train.checkpoint import load_checkpoint, save_checkpoint
+from cnn_core.train.checkpoint import CHECKPOINT_FILE, has_checkpoint, load_checkpoint, save_checkpoint
 from cnn_core.train.config import to_table
 from cnn_core.train.devices import choose_device, fabric_precision
 from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor, restore_optimizer
@@ -147,7 +147,7 @@ def fit(
         if not task.steps_per_epoch():
             raise CnnError("the training set is empty; nothing can be learned from it")
         trainer = _Trainer(task, fabric, folder, observe, origin or {})
-        if resume and (folder / "last.safetensors").exists():
+        if resume and has_checkpoint(folder):
             trainer.restore()
         return trainer.run()
 
@@ -327,11 +327,11 @@ class _Trainer:
             "best_weights": self.best_weights,
             "state": dict(vars(self.state)),
         }
-        save_checkpoint(self.folder / "last.safetensors", tree)
+        save_checkpoint(self.folder / CHECKPOINT_FILE, tree)
 
     def restore(self) -> None:
         """Go back to the last checkpoint of the folder."""
-        tree = load_checkpoint(self.folder / "last.safetensors")
+        tree = load_checkpoint(self.folder / CHECKPOINT_FILE)
         if tree.get("data", self.mark) != self.mark:
             raise CnnError(
                 f"the data have changed since the run {self.folder} was begun (labels, items or their division into "
@@ -377,7 +377,7 @@ class _Trainer:
 
 def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
     """Write or compare the settings."""
-    begun = any((folder / name).exists() for name in ("last.safetensors", "card.json"))
+    begun = any((folder / name).exists() for name in (CHECKPOINT_FILE, "card.json"))
     if begun and not resume:
         raise CnnError(f"{folder} already holds a run; go on with --resume or choose another folder with --run")
     if begun:  # a start that failed, over a mistyped option say, leaves settings that bind nobody

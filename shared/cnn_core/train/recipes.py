@@ -9,6 +9,7 @@ from typing import Any
 from cnn_core.data.paths import with_upload_of
 from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError
+from cnn_core.train.checkpoint import CHECKPOINT_FILE
 from cnn_core.train.commands import train_command
 from cnn_core.train.config import override, read_recipe
 from cnn_core.train.finish import Outcome, train_seeds, train_task
@@ -95,7 +96,7 @@ class RecipeTraining:
             check_settings(folder, override(self._find(recipe)[1], settings))
         else:
             self.train(recipe, folder=folder, settings=settings, resume=folder.exists())
-            (folder / "last.safetensors").unlink(missing_ok=True)  # a hundred megabytes each, of no more use
+            (folder / CHECKPOINT_FILE).unlink(missing_ok=True)  # a hundred megabytes each, of no more use
         return load_card(folder)
 
     def _find(self, recipe: Any) -> tuple[str, Any]:

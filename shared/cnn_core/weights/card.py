@@ -48,8 +48,8 @@ class WeightsCard:
     machine: str  # where it was trained, in words
     seconds: float  # training time
     parameters: int  # number of values in the parameters of the model, frozen ones too
-    sha256: str  # of model.safetensors
-    bytes: int  # size of model.safetensors
+    sha256: str  # of the file of its tensors, which is named by it
+    bytes: int  # size of that file
     dtype: str  # how floating-point tensors are stored; they are float32 in memory
     licence: str  # of the weights
     limits: list[str]  # sentences: where it should not be used, what it was not tested on

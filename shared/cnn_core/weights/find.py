@@ -1,11 +1,9 @@
 """Weights by name or folder, without loading torch.
 
 Shipped weights lie in the folder `weights/<name>` of a domain's package; a finished run is a folder with the same two
-files. While weights are being saved, a third file, `card.json.new`, makes the pair of files change in one step
-(see `cnn_core.weights.store`).
+files, the card and the tensors, whose file is named by its content (see `cnn_core.weights.store`).
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +12,8 @@ from cnn_core.errors import WeightsError, unknown_name
 from cnn_core.weights.card import CARD_LIMIT, WeightsCard
 
 CARD_FILE = "card.json"
-NEW_CARD_FILE = "card.json.new"
-MODEL_FILE = "model.safetensors"
+MODEL_FILES = "model*.safetensors"
+OLD_MODEL_FILE = "model.safetensors"  # of runs before version 0.2
 
 
 @dataclass(frozen=True)
@@ -81,53 +79,26 @@ def load_card(name_or_folder: str | Path, *, domain: str | None = None) -> Weigh
         WeightsError: the card is damaged, incomplete, or belongs to other weights.
     """
     folder = find_weights(name_or_folder, domain=domain)
-    if (folder / NEW_CARD_FILE).exists():
-        digest = file_sha256(folder / MODEL_FILE)
-        for card in read_cards(folder):
-            if card.sha256 == digest:
-                return card
-    return read_cards(folder)[0]
-
-
-def read_cards(folder: Path) -> list[WeightsCard]:
-    """Return the card in `folder`, and behind it the one of a save that is under way or was cut short, if any.
-
-    Raises:
-        WeightsError: a card is missing, damaged, or its name or domain is not that of its shipped folder.
-    """
-    new = _read_card(folder / NEW_CARD_FILE)  # first: another process may give it its final name at any moment
-    cards = [card for card in (_read_card(folder / CARD_FILE), new) if card is not None]
-    if not cards:
-        raise WeightsError(f"{folder} has no {CARD_FILE}; a run writes it when it has finished")
-    shipped = {entry.folder.resolve(): entry for entry in list_weights()}.get(folder.resolve())
-    for card in cards:
-        if shipped is not None and (card.name, card.domain) != (shipped.name, shipped.domain):
-            raise WeightsError(
-                f"{folder / CARD_FILE}: the card is that of {card.domain}/{card.name}, but the folder is that of "
-                f"{shipped.domain}/{shipped.name}; restore the card"
-            )
-    return cards
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content as 64 hexadecimal digits."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(f"could not read {path}: {error.strerror}; restore the file or train again") from error
-
-
-def _read_card(path: Path) -> WeightsCard | None:
-    """Return the card, or None where there is no such file."""
+    path = folder / CARD_FILE
     try:
         with path.open("rb") as file:
             text = file.read(CARD_LIMIT + 1)
-    except FileNotFoundError:
-        return None
     except OSError as error:
-        raise WeightsError(f"could not read {path}: {error.strerror}; check its permissions") from error
-    return WeightsCard.from_json(text, source=str(path))
+        raise WeightsError(f"could not read {path}: {error.strerror}; restore it, or check its permissions") from error
+    card = WeightsCard.from_json(text, source=str(path))
+    shipped = {entry.folder.resolve(): entry for entry in list_weights()}.get(folder.resolve())
+    if shipped is not None and (card.name, card.domain) != (shipped.name, shipped.domain):
+        raise WeightsError(
+            f"{path}: the card is that of {card.domain}/{card.name}, but the folder is that of "
+            f"{shipped.domain}/{shipped.name}; restore the card"
+        )
+    return card
+
+
+def model_file(folder: Path, card: WeightsCard) -> Path:
+    """Return the file of a card's tensors, which need not be there; its name was another one before version 0.2."""
+    file, older = folder / f"model-{card.sha256[:12]}.safetensors", folder / OLD_MODEL_FILE
+    return older if older.exists() and not file.exists() else file
 
 
 def _looks_like_path(text: str) -> bool:
@@ -144,14 +115,11 @@ def _exists(path: Path) -> bool:
 def _run_folder(path: Path) -> Path:
     if not _exists(path):
         raise WeightsError(f"no such folder: {path}; expected the name of shipped weights or the folder of a run")
-    folder = path.parent if path.name in (CARD_FILE, MODEL_FILE) and path.is_file() else path
-    saving = (folder / NEW_CARD_FILE).is_file()  # asked first: it may be given its final name at any moment
-    missing = [name for name in (CARD_FILE, MODEL_FILE) if not (folder / name).is_file()]
-    if MODEL_FILE not in missing and saving:
-        missing = []  # the first save into this folder was cut short after the model; the pair is complete
+    folder = path.parent if path.is_file() and (path.name == CARD_FILE or path.match(MODEL_FILES)) else path
+    missing = [name for name in (CARD_FILE, MODEL_FILES) if not any(folder.glob(name))]
     if missing:
         raise WeightsError(
-            f"{folder} holds no weights: {' and '.join(missing)} missing; a run writes {CARD_FILE} and {MODEL_FILE} "
+            f"{folder} holds no weights: {' and '.join(missing)} missing; a run writes {CARD_FILE} and {MODEL_FILES} "
             "when it has finished"
         )
     return folder

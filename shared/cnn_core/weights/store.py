@@ -1,35 +1,34 @@
-"""Save, verify and load weights: `model.safetensors` and `card.json` in one folder, never pickle.
+"""Save, verify and load weights: `model-<hash>.safetensors` and `card.json` in one folder, never pickle.
 
-How the pair changes in one step. The new card is first written as `card.json.new`, then the model is replaced, then
-the card takes its name. A reader takes the card whose SHA-256 is that of the model, so it sees the old pair or the
-new one wherever a save was cut short, and the next save tidies up.
+The file of the tensors is named by its content, so writing the card is the one step in which weights change: a reader
+follows the card to its file and sees the old pair or the new one, wherever a save was cut short.
 """
 
 import hashlib
 import logging
-import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import safetensors
+import safetensors.torch
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 import cnn_core
 from cnn_core.anatomy.trace import count_parameters
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.models import create_model
-from cnn_core.models.backbone import Backbone
-from cnn_core.storage import folder_lock, readable_size, storage_errors, sync_folder, write_bytes, write_text
+from cnn_core.storage import folder_lock, readable_size, write_bytes, write_text
 from cnn_core.weights.card import WeightsCard
-from cnn_core.weights.container import pack, unpack
-from cnn_core.weights.find import CARD_FILE, MODEL_FILE, NEW_CARD_FILE, file_sha256, find_weights, read_cards
+from cnn_core.weights.find import CARD_FILE, MODEL_FILES, find_weights, load_card, model_file
 
 logger = logging.getLogger(__name__)
 
-ATTEMPTS = 100  # to read a pair that others keep replacing
 STORED = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -40,7 +39,7 @@ def save_weights(
     *,
     dtype: str = "float32",
 ) -> WeightsCard:
-    """Write `model.safetensors` and `card.json` into `folder`, which is made if needed; return the card.
+    """Write the weights and their card into `folder`, which is made if needed; return the card.
 
     Args:
         model: a module, or its state dict (then `card_fields` must give `parameters`).
@@ -61,10 +60,8 @@ def save_weights(
     state = model.state_dict() if isinstance(model, nn.Module) else dict(model)
     stored = {_plain_key(key): _to_stored(key, value, dtype) for key, value in state.items()}
     check_finite(stored, source=f"the weights for {folder}")
-    try:
-        data = pack(stored)
-    except TypeError as error:
-        raise WeightsError(f"the weights for {folder} cannot be stored: {error}") from error
+    plain = torch.contiguous_format  # the format refuses tensors that share memory (tied weights): each gets its own
+    data = safetensors.torch.save({key: value.clone(memory_format=plain) for key, value in stored.items()})
     fields = {"created": datetime.now(UTC).date().isoformat(), "version": cnn_core.__version__, **card_fields}
     if isinstance(model, nn.Module):
         fields.setdefault("parameters", count_parameters(model))
@@ -73,10 +70,12 @@ def save_weights(
     if isinstance(model, nn.Module) and card.parameters != count_parameters(model):
         raise WeightsError(f"the card says {card.parameters} parameters, the model has {count_parameters(model)}")
     with folder_lock(folder):
-        _finish_save(folder)  # or the pending card of a save that was cut short would be lost with its model in place
-        write_text(folder / NEW_CARD_FILE, card.to_json())
-        write_bytes(folder / MODEL_FILE, data)
-        _finish_save(folder)
+        file = model_file(folder, card)
+        write_bytes(file, data)
+        write_text(folder / CARD_FILE, card.to_json())
+        for older in folder.glob(MODEL_FILES):
+            if older != file:
+                older.unlink(missing_ok=True)
     logger.info("saved %s (%s) to %s", card.name, readable_size(card.bytes), folder)
     return card
 
@@ -100,10 +99,13 @@ def load_state(name_or_folder: str | Path, *, domain: str | None = None) -> tupl
         WeightsError: size or SHA-256 is not the card's, the file is damaged, or a value is NaN or infinite.
     """
     folder = find_weights(name_or_folder, domain=domain)
-    data, card = _read_pair(folder)
-    source = str(folder / MODEL_FILE)
-    state, _ = unpack(data, source=source)
-    check_finite(state, source=source)
+    data, card = _read(folder)
+    path = model_file(folder, card)
+    try:
+        state = safetensors.torch.load(data)
+    except (safetensors.SafetensorError, RuntimeError, ValueError) as error:
+        raise WeightsError(f"{path}: damaged ({error}); restore the file or train again") from error
+    check_finite(state, source=str(path))
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}, card
 
 
@@ -122,20 +124,38 @@ def load_into(model: nn.Module, name_or_folder: str | Path, *, domain: str | Non
 
 
 def load_model(
-    name_or_folder: str | Path, *, device: torch.device | str = "cpu", domain: str | None = None
-) -> tuple[Backbone, WeightsCard]:
-    """Build the registered model that the card names, with its weights, in evaluation mode.
+    name_or_folder: str | Path,
+    *,
+    device: torch.device | str = "cpu",
+    domain: str | None = None,
+    build: Callable[[WeightsCard], nn.Module] | None = None,
+) -> tuple[Any, WeightsCard]:
+    """Build the network that the card names, with its weights, in evaluation mode.
 
-    Models that are in no registry (U-Nets, captioners) are built by their domain; `load_into` fills such a one.
+    A card may ask for a network of any size: it is built on the meta device, and no memory is taken before it is known
+    that the weights fit.
+
+    Args:
+        name_or_folder: shipped weights, or the folder of a run.
+        device: where the network goes.
+        domain: look for names in this domain only.
+        build: makes the network of a card; None: `create_model` with the card's arguments.
 
     Raises:
         UnknownNameError: nothing bears the name.
         WeightsError: as `load_into`, or the card's model does not exist or cannot be built.
     """
     state, card = load_state(name_or_folder, domain=domain)
-    model = _build(card, limit=2 * sum(value.numel() for value in state.values()) + 1_000_000)
+    try:
+        with torch.device("meta"), _at_most(2 * len(state) + 100):
+            model = build(card) if build else create_model(card.model, **card.arguments)
+    except (CnnError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"weights {card.name!r}: {card.model} with {card.arguments} cannot be built ({error}); restore the card"
+            + ("" if build else f", or load the weights through their domain, {card.domain}")
+        ) from error
     check_fit(model, state, card)
-    model.load_state_dict(state)
+    model.load_state_dict(state, assign=True)
     return model.to(device).eval(), card
 
 
@@ -169,105 +189,58 @@ def check_finite(state: Mapping[str, Tensor], *, source: str) -> None:
         )
 
 
-class _Allowance(TorchFunctionMode):
-    """Ends the building of a model that is much larger than its weights: a card may ask for any width or depth.
+@contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    """End the building of a network, in this thread, that has more parameter tensors than that: of any depth, say."""
+    thread = threading.get_ident()
 
-    torch.empty and its like take address space only; the memory is taken when values are written, which comes later.
-    """
+    def registered(*_: Any) -> None:
+        nonlocal count
+        count -= threading.get_ident() == thread
+        if count < 0:
+            raise WeightsError("it is much larger than the weights")
 
-    def __init__(self, values: int) -> None:
-        super().__init__()
-        self.left = values
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        if function in FACTORIES:
-            self.left -= result.numel()
-            if self.left < 0:
-                raise WeightsError("it is much larger than the weights")
-        return result
-
-
-FACTORIES = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
-
-
-def _build(card: WeightsCard, *, limit: int) -> Backbone:
-    """Build the card's model, which may make at most `limit` values."""
+    hook = register_module_parameter_registration_hook(registered)
     try:
-        with _Allowance(limit):
-            return create_model(card.model, **card.arguments)
-    except (CnnError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(
-            f"weights {card.name!r}: {card.model} with {card.arguments} cannot be built ({error}); restore the card, "
-            f"or load the weights through their domain, {card.domain}"
-        ) from error
+        yield
+    finally:
+        hook.remove()
 
 
-def _finish_save(folder: Path) -> None:
-    """Give the new card its name if the model in place is the one that it describes."""
-    new = folder / NEW_CARD_FILE
-    if not new.exists() or not (folder / MODEL_FILE).exists():
-        return
-    with storage_errors(folder / CARD_FILE):
+def _read(folder: Path) -> tuple[bytes, WeightsCard]:
+    """Return the bytes of the tensors and their card, both of one save."""
+    card = load_card(folder)
+    while True:
+        path = model_file(folder, card)
         try:
-            card = WeightsCard.from_json(new.read_bytes(), source=str(new))
-        except WeightsError:
-            return  # somebody wrote into it; the next card replaces it
-        if card.sha256 == file_sha256(folder / MODEL_FILE):
-            new.replace(folder / CARD_FILE)
-            sync_folder(folder)
-
-
-def _read_pair(folder: Path) -> tuple[bytes, WeightsCard]:
-    """Return the model's bytes and the card that belongs to them."""
-    path, before = folder / MODEL_FILE, None
-    for _ in range(ATTEMPTS):
-        stamp = _stamp(folder)
-        if stamp == before:
+            data = path.read_bytes() if path.stat().st_size == card.bytes else None
             break
-        before = stamp
-        cards = read_cards(folder)
-        try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                data = file.read(size) if size in [card.bytes for card in cards] else b""
         except OSError as error:
-            raise WeightsError(f"could not read {path}: {error.strerror}; restore the file") from error
-        digest = hashlib.sha256(data).hexdigest()
-        for card in cards:
-            if card.sha256 == digest and card.bytes == len(data):
-                return data, card
-        # A save by another process may fall between reading the one file and the other: again, as long as they change.
-    if size != cards[0].bytes:
+            newer = load_card(folder)  # another process may have saved between the two readings
+            if newer == card:
+                raise WeightsError(f"could not read {path}: {error.strerror}; restore the file") from error
+            card = newer
+    if data is None:
         raise WeightsError(
-            f"{path}: {size} bytes, but the card says {cards[0].bytes}; the file is cut short or was replaced; "
-            "restore it, or train again"
+            f"{path}: {path.stat().st_size} bytes, but the card says {card.bytes}; the file is cut short or was "
+            "replaced; restore it, or train again"
         )
-    raise WeightsError(
-        f"{path}: the SHA-256 is {digest[:12]}..., but the card says {cards[0].sha256[:12]}...; the file is damaged "
-        "or was replaced; restore it, or train again"
-    )
-
-
-def _stamp(folder: Path) -> tuple[tuple[int, int] | None, ...]:
-    """Return what changes whenever one of the files is replaced."""
-    stats = []
-    for name in (CARD_FILE, NEW_CARD_FILE, MODEL_FILE):
-        try:
-            found = (folder / name).stat()
-            stats.append((found.st_ino, found.st_mtime_ns))
-        except OSError:
-            stats.append(None)
-    return tuple(stats)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != card.sha256:
+        raise WeightsError(
+            f"{path}: the SHA-256 is {digest[:12]}..., but the card says {card.sha256[:12]}...; the file is damaged or "
+            "was replaced; restore it, or train again"
+        )
+    return data, card
 
 
 def _to_stored(key: str, value: object, dtype: str) -> Tensor:
     if not isinstance(value, Tensor):
         raise WeightsError(f"{key}: expected a tensor, got {type(value).__name__}; pass the state dict of a module")
     if not value.is_floating_point():
-        return value
+        return value.detach().cpu()
     wanted = STORED[dtype] if value.ndim >= 2 else torch.float32
-    stored = value.detach().to(wanted)
+    stored = value.detach().to("cpu", wanted)
     if torch.isfinite(value).all() and not torch.isfinite(stored).all():
         raise WeightsError(f"{key}: its largest value {value.abs().max():.3g} does not fit {dtype}; store as float32")
     return stored

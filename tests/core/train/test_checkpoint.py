@@ -6,10 +6,8 @@ import multiprocessing
 import random
 import struct
 import time
-from collections import OrderedDict
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -17,13 +15,17 @@ from hypothesis import strategies as st
 from torch import nn
 
 from cnn_core.errors import StorageError, WeightsError
-from cnn_core.train.checkpoint import load_checkpoint, save_checkpoint
-from cnn_core.weights.container import DTYPES, pack
+from cnn_core.train.checkpoint import CHECKPOINT_FILE, has_checkpoint, load_checkpoint, save_checkpoint
+
+DTYPES = (
+    torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.int64, torch.int32,
+    torch.int16, torch.int8, torch.uint8, torch.bool,
+)  # fmt: skip
 
 
 def round_trip(tree, folder: Path):
-    save_checkpoint(folder / "c.safetensors", tree)
-    return load_checkpoint(folder / "c.safetensors")
+    save_checkpoint(folder / "c.pt", tree)
+    return load_checkpoint(folder / "c.pt")
 
 
 def same(a, b) -> bool:
@@ -59,7 +61,7 @@ def test_numbers_texts_and_containers_come_back_with_type_and_bits(tmp_path):
     assert round_trip(3, tmp_path) == 3
 
 
-@pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3, 2)], ids=str)
 def test_every_type_and_shape_of_tensor_comes_back_bit_for_bit(tmp_path, dtype, shape):
     torch.manual_seed(0)
@@ -72,24 +74,22 @@ def test_layouts_parameters_and_views_are_stored_by_value(tmp_path):
     base = torch.arange(24.0).reshape(2, 3, 4)
     complex_numbers = torch.tensor([1 + 2j, 3 - 4j])
     tree = [base.mT, base[:, 1], base[..., ::2], nn.Parameter(base), base.expand(5, 2, 3, 4)]
-    tree += [complex_numbers, complex_numbers.conj(), complex_numbers.conj().imag]
+    tree += [complex_numbers, complex_numbers.conj()]
     tree += [nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last).weight]
     for before, after in zip(tree, round_trip(tree, tmp_path), strict=True):
         assert torch.equal(before, after)
-        assert not after.requires_grad
-        assert type(after) is torch.Tensor
 
 
 def test_tied_tensors_are_stored_once_and_stay_tied(tmp_path):
     weight = torch.randn(64, 64)
     tree = round_trip({"a": weight, "b": weight.detach(), "c": weight.clone()}, tmp_path)
     assert tree["a"].data_ptr() == tree["b"].data_ptr() != tree["c"].data_ptr()
-    assert (tmp_path / "c.safetensors").stat().st_size < 2 * 64 * 64 * 4 + 2000
+    assert (tmp_path / "c.pt").stat().st_size < 2 * 64 * 64 * 4 + 2000
 
 
 def test_states_of_random_generators_come_back(tmp_path):
     generator = torch.Generator().manual_seed(3)
-    tree = {"torch": generator.get_state(), "python": random.Random(3).getstate(), "count": np.int64(5)}
+    tree = {"torch": generator.get_state(), "python": random.Random(3).getstate()}
     again = round_trip(tree, tmp_path)
     assert again["torch"].dtype == torch.uint8
     other = torch.Generator()
@@ -98,7 +98,6 @@ def test_states_of_random_generators_come_back(tmp_path):
     source = random.Random()
     source.setstate(again["python"])
     assert source.random() == random.Random(3).random()
-    assert same(again["count"], 5)
 
 
 LEAVES = (
@@ -159,10 +158,10 @@ def test_ten_steps_equal_five_steps_and_resume_to_the_bit(tmp_path, name):
     parts, step = training(name)
     first = [step() for _ in range(5)]
     tree = {"parts": [part.state_dict() for part in parts], "random": torch.get_rng_state(), "losses": first}
-    save_checkpoint(tmp_path / "last.safetensors", tree)
+    save_checkpoint(tmp_path / "last.pt", tree)
 
     parts, step = training(name)
-    tree = load_checkpoint(tmp_path / "last.safetensors")
+    tree = load_checkpoint(tmp_path / "last.pt")
     for part, state in zip(parts, tree["parts"], strict=True):
         part.load_state_dict(state)
     torch.set_rng_state(tree["random"])
@@ -172,42 +171,8 @@ def test_ten_steps_equal_five_steps_and_resume_to_the_bit(tmp_path, name):
         assert same(round_trip(plain, tmp_path), round_trip(dict(state), tmp_path))
 
 
-def test_an_ordered_dict_comes_back_as_a_dict_that_the_model_takes(tmp_path):
-    model = nn.BatchNorm1d(3)
-    state = round_trip(model.state_dict(), tmp_path)
-    assert type(model.state_dict()) is OrderedDict
-    assert type(state) is dict
-    model.load_state_dict(state)
-
-
-REFUSED = [
-    ({"a": [1, {2: object()}]}, r"tree\['a'\]\[1\]\[2\]: a checkpoint cannot hold object"),
-    ({"path": Path("x")}, r"tree\['path'\]: a checkpoint cannot hold"),
-    ({"z": 1j}, "cannot hold complex"),
-    ({"s": {1, 2}}, "cannot hold set"),
-    ({(1, 2): 3}, "a key must be a text, a number or None, got"),
-    ([torch.zeros(2).to_sparse()], r"tree\[0\]: a checkpoint cannot hold a torch.sparse_coo"),
-    ([torch.zeros(2, device="meta")], "tensor on meta"),
-    ([torch.zeros(2, dtype=torch.complex128)], "torch.complex128"),
-]
-
-
-@pytest.mark.parametrize(("tree", "message"), REFUSED, ids=[str(i) for i in range(len(REFUSED))])
-def test_what_cannot_be_stored_is_named_with_its_place_and_nothing_is_written(tmp_path, tree, message):
-    with pytest.raises(TypeError, match=message):
-        save_checkpoint(tmp_path / "c.safetensors", tree)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_tree_that_holds_itself_is_refused(tmp_path):
-    tree = []
-    tree.append(tree)
-    with pytest.raises(TypeError, match="does the tree hold itself"):
-        save_checkpoint(tmp_path / "c.safetensors", tree)
-
-
 def test_any_flipped_or_missing_byte_is_noticed(tmp_path):
-    path = tmp_path / "c.safetensors"
+    path = tmp_path / "c.pt"
     save_checkpoint(path, {"a": torch.arange(4.0), "n": 12345})
     whole = path.read_bytes()
     for place in range(len(whole)):
@@ -226,29 +191,37 @@ def test_any_flipped_or_missing_byte_is_noticed(tmp_path):
 
 
 def test_other_files_are_refused_with_a_sentence(tmp_path):
-    path = tmp_path / "c.safetensors"
+    path = tmp_path / "c.pt"
     with pytest.raises(WeightsError, match=r"no checkpoint at .*; start the run without resuming"):
         load_checkpoint(path)
     with pytest.raises(WeightsError, match="could not read"):
         load_checkpoint(tmp_path)
-    path.write_bytes(pack({"a": torch.zeros(1)}))
+    torch.save({"a": 1}, path)
     with pytest.raises(WeightsError, match="no checkpoint of a training run"):
         load_checkpoint(path)
-    torch.save({"a": 1}, path)
-    with pytest.raises(WeightsError, match="safetensors file"):
-        load_checkpoint(path)
 
 
-def test_a_forged_tree_is_refused(tmp_path):
-    import hashlib
+def test_a_checkpoint_of_version_0_1_is_refused_and_not_passed_over(tmp_path):
+    assert not has_checkpoint(tmp_path)
+    (tmp_path / "last.safetensors").write_bytes(b"")
+    with pytest.raises(WeightsError, match="begin anew with --run"):
+        has_checkpoint(tmp_path)
+    save_checkpoint(tmp_path / CHECKPOINT_FILE, {})
+    assert has_checkpoint(tmp_path)
 
-    path = tmp_path / "c.safetensors"
-    for tree in ('{"tensor": "7"}', '{"dict": [[[], 1]]}', '{"new": 1}', "{}", "[" * 100_000, "nope"):
-        digest = hashlib.sha256(tree.encode()).hexdigest()
-        metadata = {"format": "cnn-showcase checkpoint 1", "tree": tree, "sha256": digest}
-        path.write_bytes(pack({}, metadata))
+
+class Harmful:
+    def __reduce__(self):
+        return Path.touch, (Path("made-by-a-checkpoint"),)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for tree in (Harmful(), {"weights": [Harmful()]}):
+        save_checkpoint(tmp_path / "c.pt", tree)
         with pytest.raises(WeightsError, match="cannot be read"):
-            load_checkpoint(path)
+            load_checkpoint(tmp_path / "c.pt")
+    assert not (tmp_path / "made-by-a-checkpoint").exists()
 
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -266,7 +239,7 @@ while True:
 
 
 def test_kill_at_any_moment_leaves_a_whole_checkpoint_and_the_next_save_tidies_up(tmp_path):
-    path = tmp_path / "last.safetensors"
+    path = tmp_path / "last.pt"
     for attempt in range(10):
         started = FORKS.Event()
         process = FORKS.Process(target=exec, args=(SAVER, {"path": path, "started": started}))
@@ -288,4 +261,4 @@ def test_a_folder_in_the_way_is_a_storage_error(tmp_path):
         save_checkpoint(tmp_path, {})
     (tmp_path / "file").write_text(json.dumps(1))
     with pytest.raises(StorageError, match="could not write"):
-        save_checkpoint(tmp_path / "file" / "c.safetensors", {})
+        save_checkpoint(tmp_path / "file" / "c.pt", {})

@@ -338,7 +338,7 @@ def test_a_loss_that_is_not_finite_ends_with_a_sentence(tmp_path: Path) -> None:
 
     with pytest.raises(CnnError, match="the loss became nan in epoch 1; lower the learning rate"):
         fit(Bad(recipe()), tmp_path)
-    assert not (tmp_path / "last.safetensors").exists()
+    assert not (tmp_path / "last.pt").exists()
 
 
 def test_progress_tells_the_time_left() -> None:

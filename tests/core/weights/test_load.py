@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_weights import edit_card, fields, put, trained
+from safetensors.torch import save as pack
+from tiny_weights import edit_card, fields, put, tensors_of, trained
 from torch import nn
 
 from cnn_core import domains
@@ -25,23 +26,22 @@ from cnn_core.weights import (
     load_state,
     save_weights,
 )
-from cnn_core.weights.container import check_header, pack, unpack
-from cnn_core.weights.find import CARD_FILE, MODEL_FILE
+from cnn_core.weights.find import CARD_FILE
 
 # --- refusals at load
 
 
 def test_a_flipped_bit_is_refused(run):
-    data = bytearray((run / MODEL_FILE).read_bytes())
+    data = bytearray(tensors_of(run).read_bytes())
     data[-1] ^= 1
-    (run / MODEL_FILE).write_bytes(data)
+    tensors_of(run).write_bytes(data)
     with pytest.raises(WeightsError, match="the SHA-256 is"):
         load_state(run)
 
 
 def test_a_file_cut_short_is_refused(run):
-    data = (run / MODEL_FILE).read_bytes()
-    (run / MODEL_FILE).write_bytes(data[:-5])
+    data = tensors_of(run).read_bytes()
+    tensors_of(run).write_bytes(data[:-5])
     with pytest.raises(WeightsError, match=f"{len(data) - 5} bytes, but the card says {len(data)}"):
         load_state(run)
 
@@ -94,7 +94,7 @@ def test_a_card_of_an_unknown_or_impossible_model_is_refused(run):
 def test_a_card_that_asks_for_a_huge_model_is_refused_before_memory_is_taken(run, width):
     edit_card(run, arguments=fields()["arguments"] | {"options": {"width": width}})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(WeightsError, match="cannot be built"):
+    with pytest.raises(WeightsError, match=r"cannot be built|do not fit"):
         load_model(run)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000, "kB"
 
@@ -114,44 +114,36 @@ def entry(dtype="F32", shape=(1,), offsets=(0, 4)) -> dict:
     return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
 
 
-BOMBS = [
-    (b"", "0 bytes are no safetensors file"),
-    (b"\x80\x04\x95\x0c\x00\x00\x00\x00\x8c\x05", "the header claims"),  # what pickle writes
-    (struct.pack("<Q", 2**63) + b"{}", "the header claims 9223372036854775808 bytes, the file has 10"),
-    (struct.pack("<Q", 2) + b"[]", "the header is not a JSON object"),
-    (struct.pack("<Q", 2) + b"\xff\xfe", "the header is not JSON"),
-    (struct.pack("<Q", 200_000) + b"[" * 200_000, "the header is not JSON"),
-    (header({"a": entry(shape=(2**40, 2**20), offsets=(0, 2**62))}), "the header describes"),
-    (header({"a": entry(shape=(-1, -1))}, bytes(4)), "the shape must be whole numbers"),
-    (header({"a": entry(shape=(True,))}, bytes(4)), "the shape must be whole numbers"),
-    (header({"a": entry(dtype="F128")}, bytes(4)), "unknown type F128"),
-    (header({"a": entry(dtype=["F32"])}, bytes(4)), "unknown type"),
-    (header({"a": 5}, bytes(4)), "expected dtype, shape and data_offsets"),
-    (header({"a": entry()}, bytes(9)), "the header describes 4 bytes of tensors, the file has 9"),
-    (header({"a": entry(offsets=(4, 8)), "b": entry(offsets=(4, 8))}, bytes(8)), "damaged"),
-    (header({"a": entry(offsets=("x", 4))}, bytes(4)), "damaged"),
-    (header({"__metadata__": {"a": 1}}), "the metadata must be texts"),
-]
+BOMBS = {
+    "pickle": b"\x80\x04\x95\x0c\x00\x00\x00\x00\x8c\x05",
+    "a header longer than the file": struct.pack("<Q", 2**63) + b"{}",
+    "a header that is a list": struct.pack("<Q", 2) + b"[]",
+    "a header that is no text": struct.pack("<Q", 2) + b"\xff\xfe",
+    "a header of brackets": struct.pack("<Q", 200_000) + b"[" * 200_000,
+    "a huge tensor": header({"a": entry(shape=(2**40, 2**20), offsets=(0, 2**62))}),
+    "a negative shape": header({"a": entry(shape=(-1, -1))}, bytes(4)),
+    "an unknown type": header({"a": entry(dtype="F128")}, bytes(4)),
+    "a type that is a list": header({"a": entry(dtype=["F32"])}, bytes(4)),
+    "a tensor that is a number": header({"a": 5}, bytes(4)),
+    "bytes behind the tensors": header({"a": entry()}, bytes(9)),
+    "a gap": header({"a": entry(offsets=(4, 8)), "b": entry(offsets=(4, 8))}, bytes(8)),
+    "a place that is a text": header({"a": entry(offsets=("x", 4))}, bytes(4)),
+    "metadata that are no text": header({"__metadata__": {"a": 1}}),
+}
 
 
-@pytest.mark.parametrize(
-    ("data", "message"), BOMBS, ids=[f"{i}-{m}".replace(" ", "-") for i, (_, m) in enumerate(BOMBS)]
-)
-def test_forged_files_are_refused_with_a_sentence(run, data, message):
-    if data:
-        put(run, data)
-        with pytest.raises(WeightsError, match=message):
-            load_state(run)
-    with pytest.raises(WeightsError, match=message):
-        unpack(data, source="x")
+@pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
+def test_forged_files_are_refused_with_a_sentence(run, data):
+    put(run, data)
+    with pytest.raises(WeightsError, match=r"damaged .*; restore the file or train again"):
+        load_state(run)
 
 
-def test_every_way_to_cut_a_file_short_is_noticed_by_its_header():
-    data = pack({"a": torch.arange(6.0), "b": torch.zeros(2, dtype=torch.uint8)}, {"k": "v"})
-    assert check_header(data, source="x") == {"k": "v"}
-    for size in range(len(data)):
-        with pytest.raises(WeightsError):
-            unpack(data[:size], source="x")
+def test_a_card_that_asks_for_a_million_layers_is_refused_while_it_is_built(run):
+    arguments = fields()["arguments"] | {"options": {"widths": [8], "depth": 10**6}}
+    edit_card(run, model="fastnet", arguments=arguments)
+    with pytest.raises(WeightsError, match="it is much larger than the weights"):
+        load_model(run)
 
 
 # --- finding
@@ -220,18 +212,18 @@ def test_a_card_copied_into_another_shipped_folder_is_refused(shipped):
 
 def test_a_run_folder_and_its_files_are_found(run, monkeypatch):
     assert find_weights(run) == find_weights(str(run)) == run
-    assert find_weights(run / MODEL_FILE) == find_weights(run / CARD_FILE) == run
+    assert find_weights(tensors_of(run)) == find_weights(run / CARD_FILE) == run
     monkeypatch.chdir(run.parent)
     assert find_weights("run") == Path("run")
 
 
 def test_folders_without_weights_are_refused(tmp_path):
-    with pytest.raises(WeightsError, match=r"card.json and model.safetensors missing"):
+    with pytest.raises(WeightsError, match=r"card.json and model.*safetensors missing"):
         find_weights(tmp_path)
     with pytest.raises(WeightsError, match="no such folder"):
         find_weights(tmp_path / "nowhere")
     (tmp_path / CARD_FILE).write_text("{}")
-    with pytest.raises(WeightsError, match=r"model.safetensors missing"):
+    with pytest.raises(WeightsError, match=r"model.*safetensors missing"):
         find_weights(tmp_path)
     for odd in ("a\0b/", "x" * 5000 + "/y"):
         with pytest.raises(WeightsError, match="no such folder"):

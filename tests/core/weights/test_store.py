@@ -9,14 +9,20 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from tiny_weights import fields, trained
+from tiny_weights import fields, tensors_of, trained
 from torch import nn
 
 from cnn_core.errors import StorageError, WeightsError
 from cnn_core.models import create_model, list_models
 from cnn_core.models.registry import MODELS
+from cnn_core.storage import LOCK_FILE
 from cnn_core.weights import load_card, load_into, load_model, load_state, save_weights
-from cnn_core.weights.find import CARD_FILE, MODEL_FILE, NEW_CARD_FILE
+from cnn_core.weights.find import CARD_FILE, OLD_MODEL_FILE, model_file
+
+
+def files_of(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {LOCK_FILE}
+
 
 # --- round trip
 
@@ -30,12 +36,12 @@ def test_a_loaded_model_gives_the_same_answers_to_the_bit(tmp_path):
     assert torch.equal(again(x), model.eval()(x))
     assert read == card == load_card(tmp_path / "run")
     assert again.state_dict()["stages.stage1.norm.num_batches_tracked"].item() == 3
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [CARD_FILE, MODEL_FILE]
+    assert files_of(tmp_path / "run") == {CARD_FILE, f"model-{card.sha256[:12]}.safetensors"}
 
 
 def test_the_card_is_completed_with_what_can_be_computed(tmp_path):
     card = save_weights(trained(), fields(), tmp_path)
-    data = (tmp_path / MODEL_FILE).read_bytes()
+    data = tensors_of(tmp_path).read_bytes()
     assert card.parameters == 4 * 9 + 2 * 4 + 4 * 3 + 3  # kernel, scale and shift, dense layer with bias
     assert (card.bytes, card.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert (card.dtype, card.version) == ("float32", "0.1.0")
@@ -47,7 +53,7 @@ def test_half_precision_rounds_kernels_only_and_comes_back_as_float32(tmp_path, 
     model = trained()
     save_weights(model, fields(), tmp_path, dtype=dtype)
     state, card = load_state(tmp_path)
-    stored = safetensors.torch.load((tmp_path / MODEL_FILE).read_bytes())
+    stored = safetensors.torch.load(tensors_of(tmp_path).read_bytes())
     assert card.dtype == dtype
     assert stored["stages.stage1.conv.weight"].dtype == getattr(torch, dtype)
     for key, value in model.state_dict().items():
@@ -200,7 +206,7 @@ def test_kill_at_any_moment_leaves_a_pair_that_loads(tmp_path):
         assert torch.equal(state["a"], torch.full((64, 1024), float(card.seconds))), "card and model are of one save"
         assert load_card(folder) == card
     save_weights({"a": torch.zeros(1)}, fields(parameters=1), folder)
-    assert sorted(path.name for path in folder.iterdir()) == [CARD_FILE, MODEL_FILE], "leftovers are gone"
+    assert files_of(folder) == {CARD_FILE, tensors_of(folder).name}, "leftovers are gone"
 
 
 def test_two_writers_at_once_leave_one_of_their_pairs(tmp_path):
@@ -211,60 +217,57 @@ def test_two_writers_at_once_leave_one_of_their_pairs(tmp_path):
     load_state(tmp_path)
 
 
-def test_a_save_that_ends_while_the_cards_are_read_loses_none(tmp_path, monkeypatch):
-    """Every opening of a file is preceded by the last step of somebody's first save, the card's final name."""
-    save_weights({"a": torch.zeros(2, 2)}, fields(parameters=4, seconds=1), tmp_path)
-    (tmp_path / CARD_FILE).rename(tmp_path / NEW_CARD_FILE)
-    opened = Path.open
+def test_a_save_between_the_readings_of_card_and_tensors_is_followed(tmp_path, monkeypatch):
+    save_weights({"a": torch.zeros(2, 2)}, fields(parameters=4, seconds=0), tmp_path)
+    read, saves = Path.read_bytes, iter((1, 2))
 
-    def open_late(path: Path, *args: object, **kwargs: object) -> object:
-        if (tmp_path / NEW_CARD_FILE).exists():
-            (tmp_path / NEW_CARD_FILE).rename(tmp_path / CARD_FILE)
-        return opened(path, *args, **kwargs)
+    def read_late(path: Path) -> bytes:
+        if path.suffix == ".safetensors" and (save := next(saves, None)):
+            save_weights({"a": torch.full((2, 2), float(save))}, fields(parameters=4, seconds=save), tmp_path)
+        return read(path)
 
-    monkeypatch.setattr(Path, "open", open_late)
-    assert load_card(tmp_path).seconds == 1
-    (tmp_path / CARD_FILE).rename(tmp_path / NEW_CARD_FILE)
-    assert load_state(tmp_path)[1].seconds == 1
+    monkeypatch.setattr(Path, "read_bytes", read_late)
+    state, card = load_state(tmp_path)
+    assert (card.seconds, state["a"].sum().item()) == (2, 8)
 
 
-def pieces(tmp_path: Path, count: int) -> list[tuple[bytes, bytes]]:
-    """The bytes of (card, model) of several saves."""
-    made = []
-    for i in range(count):
+def test_weights_whose_tensors_are_gone_are_refused(tmp_path):
+    save_weights({"a": torch.zeros(2, 2)}, fields(parameters=4), tmp_path)
+    tensors_of(tmp_path).rename(tmp_path / "model-0123456789ab.safetensors")
+    with pytest.raises(WeightsError, match=r"could not read .*model-.*; restore the file"):
+        load_state(tmp_path)
+
+
+def test_a_save_cut_short_before_its_card_reads_as_the_old_pair_and_the_next_tidies_up(tmp_path):
+    for i in range(2):
         save_weights({"a": torch.full((2, 2), float(i))}, fields(parameters=4, seconds=i), tmp_path / f"made{i}")
-        made.append(tuple((tmp_path / f"made{i}" / name).read_bytes() for name in (CARD_FILE, MODEL_FILE)))
-    return made
+    old, new = (tensors_of(tmp_path / f"made{i}") for i in range(2))
+    (tmp_path / "made0" / new.name).write_bytes(new.read_bytes())
+    assert load_state(tmp_path / "made0")[1].seconds == load_card(tmp_path / "made0").seconds == 0
+    save_weights({"a": torch.full((2, 2), 5.0)}, fields(parameters=4, seconds=2), tmp_path / "made0")
+    assert files_of(tmp_path / "made0") == {CARD_FILE, tensors_of(tmp_path / "made0").name}
+    assert not old.exists()
 
 
-def test_each_step_of_an_interrupted_save_reads_as_the_old_or_the_new_pair(tmp_path):
-    (old_card, old_model), (new_card, new_model) = pieces(tmp_path, 2)
+def test_runs_of_version_0_1_load_and_a_save_brings_them_up_to_date(tmp_path):
+    card = save_weights({"a": torch.ones(2, 2)}, fields(parameters=4), tmp_path)
+    tensors_of(tmp_path).rename(tmp_path / OLD_MODEL_FILE)
+    state, read = load_state(tmp_path)
+    assert (read, state["a"].sum().item()) == (card, 4)
+    save_weights(state, fields(parameters=4), tmp_path)
+    assert files_of(tmp_path) == {CARD_FILE, model_file(tmp_path, card).name}
+
+
+def test_a_save_that_finds_no_space_leaves_the_old_pair(tmp_path):
     folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / CARD_FILE).write_bytes(old_card)
-    (folder / MODEL_FILE).write_bytes(old_model)
-    (folder / NEW_CARD_FILE).write_bytes(new_card)
-    assert load_state(folder)[1].seconds == load_card(folder).seconds == 0
-    (folder / MODEL_FILE).write_bytes(new_model)
-    assert load_state(folder)[1].seconds == load_card(folder).seconds == 1
-    (folder / CARD_FILE).unlink()
-    assert load_state(folder)[1].seconds == load_card(folder).seconds == 1, "the same for the first save of all"
-
-
-def test_a_save_that_fails_after_an_interrupted_one_does_not_lose_the_pair(tmp_path):
-    (old_card, _), (new_card, new_model) = pieces(tmp_path, 2)
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / CARD_FILE).write_bytes(old_card)
-    (folder / MODEL_FILE).write_bytes(new_model)
-    (folder / NEW_CARD_FILE).write_bytes(new_card)
+    save_weights({"a": torch.zeros(2, 2)}, fields(parameters=4, seconds=1), folder)
     messages = FORKS.SimpleQueue()
     process = FORKS.Process(target=exec, args=(NO_SPACE, {"folder": folder, "fields": fields(), "messages": messages}))
     process.start()
     process.join()
     assert "larger than this system allows" in messages.get()
     assert load_state(folder)[1].seconds == load_card(folder).seconds == 1
-    assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == []
+    assert files_of(folder) == {CARD_FILE, tensors_of(folder).name}
 
 
 NO_SPACE = """

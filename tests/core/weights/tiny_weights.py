@@ -9,7 +9,8 @@ import torch
 from cnn_core.models import create_model
 from cnn_core.models.backbone import Backbone, FeatureInfo
 from cnn_core.nn.blocks import ConvNormAct, Head
-from cnn_core.weights.find import CARD_FILE, MODEL_FILE
+from cnn_core.weights import load_card
+from cnn_core.weights.find import CARD_FILE, OLD_MODEL_FILE, model_file
 
 
 def tiny(in_channels: int, num_classes: int, *, spatial_dims: int, width: int = 4) -> Backbone:
@@ -61,7 +62,13 @@ def edit_card(folder: Path, **changes) -> None:
     (folder / CARD_FILE).write_text(json.dumps(card))
 
 
+def tensors_of(folder: Path) -> Path:
+    """The file of the tensors of the weights in a folder."""
+    return model_file(folder, load_card(folder))
+
+
 def put(folder: Path, data: bytes) -> None:
     """Replace the model by `data` and make the card agree with it: what a forger can do."""
-    (folder / MODEL_FILE).write_bytes(data)
+    tensors_of(folder).unlink()
+    (folder / OLD_MODEL_FILE).write_bytes(data)
     edit_card(folder, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
