@@ -3,20 +3,21 @@
 Stored as `input` in the weights card; training, evaluation, prediction and page all go through it.
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from cnn_core.data.fits import Placement, fit_crop, fit_pad, fit_stretch
 from cnn_core.data.images import ImageSource, read_image
-from cnn_core.weights.contract import Contract
+from cnn_core.validation import Edge, Positive
+from cnn_core.weights.contract import Contract, Tuple, contract
 from image_captioning.words import FIRST, UNKNOWN, split_words
 
 FITS = {"crop": fit_crop, "pad": fit_pad, "stretch": fit_stretch}
@@ -25,7 +26,7 @@ MOST_WORDS = 200  # of a caption
 LARGEST_VOCABULARY = 1_000_000
 
 
-@dataclass(frozen=True)
+@contract
 class CaptionContract(Contract):
     """How pictures and captions become tensors.
 
@@ -40,37 +41,25 @@ class CaptionContract(Contract):
         longest: words of a caption at most.
     """
 
-    size: tuple[int, int]
-    vocabulary: tuple[str, ...] = field(repr=False)
-    fit: str = "crop"
-    enlarge: float = 1.0
-    mean: tuple[float, ...] = (0.5,)
-    std: tuple[float, ...] = (0.5,)
-    longest: int = 30
+    size: Annotated[tuple[Edge, Edge], Tuple]
+    vocabulary: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(strict=False, repr=False, min_length=1, max_length=LARGEST_VOCABULARY),
+    ]
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    enlarge: Annotated[float, Field(ge=1, le=8)] = 1.0
+    mean: Annotated[tuple[float, ...], Tuple] = (0.5,)
+    std: Annotated[tuple[Positive, ...], Tuple] = (0.5,)
+    longest: Annotated[int, Field(ge=1, le=MOST_WORDS)] = 30
 
-    def problems(self) -> list[str]:
-        problems = []
-        size = self.size
-        if not (isinstance(size, tuple) and len(size) == 2 and all(type(n) is int and 1 <= n <= 4096 for n in size)):
-            problems.append(f"size must be (H, W) with 1 to 4096 pixels each, got {size!r}")
-        words = self.vocabulary
-        if not (isinstance(words, tuple) and all(isinstance(w, str) and w for w in words)):
-            problems.append("vocabulary must be a list of words that are not empty")
-        elif not 1 <= len(words) <= LARGEST_VOCABULARY or len({*words}) < len(words):
-            problems.append(f"vocabulary must hold 1 to {LARGEST_VOCABULARY} different words, got {len(words)}")
-        if self.fit not in [*FITS]:
-            problems.append(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
-        if not (_is_number(self.enlarge) and 1 <= self.enlarge <= 8):
-            problems.append(f"enlarge must lie in 1..8, got {self.enlarge!r}")
-        for name, positive in (("mean", False), ("std", True)):
-            value = getattr(self, name)
-            numbers = isinstance(value, tuple) and all(_is_number(n) and (n > 0 or not positive) for n in value)
-            if not numbers or len(value) not in (1, 3):
-                kind = "positive numbers" if positive else "numbers"
-                problems.append(f"{name} must hold 1 or 3 {kind}, got {value!r}")
-        if not (type(self.longest) is int and 1 <= self.longest <= MOST_WORDS):
-            problems.append(f"longest must be 1 to {MOST_WORDS} words, got {self.longest!r}")
-        return problems
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        if len({*self.vocabulary}) < len(self.vocabulary):
+            raise ValueError("vocabulary: it holds a word twice")
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) not in (1, 3):
+                raise ValueError(f"{name}: expected 1 or 3 numbers, got {getattr(self, name)}")
+        return self
 
     # ---- pictures
 
@@ -122,7 +111,3 @@ class CaptionContract(Contract):
     def decode(self, numbers: Sequence[int]) -> list[str]:
         """Return the words of numbers; what is no word is left out, unknown ones are "?"."""
         return ["?" if n == UNKNOWN else self.vocabulary[n - FIRST] for n in numbers if n >= UNKNOWN]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -3,29 +3,28 @@
 Training, evaluation, prediction and page all go through `InputContract`, so they cannot differ.
 """
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
 from cnn_core.data.fits import Fitted, Placement, fit_crop, fit_pad, fit_stretch
 from cnn_core.data.images import ImageSource, read_image
-from cnn_core.weights.contract import Contract
+from cnn_core.validation import Edge, Positive
+from cnn_core.weights.contract import Contract, Tuple, contract
 from image_classification.objects import OBJECT_DETAIL, fit_object
 
-FITS = ("crop", "pad", "stretch", "digit", "garment")
-TTAS = ("none", "flip", "shift", "flip-shift")
 OBJECT_FITS = ("digit", "garment")
 LECUN_BOX = 20 / 28
 JPEG_DETAIL = 2  # JPEG files may be decoded smaller, down to this many times the network's input
 
 
-@dataclass(frozen=True)
+@contract
 class InputContract(Contract):
     """What a network expects of its pictures; stored as `input` in the weights card.
 
@@ -43,38 +42,23 @@ class InputContract(Contract):
         tta: test-time augmentation, see `tta_logits`: "none", "flip", "shift" or "flip-shift".
     """
 
-    channels: int
-    size: tuple[int, int]
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    fit: str = "crop"
-    box: float | None = None
-    tta: str = "none"
+    channels: Literal[1, 3]
+    size: Annotated[tuple[Edge, Edge], Tuple]
+    mean: Annotated[tuple[float, ...], Tuple] = (0.0,)
+    std: Annotated[tuple[Positive, ...], Tuple] = (1.0,)
+    fit: Literal["crop", "pad", "stretch", "digit", "garment"] = "crop"
+    box: Annotated[float, Field(gt=0, le=1)] | None = None
+    tta: Literal["none", "flip", "shift", "flip-shift"] = "none"
 
-    def problems(self) -> list[str]:
-        problems = []
-        if self.channels not in (1, 3):
-            problems.append(f"channels must be 1 or 3, got {self.channels!r}")
-        size = self.size
-        if not (isinstance(size, tuple) and len(size) == 2 and all(type(n) is int and 1 <= n <= 4096 for n in size)):
-            problems.append(f"size must be (H, W) with 1 to 4096 pixels each, got {size!r}")
-        for name, positive in (("mean", False), ("std", True)):
-            value = getattr(self, name)
-            numbers = isinstance(value, tuple) and all(
-                isinstance(n, int | float) and math.isfinite(n) and (n > 0 or not positive) for n in value
-            )
-            if not numbers or len(value) not in (1, self.channels):
-                kind = "positive numbers" if positive else "numbers"
-                problems.append(f"{name} must hold 1 or {self.channels} {kind}, got {value!r}")
-        if self.fit not in FITS:
-            problems.append(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
-        elif self.fit in OBJECT_FITS and self.channels != 1:
-            problems.append(f"fit {self.fit!r} makes grey pictures and needs channels 1, got {self.channels!r}")
-        if self.box is not None and not (isinstance(self.box, int | float) and 0 < self.box <= 1):
-            problems.append(f"box must lie in 0..1, got {self.box!r}")
-        if self.tta not in TTAS:
-            problems.append(f"tta must be one of {', '.join(TTAS)}, got {self.tta!r}")
-        return problems
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) not in (1, self.channels):
+                counts = " or ".join(map(str, sorted({1, self.channels})))
+                raise ValueError(f"{name}: expected numbers for {counts} channels, got {getattr(self, name)}")
+        if self.fit in OBJECT_FITS and self.channels != 1:
+            raise ValueError(f"fit: {self.fit!r} makes grey pictures and needs channels 1, got {self.channels}")
+        return self
 
     def read(self, source: ImageSource, *, name: str | None = None) -> Image.Image:
         """Read a picture as every user of this contract does: JPEG files no larger than the input needs."""

@@ -17,6 +17,7 @@ from cnn_core.models import create_model
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.freeze import freeze
 from cnn_core.train.task import Evaluation, Pairs, Turn, say_unused
+from cnn_core.validation import Count, Edge, Natural, Settings, Text
 from image_classification.data import ImageSet, few_of_each, load_sets
 from image_classification.preprocess import InputContract, tta_logits
 
@@ -30,45 +31,30 @@ EVALUATION_BATCH = 500
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Settings):
     """Which pictures, and in what form the network gets them."""
 
-    data: str = "digits"  # a name of `cnn list data`, or a folder (or zip) of class folders
+    data: Text = "digits"  # a name of `cnn list data`, or a folder (or zip) of class folders
     validation: bool = True  # hold out a tenth of the training set to choose the best epoch; False: train on all of it
-    size: int | None = None  # edge in pixels; None: the set's own, for a folder 64, with `weights` theirs
-    channels: int | None = None  # 1 grey, 3 colour; None: the set's own, for a folder 3, with `weights` theirs
+    size: Edge | None = None  # edge in pixels; None: the set's own, for a folder 64, with `weights` theirs
+    channels: Literal[1, 3] | None = None  # 1 grey, 3 colour; None: the set's own, of a folder 3, with `weights` theirs
     fit: Literal["crop", "pad", "stretch", "digit", "garment"] = "crop"  # how other pictures are brought to the size
-    per_class: int | None = None  # learn from so many pictures of each class, which the seed chooses; None: from all
+    per_class: Count | None = None  # learn from so many pictures of each class, which the seed chooses; None: from all
     tta: Literal["none", "flip", "shift", "flip-shift"] = "none"  # views that an answer is averaged over
-
-    def problems(self) -> list[str]:
-        found = [] if self.data else ["data: expected a data set name or a folder, got nothing"]
-        if self.size is not None and not 1 <= self.size <= 4096:
-            found.append(f"size: expected 1 to 4096 pixels, got {self.size}")
-        if self.channels not in (None, 1, 3):
-            found.append(f"channels: expected 1 or 3, got {self.channels}")
-        if self.per_class is not None and self.per_class < 1:
-            found.append(f"per_class: expected 1 or more pictures of each class, got {self.per_class}")
-        return found
 
 
 @dataclass(frozen=True)
-class TransferConfig:
+class TransferConfig(Settings):
     """What is learned when training starts from `weights`."""
 
     # With `weights`: all of it, its late stages and head, its head only; scratch: the same network from nothing, which
     # sees pictures prepared in the same way.
     transfer: Literal["fine-tune", "freeze", "bottleneck", "scratch"] = "fine-tune"
-    frozen_stages: int | None = None  # for "freeze": how many stages stay as they are; None: half of them
-
-    def problems(self) -> list[str]:
-        if self.frozen_stages is not None and self.frozen_stages < 0:
-            return [f"frozen_stages: expected 0 or more, got {self.frozen_stages}"]
-        return []
+    frozen_stages: Natural | None = None  # for "freeze": how many stages stay as they are; None: half of them
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Settings):
     """Everything that defines a training run of this domain."""
 
     description: str = ""

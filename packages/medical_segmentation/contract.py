@@ -1,19 +1,24 @@
 """The one preprocessing: from any scan to the network's input, as written in the weights card."""
 
-from dataclasses import dataclass
-from math import isfinite, prod
-from typing import Any, Literal
+from math import prod
+from typing import Annotated, Any, Literal, Self
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from cnn_core.weights.contract import Contract
+from cnn_core.validation import Count, Positive
+from cnn_core.weights.contract import Contract, Tuple, contract
 
 MAX_PATCH = 2**24  # cells of a patch
 SAMPLE = 2**20  # voxels that a scan's own scale is taken from
 
+Length = Annotated[float, Field(ge=1e-3, le=1e3)]  # mm
+Lengths = Annotated[tuple[Length, Length, Length], Tuple]
+Offset = Annotated[float, Field(ge=-1000, le=1000)]  # voxels
 
-@dataclass(frozen=True)
+
+@contract
 class VolumeContract(Contract):
     """How a scan becomes the network's input; stored as `input` in the weights card.
 
@@ -40,49 +45,34 @@ class VolumeContract(Contract):
     low: float
     high: float
     mean: float
-    std: float
-    patch: tuple[int, ...]
-    spacing: tuple[float, float, float] | None = None
+    std: Positive
+    patch: Annotated[tuple[Count, ...], Tuple]
+    spacing: Lengths | None = None
     own_scale: bool = False
-    centre: tuple[float, float, float] | None = None
-    flips: tuple[int, ...] = ()
+    centre: Annotated[tuple[Offset, Offset, Offset], Tuple] | None = None
+    flips: Annotated[tuple[int, ...], Tuple] = ()
     keep: Literal["all", "largest", "central"] = "all"
     modality: str = ""
-    usual_spacing: tuple[float, float, float] | None = None
+    usual_spacing: Lengths | None = None
 
-    def problems(self) -> list[str]:
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
         found = []
-        if self.dims not in (2, 3) or isinstance(self.dims, bool):
-            return [f"dims: expected 2 or 3, got {self.dims!r}"]
-        numbers = (self.low, self.high, self.mean, self.std)
-        if not all(_is_number(value) for value in numbers):
-            found.append(f"low, high, mean, std: expected four numbers, got {numbers!r:.80}")
-        elif not (self.low < self.high and self.std > 0):
-            found.append(f"expected low < high and std > 0, got {self.low:g}, {self.high:g}, {self.std:g}")
-        patch = self.patch
-        if not _is_tuple(patch, self.dims, lambda n: type(n) is int and n >= 1):
-            found.append(f"patch: expected {self.dims} whole numbers of at least 1, got {patch!r:.80}")
-        elif prod(patch) > MAX_PATCH:
-            found.append(f"patch: expected at most {MAX_PATCH:,} voxels, got {patch}")
-        if not found and self.own_scale and not 0 <= self.low < self.high <= 1:
+        if not self.low < self.high:
+            found.append(f"expected low < high, got {self.low:g}, {self.high:g}")
+        elif self.own_scale and not 0 <= self.low < self.high <= 1:
             found.append(f"low, high: expected shares from 0 to 1, got {self.low:g}, {self.high:g}")
-        for name in ("spacing", "usual_spacing"):
-            lengths = getattr(self, name)
-            if lengths is not None and not _is_tuple(lengths, 3, lambda n: _is_number(n) and 1e-3 <= n <= 1e3):
-                found.append(f"{name}: expected three lengths from 0.001 to 1000 mm, got {lengths!r:.80}")
-        if self.centre is not None and not (
-            self.dims == 3 and _is_tuple(self.centre, 3, lambda n: _is_number(n) and abs(n) <= 1000)
-        ):
-            found.append(f"centre: expected three offsets in voxels, of a 3-D network, got {self.centre!r:.80}")
-        flips = self.flips
-        axes = range(self.dims)
-        if not isinstance(flips, tuple) or not all(n in axes for n in flips) or len({*flips}) < len(flips):
-            found.append(f"flips: expected different axes from 0 to {self.dims - 1}, got {flips!r:.80}")
-        if self.keep not in ("all", "largest", "central"):
-            found.append(f"keep: expected all, largest or central, got {self.keep!r:.80}")
-        if not isinstance(self.modality, str) or not isinstance(self.own_scale, bool):
-            found.append("modality: expected a text; own_scale: true or false")
-        return found
+        if len(self.patch) != self.dims:
+            found.append(f"patch: expected {self.dims} edges, got {self.patch}")
+        elif prod(self.patch) > MAX_PATCH:
+            found.append(f"patch: expected at most {MAX_PATCH:,} voxels, got {self.patch}")
+        if self.centre is not None and self.dims != 3:
+            found.append(f"centre: is for 3-D networks, got dims {self.dims}")
+        if not {*self.flips} <= {*range(self.dims)} or len({*self.flips}) < len(self.flips):
+            found.append(f"flips: expected different axes from 0 to {self.dims - 1}, got {self.flips}")
+        if found:
+            raise ValueError("; ".join(found))
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, without a `usual_spacing` that is not known: older cards have none."""
@@ -130,11 +120,3 @@ class VolumeContract(Contract):
         axes = [torch.arange(edge, device=device) - (edge - 1) / 2 for edge in shape]
         grids = torch.meshgrid(*axes, indexing="ij")
         return sum(grid**2 for grid in grids).sqrt() / (self.patch[0] / 2)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-
-
-def _is_tuple(values: object, length: int, fits: Any) -> bool:
-    return isinstance(values, tuple) and len(values) == length and all(map(fits, values))

@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from cnn_core.data.images import read_image
 from cnn_core.errors import DataError
-from cnn_core.weights.contract import Contract
+from cnn_core.validation import Positive
+from cnn_core.weights.contract import Contract, Tuple, contract
 from medical_segmentation.data import FOLDS, SPLIT_SEED, locate
 from medical_segmentation.decathlon import PARTS, listed
 from medical_segmentation.scan import read_scan
@@ -31,7 +33,7 @@ SLICE_COLUMNS = ("file", "exam_id", "nodule_id", "label", "diameter_mm", "split"
 CUBE_COLUMNS = ("case", "patient_index", "split", "class3", "mask_voxels")
 
 
-@dataclass(frozen=True)
+@contract
 class NoduleContract(Contract):
     """How a picture of a nodule becomes the network's input; stored as `input` in the weights card.
 
@@ -48,31 +50,22 @@ class NoduleContract(Contract):
     """
 
     dims: Literal[2, 3]
-    size: tuple[int, ...]
+    size: Annotated[tuple[Annotated[int, Field(ge=1, le=512)], ...], Tuple]
     low: float
     high: float
     mean: float
-    std: float
+    std: Positive
     mirror: bool = False
-    slope: float = 1.0
+    slope: Positive = 1.0
     offset: float = 0.0
 
-    def problems(self) -> list[str]:
-        problems = []
-        if self.dims not in (2, 3) or not isinstance(self.size, tuple) or len(self.size) != self.dims:
-            problems.append(
-                f"dims and size: expected 2 or 3 and as many edges, got {self.dims!r} and {self.size!r:.60}"
-            )
-        elif not all(type(edge) is int and 1 <= edge <= 512 for edge in self.size):
-            problems.append(f"size: expected edges from 1 to 512, got {self.size!r:.60}")
-        numbers = (self.low, self.high, self.mean, self.std, self.slope, self.offset)
-        if not all(isinstance(v, int | float) and not isinstance(v, bool) and isfinite(v) for v in numbers):
-            problems.append(f"low, high, mean, std, slope, offset: expected numbers, got {numbers!r:.80}")
-        elif not (self.low < self.high and self.std > 0 and self.slope > 0):
-            problems.append("expected low < high, std > 0 and slope > 0")
-        if not isinstance(self.mirror, bool):
-            problems.append(f"mirror: expected true or false, got {self.mirror!r:.60}")
-        return problems
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        if len(self.size) != self.dims:
+            raise ValueError(f"size: expected {self.dims} edges, got {self.size}")
+        if not self.low < self.high:
+            raise ValueError(f"expected low < high, got {self.low:g}, {self.high:g}")
+        return self
 
     @property
     def in_channels(self) -> int:

@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key
@@ -15,6 +16,7 @@ from cnn_core.errors import ConfigError, DataError
 from cnn_core.models.unet import create_unet
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, Task, Turn
+from cnn_core.validation import Count, Natural, Settings, Text
 from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.data import FOLDS, SegmentationSet, load_set
@@ -32,64 +34,54 @@ log = logging.getLogger(__name__)
 DISCLAIMER = "Research and teaching only, not for diagnosis."
 STEP = 16  # patch edges are multiples of it
 
+Fold = Annotated[int, Field(ge=0, lt=FOLDS)]
+
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Settings):
     """Which scans, and how the network gets them; None: derived from the set (see `fingerprint`)."""
 
-    data: str = "phantom"  # a name of `cnn list data`, or a folder in the Decathlon layout
+    data: Text = "phantom"  # a name of `cnn list data`, or a folder in the Decathlon layout
     goal: Literal["segment", "malignancy"] = "segment"  # label every voxel, or judge whole nodules
     validation: bool = True  # hold cases out to choose the best epoch; False: learn from all but the test set
-    fold: int | None = None  # 0 to 4: which fifth of all cases is the test set; None: the set's own split
+    fold: Fold | None = None  # 0 to 4: which fifth of all cases is the test set; None: the set's own split
     dims: Literal[2, 3] | None = None  # 2: slice by slice
     spacing: list[float] | None = None  # mm along X, Y, Z that scans are resampled to
-    window: list[float] | None = None  # HU, lowest and highest
+    window: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None  # HU, lowest and highest
     own_scale: bool | None = None  # scale each scan by its own intensities; None: unless it is a CT
     centred: bool = False  # cubes cut out around what is looked for: see the patch around that place alone
     keep: Literal["all", "largest", "central"] = "all"  # connected pieces of a label that are left
     mirror: bool = False  # average the answers over mirror images along every axis
 
-    def problems(self) -> list[str]:
-        found = [] if self.data else ["data: expected a data set name or a folder, got nothing"]
-        if self.fold is not None and not 0 <= self.fold < FOLDS:
-            found.append(f"fold: expected 0 to {FOLDS - 1}, got {self.fold}")
+    @model_validator(mode="after")
+    def _fields_agree(self) -> "DataConfig":
         if self.centred and self.dims == 2:
-            found.append("centred: is for 3-D networks; leave dims out or take 3")
-        if self.window is not None and not (len(self.window) == 2 and self.window[0] < self.window[1]):
-            found.append(f"window: expected two numbers, the lowest intensity and a higher one, got {self.window}")
-        return found
+            raise ValueError("centred: is for 3-D networks; leave dims out or take 3")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ValueError(f"window: expected the lowest intensity and a higher one, got {self.window}")
+        return self
 
 
 @dataclass(frozen=True)
-class PatchConfig:
+class PatchConfig(Settings):
     """What an epoch is made of, and what is made small."""
 
-    patch: list[int] | None = None  # edges in voxels
-    patches: int = 1  # in an epoch, for each training case (2-D: for each slice)
-    foreground: float = 0.33  # share of patches around a labelled voxel
+    patch: Annotated[list[Count], Field(min_length=2, max_length=3)] | None = None  # edges in voxels
+    patches: Count = 1  # in an epoch, for each training case (2-D: for each slice)
+    foreground: Annotated[float, Field(ge=0, le=1)] = 0.33  # share of patches around a labelled voxel
     loss: Loss = "log-dice"  # together with cross-entropy; see `losses`
-    margin: int = 0  # voxels cut beyond the patch, so that rotation brings in what is really there
-
-    def problems(self) -> list[str]:
-        found = [f"{n}: expected 1 or more, got {getattr(self, n)}" for n in ("patches",) if getattr(self, n) < 1]
-        if self.margin < 0:
-            found.append(f"margin: expected 0 or more, got {self.margin}")
-        if not 0 <= self.foreground <= 1:
-            found.append(f"foreground: expected a share from 0 to 1, got {self.foreground}")
-        if self.patch is not None and (len(self.patch) not in (2, 3) or min(self.patch) < 1):
-            found.append(f"patch: expected two or three edges of at least 1, got {self.patch}")
-        return found
+    margin: Natural = 0  # voxels cut beyond the patch, so that rotation brings in what is really there
 
 
 @dataclass(frozen=True)
 class MedicalModelConfig(ModelConfig):
     """Which network."""
 
-    model: str = "unet"  # unet, residual_unet, or a backbone of `cnn list models`
+    model: Text = "unet"  # unet, residual_unet, or a backbone of `cnn list models`
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Settings):
     """Everything that defines a training run of this domain."""
 
     description: str = ""

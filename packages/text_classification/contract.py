@@ -1,15 +1,17 @@
 """The one preprocessing: from any text to the network's input, as written in the weights card."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
+from typing import Annotated, Self
 
 import numpy as np
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from cnn_core.weights.contract import Contract
+from cnn_core.weights.contract import Contract, contract
 from text_classification.tokenizers import TOKENIZERS
 
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # numbers of the padding, of words outside the vocabulary, of its first word
@@ -17,7 +19,7 @@ LONGEST = 4000  # tokens: what lies behind them is not read, and the answer says
 LONGEST_TEXT = 1 << 20  # characters that are looked at
 
 
-@dataclass(frozen=True)
+@contract
 class TextContract(Contract):
     """How texts become numbers; stored as `input` in the weights card.
 
@@ -30,24 +32,17 @@ class TextContract(Contract):
     """
 
     tokenizer: str
-    vocabulary: tuple[str, ...] = field(repr=False)
-    length: int | None = None
-    longest: int = LONGEST
+    vocabulary: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, repr=False)]
+    length: Annotated[int, Field(ge=1, le=LONGEST)] | None = None
+    longest: Annotated[int, Field(ge=1, le=LONGEST)] = LONGEST
 
-    def problems(self) -> list[str]:
-        problems = []
-        if self.tokenizer not in [*TOKENIZERS]:
-            problems.append(f"tokenizer must be one of {', '.join(TOKENIZERS)}, got {self.tokenizer!r}")
-        vocabulary = self.vocabulary
-        if not isinstance(vocabulary, tuple) or not all(isinstance(token, str) and token for token in vocabulary):
-            problems.append("vocabulary must be a list of texts that are not empty")
-        elif len(set(vocabulary)) < len(vocabulary):
-            problems.append("vocabulary holds a token twice")
-        for name, least in (("length", 1), ("longest", 1)):
-            value = getattr(self, name)
-            if value is not None and (type(value) is not int or not least <= value <= LONGEST):
-                problems.append(f"{name} must lie in {least}..{LONGEST}, got {value!r}")
-        return problems
+    @model_validator(mode="after")
+    def _words_differ(self) -> Self:
+        if self.tokenizer not in TOKENIZERS:
+            raise ValueError(f"tokenizer: expected {' or '.join(TOKENIZERS)}, got {self.tokenizer!r}")
+        if len({*self.vocabulary}) < len(self.vocabulary):
+            raise ValueError("vocabulary: it holds a token twice")
+        return self
 
     @cached_property
     def numbers(self) -> dict[str, int]:

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key
@@ -17,6 +18,7 @@ from cnn_core.errors import ConfigError, DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, Turn, say_unused
+from cnn_core.validation import Count, Settings, Share, Text
 from text_classification.contract import FIRST, LONGEST, Encoded, TextContract
 from text_classification.data import FOLDS, TextSet, load_sets
 from text_classification.model import build_model, needs_length
@@ -28,69 +30,57 @@ POOL = 64  # batches that are sorted by length together: little padding, and the
 EVALUATION_BATCH = 512
 DEFAULT_LENGTH = 64  # tokens, for networks that need one length and are given none
 
+Length = Annotated[int, Field(ge=1, le=LONGEST)]
+
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Settings):
     """Which texts, and how they become numbers."""
 
-    data: str = "docstrings"  # a name of `cnn list data`, or a table (or folder of tables) of texts
+    data: Text = "docstrings"  # a name of `cnn list data`, or a table (or folder of tables) of texts
     validation: bool = True  # hold texts out to choose the best epoch; False: train on all but the test set
-    fold: int = 0  # which tenth is the test set, where there is no official one
+    fold: Annotated[int, Field(ge=0, lt=FOLDS)] = 0  # which tenth is the test set, where there is no official one
     phrases: bool = False  # learn from the Treebank's labelled phrases too
     once: bool = False  # learn from a text that occurs several times as if it occurred once
     text_column: str | None = None  # of an own table; None: guessed
     label_column: str | None = None
     tokenizer: Literal["basic_english", "cased_english", "kim", "whitespace", "characters"] = "basic_english"
     lower_case_too: bool = False  # learn every text a second time in lower case, for people who type so
-    min_count: int = 1  # rarer tokens are unknown ones
-    largest_vocabulary: int | None = None  # most frequent tokens that are kept; None: all
-    length: int | None = None  # tokens of every text; None: any number where the network allows it
-
-    def problems(self) -> list[str]:
-        found = [] if self.data else ["data: expected a data set name or a table, got nothing"]
-        if not 0 <= self.fold < FOLDS:
-            found.append(f"fold: expected 0 to {FOLDS - 1}, got {self.fold}")
-        for name, least, most in (("min_count", 1, 10**9), ("largest_vocabulary", 1, 10**7), ("length", 1, LONGEST)):
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                found.append(f"{name}: expected {least} to {most}, got {value}")
-        return found
+    min_count: Count = 1  # rarer tokens are unknown ones
+    largest_vocabulary: Count | None = None  # most frequent tokens that are kept; None: all
+    length: Length | None = None  # tokens of every text; None: any number where the network allows it
 
 
 @dataclass(frozen=True)
-class VectorConfig:
+class VectorConfig(Settings):
     """The word vectors under the network."""
 
     vectors: Literal["rand", "static", "non-static", "multichannel", "one-hot"] = (
         "rand"  # see text_classification.model
     )
-    vector_size: int = 300  # E; pretrained ones have their own
+    vector_size: Annotated[int, Field(ge=1, le=10_000)] = 300  # E; pretrained ones have their own
     vector_file: str | None = None  # pretrained vectors: a text file of GloVe, word2vec or fastText
-    word_dropout: float = 0.0  # share of words that are taken for unknown ones in training
+    word_dropout: Share = 0.0  # share of words that are taken for unknown ones in training
 
-    def problems(self) -> list[str]:
-        found = []
-        if not 1 <= self.vector_size <= 10_000:
-            found.append(f"vector_size: expected 1 to 10000, got {self.vector_size}")
-        if not 0 <= self.word_dropout < 1:
-            found.append(f"word_dropout: expected from 0 to below 1, got {self.word_dropout}")
+    @model_validator(mode="after")
+    def _pretrained_vectors_have_a_file(self) -> "VectorConfig":
         pretrained = self.vectors in ("static", "non-static", "multichannel")
         if pretrained and not self.vector_file:
-            found.append(f"vectors: {self.vectors!r} needs a vector_file; without one, use 'rand'")
+            raise ValueError(f"vectors: {self.vectors!r} needs a vector_file; without one, use 'rand'")
         if self.vector_file and not pretrained:
-            found.append(f"vector_file: is not used with vectors {self.vectors!r}; use 'non-static'")
-        return found
+            raise ValueError(f"vector_file: is not used with vectors {self.vectors!r}; use 'non-static'")
+        return self
 
 
 @dataclass(frozen=True)
 class TextModelConfig(ModelConfig):
     """Which network over the word vectors."""
 
-    model: str = "kim_cnn"  # any name of `cnn list models` that exists in one dimension
+    model: Text = "kim_cnn"  # any name of `cnn list models` that exists in one dimension
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Settings):
     """Everything that defines a training run of this domain."""
 
     description: str = ""

@@ -92,8 +92,11 @@ def test_a_start_that_failed_does_not_block_the_folder(cnn):
         (("--option", "width=3"), "unknown option of fastnet 'width'; did you mean widths"),
         (("--data", "nowhere"), "'nowhere'"),
         (("--weights", "digitz"), "unknown weights 'digitz'"),
-        (("--name", "My Net"), "name must be lower-case letters, digits, '.', '_' or '-' (at most 100), got 'My Net'"),
-        (("--licence", " "), "licence must be a text that is not empty"),
+        (
+            ("--name", "My Net"),
+            "name: expected lower-case letters, digits, '.', '_' or '-'",
+        ),
+        (("--licence", " "), "licence: expected a text that is not empty"),
     ],
 )
 def test_training_that_cannot_start(cnn, words, sentence):

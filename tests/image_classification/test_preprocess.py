@@ -253,11 +253,12 @@ def test_json_round_trip():
     [
         ({"channels": 2, "size": [0, 5], "fit": "squash", "tta": "all"}, ["channels", "size", "fit", "tta"]),
         ({"size": [8, 8], "colour": 1}, ["'colour'", "'channels' is missing"]),
-        ({"channels": 1, "size": [8, 8], "mean": [0.1, 0.2], "std": [0.0]}, ["mean", "std"]),
+        ({"channels": 1, "size": [8, 8], "mean": ["x", 0.2], "std": [0.0]}, ["mean.0", "std.0"]),
         ({"channels": 1, "size": [8, 8], "mean": "abc", "std": [float("nan")]}, ["mean", "std"]),
-        ({"channels": 3, "size": [8, 8], "fit": "digit", "box": 2}, ["grey", "box"]),
+        ({"channels": 1, "size": [8, 8], "mean": [0.1, 0.2]}, ["mean: expected numbers for 1 channels"]),
+        ({"channels": 3, "size": [8, 8], "fit": "digits", "box": 2}, ["fit", "box"]),
         ({"channels": 1, "size": 8}, ["size"]),
-        ([1], ["object"]),
+        ([1], ["table"]),
     ],
 )
 def test_a_wrong_contract_lists_all_its_problems(values, words):

@@ -32,17 +32,17 @@ def test_contracts_survive_json() -> None:
 @pytest.mark.parametrize(("change", "said"), [
     ({"dims": 4}, "dims: expected 2 or 3"),
     ({"low": 5.0, "high": 5.0}, "expected low < high"),
-    ({"std": 0.0}, "std > 0"),
-    ({"mean": float("nan")}, "expected four numbers"),
-    ({"patch": [8, 8]}, "patch: expected 3 whole numbers"),
+    ({"std": 0.0}, "std: expected a number greater than 0"),
+    ({"mean": float("nan")}, "mean: expected a finite number"),
+    ({"patch": [8, 8]}, "patch: expected 3 edges"),
     ({"patch": [10**6, 10**6, 10**6]}, "patch: expected at most"),
-    ({"spacing": [1, 1, 0]}, "spacing: expected three lengths"),
-    ({"usual_spacing": [1, 1]}, "usual_spacing: expected three lengths"),
-    ({"centre": [1, 2]}, "centre: expected three offsets"),
+    ({"spacing": [1, 1, 0]}, r"spacing\.2: expected a number"),
+    ({"usual_spacing": [1, 1]}, r"usual_spacing\.2' is missing"),
+    ({"centre": [1, 2]}, r"centre\.2' is missing"),
     ({"flips": [0, 0]}, "flips: expected different axes"),
-    ({"keep": "some"}, "keep: expected all, largest or central"),
+    ({"keep": "some"}, "keep: expected 'all', 'largest' or 'central'"),
     ({"own_scale": True}, "expected shares from 0 to 1"),
-    ({"colour": 1}, "unknown key 'colour'"),
+    ({"colour": 1}, "unknown field 'colour'"),
 ])  # fmt: skip
 def test_what_makes_no_sense_is_refused(change: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):

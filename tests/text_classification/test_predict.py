@@ -97,7 +97,7 @@ def test_the_item_of_the_command(predictor: Predictor) -> None:
 
 
 @pytest.mark.parametrize(("path", "value", "said"), [
-    (("input", "tokenizer"), "x", "tokenizer must be one of"),
+    (("input", "tokenizer"), "x", "tokenizer: expected"),
     (("input", "vocabulary"), ["the", "the"], "holds a token twice"),
     (("input", "vocabulary"), ["the"], "do not fit"),
     (("arguments", "options"), {"vectors": "rand"}, "lack size or vectors"),

@@ -170,9 +170,9 @@ def test_repeats_are_learned_from_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("changes", "said"), [
     ({"vectors": "static"}, "needs a vector_file"),
     ({"vector_file": "x.txt"}, "not used with vectors 'rand'"),
-    ({"word_dropout": 1.0}, "word_dropout: expected from 0 to below 1"),
-    ({"fold": 10}, "fold: expected 0 to 9"),
-    ({"length": 0}, "length: expected 1 to"),
+    ({"word_dropout": 1.0}, "word_dropout: expected a number less than 1"),
+    ({"fold": 10}, "fold: expected a number less than 10"),
+    ({"length": 0}, "length: expected a number greater than or equal to 1"),
 ])  # fmt: skip
 def test_impossible_settings_are_all_said(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):

@@ -140,7 +140,7 @@ def with_flags(recipe: Any, flags: Sequence[str], options: argparse.Namespace, *
     """
     import tyro
 
-    from cnn_core.train.config import recipe_from_table, to_table
+    from cnn_core.train.config import recipe_from_table
 
     if options.help:
         print(options.parser.format_help())  # what is not about the recipe's settings
@@ -154,10 +154,10 @@ def with_flags(recipe: Any, flags: Sequence[str], options: argparse.Namespace, *
         args=["--help"] if options.help else list(flags),
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    table = to_table(changed)
+    table = dataclasses.asdict(changed)
     same = changed.model.model == recipe.model.model
     table["model"]["options"] = {**recipe.model.options, **given} if same else given
-    return recipe_from_table(type(recipe), table, source="settings")  # the checks once more
+    return recipe_from_table(type(recipe), table)
 
 
 def repeating(arguments: Sequence[str]) -> str:

@@ -5,137 +5,105 @@ sections, so that a command-line flag needs no prefix. A recipe file holds only 
 """
 
 import dataclasses
-import re
 import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError, model_validator
 
 from cnn_core.errors import ConfigError
-from cnn_core.train.values import accept, build_section, unknown_setting
+from cnn_core.validation import (
+    Count,
+    Natural,
+    NonNegative,
+    Options,
+    Positive,
+    Settings,
+    Share,
+    Text,
+    matching,
+    parse,
+    sentences,
+    unknown_field,
+)
 
 Recipe = TypeVar("Recipe")
+Device = matching(r"auto|cpu|mps|cuda(:\d{1,3})?", "auto, cpu, cuda, cuda:1 or mps")
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Settings):
     """Which network, and what it starts from."""
 
-    model: str = "fastnet"  # a name of `cnn list models`
-    options: dict[str, Any] = field(default_factory=dict)  # the model's own settings
+    model: Text = "fastnet"  # a name of `cnn list models`
+    options: Options = field(default_factory=dict)  # the model's own settings
     weights: str | None = None  # start from shipped weights or a run folder instead of fresh ones
     store: Literal["float32", "float16"] = "float32"  # how the weights are saved; test metrics are of the saved ones
 
-    def problems(self) -> list[str]:
-        return [] if self.model else ["model: expected a model name, got an empty one"]
-
 
 @dataclass(frozen=True)
-class AugmentConfig:
+class AugmentConfig(Settings):
     """Random changes of the training inputs; 0, 1 or "none" switches one off."""
 
     # left-right; "alternate" turns each sample every epoch; "all": along every axis by itself
     flip: Literal["none", "random", "alternate", "all"] = "none"
-    rotate: float = 0.0  # degrees, at most this much to either side
-    scale: float = 0.0  # size changes by at most this fraction, the same along every axis
-    zoom: float = 0.0  # size changes by at most this fraction, along each axis by itself
-    shear: float = 0.0  # degrees
-    shift: int = 0  # pixels along each axis
-    crop: float = 1.0  # smallest fraction of the area that a random crop keeps, blown up to the full size
-    light: float = 0.0  # brightness and contrast change by at most this fraction
-    cutout: int = 0  # edge in pixels of a square that is blanked
-    elastic: float = 0.0  # pixels: standard deviation of a smooth random displacement
-    noise: float = 0.0  # Gaussian noise of at most this standard deviation, as a fraction of the input's range
+    rotate: NonNegative = 0.0  # degrees, at most this much to either side
+    scale: Share = 0.0  # size changes by at most this fraction, the same along every axis
+    zoom: Share = 0.0  # size changes by at most this fraction, along each axis by itself
+    shear: Annotated[float, Field(ge=0, lt=90)] = 0.0  # degrees
+    shift: Natural = 0  # pixels along each axis
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0  # smallest share of the area that a crop keeps, at the full size
+    light: Share = 0.0  # brightness and contrast change by at most this fraction
+    cutout: Natural = 0  # edge in pixels of a square that is blanked
+    elastic: NonNegative = 0.0  # pixels: standard deviation of a smooth random displacement
+    noise: NonNegative = 0.0  # Gaussian noise of at most this standard deviation, as a fraction of the input's range
     border: Literal["zeros", "reflect"] = "zeros"  # what moves in from outside
-
-    def problems(self) -> list[str]:
-        found = [
-            f"{name}: expected a number of 0 or more, got {getattr(self, name)}"
-            for name in ("rotate", "scale", "zoom", "shear", "shift", "light", "cutout", "elastic", "noise")
-            if getattr(self, name) < 0
-        ]
-        found += [
-            f"{n}: expected below 1, got {getattr(self, n)}"
-            for n in ("scale", "zoom", "light")
-            if getattr(self, n) >= 1
-        ]
-        if self.shear >= 90:
-            found.append(f"shear: expected below 90 degrees, got {self.shear}")
-        if not 0 < self.crop <= 1:
-            found.append(f"crop: expected a fraction above 0 and up to 1, got {self.crop}")
-        return found
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Settings):
     """How the weights move."""
 
     optimizer: Literal["adamw", "sgd", "muon", "adadelta"] = "adamw"
-    learning_rate: float = 1e-3  # the highest of the schedule
-    weight_decay: float = 0.01
-    momentum: float = 0.9  # of sgd, and of what muon leaves to sgd
-    beta2: float = 0.99  # of adamw
-    bias_learning_rate: float = 3.0  # muon only: biases, those of dense layers too, and normalisation
-    head_learning_rate: float = 0.02  # muon only: dense layers
-    row_learning_rate: float | None = None  # tables of vectors, moved row by row by Adam; None: learning_rate
+    learning_rate: Positive = 1e-3  # the highest of the schedule
+    weight_decay: NonNegative = 0.01
+    momentum: Share = 0.9  # of sgd, and of what muon leaves to sgd
+    beta2: Share = 0.99  # of adamw
+    bias_learning_rate: Positive = 3.0  # muon only: biases, those of dense layers too, and normalisation
+    head_learning_rate: Positive = 0.02  # muon only: dense layers
+    row_learning_rate: Positive | None = None  # tables of vectors, moved row by row by Adam; None: learning_rate
     schedule: Literal["cosine", "one-cycle", "linear", "constant"] = "cosine"
-    warmup: float | None = None  # fraction of the run that the rate rises; None: 0.3 for one-cycle, else 0
-    label_smoothing: float = 0.0
-    clip: float = 0.0  # largest norm of the gradient; 0: no limit
-    ema: float = 0.0  # decay of the moving average of the weights that is evaluated and saved; 0: none
-
-    def problems(self) -> list[str]:
-        rates = ("learning_rate", "bias_learning_rate", "head_learning_rate", "row_learning_rate")
-        given = {name: getattr(self, name) for name in rates if getattr(self, name) is not None}
-        found = [f"{name}: expected above 0, got {rate}" for name, rate in given.items() if not rate > 0]
-        found += [
-            f"{n}: expected from 0 to below 1, got {getattr(self, n)}"
-            for n in ("momentum", "beta2", "label_smoothing", "ema", "warmup")
-            if getattr(self, n) is not None and not 0 <= getattr(self, n) < 1
-        ]
-        found += [
-            f"{n}: expected 0 or more, got {getattr(self, n)}" for n in ("weight_decay", "clip") if getattr(self, n) < 0
-        ]
-        return found
+    warmup: Share | None = None  # fraction of the run that the rate rises; None: 0.3 for one-cycle, else 0
+    label_smoothing: Share = 0.0
+    clip: NonNegative = 0.0  # largest norm of the gradient; 0: no limit
+    ema: Share = 0.0  # decay of the moving average of the weights that is evaluated and saved; 0: none
 
 
 @dataclass(frozen=True)
-class LoopConfig:
+class LoopConfig(Settings):
     """How long, how large, where."""
 
-    epochs: int = 5
-    batch_size: int = 128  # of all processes together
-    micro_batch: int = 0  # samples per forward pass, gradients added up; 0: the whole batch
-    seed: int = 0
-    device: str = "auto"  # auto, cpu, cuda, mps
+    epochs: Count = 5
+    batch_size: Count = 128  # of all processes together
+    micro_batch: Natural = 0  # samples per forward pass, gradients added up; 0: the whole batch
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    device: Device = "auto"  # auto, cpu, cuda, mps
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"  # mixed: see cnn_core.nn.precision
     strategy: Literal["auto", "ddp"] = "auto"  # of more than one device: ddp
-    devices: int = 1  # processes on a machine, as many as torchrun starts there if it does
-    num_nodes: int = 1
+    devices: Count = 1  # processes on a machine, as many as torchrun starts there if it does
+    num_nodes: Count = 1
     compile: bool = False  # torch.compile; pays where steps are many and kernels small
-    patience: int = 0  # epochs without a better validation metric before stopping; 0: never stop early
-    eval_every: int = 1  # epochs between validations
+    patience: Natural = 0  # epochs without a better validation metric before stopping; 0: never stop early
+    eval_every: Count = 1  # epochs between validations
 
-    def problems(self) -> list[str]:
-        found = [
-            f"{n}: expected at least 1, got {getattr(self, n)}"
-            for n in ("epochs", "batch_size", "devices", "num_nodes", "eval_every")
-            if getattr(self, n) < 1
-        ]
-        found += [
-            f"{n}: expected 0 or more, got {getattr(self, n)}"
-            for n in ("micro_batch", "patience")
-            if getattr(self, n) < 0
-        ]
-        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", self.device):
-            found.append(f"device: expected auto, cpu, cuda, cuda:1 or mps, got {self.device!r}")
+    @model_validator(mode="after")
+    def _one_device_by_number(self) -> "LoopConfig":
         if ":" in self.device and self.devices > 1:
-            found.append(f"devices: expected 1 with the one device {self.device}, got {self.devices}")
-        if not 0 <= self.seed < 2**32:
-            found.append(f"seed: expected 0 to {2**32 - 1}, got {self.seed}")
-        return found
+            raise ValueError(f"devices: expected 1 with the one device {self.device}, got {self.devices}")
+        return self
 
 
 def sections(recipe_class: type) -> dict[str, type]:
@@ -186,7 +154,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(str(path), [f"cannot be read ({error.strerror})"]) from error
 
 
-def recipe_from_table(recipe_class: type[Recipe], table: Mapping[str, Any], *, source: str) -> Recipe:
+def recipe_from_table(recipe_class: type[Recipe], table: Mapping[str, Any], *, source: str = "settings") -> Recipe:
     """Build a recipe from nested tables (section -> field -> value).
 
     Args:
@@ -197,25 +165,12 @@ def recipe_from_table(recipe_class: type[Recipe], table: Mapping[str, Any], *, s
     Raises:
         ConfigError: with the list of all problems.
     """
-    known, homes = sections(recipe_class), setting_homes(recipe_class)
-    hints = typing.get_type_hints(recipe_class)
-    problems: list[str] = []
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        if name in known and isinstance(value, Mapping):
-            values[name] = build_section(known[name], value, problems, homes=homes)
-        elif name in known:
-            problems.append(f"{name}: expected a table [{name}], got {value!r}")
-        elif name not in hints:
-            problems.append(unknown_setting(name, hints, homes))
-        elif accept(value, hints[name], name, problems):
-            values[name] = value
-    for name, section in known.items():
-        values.setdefault(name, section())
-    problems += [problem for name in known for problem in values[name].problems()]
-    if problems:
-        raise ConfigError(source, problems)
-    return recipe_class(**values)
+    homes = setting_homes(recipe_class)
+    try:
+        return parse(recipe_class, table)
+    except ValidationError as error:
+        names = [f.name for f in dataclasses.fields(recipe_class)]
+        raise ConfigError(source, sentences(error, known=names, homes=homes)) from error
 
 
 def override(recipe: Recipe, changes: Mapping[str, Any], *, source: str = "settings") -> Recipe:
@@ -224,18 +179,13 @@ def override(recipe: Recipe, changes: Mapping[str, Any], *, source: str = "setti
     Raises:
         ConfigError: with the list of all problems.
     """
-    table, known, homes = to_table(recipe), sections(type(recipe)), setting_homes(type(recipe))
-    single = [f.name for f in dataclasses.fields(type(recipe)) if f.name not in known]
-    problems = []
+    table, homes = dataclasses.asdict(recipe), setting_homes(type(recipe))
+    single = {name for name in table if name not in homes.values()}
+    unknown = [name for name in changes if name not in homes and name not in single]
+    if unknown:
+        raise ConfigError(source, [unknown_field(name, [*single, *homes], {}) for name in unknown])
     for name, value in changes.items():
-        if name in homes:
-            table[homes[name]][name] = value
-        elif name in single:
-            table[name] = value
-        else:
-            problems.append(unknown_setting(name, [*single, *homes], {}))
-    if problems:
-        raise ConfigError(source, problems)
+        (table[homes[name]] if name in homes else table)[name] = value
     return recipe_from_table(type(recipe), table, source=source)
 
 

@@ -12,57 +12,79 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on only
 
 from cnn_core.data.paths import user_path
 from cnn_core.errors import CnnError, WeightsError
+from cnn_core.validation import Count, Natural, NonNegative, Options, Settings, Text, matching, parse, sentences
 
 CARD_LIMIT = 32 * 1024**2  # bytes; a text domain keeps its vocabulary in the card's `input`
-DTYPES = ("float32", "float16", "bfloat16")
-ARGUMENTS = ("spatial_dims", "in_channels", "num_classes", "input_size", "options")
-METRIC = ("mean", "std", "n", "seeds", "split", "values")
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-_TEXTS = ("name", "domain", "model", "command", "machine", "licence", "version")
+Name = matching(r"[a-z0-9][a-z0-9._-]{0,99}", "lower-case letters, digits, '.', '_' or '-' (at most 100)")
+Date = matching(r"\d{4}-\d{2}-\d{2}.*", "an ISO date such as 2025-01-31")
+Digest = matching(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")
+
+
+class Arguments(TypedDict):
+    """What `create_model` gets beside the model's name."""
+
+    spatial_dims: Annotated[int, Field(ge=1, le=3)]
+    in_channels: Count
+    num_classes: Count
+    input_size: list[Count] | None
+    options: Options
+
+
+class Metric(TypedDict):
+    """One figure over all trainings behind the weights."""
+
+    mean: float
+    std: NonNegative | None  # None: one training
+    n: Count  # items measured
+    seeds: list[Natural]
+    split: Text
+    values: list[float]  # one for each seed
 
 
 @dataclass(frozen=True)
-class WeightsCard:
-    """Everything there is to say about one weights file; all values are plain JSON values.
+class WeightsCard(Settings):
+    """Everything there is to say about one weights file; all values are plain JSON values."""
 
-    Making one checks it: WeightsError lists every problem.
-    """
+    name: Name  # as in `cnn predict NAME`: lower-case letters, digits, ".", "_", "-"
+    domain: Text  # the package that trained it and knows how to use it
+    model: Text  # name in the model registry, or one that the domain builds itself
+    arguments: Arguments
+    input: Options  # the domain's own contract of what goes in: size, mean, std, spacing, vocabulary ...
+    labels: list[Text]  # one per class, or empty where classes have no names
+    metrics: dict[Text, Metric]
+    recipe: Options  # the settings it was trained with, resolved
+    command: Text  # what to type to make it again
+    machine: Text  # where it was trained, in words
+    seconds: NonNegative  # training time
+    parameters: Natural  # number of values in the parameters of the model, frozen ones too
+    sha256: Digest  # of the file of its tensors, which is named by it
+    bytes: Count  # size of that file
+    dtype: Literal["float32", "float16", "bfloat16"]  # how floating-point tensors are stored; in memory: float32
+    licence: Text  # of the weights
+    limits: list[Text]  # sentences: where it should not be used, what it was not tested on
+    created: Date  # ISO 8601
+    version: Text  # of the project that made it
 
-    name: str  # as in `cnn predict NAME`: lower-case letters, digits, ".", "_", "-"
-    domain: str  # the package that trained it and knows how to use it
-    model: str  # name in the model registry, or one that the domain builds itself
-    arguments: dict[str, Any]  # spatial_dims, in_channels, num_classes, input_size (or null), options
-    input: dict[str, Any]  # the domain's own contract of what goes in: size, mean, std, spacing, vocabulary ...
-    labels: list[str]  # one per class, or empty where classes have no names
-    metrics: dict[str, dict[str, Any]]  # name -> mean, std (null: one run), n (items), seeds, split, values (per seed)
-    recipe: dict[str, Any]  # the settings it was trained with, resolved
-    command: str  # what to type to make it again
-    machine: str  # where it was trained, in words
-    seconds: float  # training time
-    parameters: int  # number of values in the parameters of the model, frozen ones too
-    sha256: str  # of the file of its tensors, which is named by it
-    bytes: int  # size of that file
-    dtype: str  # how floating-point tensors are stored; they are float32 in memory
-    licence: str  # of the weights
-    limits: list[str]  # sentences: where it should not be used, what it was not tested on
-    created: str  # ISO 8601 date
-    version: str  # of the project that made it
-
-    def __post_init__(self) -> None:
-        problems = list(_problems({field.name: getattr(self, field.name) for field in fields(self)}))
-        if problems:
-            raise WeightsError(f"weights card {_shown(self.name)}: " + "; ".join(problems))
-        # Tuples become lists here, so that a card equals what is read back from its file.
-        for name in ("arguments", "input", "labels", "metrics", "recipe", "limits"):
-            object.__setattr__(self, name, json.loads(json.dumps(getattr(self, name))))
+    @model_validator(mode="after")
+    def _fields_agree(self) -> "WeightsCard":
+        found = list(_metric_problems(self.metrics))
+        classes, size = self.arguments["num_classes"], self.arguments["input_size"]
+        if len(self.labels) not in (0, classes):
+            found.append(f"labels: expected one for each of arguments.num_classes, {classes}, got {len(self.labels)}")
+        if size is not None and len(size) != self.arguments["spatial_dims"]:
+            found.append(f"arguments.input_size: expected {self.arguments['spatial_dims']} numbers, got {size}")
+        if found:
+            raise ValueError("; ".join(found))
+        return self
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, source: str = "weights card") -> "WeightsCard":
@@ -75,15 +97,12 @@ class WeightsCard:
         Raises:
             WeightsError: lists every unknown field (with the nearest one), missing field and wrong value.
         """
-        if not isinstance(values, Mapping):
-            raise WeightsError(f"{source}: expected a JSON object with the fields of a card, got {_shown(values)}")
-        known = [field.name for field in fields(cls)]
-        problems = list(_unknown(values, known, "field"))
-        problems += [f"field {name!r} is missing" for name in known if name not in values]
-        problems += _problems({name: values[name] for name in known if name in values})
-        if problems:
-            raise WeightsError(f"{source}: " + "; ".join(problems))
-        return cls(**{name: values[name] for name in known})
+        try:
+            return parse(cls, values)
+        except ValidationError as error:
+            known = [field.name for field in fields(cls)] + [*Arguments.__annotations__, *Metric.__annotations__]
+            problems = sentences(error, known=known)
+            raise WeightsError(f"{source}: " + "; ".join(problems)) from error
 
     @classmethod
     def from_json(cls, text: str | bytes, *, source: str = "weights card") -> "WeightsCard":
@@ -146,9 +165,13 @@ def check_fields(values: Mapping[str, Any]) -> None:
     Raises:
         WeightsError: lists every wrong value.
     """
-    problems = list(_problems(values))
-    if problems:
-        raise WeightsError("the card of these weights could not be written: " + "; ".join(problems))
+    try:
+        parse(WeightsCard, values)
+    except ValidationError as error:
+        pairs = zip(sentences(error), error.errors(), strict=True)
+        wrong = [sentence for sentence, problem in pairs if problem["type"] != "missing"]
+        if wrong:
+            raise WeightsError("the card of these weights could not be written: " + "; ".join(wrong)) from error
 
 
 def name_for(text: str) -> str:
@@ -177,150 +200,11 @@ def _parse(text: str | bytes, source: str) -> Any:
     return values
 
 
-def _problems(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for everything that is wrong with the fields in `values`; absent fields are not judged."""
-    for name in _TEXTS:
-        if name in values and not _is_text(values[name]):
-            yield f"{name} must be a text that is not empty, got {_shown(values[name])}"
-    if _is_text(values.get("name")) and not _NAME.fullmatch(values["name"]):
-        yield f"name must be lower-case letters, digits, '.', '_' or '-' (at most 100), got {_shown(values['name'])}"
-    for name in ("labels", "limits"):
-        if name in values and not _is_list(values[name], _is_text):
-            yield f"{name} must be a list of texts that are not empty, got {_shown(values[name])}"
-    for name in ("input", "recipe"):
-        if name in values:
-            yield from _json_problems(values[name], name)
-    yield from _number_problems(values)
-    if "arguments" in values:
-        yield from _argument_problems(values["arguments"], values.get("labels"))
-    if "metrics" in values:
-        yield from _metrics_problems(values["metrics"])
-
-
-def _number_problems(values: Mapping[str, Any]) -> Iterator[str]:
-    if "seconds" in values and not (_is_number(values["seconds"]) and values["seconds"] >= 0):
-        yield f"seconds must be a number of at least 0, got {_shown(values['seconds'])}"
-    for name, least in (("parameters", 0), ("bytes", 1)):
-        if name in values and not _is_int(values[name], least):
-            yield f"{name} must be a whole number of at least {least}, got {_shown(values[name])}"
-    sha256 = values.get("sha256", "0" * 64)
-    if not (isinstance(sha256, str) and re.fullmatch(r"[0-9a-f]{64}", sha256)):
-        yield f"sha256 must be 64 hexadecimal digits in lower case, got {_shown(sha256)}"
-    if values.get("dtype", "float32") not in DTYPES:
-        yield f"dtype must be one of {', '.join(DTYPES)}, got {_shown(values['dtype'])}"
-    if "created" in values and not _is_date(values["created"]):
-        yield f"created must be an ISO date such as 2025-01-31, got {_shown(values['created'])}"
-
-
-def _argument_problems(arguments: Any, labels: Any) -> Iterator[str]:
-    if not isinstance(arguments, dict):
-        yield f"arguments must be an object with {', '.join(ARGUMENTS)}, got {_shown(arguments)}"
-        return
-    yield from _unknown(arguments, ARGUMENTS, "argument")
-    yield from (f"argument {name!r} is missing" for name in ARGUMENTS if name not in arguments)
-    dims = arguments.get("spatial_dims", 2)
-    if not (_is_int(dims, 1) and dims <= 3):
-        yield f"arguments.spatial_dims must be 1, 2 or 3, got {_shown(dims)}"
-        dims = None
-    for name in ("in_channels", "num_classes"):
-        if name in arguments and not _is_int(arguments[name], 1):
-            yield f"arguments.{name} must be a whole number of at least 1, got {_shown(arguments[name])}"
-    size = arguments.get("input_size")
-    if size is not None and not (_is_list(size, lambda n: _is_int(n, 1)) and dims in (None, len(size))):
-        yield f"arguments.input_size must be null or {dims or 'spatial_dims'} whole numbers, got {_shown(size)}"
-    if "options" in arguments:
-        yield from _json_problems(arguments["options"], "arguments.options")
-    classes = arguments.get("num_classes")
-    if _is_int(classes, 1) and _is_list(labels, _is_text) and len(labels) not in (0, classes):
-        yield f"labels has {len(labels)} entries, but arguments.num_classes is {classes}"
-
-
-def _metrics_problems(metrics: Any) -> Iterator[str]:
-    if not isinstance(metrics, dict):
-        yield f"metrics must be an object: name -> {', '.join(METRIC)}; got {_shown(metrics)}"
-        return
+def _metric_problems(metrics: Mapping[str, Metric]) -> Iterator[str]:
     for name, entry in metrics.items():
-        where = f"metrics.{name}"
-        if not _is_text(name) or not isinstance(entry, dict):
-            yield f"{where} must be an object with {', '.join(METRIC)}, got {_shown(entry)}"
-            continue
-        yield from _unknown(entry, METRIC, f"entry of {where}")
-        missing = [key for key in METRIC if key not in entry]
-        yield from (f"{where}.{key} is missing" for key in missing)
-        if not missing:
-            yield from _metric_problems(entry, where)
-
-
-def _metric_problems(entry: Mapping[str, Any], where: str) -> Iterator[str]:
-    mean, std, values, seeds = entry["mean"], entry["std"], entry["values"], entry["seeds"]
-    if not _is_number(mean):
-        yield f"{where}.mean must be a number, got {_shown(mean)}"
-    if std is not None and not (_is_number(std) and std >= 0):
-        yield f"{where}.std must be null or a number of at least 0, got {_shown(std)}"
-    if not _is_int(entry["n"], 1):
-        yield f"{where}.n must be the number of items measured, at least 1, got {_shown(entry['n'])}"
-    if not _is_text(entry["split"]):
-        yield f"{where}.split must be a text such as 'test', got {_shown(entry['split'])}"
-    if not _is_list(seeds, lambda n: _is_int(n, 0)):
-        yield f"{where}.seeds must be a list of whole numbers, got {_shown(seeds)}"
-    if not _is_list(values, _is_number):
-        yield f"{where}.values must be a list of numbers, one per seed, got {_shown(values)}"
-        return
-    if values and _is_list(seeds, lambda n: _is_int(n, 0)) and len(seeds) != len(values):
-        yield f"{where} has {len(values)} values for {len(seeds)} seeds"
-    average = math.fsum(values) / max(1, len(values))
-    if values and _is_number(mean) and abs(mean - average) > 1e-3 * max(1.0, abs(average)):
-        yield f"{where}.mean is {mean}, but the mean of its values is {average:.6g}"
-
-
-def _json_problems(value: Any, where: str) -> Iterator[str]:
-    if not isinstance(value, dict):
-        yield f"{where} must be a JSON object, got {_shown(value)}"
-        return
-    try:
-        if json.loads(_strict_json(value)).keys() != value.keys():
-            yield f"{where} must have texts as keys, got {_shown(list(value))}"
-    except (TypeError, ValueError, RecursionError) as error:
-        yield f"{where} must hold finite JSON values only ({error})"
-
-
-def _strict_json(value: Any) -> bytes:
-    """Encode as the card's file is: no NaN, and no half surrogates, which UTF-8 cannot hold."""
-    return json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8")
-
-
-def _unknown(given: Mapping[Any, Any], known: tuple[str, ...] | list[str], kind: str) -> Iterator[str]:
-    for name in given:
-        if name not in known:
-            near = get_close_matches(str(name)[:100], known, n=1, cutoff=0.5)
-            yield f"unknown {kind} {_shown(name)}" + (f", did you mean {near[0]!r}?" if near else "")
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and not re.search(r"[\ud800-\udfff]", value)
-
-
-def _is_int(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -1e300 < value < 1e300
-
-
-def _is_list(value: Any, right: Any) -> bool:
-    return isinstance(value, list | tuple) and all(right(item) for item in value)
-
-
-def _is_date(value: Any) -> bool:
-    try:
-        datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _shown(value: Any) -> str:
-    """Return a value for a message, cut to 80 characters."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+        values, seeds, where = entry["values"], entry["seeds"], f"metrics.{name}"
+        if values and len(seeds) != len(values):
+            yield f"{where}: expected one value for each of {len(seeds)} seeds, got {len(values)}"
+        average = math.fsum(values) / max(1, len(values))
+        if values and abs(entry["mean"] - average) > 1e-3 * max(1.0, abs(average)):
+            yield f"{where}.mean: expected the mean of its values, {average:.6g}, got {entry['mean']}"
