@@ -93,15 +93,12 @@ class Encoder(nn.Module):
 class Captioner(nn.Module):
     """An encoder and a decoder; `forward` is the training pass with the true words as input.
 
-    `word_dropout` is the share of words that the decoder is not shown in training; `sampling`, which the training loop
-    raises, the share of words that are replaced by the decoder's own (scheduled sampling, Bengio et al. 2015,
-    arXiv:1506.03099).
+    `word_dropout` is the share of words that the decoder is not shown in training.
     """
 
     def __init__(self, encoder: Encoder | None, decoder: Decoder, *, word_dropout: float = 0.0) -> None:
         super().__init__()
         self.encoder, self.decoder, self.word_dropout = encoder, decoder, word_dropout
-        self.sampling = 0.0
 
     def features(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return the encoder's map as cells in a row, and its grid: `[B, 3, H, W] -> [B, P, C], (H', W')`."""
@@ -131,9 +128,8 @@ class Captioner(nn.Module):
         order = lengths.argsort(descending=True, stable=True)
         words, memory = words[order], memory.rows(owner[order])
         going = (lengths[order][:, None] > torch.arange(words.shape[1], device=words.device)).sum(0).tolist()
-        own = self.training and self.sampling > 0  # then a word that is shown is known only after the one before
         shown = torch.cat([torch.full_like(words[:, :1], START), words[:, :-1]], 1)  # [R, T]
-        vectors = None if own else self.decoder.words(self._hidden(shown))  # [R, T, E]
+        vectors = self.decoder.words(self._hidden(shown))  # [R, T, E]
         state, outs, weights = memory.start, [], []
         for t, count in enumerate(going):
             if count == 0:
@@ -141,11 +137,7 @@ class Captioner(nn.Module):
             if count < SHRINK * len(state[0]):  # each cut costs a gradient as large as the memory
                 memory, state = memory.rows(slice(count)), tuple(s[:count] for s in state)
             rows = len(state[0])
-            if own:
-                given = self._replaced(shown[:rows, t], outs[-1][:rows] if outs else None)
-                step = self.decoder.step(self.decoder.words(self._hidden(given)), state, memory)
-            else:
-                step = self.decoder.step(vectors[:rows, t], state, memory)
+            step = self.decoder.step(vectors[:rows, t], state, memory)
             state = step.state
             outs.append(step.out)
             weights.append(step.weights[:count] if step.weights is not None else None)
@@ -157,14 +149,6 @@ class Captioner(nn.Module):
             seen = torch.cat(weights)
             looked = seen.new_zeros(len(lengths), seen.shape[1]).index_add(0, row, seen)
         return Told(self.decoder.scores(torch.cat(outs)), targets, row, looked, seen)
-
-    def _replaced(self, words: Tensor, before: Tensor | None) -> Tensor:
-        """Return the words with a share replaced by what the decoder itself drew after the step `before`."""
-        if before is None:
-            return words
-        with torch.no_grad():
-            own = torch.distributions.Categorical(logits=self.decoder.scores(before).float()).sample()
-        return torch.where(torch.rand(words.shape, device=words.device) < self.sampling, own, words)
 
     def _hidden(self, words: Tensor) -> Tensor:
         """Return the words, in training with padding, whose vector says nothing of them, in place of a share."""

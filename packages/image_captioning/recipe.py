@@ -55,7 +55,6 @@ class DecoderConfig(Settings):
     attention_size: Size = 128  # of what a cell is remembered and compared by
     dropout: Share = 0.2
     word_dropout: Share = 0.0  # share of words that the decoder is not shown in training
-    sampling: Share = 0.0  # share of words in the last epoch that are the decoder's own; rises from 0
     attention_weight: NonNegative = 0.0  # of the doubly stochastic term
     self_critical: Natural = 0  # captions drawn per picture, CIDEr-D their reward; 0: learn from the true captions
 

@@ -221,8 +221,6 @@ class CaptionTask:
         return len(self.sets["train"]) // self._batch_size
 
     def batches(self, turn: Turn) -> Iterable[CaptionBatch]:
-        config = self.recipe.decoder
-        self.network.sampling = config.sampling * turn.epoch / max(1, self.recipe.loop.epochs - 1)
         order = torch.randperm(len(self.sets["train"]), generator=turn.generator)
         for step in range(self.steps_per_epoch()):
             batch = order[step * self._batch_size : (step + 1) * self._batch_size]

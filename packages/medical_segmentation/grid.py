@@ -57,10 +57,6 @@ class Grid:
     def ras_shape(self) -> tuple[int, int, int]:
         return tuple(int(edge) for edge in np.array(self.volume_shape)[np.argsort(self._orientation[:, 0])])
 
-    def to_ras(self, array: np.ndarray) -> np.ndarray:
-        """Return a view of `array` (the file's order, 3 axes) in RAS order."""
-        return apply_orientation(array, self._orientation)
-
     def from_ras(self, array: np.ndarray) -> np.ndarray:
         """Return a view of `array` [X, Y, Z] (RAS) in the file's order, 3 axes."""
         return apply_orientation(array, ornt_transform(RAS, self._orientation))

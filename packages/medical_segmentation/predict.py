@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from cnn_core.errors import CnnError, DataError
+from cnn_core.errors import DataError
 from cnn_core.inference.sliding import Observer
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_card
@@ -214,11 +214,3 @@ def load(name: str | Path, *, device: str = "auto") -> "Predictor | NodulePredic
         return NodulePredictor(model, card, device=chosen)
     model, card = load_unet(name)
     return Predictor(model, card, device=chosen)
-
-
-def load_segmenting(name: str | Path, *, device: str = "auto") -> Predictor:
-    """Return the predictor of weights that segment; CnnError for others."""
-    predictor = load(name, device=device)
-    if not isinstance(predictor, Predictor):
-        raise CnnError(f"{name} judges nodules and does not segment; choose other weights")
-    return predictor

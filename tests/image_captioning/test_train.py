@@ -36,7 +36,7 @@ def test_a_run_leaves_weights_that_are_measured_alike(run: Path) -> None:
 
 
 def test_one_epoch_and_a_resume_are_two_epochs(few_scenes: object, tmp_path: Path) -> None:
-    task = {**TINY, "beams": 1, "captions_per_picture": 2, "word_dropout": 0.2, "sampling": 0.3}
+    task = {**TINY, "beams": 1, "captions_per_picture": 2, "word_dropout": 0.2}
     whole = train("scenes", folder=tmp_path / "whole", settings=task)
 
     def stop(progress: object) -> bool:
@@ -182,17 +182,6 @@ def test_parts_add_up_to_the_batch(few_scenes: object) -> None:
     assert sum(task.weight(part) for part in parts) == task.weight(batch) == batch.lengths.sum()
     added = sum(task.training_step(model, part) * task.weight(part) / task.weight(batch) for part in parts)
     assert float(added) == pytest.approx(float(whole), abs=1e-5)
-
-
-def test_own_words_are_mixed_in_from_none_to_the_asked_share(few_scenes: object) -> None:
-    task = CaptionTask(override(Recipe(), {**TINY, "sampling": 0.4, "epochs": 5}))
-    task.build_data(torch.device("cpu"))
-    task.build_model()
-    shares = []
-    for epoch in (0, 2, 4):
-        next(iter(task.batches(Turn(epoch, torch.Generator().manual_seed(0)))))
-        shares.append(task.network.sampling)
-    assert shares == pytest.approx([0, 0.2, 0.4])
 
 
 def test_captions_per_picture_are_drawn_anew(few_scenes: object) -> None:

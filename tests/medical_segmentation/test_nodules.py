@@ -25,7 +25,6 @@ from medical_segmentation.evaluate import read_report
 from medical_segmentation.judge import NodulePredictor
 from medical_segmentation.nodule_task import NoduleTask, calibrate, nodule_metrics, nodule_scores, probability
 from medical_segmentation.nodules import NoduleContract, load_nodules, read_picture
-from medical_segmentation.predict import load_segmenting
 from medical_segmentation.scan import read_scan
 from medical_segmentation.task import Recipe
 
@@ -255,8 +254,6 @@ def test_a_network_learns_to_judge_and_answers(run_folder: Path, slices: Path, t
         explain_to_file(str(run_folder), str(one), tmp_path / "why.png", method="guess", device="cpu")
     with pytest.raises(CnnError, match=r"ends in \.png"):
         explain_to_file(str(run_folder), str(one), tmp_path / "why.html", device="cpu")
-    with pytest.raises(CnnError, match="does not segment"):
-        load_segmenting(run_folder, device="cpu")
 
 
 def warnings_of(predictor: NodulePredictor, cube: np.ndarray, affine: np.ndarray, folder: Path) -> list[str]:

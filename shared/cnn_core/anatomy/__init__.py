@@ -4,15 +4,13 @@ from cnn_core.anatomy.graph import Node, trace_graph
 from cnn_core.anatomy.kernels import NAMED_KERNELS, NamedKernel, find_kernel
 from cnn_core.anatomy.receptive_field import ReceptiveField
 from cnn_core.anatomy.series import Fork, Series, as_series
-from cnn_core.anatomy.sizes import output_size, transposed_output_size
+from cnn_core.anatomy.sizes import output_size
 from cnn_core.anatomy.stepwise import (
     ConvolutionStep,
-    PoolingStep,
     convolution_step,
     convolve,
     output_shape,
     padded,
-    pooling_step,
 )
 from cnn_core.anatomy.table import format_table
 from cnn_core.anatomy.trace import LayerRow, Total, count_parameters, is_inside, total, trace
@@ -24,7 +22,6 @@ __all__ = [
     "LayerRow",
     "NamedKernel",
     "Node",
-    "PoolingStep",
     "ReceptiveField",
     "Series",
     "Total",
@@ -38,9 +35,7 @@ __all__ = [
     "output_shape",
     "output_size",
     "padded",
-    "pooling_step",
     "total",
     "trace",
     "trace_graph",
-    "transposed_output_size",
 ]

@@ -41,27 +41,6 @@ def output_size(
     return size
 
 
-def transposed_output_size(
-    n: int, kernel_size: int, *, stride: int = 1, padding: int = 0, output_padding: int = 0, dilation: int = 1
-) -> int:
-    """Return `(n - 1) s - 2 p + k + output_padding`, the size behind a transposed convolution.
-
-    Arguments and the extent k as in `output_size`; `output_padding` cells are added on one side and must be fewer than
-    `stride` or `dilation`.
-
-    Raises:
-        CnnError: a number out of its range, or nothing left after the padding is cut off.
-    """
-    _check(n=n, kernel_size=kernel_size, stride=stride, dilation=dilation)
-    _check_not_negative(padding=padding, output_padding=output_padding)
-    if output_padding >= max(stride, dilation):
-        raise CnnError(f"output_padding must be smaller than stride or dilation, got {output_padding}")
-    size = (n - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + 1 + output_padding
-    if size < 1:
-        raise CnnError(f"padding {padding} cuts away the whole output of {n} cells; use less padding")
-    return size
-
-
 def _check(**numbers: int) -> None:
     for name, number in numbers.items():
         if number < 1:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -28,16 +27,6 @@ class ConvolutionStep:
     bias: float
     total: float  # sum of the products plus the bias
     start: tuple[int, ...]  # first input cell under the kernel along each axis; negative in the padding
-
-
-@dataclass(frozen=True)
-class PoolingStep:
-    """One output cell of a pooling: for every channel the window and its maximum or mean."""
-
-    patch: Tensor  # [C, *K] the window; padding is -inf for "max" and 0 for "mean"
-    values: Tensor  # [C]
-    winners: Tensor | None  # [C, spatial_dims] input cell of the maximum; None for "mean"
-    start: tuple[int, ...]  # first input cell of the window along each axis; negative in the padding
 
 
 def output_shape(
@@ -131,52 +120,6 @@ def convolution_step(
     return ConvolutionStep(patch, kernel, products, bias, float(products.sum()) + bias, start)
 
 
-def pooling_step(
-    x: Tensor,
-    kernel_size: Setting,
-    *,
-    position: Sequence[int],
-    stride: Setting | None = None,
-    padding: Setting = 0,
-    dilation: Setting = 1,
-    reduce: Literal["max", "mean"] = "max",
-) -> PoolingStep:
-    """Compute one cell of the output of a pooling, all channels at once.
-
-    Args:
-        x: input [C, *S].
-        kernel_size: edge of the window.
-        position: cell of the output map, one index per spatial axis.
-        stride: step of the window; None takes `kernel_size`, so that the windows tile the input.
-        padding: cells added on each side, at most half the window: -inf for "max", 0 for "mean" (and counted).
-        dilation: distance between the window's cells, 1 for "mean".
-        reduce: "max" or "mean".
-
-    Raises:
-        CnnError: shapes, position or settings that do not go together.
-    """
-    n = x.ndim - 1
-    edges = _per_axis("kernel_size", kernel_size, n)
-    if reduce not in ("max", "mean"):
-        raise CnnError(f"reduce must be max or mean, got {reduce!r}")
-    if any(2 * p > k for p, k in zip(_per_axis("padding", padding, n), edges, strict=True)):
-        raise CnnError(f"padding of a pooling must be at most half the window {edges}, got {padding}")
-    if reduce == "mean" and any(d != 1 for d in _per_axis("dilation", dilation, n)):
-        raise CnnError(f"dilation of a mean must be 1, got {dilation}")
-    stride = edges if stride is None else stride
-    patch, start = _patch(
-        x, edges, position=position, stride=stride, padding=padding, dilation=dilation,
-        mode="lowest" if reduce == "max" else "zeros",
-    )  # fmt: skip
-    flat = patch.flatten(1)  # [C, prod(K)]
-    if reduce == "mean":
-        return PoolingStep(patch, flat.mean(1), None, start)
-    values, places = flat.max(1)
-    steps = torch.tensor(_per_axis("dilation", dilation, n))
-    inside = torch.stack(torch.unravel_index(places, edges), dim=1)  # [C, spatial_dims]
-    return PoolingStep(patch, values, inside * steps + torch.tensor(start), start)
-
-
 def _patch(
     x: Tensor,
     edges: tuple[int, ...],
@@ -185,7 +128,7 @@ def _patch(
     stride: Setting,
     padding: Setting,
     dilation: Setting,
-    mode: PaddingMode | Literal["lowest"],
+    mode: PaddingMode,
 ) -> tuple[Tensor, tuple[int, ...]]:
     """Return the cells [C, *edges] under a kernel at `position`, and the first of them in input coordinates."""
     n = x.ndim - 1
@@ -203,15 +146,13 @@ def _patch(
 
 
 def _pad(x: Tensor, pads: tuple[int, ...], mode: str) -> Tensor:
-    if mode not in ("zeros", "lowest", "replicate", "reflect"):
+    if mode not in ("zeros", "replicate", "reflect"):
         raise CnnError(f"padding_mode must be zeros, replicate or reflect, got {mode!r}")
     flat = [cells for p in reversed(pads) for cells in (p, p)]
     if not any(flat):
         return x
     if mode == "zeros":
         return F.pad(x, flat)
-    if mode == "lowest":
-        return F.pad(x, flat, value=-torch.inf)
     if mode == "reflect" and any(p >= size for p, size in zip(pads, x.shape[1:], strict=True)):
         raise CnnError(f"an input of {tuple(x.shape[1:])} can be mirrored by less than its own size, got {pads}")
     return F.pad(x, flat, mode=mode)

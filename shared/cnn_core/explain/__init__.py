@@ -13,17 +13,14 @@ from cnn_core.explain import (  # noqa: F401 (importing a method registers it)
     smooth_grad,
 )
 from cnn_core.explain.api import Explanation, explain
-from cnn_core.explain.faithfulness import Faithfulness, faithfulness
 from cnn_core.explain.maps import feature_maps, filters, first_conv
 from cnn_core.explain.overlay import colorize, heat_limits, overlay
 from cnn_core.explain.registry import list_methods, method_spec, register_method
 
 __all__ = [
     "Explanation",
-    "Faithfulness",
     "colorize",
     "explain",
-    "faithfulness",
     "feature_maps",
     "filters",
     "first_conv",

@@ -45,42 +45,6 @@ class ConvNormAct(nn.Sequential):
             self.act = act()
 
 
-class SeparableConv(nn.Sequential):
-    """Depthwise then pointwise convolution, each with normalisation and ReLU (Chollet 2017, arXiv:1610.02357).
-
-    `[B, in_channels, *S] -> [B, out_channels, *S']`; about `kernel_size ** spatial_dims` times cheaper than a full
-    convolution of the same size.
-    """
-
-    def __init__(
-        self, in_channels: int, out_channels: int, *, spatial_dims: int, kernel_size: int = 3, stride: int = 1
-    ) -> None:
-        super().__init__()
-        d = dims(spatial_dims)
-        self.depthwise = d.conv(
-            in_channels, in_channels, kernel_size, stride, kernel_size // 2, groups=in_channels, bias=False
-        )
-        self.norm = d.batch_norm(in_channels)
-        self.act = nn.ReLU(inplace=True)
-        self.pointwise = ConvNormAct(in_channels, out_channels, spatial_dims=spatial_dims, kernel_size=1)
-
-
-class SqueezeExcite(nn.Module):
-    """Channel gates computed from the channel means (Hu et al. 2018, arXiv:1709.01507): `[B, C, *S] -> [B, C, *S]`."""
-
-    def __init__(self, channels: int, *, spatial_dims: int, reduction: int = 16) -> None:
-        super().__init__()
-        d = dims(spatial_dims)
-        hidden = max(1, channels // reduction)
-        self.gate = nn.Sequential(
-            d.adaptive_avg_pool(1), d.conv(channels, hidden, 1), nn.ReLU(inplace=True), d.conv(hidden, channels, 1),
-            nn.Sigmoid(),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.gate(x)
-
-
 class Head(nn.Sequential):
     """Pool the last map to a fixed grid, flatten, dense layers, class scores: `[B, in_channels, *S] -> [B, K]`.
 

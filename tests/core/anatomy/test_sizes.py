@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cnn_core.anatomy import output_size, transposed_output_size
+from cnn_core.anatomy import output_size
 from cnn_core.errors import CnnError
 
 
@@ -18,7 +18,6 @@ def test_worked_by_hand() -> None:
     assert output_size(7, 3, dilation=2) == 3  # extent 5
     assert output_size(112, 3, stride=2, ceil_mode=True) == 56  # GoogLeNet, first pooling
     assert output_size(112, 3, stride=2) == 55
-    assert transposed_output_size(4, 2, stride=2) == 8  # U-Net, up-convolution
 
 
 def test_every_convolution_of_torch() -> None:
@@ -38,15 +37,6 @@ def test_every_pooling_of_torch_in_ceil_mode() -> None:
         assert output_size(n, k, stride=s, padding=p, dilation=d, ceil_mode=True) == real, (n, k, s, p, d)
 
 
-def test_every_transposed_convolution_of_torch() -> None:
-    for n, k, s, p, o, d in product((1, 4, 7), (1, 2, 3, 4), (1, 2, 3), (0, 1), (0, 1), (1, 2)):
-        if o >= max(s, d) or (n - 1) * s - 2 * p + d * (k - 1) + 1 + o < 1:
-            continue
-        x, w = torch.zeros(1, 1, n), torch.zeros(1, 1, k)
-        real = F.conv_transpose1d(x, w, stride=s, padding=p, output_padding=o, dilation=d).shape[2]
-        assert transposed_output_size(n, k, stride=s, padding=p, output_padding=o, dilation=d) == real
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -63,10 +53,3 @@ def test_every_transposed_convolution_of_torch() -> None:
 def test_impossible_settings_are_refused(settings: dict[str, int], message: str) -> None:
     with pytest.raises(CnnError, match=message):
         output_size(**settings)
-
-
-def test_impossible_transposed_settings_are_refused() -> None:
-    with pytest.raises(CnnError, match="output_padding"):
-        transposed_output_size(4, 3, stride=2, output_padding=2)
-    with pytest.raises(CnnError, match="cuts away"):
-        transposed_output_size(1, 1, padding=1)

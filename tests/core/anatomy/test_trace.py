@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from cnn_core.anatomy import ReceptiveField, count_parameters, format_table, total, trace
 from cnn_core.errors import CnnError
 from cnn_core.models import create_model
-from cnn_core.nn.blocks import SqueezeExcite
 
 
 def built(name: str, **arguments: object) -> nn.Module:
@@ -90,8 +89,19 @@ def test_branches_take_everything_that_any_of_them_sees() -> None:
     assert trace(Branches(), (2, 20))[-1].receptive_field == (ReceptiveField(7, 1, -3),)
 
 
+class ChannelGate(nn.Module):
+    """Multiplies each channel by a number made of the means of all (Hu et al. 2018, arXiv:1709.01507)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x)
+
+
 def test_a_gate_over_channels_sees_everything_and_leaves_the_stride() -> None:
-    model = nn.Sequential(nn.Conv2d(2, 4, 3, stride=2, padding=1), SqueezeExcite(4, spatial_dims=2), nn.MaxPool2d(2))
+    model = nn.Sequential(nn.Conv2d(2, 4, 3, stride=2, padding=1), ChannelGate(4), nn.MaxPool2d(2))
     field = trace(model, (2, 16, 16))[-1].receptive_field[0]
     assert field.stride == 4
     assert field.size >= 16

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_core.nn.blocks import ConvNormAct, Head, SeparableConv, SqueezeExcite
+from cnn_core.nn.blocks import ConvNormAct, Head
 from cnn_core.nn.dims import dims
 
 DIMS = pytest.mark.parametrize("spatial_dims", [1, 2, 3])
@@ -26,23 +26,6 @@ def test_a_convolution_without_normalisation_has_a_bias() -> None:
     block = ConvNormAct(2, 5, spatial_dims=2, norm=False, act=None)
     assert [type(layer) for layer in block] == [nn.Conv2d]
     assert block.conv.bias is not None
-
-
-@DIMS
-def test_a_separable_convolution_is_depthwise_then_pointwise(spatial_dims: int) -> None:
-    block = SeparableConv(4, 6, spatial_dims=spatial_dims, stride=2)
-    assert block(torch.randn(2, 4, *[8] * spatial_dims)).shape == (2, 6, *[4] * spatial_dims)
-    assert block.depthwise.weight.numel() == 4 * 3**spatial_dims
-    assert block.pointwise.conv.weight.numel() == 4 * 6
-
-
-@DIMS
-def test_squeeze_excite_multiplies_each_channel_by_one_gate(spatial_dims: int) -> None:
-    block = SqueezeExcite(8, spatial_dims=spatial_dims, reduction=4)
-    x = torch.rand(2, 8, *[5] * spatial_dims) + 0.5
-    gates = (block(x) / x).flatten(2)
-    assert torch.allclose(gates.amin(2), gates.amax(2), atol=1e-6)
-    assert ((gates > 0) & (gates < 1)).all()
 
 
 @DIMS
