@@ -144,7 +144,7 @@ def _patch(median: np.ndarray, dims: int, step: int) -> tuple[int, ...]:
 
 def network_options(patch: Sequence[int], *, name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the options of a U-Net with as many levels as the patch can be halved, and the choice in a sentence."""
-    if name not in ("unet", "residual_unet") or "widths" in given:
+    if name != "unet" or "widths" in given:
         return dict(given), []
     stem = given.get("stem_stride", 1)
     levels = 2

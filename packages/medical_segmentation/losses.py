@@ -1,4 +1,4 @@
-"""Dice and cross-entropy together, with the coarser outputs of deep supervision.
+"""Dice and cross-entropy together.
 
 "dice" is equal to MONAI's `DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)`, tested
 against it; written here because importing MONAI takes as long as a short training. "log-dice" takes the negative
@@ -18,20 +18,10 @@ Loss = Literal["dice", "log-dice"]
 SMOOTH = 1e-5  # keeps empty against empty at 1
 
 
-def dice_cross_entropy(scores: Tensor | list[Tensor], target: Tensor, *, loss: Loss = "dice") -> Tensor:
-    """Return the loss of `scores` [B, K, *S], or of a list of ever coarser ones, for labels `target` [B, *S] int64.
-
-    Coarser outputs count half as much as the one before (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z).
-    """
-    if isinstance(scores, Tensor):
-        dice = soft_dice(scores, target)
-        return F.cross_entropy(scores, target) + (1 - dice if loss == "dice" else -dice.log()).mean()
-    total, weights = scores[0].new_zeros(()), 0.0
-    for i, part in enumerate(scores):
-        smaller = F.interpolate(target[:, None].float(), size=part.shape[2:], mode="nearest")[:, 0].long()
-        total = total + 0.5**i * dice_cross_entropy(part, smaller, loss=loss)
-        weights += 0.5**i
-    return total / weights
+def dice_cross_entropy(scores: Tensor, target: Tensor, *, loss: Loss = "dice") -> Tensor:
+    """Return the loss of `scores` [B, K, *S] for labels `target` [B, *S] int64."""
+    dice = soft_dice(scores, target)
+    return F.cross_entropy(scores, target) + (1 - dice if loss == "dice" else -dice.log()).mean()
 
 
 def soft_dice(scores: Tensor, target: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ class PatchConfig(Settings):
 class MedicalModelConfig(ModelConfig):
     """Which network."""
 
-    model: Text = "unet"  # unet, residual_unet, or a backbone of `cnn list models`
+    model: Text = "unet"  # unet, or a backbone of `cnn list models`
 
 
 @dataclass(frozen=True)

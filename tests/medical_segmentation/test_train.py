@@ -141,9 +141,9 @@ def test_fine_tuning_keeps_the_preprocessing_and_the_two_ways_are_compared(
     assert tuned.command == fresh.command == f"{words} --learning-rate 0.005"
 
 
-def test_deep_supervision_backbones_and_2d_train(phantoms: Path, tmp_path: Path) -> None:
+def test_strided_stems_backbones_and_2d_train(phantoms: Path, tmp_path: Path) -> None:
     for name, more in {
-        "deep": {"options": {"widths": [4, 8], "stem_stride": 2, "deep_supervision": True}},
+        "deep": {"options": {"widths": [4, 8], "stem_stride": 2}},
         "backbone": {"model": "resnet20", "options": {"base_channels": 4, "width": 4}, "dims": 2, "patch": [32, 32]},
     }.items():
         settings = {

@@ -47,7 +47,7 @@ def list_recipes() -> Rows:
 def _list_models() -> Rows:
     from cnn_core.models import list_models, model_spec
 
-    return [(name, model_spec(name).paper) for name in list_models()]
+    return [(name, model_spec(name).paper) for name in [*list_models(), *list_models(segments=True)]]
 
 
 def _list_weights() -> Rows:

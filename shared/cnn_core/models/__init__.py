@@ -1,6 +1,19 @@
 """Backbones, one paper per file; importing this package registers them all."""
 
-from cnn_core.models import alexnet, char_cnn, dpcnn, fastnet, inception, kim_cnn, lenet, mlp, mobilenet, resnet, vgg
+from cnn_core.models import (
+    alexnet,
+    char_cnn,
+    dpcnn,
+    fastnet,
+    inception,
+    kim_cnn,
+    lenet,
+    mlp,
+    mobilenet,
+    resnet,
+    unet,
+    vgg,
+)
 from cnn_core.models.backbone import Backbone, FeatureInfo
 from cnn_core.models.mobilenet_weights import load_mobilenet_trunk
 from cnn_core.models.registry import create_model, list_models, model_spec, register_model
@@ -25,5 +38,6 @@ __all__ = [
     "model_spec",
     "register_model",
     "resnet",
+    "unet",
     "vgg",
 ]

@@ -3,10 +3,14 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+from pydantic import ConfigDict, ValidationError, validate_call
 
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.models.backbone import Backbone
+from cnn_core.validation import sentences
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class ModelSpec:
     spatial_dims: tuple[int, ...]  # the dimensionalities it can be built for
     torchvision: bool  # torchvision has the same network under this name or one of the aliases
     aliases: tuple[str, ...] = ()  # other names that `create_model` understands
+    segments: bool = False  # a class for every cell, [B, K, *S]; else a class for the whole, [B, K]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -44,6 +49,7 @@ def register_model(
     spatial_dims: tuple[int, ...] = (1, 2, 3),
     torchvision: bool = False,
     aliases: tuple[str, ...] = (),
+    segments: bool = False,
 ) -> Callable[[Callable[..., Backbone]], Callable[..., Backbone]]:
     """Enter a builder into the registry under its function name.
 
@@ -56,16 +62,27 @@ def register_model(
         for taken in (name, *aliases):
             if taken in MODELS or taken in ALIASES:
                 raise ValueError(f"model {taken!r} is registered twice")
-        MODELS[name] = ModelSpec(name, build, paper, url, year, input_shape, spatial_dims, torchvision, aliases)
+        MODELS[name] = ModelSpec(
+            name, build, paper, url, year, input_shape, spatial_dims, torchvision, aliases, segments
+        )  # fmt: skip
         ALIASES.update(dict.fromkeys(aliases, name))
         return build
 
     return enter
 
 
-def list_models(*, spatial_dims: int | None = None) -> list[str]:
-    """Return the registered names in alphabetical order, on request only those that exist in `spatial_dims`."""
-    return sorted(name for name, spec in MODELS.items() if spatial_dims is None or spatial_dims in spec.spatial_dims)
+def list_models(*, spatial_dims: int | None = None, segments: bool = False) -> list[str]:
+    """Return the registered names in alphabetical order: backbones that classify, or networks that segment.
+
+    Args:
+        spatial_dims: only those that exist in 1, 2 or 3 dimensions; None: all.
+        segments: True: those that give a class to every cell.
+    """
+    return sorted(
+        name
+        for name, spec in MODELS.items()
+        if spec.segments == segments and spatial_dims in (None, *spec.spatial_dims)
+    )
 
 
 def model_spec(name: str) -> ModelSpec:
@@ -119,12 +136,19 @@ def create_model(
     return _build(spec, arguments, options)
 
 
+@cache
+def _checked(build: Callable[..., Backbone]) -> Callable[..., Backbone]:
+    return validate_call(build, config=ConfigDict(strict=True, arbitrary_types_allowed=True))
+
+
 def _build(spec: ModelSpec, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> Backbone:
-    """Build the model; options that torch refuses become a message for the user."""
+    """Build the model; options that its annotations or torch refuse become a message for the user."""
     try:
-        model = spec.build(**arguments)
+        model = _checked(spec.build)(**arguments)
     except CnnError:
         raise
+    except ValidationError as error:
+        raise CnnError(f"{spec.name} cannot be built: {'; '.join(sentences(error))}") from error
     except (TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
         if not options:  # then it is a defect of ours
             raise

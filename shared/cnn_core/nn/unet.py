@@ -1,4 +1,4 @@
-"""What U-Nets are made of besides convolutions: the way up, its meeting with the skip, and the head; 1-D, 2-D, 3-D."""
+"""What U-Nets are made of besides convolutions: the decoder, its meeting with the skip, and the head; 1-D, 2-D, 3-D."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from cnn_core.nn.blocks import ConvNormAct
 from cnn_core.nn.dims import dims
-from cnn_core.nn.residual import BasicBlock
 
 Norm = Literal["batch", "instance", "none"]
 Activation = Literal["relu", "leaky_relu"]
@@ -44,36 +43,13 @@ class Block(Protocol):
     def __call__(self, in_channels: int, out_channels: int, *, depth: int, stride: int = 1) -> nn.Module: ...
 
 
-def plain_block(*, spatial_dims: int, norm: Norm, activation: Activation, early_doubling: bool = False) -> Block:
-    """Return a maker of `depth` 3-wide convolutions, each with normalisation and activation; the first one strides.
-
-    `early_doubling`: where channels grow, the last convolution alone has all of them, the others half.
-    """
-
-    def make(in_channels: int, out_channels: int, *, depth: int, stride: int = 1) -> nn.Sequential:
-        layers: list[nn.Module] = []
-        halved = early_doubling and out_channels > in_channels
-        for i in range(depth):
-            width = max(1, out_channels // 2) if halved and i < depth - 1 else out_channels
-            layers.append(
-                ConvNormAct(
-                    in_channels, width, spatial_dims=spatial_dims, stride=stride if i == 0 else 1,
-                    norm=NORMS[norm], act=ACTIVATIONS[activation],
-                )
-            )  # fmt: skip
-            in_channels = width
-        return nn.Sequential(*layers)
-
-    return make
-
-
-def residual_block(*, spatial_dims: int, norm: Norm, activation: Activation) -> Block:
-    """Return a maker of `depth` residual blocks of two convolutions each; the first one strides."""
+def plain_block(*, spatial_dims: int, norm: Norm, activation: Activation) -> Block:
+    """Return a maker of `depth` 3-wide convolutions, each with normalisation and activation; the first one strides."""
 
     def make(in_channels: int, out_channels: int, *, depth: int, stride: int = 1) -> nn.Sequential:
         return nn.Sequential(
             *(
-                BasicBlock(
+                ConvNormAct(
                     in_channels if i == 0 else out_channels, out_channels, spatial_dims=spatial_dims,
                     stride=stride if i == 0 else 1, norm=NORMS[norm], act=ACTIVATIONS[activation],
                 )
@@ -96,7 +72,6 @@ class UpBlock(nn.Module):
         block: joined channels, `out_channels` -> the convolutions.
         merge: "concat" as Ronneberger et al., or "add" as LinkNet (Chaurasia, Culurciello 2017, arXiv:1707.03718),
             which halves the work of the convolution behind it.
-        wide: the enlarged map keeps the channels of the coarse one (Çiçek et al. 2016), else it has `out_channels`.
     """
 
     def __init__(
@@ -109,11 +84,10 @@ class UpBlock(nn.Module):
         ratio: int,
         block: Callable[[int, int], nn.Module],
         merge: Merge = "concat",
-        wide: bool = False,
     ) -> None:
         super().__init__()
         self.merge, self.slack = merge, ratio - 1
-        enlarged = skip_channels if merge == "add" else in_channels if wide else out_channels
+        enlarged = skip_channels if merge == "add" else out_channels
         self.up = dims(spatial_dims).conv_transpose(in_channels, enlarged, ratio, ratio, bias=False)
         self.block = block(enlarged if merge == "add" else enlarged + skip_channels, out_channels)
 

@@ -9,11 +9,9 @@ from torch import nn
 from cnn_core.anatomy import LayerRow, Node, Series, as_series, is_inside, total, trace_graph
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.models import create_model, list_models, model_spec
-from cnn_core.models.unet import create_unet
 
 MOST_CELLS = 2**31 - 1  # of an input; beyond it torch cannot count
 LARGE = 200  # pixels: networks for such inputs were made for the 1000 classes of ImageNet
-UNET = "unet"
 
 
 @dataclass(frozen=True)
@@ -78,14 +76,12 @@ def is_weighty(kind: str) -> bool:
 
 
 def zoo_entries() -> dict[str, ZooEntry]:
-    """Return name -> entry of every registered network, and the U-Net, oldest first."""
-    entries = [ZooEntry(
-        UNET, "Ronneberger, Fischer, Brox 2015: U-Net: convolutional networks for biomedical image segmentation",
-        "https://arxiv.org/abs/1505.04597", 2015, (1, 256, 256), (1, 2, 3), 2,
-    )]  # fmt: skip
-    for name in list_models():
+    """Return name -> entry of every registered network, oldest first."""
+    entries = []
+    for name in [*list_models(), *list_models(segments=True)]:
         spec = model_spec(name)
-        classes = 1000 if len(spec.input_shape) == 3 and spec.input_shape[-1] >= LARGE else 10
+        large = len(spec.input_shape) == 3 and spec.input_shape[-1] >= LARGE
+        classes = 2 if spec.segments else 1000 if large else 10
         entries.append(ZooEntry(name, spec.paper, spec.url, spec.year, spec.input_shape, spec.spatial_dims, classes))
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: (entry.year, _natural(entry.name)))}
 
@@ -106,8 +102,6 @@ def build(name: str, input_shape: tuple[int, ...]) -> nn.Module:
     if min(input_shape) < 1 or prod(input_shape) > MOST_CELLS:
         shown = "x".join(map(str, input_shape))
         raise CnnError(f"expected an input of 1 to {MOST_CELLS:,} numbers, got {shown}; choose another size")
-    if name == UNET:
-        return create_unet(UNET, spatial_dims=dims, in_channels=input_shape[0], num_classes=entry.classes)
     return create_model(
         name, spatial_dims=dims, in_channels=input_shape[0], num_classes=entry.classes, input_size=input_shape[1:]
     )
