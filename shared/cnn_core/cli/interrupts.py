@@ -40,9 +40,7 @@ def heed() -> None:
 
 def sentence() -> str:
     """Return the one line; it promises to go on only where there is something to go on with."""
-    begun = run_folder is not None and any(
-        next(run_folder.glob(place), None) for place in ("last.pt", "seed*/last.pt")
-    )
+    begun = run_folder is not None and any(next(run_folder.glob(place), None) for place in ("last.pt", "seed*/last.pt"))
     return "cnn: interrupted; the training goes on with --resume" if begun else "cnn: interrupted"
 
 
