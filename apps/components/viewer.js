@@ -1,10 +1,9 @@
-// A scan in three linked planes with what was found in it, and its labels as solid shapes. Everything after the first
-// message happens here: no question goes to the server when a slice, a window or an overlay changes.
-//
-// The message is one block of bytes: uint32 length of the header, the header as JSON, then gzip of int16 voxels,
-// uint8 labels and, if the header says so, uint8 heat. All arrays run along x first, then y, then z, in RAS order.
+// A scan in three linked planes with what was found in it, and a view in 3-D. Everything after the message happens
+// here: no question goes to the server when a slice, a window or an overlay changes. See viewer_scan.js for what comes.
 
 import { mount } from "./mount.js";
+import { Body } from "./viewer_body.js";
+import { Scan, headerOf } from "./viewer_scan.js";
 
 const AXES = {
   // across and down: axis and direction on the screen; radiologists look from the feet and from the front
@@ -20,30 +19,21 @@ const HEAT = [
   [240, 249, 33],
 ]; // plasma, five stops
 const CROSS = "rgba(255, 196, 120, 0.8)";
-
-async function unpack(bytes) {
-  const copy = bytes.slice(); // aligned, and free of the message's buffer
-  const length = new DataView(copy.buffer).getUint32(0, true);
-  const scene = JSON.parse(new TextDecoder().decode(copy.subarray(4, 4 + length)));
-  const stream = new Blob([copy.subarray(4 + length)]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const body = await new Response(stream).arrayBuffer();
-  const count = scene.shape[0] * scene.shape[1] * scene.shape[2];
-  scene.voxels = new Int16Array(body, 0, count);
-  scene.mask = new Uint8Array(body, 2 * count, count);
-  scene.heat = scene.heat ? new Uint8Array(body, 3 * count, count) : null;
-  return scene;
-}
+const PLAIN = { willReadFrequently: true }; // kept in memory: every pixel is computed there anyway
+const MOST_ZOOM = 16;
+const SQUARES = 4; // the zoom from which on voxels are drawn as squares
+const PARTS = { 2: "half of", 3: "a third of", 4: "a quarter of", 5: "a fifth of" };
 
 class Plane {
   constructor(viewer, name) {
     Object.assign(this, { viewer, name, ...AXES[name] });
-    const { shape, spacing } = viewer.scene;
+    const { shape, spacing } = viewer.scan.header;
+    this.count = shape[this.through];
     this.size = [shape[this.across], shape[this.down]];
-    this.steps = [1, shape[0], shape[0] * shape[1]];
-    this.extent = [this.size[0] * spacing[this.across], this.size[1] * spacing[this.down]];
+    this.extent = [this.size[0] * spacing[this.across], this.size[1] * spacing[this.down]]; // mm
+    this.pan = [0, 0]; // mm on the screen
+    this.pointers = new Map();
     this.buffer = document.createElement("canvas");
-    [this.buffer.width, this.buffer.height] = this.size;
-    this.pixels = this.buffer.getContext("2d").createImageData(...this.size);
     this.build();
   }
 
@@ -58,23 +48,24 @@ class Plane {
     this.canvas = this.figure.querySelector("canvas");
     this.slider = this.figure.querySelector("input");
     this.title = this.figure.querySelector("figcaption span");
-    this.slider.max = this.viewer.scene.shape[this.through] - 1;
+    this.slider.max = this.count - 1;
     this.slider.setAttribute("aria-label", `${this.name} slice`);
     this.slider.addEventListener("input", () => this.viewer.move(this.through, Number(this.slider.value)));
-    if (this.viewer.scene.shape[this.through] === 1) this.slider.hidden = true;
-    this.canvas.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
-      this.canvas.setPointerCapture(event.pointerId);
-      this.point(event);
-    });
-    this.canvas.addEventListener("pointermove", (event) => event.buttons & 1 && this.point(event));
+    if (this.count === 1) this.slider.hidden = true;
+    this.canvas.addEventListener("pointerdown", (event) => this.press(event));
+    this.canvas.addEventListener("pointermove", (event) => this.drag(event));
+    for (const end of ["pointerup", "pointercancel"]) {
+      this.canvas.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
+    }
+    this.canvas.addEventListener("contextmenu", (event) => event.preventDefault()); // that button moves the picture
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     this.canvas.addEventListener(
       "wheel",
       (event) => {
         if (this.figure.getRootNode().activeElement !== this.canvas) return; // the page scrolls until one clicks here
         event.preventDefault();
-        this.step(this.through, event.deltaY > 0 ? -1 : 1);
+        if (event.ctrlKey || event.metaKey) this.viewer.zoomBy(event.deltaY > 0 ? 0.8 : 1.25, this, this.spot(event));
+        else this.step(this.through, event.deltaY > 0 ? -1 : 1);
       },
       { passive: false },
     );
@@ -85,6 +76,7 @@ class Plane {
   }
 
   key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own
     const way = {
       ArrowLeft: [this.across, 1],
       ArrowRight: [this.across, -1],
@@ -93,49 +85,163 @@ class Plane {
       PageUp: [this.through, 1],
       PageDown: [this.through, -1],
     }[event.key];
-    if (!way) return;
+    const factor = { "+": 1.25, "=": 1.25, "-": 0.8, 0: 0 }[event.key];
+    if (!way && factor === undefined) return;
     event.preventDefault();
-    this.step(...way);
+    if (way) this.step(...way);
+    else this.viewer.zoomBy(factor);
   }
 
+  // Where a pointer is, in pixels of the canvas.
+  spot(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return [
+      ((event.clientX - box.left) / box.width) * this.canvas.width,
+      ((event.clientY - box.top) / box.height) * this.canvas.height,
+    ];
+  }
+
+  press(event) {
+    if (event.button > 2) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, this.spot(event));
+    this.moves = event.button !== 0 || event.shiftKey; // the picture, not the crosshair
+    if (this.pointers.size === 1 && !this.moves) this.point(this.spot(event));
+  }
+
+  drag(event) {
+    const before = this.pointers.get(event.pointerId);
+    if (!before) return;
+    const now = this.spot(event);
+    const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
+    this.pointers.set(event.pointerId, now);
+    if (other) {
+      // two fingers: their middle moves the picture, their distance zooms
+      const middle = (a) => [(a[0] + other[0]) / 2, (a[1] + other[1]) / 2];
+      const far = (a) => Math.max(1, Math.hypot(a[0] - other[0], a[1] - other[1]));
+      this.shift(middle(before), middle(now));
+      this.viewer.zoomBy(far(now) / far(before), this, middle(now));
+    } else if (this.moves) {
+      this.shift(before, now);
+      this.paint();
+    } else this.point(now);
+  }
+
+  shift(from, to) {
+    const { scale } = this.place;
+    this.pan = this.pan.map((pan, axis) => pan + (to[axis] - from[axis]) / scale);
+  }
+
+  // Where the plane lies on its canvas, in canvas pixels: lengths true; zoom 1 is as large as it fits.
   fit() {
-    // Where the plane lies on its canvas, in canvas pixels: as large as it fits, lengths true.
-    const box = this.canvas.getBoundingClientRect();
+    const { canvas, extent } = this;
+    const box = canvas.getBoundingClientRect();
     const ratio = Math.min(2, window.devicePixelRatio || 1);
-    this.canvas.width = Math.max(1, Math.round(box.width * ratio));
-    this.canvas.height = Math.max(1, Math.round(box.height * ratio));
-    const scale = Math.min(this.canvas.width / this.extent[0], this.canvas.height / this.extent[1]);
-    const [width, height] = this.extent.map((length) => length * scale);
-    return [(this.canvas.width - width) / 2, (this.canvas.height - height) / 2, width, height];
+    const [width, height] = [box.width, box.height].map((edge) => Math.max(1, Math.round(edge * ratio)));
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const scale = Math.min(width / extent[0], height / extent[1]) * this.viewer.zoom;
+    const free = [width, height].map((edge, axis) => Math.max(0, (extent[axis] - edge / scale) / 2)); // mm out of sight
+    this.pan = this.pan.map((pan, axis) => Math.max(-free[axis], Math.min(free[axis], pan)));
+    const [left, top] = [width, height].map((edge, axis) => (edge - extent[axis] * scale) / 2 + this.pan[axis] * scale);
+    this.place = { left, top, width: extent[0] * scale, height: extent[1] * scale, scale };
   }
 
-  point(event) {
-    const box = this.canvas.getBoundingClientRect();
-    const [left, top, width, height] = this.place;
-    const x = ((event.clientX - box.left) / box.width) * this.canvas.width;
-    const y = ((event.clientY - box.top) / box.height) * this.canvas.height;
+  // The crosshair, in pixels of the canvas.
+  cross() {
+    const { left, top, width, height } = this.place;
+    const { at } = this.viewer;
+    return [
+      left + ((this.size[0] - at[this.across] - 0.5) / this.size[0]) * width,
+      top + ((this.size[1] - at[this.down] - 0.5) / this.size[1]) * height,
+    ];
+  }
+
+  // Keep what lies under `spot` there while the zoom becomes `factor` times what it is.
+  keep(spot, factor) {
+    const { left, top, scale } = this.place;
+    const mm = [(spot[0] - left) / scale, (spot[1] - top) / scale];
+    const next = scale * factor;
+    this.pan = [this.canvas.width, this.canvas.height].map(
+      (edge, axis) => (spot[axis] - (edge - this.extent[axis] * next) / 2) / next - mm[axis],
+    );
+  }
+
+  // Bring the crosshair back into sight.
+  follow() {
+    this.fit();
+    const { scale } = this.place;
+    this.cross().forEach((spot, axis) => {
+      const edge = axis ? this.canvas.height : this.canvas.width;
+      if (spot < 0 || spot > edge) this.pan[axis] += (edge / 2 - spot) / scale;
+    });
+  }
+
+  point([x, y]) {
+    const { left, top, width, height } = this.place;
     const cell = (share, size) => Math.max(0, Math.min(size - 1, size - 1 - Math.floor(share * size)));
     const { at } = this.viewer;
     at[this.across] = cell((x - left) / width, this.size[0]);
     at[this.down] = cell((y - top) / height, this.size[1]);
-    this.viewer.paint();
+    this.viewer.moved(this);
   }
 
   paint() {
-    const { viewer, pixels, size } = this;
-    const { voxels, mask, heat } = viewer.scene;
-    const { low, scale, colours, share, showHeat } = viewer.look();
-    const [right, down] = [this.steps[this.across], this.steps[this.down]];
-    const origin = viewer.at[this.through] * this.steps[this.through];
-    const out = pixels.data;
+    const { viewer } = this;
+    this.fit();
+    const level = viewer.scan.level(this.through, viewer.at);
+    this.figure.dataset.step = level.step;
+    this.fill(level);
+    const context = this.canvas.getContext("2d", PLAIN);
+    const { left, top, width, height, scale } = this.place;
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    // the last cells of an overview may lie over the edge of the scan: on the left and at the top, where they end
+    const { spacing } = viewer.scan.header;
+    const [w, h] = [this.across, this.down].map((axis) => level.shape[axis] * level.step * spacing[axis] * scale);
+    context.imageSmoothingEnabled = viewer.zoom < SQUARES;
+    context.imageSmoothingQuality = "high";
+    context.save();
+    context.beginPath();
+    context.rect(left, top, width, height);
+    context.clip();
+    context.drawImage(this.buffer, left + width - w, top + height - h, w, h);
+    context.restore();
+    this.drawCross(context);
+    this.tell();
+  }
+
+  tell() {
+    const { count, name } = this;
+    const slice = `${this.viewer.at[this.through] + 1}`;
+    this.slider.value = slice - 1;
+    this.slider.setAttribute("aria-valuetext", `slice ${slice} of ${count}`);
+    this.title.textContent = count === 1 ? name : `${name} ${slice} / ${count}`;
+    this.canvas.setAttribute(
+      "aria-label",
+      `${name} slice ${slice} of ${count}; arrows move the crosshair, plus and minus zoom`,
+    );
+  }
+
+  // One pixel of the buffer for each cell of the level.
+  fill(level) {
+    const { viewer } = this;
+    const { voxels, mask, heat } = level.arrays;
+    const { low, scale, colours, share } = viewer.look();
+    const [width, height] = [level.shape[this.across], level.shape[this.down]];
+    if (this.pixels?.width !== width || this.pixels?.height !== height) {
+      Object.assign(this.buffer, { width, height });
+      this.pixels = this.buffer.getContext("2d", PLAIN).createImageData(width, height);
+    }
+    const [right, down] = [level.steps[this.across], level.steps[this.down]];
+    const origin = level.cell(viewer.at)[this.through] * level.steps[this.through];
+    const out = this.pixels.data;
     let o = 0;
-    for (let row = size[1] - 1; row >= 0; row--) {
-      let i = origin + row * down + (size[0] - 1) * right;
-      for (let column = 0; column < size[0]; column++, i -= right, o += 4) {
+    for (let row = height - 1; row >= 0; row--) {
+      let i = origin + row * down + (width - 1) * right;
+      for (let column = 0; column < width; column++, i -= right, o += 4) {
         const value = Math.max(0, Math.min(255, Math.floor((voxels[i] - low) * scale)));
         let colour = null,
           part = share;
-        if (showHeat) {
+        if (heat) {
           colour = heat[i] > 12 ? viewer.heatTable[heat[i]] : null;
           part = share * Math.min(1, heat[i] / 128 + 0.25);
         } else colour = colours[mask[i]];
@@ -143,25 +249,13 @@ class Plane {
         out[o + 3] = 255;
       }
     }
-    this.buffer.getContext("2d").putImageData(pixels, 0, 0);
-    const place = (this.place = this.fit());
-    const context = this.canvas.getContext("2d");
-    context.imageSmoothingQuality = "high";
-    context.drawImage(this.buffer, ...place);
-    this.cross(context, place);
-    const index = viewer.at[this.through],
-      count = viewer.scene.shape[this.through];
-    this.slider.value = index;
-    this.slider.setAttribute("aria-valuetext", `slice ${index + 1} of ${count}`);
-    this.title.textContent = count === 1 ? this.name : `${this.name} ${index + 1} / ${count}`;
-    this.canvas.setAttribute("aria-label", `${this.name} slice ${index + 1} of ${count}; arrows move the crosshair`);
+    this.buffer.getContext("2d", PLAIN).putImageData(this.pixels, 0, 0);
   }
 
-  cross(context, [left, top, width, height]) {
-    const { at } = this.viewer;
-    const x = left + ((this.size[0] - at[this.across] - 0.5) / this.size[0]) * width;
-    const y = top + ((this.size[1] - at[this.down] - 0.5) / this.size[1]) * height;
-    const gap = 0.03 * width;
+  drawCross(context) {
+    const { left, top, width, height } = this.place;
+    const [x, y] = this.cross();
+    const gap = 0.03 * Math.min(width, this.canvas.width);
     context.strokeStyle = CROSS;
     context.lineWidth = Math.max(1, this.canvas.width / 500);
     context.beginPath();
@@ -187,190 +281,83 @@ class Plane {
   }
 }
 
-class Solid {
-  // The surfaces of the labels, turned by hand. Points in a depth buffer: needs no WebGL.
-  constructor(viewer) {
-    this.viewer = viewer;
-    this.turn = [0.5, 0.25]; // around the body's axis, and up
-    this.surfaces = surfacesOf(viewer.scene);
-    this.radius = centred([...this.surfaces.values()]);
-    this.figure = document.createElement("figure");
-    this.figure.className = "body";
-    this.figure.innerHTML = `<div class="frame"><canvas class="solid" tabindex="0" role="img"
-      aria-label="The labels as solid shapes; arrows turn them"></canvas></div>
-      <figcaption><span>3-D: drag to turn</span></figcaption>`;
-    this.canvas = this.figure.querySelector("canvas");
-    this.canvas.addEventListener("pointerdown", (event) => this.canvas.setPointerCapture(event.pointerId));
-    this.canvas.addEventListener("pointermove", (event) => {
-      if (event.buttons & 1) this.rotate(event.movementX / 120, event.movementY / 120);
-    });
-    this.canvas.addEventListener("keydown", (event) => {
-      const way = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1] }[event.key];
-      if (!way) return;
-      event.preventDefault();
-      this.rotate(...way);
-    });
-  }
-
-  rotate(around, up) {
-    this.turn = [this.turn[0] + around, Math.max(-1.5, Math.min(1.5, this.turn[1] + up))];
-    this.paint();
-  }
-
-  paint() {
-    const edge = Math.max(64, Math.min(420, Math.round(this.canvas.getBoundingClientRect().height * 1.5)));
-    this.canvas.width = this.canvas.height = edge;
-    const { spacing, colours } = this.viewer.scene;
-    const scale = (edge * 0.47) / this.radius;
-    const [sa, ca, su, cu] = [
-      Math.sin(this.turn[0]),
-      Math.cos(this.turn[0]),
-      Math.sin(this.turn[1]),
-      Math.cos(this.turn[1]),
-    ];
-    const dot = Math.ceil(scale * Math.max(...spacing) * 1.5) + 1;
-    const layers = [];
-    for (const [label, { points, normals }] of this.surfaces) {
-      if (this.viewer.hidden.has(label)) continue;
-      const depth = new Float32Array(edge * edge).fill(-1e9),
-        light = new Float32Array(edge * edge);
-      for (let i = 0; i < points.length; i += 3) {
-        const x = points[i] * ca - points[i + 1] * sa,
-          y = points[i] * sa + points[i + 1] * ca,
-          z = points[i + 2];
-        const near = y * cu + z * su,
-          high = z * cu - y * su; // seen from the front, slightly from above
-        const nx = normals[i] * ca - normals[i + 1] * sa,
-          ny = normals[i] * sa + normals[i + 1] * ca,
-          nz = normals[i + 2];
-        const facing = ny * cu + nz * su;
-        if (facing < -0.5) continue; // on the far side
-        const column = Math.round(edge / 2 - x * scale - dot / 2),
-          row = Math.round(edge / 2 - high * scale - dot / 2);
-        const shade = 0.35 + 0.65 * Math.max(0, 0.75 * facing + 0.4 * (nz * cu - ny * su) + 0.25 * nx); // light from above
-        for (let r = Math.max(0, row); r < Math.min(edge, row + dot); r++) {
-          for (let c = Math.max(0, column); c < Math.min(edge, column + dot); c++) {
-            const o = r * edge + c;
-            if (near > depth[o]) {
-              depth[o] = near;
-              light[o] = Math.min(1.1, shade);
-            }
-          }
-        }
-      }
-      layers.push({ depth, light, colour: colours[label] });
-    }
-    const context = this.canvas.getContext("2d");
-    const image = context.createImageData(edge, edge);
-    for (let o = 0; o < edge * edge; o++) {
-      const hits = layers.filter((layer) => layer.depth[o] > -1e8).sort((a, b) => a.depth[o] - b.depth[o]);
-      let value = [0, 0, 0];
-      hits.forEach(({ light, colour }, i) => {
-        const solid = i === 0 ? 0.95 : 0.5; // what lies in front lets through what lies behind
-        value = value.map((v, c) => v * (1 - solid) + colour[c] * light[o] * solid);
-      });
-      image.data.set([...value, 255], 4 * o);
-    }
-    context.putImageData(image, 0, 0);
-  }
-}
-
-function surfacesOf({ shape: [X, Y, Z], spacing, mask, colours }) {
-  // For each label its voxels that touch something else, in mm from the middle, with the direction that leads outside.
-  const found = new Map();
-  const offsets = [];
-  for (let z = -1; z <= 1; z++) for (let y = -1; y <= 1; y++) for (let x = -1; x <= 1; x++) offsets.push([x, y, z]);
-  for (let z = 0, i = 0; z < Z; z++) {
-    for (let y = 0; y < Y; y++) {
-      for (let x = 0; x < X; x++, i++) {
-        const label = mask[i];
-        if (!label || !colours[label]) continue;
-        const inside = x > 0 && x < X - 1 && y > 0 && y < Y - 1 && z > 0 && z < Z - 1;
-        if (
-          inside &&
-          mask[i - 1] === label &&
-          mask[i + 1] === label &&
-          mask[i - X] === label &&
-          mask[i + X] === label &&
-          mask[i - X * Y] === label &&
-          mask[i + X * Y] === label
-        )
-          continue;
-        let [nx, ny, nz] = [0, 0, 0];
-        for (const [a, b, c] of offsets) {
-          const there = x + a >= 0 && x + a < X && y + b >= 0 && y + b < Y && z + c >= 0 && z + c < Z;
-          if (!there || mask[i + a + b * X + c * X * Y] !== label) {
-            nx += a;
-            ny += b;
-            nz += c;
-          }
-        }
-        const length = Math.hypot(nx, ny, nz) || 1;
-        if (!found.has(label)) found.set(label, { points: [], normals: [] });
-        const { points, normals } = found.get(label);
-        points.push((x + 0.5 - X / 2) * spacing[0], (y + 0.5 - Y / 2) * spacing[1], (z + 0.5 - Z / 2) * spacing[2]);
-        normals.push(nx / length, ny / length, nz / length);
-      }
-    }
-  }
-  return found;
-}
-
-function centred(surfaces) {
-  // Move the middle of all points to 0 and return how far the farthest is.
-  const low = [Infinity, Infinity, Infinity],
-    high = [-Infinity, -Infinity, -Infinity];
-  const each = (use) => surfaces.forEach(({ points }) => points.forEach((value, i) => use(points, value, i)));
-  each((_, value, i) => {
-    low[i % 3] = Math.min(low[i % 3], value);
-    high[i % 3] = Math.max(high[i % 3], value);
-  });
-  each((points, value, i) => (points[i] = value - (low[i % 3] + high[i % 3]) / 2));
-  let farthest = 1;
-  for (const { points } of surfaces) {
-    for (let i = 0; i < points.length; i += 3)
-      farthest = Math.max(farthest, Math.hypot(points[i], points[i + 1], points[i + 2]));
-  }
-  return farthest;
-}
-
 class Viewer {
-  constructor(root, scene) {
+  constructor(root, scan) {
     this.root = root;
-    this.scene = scene;
-    this.at = [...scene.start];
     this.hidden = new Set();
     this.heatTable = Array.from({ length: 256 }, (_, i) => {
       const place = (i / 255) * (HEAT.length - 1),
         k = Math.min(HEAT.length - 2, Math.floor(place));
       return HEAT[k].map((v, c) => v + (HEAT[k + 1][c] - v) * (place - k));
     });
-    [this.centre, this.width] = scene.window;
     this.opacity = 45;
-    const flat = scene.shape.filter((n) => n > 1).length < 3;
-    const names = flat ? ["Axial"] : Object.keys(AXES);
-    this.panes = names.map((name) => new Plane(this, name));
-    if (!flat && scene.labels.length) this.panes.push(new Solid(this));
-    const panes = root.querySelector(".panes");
-    panes.classList.toggle("flat", flat);
-    panes.replaceChildren(...this.panes.map((pane) => pane.figure));
-    if (flat) this.panes[0].figure.querySelector(".frame").style.aspectRatio = `${this.panes[0].extent.join(" / ")}`;
-    this.controls();
     this.observer = new ResizeObserver(() => this.paint(true));
-    this.observer.observe(panes);
+    this.observer.observe(root.querySelector(".panes"));
+    const zooms = root.querySelectorAll(".zoom button");
+    [0.8, 1.25, 0].forEach((factor, i) => (zooms[i].onclick = () => this.zoomBy(factor)));
+    this.show(scan);
+  }
+
+  // Show a scan: another one from its start, the same one with another overlay where one was.
+  show(scan) {
+    const before = this.scan;
+    const same = (name) => before?.header.ids[name] === scan.header.ids[name];
+    this.loading?.abort();
+    scan.takeFrom(before);
+    this.scan = scan;
+    if (!same("voxels")) this.begin(scan.header);
+    if (!same("mask") || before.header.labels.join() !== scan.header.labels.join()) this.hidden.clear();
+    this.controls();
+    this.paint();
+    if (!same("voxels") || !same("mask")) this.body?.free();
+    this.solid();
+    this.loading = new AbortController();
+    scan.load(
+      () => this.at[2],
+      (slab) => this.arrived(slab),
+      this.loading.signal,
+    );
+  }
+
+  // A slab of the scan is here; -1: no more come.
+  arrived(slab) {
+    const { scan } = this;
+    if (scan.complete || slab === scan.slabOf(this.at[2])) this.paint();
+    else this.read();
+    this.solid();
+  }
+
+  // The view in 3-D is made last: without a graphics processor it takes seconds, and the planes come first.
+  solid() {
+    if (this.scan.complete && this.body && !this.body.scan) this.body.show(this.scan);
+  }
+
+  begin(header) {
+    this.body?.free();
+    this.at = [...header.start];
+    this.zoom = 1;
+    [this.centre, this.width] = header.window;
+    const flat = header.shape.filter((n) => n > 1).length < 3;
+    this.planes = (flat ? ["Axial"] : Object.keys(AXES)).map((name) => new Plane(this, name));
+    this.body = flat || !header.labels.length ? null : new Body(this);
+    const panes = this.root.querySelector(".panes");
+    panes.classList.toggle("flat", flat);
+    panes.replaceChildren(...this.planes.map((plane) => plane.figure), ...(this.body ? [this.body.figure] : []));
+    if (flat) this.planes[0].figure.querySelector(".frame").style.aspectRatio = `${this.planes[0].extent.join(" / ")}`;
   }
 
   controls() {
-    const { scene, root } = this;
+    const { root } = this;
+    const { header } = this.scan;
     const presets = root.querySelector(".presets");
     presets.replaceChildren(
-      ...Object.entries(scene.windows).map(([name, [centre, width]]) => {
+      ...Object.entries(header.windows).map(([name, [centre, width]]) => {
         const button = document.createElement("button");
         button.type = "button";
         button.textContent = name;
         button.addEventListener("click", () => {
           [this.centre, this.width] = [centre, width];
-          this.paint();
+          this.paint(true);
         });
         return button;
       }),
@@ -380,92 +367,132 @@ class Viewer {
       [element.min, element.max] = [low, high];
       element.oninput = () => {
         this[name] = Number(element.value);
-        this.paint();
+        this.paint(true);
       };
       return element;
     };
-    const [low, high] = scene.range;
+    const [low, high] = header.range;
     this.inputs = [input("centre", low, high), input("width", 1, high - low), input("opacity", 0, 100)];
-    root.querySelector(".opacity").hidden = !scene.labels.length && !scene.heat;
-    this.legend = scene.labels.map((name, i) => {
+    root.querySelector(".opacity").hidden = !header.labels.length && !header.ids.heat;
+    this.legend = header.labels.map((name, i) => {
       const button = document.createElement("button");
       button.type = "button";
       button.innerHTML = '<span class="swatch"></span>';
       button.append(name);
-      button.style.setProperty("--colour", `rgb(${scene.colours[i + 1].join()})`);
+      button.style.setProperty("--colour", `rgb(${header.colours[i + 1].join()})`);
       button.addEventListener("click", () => {
         if (!this.hidden.delete(i + 1)) this.hidden.add(i + 1);
         this.paint(true);
       });
       return button;
     });
-    root.querySelector(".legend").replaceChildren(...(scene.heat ? [] : this.legend));
+    root.querySelector(".legend").replaceChildren(...(header.ids.heat ? [] : this.legend));
   }
 
   look() {
-    const low = this.centre - this.width / 2;
     return {
-      low,
+      low: this.centre - this.width / 2,
       scale: 255 / this.width,
       share: this.opacity / 100,
-      showHeat: Boolean(this.scene.heat),
-      colours: this.scene.colours.map((colour, i) => (i && !this.hidden.has(i) ? colour : null)),
+      colours: this.scan.header.colours.map((colour, i) => (i && !this.hidden.has(i) ? colour : null)),
     };
   }
 
   move(axis, to) {
-    this.at[axis] = Math.max(0, Math.min(this.scene.shape[axis] - 1, to));
+    this.at[axis] = Math.max(0, Math.min(this.scan.header.shape[axis] - 1, to));
+    this.moved();
+  }
+
+  // The crosshair is elsewhere; in `plane` it was put there by hand.
+  moved(plane) {
+    for (const other of this.planes) if (other !== plane) other.follow();
     this.paint();
   }
 
-  paint(solid = false) {
-    for (const pane of this.panes) if (solid || pane instanceof Plane) pane.paint();
+  // All planes zoom together: `plane` around a spot on it, the others around the crosshair; factor 0 shows all again.
+  zoomBy(factor, plane, spot) {
+    const before = this.zoom;
+    const after = factor ? Math.max(1, Math.min(MOST_ZOOM, before * factor)) : 1;
+    for (const each of this.planes) each.keep(each === plane ? spot : each.cross(), after / before);
+    this.zoom = after;
+    this.paint();
+  }
+
+  paint(body = false) {
+    for (const plane of this.planes) plane.paint();
+    if (body) this.body?.paint();
     this.inputs.forEach((element) => {
       element.value = this[element.name];
       element.nextElementSibling.textContent =
         element.name === "opacity" ? `${element.value} %` : element.value.replace("-", "−");
     });
     for (const button of this.root.querySelectorAll(".presets button")) {
-      const [centre, width] = this.scene.windows[button.textContent];
+      const [centre, width] = this.scan.header.windows[button.textContent];
       button.setAttribute("aria-pressed", String(centre === this.centre && width === this.width));
     }
     this.legend.forEach((button, i) => button.setAttribute("aria-pressed", String(!this.hidden.has(i + 1))));
+    this.root.querySelector(".zoom output").textContent = `${Math.round(this.zoom * 100)} %`;
     this.read();
   }
 
+  // What lies under the crosshair, and at which resolution it is shown.
   read() {
-    const { shape, voxels, mask, heat, labels, unit, factor, values } = this.scene;
-    const [x, y, z] = this.at;
-    const i = x + shape[0] * (y + shape[1] * z);
-    const place = this.at.map((n, a) => Math.round(n * factor[a]) + 1).join(", ");
+    const { labels, unit, values, shape, step, tooLarge } = this.scan.header;
+    const level = this.scan.level(2, this.at);
+    const { voxels, mask, heat } = level.arrays;
+    const i = level.index(this.at);
+    const place = level
+      .voxel(this.at)
+      .map((n) => n + 1)
+      .join(", ");
     const value = Number((voxels[i] * values[0] + values[1]).toPrecision(5));
     const said = [`Voxel ${place}`, `${value}${unit ? ` ${unit}` : ""}`];
     if (labels.length) said.push(mask[i] ? labels[mask[i] - 1] : "no label");
     if (heat) said.push(`${Math.round((heat[i] / 255) * 100)} %`);
     this.root.querySelector(".read").textContent = said.join("  ·  ").replaceAll("-", "−");
+
+    const part = PARTS[step] ?? `one ${step}th of`;
+    const share = Math.floor(this.scan.share * 100);
+    const thin = `${part} its resolution; labels are never dropped`;
+    const sent = this.scan.failed
+      ? `Some of the scan did not arrive and is shown at ${thin}. Reload the page to try again.`
+      : share < 100
+        ? `Shown at ${thin}. Every voxel is on its way: ${share} %.`
+        : `The planes show every voxel: ${shape.join(" × ")}. The view in 3-D is at ${thin}.`;
+    const large = `Shown at ${thin}: more than ${tooLarge / 1e6} million voxels are too many for a browser.`;
+    this.root.querySelector(".sharpness").textContent = step === 1 ? "" : tooLarge ? large : sent;
+    this.root.dataset.share = step === 1 ? 100 : share;
+  }
+
+  free() {
+    this.loading?.abort();
+    this.observer.disconnect();
+    this.body?.free();
   }
 }
 
 // The place of a viewer: what is shown stays until the next scan is unpacked.
-class Scans {
+class Place {
   constructor(root) {
     this.root = root;
   }
 
   async load(data) {
-    this.data = data;
-    const scene = await unpack(data instanceof Uint8Array ? data : new Uint8Array(data));
-    if (this.data !== data) return; // another scan came meanwhile
-    const before = this.viewer;
-    before?.observer.disconnect();
-    this.viewer = new Viewer(this.root, scene);
-    if (before?.scene.id === scene.id) {
-      // the same scan with another overlay: the place and the window stay
-      const { at, centre, width, opacity } = before;
-      Object.assign(this.viewer, { at, centre, width, opacity });
-    }
-    this.viewer.paint(true);
+    const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
+    const header = headerOf(bytes);
+    const name = JSON.stringify([header.ids, header.full, header.labels]);
+    if (this.name === name) return; // the same again
+    this.name = name;
+    const scan = await Scan.read(bytes, header);
+    if (this.name !== name) return; // another scan came meanwhile
+    if (this.viewer) this.viewer.show(scan);
+    else this.viewer = new Viewer(this.root, scan);
+  }
+
+  stop() {
+    this.viewer?.free();
+    this.viewer = this.name = null;
   }
 }
 
-export default mount(".viewer", Scans);
+export default mount(".viewer", Place);

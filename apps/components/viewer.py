@@ -1,24 +1,33 @@
-"""A scan in three linked planes, what was found in it, and the labels as solid shapes; all moves happen in the browser.
+"""A scan in three linked planes, what was found in it, and a view in 3-D; all moves happen in the browser.
 
-Our own component instead of NiiVue: it draws in plain canvas, so it works without WebGL2, and is 400 lines instead of a
-bundle of 5 MB.
+What is sent: an overview of at most `MOST_AT_ONCE` voxels and the first slice with the page's message, so that they are
+seen at once, and the whole scan as files that the browser fetches in slabs, nearest slice first. The planes are drawn
+from the browser's own copy of the scan, every voxel of it. NiiVue renders the overview in 3-D where there is WebGL2.
+
+The planes are not NiiVue's: it keeps all of a scan in the graphics processor, more than once and as four bytes a voxel.
+512 x 512 x 300 voxels took 2.0 GB there, and without a graphics processor 89 s to show and 113 s to change the window.
 """
 
 import gzip
 import hashlib
 import json
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import Any
 
 import numpy as np
+import streamlit as st
+from streamlit import runtime
 
 from components.browser import component
+from components.niivue import niivue
+from components.volumes import Slabs, middle, own_window, pooled, shades, slabs, strongest, whole_numbers
 
-MOST_VOXELS = 5_000_000  # that are sent to a browser; larger scans are shown thinned out
+MOST_AT_ONCE = 5_000_000  # voxels of the overview
+MOST_VOXELS = 200_000_000  # that a browser is sent: three or four bytes each there; of larger scans the overview is all
 CT_RANGE = (-1200, 3000)  # HU that the sliders reach
-LEVELS = 4095  # of intensities that are no whole numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,74 +54,91 @@ class View:
     heat: np.ndarray | None = None
     start: tuple[int, int, int] | None = None
 
-    @property
-    def step(self) -> int:
-        """Of so many voxels along each axis one is sent."""
-        return max(1, ceil((self.voxels.size / MOST_VOXELS) ** (1 / 3)))
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """What the browser gets: what the arrays are, the overview's (gzip, x running first), and those of all voxels."""
+
+    header: Mapping[str, Any]
+    overview: Mapping[str, bytes]
+    full: Mapping[str, Slabs] = field(default_factory=dict)
+    waiting: Mapping[str, tuple[np.ndarray, Callable[..., np.ndarray]]] = field(default_factory=dict)  # for `pack_rest`
+
+    def adding(self, name: str, thin: np.ndarray, array: np.ndarray, convert: Callable[..., np.ndarray]) -> "Packed":
+        """Return the same with one more array, which `convert` makes int16 or uint8, and its overview."""
+        overview = {**self.overview, name: _gzip(thin)}
+        if self.header["step"] == 1 or self.header["tooLarge"]:
+            return replace(self, overview=overview)
+        k = self.header["start"][2]  # the slice that is seen first comes with the message
+        overview[f"{name}-first"] = _gzip(convert(array[..., k : k + 1]))
+        return replace(self, overview=overview, waiting={**self.waiting, name: (array, convert)})
 
 
-def viewer(packed: bytes, *, key: str) -> None:
+def _gzip(array: np.ndarray) -> bytes:
+    return gzip.compress(array.tobytes(order="F"), compresslevel=4, mtime=0)
+
+
+def viewer(packed: Packed, *, key: str) -> None:
     """Show what `pack` made."""
-    component("viewer")(key=key, data=packed)
-
-
-def pack(view: View) -> bytes:
-    """Return everything that the browser needs, as one block: a header in JSON, then the arrays, x running first."""
-    thin = (slice(None, None, view.step),) * 3
-    voxels, mask = view.voxels[thin], view.mask[thin]
-    values, factor, offset = _whole_numbers(voxels, in_hu=bool(view.windows))
-    arrays = [values.astype("<i2"), mask.astype(np.uint8)]
-    if view.heat is not None:
-        arrays.append((view.heat[thin].astype(np.float32).clip(0, 1) * 255).round().astype(np.uint8))
-    body = b"".join(array.tobytes(order="F") for array in arrays)
-    start = view.start or middle(view.mask)
-    windows = {name: list(window) for name, window in view.windows.items()} or {"Whole range": _own_window(values)}
-    low, high = (*CT_RANGE,) if view.windows else (int(values.min()), max(int(values.max()), int(values.min()) + 2))
+    script = niivue()
     header = {
-        "id": hashlib.sha256(body[: 2 * values.size]).hexdigest()[:16],
-        "shape": list(values.shape),
-        "spacing": [float(length) * view.step for length in view.spacing],
-        "factor": [view.step] * 3,
+        **packed.header,
+        "ids": {name: hashlib.sha256(part).hexdigest()[:16] for name, part in packed.overview.items()},
+        "overview": {name: len(part) for name, part in packed.overview.items()},
+        "full": {
+            name: {"depth": part.depth, "ends": part.ends, "url": _url(part, "application/gzip", f"{key}-{name}")}
+            for name, part in packed.full.items()
+        },
+        "niivue": script and _url(script, "text/javascript", "niivue"),
+    }
+    text = json.dumps(header).encode()
+    block = b"".join([struct.pack("<I", len(text)), text, *packed.overview.values()])
+    component("viewer")(key=key, data=block)
+
+
+def _url(file: Any, kind: str, place: str) -> str:
+    """Return where the browser fetches a file's `data` from as long as the page shows `place`; "" without a server."""
+    if not runtime.exists():
+        return ""
+    # of long data the storage looks at parts only: the digest as its name keeps two that differ elsewhere apart
+    url = runtime.get_instance().media_file_mgr.add(file.data, kind, place, file_name=file.digest)
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return f"/{base}{url}" if base else url
+
+
+def pack(view: View) -> Packed:
+    """Return what the browser needs to begin; a large scan's voxels are still waiting for `pack_rest`."""
+    step = max(1, ceil((view.voxels.size / MOST_AT_ONCE) ** (1 / 3)))
+    numbers = whole_numbers(view.voxels, in_hu=bool(view.windows))
+    values = numbers.convert(view.voxels[::step, ::step, ::step])
+    windows = {name: list(window) for name, window in view.windows.items()} or {"Whole range": own_window(values)}
+    header = {
+        "shape": list(view.voxels.shape),
+        "step": step,
+        "tooLarge": MOST_VOXELS if view.voxels.size > MOST_VOXELS else 0,
+        "spacing": [float(length) for length in view.spacing],
         "labels": list(view.labels),
         "colours": [[0, 0, 0], *map(list, view.colours)],
         "windows": windows,
         "window": next(iter(windows.values())),
-        "range": [low, high],
+        "range": list(CT_RANGE if view.windows else numbers.range),
         "unit": "HU" if view.windows else "",
-        "values": [factor, offset],
-        "heat": view.heat is not None,
-        "start": [min(place // view.step, edge - 1) for place, edge in zip(start, values.shape, strict=True)],
+        "values": [numbers.factor, numbers.offset],
+        "start": list(view.start or middle(view.mask)),
     }
-    text = json.dumps(header).encode()
-    return struct.pack("<I", len(text)) + text + gzip.compress(body, compresslevel=4, mtime=0)
+    packed = Packed(header, {}).adding("voxels", values, view.voxels, numbers.convert)
+    packed = packed.adding("mask", pooled(view.mask, step), view.mask, lambda part: part.astype(np.uint8))
+    return packed if view.heat is None else with_heat(packed, view.heat)
 
 
-def middle(mask: np.ndarray) -> tuple[int, int, int]:
-    """Return a labelled voxel in the middle of what is labelled; the middle of the scan if nothing is.
-
-    The slice with most labelled voxels is taken, and in it the labelled voxel nearest to their mean.
-    """
-    counts = np.count_nonzero(mask, axis=(0, 1))
-    if not counts.any():
-        x, y, z = (edge // 2 for edge in mask.shape)
-        return x, y, z
-    k = int(counts.argmax())
-    cells = np.argwhere(mask[:, :, k])
-    x, y = cells[((cells - cells.mean(0)) ** 2).sum(1).argmin()]
-    return int(x), int(y), k
+def pack_rest(packed: Packed) -> Packed:
+    """Return the same with every voxel."""
+    rest = {name: slabs(array, convert) for name, (array, convert) in packed.waiting.items()}
+    return replace(packed, full={**packed.full, **rest}, waiting={})
 
 
-def _whole_numbers(voxels: np.ndarray, *, in_hu: bool) -> tuple[np.ndarray, float, float]:
-    """Return int16 values with the factor and offset that make intensities of them again; HU stay HU."""
-    if in_hu:
-        return np.rint(voxels.clip(-32768, 32767)).astype(np.int16), 1.0, 0.0
-    low, high = float(voxels.min()), float(voxels.max())
-    if low >= -32768 and high <= 32767 and (voxels.dtype.kind in "iu" or high - low >= LEVELS / 4):
-        return np.rint(voxels).astype(np.int16), 1.0, 0.0
-    factor = max(high - low, 1e-12) / LEVELS
-    return np.rint((voxels.astype(np.float64) - low) / factor).astype(np.int16), factor, low
-
-
-def _own_window(values: np.ndarray) -> list[float]:
-    low, high = np.percentile(values, [0.5, 99.5])
-    return [round(float(low + high) / 2), max(2, round(float(high - low)))]
+def with_heat(packed: Packed, heat: np.ndarray) -> Packed:
+    """Return the same scan with heat, 0 to 1, [X, Y, Z], shown in place of the labels."""
+    step = packed.header["step"]
+    layers = [strongest(shades(heat[..., k : k + step]), step) for k in range(0, heat.shape[2], step)]
+    return packed.adding("heat", np.stack(layers, 2), heat, shades)

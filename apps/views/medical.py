@@ -31,11 +31,11 @@ def main() -> None:
         if given is None:
             note("The answer appears here.")
             return
-        if network.card.input["goal"] == "malignancy":
-            show_nodule(network, given)
-        else:
-            show_result(network, given)
+        judged = network.card.input["goal"] == "malignancy"
+        send_rest = show_nodule(network, given) if judged else show_result(network, given)
         _how(network, given)
+        if send_rest:
+            send_rest()
 
 
 def _how(network: Network, given: Given) -> None:

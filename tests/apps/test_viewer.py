@@ -3,27 +3,42 @@
 import gzip
 import json
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 
-from components.viewer import MOST_VOXELS, View, middle, pack
+from components import viewer as parts
+from components import volumes
+from components.niivue import niivue
+from components.viewer import Packed, View, pack, pack_rest, viewer, with_heat
+from components.volumes import Slabs, middle, pooled, slabs
 
 WINDOWS = {"Lung": (-600.0, 1500.0), "Bone": (400.0, 1800.0)}
 
 
-def unpack(block: bytes) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return header, voxels, mask and heat as the browser sees them: [X, Y, Z]."""
-    length = struct.unpack("<I", block[:4])[0]
-    header = json.loads(block[4 : 4 + length])
-    body = gzip.decompress(block[4 + length :])
-    shape, count = header["shape"], int(np.prod(header["shape"]))
-    voxels = np.frombuffer(body, "<i2", count).reshape(shape, order="F")
-    mask = np.frombuffer(body, np.uint8, count, 2 * count).reshape(shape, order="F")
-    heat = np.frombuffer(body, np.uint8, count, 3 * count).reshape(shape, order="F") if header["heat"] else None
-    assert len(body) == count * (4 if header["heat"] else 3)
-    return header, voxels, mask, heat
+def unpack(packed: Packed) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return header, voxels, mask and heat of the overview as the browser sees them: [X, Y, Z]."""
+    shape = [-(-edge // packed.header["step"]) for edge in packed.header["shape"]]
+
+    def read(name: str, kind: Any) -> np.ndarray:
+        return np.frombuffer(gzip.decompress(packed.overview[name]), kind).reshape(shape, order="F")
+
+    heat = read("heat", np.uint8) if "heat" in packed.overview else None
+    return dict(packed.header), read("voxels", "<i2"), read("mask", np.uint8), heat
+
+
+def joined(part: Slabs, shape: tuple[int, int, int], *, wide: bool) -> np.ndarray:
+    """Return the array in slabs, put together as the browser does: low bytes first, then high ones."""
+    found, start = [], 0
+    for end in part.ends:
+        raw = np.frombuffer(zlib.decompress(part.data[start:end], 31), np.uint8)
+        start = end
+        low, high = (raw[: len(raw) // 2], raw[len(raw) // 2 :]) if wide else (raw, None)
+        found.append(low if high is None else (low | high.astype(np.uint16) << 8).astype(np.uint16).view(np.int16))
+    assert start == len(part.data)
+    return np.concatenate(found).reshape(shape, order="F")
 
 
 def view(shape: tuple[int, int, int] = (4, 3, 2), **changes: Any) -> View:
@@ -35,30 +50,110 @@ def view(shape: tuple[int, int, int] = (4, 3, 2), **changes: Any) -> View:
     return View(**values)
 
 
+@pytest.fixture
+def small_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser that gets 60 voxels at once and 150 in a slab."""
+    monkeypatch.setattr(parts, "MOST_AT_ONCE", 60)
+    monkeypatch.setattr(volumes, "SLAB", 150)
+
+
 def test_everything_arrives_in_its_place() -> None:
     given = view(heat=np.full((4, 3, 2), 0.5))
     header, voxels, mask, heat = unpack(pack(given))
     assert (voxels == given.voxels).all() and (mask == given.mask).all() and (heat == 128).all()
-    assert header["spacing"] == [1.0, 2.0, 3.0] and header["factor"] == [1, 1, 1] and header["unit"] == "HU"
+    assert header["spacing"] == [1.0, 2.0, 3.0] and header["shape"] == [4, 3, 2] and header["step"] == 1
+    assert not pack(given).waiting and not pack(given).full and header["unit"] == "HU"
     assert header["window"] == [-600.0, 1500.0] and list(header["windows"]) == ["Lung", "Bone"]
     assert header["labels"] == ["lung"] and header["colours"] == [[0, 0, 0], [1, 2, 3]]
     assert header["start"] == [1, 2, 1] and header["values"] == [1.0, 0.0]
     assert unpack(pack(view()))[3] is None
 
 
-def test_the_same_scan_has_the_same_name_whatever_lies_over_it() -> None:
-    plain, warm = (unpack(pack(view(heat=heat)))[0]["id"] for heat in (None, np.zeros((4, 3, 2))))
-    other = view()
-    assert plain == warm != unpack(pack(view(voxels=other.voxels + 1)))[0]["id"]
+def sent(packed: Packed, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], bytes]:
+    """Return the header and the arrays of the message that the component gets."""
+    messages = []
+    monkeypatch.setattr(parts, "component", lambda *_, **__: lambda **given: messages.append(given["data"]))
+    viewer(packed, key="viewer")
+    length = struct.unpack("<I", messages[0][:4])[0]
+    return json.loads(messages[0][4 : 4 + length]), messages[0][4 + length :]
 
 
-def test_large_scans_are_thinned_out_for_the_browser() -> None:
-    shape = (400, 300, 100)
-    given = view(shape, mask=np.zeros(shape, np.uint8), start=(399, 299, 99))
-    header, voxels, _, _ = unpack(pack(given))
-    assert given.step == 2 and header["shape"] == [200, 150, 50] and voxels.size <= MOST_VOXELS
-    assert (voxels == given.voxels[::2, ::2, ::2]).all()
-    assert header["spacing"] == [2.0, 4.0, 6.0] and header["start"] == [199, 149, 49]
+def test_the_message_says_where_its_arrays_end(monkeypatch: pytest.MonkeyPatch, small_browser: None) -> None:
+    packed = pack_rest(pack(view((7, 6, 5))))
+    header, body = sent(packed, monkeypatch)
+    ends = np.cumsum(list(header["overview"].values()))
+    for name, start, end in zip(header["overview"], [0, *ends[:-1]], ends, strict=True):
+        assert body[start:end] == packed.overview[name]
+    assert ends[-1] == len(body) and header["full"]["voxels"]["ends"] == packed.full["voxels"].ends
+
+
+def test_the_same_scan_has_the_same_name_whatever_lies_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, warm = (sent(pack(view(heat=heat)), monkeypatch)[0]["ids"] for heat in (None, np.zeros((4, 3, 2))))
+    other = sent(pack(view(voxels=view().voxels + 1)), monkeypatch)[0]["ids"]
+    assert plain["voxels"] == warm["voxels"] != other["voxels"] and plain["mask"] == warm["mask"] == other["mask"]
+    assert "heat" in warm and "heat" not in plain
+
+
+@pytest.mark.usefixtures("small_browser")
+def test_every_voxel_of_a_large_scan_is_sent_after_its_overview() -> None:
+    shape = (7, 6, 11)
+    rng = np.random.default_rng(0)
+    voxels = rng.integers(-32768, 32767, shape).astype(np.int16)
+    mask, heat = rng.integers(0, 3, shape).astype(np.uint8), rng.random(shape).astype(np.float32)
+    packed = pack(view(shape, voxels=voxels, mask=mask, heat=heat, start=(6, 5, 4)))
+    header, thin, _, _ = unpack(packed)
+    assert header["step"] == 2 and header["shape"] == [7, 6, 11] and header["start"] == [6, 5, 4]
+    assert (thin == voxels[::2, ::2, ::2]).all()
+    first = np.frombuffer(gzip.decompress(packed.overview["voxels-first"]), "<i2").reshape(7, 6, order="F")
+    assert (first == voxels[:, :, 4]).all()  # the slice that is seen first needs no waiting
+    assert set(packed.waiting) == {"voxels", "mask", "heat"} and not packed.full
+    whole = pack_rest(packed)
+    assert not whole.waiting and whole.full["voxels"].depth == 3 and len(whole.full["voxels"].ends) == 4
+    assert (joined(whole.full["voxels"], shape, wide=True) == voxels).all()
+    assert (joined(whole.full["mask"], shape, wide=False) == mask).all()
+    assert np.abs(joined(whole.full["heat"], shape, wide=False) / 255 - heat).max() < 0.002
+    assert with_heat(pack_rest(pack(view(shape, voxels=voxels, mask=mask))), heat).waiting.keys() == {"heat"}
+
+
+def test_the_overview_is_all_that_a_browser_gets_of_a_scan_that_is_too_large_for_it(
+    monkeypatch: pytest.MonkeyPatch, small_browser: None
+) -> None:
+    monkeypatch.setattr(parts, "MOST_VOXELS", 7 * 6 * 5 - 1)
+    packed = pack(view((7, 6, 5)))
+    assert packed.header["tooLarge"] == 209 and not packed.waiting and set(packed.overview) == {"voxels", "mask"}
+
+
+def test_no_label_vanishes_from_an_overview_and_of_two_in_one_block_the_rarer_stays() -> None:
+    mask = np.zeros((6, 4, 5), np.uint8)
+    mask[:3] = 2  # 60 voxels
+    mask[1, 1, 1] = 1  # a slice, a row and a column that every second voxel misses, among those of 2
+    mask[5, 3, 3:] = 3  # 2 voxels; the last slices make a block of one
+    thin = pooled(mask, 2)
+    assert thin.shape == (3, 2, 3) and not (mask[::2, ::2, ::2] == 1).any()
+    assert thin[0, 0, 0] == 1 and (thin == 1).sum() == 1
+    assert thin[2, 1].tolist() == [0, 3, 3] and thin[1, 0].tolist() == [2, 2, 2] and thin[2, 0].tolist() == [0, 0, 0]
+    assert (pooled(mask, 1) == mask).all() and pooled(np.full((3, 3, 3), 255, np.uint8), 3).tolist() == [[[255]]]
+
+
+@pytest.mark.usefixtures("small_browser")
+def test_nothing_bright_vanishes_from_the_overview_of_a_heat_map() -> None:
+    heat = np.zeros((7, 6, 5), np.float32)
+    heat[1, 1, 1] = 1.0
+    thin = unpack(pack(view((7, 6, 5), heat=heat)))[3]
+    assert thin[0, 0, 0] == 255 and (thin > 0).sum() == 1
+
+
+def test_slabs_that_differ_in_one_voxel_are_kept_under_two_names() -> None:
+    one = np.zeros((8, 8, 8), np.int16)
+    other = one.copy()
+    other[3, 4, 5] = 1
+    assert slabs(one, np.asarray).digest != slabs(other, np.asarray).digest
+
+
+def test_niivue_is_found_in_its_package_without_the_page_around_it() -> None:
+    script = niivue()
+    assert script is not None and b'getElementById("root")' not in script.data
+    assert script.data.rstrip().endswith(b"as Niivue};") and b"setVolumeRenderIllumination" in script.data
 
 
 def test_hounsfield_units_stay_what_the_windows_are_in_however_few_of_them_a_scan_has() -> None:

@@ -12,7 +12,7 @@ from components.frame import note
 from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.pictures import Figure, figures, png
-from components.viewer import View, pack, viewer
+from components.viewer import Packed, View, pack, viewer
 from views.medical_parts.ask import Given, with_file
 from views.medical_parts.result import ct_windows, warn
 
@@ -44,8 +44,13 @@ def show_nodule(network: Network, given: Given) -> None:
     answer_downloads(given.name, labels, chances, name=name)
     strength = heat.clip(min=0) / max(float(heat.max()), 1e-9)
     view = View(picture, (1.0, 1.0, 1.0), np.zeros(picture.shape, np.uint8), (), (), ct_windows(), strength)
-    viewer(compute(pack, view), key="nodule-viewer")
+    viewer(_packed(network.card.sha256, given.digest, _view=view), key="nodule-viewer")
     note("Bright where the network found what speaks for malignant (Grad-CAM).")
+
+
+@remembered(1)
+def _packed(sha256: str, digest: str, *, _view: View) -> Packed:
+    return compute(pack, _view)
 
 
 def _answer(network: Network, labels: list[str], chances: list[float]) -> None:

@@ -3,7 +3,7 @@
 import html
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,18 @@ import streamlit as st
 from cnn_core.data.tables import csv_text
 from components.address import begin, keep
 from components.frame import note, sentence
-from components.kept import remembered
+from components.kept import kept, remembered
 from components.networks import Network, compute
 from components.tables import Markup, table
-from components.viewer import View, pack, viewer
+from components.viewer import Packed, View, pack, pack_rest, viewer, with_heat
 from views.medical_parts.ask import Given, segmented
 
 LABELS, UNSURE = "Labels", "Uncertainty"
 PRESETS = {"Lung": "lung", "Soft tissue": "soft tissue", "Bone": "bone", "Brain": "brain"}
 
 
-def show_result(network: Network, given: Given) -> None:
-    """Segment, and show everything that is known then.
+def show_result(network: Network, given: Given) -> Callable[[], None]:
+    """Segment, and show everything that is known then; the rest of a large scan is sent by what is returned.
 
     Raises:
         CnnError: the file is no scan.
@@ -33,12 +33,21 @@ def show_result(network: Network, given: Given) -> None:
     begin("overlay", [LABELS, UNSURE], LABELS)
     what = st.segmented_control("Show", [LABELS, UNSURE], key="overlay", required=True, label_visibility="collapsed")
     keep("overlay", LABELS)
-    packed = _packed(network.card.sha256, given.digest, what, _result=result)
+    shown = (network.card.sha256, given.digest, what)
+    packed = _packed(*shown, shown in _sent_whole(), _result=result)
     viewer(packed, key="viewer")
     if what == UNSURE:
         note("Bright where the network wavers between labels: the entropy of its probabilities.")
     _numbers(result, given)
     _downloads(result, given)
+
+    def send_rest() -> None:
+        if packed.waiting:
+            _packed(*shown, True, _result=result)
+            _sent_whole().add(shown)
+            st.rerun()
+
+    return send_rest
 
 
 def warn(warnings: Iterable[str]) -> None:
@@ -47,12 +56,23 @@ def warn(warnings: Iterable[str]) -> None:
         st.warning(sentence(said), icon=":material/info:")
 
 
-@remembered(6)
-def _packed(sha256: str, digest: str, what: str, *, _result: Any) -> bytes:
-    return compute(pack, view_of(_result, heat=_result.maps["entropy"] if what == UNSURE else None))
+@remembered(4)  # of one scan: with and without all its voxels, under the labels and under the uncertainty
+def _packed(sha256: str, digest: str, what: str, whole: bool, *, _result: Any) -> Packed:
+    if whole:
+        return compute(pack_rest, _packed(sha256, digest, what, False, _result=_result))
+    if what == LABELS:
+        return compute(pack, view_of(_result))
+    labelled = (sha256, digest, LABELS)
+    packed = _packed(*labelled, labelled in _sent_whole(), _result=_result)
+    return compute(with_heat, packed, _result.maps["entropy"])
 
 
-def view_of(result: Any, *, heat: Any = None) -> View:
+def _sent_whole() -> set[tuple[str, str, str]]:
+    """Network, scan and overlay of what the browser got all voxels of."""
+    return kept().setdefault("medical-whole", set())
+
+
+def view_of(result: Any) -> View:
     """Return a result as the viewer wants it."""
     from medical_segmentation.pictures import COLOURS, in_hu
 
@@ -60,7 +80,7 @@ def view_of(result: Any, *, heat: Any = None) -> View:
     scan = result.scan
     windows = ct_windows() if in_hu(scan) else {}
     colours = [COLOURS[k % len(COLOURS)] for k in range(len(names))]
-    return View(scan.voxels, scan.spacing, result.mask, names, colours, windows, heat)
+    return View(scan.voxels, scan.spacing, result.mask, names, colours, windows)
 
 
 def ct_windows() -> dict[str, tuple[float, float]]:
