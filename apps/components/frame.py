@@ -61,8 +61,8 @@ def plain(text: str) -> str:
 
     For all that Streamlit reads as Markdown: messages, labels, and the options of pills, radios and such.
     """
-    line = re.sub(r"([\\`*_\[\]<>$:~&#|])", r"\\\1", " ".join(text.split()))
-    line = re.sub(r"^(\d*)([-+.)])", r"\1\\\2", line)  # no list either
+    line = re.sub(r"([\\`*_\[\]<$:~&#|])", r"\\\1", " ".join(text.split()))
+    line = re.sub(r"^(\d*)([-+.)>])", r"\1\\\2", line)  # neither a list nor a quotation
     # Addresses and icons are made of it even when it is escaped: an unseen sign keeps their parts from being one.
     return re.sub(r"(?i)(https?\\:|\\:(?=\w)|\bwww(?=\.)|@)", "\\1\u2060", line)
 

@@ -52,12 +52,13 @@ def test_messages_become_sentences_without_markdown():
     ("foreign", "shown"),
     [
         ("**b** _i_ `c` ~s~", r"\*\*b\*\* \_i\_ \`c\` \~s\~"),
-        ("![a](//x) <b> &lt; $x$", r"!\[a\](//x) \<b\> \&lt; \$x\$"),
+        ("![a](//x) <b> &lt; $x$", r"!\[a\](//x) \<b> \&lt; \$x\$"),
         (":red[x] :smile:", "\\:\u2060red\\[x\\] \\:\u2060smile\\:"),
         ("https://x www.x a@x", "https\\:\u2060//x www\u2060.x a@\u2060x"),
         ("# a\n\n- b", r"\# a - b"),
         ("1. a", r"1\. a"),
         ("- a", r"\- a"),
+        ("> a", r"\> a"),
         ("4.5 MB, www, a - b", "4\\.5 MB, www, a - b"),
     ],
 )
