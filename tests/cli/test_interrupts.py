@@ -19,7 +19,7 @@ from cnn_core.processes import PATIENCE, is_running, mark_of
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Ctrl-C cannot be sent to a single process on this system")
 LINE = "cnn: interrupted\n"
 GOES_ON = "cnn: interrupted; the training goes on with --resume\n"
-DIGITS = ("train", "digits", "--device", "cpu", "--quiet")
+DIGITS = ("train", "digits", "--device", "cpu", "--precision", "32-true", "--per-class", "20", "--quiet")
 # A shell that starts something in the background lets it ignore Ctrl-C, and children inherit that.
 HEED = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
 
@@ -60,6 +60,13 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_nothing_slow_is_imported_before_ctrl_c_is_taken_over() -> None:
+    code = "import sys; before = {*sys.modules}; from cnn_core.cli import interrupts; print(*{*sys.modules} - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "cnn_core.cli.interrupts" in done.stdout.split(), done.stderr
+    assert not {"typing", "contextlib", "pathlib", "argparse", "torch"} & {*done.stdout.split()}
 
 
 def test_amid_an_import_it_leaves_at_once(tmp_path: Path) -> None:

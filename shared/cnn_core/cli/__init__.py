@@ -1,13 +1,11 @@
 """The `cnn` command.
 
 `cnn --help`, `cnn list recipes` and `cnn list weights` answer at once: torch and the domains are imported by the
-command that needs them. Before anything is imported, Ctrl-C is taken care of.
+command that needs them. Ctrl-C is taken care of before anything is imported.
 """
 
-from collections.abc import Sequence
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed with one sentence, 130 interrupted.
 
     Wrong usage raises SystemExit(2) and `--help` SystemExit(0), as argparse does. What is not the user's to mend (a

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -17,7 +16,7 @@ OWN_PACKAGES = ("cnn_core", "cnn_showcase_apps")
 MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")  # of torch's RuntimeErrors
 
 
-def run_command(arguments: Sequence[str] | None = None) -> int:
+def run_command(arguments: list[str] | None = None) -> int:
     """See `cnn_core.cli.main`."""
     own = arguments is None
     arguments = list(sys.argv[1:] if own else arguments)

@@ -5,22 +5,18 @@ another name, and in torch's C++ it aborts: there the process leaves at once, si
 command works, the exception is raised, so that temporary files are removed; what it turns into on its way does not
 count, and where it gets lost the process leaves `PATIENCE` seconds later.
 
-Imports nothing that takes time, for it has to be there first.
+Imports nothing that takes time, not even `typing`, for it has to be there first.
 """
 
 import os
 import signal
 from types import FrameType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PATIENCE = 3.0  # seconds for removing temporary files
 
 came = False  # Ctrl-C, while a command worked
 working = False  # a command has begun, and may have something to clean up
-run_folder: "Path | None" = None  # of the training that works
+run_folder = None  # of the training that works, a Path
 
 
 def heed() -> None:
