@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from cnn_core.errors import UnknownNameError
-from components.bars import percent
+from components.bars import _in_words, percent
 from components.commands import file_word, network_word, text_word
 from components.frame import duration, measured, plain, sentence
 from components.lines import limits
@@ -33,6 +33,13 @@ APPS = Path(__file__).resolve().parents[2] / "apps"
 )
 def test_no_bar_claims_certainty(probability, text):
     assert percent(probability) == text
+
+
+@pytest.mark.parametrize(
+    ("probability", "word"), [(0.95, "sure"), (0.94, "fairly sure"), (0.69, "unsure"), (0.39, "guessing")]
+)
+def test_how_sure_an_answer_is_in_words(probability, word):
+    assert _in_words(probability) == f"{percent(probability)}, {word}"
 
 
 @pytest.mark.parametrize(("highest", "top"), [(0.2, 1), (1.0, 1), (2.3, 3), (7, 10), (1234, 1234)])

@@ -29,6 +29,7 @@ from PIL import Image
 from scipy import signal
 
 from cnn_core.anatomy import NAMED_KERNELS
+from cnn_core.anatomy.activations import find_activation
 from cnn_core.anatomy.augmentations import AUGMENTATIONS, augmented
 from cnn_core.anatomy.effective import effective_field, stage_fields
 from cnn_core.anatomy.learning import backward_step, digits, learn
@@ -121,6 +122,7 @@ def test_pooling_shows_torchs_maps_and_what_their_cells_see(pool: str, window: i
     weight = torch.tensor(kernel("outline"), dtype=torch.float32)[None, None]
     convolved = F.conv2d(F.pad(x, (1,) * 4, mode="replicate"), weight)
     pooled = (F.max_pool2d if pool == "max" else F.avg_pool2d)(convolved.relu(), window)
+    assert (r"\max_{u,v < w}" in page.latex[0].value) == (pool == "max")
     for values, expected in zip(maps_of(shown), (x, convolved, convolved.relu(), pooled), strict=True):
         assert np.allclose(values, expected[0, 0].numpy(), atol=1e-3)
     kinds = [one["kind"] for one in shown["maps"]]
@@ -185,6 +187,7 @@ def test_activations_shows_torchs_curve_its_slope_and_its_map(name: str, functio
     value = float(function(torch.tensor(0.7)))
     assert same(dots, [(0.7, value)], top=2 * high)
     assert f"<dd>{value:.4f}</dd>" in html(page)
+    assert f"f(x) = {find_activation(name).latex}" in page.latex[0].value
     (shown,) = sent(page, "maps")
     pixels = torch.tensor(SEVEN / 255, dtype=torch.float32)[None, None]
     edges = F.conv2d(pixels, torch.tensor(kernel("sobel-x"), dtype=torch.float32)[None, None])

@@ -90,6 +90,8 @@ def test_the_account_of_n_grams_is_the_librarys(lines: str):
         assert row == [ngram, filters, f"{firing:.2f}", signed(part)]
     assert rows[-1][-1] == signed(why.score) and rows[-1][0] == f"score of “{why.label}”"
     assert rows[-2][-1] == signed(why.score - sum(vote.contribution for vote in why.votes))
+    silent = len(why.votes) - len(votes)
+    assert f"{silent} of {len(why.votes)} filters stayed silent" in html(page)
     for (side, width), part in zip(ADDS.findall(html(page)), adds, strict=False):
         assert side == ("for" if part >= 0 else "against")
         assert float(width) == pytest.approx(100 * abs(part) / max(map(abs, adds)), abs=0.06)
@@ -141,11 +143,12 @@ def test_side_by_side_every_column_is_its_own_network():
 def test_the_table_of_many_texts_is_the_librarys_answer(downloads: dict):
     texts = ["play some jazz", "will it rain in Oslo", "play it in the rain", "zzyzx"]
     page = open_page(view="Many texts")
-    data = "text\n" + "\n".join(texts)
+    data = "text,id\n" + "".join(f"{text},1\n" for text in [*texts, ""])  # the last one cannot be answered
     checked(page.file_uploader(key="batch-upload").upload("own.csv", data.encode(), "text/csv").run())
     answers = predictor().predict(texts, top_k=2)
-    rows = page.dataframe[0].value.to_dict("records")
-    written = list(csv.DictReader(io.StringIO(downloads["Table (CSV)"].decode())))
+    *rows, failed = page.dataframe[0].value.to_dict("records")
+    *written, broken = csv.DictReader(io.StringIO(downloads["Table (CSV)"].decode()))
+    assert failed["note"] == broken["error"] == "the text is empty"
     for text, answer, row, line in zip(texts, answers, rows, written, strict=True):
         assert (row["text"], row["answer"], row["second"], row["note"]) == (text, *answer.labels, answer.note)
         assert row["probability"] == pytest.approx(answer.probabilities[0], abs=1e-4)
