@@ -27,19 +27,6 @@ def told(page: AppTest) -> dict:
     return json.loads(part.json)
 
 
-def test_it_opens_with_a_captioned_scene() -> None:
-    from image_captioning import load
-
-    page = open_page()
-    shown = told(page)
-    picture = next(iter(sample_pictures_of_scenes().values()))
-    answer = load("scenes", device="cpu").predict(picture.source, n_best=5)[0]
-    assert [text for text, _ in shown["sentences"]] == answer.captions
-    assert " ".join(word["text"] for word in shown["words"]) == answer.captions[0]
-    assert all(word["veil"].startswith("data:image/png") for word in shown["words"])
-    assert not page.warning
-
-
 def sample_pictures_of_scenes() -> dict:
     return sample_pictures(networks("image_captioning")["scenes"])
 

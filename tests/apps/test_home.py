@@ -39,16 +39,6 @@ def test_the_tiles_answer_as_soon_as_torch_is_there():
     assert '<mark class="for"' in html(home)  # the words that decided
 
 
-def test_the_table_shows_every_shipped_card():
-    from cnn_core.weights import list_weights, load_card
-
-    table = html(open_home())
-    for entry in list_weights():
-        card = load_card(entry.folder)
-        assert f"<code>{card.command}</code>" in table
-        assert f"{card.parameters:,}" in table
-
-
 def test_a_row_of_the_table_carries_spread_number_and_command():
     from cnn_core.weights import WeightsCard
     from components.tables import _row

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from components.networks import RUNS, card_in, networks
 from components.shapes import example_zip
-from views.image_parts.why import TITLES, title
+from views.image_parts.why import title
 
 GREY, COLOUR = "runs/tiny-digits", "runs/tiny-shapes"
 
@@ -133,14 +133,6 @@ def test_the_camera_is_off_until_it_is_wanted(png: bytes):
     assert word(page) in ("circle", "cross", "triangle")
 
 
-@pytest.mark.parametrize("method", TITLES)
-def test_every_method_gives_a_heat_map(method: str):
-    page = open_page(method=method, sample="eight")
-    assert page.selectbox(key="method").value == method
-    assert f"What speaks for “{word(page)}”" in html(page)
-    assert not warnings(page)
-
-
 def test_every_method_of_the_core_is_offered():
     from cnn_core.explain import list_methods
 
@@ -156,16 +148,6 @@ def test_the_evidence_for_another_class_is_another_map():
     checked(chooser.set_value(other).run())
     assert f"What speaks for “{other}”" in html(page)
     assert html(page) != before
-
-
-@pytest.mark.parametrize("weights", [GREY, COLOUR])
-def test_every_stage_shows_its_channels(weights: str):
-    page = open_page(weights=weights, part="Inside the network")
-    key = f"stage-{weights}"
-    for stage in page.segmented_control(key=key).options:
-        checked(page.segmented_control(key=key).set_value(stage).run())
-        assert f"Channel 0 of {stage}" in html(page)
-    assert "Filters of the first layer" in [heading.value for heading in page.subheader]
 
 
 def test_any_channel_can_be_chosen():
@@ -209,13 +191,6 @@ SHIFTED = "half of it from the picture, a quarter each from the picture moved by
 def test_the_fold_names_the_views_that_are_averaged(weights: str, scores: str, heat: str):
     (steps,) = open_page(weights=weights).expander[0].markdown
     assert scores in steps.value and heat in steps.value
-
-
-def test_many_pictures_begin_with_the_samples_answered():
-    page = open_page(view="Many pictures")
-    table = page.dataframe[0].value
-    assert len(table) == 8
-    assert set(table["answer"]) <= set("0123456789")
 
 
 def test_many_pictures_take_broken_ones_in_their_stride(png: bytes):

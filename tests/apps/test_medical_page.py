@@ -12,7 +12,7 @@ import pytest
 from driving import checked, html, opened
 from streamlit.testing.v1 import AppTest
 
-from views.medical_parts.ask import Given, with_file
+from views.medical_parts.ask import Given
 from views.medical_parts.source import CHESTS, CUBES, CUTOUTS, THORAXES, drawn, given_of
 from views.medical_parts.steps import mask_steps, nodule_steps
 
@@ -52,21 +52,6 @@ def test_the_address_says_what_is_shown() -> None:
     before = volumes(page)
     page.pills(key="scan").set_value("thorax-3").run()
     assert volumes(checked(page)) != before and page.query_params["scan"] == "thorax-3"
-
-
-def test_the_table_is_the_librarys_answer() -> None:
-    from medical_segmentation import load
-
-    page = open_page(weights="phantom")
-    result = with_file(given_of(THORAXES[0]), load("phantom", device="cpu").predict)
-    told = {name: float(volume.replace(",", "")) for name, volume in volumes(page).items()}
-    assert told == pytest.approx(result.volumes_ml, abs=0.6)
-
-
-def test_the_uncertainty_can_be_shown() -> None:
-    page = open_page(weights="phantom")
-    page.segmented_control(key="overlay").set_value("Uncertainty").run()
-    assert "Bright where the network wavers" in html(checked(page))
 
 
 def test_an_uploaded_scan_is_answered_and_nothing_is_left_behind(tmp_path: Path, monkeypatch) -> None:

@@ -10,7 +10,6 @@ from text_driving import CLASSES, OWN, RAIN, field, open_page, write
 
 from components.networks import networks
 from components.writer import LIMIT
-from views.text_parts.attribution import TITLES
 from views.text_parts.steps import text_steps
 
 pytestmark = pytest.mark.usefixtures("in_workplace")
@@ -138,23 +137,6 @@ def test_what_no_field_sends_counts_as_nothing_written(forged: object):
     assert not warnings(page)
 
 
-def test_the_n_grams_sum_up_to_the_score():
-    page = open_page(part="Which n-grams won")
-    for lines in ("N-gram by n-gram", "Filter by filter"):
-        checked(page.segmented_control(key="votes-way").set_value(lines).run())
-        numbers = last_column(html(page))
-        assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.005 * len(numbers))  # of two decimals each
-        assert "score of “weather”" in html(page)
-
-
-def last_column(page: str) -> list[float]:
-    """Return the numbers at the end of the rows of the page's first table with a score."""
-    table = page.split("<tbody>")[1].split("</tbody>")[0]
-    cells = [row.split("<td")[-1].split(">", 1)[1] for row in table.split("</tr>")[:-1]]
-    texts = [cell.replace("</td>", "").replace("</b>", "").split(">")[-1] for cell in cells]
-    return [float(text.replace("−", "-")) for text in texts]
-
-
 def test_the_smallest_deletion_is_struck_through_and_the_new_answer_said():
     page = open_page("play it in the rain", part="Smallest deletion")
     assert word(page) == "music"
@@ -167,15 +149,6 @@ def test_the_smallest_deletion_is_struck_through_and_the_new_answer_said():
 def test_one_word_alone_has_no_deletion():
     page = open_page("jazz", part="Smallest deletion")
     assert "It is a single word" in html(page)
-
-
-@pytest.mark.parametrize("method", TITLES)
-def test_every_method_sums_up_to_the_score(method: str):
-    page = open_page(part="Attribution", method=method)
-    assert page.selectbox(key="method").value == method
-    assert '<mark class="for"' in html(page)
-    numbers = last_column(html(page))
-    assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.005 * len(numbers))
 
 
 def test_the_evidence_for_another_class_is_other_words():
