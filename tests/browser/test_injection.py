@@ -154,6 +154,9 @@ def test_runs_and_their_errors_are_text(open_page):
     innocent(page)
     page = open_page(f"/train?run={weights('text_classification').removeprefix('runs%2F')}")
     innocent(page)
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_test_id("stPopoverBody").get_by_role("button").wait_for()
+    innocent(page)
 
 
 @pytest.mark.smoke

@@ -14,7 +14,7 @@ from cnn_core.weights.reports import REPORT_FILE
 from components.address import begin, keep
 from components.bars import headline
 from components.downloads import pack_network
-from components.frame import card_facts, duration, facts, note, sentence
+from components.frame import card_facts, duration, facts, note, plain, sentence
 from components.lines import lines
 from components.networks import RUNS, card_in, compute, forget
 from components.owner import may_change, may_see
@@ -136,7 +136,7 @@ def _buttons(run: RunInfo) -> None:
 
 def _delete(run: RunInfo) -> None:
     note(f"{run.name} goes with its upload, curves and weights. Nothing brings it back.")
-    if not st.button(f"Delete {run.name}", key=f"delete-{run.name}", type="primary"):
+    if not st.button(f"Delete {plain(run.name)}", key=f"delete-{run.name}", type="primary"):
         return
     card = card_of(run)
     try:
