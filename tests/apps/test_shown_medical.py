@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from driving import as_bars, bars, checked, figure, html, library, opened, table
 from PIL import Image
-from test_viewer import unpack
+from test_viewer import joined, unpack
 
 from cnn_core.explain import heat_limits, overlay
 from medical_segmentation.pictures import COLOURS
@@ -80,6 +80,24 @@ def test_the_planes_show_the_scan_its_labels_and_the_uncertainty(result, scans):
     entropy = with_file(given_of(THORAXES[0]), lambda path: asked.predict(path, maps=("entropy",))).maps["entropy"]
     assert entropy.max() > 0.4
     assert np.abs(scans[-1][3] - 255 * entropy.astype(float)).max() <= 0.6
+
+
+def test_of_a_large_scan_every_voxel_follows_the_overview(result, monkeypatch):
+    shown = []
+    monkeypatch.setattr("views.medical_parts.result.viewer", lambda packed, key: shown.append(packed))
+    monkeypatch.setattr("components.viewer.MOST_AT_ONCE", 30_000)
+    page = opened("medical", weights="phantom")
+    first, last = shown
+    assert first.header["step"] == 2 and set(first.waiting) == {"voxels", "mask"} and not first.full
+    shape = result.scan.voxels.shape
+    assert not last.waiting and np.array_equal(joined(last.full["mask"], shape, wide=False), result.mask)
+    assert np.array_equal(joined(last.full["voxels"], shape, wide=True), np.rint(result.scan.voxels))
+    checked(page.segmented_control(key="overlay").set_value("Uncertainty").run())
+    *_, first, last = shown
+    assert set(first.waiting) == {"heat"} and first.full["voxels"] is last.full["voxels"]  # not sent again
+    assert joined(last.full["heat"], shape, wide=False).max() > 255 * 0.4
+    checked(page.segmented_control(key="overlay").set_value("Labels").run())
+    assert len(shown) == 5 and not shown[-1].waiting
 
 
 def said_of_nodules(card, size: str) -> str:
