@@ -1,12 +1,14 @@
 """Driving a page as a browser would: open it at an address, check that it broke nowhere, read what it shows."""
 
 import base64
+import gzip
 import importlib
 import io
 import json
 import math
 import re
 import time
+import zlib
 from collections.abc import Callable
 from functools import cache
 from html import unescape
@@ -21,17 +23,22 @@ from cnn_core.train import queue
 from cnn_core.train.runs import JOB, waiting_file
 from components.networks import RUNS
 
-VIEWS = Path(__file__).resolve().parents[2] / "apps" / "views"
+APPS = Path(__file__).resolve().parents[2] / "apps"
 
 
 def opened(view: str, session: dict[str, object] | None = None, /, **address: str) -> AppTest:
     """Open a page at an address such as `?weights=...&sample=...` and check that it shows no defect."""
-    page = AppTest.from_file(str(VIEWS / f"{view}.py"), default_timeout=120)
+    page = AppTest.from_file(str(APPS / "views" / f"{view}.py"), default_timeout=120)
     for name, value in address.items():
         page.query_params[name] = value
     for name, value in (session or {}).items():
         page.session_state[name] = value
     return checked(page.run())
+
+
+def open_home() -> AppTest:
+    """Open the first page, through the entry."""
+    return checked(AppTest.from_file(str(APPS / "showcase.py"), default_timeout=120).run())
 
 
 def checked(page: AppTest) -> AppTest:
@@ -192,3 +199,26 @@ def plotted(markup: str) -> tuple[dict[str, list[tuple[float, float]]], list[tup
 
 def _pair(point: str) -> list[str]:
     return point.split(",")
+
+
+def unpack(packed: Any) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return header, voxels, mask and heat of the overview as the browser sees them: [X, Y, Z]."""
+    shape = [-(-edge // packed.header["step"]) for edge in packed.header["shape"]]
+
+    def read(name: str, kind: Any) -> np.ndarray:
+        return np.frombuffer(gzip.decompress(packed.overview[name]), kind).reshape(shape, order="F")
+
+    heat = read("heat", np.uint8) if "heat" in packed.overview else None
+    return dict(packed.header), read("voxels", "<i2"), read("mask", np.uint8), heat
+
+
+def joined(part: Any, shape: tuple[int, int, int], *, wide: bool) -> np.ndarray:
+    """Return the array in slabs, put together as the browser does: low bytes first, then high ones."""
+    found, start = [], 0
+    for end in part.ends:
+        raw = np.frombuffer(zlib.decompress(part.data[start:end], 31), np.uint8)
+        start = end
+        low, high = (raw[: len(raw) // 2], raw[len(raw) // 2 :]) if wide else (raw, None)
+        found.append(low if high is None else (low | high.astype(np.uint16) << 8).astype(np.uint16).view(np.int16))
+    assert start == len(part.data)
+    return np.concatenate(found).reshape(shape, order="F")

@@ -6,16 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from driving import checked, html
-from streamlit.testing.v1 import AppTest
-
-APPS = Path(__file__).resolve().parents[2] / "apps"
+from driving import APPS, html, open_home
 
 pytestmark = pytest.mark.usefixtures("in_workplace")
-
-
-def open_home() -> AppTest:
-    return checked(AppTest.from_file(str(APPS / "showcase.py"), default_timeout=120).run())
 
 
 def test_home_says_what_this_is_and_leads_to_every_application():

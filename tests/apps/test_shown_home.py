@@ -4,11 +4,10 @@ import re
 
 import numpy as np
 import pytest
-from driving import as_bars, bars, figure, html, library, table, wait_for
+from driving import as_bars, bars, figure, html, library, open_home, table, wait_for
 from driving import picture as decoded
 from PIL import Image
 from streamlit.testing.v1 import AppTest
-from test_home import open_home
 
 from cnn_core.weights import list_weights, load_card
 from components.pictures import data_uri

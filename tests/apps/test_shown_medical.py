@@ -9,9 +9,8 @@ import re
 import nibabel as nib
 import numpy as np
 import pytest
-from driving import as_bars, bars, checked, figure, html, library, opened, table
+from driving import as_bars, bars, checked, figure, html, joined, library, opened, table, unpack
 from PIL import Image
-from test_viewer import joined, unpack
 
 from cnn_core.explain import heat_limits, overlay
 from medical_segmentation.pictures import COLOURS

@@ -3,42 +3,19 @@
 import gzip
 import json
 import struct
-import zlib
 from typing import Any
 
 import numpy as np
 import pytest
+from driving import joined, unpack
 
 from components import viewer as parts
 from components import volumes
 from components.niivue import niivue
 from components.viewer import Packed, View, pack, pack_rest, viewer, with_heat
-from components.volumes import Slabs, middle, pooled, slabs
+from components.volumes import middle, pooled, slabs
 
 WINDOWS = {"Lung": (-600.0, 1500.0), "Bone": (400.0, 1800.0)}
-
-
-def unpack(packed: Packed) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return header, voxels, mask and heat of the overview as the browser sees them: [X, Y, Z]."""
-    shape = [-(-edge // packed.header["step"]) for edge in packed.header["shape"]]
-
-    def read(name: str, kind: Any) -> np.ndarray:
-        return np.frombuffer(gzip.decompress(packed.overview[name]), kind).reshape(shape, order="F")
-
-    heat = read("heat", np.uint8) if "heat" in packed.overview else None
-    return dict(packed.header), read("voxels", "<i2"), read("mask", np.uint8), heat
-
-
-def joined(part: Slabs, shape: tuple[int, int, int], *, wide: bool) -> np.ndarray:
-    """Return the array in slabs, put together as the browser does: low bytes first, then high ones."""
-    found, start = [], 0
-    for end in part.ends:
-        raw = np.frombuffer(zlib.decompress(part.data[start:end], 31), np.uint8)
-        start = end
-        low, high = (raw[: len(raw) // 2], raw[len(raw) // 2 :]) if wide else (raw, None)
-        found.append(low if high is None else (low | high.astype(np.uint16) << 8).astype(np.uint16).view(np.int16))
-    assert start == len(part.data)
-    return np.concatenate(found).reshape(shape, order="F")
 
 
 def view(shape: tuple[int, int, int] = (4, 3, 2), **changes: Any) -> View:
