@@ -144,7 +144,7 @@ def test_a_download_with_another_hash_is_refused(mnist, tmp_path):
 def test_cifar_binary_is_unpacked(cifar, tmp_path):
     assert "50 training and 10 test" in get_data("cifar10", data_root=tmp_path)
     assert cifar.asked == ["/~kriz/cifar-10-binary.tar.gz"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["cifar-10-batches-bin", "cifar-10-binary.tar.gz"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "cifar-10-batches-bin", "cifar-10-binary.tar.gz"]
     (tmp_path / "cifar-10-batches-bin" / "data_batch_2.bin").write_bytes(b"short")
     get_data("cifar10", data_root=tmp_path)
     assert len(load_set("cifar10", split="train+val", data_root=tmp_path)) == 50
