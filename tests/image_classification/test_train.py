@@ -350,9 +350,10 @@ def test_every_recipe_is_valid_and_opens_with_its_command(file: Path) -> None:
     recipe = read_recipe(Recipe, file)
     assert file.read_text().startswith(f"# cnn train {file.stem} ")
     assert recipe.description and recipe.limits
-    assert not recipe.data.validation, (
-        "shipped weights learn from the whole training set, nothing chosen on the test set"
-    )
+    if file.stem != "my-pictures":  # whose validation curve is watched, and whose weights nobody ships
+        assert not recipe.data.validation, (
+            "shipped weights learn from the whole training set, nothing chosen on the test set"
+        )
 
 
 def test_the_shipped_recipe_is_what_the_card_repeats(digits_run: Path) -> None:
