@@ -2,7 +2,7 @@
 
 import pytest
 import streamlit as st
-from driving import VIEWS, checked, html
+from driving import APPS, checked, html
 from streamlit.testing.v1 import AppTest
 
 from components.bring import is_secure
@@ -43,7 +43,7 @@ def test_a_failure_is_not_kept(session: dict):
 
 def test_no_cache_ends_with_the_connection():
     """Streamlit empties those of a session when its connection drops; what is `remembered` stays."""
-    assert [file for file in VIEWS.parent.rglob("*.py") if 'scope="session"' in file.read_text("utf-8")] == []
+    assert [file for file in APPS.rglob("*.py") if 'scope="session"' in file.read_text("utf-8")] == []
 
 
 def script() -> None:
