@@ -232,7 +232,7 @@ def test_one_batch_is_learned_by_heart(name: str) -> None:
     labels = torch.tensor([0, 1, 0, 1, 1, 0])
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=3e-3)
     first = loss = None
-    for _ in range(60):
+    for _ in range(200):
         loss = nn.functional.cross_entropy(model(x), labels)
         first = loss.item() if first is None else first
         if loss < 0.2 * first:
