@@ -230,7 +230,7 @@ def test_one_batch_is_learned_by_heart(name: str) -> None:
     model = create_model(name, in_channels=1, num_classes=2, input_size=[EDGES.get(name, 8)] * 2, options=options)
     x = example(model, EDGES.get(name, 8) if model.input_size else max(16, model.minimum_size), batch=6)
     labels = torch.tensor([0, 1, 0, 1, 1, 0])
-    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=3e-3)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-3)
     first = loss = None
     for _ in range(200):
         loss = nn.functional.cross_entropy(model(x), labels)
