@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from components.address import run_begins, run_ends
 from components.networks import warm_up
 from components.owner import keep_owner
 
@@ -40,7 +41,9 @@ PAGES = {
     "Models": [st.Page("views/models.py", title="Models", url_path="models")],
 }
 
+run_begins()
 keep_owner()
 st.logo(ASSETS / "mark.svg", size="large")
 st.navigation(PAGES, position="top").run()
 warm_up()
+run_ends()

@@ -1,11 +1,32 @@
 """Choices in the page's address, by their short names (Streamlit's own binding would write the words on the button)."""
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 import streamlit as st
 
 from components.kept import kept, recall, retain, was_shown
+
+LAG = 0.3  # seconds until the browser surely knows the address that a run wrote
+
+BROWSERS = "the address is the browser's"  # whether this run can take it for what the browser shows
+ENDED = "the last run ended"  # when
+
+
+def run_begins() -> None:
+    """Before a page: find out whose the address is.
+
+    A choice that follows quickly upon another one, while the page still runs or has just ended, comes with the address
+    from before the first: that is no going back.
+    """
+    ended = st.session_state.pop(ENDED, None)
+    st.session_state[BROWSERS] = ended is not None and monotonic() - ended > LAG
+
+
+def run_ends() -> None:
+    """After a page that was not interrupted."""
+    st.session_state[ENDED] = monotonic()
 
 
 def begin(key: str, options: Sequence[str], default: str) -> None:
@@ -14,7 +35,8 @@ def begin(key: str, options: Sequence[str], default: str) -> None:
     A widget that has one of the options keeps it, unless the browser has gone back to another address.
     """
     named = st.query_params.get(key)
-    if was_shown(key) and named != kept().get(f"{key} in the address"):
+    known = st.session_state.get(BROWSERS, True)
+    if known and was_shown(key) and named != kept().get(f"{key} in the address"):
         st.session_state[key] = named if named in options else default
     recall(key, options, default, wanted=named)
 

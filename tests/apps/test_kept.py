@@ -5,6 +5,7 @@ import streamlit as st
 from driving import APPS, checked, html
 from streamlit.testing.v1 import AppTest
 
+from components import address
 from components.bring import is_secure
 from components.kept import remembered
 
@@ -111,6 +112,32 @@ def test_the_address_wins_when_the_browser_goes_back():
     checked(page.pills(key="choice").set_value("c").run())
     page.query_params["choice"] = "nonsense"
     assert checked(page.run()).pills(key="choice").value == "a"
+
+
+def test_a_choice_that_follows_quickly_does_not_undo_the_one_before():
+    """The browser sends it with the address from before the first, as it does after going back."""
+    page = checked(AppTest.from_function(script).run())
+    checked(page.pills(key="choice").set_value("b").run())
+    page.query_params.clear()
+    page.session_state[address.BROWSERS] = False
+    assert checked(page.run()).pills(key="choice").value == "b"
+    page.query_params.clear()
+    page.session_state[address.BROWSERS] = True
+    assert checked(page.run()).pills(key="choice").value == "a"
+
+
+@pytest.mark.parametrize(("ended", "known"), [(None, False), (9.9, False), (9.6, True)])
+def test_the_address_is_the_browsers_once_a_run_has_ended_for_a_while(
+    session: dict, monkeypatch: pytest.MonkeyPatch, ended: float | None, known: bool
+):
+    if ended:
+        monkeypatch.setattr(address, "monotonic", lambda: ended)
+        address.run_ends()
+    monkeypatch.setattr(address, "monotonic", lambda: 10.0)
+    address.run_begins()
+    assert session[address.BROWSERS] is known
+    address.run_begins()  # the run before was interrupted
+    assert session[address.BROWSERS] is False
 
 
 @pytest.mark.parametrize(("url", "secure"), [

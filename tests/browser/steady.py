@@ -28,6 +28,14 @@ LAYOUT = """() => {
 }"""
 
 
+def wait_until(page, script: str, arg=None) -> None:
+    """Wait until a script is true of the page. (Playwright's own waiting evaluates texts, which the pages forbid.)"""
+    end = monotonic() + PATIENCE
+    while not page.evaluate(script, arg):
+        assert monotonic() < end, f"not so within {PATIENCE:.0f} s: {script}"
+        page.wait_for_timeout(50)
+
+
 def _unchanged(page, look):
     """Return what `look` returns as soon as it is the same for `STILL` seconds, and not None."""
     end = monotonic() + PATIENCE

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from server import FLAGS, ROOT, find_chromium, serving
-from steady import at_rest
+from steady import at_rest, wait_until
 
 FOLDER = ROOT / "docs" / "screenshots"
 LIMIT = 150_000  # bytes of a picture
@@ -71,14 +71,13 @@ def settle(page: Page) -> None:
     """Wait until the answer is there, nothing is awaited or stale, and fonts and pictures are loaded."""
     page.wait_for_selector(".lead")
     at_rest(page)
-    page.wait_for_function(
+    wait_until(
+        page,
         "() => !['StatusWidget', 'Spinner', 'Skeleton'].some(kind => document.querySelector(`[data-testid=st${kind}]`))"
         " && !document.body.innerText.includes('is being loaded')"
-        " && document.fonts.status === 'loaded' && [...document.images].every(image => image.complete)"
+        " && document.fonts.status === 'loaded' && [...document.images].every(image => image.complete)",
     )
-    page.wait_for_function(
-        "() => ['viewer', 'told'].every(part => !document.querySelector(`.${part}:not([data-ready])`))"
-    )
+    wait_until(page, "() => ['viewer', 'told'].every(part => !document.querySelector(`.${part}:not([data-ready])`))")
     page.wait_for_timeout(500)  # fades
 
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -17,7 +18,7 @@ def go(page, path: str) -> None:
     """Open another page as a visitor does, by the menu."""
     page.get_by_test_id("stTopNavSection").filter(has_text="Try").click()
     page.locator(f"a[href$='{path}']").click()
-    page.wait_for_function("path => location.pathname === path", arg=path)
+    page.wait_for_url(lambda url: urlsplit(url).path == path)
     at_rest(page)
 
 
@@ -63,7 +64,7 @@ def test_back_gives_back_the_choice_and_the_page_before(open_page):
     page.locator(".answer .word").wait_for()
     at_rest(page)
     page.get_by_role("radio", name="Digits, 8 × 8").click()
-    page.wait_for_function("location.search.includes('weights=digits')")
+    page.wait_for_url(re.compile("weights=digits"))
     at_rest(page)
     page.get_by_role("tab", name="Many pictures").click()
     page.get_by_test_id("stDataFrame").wait_for()
@@ -78,11 +79,11 @@ def test_back_gives_back_the_choice_and_the_page_before(open_page):
     at_rest(page)
     assert chosen(page) == "Digits, 8 × 8"
     page.go_back()
-    page.wait_for_function("!location.search.includes('digits')")
+    page.wait_for_url(lambda url: "digits" not in url)
     at_rest(page)
     assert chosen(page) == "Digits"
     page.go_forward()
-    page.wait_for_function("location.search.includes('weights=digits')")
+    page.wait_for_url(re.compile("weights=digits"))
     at_rest(page)
     assert chosen(page) == "Digits, 8 × 8"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from steady import at_rest, box_of
+from steady import at_rest, box_of, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -17,7 +17,8 @@ SLATE = "canvas.plate[aria-label]"  # with its name it has its code: before, it 
 
 def answered(page, other_than: str = "") -> str:
     """Wait for an answer (another one than before) and for the rest of the page; return the answer."""
-    page.wait_for_function(
+    wait_until(
+        page,
         "before => { const word = document.querySelector('.answer .word');"
         " return word && word.textContent !== before && !document.querySelector('[data-stale=true] .word'); }",
         arg=other_than,
@@ -157,7 +158,7 @@ def test_an_address_brings_back_what_was_on_the_page(open_page):
     page.get_by_role("radio", name="Samples").click()
     page.get_by_role("button", name="a zero").click()
     page.locator("figure", has_text="A zero").wait_for()
-    page.wait_for_function("location.search.includes('sample=zero')")
+    wait_until(page, "location.search.includes('sample=zero')")
     again = open_page(page.url.split("/", 3)[3].join(["/", ""]))
     again.locator("figure", has_text="A zero").wait_for()
 

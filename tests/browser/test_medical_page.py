@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
-from steady import at_rest, box_of
+from steady import at_rest, box_of, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -145,7 +145,7 @@ def elsewhere(open_page):
 def test_the_place_is_kept_when_the_uncertainty_is_shown(open_page):
     page, before = elsewhere(open_page)
     page.get_by_text("Uncertainty", exact=True).click()
-    page.wait_for_function("() => document.body.innerText.includes('Bright where the network wavers')")
+    wait_until(page, "() => document.body.innerText.includes('Bright where the network wavers')")
     page.locator(".read", has_text="%").wait_for()
     assert place(page) == before
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from steady import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -29,13 +30,14 @@ def test_another_network_and_another_size_change_plan_and_figures(open_page):
     size = page.get_by_role("spinbutton", name=re.compile("Input size"))
     size.fill("64")
     size.press("Enter")
-    page.wait_for_function(
+    wait_until(
+        page,
         "before => { const b = document.querySelectorAll('p.note[data-model=resnet20] b')[1];"
         " return b && b.textContent !== before; }",
         arg=before,
     )
     assert page.locator("p.note[data-model=resnet20] b").nth(0).inner_text() == "269,722"  # weights do not grow
-    page.wait_for_function("location.search.includes('size=64') && location.search.includes('resnet20')")
+    wait_until(page, "location.search.includes('size=64') && location.search.includes('resnet20')")
     again = open_page("/models" + page.url.split("/models")[1], width=390, scheme="dark")
     again.locator("p.note[data-model=resnet20]").wait_for()
     assert again.evaluate("document.documentElement.scrollWidth") <= 390

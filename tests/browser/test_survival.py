@@ -86,7 +86,7 @@ def begun(page, form: Form, folder: Path):
 def is_there(page, form: Form) -> None:
     """The run, its curves, and at its end its score, its weights, and the network among those to ask."""
     page.get_by_text(re.compile(rf"^Accuracy of {form.run}$")).wait_for()
-    page.locator(".lines polyline").nth(1).wait_for()
+    page.locator(".lines polyline").nth(1).wait_for(state="attached")  # a flat one has no height
     page.get_by_role("button", name="Weights (zip)").wait_for()
     page.get_by_role("radio", name=f"runs/{form.run}").wait_for()
     at_rest(page)

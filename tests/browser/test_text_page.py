@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from steady import at_rest
+from steady import at_rest, wait_until
 from test_image_page import luminance
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -29,7 +29,8 @@ MARKS = """() => {
 
 def answered(page, word: str) -> None:
     """Wait until the answer is `word`, and for the rest of the page."""
-    page.wait_for_function(
+    wait_until(
+        page,
         "word => document.querySelector('.answer .word')?.textContent === word"
         " && !document.querySelector('[data-stale=true] .word')",
         arg=word,
@@ -200,7 +201,7 @@ def test_another_network_brings_its_own_example(open_page):
     page.get_by_role("radio", name="Questions").click()
     answered(page, "a person")
     assert page.locator("textarea").input_value().startswith("Who wrote")
-    page.wait_for_function("location.search.includes('weights=trec')")
+    wait_until(page, "location.search.includes('weights=trec')")
 
 
 def test_the_field_is_named_and_described_for_screen_readers(open_page):
