@@ -69,6 +69,18 @@ def test_nothing_slow_is_imported_before_ctrl_c_is_taken_over() -> None:
     assert not {"typing", "contextlib", "pathlib", "argparse", "torch"} & {*done.stdout.split()}
 
 
+def test_a_command_that_is_done_stays_done_while_python_ends() -> None:
+    code = (
+        "import os, signal, sys; sys.argv = ['cnn', 'list', 'recipes']; from cnn_core.cli import main\n"
+        "class Late:\n"
+        "    def __del__(self, kill=os.kill, me=os.getpid(), number=signal.SIGINT): kill(me, number)\n"
+        "sys.late = Late()\n"  # goes after the handlers of signals have been set aside
+        "sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], preexec_fn=HEED, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_amid_an_import_it_leaves_at_once(tmp_path: Path) -> None:
     moments = ("cnn_core.cli.command", "tyro", "torch", "torch._C", "lightning_fabric")
     started = [start(moment, *DIGITS, "--run", tmp_path / moment, python=("-c", AT_IMPORT)) for moment in moments]

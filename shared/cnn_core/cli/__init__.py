@@ -25,3 +25,4 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         if interrupts.came:  # whatever the interruption has become on its way here
             interrupts.leave()
+        interrupts.finish()

@@ -40,6 +40,12 @@ def sentence() -> str:
     return "cnn: interrupted; the training goes on with --resume" if begun else "cnn: interrupted"
 
 
+def finish() -> None:
+    """After the command: Python sets our handler aside while it ends, and then the signal would kill the process."""
+    if signal.getsignal(signal.SIGINT) is _interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def leave() -> None:
     """End this process, and those that it has started, with exit code 130; nothing of Python's is run any more."""
     if working:
