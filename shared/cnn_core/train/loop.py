@@ -12,6 +12,7 @@ epoch and a resume give the same weights, bit for bit, as two epochs at a stretc
     <run>/model-<hash>.safetensors, card.json   written at the end: enough to predict
 """
 
+import atexit
 import json
 import logging
 import os
@@ -35,7 +36,7 @@ from cnn_core.train.checkpoint import CHECKPOINT_FILE, has_checkpoint, load_chec
 from cnn_core.train.config import to_table
 from cnn_core.train.devices import choose_device, fabric_precision
 from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor, restore_optimizer
-from cnn_core.train.parallel import agree, average_rows, keep_sparse, lay_out, normalise_together
+from cnn_core.train.parallel import agree, average_rows, keep_sparse, lay_out, leave_group, normalise_together
 from cnn_core.train.runs import read_json
 from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Task, Turn
@@ -133,6 +134,7 @@ def fit(
             "and --num-nodes to the command"
         )
     fabric.launch()
+    atexit.register(leave_group)
     if loop.batch_size < fabric.world_size:
         raise CnnError(
             f"batches of {loop.batch_size} cannot be shared by {fabric.world_size} processes, each needs a sample of "

@@ -15,6 +15,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 
+def leave_group() -> None:
+    """End the connections to the other processes; where their threads outlive Python, gloo aborts the process."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 class _Sum(torch.autograd.Function):
     """The sum over all processes. Each one's loss depends on every process' part, so the gradients are added up too."""
 
