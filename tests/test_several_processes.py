@@ -56,23 +56,24 @@ def test_the_commands_of_the_readme_reach_cnn_as_they_are_written() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    "words",
+    ("words", "early"),
     [
-        "digits",
-        "docstrings --word-dropout 0 --option widths=1,2,3 --option dropout=0",
-        "phantom",
-        "scenes --word-dropout 0 --dropout 0",
+        ("digits", 1e-3),
+        ("docstrings --word-dropout 0 --option widths=1,2,3 --option dropout=0", 1e-3),
+        ("phantom", 1e-3),
+        ("scenes --word-dropout 0 --dropout 0", 1e-2),
     ],
 )
-def test_default_recipes(tmp_path: Path, words: str) -> None:
+def test_default_recipes(tmp_path: Path, words: str, early: float) -> None:
     """Of each domain as it is, but for the dropout that each process draws for itself.
 
     Rounding errors grow from step to step, as between two trainings whose first weights differ in the last digit: the
-    losses of 40 epochs of digits differ by up to 6e-3 after the ninth, those of phantoms by 2e-2 after the third.
+    losses of 40 epochs of digits differ by up to 6e-3 after the ninth, those of phantoms by 2e-2 after the third, those
+    of scenes, whose epochs have many steps, by 2e-3 in the first and 4e-3 in the second.
     """
     words = ["train", *words.split(), "--device", "cpu", "--precision", "32-true", "--quiet"]
     run(sys.executable, "-m", "cnn_core.cli", *words, "--run", tmp_path / "1")
     run(*TORCHRUN, "-m", "--", "cnn_core.cli", *words, "--devices", "2", "--run", tmp_path / "2")
     one, two = losses(tmp_path / "1"), losses(tmp_path / "2")
-    assert two[:2] == pytest.approx(one[:2], abs=1e-3)
+    assert two[:2] == pytest.approx(one[:2], abs=early)
     assert two == pytest.approx(one, abs=0.03)
