@@ -130,17 +130,28 @@ def folder_lock(folder: Path, *, timeout: float = 60.0) -> Iterator[None]:
     Raises:
         StorageError: somebody else has held the lock for `timeout` seconds, or the folder cannot be written.
     """
+    busy = f"somebody else is writing to {folder}; wait for them, end them, or choose another folder"
+    with file_lock(folder / LOCK_FILE, folder, timeout=timeout, busy=busy):
+        yield
+
+
+@contextmanager
+def file_lock(lock_file: Path, target: Path, *, timeout: float, busy: str) -> Iterator[None]:
+    """Hold a lock file, whose folder is made if needed, while `target` is written.
+
+    Raises:
+        StorageError: with the sentence `busy`, somebody else has held the lock for `timeout` seconds; or the lock file
+            cannot be written.
+    """
     import filelock
 
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / LOCK_FILE, timeout=timeout, poll_interval=0.02)
+    lock = filelock.FileLock(lock_file, timeout=timeout, poll_interval=0.02)
+    with storage_errors(target):
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire()
         except filelock.Timeout as error:
-            raise StorageError(
-                f"somebody else is writing to {folder}; wait for them, end them, or choose another folder"
-            ) from error
+            raise StorageError(busy) from error
     try:
         yield
     finally:

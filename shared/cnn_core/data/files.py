@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import filelock
 import platformdirs
 import requests
 import urllib3
@@ -23,7 +22,7 @@ import urllib3
 from cnn_core.data.archives import extract
 from cnn_core.data.paths import user_path
 from cnn_core.errors import DataError, StorageError
-from cnn_core.storage import check_space, storage_errors, sync_folder
+from cnn_core.storage import check_space, file_lock, storage_errors, sync_folder
 
 __all__ = ["data_root", "extract", "fetch"]
 
@@ -239,19 +238,8 @@ def _has_hash(path: Path, expected: str) -> bool:
 @contextmanager
 def _lock(path: Path, final: Path) -> Iterator[None]:
     """Hold the lock file; it is removed once `final` is there, because from then on nobody needs it."""
-    lock = filelock.FileLock(path, timeout=LOCK_TIMEOUT)
-    with storage_errors(final):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise StorageError(
-                f"another process has been downloading {final} for {LOCK_TIMEOUT / 60:.0f} minutes; wait for it or "
-                "end it"
-            ) from error
-    try:
+    busy = f"another process has been downloading {final} for {LOCK_TIMEOUT / 60:.0f} minutes; wait for it or end it"
+    with file_lock(path, final, timeout=LOCK_TIMEOUT, busy=busy):
         yield
         with contextlib.suppress(OSError):  # Windows removes no open files
             path.unlink()
-    finally:
-        lock.release()

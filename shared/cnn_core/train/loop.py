@@ -134,7 +134,8 @@ def fit(
             "and --num-nodes to the command"
         )
     fabric.launch()
-    atexit.register(leave_group)
+    if fabric.world_size > 1:
+        atexit.register(leave_group)
     if loop.batch_size < fabric.world_size:
         raise CnnError(
             f"batches of {loop.batch_size} cannot be shared by {fabric.world_size} processes, each needs a sample of "

@@ -78,7 +78,11 @@ def load_card(name_or_folder: str | Path, *, domain: str | None = None) -> Weigh
         UnknownNameError: nothing bears the name.
         WeightsError: the card is damaged, incomplete, or belongs to other weights.
     """
-    folder = find_weights(name_or_folder, domain=domain)
+    return read_card(find_weights(name_or_folder, domain=domain))
+
+
+def read_card(folder: Path) -> WeightsCard:
+    """Return the card in a folder that `find_weights` returned; raises WeightsError as `load_card` does."""
     path = folder / CARD_FILE
     try:
         with path.open("rb") as file:

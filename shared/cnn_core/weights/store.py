@@ -25,7 +25,7 @@ from cnn_core.errors import CnnError, WeightsError
 from cnn_core.models import create_model
 from cnn_core.storage import folder_lock, readable_size, write_bytes, write_text
 from cnn_core.weights.card import WeightsCard
-from cnn_core.weights.find import CARD_FILE, MODEL_FILES, find_weights, load_card, model_file
+from cnn_core.weights.find import CARD_FILE, MODEL_FILES, find_weights, model_file, read_card
 
 logger = logging.getLogger(__name__)
 
@@ -209,14 +209,14 @@ def _at_most(count: int) -> Iterator[None]:
 
 def _read(folder: Path) -> tuple[bytes, WeightsCard]:
     """Return the bytes of the tensors and their card, both of one save."""
-    card = load_card(folder)
+    card = read_card(folder)
     while True:
         path = model_file(folder, card)
         try:
             data = path.read_bytes() if path.stat().st_size == card.bytes else None
             break
         except OSError as error:
-            newer = load_card(folder)  # another process may have saved between the two readings
+            newer = read_card(folder)  # another process may have saved between the two readings
             if newer == card:
                 raise WeightsError(f"could not read {path}: {error.strerror}; restore the file") from error
             card = newer
