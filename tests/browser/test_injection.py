@@ -89,10 +89,16 @@ def test_labels_limits_and_licence_of_an_image_network_are_text(open_page, path)
     innocent(page)
 
 
-def test_file_names_are_text(open_page):
+def open_upload(open_page):
+    """The image page, ready for a picture."""
     page = open_page("/image?weights=digits")
     at_rest(page)
     page.get_by_role("radio", name="Upload").click()
+    return page
+
+
+def test_file_names_are_text(open_page):
+    page = open_upload(open_page)
     picture = (ROOT / "apps/assets/samples/mnist-0.png").read_bytes()
     name = f"{FOLDER}.png"
     page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": "image/png", "buffer": picture})
@@ -105,9 +111,7 @@ def test_file_names_are_text(open_page):
 
 
 def test_a_picture_beyond_the_limit_is_not_sent(open_page):
-    page = open_page("/image?weights=digits")
-    at_rest(page)
-    page.get_by_role("radio", name="Upload").click()
+    page = open_upload(open_page)
     sent = []
     page.on("request", lambda request: sent.append(request.url) if "upload_file" in request.url else None)
     large = {"name": "large.png", "mimeType": "image/png", "buffer": bytes(21 * 1024**2)}
