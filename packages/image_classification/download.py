@@ -20,7 +20,7 @@ CIFAR_BINARY = (
 CIFAR_LIMIT = 256 * 1024**2  # bytes unpacked; the official archive has 184 MB
 
 
-def get_mnist_like(folder: Path, *, class_name: str, progress: Progress | None = None) -> None:
+def get_mnist_like(folder: Path, progress: Progress | None = None, *, class_name: str) -> None:
     """Download the four files of torchvision's `class_name` into `folder` and unpack them beside.
 
     Raises:
@@ -51,7 +51,7 @@ def _from_mirrors(mirrors: list[str], name: str, *, folder: Path, md5: str, prog
                 raise
 
 
-def get_cifar10(folder: Path, *, progress: Progress | None = None) -> None:
+def get_cifar10(folder: Path, progress: Progress | None = None) -> None:
     """Download the binary version and unpack it to `folder`; a damaged copy there is replaced.
 
     Raises:

@@ -8,7 +8,6 @@ pictures are added some change places, so what learned from the folder before sh
 own.
 """
 
-import hashlib
 import logging
 import os
 from collections import Counter
@@ -19,8 +18,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from cnn_core.data.splits import hold_out
 from cnn_core.errors import DataError
-from image_classification.data import SPLITS, ImageSet
+from image_classification.image_set import SPLITS, ImageSet
 from image_classification.listing import Files, list_files
 from image_classification.preprocess import InputContract
 
@@ -180,23 +180,14 @@ def _check_readable(name: str, plan: _Plan, groups: list[str], *, entries: list,
 
 def _divide(entries: list, groups: dict[str, list]) -> dict[str, list[int]]:
     """Return split -> indices of `entries`; splits that are not given get their share of each class of train."""
-    members: dict[str, list[int]] = {"train": [], "val": [], "test": []}
-    of_class: dict[int, list[int]] = {}
-    for i, (group, label, _) in enumerate(entries):
-        if group == "train":
-            of_class.setdefault(label, []).append(i)
-        else:
-            members[group].append(i)
-    for indices in of_class.values():
-        rest = sorted(indices, key=lambda i: hashlib.sha256("/".join(entries[i][2]).encode(errors="replace")).digest())
-        total = len(rest)
-        for split, share in (("test", TEST_SHARE), ("val", VAL_SHARE)):
-            if split not in groups:
-                count = min(max(1, round(share * total)), len(rest) - 1)  # one at least, one left for train
-                members[split] += rest[:count]
-                rest = rest[count:]
-        members["train"] += rest
-    return members
+    members = {
+        split: [i for i, (group, _, _) in enumerate(entries) if group == split] for split in ("train", "val", "test")
+    }
+    shares = {split: share for split, share in (("test", TEST_SHARE), ("val", VAL_SHARE)) if split not in groups}
+    train = members["train"]
+    labels = np.array([entries[i][1] for i in train], dtype=np.int64)
+    parts = hold_out(labels, [*shares.values()], keys=["/".join(entries[i][2]) for i in train])
+    return members | {split: [train[i] for i in part] for split, part in zip(["train", *shares], parts, strict=True)}
 
 
 def _members(members: dict[str, list[int]], split: str) -> list[int]:

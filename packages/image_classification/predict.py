@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from cnn_core.answers import label_columns, write_csv
-from cnn_core.data.images import ImageSource, picture_files, read_image
+from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
+from cnn_core.data.images import ImageSource, read_image
 from cnn_core.data.memory import channels_last
-from cnn_core.errors import CnnError, ConfigError, DataError, WeightsError, unknown_name
+from cnn_core.data.reading import input_name, pictures_in, pictures_of, read_batches
+from cnn_core.errors import CnnError, WeightsError
 from cnn_core.explain import explain, overlay
 from cnn_core.models import Backbone
 from cnn_core.storage import atomic_path
@@ -23,27 +24,10 @@ from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, load_model
 from image_classification.preprocess import InputContract, tta_logits
 
-DOMAIN = "image_classification"
+DOMAIN_NAME = "image_classification"
 SHOWN_EDGE = 1600  # pixels: heat maps are drawn on pictures of at most this edge
 SMALL_EDGE = 320  # pixels: smaller pictures are enlarged when a heat map is saved
-READERS = min(4, os.cpu_count() or 1)  # threads that decode while the network computes
 BATCH_SIZE = 64
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one picture, the most probable label first; or why there is none."""
-
-    input: str
-    labels: list[str] = field(default_factory=list)
-    probabilities: list[float] = field(default_factory=list)
-    error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the item of `cnn predict --json`."""
-        if self.error is not None:
-            return {"input": self.input, "error": self.error}
-        return {"input": self.input, "labels": self.labels, "probabilities": [round(p, 6) for p in self.probabilities]}
 
 
 @dataclass(frozen=True)
@@ -92,14 +76,8 @@ class Predictor:
     """
 
     def __init__(self, model: Backbone, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
-        if card.domain != DOMAIN:
-            raise WeightsError(f"weights {card.name!r} belong to {card.domain}, not to {DOMAIN}")
-        try:
-            self.contract = InputContract.from_json(card.input)
-        except ConfigError as error:
-            raise WeightsError(f"weights {card.name!r}: {error}; restore the card") from error
-        self.card = card
-        self.labels = card.labels or [f"class {k}" for k in range(card.arguments["num_classes"])]
+        self.card, self.contract = card, InputContract.of_card(card, domain=DOMAIN_NAME)
+        self.labels = labels_of(card)
         if self.contract.channels != card.arguments["in_channels"]:
             raise WeightsError(
                 f"weights {card.name!r}: the input contract has {self.contract.channels} channels, the model takes "
@@ -139,37 +117,14 @@ class Predictor:
         """Answer as `predict` does, one after the other: any number of pictures in the memory of one batch."""
         if top_k < 1 or batch_size < 1:
             raise CnnError(f"top_k and batch_size must be at least 1, got {top_k} and {batch_size}")
-        images = iter(images)
-        count = 0
-        with ThreadPoolExecutor(READERS) as readers:
-            while chunk := [image for _, image in zip(range(batch_size), images, strict=False)]:
-                names = [_name(image, count + i) for i, image in enumerate(chunk)]
-                count += len(chunk)
-                views = list(readers.map(self._view, chunk, names))
-                yield from self._answer(names, views, top_k)
+        for names, views in read_batches(images, self._view, size=batch_size):
+            yield from self._answer(names, views, top_k)
 
-    def predict_paths(
-        self, inputs: Sequence[str | os.PathLike[str]], *, top_k: int = 5, batch_size: int = BATCH_SIZE
-    ) -> list[Prediction]:
-        """Answer for files and for all pictures in folders, subfolders included, in the order of their names."""
-        return list(self.stream_paths(inputs, top_k=top_k, batch_size=batch_size))
-
-    def stream_paths(
-        self, inputs: Iterable[str | os.PathLike[str]], *, top_k: int = 5, batch_size: int = BATCH_SIZE
+    def stream_inputs(
+        self, inputs: Iterable[str | os.PathLike[str]], *, output: Path | None = None, top_k: int = 5
     ) -> Iterator[Prediction]:
-        """Answer as `predict_paths` does, one after the other, in the order of `inputs`."""
-        files: list[Path] = []
-        for entry in map(Path, inputs):
-            if not os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
-                files.append(entry)
-                continue
-            inside = picture_files(entry)
-            files += inside
-            if not inside:
-                yield from self.stream(files, top_k=top_k, batch_size=batch_size)
-                yield Prediction(str(entry), error="the folder holds no pictures")
-                files = []
-        yield from self.stream(files, top_k=top_k, batch_size=batch_size)
+        """Answer for files and for all pictures in folders, subfolders included, in the order of their names."""
+        return self.stream(pictures_in(inputs), top_k=top_k)
 
     def predict_folder(self, folder: Path | str, csv_path: Path | str, *, top_k: int = 3) -> tuple[int, int]:
         """Answer for all pictures of a folder into a CSV file; return the numbers of answers and of failures.
@@ -178,11 +133,7 @@ class Predictor:
             DataError: no such folder, or no pictures in it.
             StorageError: the file cannot be written.
         """
-        folder = Path(folder)
-        files = picture_files(folder)
-        if not files:
-            raise DataError(f"{folder}: expected a folder with pictures, found none in it")
-        items = (answer.to_json() for answer in self.stream(files, top_k=top_k))
+        items = (answer.to_json() for answer in self.stream(pictures_of(folder), top_k=top_k))
         return write_csv(items, csv_path, columns=label_columns(min(top_k, len(self.labels))))
 
     def explain(
@@ -205,7 +156,7 @@ class Predictor:
             DataError: the picture cannot be read.
             UnknownNameError: no such method, option or label.
         """
-        name = _name(image, 0)
+        name = input_name(image, 0)
         if hasattr(image, "read"):
             image = image.read()  # it is read twice: for the network, and in full for the picture
         picture = read_image(image, name=name, at_least=SHOWN_EDGE).copy()  # a PIL image may be the caller's own
@@ -213,32 +164,19 @@ class Predictor:
         small = self.contract.read(image, name=name)  # exactly what `predict` sees
         seen, placement = self.contract.place(small)
         x = self.contract.normalize(seen[None])
-        chances = self.probabilities(x)[0]  # [K]
-        index = self._target(target, chances)
+        probabilities = self.probabilities(x)[0]  # [K]
+        index = class_index(target, self.labels)
+        index = int(probabilities.argmax()) if index is None else index
         result = explain(self.model, x.to(self.device), method=method, target=index, options=options)
         seen_heat = result.heat[0].cpu()  # [H, W]
         placement = placement.scaled(picture.width / small.width, picture.height / small.height)
         heat = placement.to_picture(seen_heat, (picture.height, picture.width))
-        label, probability = self.labels[index], float(chances[index])
+        label, probability = self.labels[index], float(probabilities[index])
         return ImageExplanation(name, label, probability, method, result.signed, picture, heat, seen, seen_heat)
 
-    def _target(self, target: int | str | None, chances: Tensor) -> int:
-        if target is None:
-            return int(chances.argmax())
-        if isinstance(target, str):
-            if target not in self.labels:
-                raise unknown_name("label", target, self.labels)
-            return self.labels.index(target)
-        if not 0 <= target < len(self.labels):
-            raise CnnError(f"target must be a label or lie in 0..{len(self.labels) - 1}, got {target}")
-        return int(target)
-
-    def _view(self, image: ImageSource, name: str) -> Tensor | str:
-        """Return the network's view, uint8 [C, H, W], or the sentence that says why there is none."""
-        try:
-            return self.contract.to_uint8(self.contract.read(image, name=name))
-        except CnnError as error:
-            return str(error).removeprefix(f"{name}: ")
+    def _view(self, image: ImageSource, name: str) -> Tensor:
+        """Return the network's view of a picture, uint8 [C, H, W]."""
+        return self.contract.to_uint8(self.contract.read(image, name=name))
 
     def _answer(self, names: list[str], views: list[Tensor | str], top_k: int) -> Iterator[Prediction]:
         good = [view for view in views if isinstance(view, Tensor)]
@@ -249,9 +187,7 @@ class Predictor:
                 continue
             values, indices = next(rows).topk(min(top_k, len(self.labels)))
             if not torch.isfinite(values).all():
-                yield Prediction(
-                    name, error="the network's answer is not a number; its weights do not suit this picture"
-                )
+                yield Prediction(name, error=NOT_A_NUMBER)
                 continue
             yield Prediction(name, [self.labels[k] for k in indices.tolist()], values.tolist())
 
@@ -264,7 +200,7 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
         WeightsError: the weights are damaged or belong to another domain.
     """
     chosen = choose_device(device)
-    model, card = load_model(name, device=chosen, domain=DOMAIN)
+    model, card = load_model(name, device=chosen, domain=DOMAIN_NAME)
     return Predictor(model, card, device=chosen)
 
 
@@ -274,10 +210,3 @@ def _as_list(images: Sequence[ImageSource] | ImageSource) -> Sequence[ImageSourc
         return [images] if images.ndim in (2, 3) else list(images)
     one = isinstance(images, str | bytes | bytearray | os.PathLike | Image.Image) or hasattr(images, "read")
     return [images] if one else images
-
-
-def _name(image: ImageSource, index: int) -> str:
-    if isinstance(image, str | os.PathLike):
-        return os.fspath(image)
-    name = getattr(image, "filename", None) or getattr(image, "name", None)
-    return name if isinstance(name, str) and name else f"picture {index + 1}"

@@ -1,6 +1,8 @@
 """Readers of the two binary layouts in which the classic picture sets are published: IDX and the CIFAR records.
 
-Both check the declared sizes against the bytes on disk before anything is allocated, and neither unpickles anything.
+IDX is read by torchvision, after its header was checked against the bytes on disk: torchvision alone asserts, and takes
+a header's word for any size. The CIFAR records are read here: torchvision reads only the pickled version of the set,
+and nothing here unpickles.
 """
 
 import gzip
@@ -13,11 +15,42 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnn_core.domain import DataSet, missing_set
 from cnn_core.errors import DataError
 
 IDX_LIMIT = 1 << 30  # bytes of one IDX array: twenty times MNIST; a larger header is damaged or not meant for memory
 CIFAR_EDGE = 32
 CIFAR_RECORD = 1 + 3 * CIFAR_EDGE * CIFAR_EDGE  # one label byte, then the red, green and blue planes
+
+
+def read_mnist_like(entry: DataSet, folder: Path, part: str) -> tuple[Tensor, Tensor]:
+    """Read MNIST's IDX files, plain or gzipped: `"train" | "test" -> uint8 [N, 1, 28, 28], int64 [N]`.
+
+    Raises:
+        DataError: a file is missing or damaged, or a label lies outside 0..9.
+    """
+    paths = []
+    for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"):
+        plain = folder / f"{'t10k' if part == 'test' else 'train'}-{kind}"
+        path = next((p for p in (plain, plain.with_name(plain.name + ".gz")) if p.is_file()), None)
+        if path is None:
+            raise missing_set(entry, plain)
+        paths.append(path)
+    images, labels = read_idx(paths[0], ndim=3), read_idx(paths[1], ndim=1)
+    if len(images) != len(labels):
+        raise DataError(f"{paths[0]} holds {len(images)} pictures, {paths[1].name} {len(labels)} labels")
+    check_labels(labels.numpy(), 10, paths[1])
+    return images[:, None], labels.long()  # [N, 1, 28, 28], [N]
+
+
+def read_cifar10(entry: DataSet, folder: Path, part: str) -> tuple[Tensor, Tensor]:
+    """Read the binary version of CIFAR-10: `"train" | "test" -> uint8 [N, 3, 32, 32], int64 [N]`."""
+    names = ["test_batch.bin"] if part == "test" else [f"data_batch_{i}.bin" for i in range(1, 6)]
+    for name in names:
+        if not (folder / name).is_file():
+            raise missing_set(entry, folder / name)
+    images, targets = zip(*(read_cifar(folder / name) for name in names), strict=True)
+    return torch.cat(images), torch.cat(targets)
 
 
 def read_idx(path: Path, *, ndim: int) -> Tensor:
@@ -26,29 +59,30 @@ def read_idx(path: Path, *, ndim: int) -> Tensor:
     Raises:
         DataError: not an IDX file of bytes with `ndim` axes, or a size that differs from what the header declares.
     """
+    from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
+
     try:
-        if path.suffix != ".gz":
-            return _read_plain_idx(path, ndim)
-        with gzip.open(path, "rb") as stream:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
             shape = _idx_shape(stream.read(4 + 4 * ndim), path, ndim)
             expected = math.prod(shape)
-            data = stream.read(expected + 1)  # one byte more than allowed, so that surplus shows without being unpacked
+            if path.suffix != ".gz":
+                _check_size(path, expected, path.stat().st_size - 4 - 4 * ndim)
+                return read_sn3_pascalvincent_tensor(str(path))
+            # One byte more than allowed, so that surplus shows without being unpacked.
+            data = stream.read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); delete it and get the set again") from error
-    if len(data) != expected:
-        came = "more" if len(data) > expected else f"{len(data):,} bytes"
-        raise _wrong_size(path, expected, came)
-    return torch.from_numpy(np.frombuffer(bytearray(data), dtype=np.uint8).reshape(shape))
+    _check_size(path, expected, len(data))
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8).view(shape)
 
 
-def _read_plain_idx(path: Path, ndim: int) -> Tensor:
-    header_size = 4 + 4 * ndim
-    with path.open("rb") as stream:
-        shape = _idx_shape(stream.read(header_size), path, ndim)
-    expected, came = math.prod(shape), path.stat().st_size - header_size
+def _check_size(path: Path, expected: int, came: int) -> None:
     if came != expected:
-        raise _wrong_size(path, expected, f"{came:,} bytes")
-    return torch.from_numpy(np.fromfile(path, dtype=np.uint8, offset=header_size).reshape(shape))
+        held = "more" if path.suffix == ".gz" and came > expected else f"{came:,} bytes"
+        raise DataError(
+            f"{path} is damaged or incomplete: its header promises {expected:,} bytes of data, it holds {held}; "
+            "delete it and get the set again"
+        )
 
 
 def _idx_shape(header: bytes, path: Path, ndim: int) -> tuple[int, ...]:
@@ -63,13 +97,6 @@ def _idx_shape(header: bytes, path: Path, ndim: int) -> tuple[int, ...]:
     if not 0 < math.prod(shape) <= IDX_LIMIT:
         raise DataError(f"{path} declares the shape {shape}, which no set of this kind has; delete it and get it again")
     return shape
-
-
-def _wrong_size(path: Path, expected: int, came: str) -> DataError:
-    return DataError(
-        f"{path} is damaged or incomplete: its header promises {expected:,} bytes of data, it holds {came}; "
-        "delete it and get the set again"
-    )
 
 
 def read_cifar(path: Path, *, num_classes: int = 10) -> tuple[Tensor, Tensor]:

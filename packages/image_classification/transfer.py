@@ -4,9 +4,7 @@ With bottleneck features the encoder runs once over the pictures and only the he
 other modes, frozen early stages and fine-tuning, are `ImageTask` itself.
 """
 
-import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,13 +13,9 @@ from torch import Tensor, nn
 from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.memory import take_share
 from cnn_core.metrics import classification_metrics
-from cnn_core.train.commands import compare_command
-from cnn_core.train.config import ModelConfig, override
 from cnn_core.train.task import Evaluation, Pairs, Turn
-from cnn_core.weights import find_weights, load_card, round_weights
-from image_classification.task import EVALUATION_BATCH, ImageTask, Recipe
-
-MODES = ("bottleneck", "freeze", "fine-tune", "scratch")
+from cnn_core.weights import round_weights
+from image_classification.task import EVALUATION_BATCH, ImageTask
 
 
 class HeadTask(Pairs):
@@ -91,38 +85,3 @@ class HeadTask(Pairs):
     def _maps(self, images: Tensor) -> Tensor:
         """Return the last maps of uint8 pictures: `[B, C, H, W] -> [B, C', H', W']`."""
         return self.network.forward_features(self.inner.contract.normalize(images))[-1]
-
-
-def compare(
-    weights: str, data: str, *, folder: Path, settings: Mapping[str, Any] | None = None
-) -> list[dict[str, float | str]]:
-    """Train the three modes of transfer, and the same network from nothing, on the same data with the same settings.
-
-    Args:
-        weights: what the first three start from.
-        data: a set name or a folder of class folders.
-        folder: gets one run folder per mode.
-        settings: fields of the recipe, the same for all.
-
-    Returns:
-        One row per mode: mode, test accuracy, n, seconds of training, trained parameters.
-    """
-    from image_classification.run import train
-
-    rows = []
-    command = compare_command(weights, data, settings or {})
-    card = load_card(find_weights(weights, domain="image_classification"))
-    for mode in MODES:
-        recipe = Recipe(model=ModelConfig(card.model, card.arguments["options"], weights=weights))
-        recipe = override(recipe, {"data": data, **(settings or {}), "transfer": mode})
-        started = time.perf_counter()
-        outcome = train(recipe, folder=folder / mode, name=mode, command=command)
-        accuracy = outcome.card.metrics["accuracy"]
-        rows.append({
-            "mode": mode,
-            "accuracy": accuracy["mean"],
-            "n": accuracy["n"],
-            "seconds": round(time.perf_counter() - started, 1),  # the encoder's one pass counts for bottleneck
-            "trained": sum(p.numel() for p in outcome.run.model.parameters() if p.requires_grad),
-        })  # fmt: skip
-    return rows

@@ -1,40 +1,18 @@
 """The domains, found through the entry points `cnn_showcase.domains` without importing them.
 
-An entry point bears the name of its package, which is also what the cards of its weights call their domain. A domain is
-an import package with the folders `recipes` and `weights` and these names in its `__init__` (no module of it may bear
-one of them: the module would hide it):
-
-    RECIPE                                        the recipe's dataclass (cnn_core.train.config), with a section `model`
-    load(name, *, device="auto") -> Predictor     shipped weights or a run folder
-    make_task(recipe) -> Task                     what the epoch loop runs
-    DATA_SETS                                     name -> object with `name`, `description` and `how_to_get`
-    get_data(name, *, progress) -> a sentence     download, verify, unpack; `progress` is for cnn_core.data.files.fetch
-
-and, behind the commands; all but `train` may be missing, the command then says so:
-
-    train(recipe, *, folder, name, seeds, resume, observe, command) -> Outcome (cnn_core.train.finish)
-    evaluate_weights(name, *, data, split, device) -> {"data", "split", "n", "metrics"}, for `cnn eval`
-    predict_items(name, inputs, *, device) -> an iterator of one dict per input, in the order of the inputs and as soon
-                                              as it is known: "input", and the answer or "error"; one that writes
-                                              files of its own also takes `output`, a folder or None
-    explain_to_file(name, input, output, *, method, device) -> a sentence
-    compare(name, data, *, folder, settings) -> one dict per way of transfer
-    exportable(name) -> keywords of cnn_core.export.export_onnx; without it, a model of the registry is exported
-    BENCHES: name -> Bench (cnn_core.train.benches), for `cnn bench`
-
-The recipe's section `model` brings the flag `--weights`: a domain starts from them, or refuses them.
+An entry point bears the name of its package, which is also what the cards of its weights call their domain. What such a
+package holds is said in `cnn_core.domain`.
 """
 
 import importlib
 import importlib.util
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from cnn_core.errors import CnnError, unknown_name
 
@@ -83,17 +61,6 @@ def loaded_domains() -> Iterator[tuple[str, ModuleType]]:
             yield name, load_domain(name)
         except (ImportError, CnnError) as error:
             log.warning("the domain %s is left out: %s", name, error)
-
-
-def function_of(package: ModuleType, name: str, *, command: str) -> Callable[..., Any]:
-    """Return what stands behind a command.
-
-    Raises:
-        CnnError: the domain does not have it.
-    """
-    if not hasattr(package, name):
-        raise CnnError(f"{package.__name__} does not offer `cnn {command}` (its package has no {name})")
-    return getattr(package, name)
 
 
 def recipe_files() -> dict[str, tuple[str, Path]]:

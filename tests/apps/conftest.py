@@ -16,9 +16,10 @@ from cnn_core.train import queue
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to start the pages in, with the runs `tiny-digits` (grey), `tiny-shapes` (colour), `tiny-requests`."""
+    from image_classification.run import RECIPE, train
+
     from cnn_core.train.config import override
     from components.shapes import example_zip
-    from image_classification.run import RECIPE, train
 
     place = tmp_path_factory.mktemp("workplace")
     archive = place / "shapes.zip"

@@ -192,8 +192,9 @@ def test_runs_of_the_command_line_are_there_with_score_and_downloads():
 
 
 def test_a_run_of_the_command_line_that_broke_off_can_be_resumed(empty: Path):
-    from cnn_core.train.config import to_table
     from image_classification.run import RECIPE
+
+    from cnn_core.train.config import to_table
 
     folder = empty / "runs" / "broken"
     folder.mkdir(parents=True)

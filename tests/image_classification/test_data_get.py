@@ -14,11 +14,15 @@ import pytest
 import torchvision
 
 from cnn_core.cli import main
-from cnn_core.errors import DataError, UnknownNameError
+from cnn_core.errors import DataError
 from image_classification import data, download
-from image_classification.data import get_data, load_set
+from image_classification.data import load_set
 
 MEMBERS = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
+
+
+def get_data(name: str, *, data_root: Path) -> str:
+    return data.DATA_SETS[name].fetch(data_root=data_root)
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -117,7 +121,9 @@ def test_what_is_there_is_not_fetched_again(mnist, tmp_path, monkeypatch):
     mnist.asked.clear()
     get_data("mnist", data_root=tmp_path)  # not the official counts, so it looks again; the hashes are right
     assert mnist.asked == []
-    monkeypatch.setitem(data.DATA_SETS, "mnist", data.replace(data.DATA_SETS["mnist"], counts=(20, 20)))
+    monkeypatch.setitem(
+        data.DATA_SETS, "mnist", data.replace(data.DATA_SETS["mnist"], official="20 training and 20 test pictures")
+    )
     for packed in (tmp_path / "MNIST" / "raw").glob("*.gz"):
         packed.unlink()
     assert "is there already" in get_data("mnist", data_root=tmp_path)
@@ -160,7 +166,7 @@ def test_offline_says_what_to_do(server, tmp_path, monkeypatch):
     assert not (tmp_path / "cifar-10-batches-bin").exists()
 
 
-def test_embedded_and_unknown_sets(tmp_path: Path):
+def test_embedded_and_unknown_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "nothing to get" in get_data("digits", data_root=tmp_path)
-    with pytest.raises(UnknownNameError, match="did you mean fashion_mnist"):
-        get_data("fashion-minst", data_root=tmp_path)
+    assert main(["data", "get", "fashion-minst"]) == 1
+    assert "did you mean fashion_mnist" in capsys.readouterr().err

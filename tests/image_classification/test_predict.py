@@ -11,13 +11,14 @@ from PIL import Image
 from sklearn.metrics import f1_score, top_k_accuracy_score
 from torch import nn
 
+from cnn_core.data.reading import pictures_in
 from cnn_core.errors import CnnError, DataError, StorageError, UnknownNameError, WeightsError
 from cnn_core.metrics import classification_metrics, macro_f1
 from cnn_core.models import Backbone, FeatureInfo, create_model
 from cnn_core.nn.blocks import Head
 from cnn_core.weights import WeightsCard, save_weights
 from image_classification.data import ImageSet
-from image_classification.evaluate import evaluate
+from image_classification.domain import evaluate
 from image_classification.predict import Predictor, load
 from image_classification.preprocess import InputContract
 
@@ -260,7 +261,7 @@ def test_paths_and_folders_in_one_call(tmp_path):
     Image.fromarray(lit(255, 0)).save(tmp_path / "a.png")
     (tmp_path / "empty").mkdir()
     inputs = [tmp_path / "a.png", tmp_path, tmp_path / "empty", "nowhere.png", "x" * 5000]
-    answers = halves().predict_paths(inputs)
+    answers = list(halves().stream_inputs(inputs))
     assert [a.error for a in answers[:4]] == [None, None, "the folder holds no pictures", "there is no such file"]
     assert "cannot be opened" in answers[4].error
     assert [a.input for a in answers[1:4]] == [str(tmp_path / "a.png"), str(tmp_path / "empty"), "nowhere.png"]
@@ -269,7 +270,7 @@ def test_paths_and_folders_in_one_call(tmp_path):
 def test_answers_come_before_later_pictures_are_read(tmp_path):
     early, late = tmp_path / "early.png", tmp_path / "late.png"
     Image.fromarray(lit(255, 0)).save(early)
-    answers = halves().stream_paths([early, early, late], batch_size=2)
+    answers = halves().stream(pictures_in([early, early, late]), batch_size=2)
     assert next(answers).labels[0] == "left"
     Image.fromarray(lit(0, 255)).save(late)
     assert [answer.labels[0] for answer in answers] == ["left", "right"]
@@ -281,7 +282,7 @@ def test_evaluation_by_hand():
     image_set = ImageSet("known", "test", tuple(LABELS), torch.from_numpy(pictures), torch.tensor([0, 0, 1, 2]))
     report = evaluate(halves(), image_set, batch_size=3)
     assert report.n == 4
-    assert report.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+    assert report.confusion == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
     assert report.metrics["accuracy"] == 0.5
     assert report.metrics["macro_f1"] == pytest.approx((0.5 + 2 / 3 + 0) / 3)
     assert "top5" not in report.metrics
@@ -313,7 +314,7 @@ def test_evaluation_refuses_what_does_not_fit():
     empty = ImageSet(
         "known", "val", tuple(LABELS), torch.zeros(0, 1, 8, 8, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64)
     )
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="nothing to measure on"):
         evaluate(halves(), empty)
     other = ImageSet("two", "test", ("a", "b"), torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.tensor([0]))
     with pytest.raises(DataError, match="2 classes, the network knows 3"):

@@ -6,19 +6,22 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import image_classification
+from cnn_core.classification import Report
 from cnn_core.errors import CnnError, ConfigError, DataError, UnknownNameError
 from cnn_core.train.config import ModelConfig, override, read_recipe
 from cnn_core.train.runs import read_rows
 from cnn_core.train.task import Turn
 from cnn_core.weights import load_card, load_model, save_weights
-from image_classification.run import make_task, train
+from cnn_core.weights.reports import read_report
+from image_classification.domain import compare, make_task, train
 from image_classification.task import DataConfig, ImageTask, Recipe, TransferConfig
-from image_classification.transfer import HeadTask, compare
+from image_classification.transfer import HeadTask
 
 RECIPES = Path(image_classification.__file__).parent / "recipes"
 QUICK = {"epochs": 3, "device": "cpu"}
@@ -361,3 +364,12 @@ def test_the_shipped_recipe_is_what_the_card_repeats(digits_run: Path) -> None:
     stored = json.loads((digits_run / "recipe.json").read_text())
     expected = dataclasses.asdict(recipe)
     assert stored["augment"] == json.loads(json.dumps(expected["augment"]))
+
+
+def test_a_run_leaves_the_report_of_its_test_set(digits_run: Path) -> None:
+    report = read_report(digits_run, Report.from_json, limit=1 << 20)
+    confusion = np.array(report.confusion)
+    assert (report.n, confusion.shape, confusion.sum()) == (599, (10, 10), 599)
+    assert confusion.trace() / 599 == pytest.approx(load_card(digits_run).metrics["accuracy"]["mean"], abs=1e-6)
+    assert len(report.mistakes) == min(50, 599 - confusion.trace())
+    assert all(mistake.input.startswith("test/") and mistake.truth != mistake.answer for mistake in report.mistakes)

@@ -83,13 +83,13 @@ def run_data(options: argparse.Namespace, _: list[str]) -> None:
     from cnn_core.cli.downloads import shown_downloads
     from cnn_core.domains import loaded_domains
 
-    homes = {name: package for _, package in loaded_domains() for name in package.DATA_SETS}
+    homes = {name: entry for _, package in loaded_domains() for name, entry in package.DATA_SETS.items()}
     spellings = {name.replace("-", "_"): name for name in homes}
     name = spellings.get(options.name.replace("-", "_"))
     if name is None:
         raise unknown_name("data set", options.name, homes)
     with shown_downloads(quiet=options.quiet) as progress:
-        answer = homes[name].get_data(name, progress=progress)
+        answer = homes[name].fetch(progress=progress)
     print(answer)
 
 

@@ -41,11 +41,11 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
         options.parser.error(f"--seeds: expected different seeds, got {' '.join(map(str, options.seeds))}")
     domain, file = locate_recipe(options.recipe)
     interrupts.run_folder = folder = options.folder or Path("runs") / file.stem
-    package = load_domain(domain)
-    recipe = read_recipe(package.RECIPE, file)
+    domain = load_domain(domain).DOMAIN
+    recipe = read_recipe(domain.recipe, file)
     recipe = with_flags(recipe, flags, options, prog=f"cnn train {options.recipe}")
     name = options.name or name_for(file.stem)
-    outcome = package.train(
+    outcome = domain.train(
         recipe,
         folder=folder,
         name=name,
@@ -69,7 +69,7 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
 
 def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
     """Train every way of transfer and print one row each; with --json {"weights", "data", "rows"}."""
-    from cnn_core.domains import function_of, load_domain
+    from cnn_core.domains import load_domain
     from cnn_core.train.config import setting_homes, to_table
     from cnn_core.weights import find_weights, load_card
 
@@ -79,20 +79,19 @@ def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
     missing = [word for word, value in (("NAME", options.name), ("--data", options.data)) if value is None]
     if missing and not options.help:
         options.parser.error(f"the following arguments are required: {', '.join(missing)}")
-    package = load_domain(load_card(find_weights(options.name)).domain)
-    compare = function_of(package, "compare", command="compare")
-    default = package.RECIPE()
+    domain = load_domain(load_card(find_weights(options.name)).domain).DOMAIN
+    default = domain.recipe()
     recipe = with_flags(default, flags, options, prog=f"cnn compare {options.name}")
     if recipe.loop.devices * recipe.loop.num_nodes > 1:
         raise CnnError("comparing in several processes is not supported; leave --devices and --num-nodes at 1")
-    before, after, homes = to_table(default), to_table(recipe), setting_homes(package.RECIPE)
+    before, after, homes = to_table(default), to_table(recipe), setting_homes(domain.recipe)
     changed = {
         name: after[section].get(name)
         for name, section in homes.items()
         if after[section].get(name) != before[section].get(name)
     }
     folder = options.folder or Path("runs") / f"compare-{Path(options.name).name}"
-    rows = compare(options.name, options.data, folder=folder, settings=changed)
+    rows = domain.compare(options.name, options.data, folder=folder, settings=changed)
     if options.json:
         write_json(options, {"weights": options.name, "data": options.data, "rows": rows})
         return

@@ -1,18 +1,17 @@
 """`cnn eval`, `cnn predict`, `cnn explain` and `cnn export`: what is done with weights."""
 
 import argparse
-import inspect
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnn_core.cli.output import to_json, write_json
 
 if TYPE_CHECKING:
+    from cnn_core.domain import Domain
     from cnn_core.weights import WeightsCard
 
 EXAMPLE_EDGE = 64  # of an input for networks that take any size
@@ -23,10 +22,10 @@ def run_eval(options: argparse.Namespace, _: list[str]) -> None:
     from cnn_core.data.paths import with_upload_of
     from cnn_core.weights import find_weights
 
-    evaluate = _function(options.name, "evaluate_weights", command="eval")
+    domain = _domain(options.name)
     started = time.perf_counter()
     with with_upload_of(find_weights(options.name)) if options.data is None else nullcontext():
-        result = evaluate(options.name, data=options.data, split=options.split, device=options.device)
+        result = domain.evaluate_weights(options.name, data=options.data, split=options.split, device=options.device)
     result = {"weights": options.name, **result, "seconds": round(time.perf_counter() - started, 2)}
     if options.json:
         write_json(options, result)
@@ -55,17 +54,18 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     """Print each answer as it comes; with --json {"weights", "items"}. Fails if no input could be answered."""
     from cnn_core.storage import storage_errors
 
-    predict = _function(options.name, "predict_items", command="predict")
+    domain = _domain(options.name)
     if options.output:
         with storage_errors(options.output):  # before the work, not after it
             options.output.mkdir(parents=True, exist_ok=True)
     kept, count, failed = [], 0, 0
-    for item in predict(options.name, options.inputs, **_how(predict, options)):
+    for found in domain.answers(options.name, options.inputs, device=options.device, output=options.output):
+        item = found.to_json()
         count, failed = count + 1, failed + ("error" in item)
         if options.json or options.output:
             kept.append(item)
         if not options.json:
-            print(_line(item), flush=True)
+            print(found, flush=True)
     answer = {"weights": options.name, "items": kept}
     if options.output:
         _write_answers(options.output, answer)
@@ -74,12 +74,6 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     if failed:
         print(f"cnn: {failed} of {count} inputs could not be answered", file=sys.stderr)
     return 1 if failed == count else 0
-
-
-def _how(predict: Callable[..., object], options: argparse.Namespace) -> dict:
-    """Return the keywords of a domain's `predict_items`; those that write files of their own are told where."""
-    known = inspect.signature(predict).parameters
-    return {"device": options.device} | ({"output": options.output} if "output" in known else {})
 
 
 def _write_answers(folder: Path, answer: dict) -> None:
@@ -91,27 +85,11 @@ def _write_answers(folder: Path, answer: dict) -> None:
     write_csv(answer["items"], folder / "predictions.csv")
 
 
-def _line(item: dict) -> str:
-    if "error" in item:
-        return f"{item['input']}: {item['error']}"
-    if "labels" in item:
-        pairs = zip(item["labels"], item["probabilities"], strict=True)
-        answer = ", ".join(f"{label} {p:.1%}" for label, p in pairs)
-        return "; ".join([f"{item['input']}: {answer}", *item.get("warnings", [])])
-    if "captions" in item:
-        return f"{item['input']}: " + " | ".join(item["captions"])
-    if "volumes_ml" in item:
-        volumes = ", ".join(f"{label} {value:.1f} mL" for label, value in item["volumes_ml"].items())
-        place = f" ({item['mask']})" if item["mask"] else ""
-        return "; ".join([f"{item['input']}: {volumes}{place}", *item["warnings"]])
-    return to_json(item)
-
-
 def run_explain(options: argparse.Namespace, _: list[str]) -> None:
     """Write the heat map and print what it shows."""
-    explain = _function(options.name, "explain_to_file", command="explain")
-    how = {"device": options.device} | ({"method": options.method} if options.method else {})
-    print(explain(options.name, options.input, options.output, **how))
+    domain = _domain(options.name)
+    how = {"method": options.method, "device": options.device}
+    print(domain.explain_to_file(options.name, options.input, options.output, **how))
 
 
 def run_export(options: argparse.Namespace, _: list[str]) -> None:
@@ -120,14 +98,14 @@ def run_export(options: argparse.Namespace, _: list[str]) -> None:
 
     find_weights(options.name)  # a mistyped name is answered at once, before torch and ONNX are loaded
     from cnn_core.export import export_onnx
-    from cnn_core.weights import load_model
 
     domain = _domain(options.name)
-    if hasattr(domain, "exportable"):  # a domain that builds its own models
-        parts = domain.exportable(options.name)
+    predictor = domain.load(options.name, device="cpu")
+    parts = {"model": predictor.model, "card": predictor.card}
+    if domain.exportable:
+        parts |= domain.exportable(predictor)
     else:
-        model, card = load_model(options.name)
-        parts = {"model": model, "card": card, "example_shape": example_shape(card)}
+        parts["example_shape"] = example_shape(predictor.card)
     print(export_onnx(parts.pop("model"), parts.pop("card"), options.output, **parts))
 
 
@@ -142,16 +120,9 @@ def example_shape(card: "WeightsCard") -> tuple[int, ...]:
     return (card.arguments["in_channels"], *size)
 
 
-def _domain(weights: str) -> ModuleType:
-    """Import the domain that the weights belong to."""
+def _domain(weights: str) -> "Domain":
+    """Load the domain that the weights belong to."""
     from cnn_core.domains import load_domain
     from cnn_core.weights import find_weights, load_card
 
-    return load_domain(load_card(find_weights(weights)).domain)
-
-
-def _function(weights: str, name: str, *, command: str) -> Callable[..., Any]:
-    """Return a function of the domain that the weights belong to."""
-    from cnn_core.domains import function_of
-
-    return function_of(_domain(weights), name, command=command)
+    return load_domain(load_card(find_weights(weights)).domain).DOMAIN

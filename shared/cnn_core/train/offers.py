@@ -67,7 +67,7 @@ def domain_of(table: Mapping[str, Any]) -> str:
     """Return the domain whose recipes look like this one, or "" if none does."""
     for domain in domain_folders():
         try:
-            recipe_from_table(_load(domain).RECIPE, table, source="recipe.json")
+            recipe_from_table(_load(domain).DOMAIN.recipe, table, source="recipe.json")
         except CnnError:
             continue
         return domain
@@ -77,13 +77,13 @@ def domain_of(table: Mapping[str, Any]) -> str:
 def _recipe(name: str) -> tuple[str, Any, Any]:
     domain, file = find_recipe(name)
     package = _load(domain)
-    return domain, read_recipe(package.RECIPE, file), package
+    return domain, read_recipe(package.DOMAIN.recipe, file), package
 
 
 def _load(domain: str) -> Any:
     package = load_domain(domain)
     try:
-        package.RECIPE, package.DATA_SETS  # noqa: B018 (loads what they need)
+        package.DOMAIN, package.DATA_SETS  # noqa: B018 (loads what they need)
     except ModuleNotFoundError as error:
         raise missing_package(error.name) from error
     return package

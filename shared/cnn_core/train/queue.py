@@ -252,10 +252,10 @@ def _run(folder: Path, entry: Mapping[str, Any]) -> None:
     from cnn_core.domains import load_domain
     from cnn_core.train.config import recipe_from_table
 
-    package = load_domain(entry["domain"])
-    recipe = recipe_from_table(package.RECIPE, entry["recipe"], source=entry["name"])
+    domain = load_domain(entry["domain"]).DOMAIN
+    recipe = recipe_from_table(domain.recipe, entry["recipe"], source=entry["name"])
     observer = _Observer(folder)
-    outcome = package.train(
+    outcome = domain.train(
         recipe, folder=folder, name=entry["name"], resume=bool(entry.get("resume")), observe=observer,
         command=entry["command"],
     )  # fmt: skip

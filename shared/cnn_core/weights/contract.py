@@ -2,13 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, Self, TypeVar, dataclass_transform
 
 from pydantic import Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from cnn_core.errors import ConfigError
+from cnn_core.errors import ConfigError, WeightsError
 from cnn_core.validation import STRICT, parse, sentences
+
+if TYPE_CHECKING:
+    from cnn_core.weights.card import WeightsCard
 
 T = TypeVar("T")
 
@@ -47,3 +50,17 @@ class Contract:
             return parse(cls, values)
         except ValidationError as error:
             raise ConfigError(SOURCE, sentences(error, known=[f.name for f in dataclasses.fields(cls)])) from error
+
+    @classmethod
+    def of_card(cls, card: "WeightsCard", *, domain: str) -> Self:
+        """Return the contract of a card of this domain.
+
+        Raises:
+            WeightsError: the card is of another domain, or its contract cannot be used.
+        """
+        if card.domain != domain:
+            raise WeightsError(f"weights {card.name!r} belong to {card.domain}, not to {domain}")
+        try:
+            return cls.from_json(card.input)
+        except ConfigError as error:
+            raise WeightsError(f"weights {card.name!r}: {error}; restore the card") from error

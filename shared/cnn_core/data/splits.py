@@ -1,0 +1,78 @@
+"""The one splitter: training, validation and test items, alike in their classes, with groups kept together.
+
+Published sets are divided by a seeded permutation of their official order; a user's own data by keys, such as their
+names or contents, so that the same items are divided in the same way in whatever order they come.
+"""
+
+import hashlib
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+
+def hold_out(
+    targets: np.ndarray,
+    shares: Sequence[float],
+    *,
+    seed: int = 0,
+    keys: Sequence[str | bytes] | None = None,
+    groups: Sequence[Hashable] | None = None,
+) -> list[np.ndarray]:
+    """Divide 0..N-1 into `[rest, held out 1, held out 2, ...]`, each ascending.
+
+    Of each class with n items `round(n * share)` are held out, at least one, while one is left for the rest.
+
+    Args:
+        targets: int [N], the class of each item; zeros where there are no classes.
+        shares: of all items, one for each part that is held out, together less than 1.
+        seed: of the permutation within each class, the same on every machine and version: NumPy guarantees the stream
+            of RandomState for ever.
+        keys: N texts; items are held out by the order of their hashes instead of by the seed.
+        groups: N values; items of equal ones stay together, with the class of their first.
+    """
+    units, first = _units(len(targets), groups)
+    classes = np.asarray(targets)[first]
+    random = np.random.RandomState(seed)
+    part = np.zeros(len(first), dtype=np.int64)
+    for label in np.unique(classes):
+        members = np.flatnonzero(classes == label)
+        order = random.permutation(members) if keys is None else sorted(members, key=lambda i: _hash(keys[first[i]]))
+        begin = 0
+        for number, share in enumerate(shares, start=1):
+            count = min(max(1, round(len(order) * share)), len(order) - begin - 1)
+            part[order[begin : begin + count]] = number
+            begin += count
+    return [np.flatnonzero(part[units] == number) for number in range(len(shares) + 1)]
+
+
+def fold_out(
+    targets: np.ndarray, *, folds: int, fold: int, seed: int = 0, groups: Sequence[Hashable] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide 0..N-1 into `(rest, fold)`, both ascending: one of `folds` parts with the same share of every class.
+
+    The parts of one set are disjoint and cover it; `seed` and `groups` as in `hold_out`.
+    """
+    units, first = _units(len(targets), groups)
+    classes = np.asarray(targets)[first]
+    random = np.random.default_rng(seed)
+    part = np.empty(len(first), dtype=np.int64)
+    begin = 0
+    for label in np.unique(classes):
+        members = np.flatnonzero(classes == label)
+        # Classes go round from where the last one ended, so that small classes do not all leave out the last parts.
+        part[random.permutation(members)] = (begin + np.arange(len(members))) % folds
+        begin += len(members)
+    return np.flatnonzero(part[units] != fold), np.flatnonzero(part[units] == fold)
+
+
+def _units(count: int, groups: Sequence[Hashable] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the unit of each item, and the first item of each unit."""
+    if groups is None:
+        return np.arange(count), np.arange(count)
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    units = np.array([numbers[group] for group in groups], dtype=np.int64)
+    return units, np.unique(units, return_index=True)[1]
+
+
+def _hash(key: str | bytes) -> bytes:
+    return hashlib.sha256(key.encode(errors="replace") if isinstance(key, str) else key).digest()

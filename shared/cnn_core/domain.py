@@ -1,0 +1,338 @@
+"""What a domain is: its data sets, its predictor, and what the commands do with both, written once.
+
+A domain is an import package, found through the entry points `cnn_showcase.domains` (see `cnn_core.domains`), with the
+folders `recipes` and `weights`, and these names in its `__init__`, loaded with their first use:
+
+    DATA_SETS   name -> DataSet
+    DOMAIN      a Domain
+    BENCHES     name -> Bench (cnn_core.train.benches), for `cnn bench`; may be missing
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from cnn_core.data.files import Progress as DownloadProgress
+from cnn_core.data.files import data_root as default_root
+from cnn_core.data.paths import user_path, with_upload_of
+from cnn_core.domains import find_recipe
+from cnn_core.errors import CnnError, DataError
+from cnn_core.train.checkpoint import CHECKPOINT_FILE
+from cnn_core.train.commands import compare_command, train_command
+from cnn_core.train.config import override, read_recipe
+from cnn_core.train.finish import Observer, Outcome, train_seeds, train_task
+from cnn_core.train.settings import check_settings
+from cnn_core.weights import WeightsCard, find_weights, load_card
+from cnn_core.weights.card import name_for
+from cnn_core.weights.reports import write_report
+
+if TYPE_CHECKING:
+    from cnn_core.train.task import Task
+
+S = TypeVar("S", bound="DataSet")
+
+
+class Answer(Protocol):
+    """The answer for one input, or why there is none; as text it is a line of `cnn predict`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the item of `cnn predict --json`: "input", and the answer or "error"."""
+
+
+class Predictor(Protocol):
+    """A trained network with everything it needs to answer for raw inputs."""
+
+    card: WeightsCard
+
+    def stream_inputs(self, inputs: Sequence[str], *, output: Path | None = None) -> Iterator[Answer]:
+        """Answer for what `cnn predict` gets, in its order and as soon as each answer is known.
+
+        Args:
+            inputs: files, folders, texts: what the domain takes.
+            output: where a predictor that writes files of its own puts them; None: nowhere.
+        """
+
+    def explain(self, source: Any, *, method: str = ...) -> Any:
+        """Return where the answer for `source` comes from; its `save(path)` writes that and returns a sentence."""
+
+
+class Report(Protocol):
+    """What was measured on a split."""
+
+    n: int
+    metrics: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """One line of a domain's table of data sets.
+
+    Args:
+        name: as in `cnn list data`.
+        description: what is in it.
+        licence: of the data.
+        source: who published it, for those who have to get it.
+        folder: where its files lie under the data root; empty: it comes with the software.
+        layout: the files that are expected there, for messages.
+        count: folder -> what is there in words; raises DataError where it is missing or damaged.
+        official: what `count` says of the whole set; empty: whatever is there is taken for it.
+        get: (folder, progress) -> downloads and unpacks it there; None: it is not offered for download.
+    """
+
+    name: str
+    description: str
+    licence: str = "research data; no explicit licence"
+    source: str = ""
+    folder: str = ""
+    layout: str = ""
+    count: Callable[[Path], str] = field(default=str, repr=False)
+    official: str = ""
+    get: Callable[[Path, DownloadProgress | None], object] | None = field(default=None, repr=False)
+
+    @property
+    def how_to_get(self) -> str:
+        """One line for lists and error messages."""
+        if not self.folder:
+            return "comes with the software"
+        if self.get:
+            return f"cnn data get {self.name}"
+        return f"{self.layout} in <data>/{self.folder}; published by {self.source}"
+
+    def path(self, data_root: Path | str | None = None) -> Path:
+        """Return the folder of its files; None: under `CNN_DATA_DIR` or the platform's user data folder."""
+        return (default_root() if data_root is None else user_path(data_root)) / self.folder
+
+    def fetch(self, *, data_root: Path | str | None = None, progress: DownloadProgress | None = None) -> str:
+        """Download, verify and unpack the set, unless it is there and sound; return a sentence that says where it is.
+
+        Raises:
+            DataError: it could not be downloaded, or is not offered and not there; says what to do.
+            StorageError: no space or no permission.
+        """
+        if not self.folder:
+            return f"{self.name} comes with the software: there is nothing to get"
+        folder = self.path(data_root)
+        try:
+            there = self.count(folder)
+        except DataError:
+            if self.get is None:
+                raise
+            there = ""
+        if self.get is None or (there and self.official in ("", there)):
+            return f"{self.name} is there already: {there} in {folder}"
+        self.get(folder, progress)
+        return f"{self.name}: {self.count(folder)} in {folder}"
+
+
+def find_set(sets: Mapping[str, S], name_or_path: object) -> S | None:
+    """Return the set of a name, in which - and _ are the same; None: no set bears it."""
+    return sets.get(str(name_or_path).replace("-", "_"))
+
+
+def missing_set(entry: DataSet, path: Path) -> DataError:
+    """Return the error for a set whose file or folder `path` is not there."""
+    advice = f"get it with `cnn data get {entry.name}`" if entry.get else f"expected {entry.how_to_get}"
+    return DataError(
+        f"the data set {entry.name} is not there: expected {path}; {advice}, or set CNN_DATA_DIR to the folder that "
+        "holds it"
+    )
+
+
+def check_labels(predictor: Any, labels: Sequence[str], data: str) -> None:
+    """Raise CnnError unless `data` has the classes that a predictor knows."""
+    if tuple(predictor.labels) != tuple(labels):
+        raise CnnError(
+            f"{predictor.card.name} knows the classes {', '.join(predictor.labels)}, but {data} has "
+            f"{', '.join(labels)}; choose data with the same classes"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Domain:
+    """What a domain fills in, and what the commands and pages do with it.
+
+    Args:
+        name: of its package, which the cards of its weights bear too.
+        recipe: the dataclass of its recipes, with the sections `data`, `model` and `loop`. The section `model` brings
+            the flag `--weights`: a domain starts from them, or refuses them.
+        make_task: recipe -> Task.
+        load: (name, device) -> predictor of shipped weights or a run folder.
+        data_sets: by name.
+        measure: (predictor, data, split, own) -> Report of a split; `own`: data is what the weights learned from.
+        ways: (card, weights) -> what `cnn compare` trains: name of a way -> its recipe and the settings it insists on.
+        report: predictor of a finished run -> what is written beside the weights; None: `measure` of the test split.
+        exportable: predictor -> keywords of `cnn_core.export.export_onnx`; None: its model, as the card describes it.
+    """
+
+    name: str
+    recipe: type
+    make_task: Callable[[Any], "Task"]
+    load: Callable[..., Any]
+    data_sets: Mapping[str, DataSet]
+    measure: Callable[[Any, str, str, bool], Report]
+    ways: Callable[[WeightsCard, str], Mapping[str, tuple[Any, Mapping[str, Any]]]]
+    report: Callable[[Any], Report] | None = None
+    exportable: Callable[[Any], dict[str, Any]] | None = None
+
+    def train(
+        self,
+        recipe: Any,
+        *,
+        folder: Path | str | None = None,
+        name: str | None = None,
+        seeds: Sequence[int] = (),
+        resume: bool = False,
+        observe: Observer | None = None,
+        settings: Mapping[str, Any] | None = None,
+        command: str | None = None,
+    ) -> Outcome:
+        """Train a recipe and leave a run folder that predicts, explains and exports.
+
+        Args:
+            recipe: a name of `cnn list recipes`, a TOML file, or a recipe object.
+            folder: the run folder; None: `runs/<name>` in the working folder.
+            name: of the weights; None: the recipe's, in the signs that a card allows.
+            seeds: train once with each and report mean and spread; empty: once, with the recipe's own seed.
+            resume: go on with the run in `folder`.
+            observe: called after every step and epoch with a `Progress`; returning False stops the run.
+            settings: single fields to change, by name: `{"epochs": 3, "data": "my_photos"}`.
+            command: what the card says to type for the same again; None: composed from the other arguments.
+        """
+        source, recipe = self._find(recipe)
+        name = name or name_for(Path(source).stem if source else "")
+        recipe = override(recipe, settings or {})
+        folder = Path(folder) if folder is not None else Path("runs") / name
+        if command is None:
+            own = f"{self.name}.train(recipe) in Python; recipe.json of the run holds the settings"
+            command = train_command(source, settings or {}, seeds) if source else own
+        how = {"name": name, "domain": self.name, "command": command, "resume": resume, "observe": observe}
+
+        def with_seed(seed: int) -> "Task":
+            return self.make_task(dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, seed=seed)))
+
+        with with_upload_of(folder):
+            if seeds:
+                outcome = train_seeds(with_seed, folder, seeds=seeds, **how)
+            else:
+                outcome = train_task(self.make_task(recipe), folder, **how)
+            if outcome.card is not None and (folder / "card.json").exists():  # not of a seed that was stopped
+                self.write_report(folder)
+        return outcome
+
+    def train_once(self, recipe: str, folder: Path, settings: Mapping[str, Any]) -> WeightsCard:
+        """Return the card of a training among several; one that is there is not repeated, one that was killed goes on.
+
+        Args:
+            recipe: its name or TOML file.
+            folder: the run folder.
+            settings: what this training differs in, as in `train`.
+
+        Raises:
+            ConfigError: the folder holds a training with other settings.
+        """
+        if (folder / "card.json").exists():
+            check_settings(folder, override(self._find(recipe)[1], settings))
+        else:
+            self.train(recipe, folder=folder, settings=settings, resume=folder.exists())
+            (folder / CHECKPOINT_FILE).unlink(missing_ok=True)  # a hundred megabytes each, of no more use
+        return load_card(folder)
+
+    def write_report(self, folder: Path) -> Report:
+        """Measure the test set of a finished run, write the report beside the weights, and return it."""
+        predictor = self.load(folder, device="cpu")
+        measured = predictor.card.recipe["data"]["data"]
+        report = self.report(predictor) if self.report else self.measure(predictor, measured, "test", True)
+        write_report(report, folder)
+        return report
+
+    def evaluate_weights(
+        self, name: str, *, data: str | None = None, split: str = "test", device: str = "auto"
+    ) -> dict[str, Any]:
+        """Measure weights on a data set: `{"data", "split", "n", "metrics"}`, and "cases" where there are some.
+
+        Args:
+            name: shipped weights or a run folder.
+            data: a set name, or a path to own data; None: the set the weights were trained on.
+            split: "test", "val" or "train".
+            device: auto, cpu, cuda, mps.
+        """
+        predictor = self.load(name, device=device)
+        own = predictor.card.learned_from(data, self.data_sets)
+        predictor.card.check_unseen(split, own=own)
+        data = data or predictor.card.recipe["data"]["data"]
+        report = self.measure(predictor, data, split, own)
+        cases = {"cases": report.cases} if hasattr(report, "cases") else {}
+        return {"data": data, "split": split, "n": report.n, "metrics": report.metrics, **cases}
+
+    def predict_items(
+        self, name: str, inputs: Sequence[str], *, device: str = "auto", output: Path | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Answer for inputs as they come; one item per input, an item that failed carries "error".
+
+        Args:
+            name: shipped weights or a run folder.
+            inputs: files, folders, texts: what the domain takes.
+            device: auto, cpu, cuda, mps.
+            output: a folder for the files that a predictor writes of its own; None: none are written.
+        """
+        return (answer.to_json() for answer in self.answers(name, inputs, device=device, output=output))
+
+    def answers(
+        self, name: str, inputs: Sequence[str], *, device: str = "auto", output: Path | None = None
+    ) -> Iterator[Answer]:
+        """Yield what `predict_items` yields, as objects that say themselves as text."""
+        return self.load(name, device=device).stream_inputs(inputs, output=output)
+
+    def explain_to_file(
+        self, name: str, source: str, output: Path, *, method: str | None = None, device: str = "auto"
+    ) -> str:
+        """Write where an answer comes from, and return one sentence that says what is shown."""
+        how = {"method": method} if method else {}
+        return self.load(name, device=device).explain(source, **how).save(output)
+
+    def compare(
+        self, weights: str, data: str, *, folder: Path, settings: Mapping[str, Any] | None = None
+    ) -> list[dict[str, float | str]]:
+        """Train the domain's ways of transfer on the same data with the same settings.
+
+        Args:
+            weights: shipped weights or a run folder.
+            data: a set name, or a path to own data.
+            folder: gets one run folder per way.
+            settings: fields of the recipe, the same for all.
+
+        Returns:
+            One row per way: mode, the first metric of its card on the test set, n, seconds, trained parameters.
+        """
+        command = compare_command(weights, data, settings or {})
+        rows = []
+        for mode, (recipe, fixed) in self.ways(load_card(find_weights(weights, domain=self.name)), weights).items():
+            recipe = override(recipe, {"data": data, **(settings or {}), **fixed})
+            started = time.perf_counter()
+            outcome = self.train(recipe, folder=folder / mode, name=mode, command=command)
+            metric, entry = next(iter(outcome.card.metrics.items()))
+            rows.append({
+                "mode": mode,
+                metric: entry["mean"],
+                "n": entry["n"],
+                "seconds": round(time.perf_counter() - started, 1),
+                "trained": sum(p.numel() for p in outcome.run.model.parameters() if p.requires_grad),
+            })  # fmt: skip
+        return rows
+
+    def _find(self, recipe: Any) -> tuple[str, Any]:
+        """Return what `cnn train` calls the recipe, "" for an object, and the recipe."""
+        if isinstance(recipe, self.recipe):
+            return "", recipe
+        file = Path(recipe)
+        if file.suffix != ".toml":
+            domain, file = find_recipe(str(recipe))
+            if domain != self.name:
+                raise CnnError(f"recipe {recipe!r} belongs to {domain}, not to {self.name}")
+        return str(recipe), read_recipe(self.recipe, file)
