@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cnn_core.train.recipes import RecipeTraining
+
 from cnn_core.errors import CnnError
 from cnn_core.train.commands import compare_command
 from cnn_core.train.config import override
-from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from cnn_core.weights.reports import write_report
 from image_captioning.data import DATA_SETS, CaptionSet, load_sets

@@ -13,7 +13,7 @@ from cnn_core.lazy import lazy_names
 _HOMES = {
     "BENCHES": "bench",
     "DATA_SETS": "data",
-    "get_data": "data",
+    "DOMAIN": "domain",
     "load": "predict",
     "Predictor": "predict",
     "SegmentationResult": "predict",
@@ -22,14 +22,11 @@ _HOMES = {
     "read_mask": "scan",
     "read_scan": "scan",
     "write_mask": "scan",
-    "RECIPE": "run",
-    "compare": "run",
-    "evaluate_weights": "run",
-    "explain_to_file": "run",
-    "exportable": "run",
-    "make_task": "run",
-    "predict_items": "run",
-    "train": "run",
+    "compare": "domain",
+    "evaluate_weights": "domain",
+    "explain_to_file": "domain",
+    "predict_items": "domain",
+    "train": "domain",
 }
 __all__ = sorted(_HOMES)
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -14,7 +14,8 @@ import numpy as np
 
 from cnn_core.data import files
 from cnn_core.data.paths import own_path
-from cnn_core.errors import DataError, unknown_name
+from cnn_core.domain import DataSet, find_set, missing_set
+from cnn_core.errors import DataError
 from medical_segmentation.decathlon import PARTS, Decathlon, read_decathlon
 from medical_segmentation.download import TASKS, get_task
 
@@ -24,35 +25,17 @@ if TYPE_CHECKING:
 FOLDS = 5
 HELD_OUT = 7  # one case of so many is for validation, and one for the test, where there is no split
 SPLIT_SEED = 20240607  # any number; changing it changes every fold
-NODULE_SLICES = "nodule_slices"
 
 
-@dataclass(frozen=True)
-class DataSet:
-    """One line of the table: what a set is, and how it is got.
+@dataclass(frozen=True, kw_only=True)
+class ScanSet(DataSet):
+    """A named set.
 
     Args:
-        folder: below the data root.
-        source: who published it, for those who have to get it.
         left_out: case -> why it is not used.
     """
 
-    name: str
-    description: str
-    folder: str
-    source: str
-    licence: str
     left_out: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @property
-    def how_to_get(self) -> str:
-        """One line for lists and error messages."""
-        if not self.folder:
-            return "drawn by this program"
-        if self.name in TASKS:
-            return f"cnn data get {self.name}, or unpack the official {self.folder}.tar in <data>"
-        layout = "index.csv, train, val, test" if self.name == NODULE_SLICES else "dataset.json, imagesTr, labelsTr"
-        return f"{layout} in <data>/{self.folder}; from {self.source}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +96,7 @@ def locate(
         DataError: the set or the folder is not where it is expected.
     """
     root = Path(data_root) if data_root is not None else files.data_root()
-    known = DATA_SETS.get(str(name_or_path).replace("-", "_"))
+    known = find_set(DATA_SETS, name_or_path)
     if known is None:
         path = own_path(name_or_path, DATA_SETS, expected="one with dataset.json, imagesTr and labelsTr")
         folder = path.parent if path.is_file() else path
@@ -125,7 +108,7 @@ def locate(
         return known.name, phantom_folder(data_root), {}
     folder = root / known.folder
     if not folder.is_dir():
-        raise DataError(f"{known.name} is not in {folder}; expected {known.how_to_get}")
+        raise missing_set(known, folder)
     return known.name, folder, known.left_out
 
 
@@ -176,36 +159,47 @@ def _pick(names: Sequence[str], sizes: Mapping[str, int], *, parts: int, part: i
     return sorted(picked or (order[:1] if len(order) >= 3 else []))
 
 
-def get_data(name: str, *, progress: files.Progress | None = None) -> str:
-    """Get a set, or say where it is; `progress` as in `cnn_core.data.files.fetch`.
-
-    Raises:
-        UnknownNameError: no such set.
-        DataError: it cannot be got; the message says what is expected where.
-    """
-    known = DATA_SETS.get(name.replace("-", "_"))
-    if known is None:
-        raise unknown_name("data set", name, DATA_SETS)
-    if known.name in TASKS and not (files.data_root() / known.folder / "dataset.json").is_file():
-        get_task(known.folder, files.data_root(), progress=progress)
-    return f"{known.name} is in {locate(known.name)[1]}"
-
-
 LIDC = "LIDC-IDRI, The Cancer Imaging Archive"
 AIR = "its mask also covers the air around the body"
+
+SCANS = "dataset.json, imagesTr, labelsTr"
+
+
+def _is_there(folder: Path) -> str:
+    """Return what is in a set's folder; DataError if nothing of it is."""
+    file = next((folder / name for name in ("dataset.json", "index.csv") if (folder / name).is_file()), None)
+    if file is None:
+        raise DataError(f"{folder} holds neither dataset.json nor index.csv; expected a set of scans there")
+    return file.name
+
+
+def _task(name: str) -> ScanSet:
+    folder, text = TASKS[name]
+    return ScanSet(
+        name=name, description=f"Medical Segmentation Decathlon: {text}", folder=folder, source="medicaldecathlon",
+        licence="CC BY-SA 4.0", count=_is_there, get=get_task,
+    )  # fmt: skip
+
 
 DATA_SETS = {
     entry.name: entry
     for entry in (
-        DataSet("phantom", "40 drawn thoraxes: lungs, heart, spine, a nodule", "", "this program", "MIT"),
-        DataSet("lung_ct", "267 axial chest CT slices with lung masks; 3 wrong masks left out", "LungCT2D",
-                "K. Mader, Finding and Measuring Lungs in CT Data", "unknown; research use only",
-                {"lung_052": AIR, "lung_134": AIR, "lung_254": AIR}),
-        DataSet("lidc_nodule", "134 CT cubes around a lung nodule, with masks and malignancy ratings", "LIDCNodule",
-                LIDC, "CC BY 3.0"),
-        DataSet(NODULE_SLICES, "5,043 slices of 882 lung nodules, benign or malignant; for the malignancy recipe",
-                "LIDCNoduleSlices", LIDC, "CC BY 3.0"),
-        *(DataSet(name, f"Medical Segmentation Decathlon: {text}", folder, "medicaldecathlon", "CC BY-SA 4.0")
-          for name, (folder, text) in TASKS.items()),
+        ScanSet(name="phantom", description="40 drawn thoraxes: lungs, heart, spine, a nodule", licence="MIT"),
+        ScanSet(
+            name="lung_ct", description="267 axial chest CT slices with lung masks; 3 wrong masks left out",
+            folder="LungCT2D", source="K. Mader, Finding and Measuring Lungs in CT Data", layout=SCANS, count=_is_there,
+            licence="unknown; research use only", left_out={"lung_052": AIR, "lung_134": AIR, "lung_254": AIR},
+        ),
+        ScanSet(
+            name="lidc_nodule", description="134 CT cubes around a lung nodule, with masks and malignancy ratings",
+            folder="LIDCNodule", source=LIDC, layout=SCANS, count=_is_there, licence="CC BY 3.0",
+        ),
+        ScanSet(
+            name="nodule_slices",
+            description="5,043 slices of 882 lung nodules, benign or malignant; for the malignancy recipe",
+            folder="LIDCNoduleSlices", source=LIDC, layout="index.csv, train, val, test", count=_is_there,
+            licence="CC BY 3.0",
+        ),
+        *map(_task, TASKS),
     )
 }  # fmt: skip

@@ -23,12 +23,11 @@ TASKS = {
 }
 
 
-def get_task(task: str, root: Path, *, progress: Progress | None = None) -> Path:
-    """Download, verify and unpack one task (several gigabytes) to `root/<task>`; return that folder.
+def get_task(folder: Path, progress: Progress | None = None) -> None:
+    """Download, verify and unpack one task (several gigabytes) to `folder`, which bears its name.
 
     Args:
-        task: a value of `TASKS`, such as "Task09_Spleen".
-        root: of all sets.
+        folder: such as "Task09_Spleen" in that of all sets.
         progress: as in `fetch`.
 
     Raises:
@@ -40,6 +39,7 @@ def get_task(task: str, root: Path, *, progress: Progress | None = None) -> Path
         from monai.apps import DecathlonDataset
     except ImportError as error:
         raise missing_package("monai") from error  # whose table holds the addresses
+    root, task = folder.parent, folder.name
     address, md5 = DecathlonDataset.resource[task], DecathlonDataset.md5[task]
     archive = fetch(address, name=f"{task}.tar", folder=root, md5=md5, progress=progress)
     fresh = root / f".{task}.new"
@@ -53,4 +53,3 @@ def get_task(task: str, root: Path, *, progress: Progress | None = None) -> Path
             (fresh / task).rename(root / task)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
-    return root / task

@@ -1,20 +1,53 @@
 """Why a mask or a judgement: the uncertainty of a segmentation, or where a network looked at a nodule, as a picture."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.explain import heat_limits, list_methods, overlay
-from medical_segmentation.judge import NodulePredictor
-from medical_segmentation.pictures import save_heat, save_png, upright
-from medical_segmentation.predict import Predictor
+from medical_segmentation.pictures import heat_slice, save_png, upright
+
+if TYPE_CHECKING:
+    from medical_segmentation.judge import NodulePredictor
+    from medical_segmentation.predict import Predictor
 
 OF_MASKS = ("entropy", "foreground")
 
 
-def explain_scan(predictor: Predictor, source: str, output: Path, *, method: str = "entropy") -> str:
-    """Write the axial slice with the most uncertainty (or foreground probability) over it; return a sentence.
+@dataclass(frozen=True)
+class Explanation:
+    """A picture with heat on it.
+
+    Args:
+        pixels: uint8 [H, W, 3].
+        sentence: what it shows.
+        spacing: of rows and columns, in mm.
+    """
+
+    pixels: np.ndarray = field(repr=False)
+    sentence: str
+    spacing: Sequence[float] = (1.0, 1.0)
+
+    def save(self, output: Path | str) -> str:
+        """Write the picture as PNG; return one sentence that says what it shows.
+
+        Raises:
+            CnnError: the name does not end in .png.
+            StorageError: it cannot be written.
+        """
+        output = Path(output)
+        if output.suffix.lower() != ".png":
+            raise CnnError(f"{output.name}: expected a name that ends in .png")
+        save_png(self.pixels, output, spacing=self.spacing)
+        return f"{output}: {self.sentence}"
+
+
+def explain_scan(predictor: "Predictor", source: str, *, method: str = "entropy") -> Explanation:
+    """Return the axial slice with the most uncertainty (or foreground probability) over it.
 
     Raises:
         UnknownNameError: no such method.
@@ -23,27 +56,24 @@ def explain_scan(predictor: Predictor, source: str, output: Path, *, method: str
     if method not in OF_MASKS:
         raise unknown_name("method", method, OF_MASKS)
     result = predictor.predict(source, maps=(method,))
-    k = save_heat(result.scan, result.maps[method], output)
+    k, pixels = heat_slice(result.scan, result.maps[method])
     what = "where the labels are uncertain (entropy)" if method == "entropy" else "the probability of any label"
-    return f"{output}: {what} in slice {k + 1} of {result.scan.voxels.shape[2]} of {result.scan.name}"
+    sentence = f"{what} in slice {k + 1} of {result.scan.voxels.shape[2]} of {result.scan.name}"
+    return Explanation(pixels, sentence, (result.scan.spacing[1], result.scan.spacing[0]))
 
 
-def explain_nodule(predictor: NodulePredictor, source: str, output: Path, *, method: str = "grad-cam") -> str:
-    """Write the nodule (of a cube the slice with the most heat) with the heat of "malignant"; return a sentence."""
+def explain_nodule(predictor: "NodulePredictor", source: str, *, method: str = "grad-cam") -> Explanation:
+    """Return the nodule (of a cube the slice with the most heat) with the heat of "malignant" over it."""
     if method not in list_methods():
         raise unknown_name("method", method, list_methods())
-    picture, heat, signed = predictor.explain(source, method=method)
+    picture, heat, signed = predictor.heat_of(source, method=method)
     limits = heat_limits(heat, signed=signed)
     place = ""
     if picture.ndim == 3:
         k = int(np.abs(heat).sum((0, 1)).argmax())
         picture, heat, place = upright(picture[..., k]), upright(heat[..., k]), f", slice {k + 1}"
-    save_png(overlay(picture.copy(), heat.copy(), signed=signed, limits=limits), output)
-    chance = predictor.predict(source).probability
-    return f"{output}: what speaks for malignant ({chance:.1%}) in {Path(source).name}{place}, by {method}"
-
-
-def check_output(output: Path) -> None:
-    """Raise CnnError unless the name ends in .png."""
-    if output.suffix.lower() != ".png":
-        raise CnnError(f"{output.name}: expected a name that ends in .png")
+    pixels = overlay(picture.copy(), heat.copy(), signed=signed, limits=limits)
+    probability = predictor.predict(source).probability
+    return Explanation(
+        pixels, f"what speaks for malignant ({probability:.1%}) in {Path(source).name}{place}, by {method}"
+    )

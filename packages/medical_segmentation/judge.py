@@ -6,16 +6,17 @@ Research and teaching only, not for diagnosis.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cnn_core.classification import Prediction
 from cnn_core.data.memory import channels_last
 from cnn_core.errors import DataError
 from cnn_core.explain import explain, method_spec
 from cnn_core.weights import WeightsCard
+from medical_segmentation.explain import Explanation, explain_nodule
 from medical_segmentation.nodule_task import picture_scores, probability
 from medical_segmentation.nodules import LABELS, read_picture
 from medical_segmentation.scan import read_scan
@@ -41,14 +42,12 @@ class NoduleResult:
     pictures: int
     warnings: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the item of `cnn predict --json` without its input."""
+    def of(self, source: str) -> Prediction:
+        """Return the answer of `cnn predict` for an input."""
         pairs = sorted(zip((1 - self.probability, self.probability), LABELS, strict=True), reverse=True)
-        return {
-            "labels": [label for _, label in pairs],
-            "probabilities": [round(p, 6) for p, _ in pairs],
-            "warnings": list(self.warnings),
-        }
+        return Prediction(
+            source, [label for _, label in pairs], [probability for probability, _ in pairs], warnings=self.warnings
+        )
 
 
 class NodulePredictor:
@@ -78,15 +77,19 @@ class NodulePredictor:
         scores = picture_scores(self.model, pictures, self.contract, self.device)
         return NoduleResult(float(probability(scores.mean(keepdims=True), self.contract)[0]), len(pictures), warnings)
 
-    def predict_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator[dict[str, Any]]:
-        """Yield one item per nodule: "input", and labels with probabilities, or "error"; nothing goes to `output`."""
+    def stream_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator[Prediction]:
+        """Answer for one nodule per input; nothing goes to `output`."""
         for entry in inputs:
             try:
-                yield {"input": str(entry), **self.predict(entry).to_json()}
+                yield self.predict(entry).of(str(entry))
             except DataError as error:
-                yield {"input": str(entry), "error": str(error)}
+                yield Prediction(str(entry), error=str(error))
 
-    def explain(self, source: str | Path, *, method: str = "grad-cam") -> tuple[np.ndarray, np.ndarray, bool]:
+    def explain(self, source: str | Path, *, method: str = "grad-cam") -> Explanation:
+        """Return a picture of what speaks for malignancy; see `explain.explain_nodule`."""
+        return explain_nodule(self, source, method=method)
+
+    def heat_of(self, source: str | Path, *, method: str = "grad-cam") -> tuple[np.ndarray, np.ndarray, bool]:
         """Return what was seen, the heat of "malignant" on it, and whether heat has a sign: `[*size], [*size]`.
 
         Of a folder of slices the largest one is taken. Methods that look at a layer look at the last one that tells

@@ -64,14 +64,12 @@ def save_overlay(scan: Scan, mask: np.ndarray, path: Path) -> None:
     save_png(upright(picture), path, spacing=(scan.spacing[1], scan.spacing[0]))
 
 
-def save_heat(scan: Scan, heat: np.ndarray, path: Path) -> int:
-    """Write the axial slice with the most heat [X, Y, Z] under it; return its number."""
+def heat_slice(scan: Scan, heat: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return the number of the axial slice with the most heat [X, Y, Z], and the slice with it: uint8 [H, W, 3]."""
     k = int(heat.astype(np.float32).sum((0, 1)).argmax())
-    picture = overlay(
+    return k, overlay(
         upright(_grey(scan, k)).copy(), upright(heat[:, :, k]).astype(np.float32), limits=heat_limits(heat)
     )
-    save_png(picture, path, spacing=(scan.spacing[1], scan.spacing[0]))
-    return k
 
 
 def in_hu(scan: Scan) -> bool:

@@ -20,6 +20,7 @@ from cnn_core.inference.sliding import Observer
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from medical_segmentation.decathlon import stem
+from medical_segmentation.explain import Explanation, explain_scan
 from medical_segmentation.pictures import save_overlay
 from medical_segmentation.scan import Scan, read_scan, write_mask
 from medical_segmentation.segmenter import Segmenter
@@ -91,6 +92,26 @@ class SegmentationResult:
         }
 
 
+@dataclass(frozen=True)
+class ScanAnswer:
+    """An item of `cnn predict`: what was found in a scan, as `SegmentationResult.to_json` has it, or an error."""
+
+    input: str
+    found: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the item of `cnn predict --json`."""
+        return {"input": self.input, **({"error": self.error} if self.error is not None else self.found)}
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"{self.input}: {self.error}"
+        volumes = ", ".join(f"{label} {value:.1f} mL" for label, value in self.found["volumes_ml"].items())
+        place = f" ({self.found['mask']})" if self.found["mask"] else ""
+        return "; ".join([f"{self.input}: {volumes}{place}", *self.found["warnings"]])
+
+
 class Predictor:
     """A trained network with everything it needs to segment scans.
 
@@ -140,8 +161,8 @@ class Predictor:
             scan, found.mask, self.labels, found.maps, (*scan.warnings, *self._remarks(scan, found.mask))
         )
 
-    def predict_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator[dict[str, Any]]:
-        """Yield one item per scan: "input", and mask, volumes, warnings or "error".
+    def stream_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator["ScanAnswer"]:
+        """Answer for one scan after the other.
 
         Args:
             inputs: paths; a folder that holds several NIfTI files stands for each of them.
@@ -155,9 +176,13 @@ class Predictor:
                 if output is not None:
                     name = _unused(stem(result.scan.name), names)
                     written = result.save(output, name=name)
-                yield {"input": str(path), **result.to_json(mask=written)}
+                yield ScanAnswer(str(path), result.to_json(mask=written))
             except DataError as error:
-                yield {"input": str(path), "error": str(error)}
+                yield ScanAnswer(str(path), error=str(error))
+
+    def explain(self, source: str, *, method: str = "entropy") -> Explanation:
+        """Return a picture of where the mask is uncertain; see `explain.explain_scan`."""
+        return explain_scan(self, source, method=method)
 
     def _remarks(self, scan: Scan, mask: np.ndarray) -> list[str]:
         said = []

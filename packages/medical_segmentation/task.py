@@ -1,4 +1,4 @@
-"""The medical recipe and the Task that learns to segment; `nodule_task` has the one that judges nodules."""
+"""The medical recipe and the Task that learns to segment; `nodule_task` has the one for nodules."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from cnn_core.data.patches import PatchBatches
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.models.unet import create_unet
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
-from cnn_core.train.task import Evaluation, Pairs, Task, Turn
+from cnn_core.train.task import Evaluation, Pairs, Turn
 from cnn_core.validation import Count, Natural, Settings, Text
 from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
@@ -93,15 +93,6 @@ class Recipe(Settings):
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
-
-
-def task_of(recipe: Recipe) -> Task:
-    """Return the Task of a recipe."""
-    if recipe.data.goal == "malignancy":
-        from medical_segmentation.nodule_task import NoduleTask
-
-        return NoduleTask(recipe)
-    return SegmentationTask(recipe)
 
 
 class SegmentationTask(Pairs):

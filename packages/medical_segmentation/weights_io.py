@@ -12,7 +12,7 @@ from cnn_core.weights import WeightsCard, find_weights, load_card, load_model
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.nodules import NoduleContract
 
-DOMAIN = "medical_segmentation"
+DOMAIN_NAME = "medical_segmentation"
 GOALS = ("segment", "malignancy")
 
 
@@ -22,8 +22,8 @@ def goal_of(card: WeightsCard) -> str:
     Raises:
         WeightsError: the card is of another domain, or says nothing of it.
     """
-    if card.domain != DOMAIN:
-        raise WeightsError(f"weights {card.name!r} belong to {card.domain}, not to {DOMAIN}")
+    if card.domain != DOMAIN_NAME:
+        raise WeightsError(f"weights {card.name!r} belong to {card.domain}, not to {DOMAIN_NAME}")
     goal = card.input.get("goal")
     if goal not in GOALS:
         raise WeightsError(
@@ -66,7 +66,7 @@ def load_classifier(name: str | Path) -> tuple[nn.Module, WeightsCard]:
 
 def starting_card(weights: str, *, goal: str) -> WeightsCard:
     """Return the card of weights that a training with this goal starts from."""
-    card = load_card(find_weights(weights, domain=DOMAIN))
+    card = load_card(find_weights(weights, domain=DOMAIN_NAME))
     if goal_of(card) != goal:
         raise WeightsError(f"weights {card.name!r} are for the goal {goal_of(card)!r}, expected {goal!r}")
     contract_of(card)
@@ -84,4 +84,4 @@ def _load(name: str | Path, goal: str) -> tuple[Any, WeightsCard]:
         arguments.pop("input_size")
         return create_unet(card.model, **arguments)
 
-    return load_model(name, domain=DOMAIN, build=build)
+    return load_model(name, domain=DOMAIN_NAME, build=build)

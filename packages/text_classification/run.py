@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cnn_core.train.recipes import RecipeTraining
 from torch import Tensor, nn
 
 from cnn_core.errors import CnnError
 from cnn_core.train.commands import compare_command
 from cnn_core.train.config import override
-from cnn_core.train.recipes import RecipeTraining
 from cnn_core.weights import find_weights, load_card
 from cnn_core.weights.reports import write_report
 from text_classification.data import DATA_SETS, load_sets

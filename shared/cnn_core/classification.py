@@ -23,19 +23,22 @@ class Prediction:
     probabilities: list[float] = field(default_factory=list)
     note: str = ""  # what the reader of the answer should know, such as: the text was cut
     error: str | None = None
+    warnings: tuple[str, ...] | None = None  # likewise, of answers that mostly have some
 
     def to_json(self) -> dict[str, Any]:
         """Return the item of `cnn predict --json`."""
         if self.error is not None:
             return {"input": self.input, "error": self.error}
         item = {"input": self.input, "labels": self.labels, "probabilities": [round(p, 6) for p in self.probabilities]}
-        return {**item, "note": self.note} if self.note else item
+        item |= {"note": self.note} if self.note else {}
+        return item if self.warnings is None else {**item, "warnings": list(self.warnings)}
 
     def __str__(self) -> str:
         if self.error is not None:
             return f"{self.input}: {self.error}"
         pairs = zip(self.labels, self.probabilities, strict=True)
-        return f"{self.input}: " + ", ".join(f"{label} {probability:.1%}" for label, probability in pairs)
+        answer = ", ".join(f"{label} {probability:.1%}" for label, probability in pairs)
+        return "; ".join([f"{self.input}: {answer}", *(self.warnings or ())])
 
 
 def labels_of(card: WeightsCard) -> list[str]:

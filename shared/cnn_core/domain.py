@@ -8,6 +8,7 @@ folders `recipes` and `weights`, and these names in its `__init__`, loaded with 
     BENCHES     name -> Bench (cnn_core.train.benches), for `cnn bench`; may be missing
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -137,10 +138,12 @@ def find_set(sets: Mapping[str, S], name_or_path: object) -> S | None:
 
 def missing_set(entry: DataSet, path: Path) -> DataError:
     """Return the error for a set whose file or folder `path` is not there."""
-    advice = f"get it with `cnn data get {entry.name}`" if entry.get else f"expected {entry.how_to_get}"
+    if entry.get:
+        advice = f"expected {path}; get it with `cnn data get {entry.name}`"
+    else:
+        advice = f"expected {entry.layout} in {path}; get it from {entry.source}"
     return DataError(
-        f"the data set {entry.name} is not there: expected {path}; {advice}, or set CNN_DATA_DIR to the folder that "
-        "holds it"
+        f"the data set {entry.name} is not there: {advice}, or set CNN_DATA_DIR to the folder that holds it"
     )
 
 
@@ -263,12 +266,24 @@ class Domain:
             device: auto, cpu, cuda, mps.
         """
         predictor = self.load(name, device=device)
-        own = predictor.card.learned_from(data, self.data_sets)
+        own = self.learned_from(predictor.card, data)
         predictor.card.check_unseen(split, own=own)
         data = data or predictor.card.recipe["data"]["data"]
         report = self.measure(predictor, data, split, own)
         cases = {"cases": report.cases} if hasattr(report, "cases") else {}
         return {"data": data, "split": split, "n": report.n, "metrics": report.metrics, **cases}
+
+    def learned_from(self, card: WeightsCard, data: str | None) -> bool:
+        """Tell whether `data` is the set that weights were trained on: its name, its folder or a file there; or None."""
+        if card.learned_from(data, self.data_sets):
+            return True
+        learned = find_set(self.data_sets, card.recipe["data"]["data"])
+        if learned is None or not learned.folder:
+            return False
+        with contextlib.suppress(OSError, ValueError):  # it is not there, or no path at all
+            path = user_path(data).resolve()
+            return learned.path().resolve() in (path, path.parent)
+        return False
 
     def predict_items(
         self, name: str, inputs: Sequence[str], *, device: str = "auto", output: Path | None = None

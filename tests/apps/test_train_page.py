@@ -106,9 +106,10 @@ def zipped(folder: Path) -> bytes:
 
 
 def test_own_scans_are_unpacked_into_the_run_folder_and_can_be_trained_on(empty: Path):
+    from medical_segmentation.run import RECIPE
+
     from cnn_core.train.config import override
     from medical_segmentation.phantom import write_phantoms
-    from medical_segmentation.run import RECIPE
     from medical_segmentation.task import SegmentationTask
 
     write_phantoms(empty / "chests", {"train": 2, "val": 1, "test": 1})

@@ -13,7 +13,6 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_core.cli.using import _line
 from cnn_core.errors import CnnError, ConfigError, DataError, UnknownNameError
 from cnn_core.explain import explain
 from cnn_core.train.config import override
@@ -259,8 +258,9 @@ def test_a_network_learns_to_judge_and_answers(run_folder: Path, slices: Path, t
 def warnings_of(predictor: NodulePredictor, cube: np.ndarray, affine: np.ndarray, folder: Path) -> list[str]:
     """Judge a cube and return the warnings of its item, which are on its line too."""
     nib.save(nib.Nifti1Image(cube, affine), folder / "cube.nii.gz")
-    (item,) = predictor.predict_inputs([str(folder / "cube.nii.gz")])
-    assert _line(item).split("; ")[1:] == "; ".join(item["warnings"]).split("; ") * bool(item["warnings"])
+    (answer,) = predictor.stream_inputs([str(folder / "cube.nii.gz")])
+    item = answer.to_json()
+    assert str(answer).split("; ")[1:] == "; ".join(item["warnings"]).split("; ") * bool(item["warnings"])
     return item["warnings"]
 
 
@@ -269,7 +269,8 @@ def test_a_whole_slice_is_judged_with_a_remark(run_folder: Path, tmp_path: Path)
     for edge, remarks in ((32, 0), (33, 1)):
         Image.new("L", (edge, 20), 90).save(tmp_path / "slice.png")
         found = predictor.predict(tmp_path / "slice.png")
-        assert len(found.warnings) == remarks and found.to_json()["warnings"] == [*found.warnings]
+        (answer,) = predictor.stream_inputs([str(tmp_path / "slice.png")])
+        assert len(found.warnings) == remarks and answer.to_json()["warnings"] == [*found.warnings]
 
 
 def test_cubes_are_judged_in_3d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,7 +304,7 @@ def test_cubes_are_judged_in_3d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.undo()
     assert 0 < predictor.predict(folder / "imagesTr" / "c0.nii.gz").probability < 1
     fine, last = (info.name for info in predictor.model.feature_info[-2:])  # 4 and 2 cells along an edge
-    seen = [predictor.explain(folder / "imagesTr" / f"c{k}.nii.gz") for k in range(3)]
+    seen = [predictor.heat_of(folder / "imagesTr" / f"c{k}.nii.gz") for k in range(3)]
     x = predictor.contract.inputs(
         torch.from_numpy(np.stack([picture for picture, _, _ in seen]))[:, None].float() / 255
     )

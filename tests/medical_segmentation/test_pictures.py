@@ -7,7 +7,15 @@ import pytest
 from PIL import Image
 
 from medical_segmentation.grid import Grid, header_for
-from medical_segmentation.pictures import COLOURS, OPACITY, fullest_slice, save_heat, save_overlay, window_grey
+from medical_segmentation.pictures import (
+    COLOURS,
+    OPACITY,
+    fullest_slice,
+    heat_slice,
+    save_overlay,
+    save_png,
+    window_grey,
+)
 from medical_segmentation.scan import Scan
 
 SPACING = (1.0, 2.0, 5.0)
@@ -46,7 +54,9 @@ def test_the_patients_right_is_on_the_left_and_the_front_on_top(scan: Scan, tmp_
 def test_heat_is_shown_in_its_fullest_slice_and_lies_on_the_patient(scan: Scan, tmp_path: Path) -> None:
     heat = np.zeros(scan.voxels.shape, np.float16)
     heat[:2, :2, 2], heat[0, 0, 0] = 0.5, 0.9  # the patient's left and back
-    assert save_heat(scan, heat, tmp_path / "heat.png") == 2
+    k, picture = heat_slice(scan, heat)
+    assert k == 2
+    save_png(picture, tmp_path / "heat.png", spacing=(scan.spacing[1], scan.spacing[0]))
     pixels = np.asarray(Image.open(tmp_path / "heat.png")).astype(int)
     assert pixels.shape == (512, 170, 3)
     grey = np.ptp(pixels, axis=2) == 0

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from cnn_core.errors import DataError, UnknownNameError
 from medical_segmentation.checker import check
-from medical_segmentation.data import DATA_SETS, get_data, load_set, locate, split_cases
+from medical_segmentation.data import DATA_SETS, load_set, locate, split_cases
 from medical_segmentation.decathlon import read_decathlon
 from medical_segmentation.evaluate import evaluate
 from medical_segmentation.phantom import COUNTS, HU, LABELS, ORDERS, draw_phantom, save_phantom, write_phantoms
@@ -202,13 +202,13 @@ def test_names_of_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in ("../lung_cd", "~nobody-here/scans"):
         with pytest.raises(DataError, match=f"there is no folder {path}; expected one with dataset.json"):
             load_set(path)
-    with pytest.raises(DataError, match=r"LungCT2D; expected dataset\.json"):
+    with pytest.raises(DataError, match=r"expected dataset\.json.* in .*LungCT2D; get it from K\. Mader"):
         load_set("lung-ct")
     with pytest.raises(DataError, match="cnn data get task09_spleen"):
         load_set("task09_spleen")
     assert set(DATA_SETS["lung_ct"].left_out) == {"lung_052", "lung_134", "lung_254"}
     folder = write_set(tmp_path / "LIDCNodule")
-    assert get_data("lidc-nodule") == f"lidc_nodule is in {folder}"
+    assert DATA_SETS["lidc_nodule"].fetch() == f"lidc_nodule is there already: dataset.json in {folder}"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert locate("~/LIDCNodule")[1] == folder
     assert locate(folder / "dataset.json")[1] == folder

@@ -23,10 +23,10 @@ from cnn_core.weights import load_card
 from medical_segmentation import Predictor, compare, evaluate_weights, load, predict_items, read_mask, read_scan, train
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.data import load_set
+from medical_segmentation.domain import DOMAIN
 from medical_segmentation.evaluate import read_report
 from medical_segmentation.metrics import mean_dice
 from medical_segmentation.phantom import LABELS, write_phantoms
-from medical_segmentation.run import exportable
 from medical_segmentation.task import Recipe, SegmentationTask
 
 SMALL = {
@@ -366,7 +366,7 @@ def test_a_scan_of_quite_other_voxels_is_answered_with_a_remark(
 
 
 def test_other_labels_and_other_weights_are_refused(run_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(CnnError, match="knows the labels background, lung"):
+    with pytest.raises(CnnError, match="knows the classes background, lung"):
         evaluate_weights(str(run_folder), data=str(write_set(tmp_path / "set", cases=4)), device="cpu")
     card = json.loads((run_folder / "card.json").read_text())
     for change, said in (
@@ -392,9 +392,10 @@ def test_a_card_that_asks_for_a_giant_is_refused_before_memory_is_taken(run_fold
 
 
 def test_what_export_needs(run_folder: Path) -> None:
-    parts = exportable(str(run_folder))
+    predictor = load(run_folder, device="cpu")
+    parts = DOMAIN.exportable(predictor)
     with torch.inference_mode():
-        assert parts["model"](torch.zeros(1, *parts["example_shape"])).shape == (1, 5, 32, 24, 16)
+        assert predictor.model(torch.zeros(1, *parts["example_shape"])).shape == (1, 5, 32, 24, 16)
 
 
 def test_nothing_trains_on_a_broken_set(phantoms: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def _judged(sha256: str, digest: str, *, _network: Network, _given: Given) -> tu
     asked = predictor(_network)
 
     def judge(path: Any) -> tuple[Any, np.ndarray, np.ndarray]:
-        picture, heat, _ = asked.explain(path)
+        picture, heat, _ = asked.heat_of(path)
         if picture.ndim == 3:
             picture = asked.contract.values(picture)
         return asked.predict(path), picture, heat

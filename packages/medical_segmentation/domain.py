@@ -1,0 +1,70 @@
+"""What medical segmentation fills in: its tasks, how its weights are measured, which ways of transfer there are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cnn_core.domain import Domain, check_labels
+from cnn_core.train.task import Task
+from cnn_core.weights import WeightsCard
+from medical_segmentation.data import DATA_SETS, load_set
+from medical_segmentation.evaluate import Report, evaluate, evaluate_nodules
+from medical_segmentation.judge import NodulePredictor
+from medical_segmentation.nodule_task import NoduleTask
+from medical_segmentation.nodules import load_nodules
+from medical_segmentation.predict import Predictor, load
+from medical_segmentation.task import DataConfig, MedicalModelConfig, PatchConfig, Recipe, SegmentationTask
+from medical_segmentation.weights_io import DOMAIN_NAME, goal_of
+
+
+def make_task(recipe: Recipe) -> Task:
+    """Return the Task of a recipe."""
+    return NoduleTask(recipe) if recipe.data.goal == "malignancy" else SegmentationTask(recipe)
+
+
+def _measure(predictor: Predictor | NodulePredictor, data: str, split: str, own: bool) -> Report:
+    fold = predictor.card.recipe["data"].get("fold") if own else None
+    if isinstance(predictor, NodulePredictor):
+        return evaluate_nodules(predictor, load_nodules(data, predictor.contract, splits=(split,), fold=fold)[split])
+    found = load_set(data, fold=fold)
+    check_labels(predictor, found.labels, data)
+    return evaluate(predictor, (found.checked.volume(case) for case in found.splits[split]))
+
+
+def _exportable(predictor: Predictor | NodulePredictor) -> dict[str, Any]:
+    contract = predictor.contract
+    size = contract.size if isinstance(predictor, NodulePredictor) else contract.patch
+    return {"example_shape": (contract.in_channels, *size)}
+
+
+def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:
+    """Return the training from `weights`, and from nothing, on data prepared as the card says."""
+    contract = card.input
+    window = [contract["low"], contract["high"]]
+    if goal_of(card) == "malignancy":
+        data = DataConfig(goal="malignancy", dims=contract["dims"], window=window, mirror=contract["mirror"])
+        patches = PatchConfig(patch=contract["size"])
+    else:
+        own_scale = contract["own_scale"]
+        data = DataConfig(
+            dims=contract["dims"], spacing=contract["spacing"], window=None if own_scale else window,
+            own_scale=own_scale, centred=contract["centre"] is not None, keep=contract["keep"],
+            mirror=bool(contract["flips"]),
+        )  # fmt: skip
+        patches = PatchConfig(patch=contract["patch"])
+    starts = {"fine-tune": weights, "scratch": None}
+    models = {mode: MedicalModelConfig(card.model, card.arguments["options"], weights=w) for mode, w in starts.items()}
+    return {mode: (Recipe(data=data, patches=patches, model=model), {}) for mode, model in models.items()}
+
+
+DOMAIN = Domain(
+    name=DOMAIN_NAME,
+    recipe=Recipe,
+    make_task=make_task,
+    load=load,
+    data_sets=DATA_SETS,
+    measure=_measure,
+    ways=_ways,
+    exportable=_exportable,
+)
+train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights
+predict_items, explain_to_file = DOMAIN.predict_items, DOMAIN.explain_to_file
