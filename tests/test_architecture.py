@@ -255,7 +255,7 @@ def test_every_file_of_the_house_is_known_to_git():
 def test_a_domain_is_entered_and_has_the_rooms(domain):
     folder = domain_folders()[domain]
     assert folder == PACKAGES / domain
-    for room in ("__init__.py", "data.py", "predict.py", "recipes", "weights"):
+    for room in ("__init__.py", "data.py", "domain.py", "predict.py", "task.py", "recipes", "weights"):
         assert (folder / room).exists(), room
 
 
@@ -266,7 +266,7 @@ def test_the_public_names_of_a_domain_are_no_modules(domain):
         import_module(f"{domain}.{file.stem}")
     for public in package.__all__:
         assert not isinstance(getattr(package, public), ModuleType), public
-    for needed in ("RECIPE", "DATA_SETS", "load", "train", "make_task", "get_data"):
+    for needed in ("DOMAIN", "DATA_SETS", "load", "train"):
         assert needed in package.__all__
     for needed in ("evaluate_weights", "predict_items", "explain_to_file", "compare"):
         assert callable(getattr(package, needed)), needed

@@ -14,8 +14,8 @@ STEPS = 20
 def mean_loss(name: str, folder: Path, precision: str) -> float:
     """Return the mean of the losses of the first 20 steps."""
     domain, file = find_recipe(name)
-    package = load_domain(domain)
-    recipe = override(read_recipe(package.RECIPE, file), {"device": "cpu", "precision": precision})
+    domain = load_domain(domain).DOMAIN
+    recipe = override(read_recipe(domain.recipe, file), {"device": "cpu", "precision": precision})
     sums: dict[int, float] = {}  # of each epoch's losses so far
     steps: list[int] = []
 
@@ -25,7 +25,7 @@ def mean_loss(name: str, folder: Path, precision: str) -> float:
             sums[progress.epoch] = progress.loss * progress.step
         return len(steps) < STEPS
 
-    fit(package.make_task(recipe), folder / precision, observe=observe)
+    fit(domain.make_task(recipe), folder / precision, observe=observe)
     assert len(steps) == STEPS
     return sum(sums.values()) / STEPS
 

@@ -167,8 +167,10 @@ class Domain:
         make_task: recipe -> Task.
         load: (name, device) -> predictor of shipped weights or a run folder.
         data_sets: by name.
-        measure: (predictor, data, split, own) -> Report of a split; `own`: data is what the weights learned from.
-        ways: (card, weights) -> what `cnn compare` trains: name of a way -> its recipe and the settings it insists on.
+        measure: (predictor, data, split, own) -> Report of a split; `own`: data is what the weights learned from. None:
+            no `cnn eval`, and no report beside the weights.
+        ways: (card, weights) -> what `cnn compare` trains: name of a way -> its recipe and the settings it insists on;
+            None: nothing.
         report: predictor of a finished run -> what is written beside the weights; None: `measure` of the test split.
         exportable: predictor -> keywords of `cnn_core.export.export_onnx`; None: its model, as the card describes it.
     """
@@ -178,8 +180,8 @@ class Domain:
     make_task: Callable[[Any], "Task"]
     load: Callable[..., Any]
     data_sets: Mapping[str, DataSet]
-    measure: Callable[[Any, str, str, bool], Report]
-    ways: Callable[[WeightsCard, str], Mapping[str, tuple[Any, Mapping[str, Any]]]]
+    measure: Callable[[Any, str, str, bool], Report] | None = None
+    ways: Callable[[WeightsCard, str], Mapping[str, tuple[Any, Mapping[str, Any]]]] | None = None
     report: Callable[[Any], Report] | None = None
     exportable: Callable[[Any], dict[str, Any]] | None = None
 
@@ -224,7 +226,9 @@ class Domain:
                 outcome = train_seeds(with_seed, folder, seeds=seeds, **how)
             else:
                 outcome = train_task(self.make_task(recipe), folder, **how)
-            if outcome.card is not None and (folder / "card.json").exists():  # not of a seed that was stopped
+            if (
+                self.measure and outcome.card is not None and (folder / "card.json").exists()
+            ):  # not of a seed that was stopped
                 self.write_report(folder)
         return outcome
 
@@ -265,16 +269,17 @@ class Domain:
             split: "test", "val" or "train".
             device: auto, cpu, cuda, mps.
         """
+        measure = self._offered(self.measure, "eval")
         predictor = self.load(name, device=device)
         own = self.learned_from(predictor.card, data)
         predictor.card.check_unseen(split, own=own)
         data = data or predictor.card.recipe["data"]["data"]
-        report = self.measure(predictor, data, split, own)
+        report = measure(predictor, data, split, own)
         cases = {"cases": report.cases} if hasattr(report, "cases") else {}
         return {"data": data, "split": split, "n": report.n, "metrics": report.metrics, **cases}
 
     def learned_from(self, card: WeightsCard, data: str | None) -> bool:
-        """Tell whether `data` is the set that weights were trained on: its name, its folder or a file there; or None."""
+        """Tell whether `data` is the set that weights were trained on: by its name, by its folder, or None."""
         if card.learned_from(data, self.data_sets):
             return True
         learned = find_set(self.data_sets, card.recipe["data"]["data"])
@@ -309,7 +314,8 @@ class Domain:
     ) -> str:
         """Write where an answer comes from, and return one sentence that says what is shown."""
         how = {"method": method} if method else {}
-        return self.load(name, device=device).explain(source, **how).save(output)
+        explain = self._offered(getattr(self.load(name, device=device), "explain", None), "explain")
+        return explain(source, **how).save(output)
 
     def compare(
         self, weights: str, data: str, *, folder: Path, settings: Mapping[str, Any] | None = None
@@ -326,8 +332,8 @@ class Domain:
             One row per way: mode, the first metric of its card on the test set, n, seconds, trained parameters.
         """
         command = compare_command(weights, data, settings or {})
-        rows = []
-        for mode, (recipe, fixed) in self.ways(load_card(find_weights(weights, domain=self.name)), weights).items():
+        ways, rows = self._offered(self.ways, "compare"), []
+        for mode, (recipe, fixed) in ways(load_card(find_weights(weights, domain=self.name)), weights).items():
             recipe = override(recipe, {"data": data, **(settings or {}), **fixed})
             started = time.perf_counter()
             outcome = self.train(recipe, folder=folder / mode, name=mode, command=command)
@@ -340,6 +346,11 @@ class Domain:
                 "trained": sum(p.numel() for p in outcome.run.model.parameters() if p.requires_grad),
             })  # fmt: skip
         return rows
+
+    def _offered(self, part: Callable[..., Any] | None, command: str) -> Callable[..., Any]:
+        if part is None:
+            raise CnnError(f"{self.name} does not offer `cnn {command}`")
+        return part
 
     def _find(self, recipe: Any) -> tuple[str, Any]:
         """Return what `cnn train` calls the recipe, "" for an object, and the recipe."""

@@ -16,10 +16,9 @@ from cnn_core.train import queue
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to start the pages in, with the runs `tiny-digits` (grey), `tiny-shapes` (colour), `tiny-requests`."""
-    from image_classification.run import RECIPE, train
-
     from cnn_core.train.config import override
     from components.shapes import example_zip
+    from image_classification.domain import Recipe, train
 
     place = tmp_path_factory.mktemp("workplace")
     archive = place / "shapes.zip"
@@ -32,22 +31,23 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
                         "epochs": 2, "batch_size": 24, "learning_rate": 1e-2},
     }  # fmt: skip
     for name, settings in runs.items():
-        train(override(RECIPE(), {**common, **settings}), folder=place / "runs" / name, name=name)
+        train(override(Recipe(), {**common, **settings}), folder=place / "runs" / name, name=name)
     _train_requests(place)
     return place
 
 
 def _train_requests(place: Path) -> None:
+    from text_classification.domain import Recipe, train
+
     from cnn_core.train.config import override
     from components.requests import example_csv
-    from text_classification.run import RECIPE, train
 
     table = place / "requests.csv"
     table.write_text(example_csv(), "utf-8")
     settings = {"data": str(table), "vector_size": 16, "options": {"widths": [1, 2], "filters": 8}, "epochs": 4,
                 "batch_size": 16, "learning_rate": 5e-3, "row_learning_rate": 5e-2, "device": "cpu",
                 "precision": "32-true"}  # fmt: skip
-    train(override(RECIPE(), settings), folder=place / "runs" / "tiny-requests", name="tiny-requests")
+    train(override(Recipe(), settings), folder=place / "runs" / "tiny-requests", name="tiny-requests")
 
 
 @pytest.fixture

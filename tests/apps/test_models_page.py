@@ -126,7 +126,7 @@ def test_the_command_shown_trains_this_network(name: str):
     _, _, asked, *flags = training_command(name).split()
     domain, file = recipe_files()[asked]
     options = SimpleNamespace(help=False, model_options=[])
-    recipe = with_flags(read_recipe(load_domain(domain).RECIPE, file), flags, options, prog="cnn train")
+    recipe = with_flags(read_recipe(load_domain(domain).DOMAIN.recipe, file), flags, options, prog="cnn train")
     assert recipe.model.model == name
     edges = {"trec": 64, "cifar10": 32, "digits": 8, "phantom": 96}  # tokens or pixels, where no flag says it
     edge = getattr(recipe.data, "length", None) or getattr(recipe.data, "size", None) or edges[asked]

@@ -106,9 +106,8 @@ def zipped(folder: Path) -> bytes:
 
 
 def test_own_scans_are_unpacked_into_the_run_folder_and_can_be_trained_on(empty: Path):
-    from medical_segmentation.run import RECIPE
-
     from cnn_core.train.config import override
+    from medical_segmentation.domain import Recipe
     from medical_segmentation.phantom import write_phantoms
     from medical_segmentation.task import SegmentationTask
 
@@ -125,7 +124,7 @@ def test_own_scans_are_unpacked_into_the_run_folder_and_can_be_trained_on(empty:
     folder = empty / "runs" / "phantom"
     assert (folder / "upload" / "chests.zip" / "dataset.json").is_file()
     assert sorted(file.name for file in folder.iterdir()) == ["job.json", "upload"]
-    task = SegmentationTask(override(RECIPE(), {"data": "chests.zip", "patch": [32, 32, 16]}))
+    task = SegmentationTask(override(Recipe(), {"data": "chests.zip", "patch": [32, 32, 16]}))
     with with_upload_of(folder):
         task.build_data(torch.device("cpu"))
     assert {split: len(names) for split, names in task.set.splits.items() if split in ("train", "val", "test")} == {
@@ -193,13 +192,12 @@ def test_runs_of_the_command_line_are_there_with_score_and_downloads():
 
 
 def test_a_run_of_the_command_line_that_broke_off_can_be_resumed(empty: Path):
-    from image_classification.run import RECIPE
-
     from cnn_core.train.config import to_table
+    from image_classification.domain import Recipe
 
     folder = empty / "runs" / "broken"
     folder.mkdir(parents=True)
-    (folder / "recipe.json").write_text(json.dumps(to_table(RECIPE())))
+    (folder / "recipe.json").write_text(json.dumps(to_table(Recipe())))
     (folder / "status.json").write_text(json.dumps({"state": "running", "epoch": 2, "epochs": 9, "pid": 2**22 + 1}))
     page = open_page(run="broken")
     checked(page.button(key="resume-broken").click().run())

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from image_classification.run import train
 
 from cnn_core.data.files import data_root
+from image_classification.domain import train
 
 ROOT = Path(__file__).parents[2]
 KERAS_EPOCHS = 12  # of the script; its epochs cost the same, so some are timed and multiplied

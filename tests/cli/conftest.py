@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+from cnn_core.domain import DataSet, Domain
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 
 
@@ -38,28 +39,38 @@ class Recipe:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
 
-RECIPE = Recipe
-DATA_SETS = {
-    "tone_rows": SimpleNamespace(name="tone_rows", description="twelve notes", how_to_get="cnn data get tone_rows")
-}
+class Rows(DataSet):
+    def fetch(self, *, progress):
+        return Path("fetched") / self.name
 
 
-def get_data(name, *, progress):
-    return Path("fetched") / name
+DATA_SETS = {"tone_rows": Rows(name="tone_rows", description="twelve notes", folder="tones", get=print)}
 
 
-def predict_items(name, inputs, *, device):
+@dataclass(frozen=True)
+class Tones:
+    input: str
+    seconds: float
+    error: str = ""
+
+    def to_json(self):
+        if self.error:
+            return {"input": self.input, "error": self.error}
+        return {"input": self.input, "captions": ["la", "-ti"], "seconds": {"first": self.seconds}}
+
+    def __str__(self):
+        return f"{self.input}: {self.error or 'la | -ti'}"
+
+
+def stream_inputs(inputs, *, output):
     for number, entry in enumerate(inputs):
-        if entry == "broken":
-            yield {"input": entry, "error": "no tones in it"}
-            continue
         if entry == "wait":  # until somebody has read what came before
             end = time.monotonic() + 20
             while not Path("go").exists():
                 if time.monotonic() > end:
                     raise TimeoutError
                 time.sleep(0.01)
-        yield {"input": entry, "captions": ["la", "-ti"], "seconds": {"first": 0.5 * number}}
+        yield Tones(entry, 0.5 * number, "no tones in it" if entry == "broken" else "")
 
 
 def train(recipe, *, folder, name, seeds, resume, observe, command):
@@ -85,6 +96,18 @@ def train(recipe, *, folder, name, seeds, resume, observe, command):
     options = sorted(recipe.model.options.items())
     (Path(folder) / "said.txt").write_text(f"{command}|{name}|{recipe.loop.epochs}|{options}")
     return SimpleNamespace(run=SimpleNamespace(main=True), card=card)
+
+
+class Music(Domain):
+    def train(self, recipe, **how):
+        return train(recipe, **how)
+
+
+def load(name, *, device):
+    return SimpleNamespace(stream_inputs=stream_inputs)
+
+
+DOMAIN = Music(name="fifth", recipe=Recipe, make_task=None, load=load, data_sets=DATA_SETS)
 '''
 
 

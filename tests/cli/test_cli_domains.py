@@ -159,7 +159,7 @@ def test_no_setting_has_the_name_of_a_flag_of_the_command(fifth):
 
     flags = {word.strip("-") for name in ("train", "compare") for word in flags_of(name)}
     for domain in domain_folders():
-        assert not flags & {*setting_homes(load_domain(domain).RECIPE)} - {"data"}
+        assert not flags & {*setting_homes(load_domain(domain).DOMAIN.recipe)} - {"data"}
 
 
 def flags_of(command: str) -> list[str]:

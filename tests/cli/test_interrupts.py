@@ -91,6 +91,7 @@ INTERRUPTED = """
 import os, signal, time
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 @dataclass(frozen=True)
 class Recipe:
@@ -98,7 +99,6 @@ class Recipe:
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
-RECIPE = Recipe
 def kill(): os.kill(os.getpid(), signal.SIGINT)
 class Dying:
     def __del__(self): kill()
@@ -116,6 +116,7 @@ def train(recipe, *, folder, **_):
     if how == "ignored":
         Dying()
         time.sleep(60)
+DOMAIN = SimpleNamespace(recipe=Recipe, train=train)
 if "AT_IMPORT" in os.environ:
     try:
         kill()

@@ -279,7 +279,7 @@ def test_two_sections_with_a_field_of_one_name_are_a_defect():
 @pytest.mark.parametrize("name", sorted(recipe_files()))
 def test_every_shipped_recipe_loads_and_opens_with_its_command(name):
     domain, file = recipe_files()[name]
-    recipe = read_recipe(load_domain(domain).RECIPE, file)
+    recipe = read_recipe(load_domain(domain).DOMAIN.recipe, file)
     assert recipe.description
     assert file.read_text("utf-8").startswith(f"# cnn train {name}")
     assert recipe_from_table(type(recipe), to_table(recipe), source=name) == recipe
@@ -287,6 +287,6 @@ def test_every_shipped_recipe_loads_and_opens_with_its_command(name):
 
 @pytest.mark.parametrize("domain", sorted(domain_folders()))
 def test_settings_of_a_domain_have_one_home_and_defaults_without_problems(domain):
-    kind = load_domain(domain).RECIPE
+    kind = load_domain(domain).DOMAIN.recipe
     assert "epochs" in setting_homes(kind)
     assert recipe_from_table(kind, {}, source=domain) == kind()
