@@ -5,7 +5,7 @@ Stored as `input` in the weights card; training, evaluation, prediction and page
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 import torch
@@ -16,10 +16,15 @@ from torch import Tensor
 
 from cnn_core.data.fits import Placement, fit_crop, fit_pad, fit_stretch
 from cnn_core.data.images import ImageSource, read_image
+from cnn_core.errors import WeightsError
 from cnn_core.validation import Edge, Positive
 from cnn_core.weights.contract import Contract, Tuple, contract
 from image_captioning.words import FIRST, UNKNOWN, split_words
 
+if TYPE_CHECKING:
+    from cnn_core.weights import WeightsCard
+
+DOMAIN_NAME = "image_captioning"
 FITS = {"crop": fit_crop, "pad": fit_pad, "stretch": fit_stretch}
 DETAIL = 2  # JPEG files may be decoded smaller, down to this many times the pictures' size
 MOST_WORDS = 200  # of a caption
@@ -60,6 +65,21 @@ class CaptionContract(Contract):
             if len(getattr(self, name)) not in (1, 3):
                 raise ValueError(f"{name}: expected 1 or 3 numbers, got {getattr(self, name)}")
         return self
+
+    @classmethod
+    def of_card(cls, card: "WeightsCard", *, domain: str = DOMAIN_NAME) -> Self:
+        """Return the contract of a card of this domain.
+
+        Raises:
+            WeightsError: the card is of another domain, its contract cannot be used, or does not fit the network.
+        """
+        found = super().of_card(card, domain=domain)
+        if found.rows != card.arguments["num_classes"]:
+            raise WeightsError(
+                f"weights {card.name!r}: {len(found.vocabulary)} words in the vocabulary, but the network has "
+                f"{card.arguments['num_classes'] - FIRST}; restore the card"
+            )
+        return found
 
     # ---- pictures
 

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from cnn_core.data.cache import cache_key, cached_array
-from cnn_core.data.files import data_root
 from cnn_core.data.paths import own_path
+from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
 from image_captioning.contract import CaptionContract
 from image_captioning.grammar import CAPTIONS, write_captions
-from image_captioning.layouts import Listing, Record, read_coco, read_flickr8k, read_own
+from image_captioning.layouts import COCO, FLICKR8K, Listing, Record, read_coco, read_flickr8k, read_own
 from image_captioning.scenes import EDGE, SEEDS, Scene, make_scenes, render
 from image_captioning.words import split_words
 
@@ -69,33 +69,41 @@ class CaptionSet:
         return self.files[index] if self.files else f"{self.split}/{index}"
 
 
-@dataclass(frozen=True)
-class DataSet:
-    """One line of the table: what a set is, where its files lie under the data root, and how they are listed."""
+@dataclass(frozen=True, kw_only=True)
+class CaptionedPictures(DataSet):
+    """A named set: the size of its pictures, and how they are listed (None: they are rendered scenes)."""
 
-    name: str
-    description: str
     size: tuple[int, int]
-    folder: str = ""  # empty for a set that comes with the software
     read: Callable[[Path], Listing] | None = field(default=None, repr=False)
 
-    @property
-    def how_to_get(self) -> str:
-        """One line for lists and error messages."""
-        return f"put it into {self.folder} of the data folder" if self.folder else "comes with the software"
+
+def _photos(name: str, *, read: Callable[[Path], Listing], **about: str) -> CaptionedPictures:
+    """Return a set of photos, which its publisher gives to people and not to programs."""
+
+    def count(folder: Path) -> str:
+        return ", ".join(f"{len(records):,} {split}" for split, records in read(folder).splits.items()) + " pictures"
+
+    return CaptionedPictures(name=name, size=OWN_SIZE, read=read, count=count, **about)
 
 
-DATA_SETS = {
-    "scenes": DataSet(
-        "scenes", "rendered scenes of 1 to 4 coloured shapes; held-out combinations in the test set", (EDGE, EDGE)
-    ),
-    "flickr8k": DataSet(
-        "flickr8k", "Flickr8k, 6,000 + 1,000 + 1,000 photos with 5 captions each", (128, 128), "flickr8k", read_flickr8k
-    ),
-    "coco_captions": DataSet(
-        "coco_captions", "COCO captions 2014 or 2017, 5 captions per photo", (128, 128), "coco", read_coco
-    ),
-}
+DATA_SETS: dict[str, CaptionedPictures] = {
+    entry.name: entry
+    for entry in (
+        CaptionedPictures(
+            name="scenes", size=(EDGE, EDGE), licence="MIT",
+            description="rendered scenes of 1 to 4 coloured shapes; held-out combinations in the test set",
+        ),
+        _photos(
+            "flickr8k", folder="flickr8k", layout=FLICKR8K, source="the University of Illinois", read=read_flickr8k,
+            description="Flickr8k, 6,000 + 1,000 + 1,000 photos with 5 captions each",
+            licence="for non-commercial research and education",
+        ),
+        _photos(
+            "coco_captions", folder="coco", layout=COCO, source="the COCO consortium", read=read_coco,
+            description="COCO captions 2014 or 2017, 5 captions per photo", licence="CC BY 4.0 for the captions",
+        ),
+    )
+}  # fmt: skip
 
 
 def load_sets(
@@ -106,7 +114,7 @@ def load_sets(
     fit: str = "crop",
     image_column: str | None = None,
     caption_column: str | None = None,
-    data_root_folder: str | os.PathLike[str] | None = None,
+    data_root: str | os.PathLike[str] | None = None,
 ) -> dict[str, CaptionSet]:
     """Load splits of a named set, or of a folder of pictures with captions.
 
@@ -117,7 +125,7 @@ def load_sets(
         fit: how, see `CaptionContract`.
         image_column: of an own table; None: guessed.
         caption_column: likewise.
-        data_root_folder: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
+        data_root: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
 
     Raises:
         UnknownNameError: neither a known name nor an existing path.
@@ -126,35 +134,17 @@ def load_sets(
     for split in splits:
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
-    known = DATA_SETS.get(str(name_or_path).replace("-", "_"))
+    known = find_set(DATA_SETS, name_or_path)
     if known is not None and known.read is None:
         return {split: _scene_set(split, size or known.size, fit) for split in splits}
     if known is not None:
-        root = Path(data_root_folder) if data_root_folder is not None else data_root()
-        listing, name = known.read(root / known.folder), known.name
+        listing, name = known.read(known.path(data_root)), known.name
     else:
         listing, name = _own_listing(name_or_path, image_column, caption_column), str(name_or_path)
     for note in listing.notes:
         log.warning("%s", note)
     size = size or (known.size if known else OWN_SIZE)
     return {split: _from_files(name, split, listing.splits.get(split, []), size, fit) for split in splits}
-
-
-def get_data(name: str, **_: object) -> str:
-    """Say where a set is; none of them can be downloaded by a program that asks nobody.
-
-    Raises:
-        UnknownNameError: no such set.
-        DataError: it is not there; says where it comes from and where it belongs.
-    """
-    known = DATA_SETS.get(name.replace("-", "_"))
-    if known is None:
-        raise unknown_name("data set", name, DATA_SETS)
-    if known.read is None:
-        return f"{known.name} comes with the software: there is nothing to get"
-    listing = known.read(data_root() / known.folder)
-    counts = ", ".join(f"{len(records):,} {split}" for split, records in listing.splits.items())
-    return f"{known.name} is there already: {counts} pictures in {data_root() / known.folder}"
 
 
 def _scene_set(split: str, size: tuple[int, int], fit: str) -> CaptionSet:

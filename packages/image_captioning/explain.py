@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cnn_core.data.fits import Placement
 from cnn_core.data.images import ImageSource
+from cnn_core.data.reading import input_name
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.explain import overlay
 from cnn_core.storage import atomic_path
@@ -95,7 +96,7 @@ def explain_caption(
         raise unknown_name("method", method, METHODS)
     contract, model = predictor.contract, predictor.model
     method = "grad-cam" if method == "attention" and not model.decoder.attends else method
-    name = image if isinstance(image, str) else str(getattr(image, "name", None) or "the picture")
+    name = input_name(image, 0)
     picture = contract.read(image, name=name)
     seen, placement = contract.place(picture)
     numbers = contract.encode(caption) if caption is not None else list(_best(predictor, seen))
@@ -125,7 +126,7 @@ def explain_caption(
 
 
 def _best(predictor: "Predictor", seen: Tensor) -> tuple[int, ...]:
-    return predictor._search(predictor.remember(seen[None]), predictor.beams)[0][0].words
+    return predictor.search(predictor.remember(seen[None]))[0][0].words
 
 
 def _attention(weights: Tensor, grid_map: Tensor) -> Tensor:
@@ -188,7 +189,7 @@ def cover(
     hidden[region] = pixels.mean((0, 1)).round().astype(np.uint8)
     views = torch.stack([contract.place(Image.fromarray(array))[0] for array in (pixels, hidden)])
     memory = predictor.remember(views)
-    best = [found[0].words for found in predictor._search(memory, predictor.beams)]
+    best = [found[0].words for found in predictor.search(memory)]
     numbers = contract.encode(caption) if caption is not None else list(best[0])
     if not numbers:
         raise CnnError(f"expected a sentence with words, got {str(caption)[:60]!r}")

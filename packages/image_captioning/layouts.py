@@ -13,12 +13,17 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from cnn_core.data.images import picture_files
+from cnn_core.data.splits import hold_out
 from cnn_core.data.tables import SUFFIXES, encoding_of, json_rows, lines, look, opened, rows
 from cnn_core.errors import DataError
 from image_captioning.words import LONGEST_CAPTION, split_words
 
-SPLIT_SEED = 20240502  # any number; changing it changes which own pictures are held out
-HELD_FRACTION = 0.1  # of own pictures for "val" and for "test" each, where the table says nothing
+HELD_FRACTION = 0.1
+SHARES = {"val": HELD_FRACTION, "test": HELD_FRACTION}  # of own pictures, where the table says nothing
+FLICKR8K = (
+    "Flickr8k.token.txt, Flickr_8k.trainImages.txt, Flickr_8k.devImages.txt, Flickr_8k.testImages.txt and the photos"
+)
+COCO = "annotations/captions_train2017.json, annotations/captions_val2017.json and the photos"
 COCO_HELD = 2_000  # training pictures of COCO that become "val", its official val being "test"
 JSON_LIMIT = 2 << 30  # bytes of an annotations file; COCO's have 90 MB
 CAPTIONS_LIMIT = 1_000  # of one picture
@@ -111,9 +116,8 @@ def read_flickr8k(root: Path) -> Listing:
     token = root / "Flickr8k.token.txt"
     if not token.is_file():
         raise DataError(
-            f"the data set flickr8k is not there: expected {token}, the three files Flickr_8k.trainImages.txt, "
-            "devImages and testImages beside it, and the photos in Flicker8k_Dataset; set CNN_DATA_DIR to the folder "
-            "that holds flickr8k"
+            f"the data set flickr8k is not there: expected {FLICKR8K} in {root}; set CNN_DATA_DIR to the folder that "
+            "holds flickr8k"
         )
     collector = _Collector()
     for number, line in enumerate(_text(token), start=1):
@@ -148,8 +152,7 @@ def read_coco(root: Path) -> Listing:
     train = next((f for f in files if "train" in f.name), None)
     if train is None:
         raise DataError(
-            f"expected COCO's captions at {root / 'annotations' / 'captions_train2017.json'} and the pictures beside "
-            "`annotations`; set CNN_DATA_DIR to the folder that holds coco"
+            f"COCO's captions are not there: expected {COCO} in {root}; set CNN_DATA_DIR to the folder that holds coco"
         )
     folder, listing = _Folder(root), Listing()
     learned, notes = _coco_captions(train).records(folder, train.name)
@@ -160,12 +163,10 @@ def read_coco(root: Path) -> Listing:
         tested, notes = _coco_captions(held).records(folder, held.name)
         listing.notes += notes
         listing.splits["test"] = list(tested.values())
-        order = np.random.RandomState(SPLIT_SEED).permutation(len(pool))
-        cut = min(COCO_HELD, round(len(pool) * HELD_FRACTION))
-        listing.splits["val"] = [pool[i] for i in sorted(order[:cut])]
-        listing.splits["train"] = [pool[i] for i in sorted(order[cut:])]
+        share = min(HELD_FRACTION, COCO_HELD / max(1, len(pool)))
+        listing.splits |= divided(pool, {"val": share})
         return listing
-    listing.splits = split_at_random(pool)
+    listing.splits = divided(pool)
     return listing
 
 
@@ -248,19 +249,17 @@ def read_own(root: Path, *, image_column: str | None = None, caption_column: str
             f"relative to the folder{_such_as(list(collector.captions))}"
         )
     if not splits:
-        return Listing(split_at_random(list(records.values())), notes)
+        return Listing(divided(list(records.values())), notes)
     parts: dict[str, list[Record]] = {"train": [], "val": [], "test": []}
     for name, record in records.items():
         parts[splits.get(name, "train")].append(record)
     return Listing(parts, notes)
 
 
-def split_at_random(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Divide pictures into train, val and test, the same way every time; of three or more each gets one at least."""
-    order = np.random.RandomState(SPLIT_SEED).permutation(len(records))
-    cut = max(1, round(len(records) * HELD_FRACTION)) if len(records) >= 3 else 0
-    parts = {"val": order[:cut], "test": order[cut : 2 * cut], "train": order[2 * cut :]}
-    return {split: [records[i] for i in sorted(parts[split])] for split in ("train", "val", "test")}
+def divided(records: Sequence[Record], shares: Mapping[str, float] = SHARES) -> dict[str, list[Record]]:
+    """Hold out shares of the pictures by their names: the same ones in whatever order they come; the rest is train."""
+    parts = hold_out(np.zeros(len(records)), [*shares.values()], keys=[record.name for record in records])
+    return {name: [records[i] for i in part] for name, part in zip(["train", *shares], parts, strict=True)}
 
 
 def _table_of(root: Path) -> Path:

@@ -1,19 +1,26 @@
 """`Captioner`: any registered backbone up to one of its stages, and a decoder that reads the map."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_core.errors import CnnError, unknown_name
+from cnn_core.errors import CnnError, WeightsError, unknown_name
 from cnn_core.models import Backbone, create_model
+from cnn_core.weights import WeightsCard, load_model
+from image_captioning.contract import DOMAIN_NAME, CaptionContract
 from image_captioning.decoders import Decoder, Memory, ShowAttendTell, ShowTell, grid_positions
 from image_captioning.words import PADDING, START
 
 DECODERS = ("show-attend-tell", "show-tell")
 CELLS = ("lstm", "gru")
+OPTIONS = {
+    "decoder": str, "hidden": int, "size": int, "attention": int, "cell": str, "dropout": (int, float), "stage": str,
+    "encoder": dict, "beams": int, "length_power": (int, float),
+}  # fmt: skip
 SHRINK = 0.85  # captions that have ended are dropped once so few of a batch go on
 
 
@@ -192,9 +199,29 @@ def build_decoder(name: str, channels: int, rows: int, *, options: Mapping[str, 
     return ShowAttendTell(channels, rows, attention=options["attention"], **shared)
 
 
-def build_encoder(name: str, *, stage: str | None, input_size: tuple[int, int], options: Mapping[str, Any]) -> Encoder:
-    """Build the encoder: a registered 2-D backbone for colour pictures, cut behind `stage`."""
+def options_of(card: WeightsCard) -> dict[str, Any]:
+    """Return the options of a captioner's card; WeightsError if some are missing."""
+    options = card.arguments["options"]
+    wrong = [name for name, kind in OPTIONS.items() if not isinstance(options.get(name), kind)]
+    if wrong:
+        raise WeightsError(f"weights {card.name!r}: the card's options lack {', '.join(wrong)}; restore the card")
+    return options
+
+
+def load_captioner(name: str | Path) -> tuple[Captioner, WeightsCard]:
+    """Load weights by name or folder, in evaluation mode on the CPU.
+
+    Raises:
+        UnknownNameError: nothing bears the name.
+        WeightsError: the weights are damaged, or do not fit their card.
+    """
+    return load_model(name, domain=DOMAIN_NAME, build=_build)
+
+
+def _build(card: WeightsCard) -> Captioner:
+    contract, options = CaptionContract.of_card(card), options_of(card)
     backbone = create_model(
-        name, spatial_dims=2, in_channels=3, num_classes=1, input_size=input_size, options=options
+        card.model, num_classes=1, input_size=contract.input_size, options=options["encoder"]
     )  # fmt: skip
-    return Encoder(backbone, stage=stage)
+    encoder = Encoder(backbone, stage=options["stage"])
+    return Captioner(encoder, build_decoder(options["decoder"], encoder.channels, contract.rows, options=options))

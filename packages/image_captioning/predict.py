@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,20 @@ import torch
 from torch import Tensor
 
 from cnn_core.answers import write_csv
-from cnn_core.data.images import ImageSource, picture_files
+from cnn_core.classification import NOT_A_NUMBER
+from cnn_core.data.images import ImageSource
 from cnn_core.data.memory import channels_last
+from cnn_core.data.reading import pictures_in, pictures_of, read_batches
 from cnn_core.errors import CnnError
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard
+from image_captioning.contract import CaptionContract
 from image_captioning.decoders import Memory
 from image_captioning.explain import CaptionExplanation, explain_caption
-from image_captioning.model import Captioner
+from image_captioning.model import Captioner, load_captioner, options_of
 from image_captioning.search import Hypothesis, beam_search, sample, told_log_chances
-from image_captioning.weights_io import contract_of, load_captioner
 from image_captioning.words import END, UNKNOWN, split_words
 
-READERS = min(4, os.cpu_count() or 1)  # threads that decode while the network computes
 BATCH_SIZE = 32
 
 
@@ -44,6 +44,9 @@ class Caption:
         if self.error is not None:
             return {"input": self.input, "error": self.error}
         return {"input": self.input, "captions": self.captions, "caption_probabilities": self.probabilities}
+
+    def __str__(self) -> str:
+        return f"{self.input}: {self.error or ' | '.join(self.captions)}"
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,12 @@ class Predictor:
     """
 
     def __init__(self, model: Captioner, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
-        self.contract, self.card = contract_of(card), card
+        self.contract, self.card = CaptionContract.of_card(card), card
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
         self.model.encoder.to(memory_format=torch.channels_last)
-        self.beams = card.arguments["options"]["beams"]
-        self.length_power = card.arguments["options"]["length_power"]
+        options = options_of(card)
+        self.beams, self.length_power = options["beams"], options["length_power"]
 
     # ---- captions
 
@@ -115,42 +118,32 @@ class Predictor:
         if n_best < 1 or batch_size < 1:
             raise CnnError(f"n_best and batch_size must be at least 1, got {n_best} and {batch_size}")
         generator = torch.Generator().manual_seed(seed)
-        for names, views in self._chunks(images, batch_size):
+        for names, views in read_batches(images, self._view, size=batch_size):
             good = [view for view in views if isinstance(view, Tensor)]
             found: Iterator[list[Hypothesis]] = iter(())
             if good:
                 memory = self.remember(torch.stack(good))
                 if temperature is None:
-                    found = iter(self._search(memory, max(n_best, beams or self.beams)))
+                    found = iter(self.search(memory, beams=max(n_best, beams or self.beams)))
                 else:
                     found = iter(self._draw(memory, n_best, temperature, generator))
             for name, view in zip(names, views, strict=True):
                 yield Caption(name, error=view) if isinstance(view, str) else self._caption(name, next(found)[:n_best])
 
-    def stream_paths(self, inputs: Iterable[str | os.PathLike[str]], *, n_best: int = 3) -> Iterator[Caption]:
-        """Answer for files and for all pictures in folders, subfolders included, one after the other."""
-        files: list[Path] = []
-        for entry in map(Path, inputs):
-            if not os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
-                files.append(entry)
-                continue
-            inside = picture_files(entry)
-            files += inside
-            if not inside:
-                yield from self.stream(files, n_best=n_best)
-                yield Caption(str(entry), error="the folder holds no pictures")
-                files = []
-        yield from self.stream(files, n_best=n_best)
+    def stream_inputs(
+        self, inputs: Iterable[str | os.PathLike[str]], *, output: Path | None = None, n_best: int = 3
+    ) -> Iterator[Caption]:
+        """Answer for files and for all pictures in folders, subfolders included, in the order of their names."""
+        return self.stream(pictures_in(inputs), n_best=n_best)
 
     def predict_folder(self, folder: Path | str, csv_path: Path | str, *, n_best: int = 3) -> tuple[int, int]:
         """Caption all pictures of a folder into a CSV file; return the numbers of answers and of failures.
 
         Raises:
-            CnnError: no such folder, or no pictures in it.
+            DataError: no such folder, or no pictures in it.
             StorageError: the file cannot be written.
         """
-        files = _pictures_in(folder)
-        items = (answer.to_json() for answer in self.stream(files, n_best=n_best))
+        items = (answer.to_json() for answer in self.stream(pictures_of(folder), n_best=n_best))
         return write_csv(items, csv_path)
 
     # ---- reasons
@@ -203,7 +196,7 @@ class Predictor:
         if caption.strip() and not set(self.contract.encode(caption)) - {UNKNOWN}:
             raise CnnError(f"no word of {caption[:60]!r} is known; use words such as {self._such_words()}")
         matches, failed = [], []
-        for names, views in self._chunks(images, batch_size):
+        for names, views in read_batches(images, self._view, size=batch_size):
             good = [(name, view) for name, view in zip(names, views, strict=True) if isinstance(view, Tensor)]
             failed += [Match(n, error=v) for n, v in zip(names, views, strict=True) if isinstance(v, str)]
             if good:
@@ -214,8 +207,8 @@ class Predictor:
         return [Match(match.input, match.score - usual) for match in ranked] + failed
 
     def retrieve_folder(self, folder: Path | str, caption: str) -> list[Match]:
-        """Rank the pictures of a folder, see `retrieve`; CnnError if there are none."""
-        return self.retrieve(_pictures_in(folder), caption)
+        """Rank the pictures of a folder, see `retrieve`; DataError if there are none."""
+        return self.retrieve(pictures_of(folder), caption)
 
     # ---- parts
 
@@ -224,26 +217,16 @@ class Predictor:
         with torch.inference_mode():
             return self.model.remember(channels_last(self.contract.normalize(images.to(self.device))))
 
-    def _chunks(self, images: Iterable[ImageSource], size: int) -> Iterator[tuple[list[str], list[Tensor | str]]]:
-        """Yield names and views, uint8 [3, H, W], or the sentence that says why there is none."""
-        images, count = iter(images), 0
-        with ThreadPoolExecutor(READERS) as readers:
-            while chunk := [image for _, image in zip(range(size), images, strict=False)]:
-                names = [_name(image, count + i) for i, image in enumerate(chunk)]
-                count += len(chunk)
-                yield names, list(readers.map(self._view, chunk, names))
-
-    def _view(self, image: ImageSource, name: str) -> Tensor | str:
-        try:
-            return self.contract.place(self.contract.read(image, name=name))[0]
-        except CnnError as error:
-            return str(error).removeprefix(f"{name}: ")
-
-    def _search(self, memory: Memory, beams: int) -> list[list[Hypothesis]]:
-        longest = self.contract.longest
+    def search(self, memory: Memory, *, beams: int | None = None) -> list[list[Hypothesis]]:
+        """Return the best captions of each picture, see `beam_search`; `beams` None: the card's."""
         return beam_search(
-            self.model.decoder, memory, beams=beams, longest=longest, length_power=self.length_power
+            self.model.decoder, memory, beams=beams or self.beams, longest=self.contract.longest,
+            length_power=self.length_power,
         )  # fmt: skip
+
+    def _view(self, image: ImageSource, name: str) -> Tensor:
+        """Return the network's view of a picture, uint8 [3, H, W]."""
+        return self.contract.place(self.contract.read(image, name=name))[0]
 
     def _draw(
         self, memory: Memory, count: int, temperature: float, generator: torch.Generator
@@ -259,7 +242,7 @@ class Predictor:
         texts = [" ".join(self.contract.decode(hypothesis.words)) for hypothesis in found]
         chances = torch.tensor([hypothesis.log_probability for hypothesis in found], dtype=torch.float64).exp()
         if not torch.isfinite(chances).all() or not found:
-            return Caption(name, error="the network's answer is not a number; its weights do not suit this picture")
+            return Caption(name, error=NOT_A_NUMBER)
         return Caption(name, texts, [float(f"{chance:.6g}") for chance in chances.tolist()])
 
     def _such_words(self) -> str:
@@ -276,17 +259,3 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     chosen = choose_device(device)
     model, card = load_captioner(name)
     return Predictor(model, card, device=chosen)
-
-
-def _pictures_in(folder: Path | str) -> list[Path]:
-    files = picture_files(Path(folder))
-    if not files:
-        raise CnnError(f"{folder}: expected a folder with pictures, found none in it")
-    return files
-
-
-def _name(image: ImageSource, index: int) -> str:
-    if isinstance(image, str | os.PathLike):
-        return os.fspath(image)
-    name = getattr(image, "filename", None) or getattr(image, "name", None)
-    return name if isinstance(name, str) and name else f"picture {index + 1}"

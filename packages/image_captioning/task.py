@@ -15,14 +15,14 @@ from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.memory import channels_last, take_share
 from cnn_core.errors import CnnError, DataError
 from cnn_core.train.task import Evaluation, Turn, say_unused
-from cnn_core.weights import WeightsCard, round_weights
-from image_captioning.contract import CaptionContract
+from cnn_core.weights import WeightsCard, find_weights, load_card, round_weights
+from image_captioning.contract import DOMAIN_NAME, CaptionContract
 from image_captioning.data import CaptionSet, load_sets
 from image_captioning.encoders import Start, start_encoder
-from image_captioning.measure import measure
 from image_captioning.metrics import CiderD
-from image_captioning.model import CaptionBatch, Captioner, Encoder, build_decoder, caption_loss
+from image_captioning.model import CaptionBatch, Captioner, Encoder, build_decoder, caption_loss, load_captioner
 from image_captioning.recipe import Recipe
+from image_captioning.report import measure
 from image_captioning.search import beam_search, sample
 from image_captioning.words import END, build_vocabulary
 
@@ -158,19 +158,16 @@ class CaptionTask:
     # ---- network
 
     def _starting_contract(self) -> CaptionContract | None:
-        from image_captioning.weights_io import contract_of, starting_card
-
-        card = starting_card(self.recipe.model.weights)
-        if card is None:
+        weights = self.recipe.model.weights
+        if not weights:
             return None
-        contract = contract_of(card)
-        say_unused(log, self.recipe.model.weights, decided_by_weights(self.recipe, card, contract))
+        card = load_card(find_weights(weights, domain=DOMAIN_NAME))
+        contract = CaptionContract.of_card(card)
+        say_unused(log, weights, decided_by_weights(self.recipe, card, contract))
         return contract
 
     def _start(self) -> Start:
         """Build the encoder: that of the starting weights, or a pretrained or fresh one."""
-        from image_captioning.weights_io import load_captioner
-
         model, encoder = self.recipe.model, self.recipe.encoder
         if model.weights:
             captioner, card = load_captioner(model.weights)

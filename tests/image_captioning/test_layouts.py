@@ -12,8 +12,8 @@ from PIL import Image
 from cnn_core.data.files import data_root
 from cnn_core.errors import DataError, UnknownNameError
 from image_captioning.contract import CaptionContract
-from image_captioning.data import DATA_SETS, get_data, load_sets
-from image_captioning.layouts import read_coco, read_flickr8k, read_own, split_at_random
+from image_captioning.data import DATA_SETS, load_sets
+from image_captioning.layouts import Record, divided, read_coco, read_flickr8k, read_own
 
 
 @pytest.fixture(autouse=True)
@@ -109,13 +109,14 @@ def test_a_column_split_says_where_a_picture_belongs(tmp_path: Path) -> None:
         read_own(tmp_path)
 
 
-def test_a_random_split_is_complete_and_the_same_every_time() -> None:
-    records = list(range(20))
-    parts = split_at_random(records)
-    assert sorted(record for part in parts.values() for record in part) == records
+def test_pictures_are_divided_by_their_names_whatever_their_order() -> None:
+    records = [Record(Path(f"{i}.png"), f"{i}.png", ("a",)) for i in range(20)]
+    parts = divided(records)
+    assert sorted(record.name for part in parts.values() for record in part) == sorted(r.name for r in records)
     assert [len(parts[split]) for split in ("train", "val", "test")] == [16, 2, 2]
-    assert split_at_random(records) == parts
-    assert [len(part) for part in split_at_random([1, 2, 3]).values()] == [1, 1, 1]
+    again = divided(records[::-1])
+    assert all(sorted(r.name for r in again[s]) == sorted(r.name for r in parts[s]) for s in parts)
+    assert [len(part) for part in divided(records[:3]).values()] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -210,6 +211,7 @@ def test_flickr8k_layout(tmp_path: Path) -> None:
     }  # fmt: skip
     assert listing.splits["test"][0].captions == ("A c number 0 .", "A c number 1 .")
     assert any("d.jpg" in note for note in listing.notes)
+    assert DATA_SETS["flickr8k"].count(tmp_path) == "1 train, 1 val, 1 test pictures"
     (tmp_path / "Flickr8k.token.txt").write_text("no tab\n")
     with pytest.raises(DataError, match="line 1"):
         read_flickr8k(tmp_path)
@@ -224,12 +226,12 @@ def test_a_missing_set_says_what_is_expected_where(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Flickr8k.token.txt.*CNN_DATA_DIR"):
         load_sets("flickr8k", splits=("test",))
     with pytest.raises(DataError, match="COCO"):
-        get_data("coco-captions")
+        DATA_SETS["coco_captions"].fetch()
     with pytest.raises(UnknownNameError, match="scenes"):
         load_sets("scene", splits=("test",))
     with pytest.raises(DataError, match="no folder"):
         load_sets(str(tmp_path / "none"), splits=("test",))
-    assert get_data("scenes").startswith("scenes comes with") and {*DATA_SETS} >= {"scenes", "flickr8k"}
+    assert DATA_SETS["scenes"].fetch().startswith("scenes comes with")
 
 
 def test_pictures_of_the_same_name_size_and_time_in_two_folders_are_two(tmp_path: Path) -> None:

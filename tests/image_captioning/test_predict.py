@@ -151,6 +151,8 @@ def test_the_functions_behind_the_command(run: Path, photos: Path, tmp_path: Pat
     items = list(predict_items(str(run), [str(photos / "0.png"), str(tmp_path / "none"), str(photos)], device="cpu"))
     assert len(items) == 14 and "error" in items[1] and items[0]["captions"] == items[2]["captions"]
     json.dumps(items)
+    line = str(next(load(run, device="cpu").stream_inputs([str(photos / "0.png")])))
+    assert line == f"{photos / '0.png'}: " + " | ".join(items[0]["captions"])
     said = explain_to_file(str(run), str(photos / "0.png"), tmp_path / "x.png", device="cpu")
     assert (tmp_path / "x.png").exists() and "attention" in said
     (tmp_path / "hollow").mkdir()

@@ -13,14 +13,14 @@ from cnn_core.errors import CnnError, ConfigError, WeightsError
 from cnn_core.train.config import override
 from cnn_core.train.task import Turn
 from cnn_core.weights import load_card
-from image_captioning import evaluate_weights, exportable, train
+from cnn_core.weights.reports import read_report
+from image_captioning import DOMAIN, compare, evaluate_weights, train
 from image_captioning.data import load_sets
-from image_captioning.evaluate import read_report
+from image_captioning.model import load_captioner
 from image_captioning.predict import load
 from image_captioning.recipe import Recipe
-from image_captioning.run import compare
+from image_captioning.report import Report
 from image_captioning.task import CaptionTask, padded
-from image_captioning.weights_io import load_captioner
 from image_captioning.words import END, UNKNOWN
 
 
@@ -30,7 +30,7 @@ def test_a_run_leaves_weights_that_are_measured_alike(run: Path) -> None:
     again = evaluate_weights(str(run), device="cpu")
     assert again["n"] == FEW["test"] and again["split"] == "test"
     assert again["metrics"] == pytest.approx({k: v["mean"] for k, v in card.metrics.items()}, abs=1e-6)
-    report = read_report(run)
+    report = read_report(run, Report.from_json, limit=1 << 20)
     assert report.metrics == pytest.approx(again["metrics"]) and report.worst[0].cider <= report.best[0].cider
     assert report.best[0].true in (True, False) and report.best[0].references
 
@@ -268,4 +268,4 @@ def test_a_card_that_somebody_changed_is_refused(run: Path, tmp_path: Path, chan
 
 def test_captioners_are_not_exported(run: Path) -> None:
     with pytest.raises(CnnError, match="word by word"):
-        exportable(str(run))
+        DOMAIN.exportable(load(run, device="cpu"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from image_captioning import scenes
-from image_captioning.run import train
+from image_captioning.domain import train
 
 TINY = {
     "epochs": 2, "hidden": 32, "word_size": 24, "attention_size": 16, "options": {"widths": [8, 16], "stem_stride": 2},

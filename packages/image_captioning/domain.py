@@ -1,0 +1,80 @@
+"""What captioning fills in: how weights are measured, which ways of transfer there are, and why none is exported."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cnn_core.domain import Domain
+from cnn_core.errors import CnnError, DataError
+from cnn_core.train.config import override
+from cnn_core.weights import WeightsCard
+from image_captioning.contract import DOMAIN_NAME
+from image_captioning.data import DATA_SETS, CaptionSet, load_sets
+from image_captioning.predict import Predictor, load
+from image_captioning.recipe import CaptionModelConfig, EncoderConfig, Recipe
+from image_captioning.report import Report, report_on
+from image_captioning.task import CaptionTask
+
+BATCH_SIZE = 64
+
+
+def evaluate(predictor: Predictor, truth: CaptionSet, *, beams: int | None = None) -> Report:
+    """Measure a predictor on a set, through the same preprocessing as every prediction.
+
+    Raises:
+        DataError: the set is empty, or its pictures have another size than the network's.
+    """
+    size = tuple(truth.images.shape[2:])
+    if not len(truth) or size != predictor.contract.size:
+        raise DataError(f"{truth.name}: expected pictures of {predictor.contract.size}, got {len(truth)} of {size}")
+    captions = []
+    for images in truth.images.split(BATCH_SIZE):
+        found = predictor.search(predictor.remember(images), beams=beams)
+        captions += [predictor.contract.decode(best[0].words) for best in found]
+    return report_on(captions, truth)
+
+
+def _measure(predictor: Predictor, data: str, split: str, own: bool) -> Report:
+    """Measure a split in the form that the network takes; own tables have the columns they were learned from."""
+    contract, settings = predictor.contract, predictor.card.recipe["data"]
+    columns = {name: settings.get(name) for name in ("image_column", "caption_column")} if own else {}
+    return evaluate(predictor, load_sets(data, splits=(split,), size=contract.size, fit=contract.fit, **columns)[split])
+
+
+def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:
+    """Return going on from `weights`, and beginning from nothing with each of the two decoders."""
+    fresh = _again(card, None)
+    decoders = {name: (fresh, {"decoder": name}) for name in ("show-attend-tell", "show-tell")}
+    return {"fine-tune": (_again(card, weights), {}), **decoders}
+
+
+def _again(card: WeightsCard, weights: str | None) -> Recipe:
+    """Return a recipe with a card's encoder, its weights or fresh ones, that prepares pictures as the card says."""
+    options, contract = card.arguments["options"], card.input
+    model = CaptionModelConfig(card.model, options["encoder"], weights=weights)
+    recipe = Recipe(model=model, encoder=EncoderConfig(stage=options["stage"]))
+    sizes = {"hidden": options["hidden"], "word_size": options["size"], "attention_size": options["attention"]}
+    sizes |= {name: options[name] for name in ("decoder", "cell", "dropout")}
+    prepared = {name: contract[name] for name in ("fit", "enlarge", "longest")}
+    return override(recipe, {**sizes, **prepared, "size": contract["size"][0]})
+
+
+def _exportable(predictor: Predictor) -> dict[str, Any]:
+    """Refuse: captioners write word by word, and ONNX files hold no search."""
+    raise CnnError(
+        f"{predictor.card.name} writes captions word by word, in a search that no ONNX file can hold; use "
+        "image_captioning.load, or export an image classification network"
+    )
+
+
+DOMAIN = Domain(
+    name=DOMAIN_NAME,
+    recipe=Recipe,
+    make_task=CaptionTask,
+    load=load,
+    data_sets=DATA_SETS,
+    measure=_measure,
+    ways=_ways,
+    exportable=_exportable,
+)
+train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights
+predict_items, explain_to_file = DOMAIN.predict_items, DOMAIN.explain_to_file
