@@ -63,7 +63,7 @@ def learned(size: int, remedy: str, seed: int) -> list[Any]:
     """Return the moments of one training."""
     from cnn_core.anatomy.learning import digits, learn
     from cnn_core.anatomy.small import small_network
-    from cnn_core.train.config import AugmentConfig
+    from cnn_core.data.augment_config import AugmentConfig
 
     how = dict(REMEDIES[remedy])
     model = small_network("convolution", maps=MAPS, dropout=how.pop("dropout", 0.0), seed=seed)
@@ -80,7 +80,7 @@ def snippet(size: int, remedy: str) -> str:
     decay = f", weight_decay={how['weight_decay']}" if "weight_decay" in how else ""
     moves = ", ".join(f"{name}={value}" for name, value in MOVES.items())
     augment = f", augment=AugmentConfig({moves})" if "augment" in how else ""
-    config = "from cnn_core.train.config import AugmentConfig\n" if augment else ""
+    config = "from cnn_core.data.augment_config import AugmentConfig\n" if augment else ""
     return f"""\
 from cnn_core.anatomy.learning import digits, learn
 from cnn_core.anatomy.small import small_network

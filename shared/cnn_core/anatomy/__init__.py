@@ -13,7 +13,7 @@ from cnn_core.anatomy.stepwise import (
     padded,
 )
 from cnn_core.anatomy.table import format_table
-from cnn_core.anatomy.trace import LayerRow, Total, count_parameters, is_inside, total, trace
+from cnn_core.anatomy.trace import LayerRow, Total, is_inside, total, trace
 
 __all__ = [
     "NAMED_KERNELS",
@@ -28,7 +28,6 @@ __all__ = [
     "as_series",
     "convolution_step",
     "convolve",
-    "count_parameters",
     "find_kernel",
     "format_table",
     "is_inside",

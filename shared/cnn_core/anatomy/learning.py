@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from cnn_core.anatomy.stepwise import convolve
 from cnn_core.data.augment import apply, draw
+from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.errors import CnnError
-from cnn_core.train.config import AugmentConfig
 
 HELD_OUT = 360  # of 1,797 digits
 GREYS = 16.0  # the embedded digits have 17 levels
