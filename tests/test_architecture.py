@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "shared" / "cnn_core"
 PACKAGES = ROOT / "packages"
 APPS = ROOT / "apps"
+PLAIN = tuple(APPS / folder for folder in ("lab", "zoo", "jobs"))  # what pages compute: no Streamlit, no page
 DOMAINS = sorted(folder.name for folder in PACKAGES.iterdir() if (folder / "__init__.py").exists())
 FILES = sorted(file for folder in (CORE, PACKAGES, APPS) for file in folder.rglob("*.py"))
 PAGES = {"apps", *(entry.stem for entry in APPS.iterdir())}
@@ -73,17 +74,28 @@ def one_way(file: Path, module: ast.Module, _: str) -> Iterator[str]:
     yield from (f"line {line}: imports {top}" for line, top in imports(module) if top in forbidden)
 
 
+def pages_on_top(file: Path, module: ast.Module, _: str) -> Iterator[str]:
+    """What pages compute knows of no page."""
+    if file.is_relative_to(APPS) and not is_page(file):
+        pages = PAGES - {folder.name for folder in PLAIN}
+        yield from (f"line {line}: imports {top}" for line, top in imports(module) if top in pages)
+
+
 def full_names(_: Path, module: ast.Module, __: str) -> Iterator[str]:
     yield from (f"line {line}: imports by a relative name" for line, top in imports(module) if top == ".")
 
 
+def is_page(file: Path) -> bool:
+    return file.is_relative_to(APPS) and not any(file.is_relative_to(folder) for folder in PLAIN)
+
+
 def streamlit_in_pages(file: Path, module: ast.Module, _: str) -> Iterator[str]:
-    if not file.is_relative_to(APPS):
+    if not is_page(file):
         yield from (f"line {line}: imports {top}" for line, top in imports(module) if top == "streamlit")
 
 
 def no_networks_in_pages(file: Path, module: ast.Module, _: str) -> Iterator[str]:
-    if file.is_relative_to(APPS):
+    if is_page(file):
         for node in nodes(module):
             if isinstance(node, ast.ClassDef) and any("Module" in ast.unparse(b) for b in node.bases):
                 yield f"line {node.lineno}: the network {node.name}"
@@ -167,6 +179,7 @@ def papers_named(file: Path, module: ast.Module, text: str) -> Iterator[str]:
 
 BREAKING: dict[Rule, tuple[Path, str]] = {
     one_way: (CORE / "x.py", "def f():\n    from image_classification.data import load_set"),
+    pages_on_top: (APPS / "lab" / "x.py", "from components.frame import page"),
     full_names: (CORE / "x.py", "from .errors import CnnError"),
     streamlit_in_pages: (PACKAGES / "image_classification" / "x.py", "import streamlit as st"),
     no_networks_in_pages: (APPS / "x.py", "class Net(nn.Module):\n    pass"),
