@@ -10,6 +10,7 @@ import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -23,10 +24,16 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "shared" / "cnn_core"
 PACKAGES = ROOT / "packages"
 APPS = ROOT / "apps"
+PLAIN = tuple(APPS / folder for folder in ("lab", "zoo", "jobs"))  # what pages compute: no Streamlit, no page
 DOMAINS = sorted(folder.name for folder in PACKAGES.iterdir() if (folder / "__init__.py").exists())
 FILES = sorted(file for folder in (CORE, PACKAGES, APPS) for file in folder.rglob("*.py"))
 PAGES = {"apps", *(entry.stem for entry in APPS.iterdir())}
 LIMIT = 400  # lines of a file
+# The folders and files of the core from the ground up; each imports only what stands before it.
+LAYERS = (
+    "errors", "lazy", "processes", "storage", "validation", "metrics", "domains",
+    "nn", "models", "anatomy", "data", "inference", "weights", "train", "explain", "answers", "domain", "export", "cli",
+)  # fmt: skip
 
 Rule = Callable[[Path, ast.Module, str], Iterator[str]]
 
@@ -55,6 +62,15 @@ def imports(module: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, argument.value.split(".")[0]
 
 
+def modules_imported(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield (line, full name) of everything that is imported; of `from a import b` that is a.b, a module or not."""
+    for node in nodes(module):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
 def calls(module: ast.Module) -> Iterator[ast.Call]:
     return (node for node in nodes(module) if isinstance(node, ast.Call))
 
@@ -73,17 +89,47 @@ def one_way(file: Path, module: ast.Module, _: str) -> Iterator[str]:
     yield from (f"line {line}: imports {top}" for line, top in imports(module) if top in forbidden)
 
 
+def pages_on_top(file: Path, module: ast.Module, _: str) -> Iterator[str]:
+    """What pages compute knows of no page."""
+    if file.is_relative_to(APPS) and not is_page(file):
+        pages = PAGES - {folder.name for folder in PLAIN}
+        yield from (f"line {line}: imports {top}" for line, top in imports(module) if top in pages)
+
+
+def core_from_the_ground_up(file: Path, module: ast.Module, _: str) -> Iterator[str]:
+    """Inside the core, downwards in the order of LAYERS: no circle of folders."""
+    if not file.is_relative_to(CORE) or file == CORE / "__init__.py":
+        return
+    own = layer_of(file.relative_to(CORE).with_suffix("").parts[0])
+    if own is None:
+        yield "stands in no layer"
+        return
+    for line, name in modules_imported(module):
+        top, *rest = name.split(".")
+        other = layer_of(rest[0]) if top == "cnn_core" and rest else None
+        if other is not None and other > own:
+            yield f"line {line}: imports {name}, which stands above it"
+
+
+def layer_of(name: str) -> int | None:
+    return LAYERS.index(name) if name in LAYERS else None
+
+
 def full_names(_: Path, module: ast.Module, __: str) -> Iterator[str]:
     yield from (f"line {line}: imports by a relative name" for line, top in imports(module) if top == ".")
 
 
+def is_page(file: Path) -> bool:
+    return file.is_relative_to(APPS) and not any(file.is_relative_to(folder) for folder in PLAIN)
+
+
 def streamlit_in_pages(file: Path, module: ast.Module, _: str) -> Iterator[str]:
-    if not file.is_relative_to(APPS):
+    if not is_page(file):
         yield from (f"line {line}: imports {top}" for line, top in imports(module) if top == "streamlit")
 
 
 def no_networks_in_pages(file: Path, module: ast.Module, _: str) -> Iterator[str]:
-    if file.is_relative_to(APPS):
+    if is_page(file):
         for node in nodes(module):
             if isinstance(node, ast.ClassDef) and any("Module" in ast.unparse(b) for b in node.bases):
                 yield f"line {node.lineno}: the network {node.name}"
@@ -167,6 +213,8 @@ def papers_named(file: Path, module: ast.Module, text: str) -> Iterator[str]:
 
 BREAKING: dict[Rule, tuple[Path, str]] = {
     one_way: (CORE / "x.py", "def f():\n    from image_classification.data import load_set"),
+    pages_on_top: (APPS / "lab" / "x.py", "from components.frame import page"),
+    core_from_the_ground_up: (CORE / "data" / "x.py", "def f():\n    from cnn_core.train.task import Task"),
     full_names: (CORE / "x.py", "from .errors import CnnError"),
     streamlit_in_pages: (PACKAGES / "image_classification" / "x.py", "import streamlit as st"),
     no_networks_in_pages: (APPS / "x.py", "class Net(nn.Module):\n    pass"),
@@ -199,6 +247,22 @@ def test_no_file_breaks_the_rule(rule):
 def test_the_rule_notices_what_breaks_it(rule):
     file, text = BREAKING[rule]
     assert [*rule(file, parsed(text), text)]
+
+
+def test_no_circle_of_files_in_the_core():
+    names = {file: ".".join(file.relative_to(CORE.parent).with_suffix("").parts) for file in CORE.rglob("*.py")}
+    known = {name.removesuffix(".__init__"): name for name in names.values()}
+    graph = {
+        name: {
+            known[other]
+            for _, full in modules_imported(parsed(file.read_text("utf-8")))
+            for other in (full if full in known else full.rpartition(".")[0],)
+            if other in known and known[other] != name
+        }
+        for file, name in names.items()
+    }
+    assert "cnn_core.errors" in graph["cnn_core.storage"]
+    TopologicalSorter(graph).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize(

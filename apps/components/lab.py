@@ -12,6 +12,7 @@ from components.frame import ASSETS, page
 from components.networks import await_torch
 
 THUMBNAILS = ASSETS / "lab"  # made by assets/make_lab.py
+LAB_PATH = 'import sys\n\nsys.path.append("apps")  # of the repository: the code of the lab\n\n'
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def ask_side_by_side(*choices: Choice) -> list[str]:
 
 def kernel_titles() -> dict[str, str]:
     """Return the named kernels: name -> title."""
-    from cnn_core.anatomy import NAMED_KERNELS
+    from lab.kernels import NAMED_KERNELS
 
     return {kernel.name: kernel.title for kernel in NAMED_KERNELS}
 
@@ -179,7 +180,7 @@ def closing(name: str, *, question: str, snippet: str, files: Sequence[tuple[str
     """
     st.html(f'<p class="question"><b>Try</b> {html.escape(question)}</p>')
     with st.expander("Show the code"):
-        st.code(snippet, language="python")
+        st.code(f"{LAB_PATH}{snippet}" if "from lab." in snippet else snippet, language="python")
         for file, data in files:
             st.download_button(file, data, file, key=f"file-{file}", on_click="ignore", icon=":material/download:")
     place = [idea.name for idea in IDEAS].index(name)

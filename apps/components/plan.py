@@ -1,6 +1,6 @@
 """The plan of a network as SVG: slabs as high as the maps and as thick as their channels, wires where the data goes.
 
-Drawn from the survey of a real run (`cnn_core.zoo`). A component of our own, because `st.html` takes SVG out of what it
+Drawn from the survey of a real run (`zoo`). A component of our own, because `st.html` takes SVG out of what it
 shows.
 """
 
@@ -43,7 +43,7 @@ class Piece:
 
 
 def show_plan(survey: Any, *, title: str, key: str) -> None:
-    """Draw a `cnn_core.zoo.Survey`."""
+    """Draw a `zoo.plans.Survey`."""
     _plan()(key=key, data=draw(survey, title=title))
 
 

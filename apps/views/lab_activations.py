@@ -32,7 +32,7 @@ def main() -> None:
         facts({f"{shown.title} of {x:.1f}".replace("-", MINUS): f"{shown.value:.4f}".replace("-", MINUS),
                "Slope there": f"{shown.slope:.4f}".replace("-", MINUS)})  # fmt: skip
         note(shown.does)
-    formula(rf"f(x) = {shown.latex}", "value, slope = curve(name, x)", "cnn_core.anatomy.activations")
+    formula(rf"f(x) = {shown.latex}", "value, slope = curve(name, x)", "lab.activations")
     st.subheader("On a feature map", anchor=False)
     note("The same function on every number of a map: upright edges of a seven. Blue is below zero, orange above.")
     place, _ = st.columns([3, 2])
@@ -73,7 +73,7 @@ def _softmax(name: str, x: float) -> None:
     formula(
         r"p_i = \frac{e^{s_i / T}}{\sum_j e^{s_j / T}}, \qquad L = -\ln p_{\text{right}}",
         "answer = softmax(scores, temperature)\nloss = cross_entropy(answer, right)",
-        "cnn_core.anatomy.activations",
+        "lab.activations",
     )
     closing(
         "activations",

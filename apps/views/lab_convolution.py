@@ -35,7 +35,7 @@ def main() -> None:
         formula(
             r"y_{i,j} \;=\; \sum_{u=0}^{2}\sum_{v=0}^{2} k_{u,v}\; x_{s i + d u,\; s j + d v}",
             "products = patch * kernel\ntotal = products.sum() + bias",
-            "cnn_core.anatomy.convolution_step",
+            "lab.stepwise.convolution_step",
         )
     _colours()
     closing(
@@ -68,7 +68,7 @@ def _choose_kernel() -> tuple[tuple[float, ...], ...]:
 
 
 def _named_kernels() -> dict[str, "object"]:
-    from cnn_core.anatomy import NAMED_KERNELS
+    from lab.kernels import NAMED_KERNELS
 
     return {kernel.name: kernel for kernel in NAMED_KERNELS}
 

@@ -38,7 +38,7 @@ def main() -> None:
             "waves = torch.fft.irfftn(torch.view_as_complex(spectrum) * falloff, "
             's=tuple(size), dim=axes, norm="ortho")\n'
             "(spectrum.grad,) = torch.autograd.grad(-middle.sum(), spectrum)\noptimizer.step()",
-            "cnn_core.anatomy.preferences",
+            "lab.preferences",
         )
         closing(
             "filters",

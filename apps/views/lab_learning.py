@@ -68,7 +68,7 @@ def _by_numbers() -> None:
         r"\frac{\partial L}{\partial k_{u,v}} = \sum_{i,j} e_{i,j}\, x_{i+u,\,j+v}, \qquad "
         r"k \leftarrow k - \eta \frac{\partial L}{\partial k}",
         "gradient = convolve(x, error)\nkernel = kernel - rate * gradient",
-        "cnn_core.anatomy.learning.backward_step",
+        "lab.learning.backward_step",
     )
 
 

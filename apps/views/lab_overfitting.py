@@ -63,7 +63,7 @@ def main() -> None:
             r"L = -\log p_{y}(\tilde x) + \tfrac{\lambda}{2}\lVert w \rVert^2, \qquad "
             r"\tilde h = \tfrac{m \odot h}{1 - p}",
             "loss = F.cross_entropy(model(x), data.y[chosen])\noptimizer.step()  # with weight_decay",
-            "cnn_core.anatomy.learning",
+            "lab.learning",
         )
         note(
             "x̃ is the digit as augmentation changed it; λ the weight decay; h what goes into the dense layer. While "

@@ -37,7 +37,7 @@ def main() -> None:
             + (r"\max_{u,v < w}" if pool == "max" else r"\frac{1}{w^2}\sum_{u,v < w}")
             + r"\; a_{w i + u,\, w j + v}",
             "convolved, rectified, pooled = outputs(layers, x)",
-            "cnn_core.anatomy.stages",
+            "lab.stages",
         )
         closing(
             "pooling",

@@ -36,7 +36,7 @@ def main() -> None:
             r"r_{l} = r_{l-1} + (k_l - 1)\prod_{m<l} s_m, \qquad g = \left|\frac{\partial u}{\partial x}\right|",
             "field = field.through(kernel_size, stride=stride, padding=padding)\n"
             "(gradient,) = torch.autograd.grad(unit, x)",
-            "cnn_core.anatomy.receptive_field, cnn_core.anatomy.effective",
+            "cnn_core.anatomy.receptive_field, lab.effective",
         )
         closing(
             "receptive",

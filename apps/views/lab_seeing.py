@@ -37,7 +37,7 @@ def main() -> None:
         if chosen in DIGITS:
             note("Paint on the numbers with the pen, or with arrow keys and space: the picture is nothing else.")
             _read(painted)
-        formula(scale.latex, scale.code, "cnn_core.anatomy.pixels")
+        formula(scale.latex, scale.code, "lab.pixels")
         changed = bool((painted != values).any())
         shown = Picture(painted, picture.title, "picture.png", picture.mode) if changed else picture
         middle = shown.edge // 2 - 7

@@ -49,7 +49,7 @@ def main() -> None:
             r"y_p = \sum_q w_{p,q}\,x_q \;\;\to\;\; \sum_{q \in N(p)} w_{p,q}\,x_q \;\;\to\;\; "
             r"\sum_{d} w_{d}\,x_{p+d}",
             'small_network("dense"), small_network("local"), small_network("convolution")',
-            "cnn_core.anatomy.small",
+            "lab.small",
         )
         closing(
             "sharing",

@@ -96,7 +96,9 @@ def _how(surveys) -> None:
             st.code("\n".join(lines), language="bash")
         first = surveys[0]
         st.code(
-            "from cnn_core.zoo import survey\n"
+            "import sys\n\n"
+            'sys.path.append("apps")  # of the repository\n\n'
+            "from zoo.plans import survey\n\n"
             f'found = survey("{first.entry.name}", size={first.input_shape[1]}, '
             f"spatial_dims={len(first.input_shape) - 1})\n"
             "found.parameters, found.multiply_adds, found.rows[0]",

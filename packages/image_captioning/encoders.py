@@ -6,9 +6,9 @@ from typing import Any
 
 from cnn_core.data.files import data_root
 from cnn_core.errors import CnnError, UnknownNameError
-from cnn_core.models import create_model, load_mobilenet_trunk, load_torchvision
-from cnn_core.models.mobilenet_weights import TRUNK_FILE, TRUNK_FOLDER
+from cnn_core.models import create_model, load_torchvision
 from cnn_core.weights import load_model
+from image_captioning.mobilenet_weights import TRUNK_FILE, TRUNK_FOLDER, load_mobilenet_trunk
 from image_captioning.model import Encoder
 
 HALF = (0.5,), (0.5,)  # mean and standard deviation: pictures from -1 to 1

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key, cached_array
-from cnn_core.data.memory import channels_last, take_share
+from cnn_core.data.epoch import EpochContext, take_share
+from cnn_core.data.memory import channels_last
 from cnn_core.errors import CnnError, DataError
-from cnn_core.train.task import Evaluation, Turn, say_unused
+from cnn_core.train.task import Evaluation, say_unused
 from cnn_core.weights import WeightsCard, find_weights, load_card, round_weights
 from image_captioning.contract import DOMAIN_NAME, CaptionContract
 from image_captioning.data import CaptionSet, load_sets
@@ -217,14 +218,14 @@ class CaptionTask:
     def steps_per_epoch(self) -> int:
         return len(self.sets["train"]) // self._batch_size
 
-    def batches(self, turn: Turn) -> Iterable[CaptionBatch]:
-        order = torch.randperm(len(self.sets["train"]), generator=turn.generator)
+    def batches(self, context: EpochContext) -> Iterable[CaptionBatch]:
+        order = torch.randperm(len(self.sets["train"]), generator=context.generator)
         for step in range(self.steps_per_epoch()):
             batch = order[step * self._batch_size : (step + 1) * self._batch_size]
             batch = batch.sort().values  # in the order in which they lie on the disk
-            share = take_share(len(batch), turn)
+            share = take_share(len(batch), context)
             words, lengths, owner = self.encoded.batch(
-                batch.tolist(), limit=self.recipe.data.captions_per_picture, generator=turn.generator, share=share
+                batch.tolist(), limit=self.recipe.data.captions_per_picture, generator=context.generator, share=share
             )
             mine = batch[share]
             pictures = self.pictures["train"].batch(mine)

@@ -9,14 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.cache import cache_key
+from cnn_core.data.epoch import EpochContext
 from cnn_core.data.memory import MemoryBatches, channels_last
 from cnn_core.errors import CnnError, DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import create_model
-from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
+from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.freeze import freeze
-from cnn_core.train.task import Evaluation, Pairs, Turn, say_unused
+from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Edge, Natural, Settings, Text
 from image_classification.data import ImageSet, few_of_each, load_sets
 from image_classification.preprocess import InputContract, tta_logits
@@ -149,8 +151,8 @@ class ImageTask(Pairs):
     def steps_per_epoch(self) -> int:
         return len(self._batches)
 
-    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
-        return self._batches.epoch(turn)
+    def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
+        return self._batches.epoch(context)
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Return the mean cross-entropy of pictures [B, C, H, W] and their classes [B].

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key, cached_array
-from cnn_core.data.memory import take_share
+from cnn_core.data.epoch import EpochContext, take_share
 from cnn_core.metrics import classification_metrics
-from cnn_core.train.task import Evaluation, Pairs, Turn
+from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.weights import round_weights
 from image_classification.task import EVALUATION_BATCH, ImageTask
 
@@ -45,13 +45,13 @@ class HeadTask(Pairs):
     def steps_per_epoch(self) -> int:
         return self.inner.steps_per_epoch()
 
-    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
+    def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
         features, targets = self.features[self.inner.training_split]
         size = min(self.recipe.loop.batch_size, len(targets))
-        order = torch.randperm(len(targets), generator=turn.generator)
+        order = torch.randperm(len(targets), generator=context.generator)
         for step in range(len(targets) // size):
             batch = order[step * size : (step + 1) * size]
-            mine = batch[take_share(len(batch), turn)].to(targets.device)
+            mine = batch[take_share(len(batch), context)].to(targets.device)
             yield features[mine], targets[mine]
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from cnn_core.data.augment import apply, draw
 from cnn_core.data.cache import cache_key
-from cnn_core.data.memory import channels_last, take_share
+from cnn_core.data.epoch import EpochContext, take_share
+from cnn_core.data.memory import channels_last
 from cnn_core.errors import ConfigError
 from cnn_core.models import create_model
-from cnn_core.train.task import Evaluation, Pairs, Turn
+from cnn_core.train.task import Evaluation, Pairs
 from medical_segmentation.metrics import auc, bootstrap, calibration_error
 from medical_segmentation.nodules import HU, LABELS, NoduleContract, NoduleSet, load_nodules
 from medical_segmentation.task import DISCLAIMER, Recipe, kept_by_weights
@@ -82,19 +83,24 @@ class NoduleTask(Pairs):
     def steps_per_epoch(self) -> int:
         return -(-self._samples // self._batch_size)
 
-    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
+    def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
         """Yield batches of the same number of random pictures of every nodule, so that large ones do not count more."""
         augment = self.recipe.augment
-        order = torch.randperm(self._samples, generator=turn.generator).numpy() % len(self._of_nodule)
-        picks = torch.rand(self._samples, generator=turn.generator).numpy()
+        order = torch.randperm(self._samples, generator=context.generator).numpy() % len(self._of_nodule)
+        picks = torch.rand(self._samples, generator=context.generator).numpy()
         chosen = [own[int(p * len(own))] for own, p in zip((self._of_nodule[k] for k in order), picks, strict=True)]
         indices = torch.tensor(chosen)
         for begin in range(0, self._samples, self._batch_size):
             part = indices[begin : begin + self._batch_size]
             draws = draw(
-                augment, self.contract.size, count=len(part), generator=turn.generator, indices=part, epoch=turn.epoch
+                augment,
+                self.contract.size,
+                count=len(part),
+                generator=context.generator,
+                indices=part,
+                epoch=context.epoch,
             )
-            share = take_share(len(part), turn)
+            share = take_share(len(part), context)
             mine = part[share].to(self.device)
             x = apply(self._pictures[mine].float().div_(255), draws[share], augment)
             yield channels_last(self.contract.inputs(x)), self._targets[mine]

@@ -10,12 +10,14 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.cache import cache_key
+from cnn_core.data.epoch import EpochContext
 from cnn_core.data.patches import PatchBatches
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.models.unet import create_unet
-from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
-from cnn_core.train.task import Evaluation, Pairs, Turn
+from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
+from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.validation import Count, Natural, Settings, Text
 from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
@@ -163,15 +165,15 @@ class SegmentationTask(Pairs):
             return model
         model = create_unet(self.recipe.model.model, **self._arguments())
         if hasattr(model.encoder, "initialise"):
-            x, _ = next(iter(self._batches.epoch(Turn(0, torch.Generator().manual_seed(0)))))
+            x, _ = next(iter(self._batches.epoch(EpochContext(0, torch.Generator().manual_seed(0)))))
             model.initialise(x.cpu())
         return model
 
     def steps_per_epoch(self) -> int:
         return len(self._batches)
 
-    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
-        return self._batches.epoch(turn)
+    def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
+        return self._batches.epoch(context)
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch

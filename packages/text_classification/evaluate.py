@@ -13,9 +13,9 @@ from torch import Tensor
 
 from cnn_core.errors import DataError
 from cnn_core.metrics import classification_metrics, confusion_matrix
-from cnn_core.nn.ngrams import strongest_windows, window_rows, word_products
 from cnn_core.weights import reports
 from text_classification.data import TextSet
+from text_classification.ngrams import strongest_windows, window_rows, word_products
 from text_classification.predict import Predictor
 
 REPORT_LIMIT = 8 << 20  # bytes

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from cnn_core.errors import CnnError, DataError, unknown_name
 from cnn_core.explain import explain
-from cnn_core.nn.ngrams import strongest_windows, window_rows, word_products
+from text_classification.ngrams import strongest_windows, window_rows, word_products
 
 if TYPE_CHECKING:
     from text_classification.predict import Predictor

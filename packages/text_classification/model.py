@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.models import Backbone, create_model
 from cnn_core.models.kim_cnn import ParallelConvs
-from cnn_core.nn.ngrams import ngram_max
 from text_classification.contract import PADDING, UNKNOWN
+from text_classification.ngrams import ngram_max
 
 VECTORS = ("rand", "static", "non-static", "multichannel", "one-hot")
 INITIAL_SPAN = 0.25  # fresh vectors are uniform in -0.25..0.25, as in Kim's experiments

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from cnn_core.errors import CnnError, DataError, unknown_name
-from cnn_core.nn.ngrams import window_answers, window_rows, word_products
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard
 from text_classification.contract import LONGEST_TEXT, Encoded
 from text_classification.explain import TextExplanation, explain_text
 from text_classification.model import TextNet
+from text_classification.ngrams import window_answers, window_rows, word_products
 from text_classification.own import SUFFIXES, read_texts
 from text_classification.task import scores_of
 from text_classification.tokenizers import TOKENIZERS

@@ -13,11 +13,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key
-from cnn_core.data.memory import take_share
+from cnn_core.data.epoch import EpochContext, take_share
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
-from cnn_core.train.task import Evaluation, Pairs, Turn, say_unused
+from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Settings, Share, Text
 from text_classification.contract import FIRST, LONGEST, Encoded, TextContract
 from text_classification.data import FOLDS, TextSet, load_sets
@@ -168,10 +168,10 @@ class TextTask(Pairs):
     def steps_per_epoch(self) -> int:
         return -(-len(self.sets[self.training_split]) // self._batch_size)
 
-    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
+    def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
         encoded, targets = self.encoded[self.training_split], self.targets[self.training_split]
-        for batch in batches_by_length(encoded.lengths, self._batch_size, turn.generator):
-            mine = batch[take_share(len(batch), turn)]
+        for batch in batches_by_length(encoded.lengths, self._batch_size, context.generator):
+            mine = batch[take_share(len(batch), context)]
             yield encoded.batch(mine).to(self.device), targets[torch.from_numpy(mine).to(self.device)]
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:

@@ -10,7 +10,7 @@ import pytest
 from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 
-from cnn_core.train import queue
+from jobs import queue
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from cnn_core.train import queue
 from cnn_core.train.runs import JOB, waiting_file
 from components.networks import RUNS
+from jobs import queue
 
 APPS = Path(__file__).resolve().parents[2] / "apps"
 

@@ -1,11 +1,13 @@
 """The convolution page: its numbers are torch's and SciPy's, and the code it shows gives them again."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from driving import address, checked, html
-from lab_pages import open_lab, run_shown_code
+from lab_pages import ROOT, open_lab, run_shown_code
 from scipy import signal
 
 from cnn_core.errors import DataError
@@ -78,6 +80,12 @@ def test_the_code_shown_gives_the_numbers_shown(address, monkeypatch):
     assert np.allclose(names["output"].numpy(), shown.output, atol=1e-3)
     assert names["step"].total == pytest.approx(shown.output[(0, *shown.position)], abs=1e-3)
     assert re.search(rf"<b>{shown.output.shape[1]}</b>", html(page))
+
+
+def test_the_code_shown_runs_by_itself_in_the_repository():
+    code = open_lab("convolution").code[-1].value
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_address_is_kept_and_nonsense_in_it_falls_back():

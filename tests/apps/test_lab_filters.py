@@ -6,9 +6,9 @@ import pytest
 from driving import html
 from lab_pages import open_lab, run_shown_code
 
-from cnn_core.anatomy import preferences
 from cnn_core.weights import load_card
 from components.lab import THUMBNAILS
+from lab import preferences
 from views.lab_parts.filters import CHANNELS, PATCHES, STAGES, stored
 
 
@@ -36,7 +36,7 @@ def test_the_formula_and_its_lines_are_those_of_the_ascent():
     (formula,) = [part.value for part in page.latex]
     assert r"\hat w_f = \tfrac{s_f}{|f|}" in formula and r"\partial s}" in formula
     assert rf"x = {preferences.LIMIT} \tanh \tfrac{{w}}{{{preferences.LIMIT}}}" in formula
-    (shown,) = [part.value for part in page.code if part.value.startswith("# cnn_core.anatomy.preferences")]
+    (shown,) = [part.value for part in page.code if part.value.startswith("# lab.preferences")]
     written = [line.strip() for line in inspect.getsource(preferences).splitlines()]
     lines = shown.splitlines()[1:]
     assert {*lines} <= {*written} and "spectrum" in lines[0] and "falloff" in lines[0]

@@ -6,10 +6,10 @@ from driving import checked, html
 from lab_pages import open_lab, run_shown_code
 from PIL import Image
 
-from cnn_core.anatomy.pixels import normalised, unit
 from cnn_core.errors import DataError
 from components.lens import lens_key, paint, read_edits
 from components.samples import find_sample
+from lab.pixels import normalised, unit
 from views.lab_parts.seeing import SCALES
 
 SEVEN = np.asarray(Image.open(find_sample("seven").path))

@@ -17,12 +17,12 @@ from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
 
 from cnn_core.processes import mark_of
-from cnn_core.train import queue
 from cnn_core.train.runs import QUEUE
 from cnn_core.weights import load_card
 from components.downloads import pack_network
 from components.owner import SHARED
 from components.requests import example_csv
+from jobs import queue
 from text_classification.evaluate import read_report
 from views.train_parts import begin
 from views.train_parts.begin import plain_name

@@ -28,16 +28,16 @@ from lab_pages import open_lab
 from PIL import Image
 from scipy import signal
 
-from cnn_core.anatomy import NAMED_KERNELS
-from cnn_core.anatomy.activations import find_activation
-from cnn_core.anatomy.augmentations import AUGMENTATIONS, augmented
-from cnn_core.anatomy.effective import effective_field, stage_fields
-from cnn_core.anatomy.learning import backward_step, digits, learn
-from cnn_core.anatomy.small import small_network
 from cnn_core.explain import filters
 from components.lab import IDEAS, THUMBNAILS
 from components.lens import lens_key
 from components.samples import find_sample
+from lab.activations import find_activation
+from lab.augmentations import AUGMENTATIONS, augmented
+from lab.effective import effective_field, stage_fields
+from lab.kernels import NAMED_KERNELS
+from lab.learning import backward_step, digits, learn
+from lab.small import small_network
 from views.lab_parts import filters as preferred
 from views.lab_parts import learning, milestones, overfitting, sharing, transfer
 from views.lab_parts.convolution import COLOUR_FILTERS

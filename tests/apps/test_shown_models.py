@@ -9,8 +9,9 @@ from driving import checked, html, opened, sent, table
 from streamlit.testing.v1 import AppTest
 
 from cnn_core.weights import list_weights, load_card
-from cnn_core.zoo import Measurement, survey, zoo_entries
 from views.models_parts.choose import title_of
+from zoo.measuring import Measurement
+from zoo.plans import survey, zoo_entries
 
 NAMES = "lenet,resnet20"
 
@@ -121,7 +122,7 @@ def test_measured_times_and_memory_stand_beside_their_network(monkeypatch):
         name: Measurement(ms, ms / 2, 2 * ms, runs, batch=1, threads=2, memory=memory, torch="2.x")
         for name, ms, memory, runs in (("vgg11", 12.345, 3_400_000, 9), ("resnet20", 6.7, None, 11))
     }
-    monkeypatch.setattr("cnn_core.zoo.measure", lambda _: measured)
+    monkeypatch.setattr("zoo.measuring.measure", lambda _: measured)
     page = opened("models", model="vgg11,resnet20", size="48", dims="2")
     checked(page.button(key="models-measure").click().run())
     rows = table(page, "The networks side by side")

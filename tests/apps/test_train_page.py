@@ -13,11 +13,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cnn_core.data.paths import with_upload_of
-from cnn_core.train import queue
 from cnn_core.train.runs import QUEUE, find_run
 from components.downloads import pack_network
 from components.lines import MOST, Axis, _chart, _legend
 from components.requests import example_csv
+from jobs import queue
 from views.train_parts.typed import commands_of
 
 

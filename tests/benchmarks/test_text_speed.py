@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from cnn_core.data.epoch import EpochContext
 from cnn_core.data.files import data_root
 from cnn_core.train.config import override
 from cnn_core.train.optim import build_optimizers
-from cnn_core.train.task import Turn
 from text_classification import load, train
 from text_classification.data import TextSet, load_sets
 from text_classification.task import Recipe, TextTask
@@ -72,8 +72,8 @@ def test_training_is_several_times_the_textbooks(reviews: TextSet) -> None:
             adadelta.step()
 
     def here() -> None:
-        turn = Turn(0, torch.Generator().manual_seed(0))
-        for _, batch in zip(range(BATCHES), task.batches(turn), strict=False):
+        context = EpochContext(0, torch.Generator().manual_seed(0))
+        for _, batch in zip(range(BATCHES), task.batches(context), strict=False):
             for optimizer in optimizers:
                 optimizer.zero_grad()
             task.training_step(ours, batch).backward()

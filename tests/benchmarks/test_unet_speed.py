@@ -18,9 +18,9 @@ from monai.inferers import sliding_window_inference
 from monai.networks.nets import UNet as MonaiUNet
 from torch import Tensor, nn
 
-from cnn_core.anatomy import count_parameters
 from cnn_core.inference import WindowConfig, fuse, sliding_window
 from cnn_core.models.unet import create_unet
+from cnn_core.nn.parameters import count_parameters
 
 INFERENCE = 5  # times faster, at least
 STEP = 3

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from tiny_captions import FEW, TINY
 
+from cnn_core.data.epoch import EpochContext
 from cnn_core.errors import CnnError, ConfigError, WeightsError
 from cnn_core.train.config import override
-from cnn_core.train.task import Turn
 from cnn_core.weights import load_card
 from cnn_core.weights.reports import read_report
 from image_captioning import DOMAIN, compare, evaluate_weights, train
@@ -142,7 +142,7 @@ def test_self_critical_training_makes_the_rewarded_caption_likelier(few_scenes: 
     task = CaptionTask(recipe)
     task.build_data(torch.device("cpu"))
     model = task.build_model()
-    batch = next(iter(task.batches(Turn(0, torch.Generator().manual_seed(0)))))
+    batch = next(iter(task.batches(EpochContext(0, torch.Generator().manual_seed(0)))))
 
     class Favourite:
         """Rewards captions for the share of the word "red"."""
@@ -175,7 +175,7 @@ def test_parts_add_up_to_the_batch(few_scenes: object) -> None:
     task = CaptionTask(override(Recipe(), {**TINY, "dropout": 0.0}))
     task.build_data(torch.device("cpu"))
     model = task.build_model().eval()
-    batch = next(iter(task.batches(Turn(0, torch.Generator().manual_seed(0)))))
+    batch = next(iter(task.batches(EpochContext(0, torch.Generator().manual_seed(0)))))
     whole = task.training_step(model, batch)
     parts = task.parts(batch, 3)
     assert [len(part.pictures) for part in parts] == [6, 5, 5]

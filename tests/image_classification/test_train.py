@@ -13,10 +13,10 @@ from PIL import Image
 
 import image_classification
 from cnn_core.classification import Report
+from cnn_core.data.epoch import EpochContext
 from cnn_core.errors import CnnError, ConfigError, DataError, UnknownNameError
 from cnn_core.train.config import ModelConfig, override, read_recipe
 from cnn_core.train.runs import read_rows
-from cnn_core.train.task import Turn
 from cnn_core.weights import load_card, load_model, save_weights
 from cnn_core.weights.reports import read_report
 from image_classification.domain import compare, make_task, train
@@ -206,7 +206,7 @@ def test_training_pictures_are_normalised_as_those_to_answer_for_by_their_own_me
     deviation = unit.square().mean() - unit.mean() ** 2
     assert task.contract.mean == (round(float(unit.mean()), 4),)
     assert task.contract.std == (round(float(deviation) ** 0.5, 4),)
-    x, _ = next(iter(task.batches(Turn(0, torch.Generator().manual_seed(0)))))
+    x, _ = next(iter(task.batches(EpochContext(0, torch.Generator().manual_seed(0)))))
     order = torch.randperm(len(unit), generator=torch.Generator().manual_seed(0))[: len(x)]
     torch.testing.assert_close(x, task.contract.normalize(task.sets["train"].images[order]), atol=1e-5, rtol=1e-5)
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+from cnn_core.data.epoch import EpochContext
 from cnn_core.errors import CnnError, ConfigError, DataError, UnknownNameError
 from cnn_core.explain import explain
 from cnn_core.train.config import override
-from cnn_core.train.task import Turn
 from cnn_core.weights import load_card
 from medical_segmentation import compare, evaluate_weights, explain_to_file, load, predict_items, train
 from medical_segmentation.data import DATA_SETS
@@ -158,7 +158,7 @@ def test_every_nodule_is_drawn_as_often(slices: Path) -> None:
     settings = {**SETTINGS, "goal": "malignancy", "data": str(slices), "model": "resnet20", "patches": 3}
     task = NoduleTask(override(Recipe(), settings))
     task.build_data(torch.device("cpu"))
-    batches = [*task.batches(Turn(0, torch.Generator().manual_seed(0)))]
+    batches = [*task.batches(EpochContext(0, torch.Generator().manual_seed(0)))]
     assert len(batches) == task.steps_per_epoch() == 4
     targets = torch.cat([y for _, y in batches])
     assert len(targets) == 3 * 18 and targets.sum() == 3 * 9

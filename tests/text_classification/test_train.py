@@ -11,9 +11,9 @@ import pytest
 import torch
 from trips import sentences, write_table
 
+from cnn_core.data.epoch import EpochContext
 from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import override
-from cnn_core.train.task import Turn
 from text_classification import Predictor, bench, compare, evaluate_weights, load, run, train
 from text_classification.data import TextSet, load_sets
 from text_classification.evaluate import evaluate, read_report
@@ -217,7 +217,7 @@ def test_vectors_from_a_file_are_used_and_a_bad_file_is_a_sentence(table: Path, 
         place = task.contract.numbers["boat"]
         own = net.learned if vectors == "non-static" else net.fixed
         assert own[place].tolist() == [1, 2, 3, 4]
-        x, y = next(iter(task.batches(Turn(0, torch.Generator().manual_seed(0)))))
+        x, y = next(iter(task.batches(EpochContext(0, torch.Generator().manual_seed(0)))))
         task.training_step(net, (x, y)).backward()
     for text, said in (
         ("boat 1 x\n", "line 1: expected a word and numbers"),

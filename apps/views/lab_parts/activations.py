@@ -29,9 +29,10 @@ def run(name: str, x: float, picture: Picture) -> Curve:
     """Compute the curve, its value and slope at `x`, and the activation of a picture's upright edges."""
     import torch
 
-    from cnn_core.anatomy import convolve, find_kernel
-    from cnn_core.anatomy.activations import curve, find_activation
-    from cnn_core.anatomy.pixels import unit
+    from lab.activations import curve, find_activation
+    from lab.kernels import find_kernel
+    from lab.pixels import unit
+    from lab.stepwise import convolve
 
     axis = torch.linspace(-REACH, REACH, 161)
     values, slopes = curve(name, axis)
@@ -53,7 +54,7 @@ def run(name: str, x: float, picture: Picture) -> Curve:
 
 def names() -> dict[str, str]:
     """Return the activations: name -> title."""
-    from cnn_core.anatomy.activations import ACTIVATIONS
+    from lab.activations import ACTIVATIONS
 
     return {activation.name: activation.title for activation in ACTIVATIONS}
 
@@ -70,7 +71,7 @@ def probabilities(values: list[float], temperature: float, label: int) -> tuple[
     """Return the softmax of scores, and the cross-entropy if `label` is right."""
     import torch
 
-    from cnn_core.anatomy.activations import cross_entropy, softmax
+    from lab.activations import cross_entropy, softmax
 
     found = softmax(torch.tensor(values), temperature)
     return found.tolist(), cross_entropy(found, label)
@@ -82,7 +83,7 @@ def snippet(name: str, x: float, values: list[float], temperature: float, label:
     return f"""\
 import torch
 
-from cnn_core.anatomy.activations import cross_entropy, curve, softmax
+from lab.activations import cross_entropy, curve, softmax
 
 value, slope = curve("{name}", torch.tensor([{x}]))  # the slope by autograd
 print(value, slope)

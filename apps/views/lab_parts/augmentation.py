@@ -12,8 +12,8 @@ def run(picture: Picture, seed: int, strength: float) -> list[Figure]:
     """Return the picture and its changed versions, with what was drawn."""
     import torch
 
-    from cnn_core.anatomy.augmentations import AUGMENTATIONS, augmented
-    from cnn_core.anatomy.pixels import unit
+    from lab.augmentations import AUGMENTATIONS, augmented
+    from lab.pixels import unit
 
     values = unit(picture.values)
     x = torch.from_numpy(values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0).copy())
@@ -34,8 +34,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from cnn_core.anatomy.augmentations import AUGMENTATIONS, augmented
-from cnn_core.anatomy.pixels import unit
+from lab.augmentations import AUGMENTATIONS, augmented
+from lab.pixels import unit
 
 {picture.code}
 x = torch.from_numpy({to_channels})

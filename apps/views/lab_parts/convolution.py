@@ -42,7 +42,7 @@ def steps(picture: Picture, settings: Settings) -> Steps:
     """
     import torch
 
-    from cnn_core.anatomy import convolve, padded
+    from lab.stepwise import convolve, padded
 
     x = torch.from_numpy(picture.values.astype(np.float32)).unsqueeze(0)  # [1, H, W]
     kernel = torch.tensor(settings.rows, dtype=torch.float32)
@@ -75,7 +75,7 @@ def colour_steps(picture: Picture) -> Steps:
     """Compute four maps of a colour picture [H, W, 3]."""
     import torch
 
-    from cnn_core.anatomy import convolve, padded
+    from lab.stepwise import convolve, padded
 
     x = torch.from_numpy(picture.values.astype(np.float32)).permute(2, 0, 1).contiguous()  # [3, H, W]
     kernels = torch.stack(
@@ -103,7 +103,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from cnn_core.anatomy import convolution_step, convolve
+from lab.stepwise import convolution_step, convolve
 
 {picture.code}
 x = torch.from_numpy(picture).unsqueeze(0)  # [1, {picture.edge}, {picture.edge}]

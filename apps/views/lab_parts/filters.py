@@ -62,12 +62,12 @@ def make(folder: Path) -> None:
 def _search(name: str, number: int) -> tuple[Wanted, np.ndarray]:
     import torch
 
-    from cnn_core.anatomy.effective import stage_fields
-    from cnn_core.anatomy.preferences import best_inputs, preferred_inputs
     from cnn_core.weights import load_card
     from cnn_core.weights.find import find_weights
     from image_classification import load
     from image_classification.data import load_set
+    from lab.effective import stage_fields
+    from lab.preferences import best_inputs, preferred_inputs
 
     asked, images = load(name, device="cpu"), load_set(name, split="test")
     pictures = images.images[:PICTURES]
@@ -119,7 +119,7 @@ def _round(values: list[float]) -> list[float]:
 def snippet(network: str, wanted: Wanted) -> str:
     """Return the code that draws the input of the first channel, and the filters of the first layer."""
     return f"""\
-from cnn_core.anatomy.preferences import preferred_inputs
+from lab.preferences import preferred_inputs
 from cnn_core.explain import filters
 from image_classification import load
 

@@ -28,9 +28,9 @@ def train(rate: float, batch: int, seed: int) -> Training:
     """Train a small network on handwritten digits and look into it every few steps."""
     import torch
 
-    from cnn_core.anatomy import convolve
-    from cnn_core.anatomy.learning import digits, learn
-    from cnn_core.anatomy.small import small_network
+    from lab.learning import digits, learn
+    from lab.small import small_network
+    from lab.stepwise import convolve
 
     started = time.perf_counter()
     data = digits()
@@ -69,7 +69,7 @@ def matrices(rate: float) -> tuple[list[tuple[str, np.ndarray]], float, float]:
     """Return the numbers of one step, named, and the loss before and after."""
     import torch
 
-    from cnn_core.anatomy.learning import backward_step
+    from lab.learning import backward_step
 
     x, kernel, target = (torch.tensor(rows, dtype=torch.float32) for rows in (X, KERNEL, TARGET))
     step = backward_step(x, kernel, target, rate=rate)
@@ -86,8 +86,8 @@ def snippet(rate: float, batch: int, seed: int) -> str:
     return f"""\
 import torch
 
-from cnn_core.anatomy.learning import backward_step, digits, learn
-from cnn_core.anatomy.small import small_network
+from lab.learning import backward_step, digits, learn
+from lab.small import small_network
 
 model = small_network("convolution", maps={MAPS}, seed={seed})
 moments = list(learn(model, digits(), rate={rate}, batch={batch}, steps={STEPS}, every={EVERY}, seed={seed}))

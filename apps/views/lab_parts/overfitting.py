@@ -61,9 +61,9 @@ def _train(size: int, remedy: str) -> Run:
 
 def learned(size: int, remedy: str, seed: int) -> list[Any]:
     """Return the moments of one training."""
-    from cnn_core.anatomy.learning import digits, learn
-    from cnn_core.anatomy.small import small_network
-    from cnn_core.train.config import AugmentConfig
+    from cnn_core.data.augment_config import AugmentConfig
+    from lab.learning import digits, learn
+    from lab.small import small_network
 
     how = dict(REMEDIES[remedy])
     model = small_network("convolution", maps=MAPS, dropout=how.pop("dropout", 0.0), seed=seed)
@@ -80,10 +80,10 @@ def snippet(size: int, remedy: str) -> str:
     decay = f", weight_decay={how['weight_decay']}" if "weight_decay" in how else ""
     moves = ", ".join(f"{name}={value}" for name, value in MOVES.items())
     augment = f", augment=AugmentConfig({moves})" if "augment" in how else ""
-    config = "from cnn_core.train.config import AugmentConfig\n" if augment else ""
+    config = "from cnn_core.data.augment_config import AugmentConfig\n" if augment else ""
     return f"""\
-from cnn_core.anatomy.learning import digits, learn
-from cnn_core.anatomy.small import small_network
+from lab.learning import digits, learn
+from lab.small import small_network
 {config}
 data = digits(samples={size})
 model = small_network("convolution", maps={MAPS}, seed=0{dropout})

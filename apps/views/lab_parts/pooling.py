@@ -23,8 +23,9 @@ def run(picture: Picture, kernel: str, pool: str, window: int) -> Stage:
     """Compute one stage on a grey picture."""
     import torch
 
-    from cnn_core.anatomy import find_kernel, trace
-    from cnn_core.anatomy.stages import outputs, stage
+    from cnn_core.anatomy import trace
+    from lab.kernels import find_kernel
+    from lab.stages import outputs, stage
 
     x = torch.from_numpy(picture.values.astype(np.float32)).unsqueeze(0)  # [1, H, W]
     layers = stage(find_kernel(kernel).weight, pool=pool, window=window)
@@ -54,8 +55,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from cnn_core.anatomy import find_kernel, format_table, trace
-from cnn_core.anatomy.stages import outputs, stage
+from cnn_core.anatomy import format_table, trace
+from lab.kernels import find_kernel
+from lab.stages import outputs, stage
 
 {picture.code}
 x = torch.from_numpy(picture).unsqueeze(0)  # [1, {picture.edge}, {picture.edge}]

@@ -42,7 +42,7 @@ def run(asked: Any, name: str, chosen: Chosen | None) -> View:
         name: of the sample.
         chosen: None: the middle of the last stage but one; a pixel of the first two maps: that stage's cell over it.
     """
-    from cnn_core.anatomy.effective import effective_field, stage_fields
+    from lab.effective import effective_field, stage_fields
 
     x, picture = prepared(asked, name)
     stages = [stage for stage in stage_fields(asked.model, x) if stage.output.ndim == 3]
@@ -96,7 +96,7 @@ def snippet(network: Network, name: str, chosen: Chosen) -> str:
     return f"""\
 from PIL import Image
 
-from cnn_core.anatomy.effective import effective_field, stage_fields
+from lab.effective import effective_field, stage_fields
 from image_classification import load
 
 network = load("{network.id}", device="cpu")

@@ -35,7 +35,7 @@ def snippet(picture: Picture, scale: Scale, top: int, left: int) -> str:
 import numpy as np
 from PIL import Image, ImageOps
 
-from cnn_core.anatomy.pixels import normalised, unit
+from lab.pixels import normalised, unit
 
 {picture.code}
 {scale.code}

@@ -53,7 +53,7 @@ def make(folder: Path) -> None:
     """Train every kind with every seed and store what they answer."""
     import torch
 
-    from cnn_core.anatomy.learning import digits
+    from lab.learning import digits
 
     data = digits(border=BORDER)
     chosen = [int((data.y_test == label).nonzero()[0]) for label in range(10)]
@@ -65,8 +65,8 @@ def make(folder: Path) -> None:
 def _measure(kind: str, data: "object", samples: "object") -> Kind:
     import torch
 
-    from cnn_core.anatomy.learning import learn, moved
-    from cnn_core.anatomy.small import first_layer_cost, small_network
+    from lab.learning import learn, moved
+    from lab.small import first_layer_cost, small_network
 
     size = {"maps": MAPS[kind], "kernel_size": KERNEL, "edge": EDGE}
     accuracy, answers = [], []
@@ -89,7 +89,7 @@ def _measure(kind: str, data: "object", samples: "object") -> Kind:
 
 def accuracy_moved(model: "object", data: "object", by: int) -> float:
     """Return the accuracy on held-out digits moved by so many pixels, the mean of up, down, left and right."""
-    from cnn_core.anatomy.learning import moved
+    from lab.learning import moved
 
     ways = ((by, 0), (-by, 0), (0, by), (0, -by)) if by else ((0, 0),)
     right = [(model(moved(data.x_test, *way)).argmax(1) == data.y_test).float().mean() for way in ways]
@@ -99,8 +99,8 @@ def accuracy_moved(model: "object", data: "object", by: int) -> float:
 def snippet(kind: str, digit: int, down: int, right: int) -> str:
     """Return the code that trains one of the networks and asks it about a moved digit."""
     return f"""\
-from cnn_core.anatomy.learning import digits, learn, moved
-from cnn_core.anatomy.small import first_layer_cost, small_network
+from lab.learning import digits, learn, moved
+from lab.small import first_layer_cost, small_network
 
 size = {{"maps": {MAPS[kind]}, "kernel_size": {KERNEL}, "edge": {EDGE}}}
 print(first_layer_cost("{kind}", **size))  # parameters, multiply-adds

@@ -40,7 +40,8 @@ def _wide(name: str, mode: str = "L", width: int = 120) -> np.ndarray:
 def _edges(values: np.ndarray, kernel: str) -> np.ndarray:
     import torch
 
-    from cnn_core.anatomy import convolve, find_kernel
+    from lab.kernels import find_kernel
+    from lab.stepwise import convolve
 
     x = torch.from_numpy(values.astype(np.float32))[None]
     return convolve(x, find_kernel(kernel).weight[None, None], padding=1, padding_mode="replicate")[0].numpy()
@@ -103,7 +104,7 @@ def _overfitting() -> Image.Image:
 def _activations() -> Image.Image:
     import torch
 
-    from cnn_core.anatomy.activations import curve
+    from lab.activations import curve
 
     values, slopes = curve("gelu", torch.linspace(-4, 4, 161))
     return _lines(((slopes.numpy() + 0.3) / 4.3, MINUS), ((values.numpy() + 0.3) / 4.3, PLUS))
@@ -119,8 +120,8 @@ def _receptive() -> Image.Image:
 
 
 def _learning() -> Image.Image:
-    from cnn_core.anatomy.learning import digits, learn
-    from cnn_core.anatomy.small import small_network
+    from lab.learning import digits, learn
+    from lab.small import small_network
 
     moments = list(learn(small_network("convolution"), digits(), rate=0.1, batch=32, steps=60, every=3))
     loss = np.array([moment.loss for moment in moments])
@@ -130,7 +131,7 @@ def _learning() -> Image.Image:
 def _augmentation() -> Image.Image:
     import torch
 
-    from cnn_core.anatomy.augmentations import AUGMENTATIONS, augmented
+    from lab.augmentations import AUGMENTATIONS, augmented
 
     x = torch.from_numpy(np.asarray(Image.open(find_sample("dahlia").path).convert("RGB").resize((72, 72))) / 255)
     x = x.permute(2, 0, 1).float()

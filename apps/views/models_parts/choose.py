@@ -41,7 +41,7 @@ def title_of(name: str) -> str:
 
 
 def entries() -> Mapping[str, Any]:
-    """Return name -> `cnn_core.zoo.ZooEntry`, oldest first; loads torch with its first use."""
+    """Return name -> `zoo.plans.ZooEntry`, oldest first; loads torch with its first use."""
     with st.spinner("Loading the networks"):
         return _entries()
 
@@ -49,7 +49,7 @@ def entries() -> Mapping[str, Any]:
 @st.cache_resource(show_spinner=False)
 def _entries() -> Mapping[str, Any]:
     def find() -> Mapping[str, Any]:
-        from cnn_core.zoo import zoo_entries
+        from zoo.plans import zoo_entries
 
         return zoo_entries()
 

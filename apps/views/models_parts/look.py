@@ -17,7 +17,7 @@ SCROLL = 520  # pixels; a longer table of layers scrolls
 
 
 def survey(name: str, *, size: int | None = None, dims: int | None = None) -> Any:
-    """Return the `cnn_core.zoo.Survey` of a network.
+    """Return the `zoo.plans.Survey` of a network.
 
     Raises:
         CnnError: it does not exist for so many axes, or refuses the size.
@@ -28,7 +28,7 @@ def survey(name: str, *, size: int | None = None, dims: int | None = None) -> An
 @st.cache_resource(max_entries=200, show_spinner=False)
 def _survey(name: str, size: int | None, dims: int | None) -> Any:
     def make() -> Any:
-        from cnn_core.zoo import survey
+        from zoo.plans import survey
 
         return survey(name, size=size, spatial_dims=dims)
 

@@ -18,7 +18,7 @@ def _known() -> dict[tuple[str, tuple[int, ...]], Any]:
 
 
 def measured(surveys: Sequence[Any]) -> dict[str, Any]:
-    """Return name -> `cnn_core.zoo.Measurement` of what has been measured."""
+    """Return name -> `zoo.measuring.Measurement` of what has been measured."""
     known = _known()
     found = {s.entry.name: known.get((s.entry.name, s.input_shape)) for s in surveys}
     return {name: result for name, result in found.items() if result is not None}
@@ -48,7 +48,7 @@ def offer_measuring(surveys: Sequence[Any], done: dict[str, Any]) -> None:
 
 
 def _measure(surveys: Sequence[Any]) -> None:
-    from cnn_core.zoo import Measurement, measure
+    from zoo.measuring import Measurement, measure
 
     with ONE:
         left = [s for s in surveys if (s.entry.name, s.input_shape) not in _known()]  # another click was faster

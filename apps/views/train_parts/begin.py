@@ -14,13 +14,13 @@ from cnn_core.data.paths import UPLOAD as UPLOADED
 from cnn_core.domains import recipe_files
 from cnn_core.errors import CnnError, DataError
 from cnn_core.storage import write_bytes
-from cnn_core.train.queue import claim_folder, submit
 from cnn_core.train.runs import list_runs
 from components.address import begin, keep
 from components.frame import note, sentence
 from components.kept import File, choose, uploaded
 from components.networks import RUNS, compute
 from components.owner import all_is_seen, is_served, owner
+from jobs.queue import claim_folder, submit
 
 FIRST = "digits"  # a matter of seconds, and its data are embedded
 RECIPES_OWN, SET, UPLOAD = "The recipe’s own", "Another set", "Your own"
@@ -81,7 +81,7 @@ def show_begin() -> None:
 @st.cache_resource(max_entries=100, show_spinner=False)
 def _offer(name: str, file: str, changed: int) -> Any:
     def find() -> Any:
-        from cnn_core.train.offers import offer
+        from jobs.offers import offer
 
         return offer(name)
 
@@ -160,7 +160,7 @@ def queue_run(
         CnnError: wrong settings, name or archive, or the visitor has, or the queue is, as full as may be; no folder is
             left.
     """
-    from cnn_core.train.offers import job_of
+    from jobs.offers import job_of
 
     if file is not None:
         changes = {**changes, "data": plain_name(file.name)}

@@ -7,7 +7,6 @@ import streamlit as st
 
 from cnn_core.data.paths import UPLOAD
 from cnn_core.errors import CnnError
-from cnn_core.train.queue import delete, resume, stop, waiting_jobs, wake
 from cnn_core.train.runs import RunInfo, curves_of, find_run, list_runs, owner_of
 from cnn_core.weights import WeightsCard
 from cnn_core.weights.reports import REPORT_FILE
@@ -18,6 +17,7 @@ from components.frame import card_facts, duration, facts, note, plain, sentence
 from components.lines import lines
 from components.networks import RUNS, card_in, compute, forget
 from components.owner import may_change, may_see
+from jobs.queue import delete, resume, stop, waiting_jobs, wake
 
 WORDS = {
     "waiting": "Waiting for its turn", "running": "Training", "stopping": "Stopping", "done": "Finished",
@@ -158,8 +158,8 @@ def _domain(run: RunInfo) -> str:
         return card.domain
 
     def find() -> str:
-        from cnn_core.train.offers import domain_of
         from cnn_core.train.runs import read_json
+        from jobs.offers import domain_of
 
         return domain_of(read_json(run.folder / "recipe.json"))
 

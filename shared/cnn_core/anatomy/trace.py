@@ -41,11 +41,6 @@ class Total:
     multiply_adds: int
 
 
-def count_parameters(model: nn.Module) -> int:
-    """Return how many numbers the network learns or could learn, each shared one once; buffers do not count."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def is_inside(name: str, path: str) -> bool:
     """Tell whether the layer `name` is, or lies in, the module at `path`."""
     return name == path or name.startswith(f"{path}.")

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.elastic import displacement, draw_points
-from cnn_core.train.config import AugmentConfig
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,9 @@ import torch
 from torch import Tensor
 
 from cnn_core.data.augment import apply, apply_with_mask, draw
+from cnn_core.data.augment_config import AugmentConfig
+from cnn_core.data.epoch import EpochContext, take_share
 from cnn_core.errors import CnnError
-from cnn_core.train.config import AugmentConfig
-from cnn_core.train.task import Turn
-
-
-def take_share(count: int, turn: Turn) -> slice:
-    """Return the part of a batch of `count` samples that belongs to this process.
-
-    A batch with fewer samples than there are processes (what is left of a set) is computed by all of them.
-    """
-    return slice(turn.rank, count, turn.world) if count >= turn.world else slice(count)
 
 
 class MemoryBatches:
@@ -60,16 +52,21 @@ class MemoryBatches:
         """Return the number of full batches; the rest of an epoch, a different one each time, is left out."""
         return len(self.inputs) // self.batch_size
 
-    def epoch(self, turn: Turn) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, context: EpochContext) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield this process' share of each batch: inputs [B, C, *S] float32 channels-last, targets [B] or [B, *S]."""
-        order = torch.randperm(len(self.inputs), generator=turn.generator)
+        order = torch.randperm(len(self.inputs), generator=context.generator)
         size = tuple(self.inputs.shape[2:])
         for step in range(len(self)):
             indices = order[step * self.batch_size : (step + 1) * self.batch_size]
             draws = draw(
-                self.augment, size, count=len(indices), generator=turn.generator, indices=indices, epoch=turn.epoch
+                self.augment,
+                size,
+                count=len(indices),
+                generator=context.generator,
+                indices=indices,
+                epoch=context.epoch,
             )
-            share = take_share(len(indices), turn)
+            share = take_share(len(indices), context)
             mine = indices[share].to(self.inputs.device)
             x, targets = as_unit(self.inputs[mine]), self.targets[mine]
             if targets.ndim > 1:

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnn_core.data.augment import apply_with_mask, draw
-from cnn_core.data.memory import as_unit, channels_last, take_share
+from cnn_core.data.augment_config import AugmentConfig
+from cnn_core.data.epoch import EpochContext, take_share
+from cnn_core.data.memory import as_unit, channels_last
 from cnn_core.errors import CnnError
-from cnn_core.train.config import AugmentConfig
-from cnn_core.train.task import Turn
 
 REMEMBERED = 10_000  # cells of each class in each volume that patches may be centred on
 
@@ -65,16 +65,21 @@ class PatchBatches:
         """Return the number of batches in an epoch."""
         return self.steps
 
-    def epoch(self, turn: Turn) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, context: EpochContext) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield this process' share of each batch: [B, C, *patch] float32 channels-last, masks [B, *patch] int64."""
-        share = take_share(self.batch_size, turn)
+        share = take_share(self.batch_size, context)
         size = tuple(edge + 2 * self.margin for edge in self.patch)
         middle = tuple(slice(self.margin, self.margin + edge) for edge in self.patch)
         for step in range(self.steps):
-            places = [self._place(turn.generator) for _ in range(self.batch_size)]
+            places = [self._place(context.generator) for _ in range(self.batch_size)]
             indices = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
             draws = draw(
-                self.augment, size, count=self.batch_size, generator=turn.generator, indices=indices, epoch=turn.epoch
+                self.augment,
+                size,
+                count=self.batch_size,
+                generator=context.generator,
+                indices=indices,
+                epoch=context.epoch,
             )
             mine = places[share]
             x = torch.stack([as_unit(_cut(self.volumes[i], start, size, self.margin)) for i, start in mine])

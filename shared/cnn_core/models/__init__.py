@@ -15,7 +15,6 @@ from cnn_core.models import (
     vgg,
 )
 from cnn_core.models.backbone import Backbone, FeatureInfo
-from cnn_core.models.mobilenet_weights import load_mobilenet_trunk
 from cnn_core.models.registry import create_model, list_models, model_spec, register_model
 from cnn_core.models.torchvision_weights import load_torchvision
 
@@ -31,7 +30,6 @@ __all__ = [
     "kim_cnn",
     "lenet",
     "list_models",
-    "load_mobilenet_trunk",
     "load_torchvision",
     "mlp",
     "mobilenet",

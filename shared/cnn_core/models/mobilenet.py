@@ -1,7 +1,7 @@
 """MobileNet: depthwise separable convolutions, eight to nine times cheaper than full ones at nearly the same accuracy.
 
 Howard et al. 2017, "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
-arXiv:1704.04861, table 1: 4,231,976 parameters with 1,000 classes. Pretrained weights: `load_mobilenet_trunk`.
+arXiv:1704.04861, table 1: 4,231,976 parameters with 1,000 classes.
 Differs from the paper: ReLU6 for ReLU and TensorFlow's "same" padding, as in the weights that the authors released.
 """
 

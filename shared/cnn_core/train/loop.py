@@ -28,6 +28,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
+from cnn_core.data.epoch import EpochContext
 from cnn_core.data.tables import csv_text
 from cnn_core.errors import CnnError
 from cnn_core.processes import mark_of
@@ -39,7 +40,7 @@ from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_
 from cnn_core.train.parallel import agree, average_rows, keep_sparse, lay_out, leave_group, normalise_together
 from cnn_core.train.runs import read_json
 from cnn_core.train.settings import check_settings
-from cnn_core.train.task import Task, Turn
+from cnn_core.train.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -217,10 +218,12 @@ class _Trainer:
         epoch, loop = self.state.epoch, self.loop
         seed = loop.seed * 1_000_003 + epoch
         torch.manual_seed(seed * self.fabric.world_size + self.fabric.global_rank)  # dropout: own chance per process
-        turn = Turn(epoch, torch.Generator().manual_seed(seed), self.fabric.global_rank, self.fabric.world_size)
+        context = EpochContext(
+            epoch, torch.Generator().manual_seed(seed), self.fabric.global_rank, self.fabric.world_size
+        )
         self.model.train()
         total_loss, started, before = 0.0, time.perf_counter(), self.state.seconds
-        for step, batch in enumerate(self.task.batches(turn), start=1):
+        for step, batch in enumerate(self.task.batches(context), start=1):
             total_loss += self._step(batch, epoch * self.steps + step - 1)
             self.state.seconds = before + time.perf_counter() - started
             mean = total_loss / step

@@ -3,7 +3,8 @@
 Distributed data parallel takes the mean of the processes' gradients. That is the gradient of the whole batch where the
 loss is a mean over samples and no layer looks at other samples. The rest is here: sums over the whole batch, batch
 normalisation by its statistics, and word vectors, whose gradients hold a few rows. Chance is drawn for the whole batch
-by `Turn`; dropout alone is each process' own, so that with dropout two processes train as well as one, not alike.
+by `EpochContext`; dropout alone is each process' own, so that with dropout two processes train as well as one, not
+alike.
 """
 
 from typing import Any

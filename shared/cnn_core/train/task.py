@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from cnn_core.data.epoch import EpochContext
 from cnn_core.train.config import LoopConfig, OptimizerConfig
 
 
@@ -22,19 +23,6 @@ def say_unused(log: logging.Logger, weights: str, settings: Iterable[tuple[str, 
     for name, ours, theirs in settings:
         if ours is not None and ours != theirs:
             log.warning("%s %r is not used: the weights %s keep theirs, %r", name, ours, weights, theirs)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One epoch of one process: its number, its source of chance, and its share of every batch.
-
-    The generator is the same in all processes: draw for the whole batch, then keep `[rank::world]`.
-    """
-
-    epoch: int
-    generator: torch.Generator
-    rank: int = 0
-    world: int = 1
 
 
 @dataclass(frozen=True)
@@ -91,7 +79,7 @@ class Task(Protocol):
     def steps_per_epoch(self) -> int:
         """Return the number of batches that `batches` yields."""
 
-    def batches(self, turn: Turn) -> Iterable[Any]:
+    def batches(self, context: EpochContext) -> Iterable[Any]:
         """Yield this process' share of the training batches of one epoch, already on the device."""
 
     def samples(self, batch: Any) -> int:

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_core.anatomy import ReceptiveField, count_parameters, format_table, total, trace
+from cnn_core.anatomy import ReceptiveField, format_table, total, trace
 from cnn_core.errors import CnnError
 from cnn_core.models import create_model
+from cnn_core.nn.parameters import count_parameters
 
 
 def built(name: str, **arguments: object) -> nn.Module:

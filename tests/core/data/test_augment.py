@@ -10,7 +10,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
 from cnn_core.data.augment import Draws, apply, draw
-from cnn_core.train.config import AugmentConfig
+from cnn_core.data.augment_config import AugmentConfig
 
 OFF = AugmentConfig()
 ALL = AugmentConfig(

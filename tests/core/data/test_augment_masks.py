@@ -10,8 +10,8 @@ from scipy.interpolate import BSpline
 from torch import Tensor
 
 from cnn_core.data.augment import Draws, apply, apply_with_mask, draw
+from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.elastic import CELLS, POINTS, displacement, draw_points
-from cnn_core.train.config import AugmentConfig
 from cnn_core.validation import parse
 
 OFF = AugmentConfig()

@@ -5,14 +5,14 @@ import torch
 from torch import Tensor
 
 from cnn_core.data import patches
+from cnn_core.data.augment_config import AugmentConfig
+from cnn_core.data.epoch import EpochContext
 from cnn_core.data.patches import PatchBatches
 from cnn_core.errors import CnnError
-from cnn_core.train.config import AugmentConfig
-from cnn_core.train.task import Turn
 
 
-def turn(seed: int = 0, *, epoch: int = 0, rank: int = 0, world: int = 1) -> Turn:
-    return Turn(epoch, torch.Generator().manual_seed(seed), rank, world)
+def context(seed: int = 0, *, epoch: int = 0, rank: int = 0, world: int = 1) -> EpochContext:
+    return EpochContext(epoch, torch.Generator().manual_seed(seed), rank, world)
 
 
 def keep(x: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ def counting(*size: int) -> Tensor:
 def test_a_patch_is_a_piece_of_its_volume_and_its_mask_the_same_piece() -> None:
     volume = counting(9, 11)
     mask = (volume[0] * 1000).round().long()  # the label is the cell's number
-    for x, labels in batches([volume], [mask], foreground=0.5).epoch(turn()):
+    for x, labels in batches([volume], [mask], foreground=0.5).epoch(context()):
         assert x.shape == (4, 1, 4, 4)
         assert labels.shape == (4, 4, 4)
         assert labels.dtype == torch.int64
@@ -49,7 +49,7 @@ def test_patches_lie_everywhere_in_the_volume_in_every_dimension(size):
     volume, n = torch.rand(2, *size), len(size)
     mask = torch.arange(volume[0].numel()).reshape(size)
     loader = batches([volume], [mask], patch=(3,) * n, batch_size=50, steps=20, foreground=0.0)
-    corners = torch.cat([labels.flatten(1)[:, 0] for _, labels in loader.epoch(turn())])
+    corners = torch.cat([labels.flatten(1)[:, 0] for _, labels in loader.epoch(context())])
     allowed = mask[tuple(slice(0, s - 2) for s in size)].flatten()
     assert corners.unique().tolist() == sorted(allowed.tolist())
 
@@ -57,7 +57,7 @@ def test_patches_lie_everywhere_in_the_volume_in_every_dimension(size):
 def test_a_smaller_volume_is_surrounded_by_zeros() -> None:
     volume, mask = torch.ones(1, 2, 6), torch.full((2, 6), 3)
     for foreground in (0.0, 1.0):
-        for x, labels in batches([volume], [mask], foreground=foreground).epoch(turn()):
+        for x, labels in batches([volume], [mask], foreground=foreground).epoch(context()):
             assert (x.sum((1, 2, 3)) == 8).all()  # two rows of four
             assert torch.equal(labels, (x[:, 0] * 3).long())
 
@@ -68,7 +68,7 @@ def test_the_asked_share_is_centred_on_labelled_cells_of_all_classes_alike() -> 
     counts = []
     for foreground in (0.0, 0.5, 1.0):
         loader = batches([torch.rand(1, 60, 60)], [mask], patch=(5, 5), batch_size=100, steps=10, foreground=foreground)
-        centres = torch.cat([labels[:, 2, 2] for _, labels in loader.epoch(turn())])
+        centres = torch.cat([labels[:, 2, 2] for _, labels in loader.epoch(context())])
         counts.append([int((centres == label).sum()) for label in (0, 1, 2)])
     assert counts[0][2] < 10  # 1 of 3136 places
     assert 210 < counts[1][2] < 290  # half of a half, and what falls there by chance
@@ -80,19 +80,19 @@ def test_the_asked_share_is_centred_on_labelled_cells_of_all_classes_alike() -> 
 def test_a_label_at_the_edge_stays_inside_the_patch() -> None:
     mask = torch.zeros(10, 10, dtype=torch.long)
     mask[0, 9] = 1
-    for _, labels in batches([torch.rand(1, 10, 10)], [mask], foreground=1.0).epoch(turn()):
+    for _, labels in batches([torch.rand(1, 10, 10)], [mask], foreground=1.0).epoch(context()):
         assert labels[:, 0, 3].tolist() == [1] * 4  # moved inwards, not padded
 
 
 def test_volumes_without_labels_are_drawn_only_where_any_place_will_do() -> None:
     volumes = [torch.full((1, 8, 8), 0.25), torch.full((1, 8, 8), 0.5)]
     masks = [torch.zeros(8, 8, dtype=torch.long), torch.ones(8, 8, dtype=torch.long)]
-    focused = torch.cat([x[:, 0, 0, 0] for x, _ in batches(volumes, masks, foreground=1.0).epoch(turn())])
+    focused = torch.cat([x[:, 0, 0, 0] for x, _ in batches(volumes, masks, foreground=1.0).epoch(context())])
     assert focused.unique().tolist() == [0.5]
-    anywhere = torch.cat([x[:, 0, 0, 0] for x, _ in batches(volumes, masks, foreground=0.0).epoch(turn())])
+    anywhere = torch.cat([x[:, 0, 0, 0] for x, _ in batches(volumes, masks, foreground=0.0).epoch(context())])
     assert anywhere.unique().tolist() == [0.25, 0.5]
     empty = batches(volumes, [masks[0]] * 2, foreground=1.0)
-    assert len(list(empty.epoch(turn()))) == len(empty) == 5
+    assert len(list(empty.epoch(context()))) == len(empty) == 5
 
 
 def test_one_generator_gives_one_epoch_and_processes_share_its_batches() -> None:
@@ -101,7 +101,7 @@ def test_one_generator_gives_one_epoch_and_processes_share_its_batches() -> None
     augment = AugmentConfig(flip="all", rotate=20, elastic=1.0, noise=0.1, light=0.1)
 
     def epoch(seed: int, **share: int) -> list[tuple[Tensor, Tensor]]:
-        return list(batches(volumes, masks, augment=augment, margin=2).epoch(turn(seed, **share)))
+        return list(batches(volumes, masks, augment=augment, margin=2).epoch(context(seed, **share)))
 
     one, again, other = epoch(1), epoch(1), epoch(2)
     assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(one, again, strict=True))
@@ -118,7 +118,7 @@ def test_a_margin_brings_in_what_is_really_there() -> None:
     settings = {"patch": (8, 8), "augment": augment, "foreground": 0.0, "steps": 10}
     middle = [(volume, mask, 0), (volume, mask, 10)]
     blank = [
-        sum(int((labels == 0).sum()) for _, labels in batches([v], [m], margin=margin, **settings).epoch(turn()))
+        sum(int((labels == 0).sum()) for _, labels in batches([v], [m], margin=margin, **settings).epoch(context()))
         for v, m, margin in middle
     ]
     assert blank[0] > 300
@@ -128,7 +128,7 @@ def test_a_margin_brings_in_what_is_really_there() -> None:
 def test_bytes_and_halves_become_the_range_0_to_1_and_are_normalised() -> None:
     mask = torch.zeros(4, 4, dtype=torch.long)
     for volume in (torch.full((1, 4, 4), 51, dtype=torch.uint8), torch.full((1, 4, 4), 0.2, dtype=torch.float16)):
-        x, _ = next(batches([volume], [mask], normalize=lambda x: x * 10).epoch(turn()))
+        x, _ = next(batches([volume], [mask], normalize=lambda x: x * 10).epoch(context()))
         assert x.dtype == torch.float32
         torch.testing.assert_close(x, torch.full((4, 1, 4, 4), 2.0), atol=1e-2, rtol=0)
         assert x.is_contiguous(memory_format=torch.channels_last)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_core.anatomy import count_parameters
 from cnn_core.errors import CnnError
 from cnn_core.models import create_model
+from cnn_core.nn.parameters import count_parameters
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import pytest
 from pydantic import ValidationError
 
+from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.domains import domain_folders, load_domain, recipe_files
 from cnn_core.errors import ConfigError
 from cnn_core.train.config import (
-    AugmentConfig,
     LoopConfig,
     ModelConfig,
     OptimizerConfig,

@@ -12,11 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnn_core.data.augment_config import AugmentConfig
+from cnn_core.data.epoch import EpochContext
 from cnn_core.data.memory import MemoryBatches
 from cnn_core.errors import CnnError
-from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
+from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.loop import fit
-from cnn_core.train.task import Evaluation, Pairs, Turn
+from cnn_core.train.task import Evaluation, Pairs
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class ToyTask(Pairs):
     def steps_per_epoch(self) -> int:
         return len(self._batches)
 
-    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
-        return self._batches.epoch(turn)
+    def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
+        return self._batches.epoch(context)
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch
@@ -86,9 +88,9 @@ class Slope(ToyTask):
         self.sources: list[int] = []  # the seed of every epoch
         return nn.Linear(1, 1, bias=False)
 
-    def batches(self, turn: Turn) -> Iterable[tuple[Tensor, Tensor]]:
-        self.sources.append(turn.generator.initial_seed())
-        return super().batches(turn)
+    def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
+        self.sources.append(context.generator.initial_seed())
+        return super().batches(context)
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         weight = next(model.parameters())

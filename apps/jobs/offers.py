@@ -8,7 +8,7 @@ from cnn_core.domains import domain_folders, find_recipe, load_domain
 from cnn_core.errors import CnnError, missing_package
 from cnn_core.train.commands import train_command
 from cnn_core.train.config import override, read_recipe, recipe_from_table, setting_homes, to_table
-from cnn_core.train.queue import Job
+from jobs.queue import Job
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from cnn_core.processes import environment
 from cnn_core.storage import readable_size
 
 if TYPE_CHECKING:
-    from cnn_core.zoo.plans import Survey
+    from zoo.plans import Survey
 
 TIMEOUT = 90.0  # seconds for each network
 SECONDS = 1.5  # of timed runs
@@ -58,7 +58,7 @@ def measure(surveys: Sequence["Survey"]) -> dict[str, Measurement | str]:
     wanted = {s.entry.name: s.input_shape for s in surveys if s.entry.name not in found}
     if not wanted:
         return found
-    command = [sys.executable, "-m", "cnn_core.zoo.measuring", json.dumps(wanted)]
+    command = [sys.executable, "-m", "zoo.measuring", json.dumps(wanted)]
     limit = TIMEOUT * len(wanted)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=environment(), check=False)
@@ -108,7 +108,7 @@ def _measure_here(name: str, input_shape: tuple[int, ...]) -> Measurement:
     """Measure in this process."""
     import torch
 
-    from cnn_core.zoo.plans import build
+    from zoo.plans import build
 
     build("lenet", (1, 32, 32)).eval()(torch.zeros(1, 1, 32, 32))  # what torch loads with its first convolution
     _forget_peak()
@@ -163,7 +163,7 @@ def _write(answer: dict[str, Any]) -> None:
 
 def main() -> int:
     """Measure what the argument asks for, {name: input shape}, and write one line of JSON for each."""
-    import cnn_core.zoo.plans  # noqa: F401 (loaded once, before the processes part)
+    import zoo.plans  # noqa: F401 (loaded once, before the processes part)
 
     for name, input_shape in json.loads(sys.argv[1]).items():
         child = os.fork() if hasattr(os, "fork") else 0  # torch has computed nothing yet, so it has no threads to lose

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from scipy import special
 
-from cnn_core.anatomy import find_kernel
-from cnn_core.anatomy.activations import ACTIVATIONS, cross_entropy, curve, softmax
-from cnn_core.anatomy.stages import outputs, stage
 from cnn_core.errors import CnnError, UnknownNameError
+from lab.activations import ACTIVATIONS, cross_entropy, curve, softmax
+from lab.kernels import find_kernel
+from lab.stages import outputs, stage
 
 X = torch.tensor([-2.0, -0.5, 0.5, 3.0], dtype=torch.float64)
 

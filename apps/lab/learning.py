@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_core.anatomy.stepwise import convolve
 from cnn_core.data.augment import apply, draw
+from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.errors import CnnError
-from cnn_core.train.config import AugmentConfig
+from lab.stepwise import convolve
 
 HELD_OUT = 360  # of 1,797 digits
 GREYS = 16.0  # the embedded digits have 17 levels

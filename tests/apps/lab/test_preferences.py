@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from cnn_core.anatomy.preferences import best_inputs, preferred_inputs
 from cnn_core.errors import CnnError
 from cnn_core.models.registry import create_model
+from lab.preferences import best_inputs, preferred_inputs
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cnn_core.anatomy import convolution_step, output_shape
 from cnn_core.errors import CnnError
+from lab.stepwise import convolution_step, output_shape
 
 CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 

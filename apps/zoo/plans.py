@@ -6,9 +6,10 @@ from math import prod
 import torch
 from torch import nn
 
-from cnn_core.anatomy import LayerRow, Node, Series, as_series, is_inside, total, trace_graph
+from cnn_core.anatomy import LayerRow, Node, is_inside, total, trace_graph
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.models import create_model, list_models, model_spec
+from zoo.series import Series, as_series
 
 MOST_CELLS = 2**31 - 1  # of an input; beyond it torch cannot count
 LARGE = 200  # pixels: networks for such inputs were made for the 1000 classes of ImageNet

@@ -10,8 +10,9 @@ import pytest
 
 from cnn_core.errors import CnnError, UnknownNameError
 from cnn_core.models import list_models
-from cnn_core.zoo import measure, survey, zoo_entries
-from cnn_core.zoo.measuring import free_memory
+from cnn_core.processes import environment
+from zoo.measuring import free_memory, measure
+from zoo.plans import survey, zoo_entries
 
 
 # Depths as the papers and the names count them; parameters from torchvision's tables and Ronneberger's figure 1.
@@ -98,13 +99,15 @@ def test_a_process_that_ends_without_figures_says_how_and_the_next_is_measured(e
     program = f"""
 import os
 import sys
-from cnn_core.zoo import measuring
+from zoo import measuring
 whole = measuring._measure_here
 measuring._measure_here = lambda name, shape: {end} if name == "alexnet" else whole(name, shape)
 sys.argv[1] = '{{"alexnet": [3, 64, 64], "lenet": [1, 32, 32]}}'
 measuring.main()
 """
-    done = subprocess.run([sys.executable, "-c", program, ""], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, ""], env=environment(), capture_output=True, text=True, check=True
+    )
     first, second = map(json.loads, done.stdout.splitlines())
     assert first["name"] == "alexnet" and words in first["problem"]
     assert second["name"] == "lenet" and second["figures"]["fastest"] > 0

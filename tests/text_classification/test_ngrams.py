@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnn_core.models import create_model
-from cnn_core.nn.ngrams import ngram_max, strongest_windows, window_rows, word_products
+from text_classification.ngrams import ngram_max, strongest_windows, window_rows, word_products
 
 
 def reference(rows: Tensor, ids: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:

@@ -178,7 +178,7 @@ def wake(root: Path) -> bool:
             pass
     except StorageError:  # somebody works, and will take the next one
         return False
-    start_detached(["-m", "cnn_core.train.queue", str(root.resolve())], log=root / QUEUE / ".worker.log")
+    start_detached(["-m", "jobs.queue", str(root.resolve())], log=root / QUEUE / ".worker.log")
     return True
 
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from cnn_core.anatomy.augmentations import AUGMENTATIONS, augmented
-from cnn_core.anatomy.effective import effective_field, stage_fields
 from cnn_core.errors import CnnError
 from cnn_core.models.registry import create_model
+from lab.augmentations import AUGMENTATIONS, augmented
+from lab.effective import effective_field, stage_fields
 
 TITLES = {one.name: one for one in AUGMENTATIONS}
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cnn_core.anatomy.learning import backward_step, digits, learn, moved
-from cnn_core.anatomy.small import LocalConnection, first_layer_cost, small_network
 from cnn_core.errors import CnnError, UnknownNameError
+from lab.learning import backward_step, digits, learn, moved
+from lab.small import LocalConnection, first_layer_cost, small_network
 
 
 def test_the_gradient_by_its_formula_is_autograds():

@@ -6,8 +6,9 @@ import torch
 from scipy import ndimage, signal
 from torch import nn
 
-from cnn_core.anatomy import NAMED_KERNELS, convolution_step, convolve, find_kernel, padded
 from cnn_core.errors import CnnError, UnknownNameError
+from lab.kernels import NAMED_KERNELS, find_kernel
+from lab.stepwise import convolution_step, convolve, padded
 
 NUMPY_MODES = {"zeros": "constant", "replicate": "edge", "reflect": "reflect"}
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from cnn_core.data.augment import Draws, apply, draw
+from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.elastic import displacement
 from cnn_core.errors import CnnError
-from cnn_core.train.config import AugmentConfig
 
 STRONGEST = 2.0
 

@@ -22,11 +22,11 @@ from cnn_core.cli.parser import model_option
 from cnn_core.errors import CnnError, ConfigError, StorageError
 from cnn_core.processes import environment, is_running, mark_of
 from cnn_core.storage import LOCK_FILE, folder_lock
-from cnn_core.train import queue
 from cnn_core.train.commands import compare_command
-from cnn_core.train.offers import domain_of, job_of, offer
-from cnn_core.train.queue import Job, claim_folder, delete, resume, stop, submit, waiting_jobs, wake
 from cnn_core.train.runs import QUEUE, RunInfo, curves_of, find_run, list_runs, read_rows
+from jobs import queue
+from jobs.offers import domain_of, job_of, offer
+from jobs.queue import Job, claim_folder, delete, resume, stop, submit, waiting_jobs, wake
 
 SMALL = {"options": {"widths": [8, 8], "stem_kernel": 2}, "device": "cpu", "precision": "32-true", "validation": True}
 
@@ -84,7 +84,7 @@ def test_a_killed_run_shows_as_stopped_and_goes_on_behind_one_that_fails(root: P
     assert len(curves_of(killed)["loss"]) >= 2
 
     resume(root, killed)  # wakes the queue, as a page does that looks: first comes the one that waited longer
-    others = [subprocess.Popen([sys.executable, "-m", "cnn_core.train.queue", str(root)], env=environment())
+    others = [subprocess.Popen([sys.executable, "-m", "jobs.queue", str(root)], env=environment())
               for _ in range(2)]  # fmt: skip
     wait(lambda: not run_of(root, "digits-2").busy)
     failed = run_of(root, "digits-2")
@@ -113,7 +113,7 @@ def test_of_many_that_reach_for_the_same_run_one_gets_it(root: Path):
 
 def test_a_file_of_the_folder_is_not_taken_for_a_module_of_python(root: Path):
     (root / "json.py").write_text("raise SystemExit('a file of the user')")
-    words = [sys.executable, "-m", "cnn_core.train.queue", str(root)]
+    words = [sys.executable, "-m", "jobs.queue", str(root)]
     done = subprocess.run(words, cwd=root, env=environment(), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -1,0 +1,1 @@
+"""What the pages of the lab compute: plain PyTorch, nothing of Streamlit."""
