@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnn_core.classification import Report, measure_classes
 from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.cache import cache_key
 from cnn_core.data.epoch import EpochContext
@@ -181,7 +182,14 @@ class ImageTask(Pairs):
             tta_logits(model, channels_last(self.contract.normalize(part)), tta=self.contract.tta)
             for part in images.split(EVALUATION_BATCH)
         ])  # fmt: skip
-        return Evaluation(len(targets), classification_metrics(scores.float(), targets))
+        if split != "test":
+            return Evaluation(len(targets), classification_metrics(scores.float(), targets))
+        tested = self.sets[split]
+        report = Report(**measure_classes(
+            scores.float().softmax(1).cpu(), tested.targets, labels=tested.labels, item_name=tested.item_name,
+            source=f"{tested.name}: the test split",
+        ))  # fmt: skip
+        return Evaluation(report.n, report.metrics, report)
 
     def data_mark(self) -> str:
         """Return what tells the labels and the targets of all splits from those of other data."""

@@ -28,7 +28,7 @@ from cnn_core.train.finish import Observer, Outcome, train_seeds, train_task
 from cnn_core.train.settings import check_settings
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from cnn_core.weights.card import name_for
-from cnn_core.weights.reports import write_report
+from cnn_core.weights.reports import REPORT_FILE, write_report
 
 if TYPE_CHECKING:
     from cnn_core.train.task import Task
@@ -171,7 +171,8 @@ class Domain:
             no `cnn eval`, and no report beside the weights.
         ways: (card, weights) -> what `cnn compare` trains: name of a way -> its recipe and the settings it insists on;
             None: nothing.
-        report: predictor of a finished run -> what is written beside the weights; None: `measure` of the test split.
+        report: predictor of a finished run -> what is written beside the weights, unless its Task has made it; None:
+            `measure` of the test split.
         exportable: predictor -> keywords of `cnn_core.export.export_onnx`; None: its model, as the card describes it.
     """
 
@@ -226,9 +227,8 @@ class Domain:
                 outcome = train_seeds(with_seed, folder, seeds=seeds, **how)
             else:
                 outcome = train_task(self.make_task(recipe), folder, **how)
-            if (
-                self.measure and outcome.card is not None and (folder / "card.json").exists()
-            ):  # not of a seed that was stopped
+            there = (folder / "card.json").exists()  # not of a seed that was stopped
+            if self.measure and outcome.card is not None and there and not (folder / REPORT_FILE).exists():
                 self.write_report(folder)
         return outcome
 

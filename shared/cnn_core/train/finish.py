@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from cnn_core.errors import CnnError
+from cnn_core.storage import write_bytes
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
 from cnn_core.train.config import to_table
 from cnn_core.train.devices import has_bfloat16_cpu
@@ -18,6 +19,7 @@ from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Evaluation, Task
 from cnn_core.weights import WeightsCard, load_card, round_weights, save_weights
 from cnn_core.weights.card import check_fields
+from cnn_core.weights.reports import REPORT_FILE, write_report
 
 Observer = Callable[[Progress], bool | None]
 
@@ -74,7 +76,11 @@ def train_task(
         "machine": machine(),
         "seconds": round(run.seconds, 1),
     }
-    return Outcome(run, save_weights(fields.pop("model_module", model), fields, folder, dtype=store))
+    card = save_weights(fields.pop("model_module", model), fields, folder, dtype=store)
+    (folder / REPORT_FILE).unlink(missing_ok=True)  # of weights that are not there any more
+    if result and result.report:
+        write_report(result.report, folder)
+    return Outcome(run, card)
 
 
 def train_seeds(
@@ -132,6 +138,9 @@ def _join(folder: Path, cards: Sequence[WeightsCard], seeds: Sequence[int]) -> W
     ]
     fields["metrics"] = _metrics(results, seeds)
     fields["seconds"] = round(statistics.fmean(card.seconds for card in cards), 1)
+    report = folder / f"seed{seeds[0]}" / REPORT_FILE
+    if report.exists():
+        write_bytes(folder / REPORT_FILE, report.read_bytes())
     return save_weights(state, fields, folder, dtype=first.dtype)
 
 

@@ -3,13 +3,16 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from cnn_core.data.epoch import EpochContext
 from cnn_core.train.config import LoopConfig, OptimizerConfig
+
+if TYPE_CHECKING:
+    from cnn_core.weights.reports import Writable
 
 
 def say_unused(log: logging.Logger, weights: str, settings: Iterable[tuple[str, Any, Any]]) -> None:
@@ -27,10 +30,11 @@ def say_unused(log: logging.Logger, weights: str, settings: Iterable[tuple[str, 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics by name, and the number of items they were measured on."""
+    """Metrics by name, the number of items they were measured on, and of a test split what else there is to say."""
 
     n: int
     metrics: dict[str, float]
+    report: "Writable | None" = None
 
 
 class TrainingRecipe(Protocol):
