@@ -38,8 +38,8 @@ def build_vocabulary(
     return tuple(vocabulary.itos)
 
 
-def load_vectors(file: Path, words: Sequence[str]) -> tuple[Tensor, int]:
-    """Return pretrained vectors of `words`: float32 [len(words), E], zero for words without, and how many have one.
+def load_vectors(file: Path, words: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Return pretrained vectors of V words, float32 [V, E] with zeros for those without, and which have one, [V].
 
     Args:
         file: text with a word and its numbers in every line, separated by spaces (GloVe, word2vec, fastText); a first
@@ -54,7 +54,7 @@ def load_vectors(file: Path, words: Sequence[str]) -> tuple[Tensor, int]:
         raise DataError(_how_to_get(str(file)))
     places = {word.encode(): i for i, word in enumerate(words)}
     table: Tensor | None = None
-    found: set[int] = set()
+    known = torch.zeros(len(words), dtype=torch.bool)
     try:
         with file.open("rb") as stream:
             for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
@@ -70,12 +70,12 @@ def load_vectors(file: Path, words: Sequence[str]) -> tuple[Tensor, int]:
                 if len(vector) != table.shape[1]:
                     raise DataError(f"{file}, line {number}: expected {table.shape[1]} numbers, got {len(vector)}")
                 table[place] = vector
-                found.add(place)
+                known[place] = True
     except OSError as error:
         raise DataError(f"could not read {file}: {error.strerror}") from error
     if table is None:
         raise DataError(f"{file} holds no word vectors; expected a word and its numbers in every line")
-    return table, len(found)
+    return table, known
 
 
 def _numbers(text: bytes, where: str) -> Tensor:
