@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from cnn_core.data.splits import fold_out
 from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError, unknown_name
 from text_classification import docstrings
+from text_classification.download import get_ag_news, get_trec, get_treebank
 from text_classification.tables import Table, read_table, table_files
 
 log = logging.getLogger(__name__)
@@ -92,7 +94,7 @@ class Corpus(DataSet):
             return {"all": self.embedded()}
         for part in parts:
             if not (folder / f"{part}.tsv").is_file():
-                raise missing_set(self, folder / f"{part}.tsv")
+                raise missing_set(self, folder)
         return {part: read_table(folder / f"{part}.tsv", text_column="text", label_column="label") for part in parts}
 
 
@@ -231,6 +233,7 @@ QUESTIONS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
 TOPICS = ("World", "Sports", "Business", "Sci_Tech")
 PANG = "Pang and Lee, movie review data"
 TREEBANK = "Socher et al., Stanford Sentiment Treebank"
+ZHANG = "Zhang et al., AG's news topics"
 LI_ROTH = "Li and Roth, question classification"
 IN_THREE, IN_TWO = ("train", "dev", "test"), ("train", "test")
 
@@ -250,14 +253,21 @@ DATA_SETS: dict[str, Corpus] = {
         _corpus("mpqa", "10,603 phrases of news, positive or negative, ten-fold", source="Wiebe, MPQA opinion corpus",
                 labels=SENTIMENT),
         _corpus("sst1", "Stanford Sentiment Treebank, five grades; 8,544 + 1,101 + 2,210 sentences", source=TREEBANK,
-                labels=FINE_SENTIMENT, parts=IN_THREE, has_phrases=True),
+                labels=FINE_SENTIMENT, parts=IN_THREE, has_phrases=True, official="8,544 + 1,101 + 2,210 texts",
+                get=partial(get_treebank, labels=FINE_SENTIMENT)),
         _corpus("sst2", "Stanford Sentiment Treebank without neutral ones; 6,920 + 872 + 1,821 sentences",
-                source=TREEBANK, labels=SENTIMENT, parts=IN_THREE, has_phrases=True),
+                source=TREEBANK, labels=SENTIMENT, parts=IN_THREE, has_phrases=True,
+                official="6,920 + 872 + 1,821 texts",
+                get=partial(get_treebank, labels=("negative", "negative", None, "positive", "positive"))),
         _corpus("trec", "5,452 + 500 questions by what they ask for, 6 classes", source=LI_ROTH, labels=QUESTIONS,
-                parts=IN_TWO),
-        _corpus("trec_fine", "5,452 + 500 questions by what they ask for, 50 classes", source=LI_ROTH, parts=IN_TWO),
+                parts=IN_TWO, official="5,452 + 500 texts", get=get_trec),
+        _corpus("trec_fine", "5,452 + 500 questions by what they ask for, 50 classes", source=LI_ROTH, parts=IN_TWO,
+                official="5,452 + 500 texts", get=partial(get_trec, fine=True)),
         _corpus("ag_news", "news by topic, 4 classes; 10,000 of the 120,000 for training, 7,600 test",
-                source="Zhang et al., AG's news topics", licence="non-commercial research", labels=TOPICS,
-                parts=IN_TWO, folder="text/ag_news_10k"),
+                source=ZHANG, licence="non-commercial research", labels=TOPICS, parts=IN_TWO,
+                folder="text/ag_news_10k"),
+        _corpus("ag_news_full", "news by topic, 4 classes; all 120,000 for training, 7,600 test", source=ZHANG,
+                licence="non-commercial research", labels=TOPICS, parts=IN_TWO, folder="text/ag_news",
+                official="120,000 + 7,600 texts", get=partial(get_ag_news, labels=TOPICS)),
     )
 }  # fmt: skip

@@ -218,7 +218,7 @@ class TextTask(Pairs):
         return load_card(find_weights(weights, domain=DOMAIN_NAME)) if weights else None
 
     def _contract(self, train: TextSet) -> TextContract:
-        from text_classification.with_torchtext import build_vocabulary
+        from text_classification.vocabulary import build_vocabulary
 
         data, model, card = self.recipe.data, self.recipe.model, self.starting_card
         base = TextContract.of_card(card, domain=DOMAIN_NAME) if card else None
@@ -253,7 +253,7 @@ class TextTask(Pairs):
 
     def _read_vectors(self) -> None:
         """Read the pretrained vectors [V, E], and which words have one [V]."""
-        from text_classification.with_torchtext import load_vectors
+        from text_classification.vocabulary import load_vectors
 
         table, known = load_vectors(Path(self.recipe.vectors.vector_file), self.contract.vocabulary)
         self._pretrained = F.pad(table, (0, 0, FIRST, 0)), F.pad(known, (FIRST, 0))

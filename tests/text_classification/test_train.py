@@ -242,7 +242,7 @@ def test_vectors_from_a_file_are_used_and_a_bad_file_is_a_sentence(table: Path, 
         file.write_text(text)
         with pytest.raises(CnnError, match=said):
             TextTask(override(Recipe(), settings(table, vectors="static", vector_file=str(file)))).build_data("cpu")
-    with pytest.raises(CnnError, match="download the vectors from their publisher"):
+    with pytest.raises(CnnError, match="download the vectors from http"):
         TextTask(override(Recipe(), settings(table, vectors="static", vector_file="glove.6B.300d"))).build_data("cpu")
 
 
