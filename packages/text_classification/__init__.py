@@ -12,18 +12,14 @@ from cnn_core.lazy import lazy_names
 _HOMES = {
     "BENCHES": "bench",
     "DATA_SETS": "data",
-    "get_data": "data",
+    "DOMAIN": "domain",
     "load": "predict",
-    "Prediction": "predict",
     "Predictor": "predict",
-    "RECIPE": "run",
-    "compare": "run",
-    "evaluate_weights": "run",
-    "explain_to_file": "run",
-    "exportable": "run",
-    "make_task": "run",
-    "predict_items": "run",
-    "train": "run",
+    "compare": "domain",
+    "evaluate_weights": "domain",
+    "explain_to_file": "domain",
+    "predict_items": "domain",
+    "train": "domain",
 }
 __all__ = sorted(_HOMES)
 __getattr__ = lazy_names(__name__, _HOMES)

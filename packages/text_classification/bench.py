@@ -20,8 +20,8 @@ from typing import Any
 from cnn_core.errors import unknown_name
 from cnn_core.train.benches import Bench, markdown, write_table
 from text_classification.data import FOLDS, load_sets
+from text_classification.domain import DOMAIN
 from text_classification.predict import load
-from text_classification.run import TRAINING
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def kim2014(
         folder: gets a run folder per training.
         columns: some of `KIM2014`; none: all.
         seeds: for the sets with an official test set; cross-validated ones are trained with the first.
-        report: told a line per training.
+        report: called with a line per training.
 
     Returns:
         Column -> published, mean, std, together (of the averaged probabilities; None for folds), n (trainings), values,
@@ -76,14 +76,16 @@ def kim2014(
     rows = {}
     for name in columns or KIM2014:
         column = KIM2014[name]
-        turns = [{"fold": k, "seed": seeds[0]} for k in range(FOLDS)] if column.folds else [{"seed": s} for s in seeds]
+        trainings = [{"seed": seed} for seed in seeds]
+        if column.folds:
+            trainings = [{"fold": fold, "seed": seeds[0]} for fold in range(FOLDS)]
         values, seconds = [], 0.0
-        for turn in turns:
-            place = folder / name / "-".join(f"{key}{value}" for key, value in turn.items())
-            card = TRAINING.once(column.recipe, place, turn)
+        for settings in trainings:
+            place = folder / name / "-".join(f"{key}{value}" for key, value in settings.items())
+            card = DOMAIN.train_once(column.recipe, place, settings)
             values.append(100 * card.metrics["accuracy"]["mean"])
             seconds += card.seconds
-            report(f"{column.title} {turn}: {values[-1]:.2f}")
+            report(f"{column.title} {settings}: {values[-1]:.2f}")
         places = [folder / name / f"seed{seed}" for seed in seeds]
         rows[name] = {
             "published": column.published,
@@ -102,8 +104,8 @@ def together(folders: Sequence[Path]) -> float:
     """Return the accuracy in percent of the averaged probabilities of networks that were trained on the same set."""
     networks = [load(folder, device="cpu") for folder in folders]
     texts = load_sets(networks[0].card.recipe["data"]["data"], splits=("test",))["test"]
-    chances = sum(network.scores(texts.texts).softmax(1) for network in networks)
-    return round(100 * float((chances.argmax(1) == texts.targets).float().mean()), 2)
+    probabilities = sum(network.scores(texts.texts).softmax(1) for network in networks)
+    return round(100 * float((probabilities.argmax(1) == texts.targets).float().mean()), 2)
 
 
 def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:

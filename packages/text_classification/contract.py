@@ -14,6 +14,7 @@ from torch import Tensor
 from cnn_core.weights.contract import Contract, contract
 from text_classification.tokenizers import TOKENIZERS
 
+DOMAIN_NAME = "text_classification"
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # numbers of the padding, of words outside the vocabulary, of its first word
 LONGEST = 4000  # tokens: what lies behind them is not read, and the answer says so
 LONGEST_TEXT = 1 << 20  # characters that are looked at
@@ -50,7 +51,7 @@ class TextContract(Contract):
         return {token: i for i, token in enumerate(self.vocabulary, start=FIRST)}
 
     @property
-    def rows(self) -> int:
+    def vocab_size(self) -> int:
         """V: numbers there are, padding and unknown among them."""
         return len(self.vocabulary) + FIRST
 

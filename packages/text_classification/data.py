@@ -1,37 +1,36 @@
-"""The text sets by name, their splits; own texts are a table (see `own`).
+"""The text sets by name, their splits; a user's own texts are a table (see `tables`).
 
 Splits: "test" is the official test set; where there is none, one of ten stratified parts, chosen by `fold`, as in
 ten-fold cross-validation. "val" is the official development set, or a stratified tenth of what is not test; "train" is
-rest, "train+val" both. Nothing is ever tuned on the test set. Texts that an own table repeats are in one split.
+rest, "train+val" both. Nothing is ever tuned on the test set. Texts that a user's table repeats are in one split.
 """
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cnn_core.data import files
 from cnn_core.data.paths import own_path
+from cnn_core.data.splits import fold_out
+from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError, unknown_name
 from text_classification import docstrings
-from text_classification.own import Table, read_table, table_files
+from text_classification.download import get_ag_news, get_trec, get_treebank
+from text_classification.tables import Table, read_table, table_files
 
 log = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "train+val", "test")
 SPLIT_SEED = 20240501  # any number; changing it changes every fold and validation split
 FOLDS = 10
-VAL_FRACTION = 0.1
-
-SENTIMENT = ("negative", "positive")
-FINE_SENTIMENT = ("very_negative", "negative", "neutral", "positive", "very_positive")
-QUESTIONS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
-TOPICS = ("World", "Sports", "Business", "Sci_Tech")
+PHRASES = "train_phrases"  # the table that is learned from with `phrases`
 
 
 @dataclass(frozen=True)
@@ -63,37 +62,40 @@ class TextSet:
     def num_classes(self) -> int:
         return len(self.labels)
 
-    def subset(self, indices: np.ndarray, *, split: str) -> "TextSet":
-        """Return the texts at `indices`, in that order, as a split of its own."""
+    def subset(self, indices: np.ndarray) -> "TextSet":
+        """Return the texts at `indices`, in that order."""
         texts = [self.texts[i] for i in indices]
-        return replace(self, split=split, texts=texts, targets=self.targets[torch.from_numpy(indices)])
+        return replace(self, texts=texts, targets=self.targets[torch.from_numpy(indices)])
 
 
-@dataclass(frozen=True)
-class DataSet:
-    """One line of the table: what a set is, and how it is read.
+@dataclass(frozen=True, kw_only=True)
+class Corpus(DataSet):
+    """A named set: its classes and its tables.
 
     Args:
-        parts: official parts in its folder; "all" alone is cross-validated.
-        source: who published it, for those who have to get it.
+        labels: the K class names; empty: those that occur.
+        parts: tables `<part>.tsv` in its folder with the columns label and text; "all" alone is cross-validated.
+        has_phrases: there is a table of labelled phrases of the training sentences, too.
+        embedded: reads a set that comes with the software.
     """
 
-    name: str
-    description: str
-    labels: tuple[str, ...]
-    folder: str
-    parts: tuple[str, ...]
-    source: str
-    licence: str = "research data; no explicit licence"
+    labels: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ("all",)
+    has_phrases: bool = False
     embedded: Callable[[], Table] | None = field(default=None, repr=False)
 
-    @property
-    def how_to_get(self) -> str:
-        """One line for lists and error messages."""
+    def read(self, folder: Path, parts: Sequence[str]) -> dict[str, Table]:
+        """Return the tables of some parts.
+
+        Raises:
+            DataError: one of them is missing or damaged.
+        """
         if self.embedded:
-            return "comes with every Python"
-        files = ", ".join(f"{part}.tsv" for part in self.parts)
-        return f"{files} with the columns label and text in <data>/{self.folder}; published by {self.source}"
+            return {"all": self.embedded()}
+        for part in parts:
+            if not (folder / f"{part}.tsv").is_file():
+                raise missing_set(self, folder)
+        return {part: read_table(folder / f"{part}.tsv", text_column="text", label_column="label") for part in parts}
 
 
 def load_sets(
@@ -106,16 +108,16 @@ def load_sets(
     label_column: str | None = None,
     data_root: str | os.PathLike[str] | None = None,
 ) -> dict[str, TextSet]:
-    """Load splits of a named set, or of own texts: a table, or a folder with train, (val) and test tables.
+    """Load splits of a named set, or of a user's texts: a table, or a folder with train, (val) and test tables.
 
-    What was guessed or left out in reading own texts is logged as warnings.
+    What was guessed or left out in reading a user's texts is logged as warnings.
 
     Args:
         name_or_path: a name of `DATA_SETS`, or a path.
         splits: some of `SPLITS`, see the module.
         fold: 0 to 9: the tenth that is the test set where there is no official one.
         phrases: learn from the labelled phrases of the sentences too, where there are some (the Stanford Treebank).
-        text_column: of an own table; None: guessed.
+        text_column: of a user's table; None: guessed.
         label_column: likewise.
         data_root: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
 
@@ -128,37 +130,30 @@ def load_sets(
             raise unknown_name("split", split, SPLITS)
     if not 0 <= fold < FOLDS:
         raise DataError(f"fold: expected 0 to {FOLDS - 1}, got {fold}")
-    known = DATA_SETS.get(str(name_or_path).replace("-", "_"))
+    known = find_set(DATA_SETS, name_or_path)
     if known is not None:
-        tables = _read_known(known, data_root, phrases=phrases)
-        labels = known.labels or _labels(tables, known.name)
+        tables = _read_named(known, data_root, phrases=phrases)
     else:
-        tables = _read_own(name_or_path, text_column, label_column)
-        labels = _labels(tables, str(name_or_path))
+        tables = _read_custom(name_or_path, text_column, label_column)
     name = known.name if known else os.fspath(name_or_path)
-    parts = {part: _to_set(table, labels, name, part) for part, table in tables.items()}
-    return _split(parts, splits, fold, together=known is None)
+    labels = (known and known.labels) or _labels(tables, name)
+    parts = {part: _to_set(table, labels, name) for part, table in tables.items()}
+    made = _split(parts, fold, keep_together=known is None)
+    if "train" in splits and not len(made["train"]):
+        raise DataError(f"{name}: too few different texts to hold some out and learn from the rest; add more")
+    return {split: replace(made[split], split=split) for split in splits}
 
 
-def _read_known(known: DataSet, data_root: str | os.PathLike[str] | None, *, phrases: bool) -> dict[str, Table]:
-    if known.embedded:
-        return {"all": known.embedded()}
-    folder = (Path(data_root) if data_root is not None else files.data_root()) / known.folder
-    missing = [f"{part}.tsv" for part in known.parts if not (folder / f"{part}.tsv").is_file()]
-    if missing:
-        raise DataError(f"{known.name}: {', '.join(missing)} missing in {folder}; expected {known.how_to_get}")
-    tables = {
-        part: read_table(folder / f"{part}.tsv", text_column="text", label_column="label") for part in known.parts
-    }
+def _read_named(known: Corpus, data_root: str | os.PathLike[str] | None, *, phrases: bool) -> dict[str, Table]:
+    if phrases and not known.has_phrases:
+        raise DataError(f"{known.name} has no labelled phrases; learn from it with --no-phrases")
+    tables = known.read(known.path(data_root), [*known.parts, PHRASES] if phrases else known.parts)
     if phrases:
-        file = folder / "train_phrases.tsv"
-        if not file.is_file():
-            raise DataError(f"{known.name} has no labelled phrases; expected {file}")
-        tables["train"] = read_table(file, text_column="text", label_column="label")
+        tables["train"] = tables.pop(PHRASES)
     return tables
 
 
-def _read_own(
+def _read_custom(
     name_or_path: str | os.PathLike[str], text_column: str | None, label_column: str | None
 ) -> dict[str, Table]:
     expected = "a table of texts, or a folder with train.csv"
@@ -173,125 +168,106 @@ def _read_own(
     return tables
 
 
-def _labels(tables: dict[str, Table], name: str) -> tuple[str, ...]:
-    found = {part: set(table.labels) for part, table in tables.items()}
-    labels = sorted(set().union(*found.values()))
+def _labels(tables: Mapping[str, Table], name: str) -> tuple[str, ...]:
+    """Return the labels that occur, all of which the training table must have."""
+    labels = sorted({label for table in tables.values() for label in table.labels})
     if len(labels) < 2:
         raise DataError(f"{name}: expected texts of at least two classes, found {labels or 'none'}")
-    for part, own in found.items():
-        if part == "train" and set(labels) - own:
-            raise DataError(f"{name}: no training text has the label {sorted(set(labels) - own)[0]!r}")
+    unlearned = sorted({*labels} - {*tables["train"].labels}) if "train" in tables else []
+    if unlearned:
+        raise DataError(f"{name}: no training text has the label {unlearned[0]!r}")
     return tuple(labels)
 
 
-def _to_set(table: Table, labels: tuple[str, ...], name: str, part: str) -> TextSet:
+def _to_set(table: Table, labels: tuple[str, ...], name: str) -> TextSet:
     places = {label: k for k, label in enumerate(labels)}
     unknown = next((label for label in table.labels if label not in places), None)
     if unknown is not None:
         raise DataError(f"{name}: the label {unknown!r} is none of {', '.join(labels)}")
     targets = torch.tensor([places[label] for label in table.labels], dtype=torch.int64)
-    return TextSet(name, part, labels, table.texts, targets)
+    return TextSet(name, "", labels, table.texts, targets)
 
 
-def _split(parts: dict[str, TextSet], splits: Sequence[str], fold: int, *, together: bool) -> dict[str, TextSet]:
-    """Make the wanted splits out of the parts that there are; `together`: equal texts stay in one split."""
-    divide = _stratified_texts if together else _stratified_rows
-    if "test" in parts:
-        whole, test = parts.get("train", parts.get("all")), parts["test"]
+def _split(parts: Mapping[str, TextSet], fold: int, *, keep_together: bool) -> dict[str, TextSet]:
+    """Make all splits out of the parts that there are; `keep_together`: equal texts stay in one split."""
+
+    def divide(texts: TextSet, fold: int) -> tuple[TextSet, TextSet]:
+        groups = texts.texts if keep_together else None
+        rest, held_out = fold_out(texts.targets.numpy(), folds=FOLDS, fold=fold, seed=SPLIT_SEED, groups=groups)
+        return texts.subset(rest), texts.subset(held_out)
+
+    learned, test = parts.get("train", parts.get("all")), parts.get("test")
+    if test is None:
+        learned, test = divide(learned, fold)
+    val = parts.get("val", parts.get("dev"))
+    if val is None:
+        train, val = divide(learned, 0)
     else:
-        everything = parts.get("all", parts.get("train"))
-        rest, held_out = divide(everything, parts=FOLDS, part=fold)
-        whole, test = everything.subset(rest, split="train+val"), everything.subset(held_out, split="test")
-    if "val" in parts or "dev" in parts:
-        train, val = whole, parts.get("val", parts.get("dev"))
-        both = replace(train, texts=train.texts + val.texts, targets=torch.cat([train.targets, val.targets]))
-    else:
-        kept, held_out = divide(whole, parts=round(1 / VAL_FRACTION), part=0)
-        train, val, both = whole.subset(kept, split="train"), whole.subset(held_out, split="val"), whole
-    if "train" in splits and not len(train):
-        raise DataError(f"{train.name}: too few different texts to hold some out and learn from the rest; add more")
-    made = {"train": train, "val": val, "train+val": both, "test": test}
-    return {split: replace(made[split], split=split) for split in splits}
+        train = learned
+        learned = replace(train, texts=train.texts + val.texts, targets=torch.cat([train.targets, val.targets]))
+    return {"train": train, "val": val, "train+val": learned, "test": test}
 
 
-def _stratified_rows(texts: TextSet, *, parts: int, part: int) -> tuple[np.ndarray, np.ndarray]:
-    return stratified(texts.targets.numpy(), parts=parts, part=part)
+def _corpus(name: str, description: str, *, source: str, **more: Any) -> Corpus:
+    """Return a set of tables under `text/` of the data root."""
+
+    def count(folder: Path) -> str:
+        known = DATA_SETS[name]
+        tables = known.read(folder, [*known.parts, PHRASES] if known.has_phrases else known.parts)
+        return " + ".join(f"{len(tables[part].texts):,}" for part in known.parts) + " texts"
+
+    files = ", ".join(f"{part}.tsv" for part in more.get("parts", ("all",)))
+    return Corpus(
+        **{"folder": f"text/{name}", **more},
+        name=name,
+        description=description,
+        source=source,
+        layout=f"{files} with the columns label and text",
+        count=count,
+    )
 
 
-def _stratified_texts(texts: TextSet, *, parts: int, part: int) -> tuple[np.ndarray, np.ndarray]:
-    """Divide the different texts as `stratified` does, by the label of their first row; the rows go with their text."""
-    numbers = {text: k for k, text in enumerate(dict.fromkeys(texts.texts))}
-    number = np.array([numbers[text] for text in texts.texts])
-    first = np.unique(number, return_index=True)[1]  # row
-    _, inside = stratified(texts.targets.numpy()[first], parts=parts, part=part)
-    held_out = np.isin(number, inside)
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+SENTIMENT = ("negative", "positive")
+FINE_SENTIMENT = ("very_negative", "negative", "neutral", "positive", "very_positive")
+QUESTIONS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
+TOPICS = ("World", "Sports", "Business", "Sci_Tech")
+PANG = "Pang and Lee, movie review data"
+TREEBANK = "Socher et al., Stanford Sentiment Treebank"
+ZHANG = "Zhang et al., AG's news topics"
+LI_ROTH = "Li and Roth, question classification"
+IN_THREE, IN_TWO = ("train", "dev", "test"), ("train", "test")
 
-
-def stratified(targets: np.ndarray, *, parts: int, part: int) -> tuple[np.ndarray, np.ndarray]:
-    """Divide into `parts` parts with the same share of every class; return the indices outside and inside of `part`.
-
-    The order is kept; the parts of one set are disjoint and cover it, whatever `part` is asked for.
-    """
-    generator = np.random.default_rng(SPLIT_SEED)
-    place = np.empty(len(targets), dtype=np.int64)
-    begin = 0
-    for k in np.unique(targets):
-        mine = np.flatnonzero(targets == k)
-        # Classes go round from where the last one ended, so that small classes do not all leave out the last parts.
-        place[generator.permutation(mine)] = (begin + np.arange(len(mine))) % parts
-        begin += len(mine)
-    return np.flatnonzero(place != part), np.flatnonzero(place == part)
-
-
-def get_data(name: str, *, data_root: str | os.PathLike[str] | None = None, **_: object) -> str:
-    """Say where a set is, or how to get it: none of the sets has an official file of the form that is read here.
-
-    Raises:
-        UnknownNameError: no such set.
-        DataError: it is not there; the message says what is expected where.
-    """
-    known = DATA_SETS.get(name.replace("-", "_"))
-    if known is None:
-        raise unknown_name("data set", name, DATA_SETS)
-    if known.embedded:
-        return f"{known.name} {known.how_to_get}"
-    load_sets(known.name, splits=["test"], data_root=data_root)
-    return f"{known.name} is in {(Path(data_root) if data_root else files.data_root()) / known.folder}"
-
-
-def _pang(name: str, text: str, labels: tuple[str, ...]) -> DataSet:
-    return DataSet(name, text, labels, f"text/{name}", ("all",), "Pang and Lee, movie review data")
-
-
-DATA_SETS = {
+DATA_SETS: dict[str, Corpus] = {
     entry.name: entry
     for entry in (
-        DataSet(
-            "docstrings",
-            "which part of Python's standard library a docstring comes from",
-            docstrings.AREAS,
-            "",
-            (),
-            "the Python Software Foundation",
-            "PSF licence",
-            docstrings.read,
+        Corpus(
+            name="docstrings", description="which part of Python's standard library a docstring comes from",
+            licence="PSF licence", labels=docstrings.AREAS, embedded=docstrings.read,
         ),
-        _pang("mr", "10,662 sentences of film reviews, positive or negative, ten-fold", SENTIMENT),
-        _pang("subj", "10,000 sentences, subjective or objective, ten-fold", ("subjective", "objective")),
-        DataSet("cr", "3,771 sentences of customer reviews, positive or negative, ten-fold", SENTIMENT, "text/cr",
-                ("all",), "Hu and Liu, opinion mining data"),
-        DataSet("mpqa", "10,603 phrases of news, positive or negative, ten-fold", SENTIMENT, "text/mpqa", ("all",),
-                "Wiebe, MPQA opinion corpus"),
-        DataSet("sst1", "Stanford Sentiment Treebank, five grades; 8,544 + 1,101 + 2,210 sentences", FINE_SENTIMENT,
-                "text/sst1", ("train", "dev", "test"), "Socher et al., Stanford Sentiment Treebank"),
-        DataSet("sst2", "Stanford Sentiment Treebank without neutral ones; 6,920 + 872 + 1,821 sentences", SENTIMENT,
-                "text/sst2", ("train", "dev", "test"), "Socher et al., Stanford Sentiment Treebank"),
-        DataSet("trec", "5,452 + 500 questions by what they ask for, 6 classes", QUESTIONS, "text/trec",
-                ("train", "test"), "Li and Roth, question classification"),
-        DataSet("trec_fine", "5,452 + 500 questions by what they ask for, 50 classes", (), "text/trec_fine",
-                ("train", "test"), "Li and Roth, question classification"),
-        DataSet("ag_news", "news by topic, 4 classes; 10,000 of the 120,000 for training, 7,600 test", TOPICS,
-                "text/ag_news_10k", ("train", "test"), "Zhang et al., AG's news topics", "non-commercial research"),
+        _corpus("mr", "10,662 sentences of film reviews, positive or negative, ten-fold", source=PANG,
+                labels=SENTIMENT),
+        _corpus("subj", "10,000 sentences, subjective or objective, ten-fold", source=PANG,
+                labels=("subjective", "objective")),
+        _corpus("cr", "3,771 sentences of customer reviews, positive or negative, ten-fold",
+                source="Hu and Liu, opinion mining data", labels=SENTIMENT),
+        _corpus("mpqa", "10,603 phrases of news, positive or negative, ten-fold", source="Wiebe, MPQA opinion corpus",
+                labels=SENTIMENT),
+        _corpus("sst1", "Stanford Sentiment Treebank, five grades; 8,544 + 1,101 + 2,210 sentences", source=TREEBANK,
+                labels=FINE_SENTIMENT, parts=IN_THREE, has_phrases=True, official="8,544 + 1,101 + 2,210 texts",
+                get=partial(get_treebank, labels=FINE_SENTIMENT)),
+        _corpus("sst2", "Stanford Sentiment Treebank without neutral ones; 6,920 + 872 + 1,821 sentences",
+                source=TREEBANK, labels=SENTIMENT, parts=IN_THREE, has_phrases=True,
+                official="6,920 + 872 + 1,821 texts",
+                get=partial(get_treebank, labels=("negative", "negative", None, "positive", "positive"))),
+        _corpus("trec", "5,452 + 500 questions by what they ask for, 6 classes", source=LI_ROTH, labels=QUESTIONS,
+                parts=IN_TWO, official="5,452 + 500 texts", get=get_trec),
+        _corpus("trec_fine", "5,452 + 500 questions by what they ask for, 50 classes", source=LI_ROTH, parts=IN_TWO,
+                official="5,452 + 500 texts", get=partial(get_trec, fine=True)),
+        _corpus("ag_news", "news by topic, 4 classes; 10,000 of the 120,000 for training, 7,600 test",
+                source=ZHANG, licence="non-commercial research", labels=TOPICS, parts=IN_TWO,
+                folder="text/ag_news_10k"),
+        _corpus("ag_news_full", "news by topic, 4 classes; all 120,000 for training, 7,600 test", source=ZHANG,
+                licence="non-commercial research", labels=TOPICS, parts=IN_TWO, folder="text/ag_news",
+                official="120,000 + 7,600 texts", get=partial(get_ag_news, labels=TOPICS)),
     )
 }  # fmt: skip

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from cnn_core.errors import DataError
-from text_classification.own import Table
+from text_classification.tables import Table
 
 CHAPTERS = {
     "text and data": (

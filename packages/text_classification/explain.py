@@ -140,12 +140,12 @@ def _decompose(predictor: "Predictor", ids: Tensor, tokens: list[str], index: in
         # float64 on the CPU: not every device has it (MPS), and what follows is a loop over single numbers.
         last = (classifier.weight[index] - classifier.weight.mean(0)).cpu().double()  # [filters of all widths]
         words, places = torch.unique(torch.cat([ids.new_zeros(1), ids.flatten()]), return_inverse=True)
-        rows, ids = model.rows()[words], places[1:].view(1, -1)
+        vectors, ids = model.word_vectors()[words], places[1:].view(1, -1)
         weights = torch.zeros(len(tokens), dtype=torch.float64)
         votes, first = [], 0
         for conv in model.ngrams.convs:
             width, count = conv.kernel_size[0], conv.out_channels
-            products, windows = word_products(rows, conv.weight), window_rows(ids, width)
+            products, windows = word_products(vectors, conv.weight), window_rows(ids, width)
             strongest, best = (part[0] for part in strongest_windows(products, windows))
             active = (strongest + conv.bias).relu().cpu().double()
             parts = products[windows[0, best]].cpu()[torch.arange(count), :, torch.arange(count)].double()  # [F, h]
@@ -232,16 +232,16 @@ def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGE
         else:
             tried = sorted({tuple(sorted((*kept, i))) for kept in beam for i in range(len(tokens)) if i not in kept})
         left = [[n for i, n in enumerate(numbers) if i not in taken] for taken in map(set, tried)]
-        chances = _of_numbers(predictor, left).softmax(1)
-        order = chances[:, answer].argsort()
-        changed = order[chances[order].argmax(1) != answer]
+        probabilities = _of_numbers(predictor, left).softmax(1)
+        order = probabilities[:, answer].argsort()
+        changed = order[probabilities[order].argmax(1) != answer]
         if len(changed):
             first = int(changed[0])  # the old answer may be less probable elsewhere, and still be the answer
-            taken, label = tried[first], int(chances[first].argmax())
+            taken, label = tried[first], int(probabilities[first].argmax())
             rest = " ".join(token for i, token in enumerate(tokens) if i not in taken)
             words = tuple(tokens[i] for i in taken)
-            chance = float(chances[first, label])
-            return Deletion(taken, words, rest, predictor.labels[label], chance, certain)
+            probability = float(probabilities[first, label])
+            return Deletion(taken, words, rest, predictor.labels[label], probability, certain)
         beam = [tried[i] for i in order[:BEAM].tolist()]
         certain = certain and every
     return None

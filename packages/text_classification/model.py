@@ -5,21 +5,25 @@ The vectors are rows of a table, [V, E]. Which of them learn makes Kim's variant
 "multichannel": both side by side, 2 E channels; and "one-hot" for characters: each is a channel of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_core.errors import CnnError, unknown_name
+from cnn_core.errors import CnnError, WeightsError, unknown_name
 from cnn_core.models import Backbone, create_model
 from cnn_core.models.kim_cnn import ParallelConvs
-from text_classification.contract import PADDING, UNKNOWN
+from cnn_core.weights import WeightsCard, load_model
+from text_classification.contract import DOMAIN_NAME, PADDING, UNKNOWN, Encoded, TextContract
 from text_classification.ngrams import ngram_max
 
 VECTORS = ("rand", "static", "non-static", "multichannel", "one-hot")
 INITIAL_SPAN = 0.25  # fresh vectors are uniform in -0.25..0.25, as in Kim's experiments
+EVALUATION_BATCH = 512  # texts
 
 
 class TextNet(nn.Module):
@@ -27,27 +31,27 @@ class TextNet(nn.Module):
 
     Args:
         backbone: takes [B, E, L], or 2 E channels with "multichannel".
-        rows: V, with padding and unknown.
+        vocab_size: V, with padding and unknown.
         size: E; of "one-hot" ignored.
         vectors: one of `VECTORS`.
         word_dropout: probability with which a token is taken for an unknown one in training.
     """
 
     def __init__(
-        self, backbone: Backbone, *, rows: int, size: int, vectors: str = "rand", word_dropout: float = 0.0
+        self, backbone: Backbone, *, vocab_size: int, size: int, vectors: str = "rand", word_dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.backbone, self.vectors, self.word_dropout = backbone, vectors, word_dropout
-        self.spatial_dims, self.vocabulary_rows = 1, rows
-        size = rows - 1 if vectors == "one-hot" else size
+        self.spatial_dims, self.vocab_size = 1, vocab_size
+        size = vocab_size - 1 if vectors == "one-hot" else size
         if vectors in ("rand", "non-static", "multichannel"):
-            self.learned = nn.Parameter(torch.empty(rows, size))
+            self.learned = nn.Parameter(torch.empty(vocab_size, size))
             if not self.learned.is_meta:
                 nn.init.uniform_(self.learned, -INITIAL_SPAN, INITIAL_SPAN)
                 with torch.no_grad():
                     self.learned[PADDING] = 0
         if vectors in ("static", "multichannel"):
-            self.register_buffer("fixed", torch.zeros(rows, size))
+            self.register_buffer("fixed", torch.zeros(vocab_size, size))
         self.sparse = False  # True: the gradient of the learned vectors has the batch's rows only
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -59,7 +63,7 @@ class TextNet(nn.Module):
         words, places = torch.unique(torch.cat([ids.new_zeros(1), ids.flatten()]), return_inverse=True)
         weights, biases = [conv.weight for conv in stage.convs], [conv.bias for conv in stage.convs]
         with torch.autocast(ids.device.type, enabled=False):
-            strongest = ngram_max(self._rows(words), places[1:].view_as(ids), weights, biases)
+            strongest = ngram_max(self._look_up(words), places[1:].view_as(ids), weights, biases)
         return self.backbone.head.after_pool(stage.act(strongest))
 
     @property
@@ -68,16 +72,16 @@ class TextNet(nn.Module):
         stage = dict(self.backbone.stages.items()).get("ngrams")
         return stage if isinstance(stage, ParallelConvs) and self.vectors != "one-hot" else None
 
-    def rows(self) -> Tensor:
+    def word_vectors(self) -> Tensor:
         """Return the vectors of the whole vocabulary: [V, E]."""
         device = next(self.parameters()).device
-        return self._rows(torch.arange(self.vocabulary_rows, device=device))
+        return self._look_up(torch.arange(self.vocab_size, device=device))
 
     def embed(self, ids: Tensor) -> Tensor:
         """Return the vectors of the tokens: `[B, L] -> [B, E, L]`."""
         if self.vectors == "one-hot":
             return F.one_hot(ids, self.backbone.in_channels + 1)[..., 1:].transpose(1, 2).float()
-        return self._rows(ids).transpose(1, 2)
+        return self._look_up(ids).transpose(1, 2)
 
     def set_vectors(self, table: Tensor, known: Tensor) -> None:
         """Put pretrained vectors [V, E] where `known` [V] says that there are some.
@@ -90,10 +94,10 @@ class TextNet(nn.Module):
             shape = list(tables[0].shape) if tables else "none"
             raise CnnError(f"expected word vectors {shape}, got {list(table.shape)}")
         with torch.no_grad():
-            for own in tables:
-                own[known] = table[known].to(own)
+            for vectors in tables:
+                vectors[known] = table[known].to(vectors)
 
-    def _rows(self, ids: Tensor) -> Tensor:
+    def _look_up(self, ids: Tensor) -> Tensor:
         parts = []
         if hasattr(self, "learned"):
             parts.append(F.embedding(ids, self.learned, padding_idx=PADDING, sparse=self.sparse))
@@ -111,7 +115,7 @@ class TextNet(nn.Module):
 def build_model(
     name: str,
     *,
-    rows: int,
+    vocab_size: int,
     num_classes: int,
     length: int | None,
     size: int,
@@ -123,7 +127,7 @@ def build_model(
 
     Args:
         name: of the backbone.
-        rows: V, with padding and unknown.
+        vocab_size: V, with padding and unknown.
         num_classes: K.
         length: tokens of every input, None: any number.
         size: E.
@@ -137,7 +141,7 @@ def build_model(
     """
     if vectors not in VECTORS:
         raise unknown_name("kind of word vectors", vectors, VECTORS)
-    channels = rows - 1 if vectors == "one-hot" else size * (2 if vectors == "multichannel" else 1)
+    channels = vocab_size - 1 if vectors == "one-hot" else size * (2 if vectors == "multichannel" else 1)
     backbone = create_model(
         name,
         spatial_dims=1,
@@ -146,9 +150,64 @@ def build_model(
         input_size=None if length is None else (length,),
         options=options,
     )
-    return TextNet(backbone, rows=rows, size=size, vectors=vectors, word_dropout=word_dropout)
+    return TextNet(backbone, vocab_size=vocab_size, size=size, vectors=vectors, word_dropout=word_dropout)
 
 
 def needs_length(name: str) -> bool:
     """Tell whether a backbone's answer depends on how far a text is padded, so that every text needs one length."""
     return name != "kim_cnn"
+
+
+def arguments_of(card: WeightsCard) -> dict[str, Any]:
+    """Return what `build_model` needs of a card, without the size of the vocabulary.
+
+    Raises:
+        WeightsError: the card lacks some of it.
+    """
+    options = dict(card.arguments["options"])
+    size, vectors = options.pop("size", None), options.pop("vectors", None)
+    if type(size) is not int or size < 1 or not isinstance(vectors, str):
+        raise WeightsError(f"weights {card.name!r}: the card's options lack size or vectors; restore the card")
+    length = card.arguments["input_size"]
+    return {
+        "name": card.model,
+        "num_classes": card.arguments["num_classes"],
+        "length": length[0] if length else None,
+        "size": size,
+        "vectors": vectors,
+        "options": options,
+    }
+
+
+def load_text_model(name: str | Path) -> tuple[TextNet, WeightsCard]:
+    """Load weights by name or folder, in evaluation mode on the CPU.
+
+    Raises:
+        UnknownNameError: nothing bears the name.
+        WeightsError: the weights are damaged, or do not fit their card.
+    """
+
+    def build(card: WeightsCard) -> TextNet:
+        contract = TextContract.of_card(card, domain=DOMAIN_NAME)
+        return build_model(vocab_size=contract.vocab_size, **arguments_of(card))
+
+    return load_model(name, domain=DOMAIN_NAME, build=build)
+
+
+def copy_weights(model: TextNet, weights: str, labels: Sequence[str]) -> None:
+    """Copy weights into `model`, whose vocabulary begins with theirs; other `labels` keep the fresh last layer."""
+    source, card = load_text_model(weights)
+    state = source.state_dict()
+    for name, value in model.state_dict().items():  # of the model's own memory
+        if name in ("learned", "fixed"):
+            value[: len(state[name])] = state[name]
+        elif not name.startswith("backbone.head.classifier") or tuple(labels) == tuple(card.labels):
+            value.copy_(state[name])
+
+
+def scores_of(model: nn.Module, encoded: Encoded, device: torch.device) -> Tensor:
+    """Return the class scores of all texts, computed in batches of similar length: `-> [N, K]`."""
+    order = np.argsort(encoded.lengths, kind="stable")
+    batches = [order[begin : begin + EVALUATION_BATCH] for begin in range(0, len(order), EVALUATION_BATCH)]
+    scores = torch.cat([model(encoded.batch(batch).to(device)) for batch in batches])
+    return scores[torch.from_numpy(np.argsort(order)).to(scores.device)]

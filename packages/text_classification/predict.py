@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,44 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnn_core.errors import CnnError, DataError, unknown_name
+from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
+from cnn_core.errors import CnnError, DataError
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard
-from text_classification.contract import LONGEST_TEXT, Encoded
+from text_classification.contract import DOMAIN_NAME, LONGEST_TEXT, Encoded, TextContract
 from text_classification.explain import TextExplanation, explain_text
-from text_classification.model import TextNet
+from text_classification.model import TextNet, load_text_model, scores_of
 from text_classification.ngrams import window_answers, window_rows, word_products
-from text_classification.own import SUFFIXES, read_texts
-from text_classification.task import scores_of
+from text_classification.tables import SUFFIXES, read_texts
 from text_classification.tokenizers import TOKENIZERS
-from text_classification.weights_io import contract_of, load_text_model
 
 CHUNK = 4096  # texts that are answered at once
 TABLE_LIMIT = 256 * 2**20  # bytes of the products of the whole vocabulary with all filters, kept for many texts
 MANY = 2048  # texts from which on those products pay
 SHOWN = 200  # characters of a text that name it
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The answer for one text, the most probable label first; or why there is none."""
-
-    input: str
-    labels: list[str] = field(default_factory=list)
-    probabilities: list[float] = field(default_factory=list)
-    note: str = ""  # what the reader of the answer should know: nothing was recognised, the text was cut
-    error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the item of `cnn predict --json`."""
-        if self.error is not None:
-            return {"input": self.input, "error": self.error}
-        item = {
-            "input": self.input,
-            "labels": self.labels,
-            "probabilities": [round(p, 6) for p in self.probabilities],
-        }
-        return {**item, "note": self.note} if self.note else item
 
 
 class Predictor:
@@ -65,9 +41,8 @@ class Predictor:
     """
 
     def __init__(self, model: TextNet, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
-        self.contract = contract_of(card)
-        self.card = card
-        self.labels = card.labels or [f"class {k}" for k in range(card.arguments["num_classes"])]
+        self.card, self.contract = card, TextContract.of_card(card, domain=DOMAIN_NAME)
+        self.labels = labels_of(card)
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
         self._products: list[Tensor] | None = None
@@ -99,9 +74,9 @@ class Predictor:
 
     def _answer(self, chunk: list[str], encoded: Encoded, top_k: int) -> Iterator[Prediction]:
         with torch.inference_mode():
-            chances = self._scores(encoded).float().softmax(1).cpu().numpy()  # [N, K]
-        order = np.argsort(-chances, axis=1, kind="stable")[:, :top_k]  # of many short rows: ten times as fast as topk
-        values, indices = np.take_along_axis(chances, order, axis=1).tolist(), order.tolist()
+            probabilities = self._scores(encoded).float().softmax(1).cpu().numpy()  # [N, K]
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]  # ten times as fast as topk
+        values, indices = np.take_along_axis(probabilities, order, axis=1).tolist(), order.tolist()
         known, lengths = self._known_words(encoded), encoded.lengths.tolist()
         for i, text in enumerate(chunk):
             if not isinstance(text, str):
@@ -109,12 +84,14 @@ class Predictor:
             elif not text or text.isspace():
                 yield Prediction(text, error="the text is empty")
             elif values[i][0] != values[i][0]:
-                yield Prediction(text[:SHOWN], error="the network's answer is not a number; its weights are broken")
+                yield Prediction(text[:SHOWN], error=NOT_A_NUMBER)
             else:
                 note = self._note(text, known[i], lengths[i])
                 yield Prediction(text, [self.labels[k] for k in indices[i]], values[i], note)
 
-    def predict_inputs(self, inputs: Sequence[str], *, top_k: int = 5) -> Iterator[Prediction]:
+    def stream_inputs(
+        self, inputs: Iterable[str], *, output: Path | None = None, top_k: int = 5
+    ) -> Iterator[Prediction]:
         """Answer for texts and for files of texts: tables, or `.txt` with one text per line.
 
         The texts of a table are in the column that they were learned from, where it has that column.
@@ -143,32 +120,18 @@ class Predictor:
         options: Mapping[str, Any] | None = None,
     ) -> TextExplanation:
         """Say which words the answer came from; see `explain.explain_text`."""
-        return explain_text(self, text, method=method, target=self.class_index(target), options=options)
-
-    def class_index(self, target: int | str | None) -> int | None:
-        """Return the number of a class given by number or label; None stays None.
-
-        Raises:
-            UnknownNameError: no such label.
-            CnnError: no such class.
-        """
-        if target is None or isinstance(target, int):
-            if target is not None and not 0 <= target < len(self.labels):
-                raise CnnError(f"target must be a label or lie in 0..{len(self.labels) - 1}, got {target}")
-            return target
-        if target not in self.labels:
-            raise unknown_name("label", target, self.labels)
-        return self.labels.index(target)
+        return explain_text(self, text, method=method, target=class_index(target, self.labels), options=options)
 
     def _scores(self, encoded: Encoded) -> Tensor:
         ngrams = self.model.ngrams
         if ngrams is None or (len(encoded) < MANY and self._products is None):
             return scores_of(self.model, encoded, self.device)
         if self._products is None:
-            rows = self.model.rows()
-            if sum(len(rows) * c.weight[0, 0].numel() * len(c.weight) for c in ngrams.convs) * 4 > TABLE_LIMIT:
+            slices = sum(conv.out_channels * conv.kernel_size[0] for conv in ngrams.convs)
+            if 4 * self.model.vocab_size * slices > TABLE_LIMIT:
                 return scores_of(self.model, encoded, self.device)
-            self._products = [word_products(rows, conv.weight) for conv in ngrams.convs]
+            vectors = self.model.word_vectors()
+            self._products = [word_products(vectors, conv.weight) for conv in ngrams.convs]
         return scores_of(self._from_products, encoded, self.device)
 
     def _from_products(self, ids: Tensor) -> Tensor:

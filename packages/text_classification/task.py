@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,15 +20,15 @@ from cnn_core.metrics import classification_metrics
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Settings, Share, Text
-from text_classification.contract import FIRST, LONGEST, Encoded, TextContract
+from cnn_core.weights import WeightsCard, find_weights, load_card
+from text_classification.contract import DOMAIN_NAME, FIRST, LONGEST, TextContract
 from text_classification.data import FOLDS, TextSet, load_sets
-from text_classification.model import build_model, needs_length
+from text_classification.model import arguments_of, build_model, copy_weights, needs_length, scores_of
 from text_classification.tokenizers import TOKENIZERS
 
 log = logging.getLogger(__name__)
 
 POOL = 64  # batches that are sorted by length together: little padding, and the order stays a matter of chance
-EVALUATION_BATCH = 512
 DEFAULT_LENGTH = 64  # tokens, for networks that need one length and are given none
 
 Length = Annotated[int, Field(ge=1, le=LONGEST)]
@@ -152,11 +153,9 @@ class TextTask(Pairs):
 
     def build_model(self) -> nn.Module:
         """Build the network, with pretrained vectors or starting weights if the recipe names some."""
-        from text_classification.weights_io import start_from
-
         model = build_model(word_dropout=self.recipe.vectors.word_dropout, **self._arguments())
         if self.recipe.model.weights:
-            start_from(model, self.recipe.model.weights, self.sets[self.training_split].labels)
+            copy_weights(model, self.recipe.model.weights, self.sets[self.training_split].labels)
         elif self.recipe.vectors.vector_file:
             model.set_vectors(*self._pretrained)
         # The norm of sparse gradients cannot be limited; with `clip` the vectors get ordinary gradients.
@@ -212,23 +211,26 @@ class TextTask(Pairs):
     def _batch_size(self) -> int:
         return min(self.recipe.loop.batch_size, max(1, len(self.sets[self.training_split])))
 
-    def _contract(self, train: TextSet) -> TextContract:
-        from text_classification.weights_io import starting_arguments, starting_contract
-        from text_classification.with_torchtext import build_vocabulary
+    @cached_property
+    def starting_card(self) -> WeightsCard | None:
+        """The card of the weights that training starts from, None for fresh ones."""
+        weights = self.recipe.model.weights
+        return load_card(find_weights(weights, domain=DOMAIN_NAME)) if weights else None
 
-        data, model = self.recipe.data, self.recipe.model
-        base = starting_contract(model.weights) if model.weights else None
+    def _contract(self, train: TextSet) -> TextContract:
+        from text_classification.vocabulary import build_vocabulary
+
+        data, model, card = self.recipe.data, self.recipe.model, self.starting_card
+        base = TextContract.of_card(card, domain=DOMAIN_NAME) if card else None
         if base:
-            vectors = starting_arguments(model.weights)["vectors"]
+            vectors = arguments_of(card)["vectors"]
             read = ("tokenizer", data.tokenizer, base.tokenizer), ("length", data.length, base.length)
             say_unused(log, model.weights, [*read, ("vectors", self.recipe.vectors.vectors, vectors)])
             if vectors == "one-hot":  # a token is a channel of the first layer; new ones would have no weights there
                 return base
         tokenizer = base.tokenizer if base else data.tokenizer
-        split = TOKENIZERS[tokenizer]
-        vocabulary = build_vocabulary(
-            map(split, train.texts), min_count=data.min_count, largest=data.largest_vocabulary
-        )
+        tokens = map(TOKENIZERS[tokenizer], train.texts)
+        vocabulary = build_vocabulary(tokens, min_count=data.min_count, largest=data.largest_vocabulary)
         if base:
             known = set(base.vocabulary)
             vocabulary = base.vocabulary + tuple(word for word in vocabulary if word not in known)
@@ -240,26 +242,21 @@ class TextTask(Pairs):
         """Return what `build_model` needs, from the recipe or from the starting weights."""
         model, vectors = self.recipe.model, self.recipe.vectors
         shared = {
-            "rows": self.contract.rows,
+            "vocab_size": self.contract.vocab_size,
             "num_classes": self.sets[self.training_split].num_classes,
             "length": self.contract.length,
         }
-        if model.weights:
-            from text_classification.weights_io import starting_arguments
-
-            return {**shared, **starting_arguments(model.weights)}
+        if self.starting_card:
+            return {**arguments_of(self.starting_card), **shared}
         size = self._pretrained[0].shape[1] if vectors.vector_file else vectors.vector_size
-        return {
-            **shared, "name": model.model, "size": size, "vectors": vectors.vectors, "options": model.options
-        }  # fmt: skip
+        return {**shared, "name": model.model, "size": size, "vectors": vectors.vectors, "options": model.options}
 
     def _read_vectors(self) -> None:
-        """Read the pretrained vectors [V, E], and which rows have one [V]."""
-        from text_classification.with_torchtext import load_vectors
+        """Read the pretrained vectors [V, E], and which words have one [V]."""
+        from text_classification.vocabulary import load_vectors
 
-        table, _ = load_vectors(Path(self.recipe.vectors.vector_file), self.contract.vocabulary)
-        table = F.pad(table, (0, 0, FIRST, 0))
-        self._pretrained = table, table.abs().sum(1) > 0
+        table, known = load_vectors(Path(self.recipe.vectors.vector_file), self.contract.vocabulary)
+        self._pretrained = F.pad(table, (0, 0, FIRST, 0)), F.pad(known, (FIRST, 0))
 
 
 def _without_repeats(texts: TextSet) -> TextSet:
@@ -289,15 +286,3 @@ def batches_by_length(lengths: np.ndarray, size: int, generator: torch.Generator
         cuts += [pool[i : i + size] for i in range(0, len(pool), size)]
     for i in torch.randperm(len(cuts), generator=generator).tolist():
         yield cuts[i]
-
-
-def scores_of(model: nn.Module, encoded: Encoded, device: torch.device) -> Tensor:
-    """Return the class scores of all texts, computed in batches of similar length: `-> [N, K]`."""
-    order = np.argsort(encoded.lengths, kind="stable")
-    parts = [
-        model(encoded.batch(order[i : i + EVALUATION_BATCH]).to(device)) for i in range(0, len(order), EVALUATION_BATCH)
-    ]
-    scores = torch.cat(parts)
-    back = torch.empty(len(order), dtype=torch.int64)
-    back[torch.from_numpy(order)] = torch.arange(len(order))
-    return scores[back.to(scores.device)]

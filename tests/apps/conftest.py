@@ -37,10 +37,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _train_requests(place: Path) -> None:
-    from text_classification.domain import Recipe, train
-
     from cnn_core.train.config import override
     from components.requests import example_csv
+    from text_classification.domain import Recipe, train
 
     table = place / "requests.csv"
     table.write_text(example_csv(), "utf-8")

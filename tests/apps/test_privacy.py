@@ -23,7 +23,7 @@ from components.downloads import pack_network
 from components.owner import SHARED
 from components.requests import example_csv
 from jobs import queue
-from text_classification.evaluate import read_report
+from text_classification.report import read_report
 from views.train_parts import begin
 from views.train_parts.begin import plain_name
 

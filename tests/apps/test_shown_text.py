@@ -11,8 +11,8 @@ from text_driving import OWN, field, open_page
 
 from components.networks import networks
 from components.texts import spoken
-from text_classification.evaluate import read_report
 from text_classification.explain import smallest_deletion
+from text_classification.report import read_report
 from views.text_parts.attribution import TITLES
 
 MIXED = "play it in the rain"
@@ -183,7 +183,7 @@ def test_filters_matrix_and_mistakes_are_those_of_the_report(weights: str):
 
     if report.mistakes:
         assert table(page, "The surest mistakes") == [
-            [m.text.strip(), names[report.labels.index(m.truth)], names[report.labels.index(m.answer)],
+            [m.input.strip(), names[report.labels.index(m.truth)], names[report.labels.index(m.answer)],
              percent(m.probability)] for m in report.mistakes[:12]
         ]  # fmt: skip
 

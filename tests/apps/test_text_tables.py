@@ -84,8 +84,8 @@ def test_bytes_that_are_no_table_do_no_harm(data: bytes):
 
 
 def test_the_table_of_answers_is_that_of_the_command_line():
+    from cnn_core.classification import Prediction
     from components.downloads import answers_csv
-    from text_classification.predict import Prediction
 
     answers = [Prediction("=1+1", ["a", "b"], [0.75, 0.25]), Prediction("", error="the text is empty")]
     rows = list(csv.DictReader(io.StringIO(answers_csv(answers, top_k=2).decode())))

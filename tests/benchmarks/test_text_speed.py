@@ -37,9 +37,9 @@ def reviews() -> TextSet:
 
 
 class Textbook(nn.Module):
-    def __init__(self, rows: int) -> None:
+    def __init__(self, vocab_size: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(rows, 300, padding_idx=0)
+        self.embedding = nn.Embedding(vocab_size, 300, padding_idx=0)
         self.convs = nn.ModuleList(nn.Conv1d(300, 100, width, padding=width - 1) for width in (3, 4, 5))
         self.dropout = nn.Dropout(0.5)
         self.linear = nn.Linear(300, 2)
@@ -58,7 +58,7 @@ def test_training_is_several_times_the_textbooks(reviews: TextSet) -> None:
     encoded, targets = task.encoded["train+val"], task.targets["train+val"]
     samples = [(torch.from_numpy(encoded.numbers[a:b].astype(np.int64)), int(y))
                for a, b, y in zip(encoded.ends[:-1], encoded.ends[1:], targets, strict=True)]  # fmt: skip
-    plain = Textbook(task.contract.rows)
+    plain = Textbook(task.contract.vocab_size)
     adadelta = torch.optim.Adadelta(plain.parameters())
 
     def collate(batch: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:

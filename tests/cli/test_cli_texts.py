@@ -61,11 +61,11 @@ def test_eval_measures_the_same_test_part_again(cnn, run):
 @pytest.mark.parametrize(("words", "code", "said"), [
     (("bench", "kim2015"), 1, "did you mean kim2014"),
     (("bench", "kim2014", "--columns", "imdb"), 1, "unknown column"),
-    (("bench", "kim2014", "--columns", "trec"), 1, "trec: train.tsv, test.tsv missing"),
-    (("train", "sst2"), 1, "sst2: train.tsv, dev.tsv, test.tsv missing"),
+    (("bench", "kim2014", "--columns", "trec"), 1, "the data set trec is not there"),
+    (("train", "sst2"), 1, "the data set sst2 is not there"),
     (("train", "docstrings", "--data", "nothing.csv"), 1, "unknown data set"),
     (("train", "docstrings", "--vectors", "static"), 1, "needs a vector_file"),
-    (("data", "get", "mr"), 1, "published by Pang and Lee"),
+    (("data", "get", "mr"), 1, "get it from Pang and Lee"),
 ])  # fmt: skip
 def test_mistakes_are_sentences(cnn, words, code, said, monkeypatch, tmp_path):
     monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))

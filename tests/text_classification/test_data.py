@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from trips import write_table
 
+from cnn_core.data.splits import fold_out
 from cnn_core.errors import DataError, UnknownNameError
 from text_classification import docstrings
-from text_classification.data import DATA_SETS, FOLDS, TextSet, get_data, load_sets, stratified
+from text_classification.data import DATA_SETS, FOLDS, SPLIT_SEED, TextSet, load_sets
 
 
 def test_ten_folds_cover_everything_once_with_the_same_shares() -> None:
     targets = np.array([0] * 53 + [1] * 20 + [2] * 7)
-    tests = [stratified(targets, parts=FOLDS, part=k) for k in range(FOLDS)]
+    tests = [fold_out(targets, folds=FOLDS, fold=k, seed=SPLIT_SEED) for k in range(FOLDS)]
     assert np.sort(np.concatenate([inside for _, inside in tests])).tolist() == list(range(80))
     for rest, inside in tests:
         assert not set(rest) & set(inside)
@@ -42,17 +43,17 @@ def test_the_splits_do_not_overlap_and_folds_change_them() -> None:
 
 
 def test_a_missing_set_says_what_is_expected_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match=r"trec: train.tsv, test.tsv missing in .*text/trec; expected .*Li and Roth"):
-        load_sets("trec", splits=["test"], data_root=tmp_path)
+    with pytest.raises(DataError, match=r"mr is not there: expected all.tsv with .* in .*text/mr; get it from Pang"):
+        load_sets("mr", splits=["test"], data_root=tmp_path)
     monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
-    with pytest.raises(DataError, match="missing"):
-        get_data("trec")
+    with pytest.raises(DataError, match="mr is not there"):
+        DATA_SETS["mr"].fetch()
     with pytest.raises(UnknownNameError, match="did you mean trec"):
         load_sets("trecc", splits=["test"])
     for path in ("../trecc", "~nobody-here/reviews.csv"):
         with pytest.raises(DataError, match=f"there is no file or folder {path}; expected a table of texts"):
             load_sets(path, splits=["test"])
-    assert "every Python" in get_data("docstrings")
+    assert "comes with the software" in DATA_SETS["docstrings"].fetch()
 
 
 def test_a_set_with_official_parts_keeps_them(tmp_path: Path) -> None:
@@ -80,7 +81,8 @@ def test_there_are_ten_folds(fold: int) -> None:
 
 
 def test_the_names_are_the_fields_own() -> None:
-    assert {"mr", "subj", "cr", "mpqa", "sst1", "sst2", "trec", "trec_fine", "ag_news", "docstrings"} == set(DATA_SETS)
+    assert {"mr", "subj", "cr", "mpqa", "sst1", "sst2", "trec", "trec_fine", "ag_news",
+            "ag_news_full", "docstrings"} == set(DATA_SETS)  # fmt: skip
 
 
 def test_a_text_that_an_own_table_repeats_is_in_one_split(tmp_path: Path) -> None:
@@ -107,7 +109,8 @@ def _pairs(texts: TextSet) -> list[tuple[str, int]]:
 
 def test_named_sets_and_own_tables_without_repeats_keep_their_splits(tmp_path: Path) -> None:
     rows = [("xxy"[i % 3], f"text {i % 50}") for i in range(100)]
-    rest, inside = stratified(np.array(["xy".index(label) for label, _ in rows]), parts=FOLDS, part=3)
+    targets = np.array(["xy".index(label) for label, _ in rows])
+    rest, inside = fold_out(targets, folds=FOLDS, fold=3, seed=SPLIT_SEED)
     folder = tmp_path / "text" / "mr"
     folder.mkdir(parents=True)
     named = [(("negative", "positive")["xy".index(label)], text) for label, text in rows]

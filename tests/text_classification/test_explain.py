@@ -82,7 +82,7 @@ def test_a_vote_is_the_window_that_fires_its_filter_most(predictor: Predictor) -
     tokens = found.tokens
     ids = torch.tensor([[0] * 4 + predictor.contract.encode(tokens) + [0] * 5])
     with torch.no_grad():
-        x = predictor.model.rows()[ids].transpose(1, 2)
+        x = predictor.model.word_vectors()[ids].transpose(1, 2)
         for vote in found.votes[:10]:
             conv = next(c for c in predictor.model.ngrams.convs if c.kernel_size[0] == vote.width)
             f = vote.filter % conv.out_channels

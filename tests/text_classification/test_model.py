@@ -33,7 +33,7 @@ class PlainKim(nn.Module):
 def build(name: str = "kim_cnn", *, vectors: str = "rand", length: int | None = None, **options: object) -> TextNet:
     torch.manual_seed(0)
     return build_model(
-        name, rows=ROWS, num_classes=CLASSES, length=length, size=SIZE, vectors=vectors, options=options
+        name, vocab_size=ROWS, num_classes=CLASSES, length=length, size=SIZE, vectors=vectors, options=options
     )  # fmt: skip
 
 

@@ -75,18 +75,18 @@ def test_files_are_read_text_by_text(predictor: Predictor, tmp_path: Path) -> No
     lines = tmp_path / "b.txt"
     lines.write_text("a sail\n\nthe summit\n")
     missing = str(tmp_path / "missing.csv")
-    answers = list(predictor.predict_inputs([str(table), str(lines), "fish", missing, "I read notes.txt on a boat"]))
+    answers = list(predictor.stream_inputs([str(table), str(lines), "fish", missing, "I read notes.txt on a boat"]))
     assert [(answer.labels or ["?"])[0] for answer in answers] == ["sea", "hill", "sea", "?", "hill", "sea", "?", "sea"]
     assert "empty" in answers[3].error
     assert "missing.csv: No such file" in answers[6].error
     bare = tmp_path / "bare.csv"
     bare.write_text("label,text\n")
     (tmp_path / "folder").mkdir()
-    none, folder = predictor.predict_inputs([str(bare), str(tmp_path / "folder")])
+    none, folder = predictor.stream_inputs([str(bare), str(tmp_path / "folder")])
     assert "holds no texts" in none.error and "is a folder" in folder.error
     broken = tmp_path / "c.jsonl"
     broken.write_text("{")
-    (answer,) = predictor.predict_inputs([str(broken)])
+    (answer,) = predictor.stream_inputs([str(broken)])
     assert "not JSON" in answer.error
 
 
@@ -139,6 +139,6 @@ def test_a_table_is_read_where_the_texts_were_learned_from(predictor: Predictor,
     both.write_text("text,Note\na peak,a boat\n")
     other.write_text("text,label\na peak,x\n")
     lines.write_text("a sail\n")
-    answers = list(noting.predict_inputs([str(both), str(other), str(lines)]))
+    answers = list(noting.stream_inputs([str(both), str(other), str(lines)]))
     assert [answer.labels[0] for answer in answers] == ["sea", "hill", "sea"]
-    assert next(predictor.predict_inputs([str(both)])).labels[0] == "hill"
+    assert next(predictor.stream_inputs([str(both)])).labels[0] == "hill"

@@ -12,7 +12,7 @@ from torchtext.vocab import Vocab
 from cnn_core.data.files import data_root
 from text_classification.data import DATA_SETS, load_sets
 from text_classification.tokenizers import TOKENIZERS, basic_english, cased_english, characters, kim, whitespace
-from text_classification.with_torchtext import build_vocabulary
+from text_classification.vocabulary import build_vocabulary
 
 THEIRS = get_tokenizer("basic_english")
 SIGNS = st.text(alphabet="aB'\".,()!?;:<br />\t\n \u00a0\u2028é你", max_size=40)
@@ -64,10 +64,3 @@ def test_whitespace_and_characters() -> None:
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_nothing_gives_nothing(tokenizer: str) -> None:
     assert TOKENIZERS[tokenizer]("") == TOKENIZERS[tokenizer](" \n\t") == []
-
-
-def test_the_vocabulary_counts_most_frequent_first() -> None:
-    texts = [["b", "a", "c"], ["b", "c"], ["b"]]
-    assert build_vocabulary(texts) == ("b", "c", "a")
-    assert build_vocabulary(texts, min_count=2) == ("b", "c")
-    assert build_vocabulary(texts, largest=1) == ("b",)

@@ -11,12 +11,13 @@ import pytest
 import torch
 from trips import sentences, write_table
 
+from cnn_core.classification import Mistake
 from cnn_core.data.epoch import EpochContext
 from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import override
-from text_classification import Predictor, bench, compare, evaluate_weights, load, run, train
+from text_classification import Predictor, bench, compare, domain, evaluate_weights, load, train
 from text_classification.data import TextSet, load_sets
-from text_classification.evaluate import evaluate, read_report
+from text_classification.report import evaluate, read_report
 from text_classification.task import Recipe, TextTask, batches_by_length
 
 SMALL = {"vector_size": 8, "epochs": 2, "batch_size": 25, "learning_rate": 0.01, "min_count": 1}
@@ -57,12 +58,25 @@ def test_a_run_leaves_weights_and_a_report(run_folder: Path, predictor: Predicto
 
 
 def test_a_report_by_hand_has_the_surest_mistakes_first() -> None:
-    chances = {"right": [0.2, 0.8], "unsure": [0.4, 0.6], "sure": [0.9, 0.1]}
-    known = SimpleNamespace(labels=["x", "y"], scores=lambda texts: torch.tensor([chances[t] for t in texts]).log())
-    report = evaluate(known, TextSet("set", "test", ("x", "y"), [*chances], torch.tensor([1, 0, 1])))
+    answers = {"right": [0.2, 0.8], "unsure": [0.4, 0.6], "sure": [0.9, 0.1]}
+    known = SimpleNamespace(labels=["x", "y"], scores=lambda texts: torch.tensor([answers[t] for t in texts]).log())
+    report = evaluate(known, TextSet("set", "test", ("x", "y"), [*answers], torch.tensor([1, 0, 1])))
     assert report.confusion == [[0, 1], [1, 1]] and report.metrics["accuracy"] == pytest.approx(1 / 3)
-    found = [(m.text, m.truth, m.answer, m.probability) for m in report.mistakes]
-    assert found == [("sure", "y", "x", 0.9), ("unsure", "x", "y", 0.6)]
+    mistakes = [(m.index, m.input, m.truth, m.answer, round(m.probability, 6)) for m in report.mistakes]
+    assert mistakes == [(2, "sure", "y", "x", 0.9), (1, "unsure", "x", "y", 0.6)]
+
+
+def test_a_report_of_an_earlier_version_is_read(run_folder: Path, tmp_path: Path) -> None:
+    values = json.loads((run_folder / "report.json").read_text())
+    mistake = {"truth": "sea", "answer": "hill", "probability": 0.75}
+    values["mistakes"] = [{"text": "a boat", **mistake}]
+    (tmp_path / "report.json").write_text(json.dumps(values))
+    report = read_report(tmp_path)
+    assert report.mistakes == [Mistake(-1, "a boat", **mistake)]
+    assert (report.n, report.ngrams) == (60, read_report(run_folder).ngrams)
+    for left_out in (None, []):
+        (tmp_path / "report.json").write_text(json.dumps({**values, "mistakes": left_out, "ngrams": None}))
+        assert (read_report(tmp_path).mistakes, read_report(tmp_path).ngrams) == (left_out, None)
 
 
 def test_the_reports_ngrams_fire_their_filter_as_said(run_folder: Path, predictor: Predictor) -> None:
@@ -134,7 +148,7 @@ def test_the_weights_own_data_are_known_by_any_spelling(
     (folder / "card.json").write_text(json.dumps(card))
     with pytest.MonkeyPatch.context() as patch:
         asked = {}
-        patch.setattr(run, "load_sets", lambda data, **chosen: asked.update(chosen) or load_sets(data, **chosen))
+        patch.setattr(domain, "load_sets", lambda data, **chosen: asked.update(chosen) or load_sets(data, **chosen))
         evaluate_weights(str(folder), data=table.name, device="cpu")
     assert asked["fold"] == 3
 
@@ -228,7 +242,7 @@ def test_vectors_from_a_file_are_used_and_a_bad_file_is_a_sentence(table: Path, 
         file.write_text(text)
         with pytest.raises(CnnError, match=said):
             TextTask(override(Recipe(), settings(table, vectors="static", vector_file=str(file)))).build_data("cpu")
-    with pytest.raises(CnnError, match="download the vectors from their publisher"):
+    with pytest.raises(CnnError, match="download the vectors from http"):
         TextTask(override(Recipe(), settings(table, vectors="static", vector_file="glove.6B.300d"))).build_data("cpu")
 
 

@@ -70,7 +70,7 @@ def _uploaded(network: Network, name: str, data: bytes) -> list[Any]:
 @remembered(4)  # the answers hold the texts
 def _answers(sha256: str, name: str, data: bytes, column: str | None, *, _network: Network) -> tuple[list[Any], bool]:
     """Return the answers, and whether the file goes on."""
-    from text_classification.own import read_texts
+    from text_classification.tables import read_texts
 
     with on_disk(name, data) as path:
         texts = list(islice(read_texts(path, text_column=column), MOST_TEXTS + 1))

@@ -45,7 +45,7 @@ def _report(sha256: str, folder: str, changed: int, *, _network: Network) -> Any
 
 
 def _read(network: Network) -> Any:
-    from text_classification.evaluate import read_report
+    from text_classification.report import read_report
 
     return read_report(network.folder)
 
@@ -108,7 +108,7 @@ def _mistakes(network: Network, report: Any) -> None:
     rows: list[Sequence[str]] = []
     for mistake in report.mistakes[:MISTAKES]:
         truth, said = names(network, [mistake.truth, mistake.answer])
-        rows.append((mistake.text, truth, said, percent(mistake.probability)))
+        rows.append((mistake.input, truth, said, percent(mistake.probability)))
     table(
         (("Text", "words"), ("It is", "short"), ("Answered", "short"), ("Sureness", "number")),
         rows,

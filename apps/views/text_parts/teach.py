@@ -87,7 +87,7 @@ def _report(name: str, data: bytes, text: str, label: str) -> str:
         DataError: nothing can be learned from it.
     """
     from text_classification.data import load_sets
-    from text_classification.own import read_table
+    from text_classification.tables import read_table
 
     with on_disk(name, data) as path:
         notes = read_table(path, text_column=text, label_column=label).notes

@@ -47,7 +47,7 @@ def columns(name: str, data: bytes) -> Columns:
     Raises:
         DataError: it cannot be read.
     """
-    from text_classification.own import choose_columns, look, rows
+    from text_classification.tables import choose_columns, look, rows
 
     with on_disk(name, data) as path:
         layout = look(path)

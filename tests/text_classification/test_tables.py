@@ -10,7 +10,7 @@ import pytest
 
 from cnn_core.errors import DataError
 from text_classification.data import load_sets
-from text_classification.own import look, read_table, read_texts, table_files
+from text_classification.tables import look, read_table, read_texts, table_files
 
 ROWS = [("good", 'A fine, "quoted" day'), ("bad", "rain;\nall over"), ("good", "naïve café 你好")]
 

@@ -1,0 +1,170 @@
+"""`cnn data get` of the published text sets against a server of our own: addresses, checks, and the tables written."""
+
+import csv
+import hashlib
+import io
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torchtext.data
+import torchtext.datasets
+
+from cnn_core.cli import main
+from cnn_core.errors import CnnError, DataError
+from text_classification import DATA_SETS, download
+from text_classification.data import load_sets
+
+TREES = {
+    "train": ["(3 (2 A) (4 Joy))", "(1 (2 (2 No) (2 -LRB-)) (0 fun\\/games))"],
+    "dev": ["(2 (2 So) (2 so))", "(4 (4 Great) (2 .))"],
+    "test": ["(0 Bad)", "(2 It)"],
+}
+NEWS = {
+    "train": [("3", 'Oil, "up"', "Prices\trose"), ("1", '"Peace" in', "line one\nline two")],
+    "test": [("2", "Match", "won"), ("4", "Chip", "made\\ here")],
+}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """What the server has."""
+    (tmp_path / "served").mkdir()
+    return tmp_path / "served"
+
+
+@pytest.fixture
+def address(place: Path) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=place)) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def serve(file: Path, body: bytes, kind: str = "sha256") -> str:
+    file.write_bytes(body)
+    return hashlib.new(kind, body).hexdigest()
+
+
+@pytest.fixture
+def trec(place: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    train = "NUM:dist How far is it ?\nLOC:city Which sister\xf0city ?\nNUM:date When : at 5 ?\n"
+    files = {"train_5500.label": train, "TREC_10.label": "LOC:city Where ?\nHUM:ind Who ?\n"}
+    sums = [serve(place / name, text.encode("latin-1")) for name, text in files.items()]
+    monkeypatch.setattr(torchtext.datasets.TREC, "urls", [address + name for name in files])
+    monkeypatch.setattr(download, "TREC_SHA256", dict(zip(("train", "test"), sums, strict=True)))
+    return train
+
+
+def test_the_addresses_are_torchtexts() -> None:
+    assert [url.rsplit("/", 1)[1] for url in torchtext.datasets.TREC.urls] == ["train_5500.label", "TREC_10.label"]
+    assert [url.rsplit("/", 1)[1] for url in torchtext.datasets.SST.urls] == ["trainDevTestTrees_PTB.zip"]
+
+
+def test_questions_come_with_both_kinds_of_classes(trec: str, tmp_path: Path) -> None:
+    sentence = DATA_SETS["trec"].fetch(data_root=tmp_path)
+    assert sentence == f"trec: 3 + 2 texts in {tmp_path / 'text' / 'trec'}"
+    sets = load_sets("trec", splits=["train+val", "test"], data_root=tmp_path)
+    assert sets["train+val"].texts == ["How far is it ?", "Which sisterðcity ?", "When : at 5 ?"]
+    assert [sets["test"].labels[k] for k in sets["test"].targets] == ["LOC", "HUM"]
+    DATA_SETS["trec_fine"].fetch(data_root=tmp_path)
+    table = (tmp_path / "text" / "trec_fine" / "train.tsv").read_text("utf-8")
+    assert table == "label\ttext\nNUM:dist\tHow far is it ?\nLOC:city\tWhich sisterðcity ?\nNUM:date\tWhen : at 5 ?\n"
+
+
+@pytest.mark.parametrize("fine", [False, True])
+def test_torchtext_reads_the_same_questions(trec: str, tmp_path: Path, fine: bool) -> None:
+    """Except for the one letter that it replaces with a space."""
+    name = "trec_fine" if fine else "trec"
+    DATA_SETS[name].fetch(data_root=tmp_path)
+    field, label = torchtext.data.RawField(), torchtext.data.RawField()
+    theirs = torchtext.datasets.TREC(tmp_path / "text" / "train_5500.label", field, label, fine_grained=fine)
+    ours = DATA_SETS[name].read(tmp_path / "text" / name, ["train"])["train"]
+    assert [text.replace("ð", " ") for text in ours.texts] == [example.text for example in theirs.examples]
+    assert ours.labels == [example.label for example in theirs.examples]
+
+
+@pytest.fixture
+def treebank(place: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for part, trees in TREES.items():
+            file.writestr(f"trees/{part}.txt", "\n".join(trees) + "\n")
+    name = "trainDevTestTrees_PTB.zip"
+    monkeypatch.setattr(download, "TREEBANK_SHA256", serve(place / name, archive.getvalue()))
+    monkeypatch.setattr(torchtext.datasets.SST, "urls", [address + name])
+
+
+def test_trees_become_sentences_and_phrases(treebank: None, tmp_path: Path) -> None:
+    assert "2 + 2 + 2 texts" in DATA_SETS["sst1"].fetch(data_root=tmp_path)
+    folder = tmp_path / "text" / "sst1"
+    assert (folder / "test.tsv").read_text() == "label\ttext\nvery_negative\tbad\nneutral\tit\n"
+    phrases = DATA_SETS["sst1"].read(folder, ["train_phrases"])["train_phrases"]
+    assert list(zip(phrases.labels, phrases.texts, strict=True)) == [
+        ("neutral", "a"), ("very_positive", "joy"), ("positive", "a joy"), ("neutral", "no"), ("neutral", "-lrb-"),
+        ("neutral", "no -lrb-"), ("very_negative", "fun\\/games"), ("negative", "no -lrb- fun\\/games"),
+    ]  # fmt: skip
+    DATA_SETS["sst2"].fetch(data_root=tmp_path)
+    sets = load_sets("sst2", splits=["train", "val", "test"], phrases=True, data_root=tmp_path)
+    assert sets["train"].texts == ["joy", "a joy", "fun\\/games", "no -lrb- fun\\/games"]
+    assert sets["train"].targets.tolist() == [1, 1, 0, 0]
+    assert (sets["val"].texts, sets["test"].texts) == (["great ."], ["bad"])
+
+
+def test_news_are_title_and_first_lines_in_one(
+    place: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sums = {}
+    for part, rows in NEWS.items():
+        table = io.StringIO()
+        csv.writer(table, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+        sums[part] = serve(place / f"{part}.csv", table.getvalue().encode(), "md5")
+    monkeypatch.setattr(download, "AG_NEWS_MD5", sums)
+    monkeypatch.setattr(download, "AG_NEWS", address)
+    assert "2 + 2 texts" in DATA_SETS["ag_news_full"].fetch(data_root=tmp_path)
+    read = DATA_SETS["ag_news_full"].read(tmp_path / "text" / "ag_news", ["train", "test"])
+    assert read["train"].texts == ['Oil, "up" . Prices rose', '"Peace" in . line one line two']
+    assert read["test"].texts == ["Match . won", "Chip . made\\ here"]
+    assert [*read["train"].labels, *read["test"].labels] == ["Business", "World", "Sports", "Sci_Tech"]
+
+
+def test_the_command_gets_a_set_once(
+    trec: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
+    assert main(["data", "get", "trec", "--quiet"]) == 0
+    monkeypatch.setitem(DATA_SETS, "trec", replace(DATA_SETS["trec"], official="3 + 2 texts"))
+    for file in place.iterdir():
+        file.unlink()
+    capsys.readouterr()
+    assert main(["data", "get", "trec", "--quiet"]) == 0
+    assert "trec is there already: 3 + 2 texts" in capsys.readouterr().out
+
+
+def test_another_file_than_the_published_one_is_refused(trec: str, place: Path, tmp_path: Path) -> None:
+    (place / "TREC_10.label").write_bytes(b"LOC:city Elsewhere ?\n")
+    with pytest.raises(DataError, match=r"TREC_10.label from .* has another hash"):
+        DATA_SETS["trec"].fetch(data_root=tmp_path)
+    assert not (tmp_path / "text" / "trec" / "test.tsv").exists()
+    with pytest.raises(DataError, match="get it with `cnn data get trec`"):
+        load_sets("trec", splits=["test"], data_root=tmp_path)
+
+
+def test_without_torchtext_the_command_that_installs_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchtext"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(CnnError, match=r"torchtext.*install"):
+        DATA_SETS["trec"].fetch(data_root=tmp_path)
