@@ -98,14 +98,15 @@ def run_export(options: argparse.Namespace, _: list[str]) -> None:
 
     find_weights(options.name)  # a mistyped name is answered at once, before torch and ONNX are loaded
     from cnn_core.export import export_onnx
+    from cnn_core.weights import load_model
 
     domain = _domain(options.name)
-    predictor = domain.load(options.name, device="cpu")
-    parts = {"model": predictor.model, "card": predictor.card}
     if domain.exportable:
-        parts |= domain.exportable(predictor)
+        predictor = domain.load(options.name, device="cpu")
+        parts = {"model": predictor.model, "card": predictor.card, **domain.exportable(predictor)}
     else:
-        parts["example_shape"] = example_shape(predictor.card)
+        model, card = load_model(options.name)
+        parts = {"model": model, "card": card, "example_shape": example_shape(card)}
     print(export_onnx(parts.pop("model"), parts.pop("card"), options.output, **parts))
 
 
