@@ -1,26 +1,24 @@
 """`Captioner`: any registered backbone up to one of its stages, and a decoder that reads the map."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, ValidationError
 from torch import Tensor, nn
 
 from cnn_core.errors import CnnError, WeightsError, unknown_name
 from cnn_core.models import Backbone, create_model
+from cnn_core.validation import Options, Settings, Share, parse, sentences
 from cnn_core.weights import WeightsCard, load_model
 from image_captioning.contract import DOMAIN_NAME, CaptionContract
 from image_captioning.decoders import Decoder, Memory, ShowAttendTell, ShowTell, grid_positions
+from image_captioning.search import Beams, LengthPower
 from image_captioning.words import PADDING, START
 
-DECODERS = ("show-attend-tell", "show-tell")
-CELLS = ("lstm", "gru")
-OPTIONS = {
-    "decoder": str, "hidden": int, "size": int, "attention": int, "cell": str, "dropout": (int, float), "stage": str,
-    "encoder": dict, "beams": int, "length_power": (int, float),
-}  # fmt: skip
+Size = Annotated[int, Field(ge=1, le=8192)]
 SHRINK = 0.85  # captions that have ended are dropped once so few of a batch go on
 
 
@@ -142,7 +140,7 @@ class Captioner(nn.Module):
             if count == 0:
                 break
             if count < SHRINK * len(state[0]):  # each cut costs a gradient as large as the memory
-                memory, state = memory.rows(slice(count)), tuple(s[:count] for s in state)
+                memory, state = memory.rows(slice(count)), (state[0][:count], state[1][:count])
             rows = len(state[0])
             step = self.decoder.step(vectors[:rows, t], state, memory)
             state = step.state
@@ -177,35 +175,57 @@ def caption_loss(told: Told, *, smoothing: float = 0.0, attention_weight: float 
     return loss
 
 
-def build_decoder(name: str, channels: int, rows: int, *, options: Mapping[str, Any]) -> Decoder:
-    """Build a decoder.
+@dataclass(frozen=True, kw_only=True)
+class CaptionerOptions(Settings):
+    """What a captioner is built from beside its backbone and contract: the `options` in the arguments of its card.
 
     Args:
-        name: one of `DECODERS`.
-        channels: C of the map.
-        rows: V.
-        options: hidden, size (of word vectors), cell ("lstm" or "gru"), dropout, attention.
-
-    Raises:
-        UnknownNameError: no such decoder or cell.
+        decoder: with soft attention, or with the mean over the picture; see `decoders`.
+        hidden: numbers of the LSTM's state.
+        size: of a word vector.
+        attention: of what a cell of the map is remembered and compared by.
+        dropout: share of the decoder's numbers that are dropped in training.
+        stage: of the backbone, the last one that is kept.
+        encoder: the backbone's own options.
+        beams: of the search, unless something else is said.
+        length_power: likewise.
     """
-    if name not in DECODERS:
-        raise unknown_name("decoder", name, DECODERS)
-    if options["cell"] not in CELLS:
-        raise unknown_name("cell", options["cell"], CELLS)
-    shared = {key: options[key] for key in ("hidden", "size", "cell", "dropout")}
-    if name == "show-tell":
-        return ShowTell(channels, rows, **shared)
-    return ShowAttendTell(channels, rows, attention=options["attention"], **shared)
 
+    decoder: Literal["show-attend-tell", "show-tell"]
+    hidden: Size
+    size: Size
+    attention: Size
+    dropout: Share
+    stage: str
+    encoder: Options
+    beams: Beams
+    length_power: LengthPower
 
-def options_of(card: WeightsCard) -> dict[str, Any]:
-    """Return the options of a captioner's card; WeightsError if some are missing."""
-    options = card.arguments["options"]
-    wrong = [name for name, kind in OPTIONS.items() if not isinstance(options.get(name), kind)]
-    if wrong:
-        raise WeightsError(f"weights {card.name!r}: the card's options lack {', '.join(wrong)}; restore the card")
-    return options
+    @classmethod
+    def of_card(cls, card: WeightsCard) -> Self:
+        """Return the options of a captioner's card.
+
+        Cards once said which recurrent cell there is: an LSTM, as there is always now, or a GRU.
+
+        Raises:
+            WeightsError: options are missing, wrong or unknown, or ask for a GRU.
+        """
+        values = dict(card.arguments["options"])
+        cell = values.pop("cell", "lstm")
+        if cell != "lstm":
+            raise WeightsError(f"weights {card.name!r}: recurrent cells are LSTMs now, not {cell!r}; train again")
+        try:
+            return parse(cls, values)
+        except ValidationError as error:
+            problems = "; ".join(sentences(error, known=[f.name for f in fields(cls)]))
+            raise WeightsError(f"weights {card.name!r}: arguments.options: {problems}; restore the card") from error
+
+    def build_decoder(self, channels: int, rows: int) -> Decoder:
+        """Build the decoder for a map of C `channels` and V `rows`."""
+        sizes = {"hidden": self.hidden, "size": self.size, "dropout": self.dropout}
+        if self.decoder == "show-tell":
+            return ShowTell(channels, rows, **sizes)
+        return ShowAttendTell(channels, rows, attention=self.attention, **sizes)
 
 
 def load_captioner(name: str | Path) -> tuple[Captioner, WeightsCard]:
@@ -219,9 +239,7 @@ def load_captioner(name: str | Path) -> tuple[Captioner, WeightsCard]:
 
 
 def _build(card: WeightsCard) -> Captioner:
-    contract, options = CaptionContract.of_card(card), options_of(card)
-    backbone = create_model(
-        card.model, num_classes=1, input_size=contract.input_size, options=options["encoder"]
-    )  # fmt: skip
-    encoder = Encoder(backbone, stage=options["stage"])
-    return Captioner(encoder, build_decoder(options["decoder"], encoder.channels, contract.rows, options=options))
+    contract, options = CaptionContract.of_card(card), CaptionerOptions.of_card(card)
+    backbone = create_model(card.model, num_classes=1, input_size=contract.input_size, options=options.encoder)
+    encoder = Encoder(backbone, stage=options.stage)
+    return Captioner(encoder, options.build_decoder(encoder.channels, contract.rows))

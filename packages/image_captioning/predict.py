@@ -20,7 +20,7 @@ from cnn_core.weights import WeightsCard
 from image_captioning.contract import CaptionContract
 from image_captioning.decoders import Memory
 from image_captioning.explain import CaptionExplanation, explain_caption
-from image_captioning.model import Captioner, load_captioner, options_of
+from image_captioning.model import Captioner, CaptionerOptions, load_captioner
 from image_captioning.search import Hypothesis, beam_search, sample, told_log_chances
 from image_captioning.words import END, UNKNOWN, split_words
 
@@ -75,8 +75,8 @@ class Predictor:
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
         self.model.encoder.to(memory_format=torch.channels_last)
-        options = options_of(card)
-        self.beams, self.length_power = options["beams"], options["length_power"]
+        options = CaptionerOptions.of_card(card)
+        self.beams, self.length_power = options.beams, options.length_power
 
     # ---- captions
 

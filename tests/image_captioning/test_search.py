@@ -4,21 +4,21 @@ from itertools import product
 
 import pytest
 import torch
+from tiny_captions import options
 from torch import Tensor
 
 from cnn_core.errors import CnnError
 from image_captioning.decoders import Memory
-from image_captioning.model import Captioner, build_decoder
+from image_captioning.model import Captioner
 from image_captioning.search import beam_search, log_chances, sample
 from image_captioning.words import END, FIRST, START
 
-OPTIONS = {"hidden": 12, "size": 8, "attention": 6, "cell": "lstm", "dropout": 0.3}
 ROWS = FIRST + 3  # three words
 
 
 def toy(name: str = "show-attend-tell", *, seed: int = 0, pictures: int = 5, rows: int = ROWS) -> tuple:
     torch.manual_seed(seed)
-    decoder = build_decoder(name, 4, rows, options=OPTIONS).eval()
+    decoder = options(name, hidden=12, dropout=0.3).build_decoder(4, rows).eval()
     with torch.no_grad():
         for module in decoder.modules():  # sharper choices than fresh weights make, other ones for other pictures
             if isinstance(module, torch.nn.Linear):
