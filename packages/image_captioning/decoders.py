@@ -49,24 +49,24 @@ class Step:
     weights: Tensor | None = None
 
 
-class Words(nn.Module):
+class WordVectors(nn.Module):
     """The table of word vectors, [V, E], for what goes in and, with a bias per word, for what comes out."""
 
-    def __init__(self, rows: int, size: int, *, dropout: float) -> None:
+    def __init__(self, vocab_size: int, size: int, *, dropout: float) -> None:
         super().__init__()
-        self.vectors = nn.Embedding(rows, size, padding_idx=PADDING)
-        self.bias = nn.Parameter(torch.zeros(rows))
+        self.vectors = nn.Embedding(vocab_size, size, padding_idx=PADDING)
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
         self.dropout = nn.Dropout(dropout)
         if not self.vectors.weight.is_meta:
             nn.init.normal_(self.vectors.weight, std=size**-0.5)
 
     @torch.no_grad()
-    def grow(self, rows: int) -> None:
-        """Append fresh words until there are `rows`; each has the bias of the known word that has the lowest one."""
+    def grow(self, vocab_size: int) -> None:
+        """Append fresh words until there are `vocab_size`; each has the lowest bias of the known words."""
         known = len(self.bias)
-        if rows <= known:
+        if vocab_size <= known:
             return
-        fresh = Words(rows, self.vectors.embedding_dim, dropout=self.dropout.p)
+        fresh = WordVectors(vocab_size, self.vectors.embedding_dim, dropout=self.dropout.p)
         fresh.vectors.weight[:known], fresh.bias[:known] = self.vectors.weight, self.bias
         fresh.bias[known:] = self.bias[FIRST:].min()
         self.vectors, self.bias = fresh.vectors, fresh.bias
@@ -96,9 +96,9 @@ class ShowTell(nn.Module):
 
     attends = False
 
-    def __init__(self, channels: int, rows: int, *, hidden: int, size: int, dropout: float) -> None:
+    def __init__(self, channels: int, vocab_size: int, *, hidden: int, size: int, dropout: float) -> None:
         super().__init__()
-        self.words = Words(rows, size, dropout=dropout)
+        self.words = WordVectors(vocab_size, size, dropout=dropout)
         self.norm = nn.LayerNorm(channels + 2)
         self.picture = nn.Linear(channels + 2, size)
         self.recurrence = Recurrence(size, hidden)
@@ -123,9 +123,11 @@ class ShowAttendTell(nn.Module):
 
     attends = True
 
-    def __init__(self, channels: int, rows: int, *, hidden: int, size: int, attention: int, dropout: float) -> None:
+    def __init__(
+        self, channels: int, vocab_size: int, *, hidden: int, size: int, attention: int, dropout: float
+    ) -> None:
         super().__init__()
-        self.words = Words(rows, size, dropout=dropout)
+        self.words = WordVectors(vocab_size, size, dropout=dropout)
         self.norm = nn.LayerNorm(channels + 2)
         self.values = nn.Linear(channels + 2, attention)
         self.keys = nn.Linear(attention, attention)

@@ -18,7 +18,7 @@ from image_captioning.task import CaptionTask
 BATCH_SIZE = 64
 
 
-def evaluate(predictor: Predictor, truth: CaptionSet, *, beams: int | None = None) -> Report:
+def evaluate(predictor: Predictor, truth: CaptionSet) -> Report:
     """Measure a predictor on a set, through the same preprocessing as every prediction.
 
     Raises:
@@ -29,8 +29,7 @@ def evaluate(predictor: Predictor, truth: CaptionSet, *, beams: int | None = Non
         raise DataError(f"{truth.name}: expected pictures of {predictor.contract.size}, got {len(truth)} of {size}")
     captions = []
     for images in truth.images.split(BATCH_SIZE):
-        found = predictor.search(predictor.remember(images), beams=beams)
-        captions += [predictor.contract.decode(best[0].words) for best in found]
+        captions += map(predictor.contract.decode, predictor.best(predictor.remember(images)))
     return report_on(captions, truth)
 
 

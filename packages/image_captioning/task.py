@@ -122,10 +122,10 @@ class CaptionTask:
         encoder = self.start.encoder
         if self.captioner:
             decoder = self.captioner.decoder
-            decoder.words.grow(self.contract.rows)
+            decoder.words.grow(self.contract.vocab_size)
             decoder.words.dropout.p = self.options.dropout
         else:
-            decoder = self.options.build_decoder(encoder.channels, self.contract.rows)
+            decoder = self.options.build_decoder(encoder.channels, self.contract.vocab_size)
         trained = None if self.recipe.encoder.frozen else encoder
         return Captioner(trained, decoder, word_dropout=self.recipe.decoder.word_dropout)
 
@@ -185,7 +185,7 @@ class CaptionTask:
             "arguments": {
                 "spatial_dims": 2,
                 "in_channels": 3,
-                "num_classes": self.contract.rows,
+                "num_classes": self.contract.vocab_size,
                 "input_size": list(self.contract.input_size),
                 "options": asdict(self.options),
             },

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cnn_core.models import create_model
 from image_captioning.decoders import ShowAttendTell
 from image_captioning.model import CaptionBatch, Captioner, Encoder, caption_loss
-from image_captioning.search import beam_search, log_chances
+from image_captioning.search import beam_search, next_log_probs
 from image_captioning.words import END, FIRST, START
 
 SIZES = {"hidden": 320, "size": 256, "attention": 192, "dropout": 0.4}  # of the recipe flickr8k
@@ -46,12 +46,12 @@ def textbook(model: Captioner, features: Tensor) -> tuple[int, ...]:
         memory = model.remember(features.expand(k, -1, -1))
         state = memory.start if state is None else state
         step = decoder.step(decoder.words(torch.tensor([s[-1] for s in sequences])), state, memory)
-        chances = log_chances(decoder, step.out, first=t == 0, last=t == LONGEST)
-        totals = sums[:, None] + chances if t else chances[:1]
+        log_probs = next_log_probs(decoder, step.out, first=t == 0, last=t == LONGEST)
+        totals = sums[:, None] + log_probs if t else log_probs[:1]
         values, places = totals.flatten().topk(k)
         going = []
         for value, place in zip(values.tolist(), places.tolist(), strict=True):
-            parent, word = divmod(place, chances.shape[1])
+            parent, word = divmod(place, log_probs.shape[1])
             if word == END:
                 ended.append((value / len(sequences[parent]) ** 0.7, sequences[parent][1:]))
             else:

@@ -44,16 +44,16 @@ def by_hand(model: Captioner, given: CaptionBatch) -> tuple[list[torch.Tensor], 
 
 
 @BOTH
-def test_captions_told_together_are_those_told_one_by_one(name: str) -> None:
+def test_captions_scored_together_are_those_scored_one_by_one(name: str) -> None:
     model, given = captioner(name).eval(), batch()
-    told = model(given)
+    output = model(given)
     logits, weights = by_hand(model, given)
-    assert len(told.logits) == 3 + 2 + 3 + 1
+    assert len(output.logits) == 3 + 2 + 3 + 1
     for row in range(4):
-        torch.testing.assert_close(told.logits[told.row == row], logits[row], atol=1e-5, rtol=1e-4)
-        assert told.targets[told.row == row].tolist() == given.words[row, : given.lengths[row]].tolist()
+        torch.testing.assert_close(output.logits[output.row == row], logits[row], atol=1e-5, rtol=1e-4)
+        assert output.targets[output.row == row].tolist() == given.words[row, : given.lengths[row]].tolist()
         if model.decoder.attends:
-            torch.testing.assert_close(told.looked[row], weights[row].sum(0), atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(output.coverage[row], weights[row].sum(0), atol=1e-5, rtol=1e-4)
 
 
 @BOTH
@@ -90,16 +90,16 @@ def test_every_weight_learns(name: str) -> None:
 
 
 def test_attention_weights_are_shares() -> None:
-    told = captioner("show-attend-tell").eval()(batch())
-    assert told.weights.shape == (9, 4) and (told.weights >= 0).all()
-    torch.testing.assert_close(told.weights.sum(1), torch.ones(9))
-    torch.testing.assert_close(told.looked.sum(1), torch.tensor([3.0, 2.0, 3.0, 1.0]))
+    output = captioner("show-attend-tell").eval()(batch())
+    assert output.attention.shape == (9, 4) and (output.attention >= 0).all()
+    torch.testing.assert_close(output.attention.sum(1), torch.ones(9))
+    torch.testing.assert_close(output.coverage.sum(1), torch.tensor([3.0, 2.0, 3.0, 1.0]))
 
 
 def test_label_smoothing_is_torchs() -> None:
-    told = captioner("show-tell").eval()(batch())
-    wanted = F.cross_entropy(told.logits, told.targets, label_smoothing=0.2)
-    assert caption_loss(told, smoothing=0.2).item() == pytest.approx(wanted.item())
+    output = captioner("show-tell").eval()(batch())
+    wanted = F.cross_entropy(output.logits, output.targets, label_smoothing=0.2)
+    assert caption_loss(output, smoothing=0.2).item() == pytest.approx(wanted.item())
 
 
 def test_hidden_and_own_words_are_shown_in_training_alone() -> None:
@@ -111,7 +111,7 @@ def test_hidden_and_own_words_are_shown_in_training_alone() -> None:
 
 
 @BOTH
-def test_a_captioner_learns_by_heart_what_it_is_shown(name: str) -> None:
+def test_a_captioner_overfits_one_batch(name: str) -> None:
     model, given = captioner(name).train(), batch()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
     for _ in range(80):

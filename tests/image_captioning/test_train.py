@@ -120,7 +120,7 @@ def test_fine_tuning_learns_new_words_and_says_which_settings_the_weights_decide
     assert batch.words[0].tolist() == [*task.contract.encode("a quagga beside a red zebu"), END]
     assert batch.words[0, 1] == len(known) + 4 + 1 and UNKNOWN not in batch.words
     new = task.build_model().decoder.words
-    assert new.vectors.weight.shape[0] == len(new.bias) == task.contract.rows == len(known) + 4 + 3
+    assert new.vectors.weight.shape[0] == len(new.bias) == task.contract.vocab_size == len(known) + 4 + 3
     assert torch.equal(new.vectors.weight[:-3], old.vectors.weight) and torch.equal(new.bias[:-3], old.bias)
     assert (new.bias[-3:] == old.bias[4:].min()).all()
     unused = [line.split()[0] for line in caplog.messages if f"is not used: the weights {run} keep theirs" in line]
