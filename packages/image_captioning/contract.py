@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cnn_core.data.fits import Placement, fit_crop, fit_pad, fit_stretch
 from cnn_core.data.images import ImageSource, read_image
-from cnn_core.errors import WeightsError
+from cnn_core.errors import CnnError, WeightsError
 from cnn_core.validation import Edge, Positive
 from cnn_core.weights.contract import Contract, Tuple, contract
 from image_captioning.words import FIRST, UNKNOWN, split_words
@@ -74,7 +74,7 @@ class CaptionContract(Contract):
             WeightsError: the card is of another domain, its contract cannot be used, or does not fit the network.
         """
         found = super().of_card(card, domain=domain)
-        if found.rows != card.arguments["num_classes"]:
+        if found.vocab_size != card.arguments["num_classes"]:
             raise WeightsError(
                 f"weights {card.name!r}: {len(found.vocabulary)} words in the vocabulary, but the network has "
                 f"{card.arguments['num_classes'] - FIRST}; restore the card"
@@ -114,7 +114,7 @@ class CaptionContract(Contract):
     # ---- sentences
 
     @property
-    def rows(self) -> int:
+    def vocab_size(self) -> int:
         """V: numbers there are, padding, start, end and unknown among them."""
         return len(self.vocabulary) + FIRST
 
@@ -124,8 +124,14 @@ class CaptionContract(Contract):
         return {word: i for i, word in enumerate(self.vocabulary, start=FIRST)}
 
     def encode(self, caption: str | Sequence[str]) -> list[int]:
-        """Return the numbers of a caption's words, at most `longest`; unknown words are `UNKNOWN`."""
+        """Return the numbers of a caption's words, at most `longest`; unknown words are `UNKNOWN`.
+
+        Raises:
+            CnnError: the caption holds no word.
+        """
         words = split_words(caption) if isinstance(caption, str) else caption
+        if not words:
+            raise CnnError(f"expected a sentence with words, got {str(caption)[:60]!r}")
         return [self.numbers.get(word, UNKNOWN) for word in words[: self.longest]]
 
     def decode(self, numbers: Sequence[int]) -> list[str]:

@@ -5,7 +5,7 @@ picture is the first input of a recurrent network, words are the others.
 Xu et al. 2015, "Show, Attend and Tell: Neural Image Caption Generation with Visual Attention", arXiv:1502.03044: before
 every word, soft attention picks a mean of the map's cells (section 4.2, with the gate of 4.2.1).
 Differs from the papers: the map is normalised and gets two channels with its cells' places; input and output word
-vectors are the same table; GRU is offered beside LSTM.
+vectors are the same table.
 
 A decoder has `remember(features, positions) -> Memory`, `words(numbers) -> vectors`, `step(vectors, state, memory) ->
 Step` and `scores(out) -> logits`; rows are captions in the making, several of one picture as the case may be.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from image_captioning.words import FIRST, PADDING
 
-State = tuple[Tensor, ...]  # h, and c of an LSTM: [R, H] each
+State = tuple[Tensor, Tensor]  # h and c of the LSTM: [R, H] each
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Memory:
     def rows(self, index: Tensor | slice) -> "Memory":
         """Return the memory of some rows, in the order of `index`, repeated where it repeats."""
         kept = [getattr(self, f.name) for f in fields(self)[1:]]
-        return Memory(tuple(part[index] for part in self.start), *(None if p is None else p[index] for p in kept))
+        h, c = self.start
+        return Memory((h[index], c[index]), *(None if p is None else p[index] for p in kept))
 
 
 @dataclass(frozen=True)
@@ -48,24 +49,24 @@ class Step:
     weights: Tensor | None = None
 
 
-class Words(nn.Module):
+class WordVectors(nn.Module):
     """The table of word vectors, [V, E], for what goes in and, with a bias per word, for what comes out."""
 
-    def __init__(self, rows: int, size: int, *, dropout: float) -> None:
+    def __init__(self, vocab_size: int, size: int, *, dropout: float) -> None:
         super().__init__()
-        self.vectors = nn.Embedding(rows, size, padding_idx=PADDING)
-        self.bias = nn.Parameter(torch.zeros(rows))
+        self.vectors = nn.Embedding(vocab_size, size, padding_idx=PADDING)
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
         self.dropout = nn.Dropout(dropout)
         if not self.vectors.weight.is_meta:
             nn.init.normal_(self.vectors.weight, std=size**-0.5)
 
     @torch.no_grad()
-    def grow(self, rows: int) -> None:
-        """Append fresh words until there are `rows`; each has the bias of the known word that has the lowest one."""
+    def grow(self, vocab_size: int) -> None:
+        """Append fresh words until there are `vocab_size`; each has the lowest bias of the known words."""
         known = len(self.bias)
-        if rows <= known:
+        if vocab_size <= known:
             return
-        fresh = Words(rows, self.vectors.embedding_dim, dropout=self.dropout.p)
+        fresh = WordVectors(vocab_size, self.vectors.embedding_dim, dropout=self.dropout.p)
         fresh.vectors.weight[:known], fresh.bias[:known] = self.vectors.weight, self.bias
         fresh.bias[known:] = self.bias[FIRST:].min()
         self.vectors, self.bias = fresh.vectors, fresh.bias
@@ -80,19 +81,14 @@ class Words(nn.Module):
 
 
 class Recurrence(nn.Module):
-    """An LSTM or GRU cell with one form of state."""
+    """The LSTM cell; without a state it begins from zeros."""
 
-    def __init__(self, kind: str, in_size: int, hidden: int) -> None:
+    def __init__(self, in_size: int, hidden: int) -> None:
         super().__init__()
-        self.cell = (nn.LSTMCell if kind == "lstm" else nn.GRUCell)(in_size, hidden)
-        self.parts = 2 if kind == "lstm" else 1
+        self.cell = nn.LSTMCell(in_size, hidden)
 
-    def forward(self, x: Tensor, state: State) -> State:
-        return self.cell(x, state) if self.parts == 2 else (self.cell(x, state[0]),)
-
-    def zeros(self, rows: int, like: Tensor) -> State:
-        """Return the state that knows nothing."""
-        return tuple(like.new_zeros(rows, self.cell.hidden_size) for _ in range(self.parts))
+    def forward(self, x: Tensor, state: State | None = None) -> State:
+        return self.cell(x, state)
 
 
 class ShowTell(nn.Module):
@@ -100,19 +96,19 @@ class ShowTell(nn.Module):
 
     attends = False
 
-    def __init__(self, channels: int, rows: int, *, hidden: int, size: int, cell: str, dropout: float) -> None:
+    def __init__(self, channels: int, vocab_size: int, *, hidden: int, size: int, dropout: float) -> None:
         super().__init__()
-        self.words = Words(rows, size, dropout=dropout)
+        self.words = WordVectors(vocab_size, size, dropout=dropout)
         self.norm = nn.LayerNorm(channels + 2)
         self.picture = nn.Linear(channels + 2, size)
-        self.recurrence = Recurrence(cell, size, hidden)
+        self.recurrence = Recurrence(size, hidden)
         self.to_words = nn.Linear(hidden, size)
 
     def remember(self, features: Tensor, positions: Tensor) -> Memory:
         """Read pictures: `[B, P, C]`, places `[P, 2] -> Memory` of B rows."""
         pooled = self.norm(_placed(features, positions)).mean(1)
         first = self.picture(self.words.dropout(pooled))
-        return Memory(self.recurrence(first, self.recurrence.zeros(len(first), first)))
+        return Memory(self.recurrence(first))
 
     def step(self, vectors: Tensor, state: State, memory: Memory) -> Step:
         state = self.recurrence(vectors, state)
@@ -128,26 +124,26 @@ class ShowAttendTell(nn.Module):
     attends = True
 
     def __init__(
-        self, channels: int, rows: int, *, hidden: int, size: int, attention: int, cell: str, dropout: float
+        self, channels: int, vocab_size: int, *, hidden: int, size: int, attention: int, dropout: float
     ) -> None:
         super().__init__()
-        self.words = Words(rows, size, dropout=dropout)
+        self.words = WordVectors(vocab_size, size, dropout=dropout)
         self.norm = nn.LayerNorm(channels + 2)
         self.values = nn.Linear(channels + 2, attention)
         self.keys = nn.Linear(attention, attention)
         self.query = nn.Linear(hidden, attention, bias=False)
         self.energy = nn.Linear(attention, 1, bias=False)
         self.gate = nn.Linear(hidden, attention)
-        self.recurrence = Recurrence(cell, size + attention, hidden)
-        self.start = nn.Linear(attention, hidden * self.recurrence.parts)
+        self.recurrence = Recurrence(size + attention, hidden)
+        self.start = nn.Linear(attention, 2 * hidden)
         self.state_to_words = nn.Linear(hidden, size)
         self.picture_to_words = nn.Linear(attention, size, bias=False)
 
     def remember(self, features: Tensor, positions: Tensor) -> Memory:
         """Read pictures: `[B, P, C]`, places `[P, 2] -> Memory` of B rows."""
         values = self.words.dropout(F.relu(self.values(self.norm(_placed(features, positions)))))  # [B, P, A]
-        start = torch.tanh(self.start(values.mean(1))).chunk(self.recurrence.parts, 1)
-        return Memory(start, values, self.keys(values))
+        h, c = torch.tanh(self.start(values.mean(1))).chunk(2, 1)
+        return Memory((h, c), values, self.keys(values))
 
     def step(self, vectors: Tensor, state: State, memory: Memory) -> Step:
         query = self.query(state[0])[:, None]  # [R, 1, A]

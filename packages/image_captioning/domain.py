@@ -9,15 +9,16 @@ from cnn_core.train.config import override
 from cnn_core.weights import WeightsCard
 from image_captioning.contract import DOMAIN_NAME
 from image_captioning.data import DATA_SETS, CaptionSet, load_sets
+from image_captioning.model import CaptionerOptions
 from image_captioning.predict import Predictor, load
-from image_captioning.recipe import CaptionModelConfig, EncoderConfig, Recipe
+from image_captioning.recipe import Recipe, settings_of
 from image_captioning.report import Report, report_on
 from image_captioning.task import CaptionTask
 
 BATCH_SIZE = 64
 
 
-def evaluate(predictor: Predictor, truth: CaptionSet, *, beams: int | None = None) -> Report:
+def evaluate(predictor: Predictor, truth: CaptionSet) -> Report:
     """Measure a predictor on a set, through the same preprocessing as every prediction.
 
     Raises:
@@ -28,8 +29,7 @@ def evaluate(predictor: Predictor, truth: CaptionSet, *, beams: int | None = Non
         raise DataError(f"{truth.name}: expected pictures of {predictor.contract.size}, got {len(truth)} of {size}")
     captions = []
     for images in truth.images.split(BATCH_SIZE):
-        found = predictor.search(predictor.remember(images), beams=beams)
-        captions += [predictor.contract.decode(best[0].words) for best in found]
+        captions += map(predictor.contract.decode, predictor.best(predictor.remember(images)))
     return report_on(captions, truth)
 
 
@@ -49,13 +49,8 @@ def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping
 
 def _again(card: WeightsCard, weights: str | None) -> Recipe:
     """Return a recipe with a card's encoder, its weights or fresh ones, that prepares pictures as the card says."""
-    options, contract = card.arguments["options"], card.input
-    model = CaptionModelConfig(card.model, options["encoder"], weights=weights)
-    recipe = Recipe(model=model, encoder=EncoderConfig(stage=options["stage"]))
-    sizes = {"hidden": options["hidden"], "word_size": options["size"], "attention_size": options["attention"]}
-    sizes |= {name: options[name] for name in ("decoder", "cell", "dropout")}
-    prepared = {name: contract[name] for name in ("fit", "enlarge", "longest")}
-    return override(recipe, {**sizes, **prepared, "size": contract["size"][0]})
+    dropout = CaptionerOptions.of_card(card).dropout
+    return override(Recipe(), {**settings_of(card), "dropout": dropout, "weights": weights})
 
 
 def _exportable(predictor: Predictor) -> dict[str, Any]:

@@ -1,17 +1,24 @@
 """Encoders with a start: the ImageNet trunk, torchvision's weights, or what image classification has trained."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.files import data_root
 from cnn_core.errors import CnnError, UnknownNameError
 from cnn_core.models import create_model, load_torchvision
 from cnn_core.weights import load_model
+from image_captioning.contract import CaptionContract
 from image_captioning.mobilenet_weights import TRUNK_FILE, TRUNK_FOLDER, load_mobilenet_trunk
 from image_captioning.model import Encoder
 
 HALF = (0.5,), (0.5,)  # mean and standard deviation: pictures from -1 to 1
+FEATURE_BATCH = 32
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -78,3 +85,31 @@ def _from_torchvision(name: str, options: Mapping[str, Any]) -> Any:
     backbone = create_model(name, options=options)
     load_torchvision(backbone, state)
     return backbone
+
+
+def cached_features(encoder: Encoder, images: Tensor, *, contract: CaptionContract, device: torch.device) -> Tensor:
+    """Return the maps of a frozen encoder as cells in a row, memory-mapped: `uint8 [N, 3, H, W] -> float16 [N, P, C]`.
+
+    They are computed once for the same pixels, encoder and contract.
+
+    Raises:
+        CnnError: the grid is not square.
+    """
+    encoder = encoder.to(device).eval()
+
+    @torch.inference_mode()
+    def features(part: Tensor) -> Tensor:
+        maps = encoder(contract.normalize(part.to(device)))
+        if maps.shape[2] != maps.shape[3]:
+            raise CnnError(f"a frozen encoder needs a square grid, got {list(maps.shape[2:])}; use square pictures")
+        return maps.flatten(2).transpose(1, 2).half().cpu()
+
+    parts = images.split(FEATURE_BATCH)
+    pixels = hashlib.sha256()
+    for part in parts:
+        pixels.update(part.contiguous().numpy())
+    weights = [value.detach().cpu().contiguous().numpy() for value in encoder.state_dict().values()]
+    view = (contract.input_size, contract.mean, contract.std)
+    key = cache_key("features", len(images), view, *weights, pixels.digest())
+    shape = (len(images), *features(images[:1]).shape[1:])
+    return torch.from_numpy(cached_array(key, (features(part).numpy() for part in parts), shape=shape, dtype="float16"))

@@ -20,7 +20,7 @@ from cnn_core.data.reading import input_name
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.explain import overlay
 from cnn_core.storage import atomic_path
-from image_captioning.search import told_log_chances
+from image_captioning.search import teacher_forced_log_probs
 from image_captioning.words import END
 
 if TYPE_CHECKING:
@@ -98,35 +98,28 @@ def explain_caption(
     method = "grad-cam" if method == "attention" and not model.decoder.attends else method
     name = input_name(image, 0)
     picture = contract.read(image, name=name)
-    seen, placement = contract.place(picture)
-    numbers = contract.encode(caption) if caption is not None else list(_best(predictor, seen))
-    if not numbers:
-        raise CnnError(f"expected a sentence with words, got {str(caption)[:60]!r}")
-    words = torch.tensor([[*numbers, END]], device=predictor.device)
-    x = contract.normalize(seen[None].to(predictor.device))
+    view, placement = contract.place(picture)
+    x = contract.normalize(view[None].to(predictor.device))
+    numbers = contract.encode(caption) if caption is not None else predictor.best(predictor.remember(view[None]))[0]
     with torch.inference_mode(False), torch.enable_grad():
         grid_map = model.encoder(x).detach().clone().requires_grad_()  # [1, C, H', W']
         cells = grid_map.flatten(2).transpose(1, 2)
         memory = model.remember(cells, grid=tuple(grid_map.shape[2:]))
-        told = model.tell(memory, words, torch.tensor([words.shape[1]], device=words.device), words.new_zeros(1))
-        maps = _attention(told.weights, grid_map) if method == "attention" else _grad_cam(told, grid_map)
-    chances = told_log_chances(told.logits.detach(), told.targets).exp().cpu()  # [T, V]
+        output = model.score_sentence(memory, [*numbers, END])
+        maps = _attention(output.attention, grid_map) if method == "attention" else _grad_cam(output, grid_map)
+    probabilities = teacher_forced_log_probs(output.logits.detach(), output.targets).exp().cpu()  # [T, V]
     names = ["", "", "(end)", "?", *contract.vocabulary]
     reasons = [
         WordReason(
             names[number],
-            float(chances[t, number]),
-            [(names[i], float(p)) for p, i in zip(*(v.tolist() for v in chances[t].topk(NEXT_BEST)), strict=True)],
+            float(probabilities[t, number]),
+            [(names[i], float(probabilities[t, i])) for i in probabilities[t].topk(NEXT_BEST).indices.tolist()],
             _on_picture(maps[t], placement, contract.size, picture),
         )
         for t, number in enumerate(numbers)
     ]  # fmt: skip
-    total = float(chances.double().gather(1, words.cpu().T).log().sum().exp())
+    total = float(probabilities.double().gather(1, output.targets.cpu()[:, None]).log().sum().exp())
     return CaptionExplanation(name, " ".join(contract.decode(numbers)), total, method, picture, reasons)
-
-
-def _best(predictor: "Predictor", seen: Tensor) -> tuple[int, ...]:
-    return predictor.search(predictor.remember(seen[None]))[0][0].words
 
 
 def _attention(weights: Tensor, grid_map: Tensor) -> Tensor:
@@ -134,10 +127,10 @@ def _attention(weights: Tensor, grid_map: Tensor) -> Tensor:
     return weights.detach().float().cpu().view(-1, *grid_map.shape[2:])
 
 
-def _grad_cam(told: Any, grid_map: Tensor) -> Tensor:
+def _grad_cam(output: Any, grid_map: Tensor) -> Tensor:
     """Return Grad-CAM of every word's score less the mean of all scores, on the grid: [T, H', W']."""
     maps = []
-    scores = told.logits.gather(1, told.targets[:, None])[:, 0] - told.logits.mean(1)
+    scores = output.logits.gather(1, output.targets[:, None])[:, 0] - output.logits.mean(1)
     for t in range(len(scores)):
         (gradient,) = torch.autograd.grad(scores[t], grid_map, retain_graph=True)
         maps.append((gradient.mean((2, 3), keepdim=True) * grid_map).sum(1)[0].relu().detach().float().cpu())
@@ -189,16 +182,8 @@ def cover(
     hidden[region] = pixels.mean((0, 1)).round().astype(np.uint8)
     views = torch.stack([contract.place(Image.fromarray(array))[0] for array in (pixels, hidden)])
     memory = predictor.remember(views)
-    best = [found[0].words for found in predictor.search(memory)]
-    numbers = contract.encode(caption) if caption is not None else list(best[0])
-    if not numbers:
-        raise CnnError(f"expected a sentence with words, got {str(caption)[:60]!r}")
-    words = torch.tensor([[*numbers, END]] * 2, device=predictor.device)
-    with torch.inference_mode():
-        lengths = torch.full((2,), words.shape[1], device=words.device)
-        told = predictor.model.tell(memory, words, lengths, torch.arange(2, device=words.device))
-        chances = told_log_chances(told.logits, told.targets).exp().gather(1, told.targets[:, None])[:, 0]
-    rows = [chances[told.row == row].tolist() for row in (0, 1)]
-    texts = contract.decode(numbers)
-    before, after = (" ".join(contract.decode(found)) for found in best)
-    return Covered(before, after, list(zip(texts, rows[0][: len(texts)], rows[1][: len(texts)], strict=True)))
+    best = predictor.best(memory)
+    numbers = contract.encode(caption) if caption is not None else best[0]
+    probabilities = predictor.word_log_probs(memory, [*numbers, END]).exp()[:, :-1].tolist()
+    before, after = (" ".join(contract.decode(words)) for words in best)
+    return Covered(before, after, list(zip(contract.decode(numbers), *probabilities, strict=True)))

@@ -29,7 +29,7 @@ def caption_metrics(captions: Sequence[Words], references: Sequence[Sequence[Wor
     """
     check_references(captions, references)
     scores = {f"bleu{n}": value for n, value in enumerate(corpus_bleu(captions, references), start=1)}
-    scores["cider"] = sum(CiderD(references).scores(captions, range(len(captions)))) / len(captions)
+    scores["cider"] = sum(cider_d(captions, references)) / len(captions)
     scores["rouge_l"] = sum(rouge_l(c, r) for c, r in zip(captions, references, strict=True)) / len(captions)
     return scores
 
@@ -92,43 +92,34 @@ def longest_common(one: Words, other: Words) -> int:
 Vector = dict[tuple[str, ...], float]
 
 
-class CiderD:
-    """CIDEr-D against fixed references, whose n-gram vectors are computed once.
+def cider_d(captions: Sequence[Words], references: Sequence[Sequence[Words]]) -> list[float]:
+    """Return the CIDEr-D of each caption, 0 to 10."""
+    frequencies = document_frequencies(references)
+    log_documents = math.log(max(1, len(references)))
 
-    Args:
-        references: per picture; document frequencies are counted in them.
-    """
-
-    def __init__(self, references: Sequence[Sequence[Words]]) -> None:
-        self.frequencies = document_frequencies(references)
-        self.log_documents = math.log(max(1, len(references)))
-        self.references = [[self._vectors(words) for words in others] for others in references]
-
-    def scores(self, captions: Sequence[Words], pictures: Sequence[int]) -> list[float]:
-        """Return the score of each caption as one of picture `pictures[i]`, 0 to 10."""
+    def vectors(words: Words) -> list[Vector]:
+        """Return count times inverse document frequency of all n-grams, by order."""
         return [
-            self._score(self._vectors(words), self.references[picture])
-            for words, picture in zip(captions, pictures, strict=True)
+            {gram: count * (log_documents - math.log(max(1, frequencies[gram]))) for gram, count in grams.items()}
+            for grams in (ngrams(words, n) for n in range(1, ORDERS + 1))
         ]
 
-    def _vectors(self, words: Words) -> tuple[list[Vector], list[float], int]:
-        """Return count times inverse document frequency of all n-grams by order, the norms, and the length."""
-        vectors = [
-            {g: c * (self.log_documents - math.log(max(1, self.frequencies[g]))) for g, c in ngrams(words, n).items()}
-            for n in range(1, ORDERS + 1)
-        ]
-        return vectors, [math.sqrt(sum(v * v for v in vector.values())) for vector in vectors], len(words)
-
-    def _score(self, own: tuple, others: Sequence[tuple]) -> float:
+    scores = []
+    for words, others in zip(captions, references, strict=True):
+        ours = vectors(words)
         total = 0.0
-        for vectors, norms, length in others:
-            likeness = 0.0
-            for mine, theirs, norm, other_norm in zip(own[0], vectors, own[1], norms, strict=True):
-                if norm and other_norm:
-                    shared = sum(min(value, theirs[g]) * theirs[g] for g, value in mine.items() if g in theirs)
-                    likeness += shared / (norm * other_norm)
-            total += likeness / ORDERS * math.exp(-((own[2] - length) ** 2) / (2 * SIGMA**2))
-        return 10 * total / len(others)
+        for other in others:
+            likeness = sum(map(clipped_cosine, ours, vectors(other)))
+            total += likeness / ORDERS * math.exp(-((len(words) - len(other)) ** 2) / (2 * SIGMA**2))
+        scores.append(10 * total / len(others))
+    return scores
+
+
+def clipped_cosine(ours: Vector, theirs: Vector) -> float:
+    """Return the cosine of two vectors, in whose product no n-gram counts more than in the reference `theirs`."""
+    norms = math.sqrt(sum(v * v for v in ours.values())) * math.sqrt(sum(v * v for v in theirs.values()))
+    shared = sum(min(value, theirs[gram]) * theirs[gram] for gram, value in ours.items() if gram in theirs)
+    return shared / norms if norms else 0.0
 
 
 def document_frequencies(references: Sequence[Sequence[Words]]) -> Counter[tuple[str, ...]]:

@@ -1,26 +1,25 @@
 """`Captioner`: any registered backbone up to one of its stages, and a decoder that reads the map."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, ValidationError
 from torch import Tensor, nn
 
 from cnn_core.errors import CnnError, WeightsError, unknown_name
 from cnn_core.models import Backbone, create_model
+from cnn_core.validation import Options, Settings, Share, parse, sentences
 from cnn_core.weights import WeightsCard, load_model
 from image_captioning.contract import DOMAIN_NAME, CaptionContract
 from image_captioning.decoders import Decoder, Memory, ShowAttendTell, ShowTell, grid_positions
+from image_captioning.search import Beams, LengthPower
 from image_captioning.words import PADDING, START
 
-DECODERS = ("show-attend-tell", "show-tell")
-CELLS = ("lstm", "gru")
-OPTIONS = {
-    "decoder": str, "hidden": int, "size": int, "attention": int, "cell": str, "dropout": (int, float), "stage": str,
-    "encoder": dict, "beams": int, "length_power": (int, float),
-}  # fmt: skip
+Size = Annotated[int, Field(ge=1, le=8192)]
 SHRINK = 0.85  # captions that have ended are dropped once so few of a batch go on
 
 
@@ -40,22 +39,22 @@ class CaptionBatch(NamedTuple):
     owner: Tensor
 
 
-class Told(NamedTuple):
-    """What a decoder said when it was given the words before: one row per word that is there, none for padding.
+class DecoderOutput(NamedTuple):
+    """The scores of captions under teacher forcing: one row per word that is there, none for padding.
 
     Args:
         logits: [N, V] for N words of all captions together.
         targets: int64 [N], the words themselves.
         row: int64 [N], the caption that each belongs to.
-        looked: [R, P], how much each caption has looked at each cell in all; None without attention.
-        weights: [N, P], where it looked for each word; None without attention.
+        coverage: [R, P], the attention of each caption to each cell, added up over its words; None without attention.
+        attention: [N, P], the attention weights of each word; None without attention.
     """
 
     logits: Tensor
     targets: Tensor
     row: Tensor
-    looked: Tensor | None
-    weights: Tensor | None
+    coverage: Tensor | None
+    attention: Tensor | None
 
 
 class Encoder(nn.Module):
@@ -122,12 +121,12 @@ class Captioner(nn.Module):
             raise CnnError(f"expected features of a grid {height} x {width}, got {pictures.shape[1]} cells")
         return self.decoder.remember(pictures, grid_positions(height, width, device=pictures.device))
 
-    def forward(self, batch: CaptionBatch) -> Told:
+    def forward(self, batch: CaptionBatch) -> DecoderOutput:
         memory = self.remember(batch.pictures)
-        return self.tell(memory, batch.words, batch.lengths, batch.owner)
+        return self.teacher_force(memory, batch.words, batch.lengths, batch.owner)
 
-    def tell(self, memory: Memory, words: Tensor, lengths: Tensor, owner: Tensor) -> Told:
-        """Score captions word by word, each from the true words before it.
+    def teacher_force(self, memory: Memory, words: Tensor, lengths: Tensor, owner: Tensor) -> DecoderOutput:
+        """Score captions [R, T] of given lengths [R], every word from the true words before it.
 
         The captions are sorted by length, so that a step computes only those that still go on (and a few that do
         not, see `SHRINK`): padding takes no part in the result.
@@ -137,25 +136,30 @@ class Captioner(nn.Module):
         going = (lengths[order][:, None] > torch.arange(words.shape[1], device=words.device)).sum(0).tolist()
         shown = torch.cat([torch.full_like(words[:, :1], START), words[:, :-1]], 1)  # [R, T]
         vectors = self.decoder.words(self._hidden(shown))  # [R, T, E]
-        state, outs, weights = memory.start, [], []
+        state, outs, attention = memory.start, [], []
         for t, count in enumerate(going):
             if count == 0:
                 break
             if count < SHRINK * len(state[0]):  # each cut costs a gradient as large as the memory
-                memory, state = memory.rows(slice(count)), tuple(s[:count] for s in state)
-            rows = len(state[0])
-            step = self.decoder.step(vectors[:rows, t], state, memory)
+                memory, state = memory.rows(slice(count)), (state[0][:count], state[1][:count])
+            step = self.decoder.step(vectors[: len(memory), t], state, memory)
             state = step.state
-            outs.append(step.out)
-            weights.append(step.weights[:count] if step.weights is not None else None)
-        outs = [out[:count] for out, count in zip(outs, going, strict=False)]
+            outs.append(step.out[:count])
+            attention.append(step.weights[:count] if self.decoder.attends else None)
         row = torch.cat([order[:count] for count in going])
         targets = torch.cat([words[:count, t] for t, count in enumerate(going)])
-        looked = seen = None
-        if self.decoder.attends:
-            seen = torch.cat(weights)
-            looked = seen.new_zeros(len(lengths), seen.shape[1]).index_add(0, row, seen)
-        return Told(self.decoder.scores(torch.cat(outs)), targets, row, looked, seen)
+        logits = self.decoder.scores(torch.cat(outs))
+        if not self.decoder.attends:
+            return DecoderOutput(logits, targets, row, None, None)
+        weights = torch.cat(attention)  # [N, P]
+        coverage = weights.new_zeros(len(lengths), weights.shape[1]).index_add(0, row, weights)
+        return DecoderOutput(logits, targets, row, coverage, weights)
+
+    def score_sentence(self, memory: Memory, numbers: Sequence[int]) -> DecoderOutput:
+        """Score one sentence of T words for each of B pictures: the rows are those of word 1, of word 2, ..."""
+        words = torch.tensor([numbers], device=memory.start[0].device).expand(len(memory), -1)
+        lengths = torch.full_like(words[:, 0], words.shape[1])
+        return self.teacher_force(memory, words, lengths, torch.arange(len(memory), device=words.device))
 
     def _hidden(self, words: Tensor) -> Tensor:
         """Return the words, in training with padding, whose vector says nothing of them, in place of a share."""
@@ -165,47 +169,69 @@ class Captioner(nn.Module):
         return words.masked_fill(hidden & (words != START), PADDING)
 
 
-def caption_loss(told: Told, *, smoothing: float = 0.0, attention_weight: float = 0.0) -> Tensor:
+def caption_loss(output: DecoderOutput, *, smoothing: float = 0.0, attention_weight: float = 0.0) -> Tensor:
     """Return the mean cross-entropy of all words, plus the doubly stochastic term of Xu et al. 2015, equation 14.
 
-    The term is `attention_weight` times the mean over captions and cells of `(1 - looked)^2`: over a whole caption,
-    every place should be looked at about once. (The paper has sums in place of both means.)
+    The term is `attention_weight` times the mean over captions and cells of `(1 - coverage)^2`: over a whole caption,
+    the attention to every cell should add up to about 1. (The paper has sums in place of both means.)
     """
-    loss = F.cross_entropy(told.logits.float(), told.targets, label_smoothing=smoothing)
-    if attention_weight and told.looked is not None:
-        loss = loss + attention_weight * (1 - told.looked.float()).square().mean()
+    loss = F.cross_entropy(output.logits.float(), output.targets, label_smoothing=smoothing)
+    if attention_weight and output.coverage is not None:
+        loss = loss + attention_weight * (1 - output.coverage.float()).square().mean()
     return loss
 
 
-def build_decoder(name: str, channels: int, rows: int, *, options: Mapping[str, Any]) -> Decoder:
-    """Build a decoder.
+@dataclass(frozen=True, kw_only=True)
+class CaptionerOptions(Settings):
+    """What a captioner is built from beside its backbone and contract: the `options` in the arguments of its card.
 
     Args:
-        name: one of `DECODERS`.
-        channels: C of the map.
-        rows: V.
-        options: hidden, size (of word vectors), cell ("lstm" or "gru"), dropout, attention.
-
-    Raises:
-        UnknownNameError: no such decoder or cell.
+        decoder: with soft attention, or with the mean over the picture; see `decoders`.
+        hidden: numbers of the LSTM's state.
+        size: of a word vector.
+        attention: of what a cell of the map is remembered and compared by.
+        dropout: share of the decoder's numbers that are dropped in training.
+        stage: of the backbone, the last one that is kept.
+        encoder: the backbone's own options.
+        beams: of the search, unless something else is said.
+        length_power: likewise.
     """
-    if name not in DECODERS:
-        raise unknown_name("decoder", name, DECODERS)
-    if options["cell"] not in CELLS:
-        raise unknown_name("cell", options["cell"], CELLS)
-    shared = {key: options[key] for key in ("hidden", "size", "cell", "dropout")}
-    if name == "show-tell":
-        return ShowTell(channels, rows, **shared)
-    return ShowAttendTell(channels, rows, attention=options["attention"], **shared)
 
+    decoder: Literal["show-attend-tell", "show-tell"]
+    hidden: Size
+    size: Size
+    attention: Size
+    dropout: Share
+    stage: str
+    encoder: Options
+    beams: Beams
+    length_power: LengthPower
 
-def options_of(card: WeightsCard) -> dict[str, Any]:
-    """Return the options of a captioner's card; WeightsError if some are missing."""
-    options = card.arguments["options"]
-    wrong = [name for name, kind in OPTIONS.items() if not isinstance(options.get(name), kind)]
-    if wrong:
-        raise WeightsError(f"weights {card.name!r}: the card's options lack {', '.join(wrong)}; restore the card")
-    return options
+    @classmethod
+    def of_card(cls, card: WeightsCard) -> Self:
+        """Return the options of a captioner's card.
+
+        Cards once said which recurrent cell there is: an LSTM, as there is always now, or a GRU.
+
+        Raises:
+            WeightsError: options are missing, wrong or unknown, or ask for a GRU.
+        """
+        values = dict(card.arguments["options"])
+        cell = values.pop("cell", "lstm")
+        if cell != "lstm":
+            raise WeightsError(f"weights {card.name!r}: recurrent cells are LSTMs now, not {cell!r}; train again")
+        try:
+            return parse(cls, values)
+        except ValidationError as error:
+            problems = "; ".join(sentences(error, known=[f.name for f in fields(cls)]))
+            raise WeightsError(f"weights {card.name!r}: arguments.options: {problems}; restore the card") from error
+
+    def build_decoder(self, channels: int, vocab_size: int) -> Decoder:
+        """Build the decoder for a map of C `channels` and a vocabulary of V words."""
+        sizes = {"hidden": self.hidden, "size": self.size, "dropout": self.dropout}
+        if self.decoder == "show-tell":
+            return ShowTell(channels, vocab_size, **sizes)
+        return ShowAttendTell(channels, vocab_size, attention=self.attention, **sizes)
 
 
 def load_captioner(name: str | Path) -> tuple[Captioner, WeightsCard]:
@@ -219,9 +245,7 @@ def load_captioner(name: str | Path) -> tuple[Captioner, WeightsCard]:
 
 
 def _build(card: WeightsCard) -> Captioner:
-    contract, options = CaptionContract.of_card(card), options_of(card)
-    backbone = create_model(
-        card.model, num_classes=1, input_size=contract.input_size, options=options["encoder"]
-    )  # fmt: skip
-    encoder = Encoder(backbone, stage=options["stage"])
-    return Captioner(encoder, build_decoder(options["decoder"], encoder.channels, contract.rows, options=options))
+    contract, options = CaptionContract.of_card(card), CaptionerOptions.of_card(card)
+    backbone = create_model(card.model, num_classes=1, input_size=contract.input_size, options=options.encoder)
+    encoder = Encoder(backbone, stage=options.stage)
+    return Captioner(encoder, options.build_decoder(encoder.channels, contract.vocab_size))

@@ -20,8 +20,8 @@ from cnn_core.weights import WeightsCard
 from image_captioning.contract import CaptionContract
 from image_captioning.decoders import Memory
 from image_captioning.explain import CaptionExplanation, explain_caption
-from image_captioning.model import Captioner, load_captioner, options_of
-from image_captioning.search import Hypothesis, beam_search, sample, told_log_chances
+from image_captioning.model import Captioner, CaptionerOptions, load_captioner
+from image_captioning.search import Hypothesis, beam_search, sample, teacher_forced_log_probs
 from image_captioning.words import END, UNKNOWN, split_words
 
 BATCH_SIZE = 32
@@ -75,8 +75,8 @@ class Predictor:
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
         self.model.encoder.to(memory_format=torch.channels_last)
-        options = options_of(card)
-        self.beams, self.length_power = options["beams"], options["length_power"]
+        options = CaptionerOptions.of_card(card)
+        self.beams, self.length_power = options.beams, options.length_power
 
     # ---- captions
 
@@ -168,16 +168,7 @@ class Predictor:
             CnnError: the sentence holds no word.
         """
         numbers = self.contract.encode(caption)
-        if not numbers:
-            raise CnnError(f"expected a sentence with words, got {caption[:60]!r}")
-        memory = self.remember(images)
-        numbers = [*numbers, END] if whole else numbers
-        words = torch.tensor([numbers], device=self.device).expand(len(images), -1)
-        lengths = torch.full((len(images),), words.shape[1], device=self.device)
-        with torch.inference_mode():
-            told = self.model.tell(memory, words, lengths, torch.arange(len(images), device=self.device))
-            chances = told_log_chances(told.logits, told.targets).gather(1, told.targets[:, None])[:, 0]
-            return torch.zeros(len(images), device=self.device).index_add(0, told.row, chances).cpu() / words.shape[1]
+        return self.word_log_probs(self.remember(images), [*numbers, END] if whole else numbers).mean(1)
 
     def unknown_words(self, caption: str) -> list[str]:
         """Return the words of a sentence that the network does not know."""
@@ -193,8 +184,9 @@ class Predictor:
         Raises:
             CnnError: the sentence holds no word, or none that is known.
         """
-        if caption.strip() and not set(self.contract.encode(caption)) - {UNKNOWN}:
-            raise CnnError(f"no word of {caption[:60]!r} is known; use words such as {self._such_words()}")
+        if not {*self.contract.encode(caption)} - {UNKNOWN}:
+            words = ", ".join(self.contract.vocabulary[:8])
+            raise CnnError(f"no word of {caption[:60]!r} is known; use words such as {words}")
         matches, failed = [], []
         for names, views in read_batches(images, self._view, size=batch_size):
             good = [(name, view) for name, view in zip(names, views, strict=True) if isinstance(view, Tensor)]
@@ -224,6 +216,20 @@ class Predictor:
             length_power=self.length_power,
         )  # fmt: skip
 
+    def best(self, memory: Memory) -> list[tuple[int, ...]]:
+        """Return the words of each picture's best caption, as numbers; CnnError if the network's answer is none."""
+        ranked = self.search(memory)
+        if not all(ranked):
+            raise CnnError(NOT_A_NUMBER)
+        return [captions[0].words for captions in ranked]
+
+    @torch.inference_mode()
+    def word_log_probs(self, memory: Memory, numbers: Sequence[int]) -> Tensor:
+        """Return the log-probability of each of T words of a sentence for each of B pictures: [B, T] on the CPU."""
+        output = self.model.score_sentence(memory, numbers)
+        log_probs = teacher_forced_log_probs(output.logits, output.targets).gather(1, output.targets[:, None])
+        return log_probs.view(len(numbers), len(memory)).T.cpu()
+
     def _view(self, image: ImageSource, name: str) -> Tensor:
         """Return the network's view of a picture, uint8 [3, H, W]."""
         return self.contract.place(self.contract.read(image, name=name))[0]
@@ -240,13 +246,10 @@ class Predictor:
 
     def _caption(self, name: str, found: Sequence[Hypothesis]) -> Caption:
         texts = [" ".join(self.contract.decode(hypothesis.words)) for hypothesis in found]
-        chances = torch.tensor([hypothesis.log_probability for hypothesis in found], dtype=torch.float64).exp()
-        if not torch.isfinite(chances).all() or not found:
+        probabilities = torch.tensor([hypothesis.log_probability for hypothesis in found], dtype=torch.float64).exp()
+        if not torch.isfinite(probabilities).all() or not found:
             return Caption(name, error=NOT_A_NUMBER)
-        return Caption(name, texts, [float(f"{chance:.6g}") for chance in chances.tolist()])
-
-    def _such_words(self) -> str:
-        return ", ".join(self.contract.vocabulary[:8])
+        return Caption(name, texts, [float(f"{probability:.6g}") for probability in probabilities.tolist()])
 
 
 def load(name: str | Path, *, device: str = "auto") -> Predictor:

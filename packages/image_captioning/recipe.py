@@ -1,16 +1,17 @@
 """The captioning recipe: everything that defines a training run of this domain."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
+from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig, to_table
 from cnn_core.validation import Count, Edge, Natural, NonNegative, Settings, Share, Text
-from image_captioning.contract import MOST_WORDS
-from image_captioning.search import MOST_BEAMS
-
-Size = Annotated[int, Field(ge=1, le=8192)]
+from cnn_core.weights import WeightsCard
+from image_captioning.contract import MOST_WORDS, CaptionContract
+from image_captioning.model import CaptionerOptions, Size
+from image_captioning.search import Beams, LengthPower
 
 
 @dataclass(frozen=True)
@@ -49,28 +50,20 @@ class DecoderConfig(Settings):
     """What writes the sentence."""
 
     decoder: Literal["show-attend-tell", "show-tell"] = "show-attend-tell"
-    cell: Literal["lstm", "gru"] = "lstm"
     hidden: Size = 256  # numbers of the state
     word_size: Size = 128  # of a word vector
     attention_size: Size = 128  # of what a cell is remembered and compared by
     dropout: Share = 0.2
     word_dropout: Share = 0.0  # share of words that the decoder is not shown in training
     attention_weight: NonNegative = 0.0  # of the doubly stochastic term
-    self_critical: Natural = 0  # captions drawn per picture, CIDEr-D their reward; 0: learn from the true captions
-
-    @model_validator(mode="after")
-    def _several_captions_are_compared(self) -> "DecoderConfig":
-        if self.self_critical == 1:
-            raise ValueError("self_critical: expected 0 or at least 2 captions per picture, got 1")
-        return self
 
 
 @dataclass(frozen=True)
 class SearchConfig(Settings):
     """How captions are looked for, in validation and, unless something else is said, in use."""
 
-    beams: Annotated[int, Field(ge=1, le=MOST_BEAMS)] = 5
-    length_power: Annotated[float, Field(ge=0, le=2)] = 0.7  # see `search.beam_search`
+    beams: Beams = 5
+    length_power: LengthPower = 0.7  # see `search.beam_search`
 
 
 @dataclass(frozen=True)
@@ -87,3 +80,23 @@ class Recipe(Settings):
     search: SearchConfig = field(default_factory=SearchConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+def settings_of(card: WeightsCard) -> dict[str, Any]:
+    """Return the settings that weights decide for a training that goes on from them, as their card says them."""
+    contract, options = CaptionContract.of_card(card), CaptionerOptions.of_card(card)
+    return {
+        "size": contract.size[0], "fit": contract.fit, "enlarge": contract.enlarge, "longest": contract.longest,
+        "model": card.model, "options": options.encoder, "stage": options.stage, "decoder": options.decoder,
+        "hidden": options.hidden, "word_size": options.size, "attention_size": options.attention,
+    }  # fmt: skip
+
+
+def unused_settings(recipe: Recipe, card: WeightsCard) -> Iterator[tuple[str, Any, Any]]:
+    """Yield of each setting that starting weights decide its name, what the recipe says (None: nothing), and theirs."""
+    table, theirs = to_table(recipe), settings_of(card)
+    ours = {name: value for section in table.values() if isinstance(section, dict) for name, value in section.items()}
+    for name in theirs:
+        has_none = name == "attention_size" and theirs["decoder"] == "show-tell"
+        yield name, None if has_none else ours.get(name) or None, theirs[name]
+    yield "encoder_weights", ours.get("encoder_weights"), card.recipe.get("encoder", {}).get("encoder_weights")

@@ -8,7 +8,7 @@ import torch
 
 from image_captioning.data import CaptionSet
 from image_captioning.grammar import is_true, share_named
-from image_captioning.metrics import CiderD, caption_metrics
+from image_captioning.metrics import caption_metrics, cider_d
 
 EXAMPLES = 25  # of the best and of the worst captions
 
@@ -70,7 +70,7 @@ def measure(captions: Sequence[Sequence[str]], truth: CaptionSet) -> dict[str, f
 
 def report_on(captions: Sequence[Sequence[str]], truth: CaptionSet) -> Report:
     """Return the report of one caption (as words) per picture of a set."""
-    scores = torch.tensor(CiderD(truth.captions).scores(captions, range(len(captions))))
+    scores = torch.tensor(cider_d(captions, truth.captions))
     order = scores.argsort(stable=True).tolist()
 
     def example(i: int) -> Example:

@@ -5,8 +5,10 @@ words that may follow.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from cnn_core.errors import CnnError
@@ -15,6 +17,8 @@ from image_captioning.words import END, PADDING, START, UNKNOWN
 
 NEVER = (PADDING, START, UNKNOWN)
 MOST_BEAMS = 100
+Beams = Annotated[int, Field(ge=1, le=MOST_BEAMS)]
+LengthPower = Annotated[float, Field(ge=0, le=2)]  # see `beam_search`
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Hypothesis:
     score: float
 
 
-def log_chances(decoder: Decoder, out: Tensor, *, first: bool, last: bool) -> Tensor:
+def next_log_probs(decoder: Decoder, out: Tensor, *, first: bool, last: bool) -> Tensor:
     """Return the log-probability of every next word: `[R, ...] -> float32 [R, V]`; -inf for what may not follow.
 
     Args:
@@ -45,16 +49,16 @@ def log_chances(decoder: Decoder, out: Tensor, *, first: bool, last: bool) -> Te
     forbidden = scores.new_zeros(scores.shape[1], dtype=torch.bool)
     forbidden[list(NEVER)] = True
     forbidden[END] = first
-    chances = torch.log_softmax(scores.masked_fill(forbidden, float("-inf")), 1)
-    chances = chances.masked_fill(chances.isnan(), float("-inf"))  # of broken weights: nothing is likely
+    log_probs = torch.log_softmax(scores.masked_fill(forbidden, float("-inf")), 1)
+    log_probs = log_probs.masked_fill(log_probs.isnan(), float("-inf"))  # of broken weights: nothing is likely
     if last:
-        ends = chances[:, END].clone()
-        chances.fill_(float("-inf"))
-        chances[:, END] = ends
-    return chances
+        ends = log_probs[:, END].clone()
+        log_probs.fill_(float("-inf"))
+        log_probs[:, END] = ends
+    return log_probs
 
 
-def told_log_chances(logits: Tensor, targets: Tensor) -> Tensor:
+def teacher_forced_log_probs(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the log-probability of every word of captions that are given: `[N, V] -> float32 [N, V]`.
 
     Among the words that could be written, as in a search; an unknown word counts where the captions hold one.
@@ -116,9 +120,9 @@ class _Search:
     def extend(self, *, first: bool, last: bool) -> None:
         """Add one word to every beginning that goes on, and keep the best."""
         step = self.decoder.step(self.decoder.words(self.words[:, :, -1].flatten()), self.state, self.memory)
-        chances = log_chances(self.decoder, step.out, first=first, last=last)  # [N * k, V]
-        kept = min(self.beams, chances.shape[1])
-        values, following = chances.topk(kept, 1)  # of one beginning, no more than k continuations can be among the k
+        log_probs = next_log_probs(self.decoder, step.out, first=first, last=last)  # [N * k, V]
+        kept = min(self.beams, log_probs.shape[1])
+        values, following = log_probs.topk(kept, 1)  # of one beginning, no more than k continuations can be among the k
         count = len(self.pictures)
         values, following = values.view(count, self.beams, kept), following.view(count, self.beams, kept)
         totals = self.sums[:, :, None] + values
@@ -182,7 +186,7 @@ def sample(
         temperature: divides the scores that are drawn by: below 1 the likely words become likelier; 0 takes the
             likeliest one, which is greedy decoding.
         longest: words of a caption at most.
-        generator: the source of chance, on the CPU; None: torch's own.
+        generator: the random generator, on the CPU; None: torch's own.
 
     Raises:
         CnnError: the temperature is below 0 or not finite.
@@ -195,14 +199,14 @@ def sample(
     sums = sums.to(words.device)
     for t in range(longest + 1):
         step = decoder.step(decoder.words(words), state, memory)
-        chances = log_chances(decoder, step.out, first=t == 0, last=t == longest)
+        log_probs = next_log_probs(decoder, step.out, first=t == 0, last=t == longest)
         if temperature:
-            drawn_by = (chances / temperature).softmax(1).cpu()
+            drawn_by = (log_probs / temperature).softmax(1).cpu()
             words = torch.multinomial(drawn_by, 1, generator=generator)[:, 0].to(words.device)
         else:
-            words = chances.argmax(1)
+            words = log_probs.argmax(1)
         words = words.masked_fill(ended, PADDING)
-        sums = sums + chances.gather(1, words[:, None])[:, 0].masked_fill(ended, 0.0)
+        sums = sums + log_probs.gather(1, words[:, None])[:, 0].masked_fill(ended, 0.0)
         columns.append(words)
         ended, state = ended | (words == END), step.state
         if ended.all():

@@ -14,19 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from cnn_core.models import create_model
-from image_captioning.model import CaptionBatch, Captioner, Encoder, build_decoder, caption_loss
-from image_captioning.search import beam_search, log_chances
+from image_captioning.decoders import ShowAttendTell
+from image_captioning.model import CaptionBatch, Captioner, Encoder, caption_loss
+from image_captioning.search import beam_search, next_log_probs
 from image_captioning.words import END, FIRST, START
 
-OPTIONS = {"hidden": 320, "size": 256, "attention": 192, "cell": "lstm", "dropout": 0.4}  # of the recipe flickr8k
-ROWS, CELLS, CHANNELS, EDGE, LONGEST, BEAMS = 2538, 49, 1024, 224, 24, 5
+SIZES = {"hidden": 320, "size": 256, "attention": 192, "dropout": 0.4}  # of the recipe flickr8k
+VOCAB_SIZE, CELLS, CHANNELS, EDGE, LONGEST, BEAMS = 2538, 49, 1024, 224, 24, 5
 pytestmark = pytest.mark.benchmark
 
 
 def captioner(*, encoder: bool) -> Captioner:
     torch.manual_seed(0)
     trunk = Encoder(create_model("mobilenet", num_classes=1), stage="block12") if encoder else None
-    model = Captioner(trunk, build_decoder("show-attend-tell", CHANNELS, ROWS, options=OPTIONS)).eval()
+    model = Captioner(trunk, ShowAttendTell(CHANNELS, VOCAB_SIZE, **SIZES)).eval()
     with torch.no_grad():
         for module in model.decoder.modules():  # sharper choices than fresh weights make: no ties
             if isinstance(module, nn.Linear):
@@ -45,12 +46,12 @@ def textbook(model: Captioner, features: Tensor) -> tuple[int, ...]:
         memory = model.remember(features.expand(k, -1, -1))
         state = memory.start if state is None else state
         step = decoder.step(decoder.words(torch.tensor([s[-1] for s in sequences])), state, memory)
-        chances = log_chances(decoder, step.out, first=t == 0, last=t == LONGEST)
-        totals = sums[:, None] + chances if t else chances[:1]
+        log_probs = next_log_probs(decoder, step.out, first=t == 0, last=t == LONGEST)
+        totals = sums[:, None] + log_probs if t else log_probs[:1]
         values, places = totals.flatten().topk(k)
         going = []
         for value, place in zip(values.tolist(), places.tolist(), strict=True):
-            parent, word = divmod(place, chances.shape[1])
+            parent, word = divmod(place, log_probs.shape[1])
             if word == END:
                 ended.append((value / len(sequences[parent]) ** 0.7, sequences[parent][1:]))
             else:
@@ -102,7 +103,7 @@ def test_an_epoch_of_thirty_thousand_captions() -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(64, CELLS, CHANNELS, generator=generator)
     lengths = torch.randn(320, generator=generator).mul(3.5).add(11.8).round().clamp(3, LONGEST + 1).long()
-    words = torch.randint(FIRST, ROWS, (320, int(lengths.max())), generator=generator)
+    words = torch.randint(FIRST, VOCAB_SIZE, (320, int(lengths.max())), generator=generator)
     words[torch.arange(320), lengths - 1] = END
     batch = CaptionBatch(features, words, lengths, torch.arange(64).repeat_interleave(5))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)

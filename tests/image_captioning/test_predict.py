@@ -82,8 +82,8 @@ def test_every_word_has_its_reasons(predictor: Predictor, photos: Path, tmp_path
         assert reason.heat.shape == (64, 96) and reason.heat.isfinite().all()
         assert reason.heat.min() >= 0 and reason.heat.max() > 0
         assert 0 < reason.probability <= 1 and len(reason.alternatives) == 5
-        chances = [p for _, p in reason.alternatives]
-        assert chances == sorted(chances, reverse=True)
+        probabilities = [p for _, p in reason.alternatives]
+        assert probabilities == sorted(probabilities, reverse=True)
     assert found.overlay(0).shape == (64, 96, 3)
     said = found.save(tmp_path / "why.png")
     assert found.caption in said and Image.open(tmp_path / "why.png").width == 960
@@ -127,7 +127,9 @@ def test_the_covered_region_is_the_box_in_the_mean_colour(
     assert hidden[:, inside].unique(dim=1)[:, 0].tolist() == pixels.mean((0, 1)).round().tolist()
     assert hidden[:, inside].unique(dim=1).shape[1] == 1
     reasons = predictor.explain(Image.fromarray(pixels), caption=found.before).words
-    assert [chance for _, chance, _ in found.words] == pytest.approx([r.probability for r in reasons], rel=0.02)
+    assert [probability for _, probability, _ in found.words] == pytest.approx(
+        [r.probability for r in reasons], rel=0.02
+    )
 
 
 def test_pictures_are_ranked_by_the_likelihood_of_a_sentence(predictor: Predictor, photos: Path) -> None:
@@ -157,6 +159,15 @@ def test_the_functions_behind_the_command(run: Path, photos: Path, tmp_path: Pat
     assert (tmp_path / "x.png").exists() and "attention" in said
     (tmp_path / "hollow").mkdir()
     assert next(iter(predict_items(str(run), [str(tmp_path / "hollow")])))["error"] == "the folder holds no pictures"
+
+
+def test_weights_that_are_no_numbers_are_a_sentence(run: Path, photos: Path) -> None:
+    broken = load(run, device="cpu")
+    with torch.no_grad():
+        broken.model.decoder.words.bias.fill_(float("nan"))
+    assert "not a number" in broken.predict(photos / "0.png")[0].error
+    with pytest.raises(CnnError, match="not a number"):
+        broken.explain(photos / "0.png")
 
 
 def test_other_domains_weights_are_refused(run: Path, tmp_path: Path) -> None:

@@ -4,21 +4,21 @@ from itertools import product
 
 import pytest
 import torch
+from tiny_captions import options
 from torch import Tensor
 
 from cnn_core.errors import CnnError
 from image_captioning.decoders import Memory
-from image_captioning.model import Captioner, build_decoder
-from image_captioning.search import beam_search, log_chances, sample
+from image_captioning.model import Captioner
+from image_captioning.search import beam_search, next_log_probs, sample
 from image_captioning.words import END, FIRST, START
 
-OPTIONS = {"hidden": 12, "size": 8, "attention": 6, "cell": "lstm", "dropout": 0.3}
 ROWS = FIRST + 3  # three words
 
 
 def toy(name: str = "show-attend-tell", *, seed: int = 0, pictures: int = 5, rows: int = ROWS) -> tuple:
     torch.manual_seed(seed)
-    decoder = build_decoder(name, 4, rows, options=OPTIONS).eval()
+    decoder = options(name, hidden=12, dropout=0.3).build_decoder(4, rows).eval()
     with torch.no_grad():
         for module in decoder.modules():  # sharper choices than fresh weights make, other ones for other pictures
             if isinstance(module, torch.nn.Linear):
@@ -34,7 +34,7 @@ def log_probability(model: Captioner, memory: Memory, words: tuple[int, ...], *,
     state, given, total = memory.start, START, 0.0
     for t, word in enumerate((*words, END)):
         step = model.decoder.step(model.decoder.words(torch.tensor([given])), state, memory)
-        total += float(log_chances(model.decoder, step.out, first=t == 0, last=t == longest)[0, word])
+        total += float(next_log_probs(model.decoder, step.out, first=t == 0, last=t == longest)[0, word])
         state, given = step.state, word
     return total
 
@@ -112,7 +112,7 @@ def test_drawn_captions_follow_the_probabilities_and_the_temperature() -> None:
     rows = memory.rows(torch.zeros(3000, dtype=torch.int64))
     step = model.decoder.step(model.decoder.words(torch.tensor([START])), memory.start, memory)
     for temperature in (1.0, 0.5):
-        wanted = (log_chances(model.decoder, step.out, first=True, last=False)[0] / temperature).softmax(0)
+        wanted = (next_log_probs(model.decoder, step.out, first=True, last=False)[0] / temperature).softmax(0)
         generator = torch.Generator().manual_seed(1)
         drawn = sample(model.decoder, rows, temperature=temperature, longest=4, generator=generator)
         counts = torch.bincount(torch.tensor([h.words[0] for h in drawn]), minlength=ROWS) / len(drawn)
@@ -159,7 +159,7 @@ def test_broken_weights_end_too() -> None:
 def test_the_end_must_come_at_the_longest() -> None:
     model, memory = toy(pictures=1)
     out: Tensor = model.decoder.step(model.decoder.words(torch.tensor([START])), memory.start, memory).out
-    last = log_chances(model.decoder, out, first=False, last=True)[0]
+    last = next_log_probs(model.decoder, out, first=False, last=True)[0]
     assert last.isfinite().nonzero().tolist() == [[END]]
-    free = log_chances(model.decoder, out, first=False, last=False)[0]
+    free = next_log_probs(model.decoder, out, first=False, last=False)[0]
     assert float(free.exp().sum()) == pytest.approx(1) and free[:END].isinf().all()

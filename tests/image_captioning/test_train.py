@@ -15,12 +15,13 @@ from cnn_core.train.config import override
 from cnn_core.weights import load_card
 from cnn_core.weights.reports import read_report
 from image_captioning import DOMAIN, compare, evaluate_weights, train
+from image_captioning.batches import CaptionBatches, Pictures
 from image_captioning.data import load_sets
 from image_captioning.model import load_captioner
 from image_captioning.predict import load
 from image_captioning.recipe import Recipe
 from image_captioning.report import Report
-from image_captioning.task import CaptionTask, padded
+from image_captioning.task import CaptionTask
 from image_captioning.words import END, UNKNOWN
 
 
@@ -115,9 +116,11 @@ def test_fine_tuning_learns_new_words_and_says_which_settings_the_weights_decide
     known = card.input["vocabulary"]
     assert {"beside", "quagga", "zebu"}.isdisjoint(known) and "red" in known
     assert task.contract.vocabulary == (*known, "beside", "quagga", "zebu")
-    assert task.encoded.rows[0][0][1] == len(known) + 4 + 1 and UNKNOWN not in task.encoded.rows[0][0]
+    batch = next(iter(task.batches(EpochContext(0, torch.Generator().manual_seed(0)))))
+    assert batch.words[0].tolist() == [*task.contract.encode("a quagga beside a red zebu"), END]
+    assert batch.words[0, 1] == len(known) + 4 + 1 and UNKNOWN not in batch.words
     new = task.build_model().decoder.words
-    assert new.vectors.weight.shape[0] == len(new.bias) == task.contract.rows == len(known) + 4 + 3
+    assert new.vectors.weight.shape[0] == len(new.bias) == task.contract.vocab_size == len(known) + 4 + 3
     assert torch.equal(new.vectors.weight[:-3], old.vectors.weight) and torch.equal(new.bias[:-3], old.bias)
     assert (new.bias[-3:] == old.bias[4:].min()).all()
     unused = [line.split()[0] for line in caplog.messages if f"is not used: the weights {run} keep theirs" in line]
@@ -129,46 +132,12 @@ def test_fine_tuning_learns_new_words_and_says_which_settings_the_weights_decide
 
 def test_learning_from_an_own_folder(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "data"))
-    settings = {**TINY, "data": str(photos), "size": 32, "decoder": "show-tell", "cell": "gru", "batch_size": 4}
+    settings = {**TINY, "data": str(photos), "size": 32, "decoder": "show-tell", "batch_size": 4}
     outcome = train("scenes", folder=tmp_path / "own", settings=settings)
     assert next(iter(outcome.card.metrics)) == "bleu4" and "truth_rate" not in outcome.card.metrics
     assert outcome.card.input["size"] == [32, 32]
     answer = load(tmp_path / "own", device="cpu").predict([photos / "0.png"])[0]
     assert answer.error is None and answer.captions[0]
-
-
-def test_self_critical_training_makes_the_rewarded_caption_likelier(few_scenes: object, run: Path) -> None:
-    recipe = override(Recipe(), {**TINY, "weights": str(run), "self_critical": 4, "dropout": 0.0, "batch_size": 4})
-    task = CaptionTask(recipe)
-    task.build_data(torch.device("cpu"))
-    model = task.build_model()
-    batch = next(iter(task.batches(EpochContext(0, torch.Generator().manual_seed(0)))))
-
-    class Favourite:
-        """Rewards captions for the share of the word "red"."""
-
-        def scores(self, texts: list[list[str]], _: list[int]) -> list[float]:
-            return [text.count("red") / len(text) for text in texts]
-
-    task.cider = Favourite()
-    red = task.contract.encode(["red"])[0]
-
-    def chance() -> float:
-        model.eval()
-        with torch.no_grad():
-            told = model(batch)
-        return float(told.logits.softmax(1)[:, red].mean())
-
-    before = chance()
-    optimizer = torch.optim.Adam(model.decoder.parameters(), lr=5e-3)
-    torch.manual_seed(0)
-    for _ in range(12):
-        optimizer.zero_grad()
-        task.training_step(model, batch).backward()
-        optimizer.step()
-    assert chance() > 1.5 * before
-    with pytest.raises(CnnError, match="micro-batch"):
-        task.parts(batch, 2)
 
 
 def test_parts_add_up_to_the_batch(few_scenes: object) -> None:
@@ -184,15 +153,25 @@ def test_parts_add_up_to_the_batch(few_scenes: object) -> None:
     assert float(added) == pytest.approx(float(whole), abs=1e-5)
 
 
-def test_captions_per_picture_are_drawn_anew(few_scenes: object) -> None:
-    task = CaptionTask(override(Recipe(), {**TINY, "captions_per_picture": 2}))
-    task.build_data(torch.device("cpu"))
-    task.build_model()
-    generator = torch.Generator().manual_seed(0)
-    drawn = [task.encoded.batch([0], limit=2, generator=generator)[0].tolist() for _ in range(8)]
-    assert all(len(rows) == 2 for rows in drawn) and len({str(rows) for rows in drawn}) > 2
-    words, lengths = padded([(5, 6, END), (7, END)])
-    assert words.tolist() == [[5, 6, END], [7, END, 0]] and lengths.tolist() == [3, 2]
+def drawn(context: EpochContext) -> list[tuple[float, list[int]]]:
+    """The first batch of six pictures 1 to 6 with four captions each, as (picture, its caption)."""
+    pictures = Pictures(torch.arange(1.0, 7).view(6, 1, 1), contract=None, device=torch.device("cpu"))
+    captions = [[[10 * i + k, *[9] * k, END] for k in range(4)] for i in range(1, 7)]
+    batches = CaptionBatches(pictures, captions, batch_size=4, per_picture=2)
+    assert len(batches) == 1
+    (batch,) = batches.epoch(context)
+    rows = zip(batch.words.tolist(), batch.lengths.tolist(), strict=True)
+    owners = batch.pictures[batch.owner].flatten().tolist()
+    return [(owner, row[:length]) for owner, (row, length) in zip(owners, rows, strict=True) if not any(row[length:])]
+
+
+def test_captions_per_picture_are_drawn_anew_and_stay_with_their_pictures() -> None:
+    epochs = [drawn(EpochContext(epoch, torch.Generator().manual_seed(epoch))) for epoch in range(2)]
+    assert epochs[0] != epochs[1] and len(epochs[0]) == 8
+    for picture, caption in epochs[0] + epochs[1]:
+        assert caption[0] // 10 == picture and caption[1:] == [*[9] * (caption[0] % 10), END]
+    parts = [drawn(EpochContext(0, torch.Generator().manual_seed(0), rank=rank, world=2)) for rank in range(2)]
+    assert [len(part) for part in parts] == [4, 4] and sorted(parts[0] + parts[1]) == sorted(epochs[0])
 
 
 def test_compare_trains_both_decoders(run: Path, tmp_path: Path) -> None:
@@ -212,7 +191,6 @@ def test_compare_trains_both_decoders(run: Path, tmp_path: Path) -> None:
     [
         ({"min_count": 0}, "min_count"),
         ({"longest": 0}, "longest"),
-        ({"self_critical": 1}, "at least 2"),
         ({"beams": 0}, "beams"),
         ({"dropout": 1.0}, "dropout"),
         ({"hidden": 0}, "hidden"),
@@ -256,6 +234,7 @@ def damaged(run: Path, folder: Path, change: object) -> Path:
         lambda card: card["input"].update(vocabulary="words"),
         lambda card: card["arguments"]["options"].pop("decoder"),
         lambda card: card["arguments"]["options"].update(decoder="transformer"),
+        lambda card: card["arguments"]["options"].update(cell="gru"),
         lambda card: card["arguments"]["options"].update(hidden=10**9),
         lambda card: card["arguments"]["options"].update(stage="nowhere"),
         lambda card: card.update(model="resnet18"),

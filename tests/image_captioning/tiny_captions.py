@@ -6,12 +6,21 @@ import pytest
 
 from image_captioning import scenes
 from image_captioning.domain import train
+from image_captioning.model import CaptionerOptions
 
 TINY = {
     "epochs": 2, "hidden": 32, "word_size": 24, "attention_size": 16, "options": {"widths": [8, 16], "stem_stride": 2},
     "beams": 3, "batch_size": 16, "learning_rate": 1e-2, "seed": 3,
 }  # fmt: skip
 FEW = {"train": 160, "val": 24, "test": 32}
+
+
+def options(decoder: str, *, hidden: int = 10, dropout: float = 0.0) -> CaptionerOptions:
+    """Options of a very small captioner."""
+    return CaptionerOptions(
+        decoder=decoder, hidden=hidden, size=8, attention=6, dropout=dropout, stage="", encoder={}, beams=1,
+        length_power=0.0,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

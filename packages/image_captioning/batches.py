@@ -1,0 +1,70 @@
+"""Batches of pictures with their captions: what the network gets in training."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from cnn_core.data.epoch import EpochContext, take_share
+from cnn_core.data.memory import channels_last
+from image_captioning.contract import CaptionContract
+from image_captioning.model import CaptionBatch
+
+
+class Pictures:
+    """The pictures of a split as the network gets them: uint8 images to normalise, or features of a frozen encoder."""
+
+    def __init__(self, source: Tensor, *, contract: CaptionContract | None, device: torch.device) -> None:
+        self.source, self.contract, self.device = source, contract, device
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def batch(self, indices: Tensor) -> Tensor:
+        """Return the network's input [B, 3, H, W], or features [B, P, C]."""
+        part = self.source[indices.to(self.source.device)].to(self.device)
+        return part.float() if self.contract is None else channels_last(self.contract.normalize(part))
+
+
+class CaptionBatches:
+    """Shuffled batches of pictures and captions.
+
+    Args:
+        pictures: of the training set.
+        captions: per picture the numbers of one or more captions, each with the end.
+        batch_size: pictures per batch over all processes.
+        per_picture: captions that are drawn of a picture in each epoch; 0: all.
+    """
+
+    def __init__(
+        self, pictures: Pictures, captions: Sequence[Sequence[Sequence[int]]], *, batch_size: int, per_picture: int
+    ) -> None:
+        self.pictures, self.captions, self.per_picture = pictures, captions, per_picture
+        self.batch_size = min(batch_size, max(1, len(pictures)))
+
+    def __len__(self) -> int:
+        """Return the number of full batches; the rest of an epoch, a different one each time, is left out."""
+        return len(self.pictures) // self.batch_size
+
+    def epoch(self, context: EpochContext) -> Iterator[CaptionBatch]:
+        """Yield this process' share of every batch; captions are drawn for the whole batch."""
+        order = torch.randperm(len(self.pictures), generator=context.generator)
+        for indices in order[: len(self) * self.batch_size].split(self.batch_size):
+            indices = indices.sort().values  # in the order in which they lie on the disk
+            share = take_share(len(indices), context)
+            captions = [self._draw(index, context.generator) for index in indices.tolist()][share]
+            rows = [torch.tensor(row) for drawn in captions for row in drawn]
+            lengths = torch.tensor([len(row) for row in rows])
+            owner = torch.arange(len(captions)).repeat_interleave(torch.tensor([len(drawn) for drawn in captions]))
+            words = pad_sequence(rows, batch_first=True)  # [R, T]
+            device = self.pictures.device
+            pictures = self.pictures.batch(indices[share])
+            yield CaptionBatch(pictures, words.to(device), lengths.to(device), owner.to(device))
+
+    def _draw(self, index: int, generator: torch.Generator) -> Sequence[Sequence[int]]:
+        """Return the captions of a picture in this epoch."""
+        captions = self.captions[index]
+        if not self.per_picture or len(captions) <= self.per_picture:
+            return captions
+        return [captions[i] for i in torch.randperm(len(captions), generator=generator)[: self.per_picture].tolist()]
