@@ -19,7 +19,6 @@ from driving import (
     library,
     numbers,
     picture,
-    plotted,
     sent,
     table,
     text_of,
@@ -160,32 +159,22 @@ def test_sharing_shows_the_stored_costs_and_accuracies():
         [sharing.TITLES[name], str(kind.connections), f"{kind.first:,}", f"{kind.products:,}", f"{kind.parameters:,}",
          *(f"{100 * right:.1f} %" for right in means[name])] for name, kind in kinds.items()
     ]  # fmt: skip
-    (lines,) = charts(sent(page, "lines")[0]).values()
-    assert list(lines) == [sharing.TITLES[name] for name in kinds]
-    for name in kinds:
-        assert same(lines[sharing.TITLES[name]], enumerate(means[name]))
-
-
-def same(points, expected, *, within: float = 0.002, top: float = 1.0) -> bool:
-    """Tell whether points of a chart are these, as exactly as it is drawn: a tenth of a unit of more than a hundred."""
-    return [x for pair in points for x in pair] == [
-        pytest.approx(value, rel=within, abs=within * top) for pair in expected for value in pair
-    ]
+    (chart,) = charts(page)
+    assert chart.lines == {sharing.TITLES[name]: [*enumerate(means[name])] for name in kinds}
 
 
 @pytest.mark.parametrize(("name", "function"), [("relu", torch.relu), ("tanh", torch.tanh)])
 def test_activations_shows_torchs_curve_its_slope_and_its_map(name: str, function):
     page = open_lab("activations", activation=name)
     page = checked(page.slider(key="x").set_value(0.7).run())
-    lines, dots = plotted(sent(page, "plot")[0])
+    (chart,) = charts(page)
     x = torch.linspace(-4, 4, 161, requires_grad=True)
     (slopes,) = torch.autograd.grad(function(x).sum(), x)
-    high = 1.5 if name == "tanh" else 4
-    curve, slope = lines.values()
-    assert same(curve, zip(x.tolist(), function(x).tolist(), strict=True), top=2 * high)
-    assert same(slope, zip(x.tolist(), slopes.tolist(), strict=True), top=2 * high)
+    curve, slope = (np.array(line) for line in chart.lines.values())
+    assert np.allclose(curve, np.stack([x.tolist(), function(x).tolist()], 1))
+    assert np.allclose(slope, np.stack([x.tolist(), slopes.tolist()], 1))
     value = float(function(torch.tensor(0.7)))
-    assert same(dots, [(0.7, value)], top=2 * high)
+    assert chart.dots == [pytest.approx((0.7, value))]
     assert f"<dd>{value:.4f}</dd>" in html(page)
     assert f"f(x) = {find_activation(name).latex}" in page.latex[0].value
     (shown,) = sent(page, "maps")
@@ -233,14 +222,16 @@ def trained():
 def test_learning_shows_the_training_of_its_settings_and_seed(trained):
     page = open_lab("learning")
     page = checked(next(button for button in page.button if button.label == "Train again").click().run())
-    (film,) = sent(page, "film")
-    assert film["steps"] == [moment.step for moment in trained]
-    loss, right = film["curves"]
-    assert loss["values"] == pytest.approx([moment.loss for moment in trained], rel=1e-4)
-    assert right["values"] == pytest.approx([moment.accuracy for moment in trained])
-    assert (right["top"], right["percent"], loss["percent"]) == (1.0, True, False)
+    (replay,) = sent(page, "training_replay")
+    assert replay["steps"] == [moment.step for moment in trained]
+    losses, accuracies = [moment.loss for moment in trained], [moment.accuracy for moment in trained]
+    for chart, one, values in zip(charts(page), replay["figures"], (losses, accuracies), strict=True):
+        assert one["values"] == pytest.approx(values, rel=1e-4)
+        assert chart.lines == {"": list(zip(replay["steps"], one["values"], strict=True))}
+        assert chart.title == one["title"]
+    assert [one["percent"] for one in replay["figures"]] == [False, True]
     sample = digits().x_test[0]
-    for i, look in enumerate(film["looks"]):
+    for i, look in enumerate(replay["looks"]):
         edge = 3 if i < 6 else 8
         values = numbers(look["values"], len(trained), edge, edge)
         for moment, one in zip(trained, values, strict=True):
@@ -296,14 +287,11 @@ def test_overfitting_shows_the_stored_curves_and_ends():
             f"{run.test_loss[lowest]:.3f}, {50 * lowest:,}",
             f"{100 * mean(run.final):.1f} ± {100 * stdev(run.final):.1f} %",
         ]  # fmt: skip
-    shown = charts(sent(page, "lines")[0])
-    for lines, field in zip(shown.values(), ("loss", "test_loss", "errors"), strict=True):
-        assert list(lines) == [overfitting.TITLES[name] for name in ("none", "augment")]
-        top = max(y for points in lines.values() for _, y in points)
-        for name in ("none", "augment"):
-            values = getattr(runs[name], field)
-            expected = [(50 * i, values[i]) for i in range(2, 31)]  # the first 100 steps are left out
-            assert same(lines[overfitting.TITLES[name]], expected, within=0.006, top=max(top, 0.05))
+    for chart, field in zip(charts(page), ("loss", "test_loss", "errors"), strict=True):
+        assert chart.lines == {
+            overfitting.TITLES[name]: [(50 * i, getattr(runs[name], field)[i]) for i in range(2, 31)]
+            for name in ("none", "augment")  # the first 100 steps are left out
+        }
 
 
 @pytest.mark.parametrize("network", preferred.STAGES)
@@ -350,8 +338,8 @@ def test_transfer_shows_the_stored_accuracies(to: str, labels: int):
          f"{100 * mean(runs[labels].accuracy):.1f} ± {100 * stdev(runs[labels].accuracy):.1f} %",
          f"{runs[labels].trained:,}", f"{runs[labels].seconds:.0f} s"] for way, runs in target.runs.items()
     ]  # fmt: skip
-    ((title, lines),) = charts(sent(page, "lines")[0]).items()
-    assert title == f"Right on {target.n:,} test pictures"
-    for way, runs in target.runs.items():
-        expected = [(n, mean(run.accuracy)) for n, run in runs.items()]
-        assert same(lines[transfer.TITLES[way]], expected, within=0.003)
+    (chart,) = charts(page)
+    assert chart.title == f"Test accuracy, {target.n:,} pictures"
+    assert chart.lines == {
+        transfer.TITLES[way]: [(n, mean(run.accuracy)) for n, run in runs.items()] for way, runs in target.runs.items()
+    }

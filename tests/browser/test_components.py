@@ -12,13 +12,13 @@ from PIL import Image
 
 import components.browser
 from components.coloured import Span
-from components.film import Course, Look, film
 from components.gallery import Item, gallery
 from components.lens import lens
 from components.maps import Map, maps
 from components.pictures import data_uri
 from components.slate import Stroke, slate
 from components.told import Told, Word, told
+from components.training_replay import Figure, Look, training_replay
 from components.writer import writer
 
 pytestmark = [pytest.mark.browser, pytest.mark.smoke, pytest.mark.timeout(300)]
@@ -120,30 +120,21 @@ def test_a_words_veil_and_alternatives_are_its_own(shown):
     assert page.evaluate("answers.box") == pytest.approx([0.25, 0.5, 0.75, 0.9], abs=0.02)
 
 
-def test_a_film_shows_the_curves_and_the_pictures_of_its_moment(shown):
+def test_a_replay_shows_the_figures_and_the_pictures_of_its_moment(shown):
     looks = [
         Look("Filter", "weights", np.array([[[1, -1]], [[0, 2]], [[-2, 0]]], np.float32)),
         Look("Map", "map", np.array([[[0, 1]], [[1, 0]], [[4, 2]]], np.float32), "grey"),
     ]
-    courses = [Course("Loss", [2.0, 1.0, 0.25], 2.0), Course("Right", [0.1, 0.5, 0.905], 1.0, percent=True)]
-    page = shown(lambda: film([0, 6, 12], courses, looks, key="f", across=2))
+    figures = [Figure("Loss", [2.0, 1.0, 0.25]), Figure("Accuracy", [0.1, 0.5, 0.905], percent=True)]
+    page = shown(lambda: training_replay([0, 6, 12], figures, looks, key="f", columns=2))
     assert page.locator("output").inner_text() == "step 12"
-    assert page.locator(".charts b").all_inner_texts() == ["0.250", "90.5 %"]
-    for chart, course in zip(page.locator(".charts svg").all(), courses, strict=True):
-        points = [tuple(map(float, p.split(","))) for p in chart.locator(".mark").get_attribute("points").split()]
-        rules = [float(rule.get_attribute("y1")) for rule in chart.locator(".rule").all()]
-        bottom, _, top = rules  # at 0, half of the axis, its end
-        heights = [course.top * (y - bottom) / (top - bottom) for _, y in points]
-        assert heights == pytest.approx(list(course.values), abs=0.01)
-        (first, middle, last) = [x for x, _ in points]
-        assert middle == pytest.approx((first + last) / 2) and first < last
-        assert float(chart.locator("circle").get_attribute("cy")) == points[-1][1]
+    assert page.locator(".values b").all_inner_texts() == ["0.250", "90.5 %"]
     weights, values = page.locator(".looks canvas").all()
     assert cells(weights, 1, 2) == [MINUS, ZERO]
     assert cells(values, 1, 2) == [[255] * 3, [128] * 3]
     page.locator("input").fill("0")
     assert page.locator("output").inner_text() == "step 0"
-    assert page.locator(".charts b").all_inner_texts() == ["2.000", "10.0 %"]
+    assert page.locator(".values b").all_inner_texts() == ["2.000", "10.0 %"]
     half = [[round(z + (end - z) / 2) for z, end in zip(ZERO, ends, strict=True)] for ends in (PLUS, MINUS)]
     assert cells(weights, 1, 2) == [pytest.approx(colour, abs=1) for colour in half]
     assert cells(values, 1, 2) == [[0] * 3, [64] * 3]
