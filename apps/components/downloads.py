@@ -1,19 +1,11 @@
-"""Answers as files: one answer as CSV or JSON, many as a table."""
+"""One answer as a file: CSV, JSON, heat map."""
 
-import io
 import json
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from cnn_core.data.tables import csv_text
-from cnn_core.weights.reports import REPORT_FILE, without_examples
-
-PACKED = ("card.json", "model*.safetensors", "recipe.json", "report.json", "log.csv")
 
 
 def answer_downloads(
@@ -52,33 +44,3 @@ def answer_downloads(
                 "Heat map (PNG)", heat, f"{name}-heat.png", "image/png", key="heat-download", on_click="ignore",
                 type="tertiary", icon=":material/download:",
             )  # fmt: skip
-
-
-def answers_csv(answers: Iterable[Any], *, top_k: int = 0) -> bytes:
-    """Return predictions as `cnn predict --output` writes them: with `top_k` labels each, or, 0, with all they hold."""
-    from cnn_core.answers import label_columns, write_csv
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "answers.csv"
-        write_csv((answer.to_json() for answer in answers), path, columns=label_columns(top_k) if top_k else None)
-        return path.read_bytes()
-
-
-def pack_network(folder: Path, name: str, *, examples: bool = False) -> bytes:
-    """Return what is needed to predict, explain and export, as a zip with one folder; links are not followed.
-
-    Args:
-        folder: of the run.
-        name: of the zip's folder.
-        examples: keep what the report quotes of the data, see `without_examples`.
-    """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in (file for pattern in PACKED for file in sorted(folder.glob(pattern))):
-            if not file.is_file() or file.is_symlink():
-                continue
-            if file.name == REPORT_FILE and not examples:
-                archive.writestr(f"{name}/{file.name}", without_examples(file.read_text("utf-8")))
-            else:
-                archive.write(file, f"{name}/{file.name}")
-    return buffer.getvalue()

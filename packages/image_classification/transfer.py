@@ -22,6 +22,8 @@ from cnn_core.weights import find_weights, load_card, round_weights
 from image_classification.task import EVALUATION_BATCH, ImageTask, Recipe
 
 MODES = ("bottleneck", "freeze", "fine-tune", "scratch")
+# For a few dozen pictures per class: less where more is learned already.
+LEARNING_RATES = {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4}
 
 
 class HeadTask(Pairs):

@@ -27,6 +27,7 @@ SPLITS = ("train", "val", "train+val", "test")
 SPLIT_SEED = 20240501  # any number; changing it changes every fold and validation split
 FOLDS = 10
 VAL_FRACTION = 0.1
+NAMED = 6  # classes that are called by their names
 
 SENTIMENT = ("negative", "positive")
 FINE_SENTIMENT = ("very_negative", "negative", "neutral", "positive", "very_positive")
@@ -94,6 +95,20 @@ class DataSet:
             return "comes with every Python"
         files = ", ".join(f"{part}.tsv" for part in self.parts)
         return f"{files} with the columns label and text in <data>/{self.folder}; published by {self.source}"
+
+
+def describe_table(path: Path, *, text_column: str, label_column: str) -> str:
+    """Return in words what there is to learn from in a table: texts, classes, how it was read, what was left out.
+
+    Raises:
+        DataError: nothing can be learned from it.
+    """
+    notes = read_table(path, text_column=text_column, label_column=label_column).notes
+    sets = load_sets(path, splits=("train", "val", "test"), text_column=text_column, label_column=label_column)
+    labels = sets["train"].labels
+    some = ", ".join(labels[:NAMED]) + (f" and {len(labels) - NAMED} more" if len(labels) > NAMED else "")
+    total = sum(len(part) for part in sets.values())
+    return " ".join((f"{total:,} texts in {len(labels)} classes: {some}.", *(f"{note.rstrip('.')}." for note in notes)))
 
 
 def load_sets(

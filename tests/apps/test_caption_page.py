@@ -10,8 +10,8 @@ from driving import checked, html, opened
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from cnn_core.answers import csv_bytes
 from components.batch import answered
-from components.downloads import answers_csv
 from components.networks import networks
 from components.told import choice, covered_part, veil
 from views.caption_parts.source import SCENES, is_true, said_of, sample_pictures
@@ -113,7 +113,7 @@ def test_many_pictures_are_a_table_and_a_broken_one_has_a_row() -> None:
 def test_the_table_of_many_pictures_holds_the_captions() -> None:
     network = networks("image_captioning")["scenes"]
     answers = answered(network, [("a.png", next(iter(sample_pictures(network).values())).source), ("b.png", b"x")])
-    rows = [*csv.DictReader(io.StringIO(answers_csv(answers).decode()))]
+    rows = [*csv.DictReader(io.StringIO(csv_bytes(answers).decode()))]
     assert rows[0]["captions"] == answers[0].captions[0]
     assert float(rows[0]["caption_probabilities"]) == answers[0].probabilities[0]
     assert rows[1]["captions"] == "" and "b.png" not in rows[1]["error"] and rows[1]["error"]

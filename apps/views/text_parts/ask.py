@@ -9,7 +9,7 @@ from components.coloured import Span
 from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.texts import spoken
-from views.text_parts.words import find_words
+from text_classification.alignment import align_tokens
 
 ALL = 1000  # labels; every class gets its bar
 FIRST = "ngrams"
@@ -82,7 +82,7 @@ def spans(
     """
     largest = max(map(abs, weights), default=0.0)
     made = []
-    for token, place, weight, in_vocabulary in zip(tokens, find_words(text, tokens), weights, known, strict=True):
+    for token, place, weight, in_vocabulary in zip(tokens, align_tokens(text, tokens), weights, known, strict=True):
         if place is None or not largest or abs(weight) < FAINTEST * largest:
             continue
         side = "for" if weight > 0 else "against"

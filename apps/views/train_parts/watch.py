@@ -10,11 +10,11 @@ from cnn_core.errors import CnnError
 from cnn_core.train.queue import delete, resume, stop, waiting_jobs, wake
 from cnn_core.train.runs import Points, RunInfo, curves_of, find_run, list_runs, owner_of
 from cnn_core.weights import WeightsCard
+from cnn_core.weights.packing import pack_network
 from cnn_core.weights.reports import REPORT_FILE
 from components.address import begin, keep
 from components.bars import headline
 from components.charts import LineChart, show_charts
-from components.downloads import pack_network
 from components.frame import card_facts, duration, facts, note, plain, sentence
 from components.networks import RUNS, card_in, compute, forget
 from components.owner import may_change, may_see
