@@ -8,13 +8,13 @@ import streamlit as st
 from components.address import tabs
 from components.bars import headline
 from components.bring import Picture
+from components.caption_explorer import CaptionedPicture, caption_explorer, choice, covered_part
 from components.commands import file_word, network_word
 from components.downloads import answer_downloads
 from components.frame import how_computed, note, page, plain_errors
 from components.networks import Network, choose_network, networks
 from components.side_by_side import cost, side_by_side
 from components.tables import table
-from components.told import Told, choice, covered_part, told
 from views.caption_parts.ask import Way, captions, covered, reasons
 from views.caption_parts.batch import show_batch, show_find
 from views.caption_parts.source import chance, choose_picture, decoder_of, said_of, speaks_of_scenes
@@ -67,7 +67,7 @@ def _one(network: Network) -> None:
     with place, plain_errors():
         with st.spinner("Loading the network"):
             found = captions(network, picture, way)
-        key = f"told-{network.card.sha256[:12]}-{picture.digest[:12]}-{way.temperature}-{way.seed}"
+        key = f"captions-{network.card.sha256[:12]}-{picture.digest[:12]}-{way.temperature}-{way.seed}"
         number = choice(key, len(found.captions))
         sentence = found.captions[number]
         if not sentence:
@@ -75,8 +75,8 @@ def _one(network: Network) -> None:
             return
         why = reasons(network, picture, sentence, method)
         said = [(text, said_of(text, p, picture)) for text, p in zip(found.captions, found.probabilities, strict=True)]
-        told(
-            Told(
+        caption_explorer(
+            CaptionedPicture(
                 why.picture, picture.name, why.size, said, number, why.words, pixels=max(why.size) < 128,
                 hint=HINTS[why.method],
             ),

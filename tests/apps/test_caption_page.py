@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from cnn_core.answers import csv_bytes
 from components.batch import answered
+from components.caption_explorer import choice, covered_part, veil
 from components.networks import networks
-from components.told import choice, covered_part, veil
 from views.caption_parts.source import SCENES, is_true, said_of, sample_pictures
 
 
@@ -21,9 +21,11 @@ def open_page(**address: str) -> AppTest:
     return opened("caption", **{"weights": "scenes", **address})
 
 
-def told(page: AppTest) -> dict:
+def explorer(page: AppTest) -> dict:
     """What the page sent to the browser for the picture and its sentence."""
-    (part,) = [part.proto for part in page.get("bidi_component") if part.proto.component_name.endswith("told")]
+    (part,) = [
+        part.proto for part in page.get("bidi_component") if part.proto.component_name.endswith("caption_explorer")
+    ]
     return json.loads(part.json)
 
 
@@ -32,7 +34,7 @@ def sample_pictures_of_scenes() -> dict:
 
 
 def test_the_words_next_best_are_probabilities_with_the_word_among_them() -> None:
-    for word in told(open_page())["words"]:
+    for word in explorer(open_page())["words"]:
         chances = [p for _, p in word["others"]]
         assert chances == sorted(chances, reverse=True) and 0 < sum(chances) <= 1.001
         assert word["text"] in [text for text, _ in word["others"]]
@@ -49,14 +51,14 @@ def test_truth_is_told_for_drawn_scenes_alone() -> None:
 
 def test_the_address_says_which_sample_is_shown() -> None:
     name = f"scene-{SCENES[3]}"
-    assert told(open_page(sample=name))["alt"] == f"{name}.png"
-    assert told(open_page(sample="nonsense"))["alt"] == f"scene-{SCENES[0]}.png"
+    assert explorer(open_page(sample=name))["alt"] == f"{name}.png"
+    assert explorer(open_page(sample="nonsense"))["alt"] == f"scene-{SCENES[0]}.png"
 
 
 def test_grad_cam_is_another_map_of_the_same_words() -> None:
     page = open_page()
-    before = told(page)
-    after = told(checked(page.segmented_control(key="method-True").set_value("Grad-CAM").run()))
+    before = explorer(page)
+    after = explorer(checked(page.segmented_control(key="method-True").set_value("Grad-CAM").run()))
     assert [w["text"] for w in after["words"]] == [w["text"] for w in before["words"]]
     assert [w["veil"] for w in after["words"]] != [w["veil"] for w in before["words"]]
     assert "evidence" in after["hint"]
@@ -77,9 +79,9 @@ def test_sentences_can_be_drawn_at_random_again_and_again() -> None:
     page = open_page()
     page = checked(page.segmented_control(key="way").set_value("Drawn at random").run())
     page = checked(page.slider(key="temperature").set_value(2.0).run())
-    first = told(page)["sentences"]
-    assert told(checked(page.run()))["sentences"] == first  # the same draw
-    assert told(checked(page.button(key="draw-again").click().run()))["sentences"] != first
+    first = explorer(page)["sentences"]
+    assert explorer(checked(page.run()))["sentences"] == first  # the same draw
+    assert explorer(checked(page.button(key="draw-again").click().run()))["sentences"] != first
 
 
 def png(image: Image.Image) -> bytes:
@@ -92,7 +94,7 @@ def test_an_upload_is_captioned_and_what_is_no_picture_gets_a_sentence() -> None
     page = open_page()
     page.segmented_control(key="input").set_value("Upload").run()
     page.file_uploader(key="upload").upload("mine.png", png(Image.new("RGB", (90, 50), "white")), "image/png")
-    shown = told(checked(page.run()))
+    shown = explorer(checked(page.run()))
     assert shown["alt"] == "mine.png" and shown["size"] == [90, 50]
     page.file_uploader(key="upload").set_value(None).run()
     page.file_uploader(key="upload").upload("broken.png", b"\x89PNG nothing", "image/png")

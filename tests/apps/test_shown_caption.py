@@ -38,7 +38,7 @@ def bare(said: str) -> str:
 
 
 def test_sentences_have_their_probabilities(downloads: dict):
-    (shown,) = sent(open_page(), "told")
+    (shown,) = sent(open_page(), "caption_explorer")
     found = answer()
     assert [(text, bare(said)) for text, said in shown["sentences"]] == [
         (text, chance(p)) for text, p in zip(found.captions, found.probabilities, strict=True)
@@ -51,10 +51,10 @@ def test_sentences_have_their_probabilities(downloads: dict):
 @pytest.mark.parametrize(("label", "method"), [("Attention", "attention"), ("Grad-CAM", "grad-cam")])
 @pytest.mark.parametrize("number", [0, 1])
 def test_words_and_their_veils_are_those_of_the_chosen_sentence(monkeypatch, number: int, label: str, method: str):
-    monkeypatch.setattr("components.told.choice", lambda *_: number)
+    monkeypatch.setattr("components.caption_explorer.choice", lambda *_: number)
     page = open_page()
     page.segmented_control(key="method-True").set_value(label)
-    (shown,) = sent(checked(page.run()), "told")
+    (shown,) = sent(checked(page.run()), "caption_explorer")
     why = predictor().explain(scene().source, caption=answer().captions[number], method=method)
     assert shown["chosen"] == number
     for word, reason in zip(shown["words"], why.words, strict=True):
@@ -75,7 +75,7 @@ def test_sentences_drawn_at_random_are_those_of_temperature_and_draw():
     page = checked(page.slider(key="temperature").set_value(1.7).run())
     for seed in (0, 1):
         found = answer(temperature=1.7, seed=seed)
-        shown = sent(page, "told")[0]["sentences"]
+        shown = sent(page, "caption_explorer")[0]["sentences"]
         assert [(text, bare(said)) for text, said in shown] == [
             (text, chance(p)) for text, p in zip(found.captions, found.probabilities, strict=True)
         ]
@@ -84,7 +84,7 @@ def test_sentences_drawn_at_random_are_those_of_temperature_and_draw():
 
 def test_what_a_covered_part_changes_is_the_librarys(monkeypatch):
     box = (0.5, 0.5, 1.0, 1.0)
-    monkeypatch.setattr("components.told.covered_part", lambda _: box)
+    monkeypatch.setattr("components.caption_explorer.covered_part", lambda _: box)
     page = open_page()
     change = cover(predictor(), scene().source, box, caption=answer().captions[0])
     assert table(page, "Probabilities of the words") == [

@@ -35,7 +35,7 @@ from cnn_core.anatomy.learning import backward_step, digits, learn
 from cnn_core.anatomy.small import small_network
 from cnn_core.explain import filters
 from components.lab import IDEAS, THUMBNAILS
-from components.lens import lens_key
+from components.pixel_inspector import inspector_key
 from components.samples import find_sample
 from views.lab_parts import filters as preferred
 from views.lab_parts import learning, milestones, overfitting, sharing, transfer
@@ -67,32 +67,37 @@ def test_the_index_shows_every_idea_under_its_own_picture():
 def test_seeing_shows_the_pixels_on_their_scale_and_what_is_read_from_them():
     page = open_lab("seeing", scale="normalised")
     painted = dict.fromkeys(range(28 * 14), 255)  # the upper half white
-    page.session_state[f"{lens_key('seven', SEVEN)}-kept"] = [[i, value] for i, value in painted.items()]
-    (lens,) = sent(checked(page.run()), "lens")
+    page.session_state[f"{inspector_key('seven', SEVEN)}-kept"] = [[i, value] for i, value in painted.items()]
+    (inspector,) = sent(checked(page.run()), "pixel_inspector")
     pixels = SEVEN.copy()
     pixels[:14] = 255
-    assert np.array_equal(numbers(lens["original"], 28, 28), SEVEN)
-    assert np.array_equal(numbers(lens["pixels"], 28, 28), pixels)
-    assert lens["edits"] == [[i, v] for i, v in painted.items()]
-    assert (lens["factor"], lens["shift"]) == (
+    assert np.array_equal(numbers(inspector["original"], 28, 28), SEVEN)
+    assert np.array_equal(numbers(inspector["pixels"], 28, 28), pixels)
+    assert inspector["edits"] == [[i, v] for i, v in painted.items()]
+    assert (inspector["factor"], inspector["shift"]) == (
         [pytest.approx(1 / 255 / 0.3081)], [pytest.approx(-0.1307 / 0.3081)]
     )  # fmt: skip
-    assert (lens["channels"], lens["digits"], lens["says"]) == (1, 2, "28 × 28 pixels")
+    assert (inspector["channels"], inspector["digits"], inspector["says"]) == (1, 2, "28 × 28 pixels")
     (answer,) = library("image_classification", "mnist").predict([pixels])
     assert bars(page) == [as_bars(answer.labels[:3], answer.probabilities[:3])]
 
 
 def test_seeing_shows_three_numbers_per_pixel_of_a_photo():
-    (lens,) = sent(open_lab("seeing", picture="dahlia"), "lens")
+    (inspector,) = sent(open_lab("seeing", picture="dahlia"), "pixel_inspector")
     photo = sample_picture(find_sample("dahlia"), edge=64, mode="RGB").values
-    assert np.array_equal(numbers(lens["pixels"], 64, 64, 3), photo)
-    assert (lens["channels"], lens["factor"], lens["shift"], lens["editable"]) == (3, [1], [0], False)
+    assert np.array_equal(numbers(inspector["pixels"], 64, 64, 3), photo)
+    assert (inspector["channels"], inspector["factor"], inspector["shift"], inspector["editable"]) == (
+        3,
+        [1],
+        [0],
+        False,
+    )
 
 
 @pytest.mark.parametrize("kind", ["correlation", "convolution"])
 def test_convolution_shows_scipys_numbers(kind: str):
     page = open_lab("convolution", kernel="emboss", padding="1", stride="2", kind=kind)
-    shown, colours = sent(page, "stepper")
+    shown, colours = sent(page, "convolution_stepper")
     slides = kernel("emboss") if kind == "correlation" else kernel("emboss")[::-1, ::-1]
     wide = np.pad(SEVEN.astype(float), 1)
     assert np.array_equal(numbers(shown["padded"], 30, 30), wide)

@@ -11,13 +11,13 @@ import streamlit as st
 from PIL import Image
 
 import components.browser
+from components.caption_explorer import CaptionedPicture, Word, caption_explorer
 from components.coloured import Span
+from components.drawing_canvas import Stroke, drawing_canvas
 from components.gallery import Item, gallery
-from components.lens import lens
 from components.maps import Map, maps
 from components.pictures import data_uri
-from components.slate import Stroke, slate
-from components.told import Told, Word, told
+from components.pixel_inspector import pixel_inspector
 from components.training_replay import Figure, Look, training_replay
 from components.writer import writer
 
@@ -96,7 +96,7 @@ def test_a_words_veil_and_alternatives_are_its_own(shown):
         Word("cat", 0.9, [("cat", 0.9)], GREEN),
     ]
     sentences = [("a cat", "22.5 %"), ("a dog", "1 in 9")]
-    page = shown(lambda: told(Told(RED, "a.png", (40, 20), sentences, 0, words), key="t"))
+    page = shown(lambda: caption_explorer(CaptionedPicture(RED, "a.png", (40, 20), sentences, 0, words), key="t"))
     buttons = page.locator(".sentence button")
     assert buttons.all_inner_texts() == ["a", "cat"]
     assert page.locator(".veil").get_attribute("src") == GREEN  # of the last word
@@ -179,7 +179,7 @@ def framed(canvas, rows: int, columns: int) -> list[tuple[int, int]]:
 
 def test_the_numbers_under_the_frame_are_those_of_the_pixels_on_their_scale(shown):
     picture = np.arange(400, dtype=np.int64).reshape(20, 20).astype(np.uint8)
-    page = shown(lambda: lens(picture, key="l", label="x", factor=[0.01], shift=[-1.0], digits=2))
+    page = shown(lambda: pixel_inspector(picture, key="l", label="x", factor=[0.01], shift=[-1.0], digits=2))
     assert page.locator(".near figcaption").inner_text() == "Rows 3 to 16, columns 3 to 16"
     numbers = [f"{0.01 * float(v) - 1:.2f}".replace("-", "\u2212") for v in picture[3:17, 3:17].ravel()]
     assert page.evaluate("texts.slice(-196)") == numbers
@@ -217,7 +217,7 @@ def test_words_are_marked_by_their_side_and_strength(shown):
 
 
 def test_a_drawing_is_shown_where_it_is_and_sent_as_it_is_drawn(shown):
-    page = shown(lambda: slate(key="s", example=(Stroke(100, ((200, 300), (800, 300))),), label="Slate"))
+    page = shown(lambda: drawing_canvas(key="s", example=(Stroke(100, ((200, 300), (800, 300))),), label="Canvas"))
     canvas = page.locator("canvas")
     lit = painted(canvas)[..., 0] > 127
     rows, columns = np.flatnonzero(lit.any(1)) / len(lit), np.flatnonzero(lit.any(0)) / len(lit)

@@ -7,7 +7,7 @@ from steady import LINES, at_rest, box_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-STEPPER = ".stepper[data-ready]"
+STEPPER = ".convolution-stepper[data-ready]"
 PAINTED = "canvases => canvases.map(canvas => canvas.toDataURL())"
 
 
@@ -47,7 +47,7 @@ def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
     field = stepper.get_by_label("Kernel, row 2, column 2")
     field.fill("10")
     field.press("Enter")
-    page.locator(f'.stepper[data-ready]:not([data-ready="{shown}"])').first.wait_for()
+    page.locator(f'.convolution-stepper[data-ready]:not([data-ready="{shown}"])').first.wait_for()
     page.wait_for_url(re.compile("kernel=own"))
     patch, products = numbers(stepper, ".patch"), numbers(stepper, ".product")
     assert products[4] == 10 * patch[4]
@@ -115,8 +115,8 @@ def test_play_fills_the_map_and_can_be_paused(open_page):
 
 
 @pytest.mark.parametrize(("path", "part"), [
-    ("/lab_seeing", ".lens"),
-    ("/lab_convolution", ".stepper"),
+    ("/lab_seeing", ".pixel-inspector"),
+    ("/lab_convolution", ".convolution-stepper"),
     ("/lab_activations", ".maps"),
     ("/lab_learning", ".training-replay"),
 ])  # fmt: skip

@@ -15,7 +15,7 @@ def figures(page) -> list[str]:
 @pytest.mark.smoke
 def test_another_network_and_another_size_change_plan_and_figures(open_page):
     page = open_page("/models?model=lenet&size=32&dims=2")
-    page.wait_for_selector(".plan svg .box.conv")
+    page.wait_for_selector(".network-diagram svg .box.conv")
     assert figures(page)[:2] == ["61,706", "416,520"]
     # another network, chosen with the keyboard alone
     field = page.get_by_role("combobox", name="Networks")

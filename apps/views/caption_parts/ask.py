@@ -8,10 +8,10 @@ import streamlit as st
 
 from cnn_core.errors import DataError
 from components.bring import Picture
+from components.caption_explorer import Word, veil
 from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.pictures import SHOWN_EDGE, data_uri
-from components.told import Word, veil
 
 SENTENCES = 5
 

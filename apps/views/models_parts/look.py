@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
+from components.diagram_layers import said, sees, times
 from components.frame import note
+from components.network_diagram import show_diagram
 from components.networks import compute
-from components.plan import show_plan
-from components.slabs import said, sees, times
 from components.tables import Markup, table
 from views.models_parts.choose import title_of
 
@@ -36,7 +36,7 @@ def _survey(name: str, size: int | None, dims: int | None) -> Any:
 
 
 def show_network(found: Any) -> None:
-    """Show the name, the paper, the figures and the plan of one network."""
+    """Show the name, the paper, the figures and the diagram of one network."""
     entry, name = found.entry, found.entry.name
     st.subheader(title_of(name), anchor=False)
     link = f'<a href="{html.escape(entry.url)}" target="_blank" rel="noopener">{html.escape(entry.paper)}</a>'
@@ -49,7 +49,7 @@ def show_network(found: Any) -> None:
         wide = times(seen) if len(set(seen)) > 1 else f"{seen[0]:,}"
         figures += f" A cell of the last map sees <b>{wide}</b> pixels along an edge."
     st.html(f'<p class="note" data-model="{name}">{link}. {figures}</p>')
-    show_plan(found, title=title_of(name), key=f"plan-{name}")
+    show_diagram(found, title=title_of(name), key=f"diagram-{name}")
 
 
 def amount(count: int) -> str:
