@@ -79,7 +79,7 @@ def _faces(width: float, height: float, depth: float, *, slices: int) -> str:
     return f'{top}{side}{front}{f"""<path fill="none" d="{lines}"/>""" if lines else ""}'
 
 
-def said(shape: Sequence[int]) -> str:
+def shape_text(shape: Sequence[int]) -> str:
     """Return a shape as "56² × 64": the size, then the channels."""
     channels, *edges = shape
     if not edges or max(edges) == 1:
@@ -105,9 +105,9 @@ def sees(row: Any) -> str:
 def _words(node: Any) -> str:
     """Return what the pointer is told of a layer."""
     if node.row is None:
-        return f"{node.kind}: {said(node.output_shape)}"
+        return f"{node.kind}: {shape_text(node.output_shape)}"
     row = node.row
-    parts = [f"{row.name}: {row.kind}", f"puts out {said(row.output_shape)}"]
+    parts = [f"{row.name}: {row.kind}", f"puts out {shape_text(row.output_shape)}"]
     if row.kernel:
         parts.append(f"kernel {times(row.kernel)}, stride {times(row.stride)}")
     if row.parameters:

@@ -9,7 +9,7 @@ from cnn_core.data.tables import csv_text
 
 
 def answer_downloads(
-    asked: str,
+    source: str,
     labels: Sequence[str],
     probabilities: Sequence[float],
     *,
@@ -21,7 +21,7 @@ def answer_downloads(
     """Offer the probabilities of one answer as files.
 
     Args:
-        asked: what was answered: a file's name, or a text.
+        source: what was answered: a file's name, or a text.
         labels: the most probable first.
         probabilities: in the same order.
         name: the files' names begin with it.
@@ -29,10 +29,10 @@ def answer_downloads(
         called: what a label, and what the probabilities are called in the files.
         heat: returns the heat map as PNG.
     """
-    thing, chances = called
+    thing, probabilities_name = called
     pairs = [(label, float(p)) for label, p in zip(labels, probabilities, strict=True)]
     table = csv_text([(thing, "probability"), *pairs])
-    answered = {"input": asked, f"{thing}s": [label for label, _ in pairs], chances: [p for _, p in pairs]}
+    answered = {"input": source, f"{thing}s": [label for label, _ in pairs], probabilities_name: [p for _, p in pairs]}
     with st.container(horizontal=True, gap="small"):
         for title, data, kind in (("CSV", table, "csv"), ("JSON", json.dumps(answered, indent=2), "json")):
             st.download_button(

@@ -22,12 +22,12 @@ def first_layer_filters(network: Network, say: Callable[[np.ndarray], str]) -> N
     Raises:
         CnnError: the network has no convolution, or its weights are damaged.
     """
-    asked = predictor(network)
+    loaded = predictor(network)
 
     def run() -> np.ndarray:
         from cnn_core.explain import filters
 
-        return filters(asked.model).numpy()
+        return filters(loaded.model).numpy()
 
     weights = compute(run)
     note(say(weights))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.browser import drawing
-from components.diagram_layers import LayerBox, kind_of, layer_box, legend, said
+from components.diagram_layers import LayerBox, kind_of, layer_box, legend, shape_text
 
 WIDEST = 1090.0  # units
 # Thickness of the boxes, gap between them, and the widest diagram drawn like this: the first that fits is taken.
@@ -66,7 +66,8 @@ def draw(survey: Any, *, title: str) -> str:
     margin = 24.0
     width, top = piece.width + 2 * margin, piece.up + 8
     height = top + piece.down + 22 + rows * 2.2 * LINE
-    words = f"{title}: {len(survey.rows)} layers, from {said(survey.input_shape)} to {said(survey.output_shape)}"
+    ends = f"from {shape_text(survey.input_shape)} to {shape_text(survey.output_shape)}"
+    words = f"{title}: {len(survey.rows)} layers, {ends}"
     widest = width * max(1.0, min(max(1.5, SMALL / width), 2.0, HIGHEST / height))
     return (
         f'<svg viewBox="{-margin:.0f} {-top:.0f} {width:.0f} {height:.0f}" role="img" aria-label="{html.escape(words)}"'
@@ -185,7 +186,7 @@ def _labels(survey: Any, piece: Piece) -> tuple[str, int]:
     for path in ("input", *survey.stages):
         inside = [place for place in piece.places if is_inside(names[place[0]], path)]
         if inside:
-            size = said(survey.nodes[max(node for node, _, _ in inside)].output_shape)
+            size = shape_text(survey.nodes[max(node for node, _, _ in inside)].output_shape)
             name = path.removeprefix("encoder.").removeprefix("stages.").replace("ups.", "up ")
             spans.append((name, size, min(a for _, a, _ in inside), max(b for _, _, b in inside)))
     marks, ends, base = [], [], piece.down + 12

@@ -86,8 +86,8 @@ def main() -> None:
 def _remedies() -> list[str]:
     """Show the remedies, several of which can be chosen, and keep them in the address."""
     if "remedies" not in st.session_state:
-        asked = st.query_params.get("remedies", "").split(",")
-        st.session_state["remedies"] = [name for name in TITLES if name in asked] or list(FIRST)
+        named = st.query_params.get("remedies", "").split(",")
+        st.session_state["remedies"] = [name for name in TITLES if name in named] or list(FIRST)
     chosen = st.pills(
         "Remedies", list(TITLES), selection_mode="multi", key="remedies", format_func=lambda name: TITLES[name]
     )

@@ -68,11 +68,11 @@ def _answers(kinds: dict[str, Kind], values: np.ndarray, digit: int, down: int, 
             [Figure(Image.fromarray(np.roll(grey, (down, right), (0, 1))), f"A {digit}", f"A {digit}", pixels=True)]
         )
     for column, (name, kind) in zip(others, kinds.items(), strict=True):
-        chances = kind.answers[digit][place_of(down, right)]
-        order = sorted(range(len(chances)), key=lambda label: -chances[label])[:BEST]
+        probabilities = kind.answers[digit][place_of(down, right)]
+        order = sorted(range(len(probabilities)), key=lambda label: -probabilities[label])[:BEST]
         with column:
             headline(str(order[0]), kicker=TITLES[name], sure="right" if order[0] == digit else "wrong", small=True)
-            bars([str(i) for i in order], [chances[i] for i in order], [percent(chances[i]) for i in order])
+            bars([str(i) for i in order], [probabilities[i] for i in order], [percent(probabilities[i]) for i in order])
 
 
 def _mean(kind: Kind, by: int) -> float:

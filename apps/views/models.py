@@ -33,13 +33,13 @@ def main() -> None:
     diagrams, everything = tabs([DIAGRAMS, ALL], key="view")
     if diagrams.open:
         with diagrams:
-            _plans(known)
+            _diagrams(known)
     if everything.open:
         with everything, plain_errors():
             show_everything(known)
 
 
-def _plans(known) -> None:
+def _diagrams(known) -> None:
     chosen = choose(known)
     if not chosen.names:
         note(f"Choose a network, or up to {MOST} to compare them.")

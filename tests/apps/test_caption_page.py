@@ -14,7 +14,7 @@ from cnn_core.answers import csv_bytes
 from components.batch import answered
 from components.caption_explorer import choice, covered_part, veil
 from components.networks import networks
-from views.caption_parts.source import SCENES, is_true, said_of, sample_pictures
+from views.caption_parts.source import SCENES, is_true, sample_pictures, sentence_info
 
 
 def open_page(**address: str) -> AppTest:
@@ -35,8 +35,8 @@ def sample_pictures_of_scenes() -> dict:
 
 def test_the_words_next_best_are_probabilities_with_the_word_among_them() -> None:
     for word in explorer(open_page())["words"]:
-        chances = [p for _, p in word["others"]]
-        assert chances == sorted(chances, reverse=True) and 0 < sum(chances) <= 1.001
+        probabilities = [p for _, p in word["others"]]
+        assert probabilities == sorted(probabilities, reverse=True) and 0 < sum(probabilities) <= 1.001
         assert word["text"] in [text for text, _ in word["others"]]
 
 
@@ -44,9 +44,9 @@ def test_truth_is_told_for_drawn_scenes_alone() -> None:
     pictures = sample_pictures_of_scenes()
     scene = pictures[f"scene-{SCENES[0]}"]
     assert is_true("a large red cross", scene) and not is_true("a large blue cross", scene)
-    assert said_of("a large red cross", 0.2, scene) == "20.0 %, true"
+    assert sentence_info("a large red cross", 0.2, scene) == "20.0 %, true"
     other = pictures[f"scene-{SCENES[1]}"]
-    assert said_of("a large red cross", 1e-6, other) == "1 in 1,000,000, not true of this picture"
+    assert sentence_info("a large red cross", 1e-6, other) == "1 in 1,000,000, not true of this picture"
 
 
 def test_the_address_says_which_sample_is_shown() -> None:

@@ -50,14 +50,14 @@ def test_the_bars_are_the_softmax_of_the_scores_at_the_temperature(temperature):
     reader = library("image_classification", "mnist")
     with torch.inference_mode():
         scores = reader.model(reader.contract.prepare([find_sample("broken-five").path]))[0]
-    chances = torch.softmax(scores / temperature, 0)
+    probabilities = torch.softmax(scores / temperature, 0)
     order = scores.argsort(descending=True).tolist()
     names = [f"{i}  (score {scores[i]:.2f})".replace("-", "−") for i in order]
     for (name, width, said), (called, share, text) in zip(
-        bars(page)[0], as_bars(names, chances[order].tolist()), strict=True
+        bars(page)[0], as_bars(names, probabilities[order].tolist()), strict=True
     ):
         assert (name, said) == (called, text) and width == pytest.approx(share, abs=0.02)
-    assert f"{-chances[5].log():.3f}" in html(page)
+    assert f"{-probabilities[5].log():.3f}" in html(page)
 
 
 def test_the_cell_over_a_pixel_is_the_one_whose_middle_is_nearest():

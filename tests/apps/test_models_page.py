@@ -12,7 +12,7 @@ from cnn_core.cli.training import with_flags
 from cnn_core.domains import load_domain, recipe_files
 from cnn_core.models import create_model, list_models
 from cnn_core.train.config import read_recipe
-from components.diagram_layers import said
+from components.diagram_layers import shape_text
 from components.network_diagram import draw
 from views.models_parts.look import amount, layers_csv, survey
 from views.models_parts.reached import data_of, training_command
@@ -177,7 +177,7 @@ def test_numbers_in_words():
     assert [amount(n) for n in (999, 11_689_512, 1_814_073_344, 249_000_000)] == [
         "999", "11.7 million", "1.8 billion", "249 million",
     ]  # fmt: skip
-    assert [said(s) for s in ((10,), (300, 64), (3, 8, 8), (3, 8, 9), (3, 8, 8, 8), (512, 1, 1))] == [
+    assert [shape_text(s) for s in ((10,), (300, 64), (3, 8, 8), (3, 8, 9), (3, 8, 8, 8), (512, 1, 1))] == [
         "10", "64 × 300", "8² × 3", "8 × 9 × 3", "8³ × 3", "512",
     ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from components.networks import networks
 from image_captioning.explain import cover
-from views.caption_parts.source import SCENES, chance, sample_pictures
+from views.caption_parts.source import SCENES, probability_text, sample_pictures
 
 
 def open_page(**address: str) -> AppTest:
@@ -41,7 +41,7 @@ def test_sentences_have_their_probabilities(downloads: dict):
     (shown,) = sent(open_page(), "caption_explorer")
     found = answer()
     assert [(text, bare(said)) for text, said in shown["sentences"]] == [
-        (text, chance(p)) for text, p in zip(found.captions, found.probabilities, strict=True)
+        (text, probability_text(p)) for text, p in zip(found.captions, found.probabilities, strict=True)
     ]
     assert np.array_equal(picture(shown["picture"]), np.asarray(scene().image))
     told = json.loads(downloads["JSON"])
@@ -77,7 +77,7 @@ def test_sentences_drawn_at_random_are_those_of_temperature_and_draw():
         found = answer(temperature=1.7, seed=seed)
         shown = sent(page, "caption_explorer")[0]["sentences"]
         assert [(text, bare(said)) for text, said in shown] == [
-            (text, chance(p)) for text, p in zip(found.captions, found.probabilities, strict=True)
+            (text, probability_text(p)) for text, p in zip(found.captions, found.probabilities, strict=True)
         ]
         page = checked(page.button(key="draw-again").click().run())
 
@@ -123,7 +123,10 @@ def test_side_by_side_every_column_is_its_own_network():
     columns = html(page).split('class="answer small"')[1:]
     for weights, column in zip(page.pills(key="compare-scenes").value, columns, strict=True):
         found = answer(weights)
-        assert f'<p class="word">{found.captions[0]}</p><p class="sure">{chance(found.probabilities[0])}</p>' in column
+        assert (
+            f'<p class="word">{found.captions[0]}</p><p class="sure">{probability_text(found.probabilities[0])}</p>'
+            in column
+        )
         assert text_of(column).count(f"{predictor(weights).card.parameters:,} parameters, answered in") == 1
 
 

@@ -150,9 +150,9 @@ def test_sharing_shows_the_moved_digit_and_the_stored_answers():
     titles = [text_of(title) for title in re.findall(r'<p class="kicker">(.*?)</p>', html(page))]
     words = re.findall(r'<p class="word">(.*?)</p><p class="sure">(.*?)</p>', html(page))
     for kind, lines, title, word in zip(runs.kinds, bars(page), titles, words, strict=True):
-        chances = runs.kinds[kind].answers[5][5 * 3 + 0]  # rows from -2 to 2, and columns
-        order = sorted(range(10), key=lambda label: -chances[label])[:3]
-        assert lines == as_bars([str(label) for label in order], [chances[label] for label in order])
+        probabilities = runs.kinds[kind].answers[5][5 * 3 + 0]  # rows from -2 to 2, and columns
+        order = sorted(range(10), key=lambda label: -probabilities[label])[:3]
+        assert lines == as_bars([str(label) for label in order], [probabilities[label] for label in order])
         assert (title, word) == (sharing.TITLES[kind], (str(order[0]), "right" if order[0] == 5 else "wrong"))
 
 

@@ -65,12 +65,12 @@ def show_inside(network: Network, picture: Picture) -> None:
 
 @remembered(16)  # pictures go with their owner
 def _stages(sha256: str, digest: str, *, _network: Network, _picture: Picture) -> list[Stage]:
-    asked = predictor(_network)
+    loaded = predictor(_network)
 
     def run() -> list[Stage]:
         from cnn_core.explain import feature_maps
 
-        maps = feature_maps(asked.model, asked.contract.prepare([_picture.source]))
+        maps = feature_maps(loaded.model, loaded.contract.prepare([_picture.source]))
         return [_stage(name, values[0].float().numpy()) for name, values in maps.items()]
 
     return compute(run)

@@ -75,7 +75,7 @@ def with_file(given: Given, use: Callable[[Path], T]) -> T:
 
 
 def _segment(network: Network, scan: Any) -> Any:
-    asked = predictor(network)
+    loaded = predictor(network)
     latest: list[Any] = []
     stopped = threading.Event()
 
@@ -83,7 +83,7 @@ def _segment(network: Network, scan: Any) -> Any:
         latest[:] = [advance]
         return not stopped.is_set()
 
-    work = submit(asked.predict, scan, maps=("entropy",), progress=observe)
+    work = submit(loaded.predict, scan, maps=("entropy",), progress=observe)
     try:
         _show_progress(work, latest)
         return work.result()

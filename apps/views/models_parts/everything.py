@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.diagram_layers import said
+from components.diagram_layers import shape_text
 from components.frame import note
 from components.tables import Markup, table
 from views.models_parts.choose import title_of
@@ -40,6 +40,6 @@ def _line(found: Any) -> list[str | Markup]:
     paper = f'<a href="{html.escape(entry.url)}" target="_blank" rel="noopener">{html.escape(entry.paper)}</a>'
     return [
         str(entry.year), Markup(f'{name} target="_self">{html.escape(title_of(entry.name))}</a>'),
-        said(found.input_shape), str(found.layers), amount(found.parameters), amount(found.multiply_adds),
+        shape_text(found.input_shape), str(found.layers), amount(found.parameters), amount(found.multiply_adds),
         Markup(paper),
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.diagram_layers import said, sees, times
+from components.diagram_layers import sees, shape_text, times
 from components.frame import note
 from components.network_diagram import show_diagram
 from components.networks import compute
@@ -74,7 +74,8 @@ def show_comparison(surveys: Sequence[Any], measured: Mapping[str, Any]) -> None
 def _line(found: Any, measured: Mapping[str, Any]) -> list[str]:
     seen = found.sees
     line = [
-        title_of(found.entry.name), str(found.entry.year), said(found.input_shape), said(found.output_shape),
+        title_of(found.entry.name), str(found.entry.year),
+        shape_text(found.input_shape), shape_text(found.output_shape),
         str(found.layers), f"{found.parameters:,}", f"{found.multiply_adds:,}",
         "" if seen is None else times(seen) if len(set(seen)) > 1 else f"{seen[0]:,}",
     ]  # fmt: skip
@@ -95,7 +96,8 @@ def show_layers(found: Any) -> None:
     biggest = max((row.multiply_adds for row in found.rows), default=0) or 1
     lines: list[list[str | Markup]] = [
         [
-            row.name.removeprefix("stages."), row.kind, said(row.output_shape), times(row.kernel), _once(row.stride),
+            row.name.removeprefix("stages."), row.kind,
+            shape_text(row.output_shape), times(row.kernel), _once(row.stride),
             f"{row.parameters:,}", _share(row.multiply_adds, biggest), f"{row.multiply_adds:,}", sees(row),
         ]
         for row in rows

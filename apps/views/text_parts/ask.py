@@ -59,10 +59,10 @@ def reasons(network: Network, text: str, method: str = FIRST, label: str | None 
 
 @remembered(256)
 def _reasons(sha256: str, text: str, method: str, label: str | None, *, _network: Network) -> Reasons:
-    asked = predictor(_network)
-    found = compute(asked.explain, text, method=method, target=label)
+    loaded = predictor(_network)
+    found = compute(loaded.explain, text, method=method, target=label)
     name = spoken(found.label, _network.card.labels)
-    known = [token in asked.contract.numbers for token in found.tokens]
+    known = [token in loaded.contract.numbers for token in found.tokens]
     return Reasons(found, name, tuple(spans(text, found.tokens, found.weights, known=known, label=name)))
 
 

@@ -51,11 +51,11 @@ def show_deletion(network: Network, text: str) -> None:
 
 @remembered(128)
 def _search(sha256: str, text: str, *, _network: Network) -> Any:
-    asked = predictor(_network)
-    return compute(_smallest, asked, text)
+    loaded = predictor(_network)
+    return compute(_smallest, loaded, text)
 
 
-def _smallest(asked: Any, text: str) -> Any:
+def _smallest(predictor: Any, text: str) -> Any:
     from text_classification.explain import smallest_deletion
 
-    return smallest_deletion(asked, text, largest=LARGEST)
+    return smallest_deletion(predictor, text, largest=LARGEST)
