@@ -37,8 +37,10 @@ PAGES = {
         st.Page("views/lab_transfer.py", title="Transfer learning"),
         st.Page("views/lab_timeline.py", title="Timeline"),
     ],
-    "Train": [st.Page("views/train.py", title="Train", url_path="train")],
-    "Models": [st.Page("views/models.py", title="Models", url_path="models")],
+    "Build": [
+        st.Page("views/train.py", title="Train", url_path="train"),
+        st.Page("views/models.py", title="Models", url_path="models"),
+    ],
 }
 
 run_begins()

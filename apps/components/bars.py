@@ -51,15 +51,15 @@ def _headline(word: str, *, kicker: str, sure: str, small: bool) -> str:
     )
 
 
-def bars(names: Sequence[str], shares: Sequence[float], said: Sequence[str]) -> None:
+def bars(names: Sequence[str], shares: Sequence[float], texts: Sequence[str]) -> None:
     """Show a bar for each name, the first one marked.
 
     Args:
         names: what the bars are called.
         shares: 0 to 1, the length of each.
-        said: what is written behind each.
+        texts: what is written behind each.
     """
-    st.html(f'<div style="max-width:44rem">{_bars(names, shares, said)}</div>')
+    st.html(f'<div style="max-width:44rem">{_bars(names, shares, texts)}</div>')
 
 
 def _bars(names: Sequence[str], shares: Sequence[float], said: Sequence[str]) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
+from cnn_core.answers import csv_bytes
 from components.bring import SUFFIXES, UPLOAD_LIMIT, digest_of
 from components.commands import network_word
-from components.downloads import answers_csv
 from components.frame import note
 from components.kept import remembered, uploaded
 from components.networks import Network, compute, predictor
@@ -87,7 +87,7 @@ def answers_table(
         rows, column_config=show, column_order=list(show), hide_index=True, row_height=EDGE // 2, key="batch-table"
     )
     st.download_button(
-        "Table (CSV)", answers_csv(answers, top_k=top_k), file, "text/csv", key="batch-download", on_click="ignore",
+        "Table (CSV)", csv_bytes(answers, top_k=top_k), file, "text/csv", key="batch-download", on_click="ignore",
         icon=":material/download:",
     )  # fmt: skip
 

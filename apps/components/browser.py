@@ -38,10 +38,11 @@ def drawing(name: str, *, attributes: str = "") -> Any:
 
     The markup is not looked at: whoever makes it escapes all text in it. `attributes` are those of the element around.
     """
+    kind = name.replace("_", "-")
     script = (
-        f"export default ({{ parentElement, data }}) => {{ parentElement.querySelector('.{name}').innerHTML = data; }}"
+        f"export default ({{ parentElement, data }}) => {{ parentElement.querySelector('.{kind}').innerHTML = data; }}"
     )
-    body = f'<div class="{name}"{attributes and " " + attributes}></div>'
+    body = f'<div class="{kind}"{attributes and " " + attributes}></div>'
     return st.components.v2.component(name, html=body, css=_style(name), js=script)
 
 

@@ -87,7 +87,7 @@ def how_computed(card: WeightsCard, *, commands: list[str], steps: str, file: tu
         st.code("\n".join(commands), language="bash", wrap_lines=True)
         if file is not None:
             st.download_button(
-                plain(file[0]), file[1], file[0], key="asked-download", on_click="ignore", icon=":material/download:"
+                plain(file[0]), file[1], file[0], key="input-download", on_click="ignore", icon=":material/download:"
             )
         facts(card_facts(card))
         st.download_button(

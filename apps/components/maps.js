@@ -9,7 +9,7 @@ class Maps {
     this.root = root;
     this.row = root.querySelector(".row");
     this.sayLine = root.querySelector(".say");
-    this.toldLine = root.querySelector(".told"); // for screen readers, what the keys have chosen
+    this.spokenLine = root.querySelector(".spoken"); // for screen readers, what the keys have chosen
     new ResizeObserver(() => this.paint()).observe(this.row);
   }
 
@@ -66,7 +66,7 @@ class Maps {
       const from = this.at[0] === i ? this.at : (this.last[i] ?? [i, map.rows >> 1, map.columns >> 1]);
       const within = (value, count) => Math.min(count - 1, Math.max(0, value));
       this.choose([i, within(from[1] + way[0], map.rows), within(from[2] + way[1], map.columns)]);
-      this.toldLine.textContent = `${map.title} ${figure.querySelector(".value").textContent}`;
+      this.spokenLine.textContent = `${map.title} ${figure.querySelector(".value").textContent}`;
       clearTimeout(this.later);
       this.later = setTimeout(() => this.report(), 400);
     });

@@ -34,18 +34,18 @@ TRIED = (
 @cache
 def example_csv() -> str:
     """Return a table with the columns text and label, 80 requests of each class at most; the same every time."""
-    chance = random.Random(11)
-    rows = [(text, label) for label in TEMPLATES for text in _requests(label, chance)]
-    chance.shuffle(rows)
+    rng = random.Random(11)
+    rows = [(text, label) for label in TEMPLATES for text in _requests(label, rng)]
+    rng.shuffle(rows)
     return "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)  # no text has a comma
 
 
-def _requests(label: str, chance: random.Random) -> list[str]:
+def _requests(label: str, rng: random.Random) -> list[str]:
     """Return different requests of a class."""
     found: dict[str, None] = {}
     for _ in range(10 * PER_CLASS):
         words = {"room": ROOMS, "town": TOWNS, "day": DAYS, "played": PLAYED}
-        text = chance.choice(TEMPLATES[label]).format(**{name: chance.choice(own) for name, own in words.items()})
+        text = rng.choice(TEMPLATES[label]).format(**{name: rng.choice(own) for name, own in words.items()})
         found[text] = None
         if len(found) == PER_CLASS:
             break

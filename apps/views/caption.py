@@ -8,16 +8,16 @@ import streamlit as st
 from components.address import tabs
 from components.bars import headline
 from components.bring import Picture
+from components.caption_explorer import CaptionedPicture, caption_explorer, choice, covered_part
 from components.commands import file_word, network_word
 from components.downloads import answer_downloads
 from components.frame import how_computed, note, page, plain_errors
 from components.networks import Network, choose_network, networks
 from components.side_by_side import cost, side_by_side
 from components.tables import table
-from components.told import Told, choice, covered_part, told
 from views.caption_parts.ask import Way, captions, covered, reasons
 from views.caption_parts.batch import show_batch, show_find
-from views.caption_parts.source import chance, choose_picture, decoder_of, said_of, speaks_of_scenes
+from views.caption_parts.source import choose_picture, decoder_of, probability_text, sentence_info, speaks_of_scenes
 from views.caption_parts.steps import caption_steps
 
 FAVOURITE = "scenes"
@@ -67,16 +67,18 @@ def _one(network: Network) -> None:
     with place, plain_errors():
         with st.spinner("Loading the network"):
             found = captions(network, picture, way)
-        key = f"told-{network.card.sha256[:12]}-{picture.digest[:12]}-{way.temperature}-{way.seed}"
+        key = f"captions-{network.card.sha256[:12]}-{picture.digest[:12]}-{way.temperature}-{way.seed}"
         number = choice(key, len(found.captions))
         sentence = found.captions[number]
         if not sentence:
             note("The network says nothing: its likeliest sentence is empty.")
             return
         why = reasons(network, picture, sentence, method)
-        said = [(text, said_of(text, p, picture)) for text, p in zip(found.captions, found.probabilities, strict=True)]
-        told(
-            Told(
+        said = [
+            (text, sentence_info(text, p, picture)) for text, p in zip(found.captions, found.probabilities, strict=True)
+        ]
+        caption_explorer(
+            CaptionedPicture(
                 why.picture, picture.name, why.size, said, number, why.words, pixels=max(why.size) < 128,
                 hint=HINTS[why.method],
             ),
@@ -91,8 +93,8 @@ def _one(network: Network) -> None:
         box = covered_part(key)
         if box is not None:
             _show_covered(covered(network, picture, box, sentence), sentence)
-    asked = f"{network_word(network)} {file_word(picture.name)}"
-    commands = [f"cnn predict {asked}", f"cnn explain {asked} --method {method} --output why.png"]
+    arguments = f"{network_word(network)} {file_word(picture.name)}"
+    commands = [f"cnn predict {arguments}", f"cnn explain {arguments} --method {method} --output why.png"]
     if way != Way() or number > 0:
         commands.insert(0, "# the likeliest sentence, whatever is shown above")
     how_computed(network.card, commands=commands, steps=caption_steps(decoder_of(network)), file=picture.file)
@@ -133,7 +135,7 @@ def _column(network: Network, picture: Picture) -> None:
     headline(
         found.captions[0],
         kicker=f"{network.title}, {decoder_of(network)}",
-        sure=chance(found.probabilities[0]),
+        sure=probability_text(found.probabilities[0]),
         small=True,
     )
     note(cost(network, picture.source))

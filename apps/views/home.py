@@ -18,7 +18,7 @@ from components.samples import find_sample
 from components.tables import results
 from components.texts import kind_of
 from views.caption_parts.ask import Way, captions
-from views.caption_parts.source import said_of, sample_pictures
+from views.caption_parts.source import sample_pictures, sentence_info
 from views.image_parts.ask import ask, reasons
 from views.medical_parts.example import medical_example
 from views.medical_parts.result import volumes
@@ -124,7 +124,7 @@ def _caption() -> None:
             with left:
                 figures([Figure(picture.image, "A scene drawn just now", "coloured shapes", pixels=True)])
             with right:
-                sure = said_of(found.captions[0], found.probabilities[0], picture)
+                sure = sentence_info(found.captions[0], found.probabilities[0], picture)
                 headline(found.captions[0], kicker="Written just now", sure=sure, small=True)
 
 

@@ -87,8 +87,8 @@ def _one(known: dict[str, Network], network: Network) -> None:
         with compare, plain_errors():
             show_compare(known, network, picture)
     method = st.session_state.get("method", "grad-cam")
-    asked = f"{network_word(network)} {file_word(picture.name)}"
-    commands = [f"cnn predict {asked}", f"cnn explain {asked} --method {method} --output why.png"]
+    arguments = f"{network_word(network)} {file_word(picture.name)}"
+    commands = [f"cnn predict {arguments}", f"cnn explain {arguments} --method {method} --output why.png"]
     views = VIEWS[network.card.input.get("tta", "none")]
     steps = STEPS.format(views=views, alone=views and ALONE)
     how_computed(network.card, commands=commands, steps=steps, file=picture.file)

@@ -4,11 +4,11 @@ import streamlit as st
 from PIL import Image
 
 from components.bars import bars, percent
+from components.charts import LineChart, show_chart
 from components.frame import facts, note, plain_errors
 from components.lab import Choice, closing, formula, opening
 from components.maps import maps
 from components.networks import compute, networks, predictor
-from components.plot import Frame, Line, plot
 from components.samples import find_sample
 from views.lab_parts.activations import REACH, Curve, names, probabilities, rounded, run, scores, snippet
 from views.lab_parts.picture import sample_picture
@@ -45,10 +45,13 @@ def main() -> None:
 def _curve(shown: Curve, x: float) -> None:
     low = -1.5 if shown.title in ("Tanh", "Sigmoid", "Leaky ReLU", "GELU") else -1.0
     high = 1.5 if shown.title in ("Tanh", "Sigmoid") else REACH
-    plot(
-        [Line(shown.title, shown.points), Line("its slope", shown.slopes, 1, dashed=True)],
-        Frame((-REACH, REACH), (low, high), below="x"),
-        key="curve", label=f"{shown.title} and its derivative", dots=[(x, shown.value)],
+    lines = {shown.title: shown.points, "Derivative": shown.slopes}
+    show_chart(
+        LineChart(
+            f"{shown.title} and its derivative", lines, "x", "f(x)", x_domain=(-REACH, REACH), y_domain=(low, high),
+            dots=[(x, shown.value)],
+        ),
+        key="curve",
     )  # fmt: skip
 
 

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from components.address import begin, keep
+from components.convolution_stepper import convolution_stepper
 from components.frame import note, plain_errors
 from components.lab import Choice, arithmetic, ask_side_by_side, closing, formula, opening
 from components.networks import compute
-from components.stepper import stepper
 from views.lab_parts.convolution import MODES, Settings, colour_steps, snippet, steps
 from views.lab_parts.picture import DRAW, UPLOAD, Picture, choose_picture, sample_picture
 
@@ -27,7 +27,7 @@ def main() -> None:
     with stage, plain_errors():
         shown = compute(steps, picture, settings)
         edit = _edit_turned if settings.turned else _edit
-        stepper(shown, key="steps", label=f"Input: {picture.title}", on_edit=edit)
+        convolution_stepper(shown, key="steps", label=f"Input: {picture.title}", on_edit=edit)
     if shown is None:
         return
     with below:
@@ -129,7 +129,7 @@ def _colours() -> None:
         from components.samples import find_sample
 
         photo = sample_picture(find_sample("dahlia"), edge=PHOTO_EDGE, mode="RGB")
-        stepper(compute(colour_steps, photo), key="colour-steps", label="Input: a dahlia in colour")
+        convolution_stepper(compute(colour_steps, photo), key="colour-steps", label="Input: a dahlia in colour")
 
 
 main()

@@ -5,9 +5,10 @@ import html
 import numpy as np
 import streamlit as st
 
+from components.filters import first_layer_filters
 from components.frame import note, plain_errors
 from components.lab import THUMBNAILS, Choice, closing, formula, opening
-from components.networks import Network, compute, networks, predictor
+from components.networks import Network, networks
 from components.pictures import data_uri
 from views.lab_parts.filters import PICTURES, STAGES, Wanted, snippet, stored, stretched
 from views.lab_parts.receptive import titled
@@ -62,26 +63,14 @@ def _channel(wanted: Wanted, i: int, tiles: list[np.ndarray]) -> str:
 
 def _first_layer(network: Network) -> None:
     st.subheader("The first layer", anchor=False)
-
-    asked = predictor(network)
-
-    def run() -> np.ndarray:
-        from cnn_core.explain import filters
-
-        return filters(asked.model).numpy()
-
-    weights = compute(run)  # [C_out, C_in, K, K] in 0..1
-    note(
-        f"{len(weights)} filters of {weights.shape[-1]} × {weights.shape[-1]} weights, grey is zero. In this network "
-        "they are not learned but computed from the training pictures: the directions in which patches differ most, "
-        "and their negatives. The layers above learn on top of them."
+    first_layer_filters(
+        network,
+        lambda weights: (
+            f"{len(weights)} filters of {weights.shape[-1]} × {weights.shape[-1]} weights, grey is zero. In this "
+            "network they are not learned but computed from the training pictures: the directions in which patches "
+            "differ most, and their negatives. The layers above learn on top of them."
+        ),
     )
-    shown = [np.moveaxis(w, 0, -1) if len(w) == 3 else w[0] for w in weights]
-    images = "".join(
-        f'<img src="{data_uri(np.round(255 * tile).astype(np.uint8))}" alt="filter {i}" class="pixels square">'
-        for i, tile in enumerate(shown)
-    )
-    st.html(f'<div class="filters figure">{images}</div>')
 
 
 main()

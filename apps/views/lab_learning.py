@@ -5,10 +5,11 @@ import html
 import numpy as np
 import streamlit as st
 
-from components.film import film
+from components.charts import LineChart, show_charts
 from components.frame import note, plain_errors
 from components.lab import Choice, arithmetic, ask_side_by_side, closing, formula, opening
 from components.networks import compute
+from components.training_replay import Figure, training_replay
 from views.lab_parts.learning import BATCHES, RATES, STEPS, Training, matrices, snippet, train
 
 RATE_OF_THE_STEP = 0.05
@@ -24,7 +25,8 @@ def main() -> None:
     with plain_errors():
         with st.spinner("Training"):
             shown = _train(float(rate), int(batch), seed)
-        film(shown.steps, shown.courses, shown.looks, key="film", across=6)
+        show_charts(_charts(shown), key="learning-curves")
+        training_replay(shown.steps, shown.figures, shown.looks, key="replay", columns=6)
         left, right = st.columns([4, 1], vertical_alignment="center")
         with left:
             note(
@@ -40,6 +42,19 @@ def main() -> None:
             "the one that breaks?",
             snippet=snippet(float(rate), int(batch), seed),
         )
+
+
+def _charts(shown: Training) -> list[LineChart]:
+    loss, accuracy = shown.figures
+    highest = min(10.0, max(2.5, *loss.values))  # of a loss that explodes, the beginning is shown
+    return [
+        LineChart(loss.title, {"": _points(shown.steps, loss)}, "steps", "cross-entropy", y_domain=(0, highest)),
+        LineChart(accuracy.title, {"": _points(shown.steps, accuracy)}, "steps", "accuracy", percent=True),
+    ]
+
+
+def _points(steps: list[int], figure: Figure) -> list[tuple[float, float]]:
+    return [(float(step), value) for step, value in zip(steps, figure.values, strict=True)]
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
+from components.charts import LineChart, show_charts
 from components.frame import note, plain_errors
 from components.lab import THUMBNAILS, Choice, closing, formula, mean_and_spread, opening
-from components.lines import lines
 from components.tables import table
 from views.lab_parts.overfitting import (
     DECAY,
@@ -21,15 +21,15 @@ from views.lab_parts.overfitting import (
 )
 
 HEADS = (
-    ("Remedy", ""), ("Loss where it learned", "number"), ("Loss on new digits", "number"),
-    ("Lowest, at step", "number"), ("Right on new digits", "number"),
+    ("Remedy", ""), ("Training loss", "number"), ("Test loss", "number"),
+    ("Lowest test loss, at step", "number"), ("Test accuracy", "number"),
 )  # fmt: skip
 FIRST = ("none", "dropout")  # shown at first
 SHOWN_FROM = 100  # steps: before, every loss is so high that later ones could not be told apart
-CHARTS = (
-    ("Loss on the digits it learns from", "loss"),
-    ("Loss on 360 digits it never saw", "test_loss"),
-    ("Wrong on 360 digits it never saw", "errors"),
+CHARTS = (  # title, field, name of the axis
+    ("Training loss", "loss", "cross-entropy"),
+    ("Test loss, 360 digits", "test_loss", "cross-entropy"),
+    ("Test error, 360 digits", "errors", "error rate"),
 )
 
 
@@ -43,10 +43,15 @@ def main() -> None:
     runs = stored(THUMBNAILS)[size]
     with plain_errors():
         chosen = {name: runs[name] for name in TITLES if name in wanted}
-        lines(
-            [(title, [(TITLES[name], _points(getattr(run, field))) for name, run in chosen.items()])
-             for title, field in CHARTS],
-            last_x=float(STEPS), unit="steps", key="overfitting-curves", least_y=0.05,
+        show_charts(
+            [
+                LineChart(
+                    title, {TITLES[name]: _points(getattr(run, field)) for name, run in chosen.items()},
+                    "steps", axis, percent=field == "errors",
+                )
+                for title, field, axis in CHARTS
+            ],
+            key="overfitting-curves",
         )  # fmt: skip
         note(
             f"One convolution of 16 filters, ReLU, pooling, a dense layer; {STEPS:,} steps of 32 digits at rate "
@@ -81,8 +86,8 @@ def main() -> None:
 def _remedies() -> list[str]:
     """Show the remedies, several of which can be chosen, and keep them in the address."""
     if "remedies" not in st.session_state:
-        asked = st.query_params.get("remedies", "").split(",")
-        st.session_state["remedies"] = [name for name in TITLES if name in asked] or list(FIRST)
+        named = st.query_params.get("remedies", "").split(",")
+        st.session_state["remedies"] = [name for name in TITLES if name in named] or list(FIRST)
     chosen = st.pills(
         "Remedies", list(TITLES), selection_mode="multi", key="remedies", format_func=lambda name: TITLES[name]
     )

@@ -6,9 +6,9 @@ from PIL import Image
 from components.bars import answer
 from components.frame import note, plain_errors
 from components.lab import Choice, closing, formula, opening
-from components.lens import lens, lens_key
 from components.networks import networks
 from components.pictures import png
+from components.pixel_inspector import inspector_key, pixel_inspector
 from views.image_parts.ask import Picture as Question
 from views.image_parts.ask import ask
 from views.lab_parts.picture import DRAW, UPLOAD, Picture, choose_picture
@@ -30,8 +30,8 @@ def main() -> None:
     values = picture.values[..., 0] if grey else picture.values
     picture = Picture(values, picture.title, picture.file, "L" if grey else "RGB")
     with plain_errors():
-        painted = lens(
-            values, key=lens_key(chosen, values), label=picture.title, factor=[scale.factor], shift=[scale.shift],
+        painted = pixel_inspector(
+            values, key=inspector_key(chosen, values), label=picture.title, factor=[scale.factor], shift=[scale.shift],
             digits=scale.digits,
         )  # fmt: skip
         if chosen in DIGITS:

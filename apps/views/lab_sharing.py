@@ -7,9 +7,9 @@ import streamlit as st
 from PIL import Image
 
 from components.bars import bars, headline, percent
+from components.charts import LineChart, show_charts
 from components.frame import note, plain_errors
 from components.lab import THUMBNAILS, Choice, ask_side_by_side, closing, formula, opening
-from components.lines import lines
 from components.pictures import Figure, figures
 from components.tables import table
 from views.lab_parts.sharing import FURTHEST, SEEDS, TITLES, Kind, place_of, snippet, stored
@@ -38,12 +38,12 @@ def main() -> None:
             "used everywhere, a moved digit makes a moved map; only the last network also forgets where it was found."
         )
         table(HEADS, [_row(name, kind) for name, kind in runs.kinds.items()], label="Cost and accuracy of the four")
-        lines(
-            [("Right on 360 digits it never saw, moved by so many pixels",
-              [(TITLES[name], [(float(by), _mean(kind, by)) for by in range(FURTHEST + 1)])
-               for name, kind in runs.kinds.items()])],
-            last_x=float(FURTHEST), unit="pixels", key="sharing-moved",
-        )  # fmt: skip
+        lines = {
+            TITLES[name]: [(float(by), _mean(kind, by)) for by in range(FURTHEST + 1)]
+            for name, kind in runs.kinds.items()
+        }
+        title = "Test accuracy on 360 moved digits"
+        show_charts([LineChart(title, lines, "moved by, in pixels", "accuracy", percent=True)], key="sharing-moved")
         note(f"Means of {len(SEEDS)} trainings, {len(runs.digits)} classes; moved up, down, left and right.")
         formula(
             r"y_p = \sum_q w_{p,q}\,x_q \;\;\to\;\; \sum_{q \in N(p)} w_{p,q}\,x_q \;\;\to\;\; "
@@ -68,11 +68,11 @@ def _answers(kinds: dict[str, Kind], values: np.ndarray, digit: int, down: int, 
             [Figure(Image.fromarray(np.roll(grey, (down, right), (0, 1))), f"A {digit}", f"A {digit}", pixels=True)]
         )
     for column, (name, kind) in zip(others, kinds.items(), strict=True):
-        chances = kind.answers[digit][place_of(down, right)]
-        order = sorted(range(len(chances)), key=lambda label: -chances[label])[:BEST]
+        probabilities = kind.answers[digit][place_of(down, right)]
+        order = sorted(range(len(probabilities)), key=lambda label: -probabilities[label])[:BEST]
         with column:
             headline(str(order[0]), kicker=TITLES[name], sure="right" if order[0] == digit else "wrong", small=True)
-            bars([str(i) for i in order], [chances[i] for i in order], [percent(chances[i]) for i in order])
+            bars([str(i) for i in order], [probabilities[i] for i in order], [percent(probabilities[i]) for i in order])
 
 
 def _mean(kind: Kind, by: int) -> float:

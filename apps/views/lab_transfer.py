@@ -2,14 +2,14 @@
 
 from statistics import mean
 
+from components.charts import LineChart, show_charts
 from components.frame import note, plain_errors
 from components.lab import THUMBNAILS, Choice, ask_side_by_side, closing, formula, mean_and_spread, opening
-from components.lines import lines
 from components.tables import table
 from views.lab_parts.transfer import LABELS, SEEDS, STEPS, TARGETS, TITLES, Run, snippet, stored
 
 HEADS = (
-    ("Way", ""), ("Right on the test set", "number"), ("Parameters that learn", "number"), ("Trained in", "number"),
+    ("Way", ""), ("Test accuracy", "number"), ("Trained parameters", "number"), ("Trained in", "number"),
 )  # fmt: skip
 
 
@@ -21,12 +21,14 @@ def main() -> None:
     )
     target, count = stored(THUMBNAILS)[data], int(labels)
     with plain_errors():
-        lines(
-            [(f"Right on {target.n:,} test pictures",
-              [(TITLES[way], [(float(n), mean(run.accuracy)) for n, run in runs.items()])
-               for way, runs in target.runs.items()])],
-            first_x=float(LABELS[0]), last_x=float(LABELS[-1]), unit="labels per class", key="transfer-curves",
-        )  # fmt: skip
+        lines = {
+            TITLES[way]: [(float(n), mean(run.accuracy)) for n, run in runs.items()]
+            for way, runs in target.runs.items()
+        }
+        title = f"Test accuracy, {target.n:,} pictures"
+        show_charts(
+            [LineChart(title, lines, "labels per class", "accuracy", percent=True, log_x=True)], key="transfer-curves"
+        )
         note(
             f"From the network that reads MNIST's digits. At every point {len(SEEDS)} trainings of about {STEPS} "
             "steps, each with other pictures of each class."

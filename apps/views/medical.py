@@ -41,10 +41,10 @@ def main() -> None:
 def _how(network: Network, given: Given) -> None:
     judged = network.card.input["goal"] == "malignancy"
     method = "grad-cam" if judged else "entropy"
-    asked = f"{network_word(network)} {file_word(given.name)}"
+    arguments = f"{network_word(network)} {file_word(given.name)}"
     commands = [
-        f"cnn predict {asked}" + ("" if judged else " --output out"),
-        f"cnn explain {asked} --method {method} --output why.png",
+        f"cnn predict {arguments}" + ("" if judged else " --output out"),
+        f"cnn explain {arguments} --method {method} --output why.png",
     ]
     steps = nodule_steps(network.card.input) if judged else mask_steps(network.card.input)
     how_computed(network.card, commands=commands, steps=steps, file=given.file)

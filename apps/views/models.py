@@ -1,45 +1,45 @@
-"""The models page: the plan of every network, drawn from a real run, with its costs on any input."""
+"""The models page: the diagram of every network, drawn from a real run, with its costs on any input."""
 
 import streamlit as st
 
 from cnn_core.errors import CnnError
 from components.address import tabs
 from components.frame import note, page, plain_errors, sentence
-from components.plan import show_legend
+from components.network_diagram import show_legend
 from views.models_parts.choose import MOST, choose, entries, title_of
 from views.models_parts.everything import show_everything
 from views.models_parts.look import layers_csv, show_comparison, show_layers, show_network, survey
 from views.models_parts.reached import show_reached
 from views.models_parts.speed import measured, offer_measuring
 
-PLANS, ALL = "Plans", "All networks"
+DIAGRAMS, ALL = "Diagrams", "All networks"
 
 STEPS = """\
 1. The network was built without numbers in its weights, and run once on an empty input of the size above.
 2. Every layer noted the shape it put out. The operations in between, sums and concatenations, gave the wires.
 3. Parameters are counted from the weights, multiply-adds and receptive fields from every operation that ran.
 
-Slabs are as high as the edge of the map (its power of 0.42) and as thick as its channels (power of 0.35), so that small
+Boxes are as high as the edge of the map (its power of 0.42) and as thick as its channels (power of 0.35), so that small
 and large ones fit into one picture. The same on the command line and in Python:"""
 
 
 def main() -> None:
     page(
-        "The plans of the networks",
+        "How the networks are built",
         "From LeNet to ResNet and U-Net, drawn from a real run. Change the input and watch maps shrink, channels grow "
         "and costs follow.",
     )
     known = entries()
-    plans, everything = tabs([PLANS, ALL], key="view")
-    if plans.open:
-        with plans:
-            _plans(known)
+    diagrams, everything = tabs([DIAGRAMS, ALL], key="view")
+    if diagrams.open:
+        with diagrams:
+            _diagrams(known)
     if everything.open:
         with everything, plain_errors():
             show_everything(known)
 
 
-def _plans(known) -> None:
+def _diagrams(known) -> None:
     chosen = choose(known)
     if not chosen.names:
         note(f"Choose a network, or up to {MOST} to compare them.")
@@ -56,7 +56,7 @@ def _plans(known) -> None:
         surveys.append(found)
     if not surveys:
         return
-    show_legend(surveys, key="plan-legend")
+    show_legend(surveys, key="diagram-legend")
     st.header("Side by side" if len(surveys) > 1 else "What it costs", anchor=False)
     done = measured(surveys)
     show_comparison(surveys, done)

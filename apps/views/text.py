@@ -70,8 +70,8 @@ def _one(known: dict[str, Network], network: Network) -> None:
 
 def _how(network: Network, text: str) -> None:
     method = st.session_state.get("method", "ngrams")
-    asked = f"{network_word(network)} {text_word(text)}"
-    commands = [f"cnn predict {asked}", f"cnn explain {asked} --method {method} --output why.html"]
+    arguments = f"{network_word(network)} {text_word(text)}"
+    commands = [f"cnn predict {arguments}", f"cnn explain {arguments} --method {method} --output why.html"]
     how_computed(network.card, commands=commands, steps=text_steps(network.card))
 
 

@@ -31,6 +31,7 @@ SPLIT_NAMES = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of the pictures of a class
+NAMED = 3  # unusable files that are called by their names
 MEMORY_SHARE = 0.5  # of the machine's memory that the decoded pictures may take
 
 
@@ -50,6 +51,17 @@ class FolderReport:
             shown = "; ".join(f"{name} ({reason})" for name, reason in self.skipped[:5])
             more = f"; and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
             text += f"; skipped {len(self.skipped)}: {shown}{more}"
+        return text
+
+    @property
+    def sentences(self) -> str:
+        """What was found, for whoever gave the folder: pictures, classes, and the files that are left out."""
+        used = sum(sum(per_class.values()) for per_class in self.counts.values())
+        text = f"{used:,} pictures in {len(self.labels)} classes."
+        if self.skipped:
+            count, some = len(self.skipped), ", ".join(file for file, _ in self.skipped[:NAMED])
+            more = f" and {count - NAMED} more" if count > NAMED else ""
+            text += f" {count} {'file' if count == 1 else 'files'} cannot be used and will be left out: {some}{more}."
         return text
 
 

@@ -17,6 +17,9 @@ from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.weights import round_weights
 from image_classification.task import EVALUATION_BATCH, ImageTask
 
+# For a few dozen pictures per class: less where more is learned already.
+LEARNING_RATES = {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4}
+
 
 class HeadTask(Pairs):
     """Train the head of an `ImageTask`'s network on features that are computed once and cached on disk.

@@ -31,6 +31,7 @@ SPLITS = ("train", "val", "train+val", "test")
 SPLIT_SEED = 20240501  # any number; changing it changes every fold and validation split
 FOLDS = 10
 PHRASES = "train_phrases"  # the table that is learned from with `phrases`
+NAMED = 6  # classes that are called by their names
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,20 @@ class Corpus(DataSet):
             if not (folder / f"{part}.tsv").is_file():
                 raise missing_set(self, folder)
         return {part: read_table(folder / f"{part}.tsv", text_column="text", label_column="label") for part in parts}
+
+
+def describe_table(path: Path, *, text_column: str, label_column: str) -> str:
+    """Return in words what there is to learn from in a table: texts, classes, how it was read, what was left out.
+
+    Raises:
+        DataError: nothing can be learned from it.
+    """
+    notes = read_table(path, text_column=text_column, label_column=label_column).notes
+    sets = load_sets(path, splits=("train", "val", "test"), text_column=text_column, label_column=label_column)
+    labels = sets["train"].labels
+    some = ", ".join(labels[:NAMED]) + (f" and {len(labels) - NAMED} more" if len(labels) > NAMED else "")
+    total = sum(len(part) for part in sets.values())
+    return " ".join((f"{total:,} texts in {len(labels)} classes: {some}.", *(f"{note.rstrip('.')}." for note in notes)))
 
 
 def load_sets(

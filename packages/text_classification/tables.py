@@ -133,6 +133,32 @@ def look(path: Path, *wanted: str | None) -> Layout:
     return tables.look(path, TEXT_NAMES + LABEL_NAMES, wanted=wanted, content="a table of texts")
 
 
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table, and which of them seem to hold texts and labels."""
+
+    names: tuple[str, ...]
+    text: str
+    label: str | None  # None: there is only one column
+    said: str  # how the file was read
+
+
+def guess_columns(path: Path) -> Columns:
+    """Find out which columns of a table hold texts and labels: by their names, else by what is in them.
+
+    Raises:
+        DataError: the file cannot be read, or holds no rows.
+    """
+    layout = look(path)
+    sample = list(islice(rows(path, layout), SAMPLE_ROWS))
+    if not sample:
+        raise DataError(f"{path.name} holds no rows")
+    if len(layout.columns) < 2:
+        return Columns(layout.columns, layout.columns[0], None, layout.said)
+    text, label = choose_columns(path.name, layout, sample, None, None)
+    return Columns(layout.columns, layout.columns[text], layout.columns[label], layout.said)
+
+
 def choose_columns(
     name: str, layout: Layout, sample: Sequence[Sequence[str]], text_column: str | None, label_column: str | None
 ) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Answers of any domain as a table: the items of `cnn predict`, one row each, as CSV for spreadsheets."""
 
 import math
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -49,6 +50,14 @@ def write_csv(items: Iterable[Item], path: Path | str, *, columns: Sequence[str]
             file.write(csv_text([row]))
             done, failed = done + ("error" not in item), failed + ("error" in item)
     return done, failed
+
+
+def csv_bytes(answers: Iterable[Any], *, top_k: int = 0) -> bytes:
+    """Return predictions as `cnn predict --output` writes them: with `top_k` labels each, or, 0, with all they hold."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "answers.csv"
+        write_csv((answer.to_json() for answer in answers), path, columns=label_columns(top_k) if top_k else None)
+        return path.read_bytes()
 
 
 def _columns(items: Sequence[Item]) -> list[str]:

@@ -5,11 +5,11 @@ import gzip
 import importlib
 import io
 import json
-import math
 import re
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from html import unescape
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
 from cnn_core.train.runs import JOB, waiting_file
@@ -148,57 +149,28 @@ def figure(page: AppTest, caption: str) -> np.ndarray:
     return pixels
 
 
-def charts(markup: str) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """Read charts as people do, by their axes: title -> name (of the legend) -> points."""
-    names = [text_of(item) for item in re.findall(r"<li.*?</li>", markup)] or [""]
-    return {
-        text_of(title): {names[int(n)]: _read(drawn, line) for n, line in re.findall(LINE, drawn)}
-        for title, drawn in re.findall(r"<p>(.*?)</p><svg(.*?)</svg>", markup)
-    }
+@dataclass(frozen=True)
+class Chart:
+    """A chart as it is sent to the browser."""
+
+    title: str
+    lines: dict[str, list[tuple[float, float]]]  # name -> points
+    dots: list[tuple[float, float]]
+    spec: dict[str, Any]  # Vega-Lite's
 
 
-LINE = r'<g class="s(\d)"><polyline class="mark" points="(.*?)"'
+def charts(page: AppTest) -> list[Chart]:
+    """Read every chart of a page from its specification and its data."""
+    return [_chart(part.proto) for part in page.get("vega_lite_chart")]
 
 
-def _read(drawn: str, line: str) -> list[tuple[float, float]]:
-    """Points of a line in the numbers of the axes; an axis that does not begin at 0 goes by powers."""
-    heights = [
-        (float(y) - 4, float(text)) for y, text in re.findall(r'y="([\d.]+)" text-anchor="end">([\d.]+)<', drawn)
-    ]
-    (bottom, low), (top, high) = heights[0], heights[2]
-    first = re.search(r'x="([\d.]+)" y="[\d.]+">([\d.]+)<', drawn)
-    last = re.search(r'x="([\d.]+)" y="[\d.]+" text-anchor="end">([\d.,]+) ', drawn)
-    left, begin, right, end = (float(n.replace(",", "")) for n in (*first.groups(), *last.groups()))
-    points = []
-    for x, y in (map(float, point.split(",")) for point in line.split()):
-        share = (x - left) / (right - left)
-        across = begin * math.exp(share * math.log(end / begin)) if begin else share * end
-        points.append((across, low + (high - low) * (y - bottom) / (top - bottom)))
-    return points
-
-
-def plotted(markup: str) -> tuple[dict[str, list[tuple[float, float]]], list[tuple[float, float]]]:
-    """Read lines in one frame by its axes: name -> points; and the dots."""
-    number = lambda text: float(text.replace("−", "-"))  # noqa: E731
-    ups = [(float(y) - 4, number(said)) for y, said in re.findall(r'y="([\d.]+)" text-anchor="end">(.*?)<', markup)]
-    acrosses = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="middle">(.*?)<', markup)
-    wides = [(float(x), number(said)) for x, said in acrosses]
-
-    def read(at: float, axis: list[tuple[float, float]]) -> float:
-        (begin, low), (end, high) = axis[0], axis[-1]
-        return low + (high - low) * (at - begin) / (end - begin)
-
-    names = dict(re.findall(r'<text class="name (s\d)".*?>(.*?)<', markup))
-    lines = {
-        unescape(names[colour]): [(read(float(x), wides), read(float(y), ups)) for x, y in map(_pair, line.split())]
-        for colour, line in re.findall(r'<polyline class="line (s\d).*?" points="(.*?)"', markup)
-    }
-    dots = re.findall(r'<circle class="dot" cx="([\d.]+)" cy="([\d.]+)"', markup)
-    return lines, [(read(float(x), wides), read(float(y), ups)) for x, y in dots]
-
-
-def _pair(point: str) -> list[str]:
-    return point.split(",")
+def _chart(proto: Any) -> Chart:
+    rows = {part.name: convert_arrow_bytes_to_pandas_df(part.data.data).to_dict("records") for part in proto.datasets}
+    spec = json.loads(proto.spec)
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row in rows["points"]:
+        lines.setdefault(row["name"], []).append((row["x"], row["y"]))
+    return Chart(spec["title"]["text"], lines, [(row["x"], row["y"]) for row in rows.get("dots", [])], spec)
 
 
 def unpack(packed: Any) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray | None]:

@@ -10,20 +10,22 @@ from driving import checked, html, opened
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from cnn_core.answers import csv_bytes
 from components.batch import answered
-from components.downloads import answers_csv
+from components.caption_explorer import choice, covered_part, veil
 from components.networks import networks
-from components.told import choice, covered_part, veil
-from views.caption_parts.source import SCENES, is_true, said_of, sample_pictures
+from views.caption_parts.source import SCENES, is_true, sample_pictures, sentence_info
 
 
 def open_page(**address: str) -> AppTest:
     return opened("caption", **{"weights": "scenes", **address})
 
 
-def told(page: AppTest) -> dict:
+def explorer(page: AppTest) -> dict:
     """What the page sent to the browser for the picture and its sentence."""
-    (part,) = [part.proto for part in page.get("bidi_component") if part.proto.component_name.endswith("told")]
+    (part,) = [
+        part.proto for part in page.get("bidi_component") if part.proto.component_name.endswith("caption_explorer")
+    ]
     return json.loads(part.json)
 
 
@@ -32,9 +34,9 @@ def sample_pictures_of_scenes() -> dict:
 
 
 def test_the_words_next_best_are_probabilities_with_the_word_among_them() -> None:
-    for word in told(open_page())["words"]:
-        chances = [p for _, p in word["others"]]
-        assert chances == sorted(chances, reverse=True) and 0 < sum(chances) <= 1.001
+    for word in explorer(open_page())["words"]:
+        probabilities = [p for _, p in word["others"]]
+        assert probabilities == sorted(probabilities, reverse=True) and 0 < sum(probabilities) <= 1.001
         assert word["text"] in [text for text, _ in word["others"]]
 
 
@@ -42,21 +44,21 @@ def test_truth_is_told_for_drawn_scenes_alone() -> None:
     pictures = sample_pictures_of_scenes()
     scene = pictures[f"scene-{SCENES[0]}"]
     assert is_true("a large red cross", scene) and not is_true("a large blue cross", scene)
-    assert said_of("a large red cross", 0.2, scene) == "20.0 %, true"
+    assert sentence_info("a large red cross", 0.2, scene) == "20.0 %, true"
     other = pictures[f"scene-{SCENES[1]}"]
-    assert said_of("a large red cross", 1e-6, other) == "1 in 1,000,000, not true of this picture"
+    assert sentence_info("a large red cross", 1e-6, other) == "1 in 1,000,000, not true of this picture"
 
 
 def test_the_address_says_which_sample_is_shown() -> None:
     name = f"scene-{SCENES[3]}"
-    assert told(open_page(sample=name))["alt"] == f"{name}.png"
-    assert told(open_page(sample="nonsense"))["alt"] == f"scene-{SCENES[0]}.png"
+    assert explorer(open_page(sample=name))["alt"] == f"{name}.png"
+    assert explorer(open_page(sample="nonsense"))["alt"] == f"scene-{SCENES[0]}.png"
 
 
 def test_grad_cam_is_another_map_of_the_same_words() -> None:
     page = open_page()
-    before = told(page)
-    after = told(checked(page.segmented_control(key="method-True").set_value("Grad-CAM").run()))
+    before = explorer(page)
+    after = explorer(checked(page.segmented_control(key="method-True").set_value("Grad-CAM").run()))
     assert [w["text"] for w in after["words"]] == [w["text"] for w in before["words"]]
     assert [w["veil"] for w in after["words"]] != [w["veil"] for w in before["words"]]
     assert "evidence" in after["hint"]
@@ -77,9 +79,9 @@ def test_sentences_can_be_drawn_at_random_again_and_again() -> None:
     page = open_page()
     page = checked(page.segmented_control(key="way").set_value("Drawn at random").run())
     page = checked(page.slider(key="temperature").set_value(2.0).run())
-    first = told(page)["sentences"]
-    assert told(checked(page.run()))["sentences"] == first  # the same draw
-    assert told(checked(page.button(key="draw-again").click().run()))["sentences"] != first
+    first = explorer(page)["sentences"]
+    assert explorer(checked(page.run()))["sentences"] == first  # the same draw
+    assert explorer(checked(page.button(key="draw-again").click().run()))["sentences"] != first
 
 
 def png(image: Image.Image) -> bytes:
@@ -92,7 +94,7 @@ def test_an_upload_is_captioned_and_what_is_no_picture_gets_a_sentence() -> None
     page = open_page()
     page.segmented_control(key="input").set_value("Upload").run()
     page.file_uploader(key="upload").upload("mine.png", png(Image.new("RGB", (90, 50), "white")), "image/png")
-    shown = told(checked(page.run()))
+    shown = explorer(checked(page.run()))
     assert shown["alt"] == "mine.png" and shown["size"] == [90, 50]
     page.file_uploader(key="upload").set_value(None).run()
     page.file_uploader(key="upload").upload("broken.png", b"\x89PNG nothing", "image/png")
@@ -113,7 +115,7 @@ def test_many_pictures_are_a_table_and_a_broken_one_has_a_row() -> None:
 def test_the_table_of_many_pictures_holds_the_captions() -> None:
     network = networks("image_captioning")["scenes"]
     answers = answered(network, [("a.png", next(iter(sample_pictures(network).values())).source), ("b.png", b"x")])
-    rows = [*csv.DictReader(io.StringIO(answers_csv(answers).decode()))]
+    rows = [*csv.DictReader(io.StringIO(csv_bytes(answers).decode()))]
     assert rows[0]["captions"] == answers[0].captions[0]
     assert float(rows[0]["caption_probabilities"]) == answers[0].probabilities[0]
     assert rows[1]["captions"] == "" and "b.png" not in rows[1]["error"] and rows[1]["error"]

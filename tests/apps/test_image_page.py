@@ -51,18 +51,18 @@ def test_an_unknown_network_in_the_address_falls_back():
 
 def test_a_drawing_is_answered_and_an_empty_slate_asks_for_one():
     page = open_page()
-    page.session_state["slate-kept"] = [{"w": 80, "p": [500, 150, 500, 850]}]
+    page.session_state["drawing-kept"] = [{"w": 80, "p": [500, 150, 500, 850]}]
     one = html(checked(page.run()))
-    page.session_state["slate-kept"] = [{"w": 80, "p": [300, 300, 700, 300, 700, 700, 300, 700, 300, 300]}]
+    page.session_state["drawing-kept"] = [{"w": 80, "p": [300, 300, 700, 300, 700, 700, 300, 700, 300, 300]}]
     assert html(checked(page.run())) != one
-    page.session_state["slate-kept"] = []
+    page.session_state["drawing-kept"] = []
     checked(page.run())
     assert "Nothing is drawn yet" in warnings(page)[0]
 
 
 def test_a_forged_drawing_is_a_sentence():
     page = open_page()
-    page.session_state["slate-kept"] = [{"w": 80, "p": ["<script>"] * 2}]
+    page.session_state["drawing-kept"] = [{"w": 80, "p": ["<script>"] * 2}]
     checked(page.run())
     assert "no pen makes" in warnings(page)[0]
 

@@ -40,7 +40,7 @@ def test_the_learning_page_and_its_code_agree(monkeypatch):
     shown = train(0.1, 32, 0)
     last = names["moments"][-1]
     assert shown.steps[-1] == last.step == 300
-    assert shown.courses[0].values[-1] == pytest.approx(last.loss)
+    assert shown.figures[0].values[-1] == pytest.approx(last.loss)
     assert shown.accuracy == pytest.approx(last.accuracy)
     assert shown.accuracy > 0.85
     step = dict(matrices(0.05)[0])
@@ -58,4 +58,4 @@ def test_a_step_makes_the_loss_smaller():
 def test_a_training_that_explodes_is_shown_all_the_same():
     assert finite(float("nan")) == finite(float("inf")) == 1e6
     shown = train(1.0, 1, 0)
-    assert all(np.isfinite(course.values).all() for course in shown.courses)
+    assert all(np.isfinite(figure.values).all() for figure in shown.figures)

@@ -11,8 +11,8 @@ from lab_pages import ROOT, open_lab, run_shown_code
 from scipy import signal
 
 from cnn_core.errors import DataError
+from components.convolution_stepper import read_weights
 from components.samples import find_sample
-from components.stepper import read_weights
 from views.lab_parts.convolution import COLOUR_FILTERS, Settings, colour_steps, steps
 from views.lab_parts.picture import sample_picture
 

@@ -17,8 +17,8 @@ def test_the_sharing_page_and_its_code_agree(monkeypatch):
     kind = sharing.stored(THUMBNAILS).kinds["convolution"]
     assert names["first_layer_cost"]("convolution", **names["size"]) == (kind.first, kind.products) == (156, 21_600)
     assert names["moments"][-1].accuracy == pytest.approx(kind.accuracy[0][0], abs=0.006)  # two digits of 360
-    assert names["chances"] == pytest.approx(kind.answers[3][sharing.place_of(1, -2)], abs=0.05)
-    assert f'<p class="word">{int(np.argmax(names["chances"]))}</p>' in html(page)
+    assert names["probabilities"] == pytest.approx(kind.answers[3][sharing.place_of(1, -2)], abs=0.05)
+    assert f'<p class="word">{int(np.argmax(names["probabilities"]))}</p>' in html(page)
 
 
 def test_the_costs_are_those_of_the_formulas():

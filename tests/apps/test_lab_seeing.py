@@ -7,7 +7,7 @@ from lab_pages import open_lab, run_shown_code
 from PIL import Image
 
 from cnn_core.errors import DataError
-from components.lens import lens_key, paint, read_edits
+from components.pixel_inspector import inspector_key, paint, read_edits
 from components.samples import find_sample
 from lab.pixels import normalised, unit
 from views.lab_parts.seeing import SCALES
@@ -35,14 +35,16 @@ def test_the_code_shown_gives_the_numbers_shown(scale, picture, monkeypatch):
     image = np.asarray(Image.open(find_sample(picture).path))
     assert names["picture"].shape == ((28, 28) if picture == "seven" else (64, 64, 3))
     if picture == "seven":
-        assert np.allclose(names["numbers"], image * chosen.factor + chosen.shift, atol=1e-5)  # as lens.js writes them
+        assert np.allclose(
+            names["numbers"], image * chosen.factor + chosen.shift, atol=1e-5
+        )  # as pixel_inspector.js writes them
     low = names["picture"] * chosen.factor + chosen.shift
     assert np.allclose(names["numbers"], low, atol=1e-5)
 
 
 def test_painted_pixels_reach_the_network():
     page = open_lab("seeing")
-    page.session_state[f"{lens_key('seven', SEVEN)}-kept"] = [[i, 0] for i in range(784)]
+    page.session_state[f"{inspector_key('seven', SEVEN)}-kept"] = [[i, 0] for i in range(784)]
     checked(page.run())
     assert '<p class="word">7</p>' not in html(page)
     assert 'Image.open("picture.png")' in page.code[-1].value

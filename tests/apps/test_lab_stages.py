@@ -7,7 +7,6 @@ from driving import as_bars, bars, checked, html, library
 from lab_pages import open_lab, run_shown_code
 
 from components.maps import Map
-from components.plot import ticks
 from components.samples import find_sample
 from views.lab_parts.picture import sample_picture
 from views.lab_parts.pooling import run
@@ -51,21 +50,16 @@ def test_the_bars_are_the_softmax_of_the_scores_at_the_temperature(temperature):
     reader = library("image_classification", "mnist")
     with torch.inference_mode():
         scores = reader.model(reader.contract.prepare([find_sample("broken-five").path]))[0]
-    chances = torch.softmax(scores / temperature, 0)
+    probabilities = torch.softmax(scores / temperature, 0)
     order = scores.argsort(descending=True).tolist()
     names = [f"{i}  (score {scores[i]:.2f})".replace("-", "−") for i in order]
     for (name, width, said), (called, share, text) in zip(
-        bars(page)[0], as_bars(names, chances[order].tolist()), strict=True
+        bars(page)[0], as_bars(names, probabilities[order].tolist()), strict=True
     ):
         assert (name, said) == (called, text) and width == pytest.approx(share, abs=0.02)
-    assert f"{-chances[5].log():.3f}" in html(page)
+    assert f"{-probabilities[5].log():.3f}" in html(page)
 
 
 def test_the_cell_over_a_pixel_is_the_one_whose_middle_is_nearest():
     cells = Map("", np.zeros((3, 3)), size=3, stride=2, start=-1)  # middles at the pixels 0, 2 and 4
     assert [cells.nearest(pixel, 3) for pixel in (0, 2, 3, 4, 9)] == [0, 1, 2, 2, 2]
-
-
-def test_ticks_are_round():
-    assert ticks(-4, 4) == [-4, -2, 0, 2, 4]
-    assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1]

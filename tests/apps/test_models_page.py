@@ -12,8 +12,8 @@ from cnn_core.cli.training import with_flags
 from cnn_core.domains import load_domain, recipe_files
 from cnn_core.models import create_model, list_models
 from cnn_core.train.config import read_recipe
-from components.plan import draw
-from components.slabs import said
+from components.diagram_layers import shape_text
+from components.network_diagram import draw
 from views.models_parts.look import amount, layers_csv, survey
 from views.models_parts.reached import data_of, training_command
 
@@ -26,7 +26,7 @@ def open_page(**address: str) -> AppTest:
 
 def test_it_opens_with_a_network_drawn_and_its_published_figures():
     page = open_page()
-    assert page.title[0].value == "The plans of the networks"
+    assert page.title[0].value == "How the networks are built"
     text = html(page)
     assert "https://arxiv.org/abs/1512.03385" in text
     assert "11,689,512" in text
@@ -177,7 +177,7 @@ def test_numbers_in_words():
     assert [amount(n) for n in (999, 11_689_512, 1_814_073_344, 249_000_000)] == [
         "999", "11.7 million", "1.8 billion", "249 million",
     ]  # fmt: skip
-    assert [said(s) for s in ((10,), (300, 64), (3, 8, 8), (3, 8, 9), (3, 8, 8, 8), (512, 1, 1))] == [
+    assert [shape_text(s) for s in ((10,), (300, 64), (3, 8, 8), (3, 8, 9), (3, 8, 8, 8), (512, 1, 1))] == [
         "10", "64 × 300", "8² × 3", "8 × 9 × 3", "8³ × 3", "512",
     ]  # fmt: skip
 

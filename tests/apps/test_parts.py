@@ -1,4 +1,4 @@
-"""The small parts: bars, curves, sentences, samples, the example zip, the table of results."""
+"""The small parts: bars, sentences, samples, the example zip, the table of results."""
 
 import base64
 import io
@@ -18,7 +18,6 @@ from cnn_core.errors import UnknownNameError
 from components.bars import _in_words, percent
 from components.commands import file_word, network_word, text_word
 from components.frame import duration, measured, plain, sentence
-from components.lines import limits
 from components.networks import WORKERS, Network, compute, networks, predictor, submit
 from components.pictures import data_uri
 from components.samples import SAMPLES, find_sample, kind_of, samples
@@ -40,11 +39,6 @@ def test_no_bar_claims_certainty(probability, text):
 )
 def test_how_sure_an_answer_is_in_words(probability, word):
     assert _in_words(probability) == f"{percent(probability)}, {word}"
-
-
-@pytest.mark.parametrize(("highest", "top"), [(0.2, 1), (1.0, 1), (2.3, 3), (7, 10), (1234, 1234)])
-def test_the_axis_ends_above_the_largest_value(highest, top):
-    assert limits([0.1, highest]) == (0, top)
 
 
 def test_messages_become_sentences_without_markdown():

@@ -19,13 +19,12 @@ from streamlit.testing.v1 import AppTest
 from cnn_core.processes import mark_of
 from cnn_core.train.runs import QUEUE
 from cnn_core.weights import load_card
-from components.downloads import pack_network
+from cnn_core.weights.packing import pack_network
 from components.owner import SHARED
 from components.requests import example_csv
 from jobs import queue
 from text_classification.report import read_report
 from views.train_parts import begin
-from views.train_parts.begin import plain_name
 
 ANNA, BEN = ({"owner-id": letter * 43} for letter in "AB")
 SECRET = "hers-1a2b3c"
@@ -265,20 +264,3 @@ def test_the_owner_can_keep_the_upload(served: Path):
     assert entry["keep_upload"] is True and entry["owner"] == owner_of(ANNA)
     assert ANNA["owner-id"] not in json.dumps(entry)
     assert str(served) not in json.dumps(entry)
-
-
-@pytest.mark.parametrize(("name", "plain"), [
-    ("reviews.csv", "reviews.csv"),
-    ("My reviews (2), été.CSV", "My reviews (2)_ été.CSV"),
-    ("../../etc/passwd", "data.passwd"),
-    ("C:\\data\\mine.zip", "mine.zip"),
-    ("..", "data."),
-    (".hidden.csv", "hidden.csv"),
-    ("--data.csv", "data.csv"),
-    ("a\nb\0c.csv", "a_b_c.csv"),
-    ("<b>$x$</b>.csv", "b_.csv"),
-    ("x" * 300 + ".csv", "x" * 50 + ".csv"),
-    ("", "data."),
-])  # fmt: skip
-def test_uploads_bear_names_that_lead_nowhere(name: str, plain: str):
-    assert plain_name(name) == plain

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from components.networks import networks
 from image_captioning.explain import cover
-from views.caption_parts.source import SCENES, chance, sample_pictures
+from views.caption_parts.source import SCENES, probability_text, sample_pictures
 
 
 def open_page(**address: str) -> AppTest:
@@ -38,10 +38,10 @@ def bare(said: str) -> str:
 
 
 def test_sentences_have_their_probabilities(downloads: dict):
-    (shown,) = sent(open_page(), "told")
+    (shown,) = sent(open_page(), "caption_explorer")
     found = answer()
     assert [(text, bare(said)) for text, said in shown["sentences"]] == [
-        (text, chance(p)) for text, p in zip(found.captions, found.probabilities, strict=True)
+        (text, probability_text(p)) for text, p in zip(found.captions, found.probabilities, strict=True)
     ]
     assert np.array_equal(picture(shown["picture"]), np.asarray(scene().image))
     told = json.loads(downloads["JSON"])
@@ -51,10 +51,10 @@ def test_sentences_have_their_probabilities(downloads: dict):
 @pytest.mark.parametrize(("label", "method"), [("Attention", "attention"), ("Grad-CAM", "grad-cam")])
 @pytest.mark.parametrize("number", [0, 1])
 def test_words_and_their_veils_are_those_of_the_chosen_sentence(monkeypatch, number: int, label: str, method: str):
-    monkeypatch.setattr("components.told.choice", lambda *_: number)
+    monkeypatch.setattr("components.caption_explorer.choice", lambda *_: number)
     page = open_page()
     page.segmented_control(key="method-True").set_value(label)
-    (shown,) = sent(checked(page.run()), "told")
+    (shown,) = sent(checked(page.run()), "caption_explorer")
     why = predictor().explain(scene().source, caption=answer().captions[number], method=method)
     assert shown["chosen"] == number
     for word, reason in zip(shown["words"], why.words, strict=True):
@@ -75,16 +75,16 @@ def test_sentences_drawn_at_random_are_those_of_temperature_and_draw():
     page = checked(page.slider(key="temperature").set_value(1.7).run())
     for seed in (0, 1):
         found = answer(temperature=1.7, seed=seed)
-        shown = sent(page, "told")[0]["sentences"]
+        shown = sent(page, "caption_explorer")[0]["sentences"]
         assert [(text, bare(said)) for text, said in shown] == [
-            (text, chance(p)) for text, p in zip(found.captions, found.probabilities, strict=True)
+            (text, probability_text(p)) for text, p in zip(found.captions, found.probabilities, strict=True)
         ]
         page = checked(page.button(key="draw-again").click().run())
 
 
 def test_what_a_covered_part_changes_is_the_librarys(monkeypatch):
     box = (0.5, 0.5, 1.0, 1.0)
-    monkeypatch.setattr("components.told.covered_part", lambda _: box)
+    monkeypatch.setattr("components.caption_explorer.covered_part", lambda _: box)
     page = open_page()
     change = cover(predictor(), scene().source, box, caption=answer().captions[0])
     assert table(page, "Probabilities of the words") == [
@@ -123,7 +123,10 @@ def test_side_by_side_every_column_is_its_own_network():
     columns = html(page).split('class="answer small"')[1:]
     for weights, column in zip(page.pills(key="compare-scenes").value, columns, strict=True):
         found = answer(weights)
-        assert f'<p class="word">{found.captions[0]}</p><p class="sure">{chance(found.probabilities[0])}</p>' in column
+        assert (
+            f'<p class="word">{found.captions[0]}</p><p class="sure">{probability_text(found.probabilities[0])}</p>'
+            in column
+        )
         assert text_of(column).count(f"{predictor(weights).card.parameters:,} parameters, answered in") == 1
 
 

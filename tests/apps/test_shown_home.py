@@ -15,7 +15,7 @@ from components.samples import find_sample
 from components.texts import REVIEWS
 from image_captioning.scenes import make_scenes, render
 from medical_segmentation.pictures import fullest_slice, painted, upright, window_grey
-from views.caption_parts.source import SCENES, chance
+from views.caption_parts.source import SCENES, probability_text
 from views.medical_parts.ask import with_file
 from views.medical_parts.source import CHESTS, given_of
 
@@ -66,7 +66,7 @@ def test_the_scene_and_its_sentence_are_the_librarys(home):
     assert np.array_equal(figure(home, "A scene drawn just now"), pixels)
     (found,) = library("image_captioning", "scenes").predict([Image.fromarray(pixels)], n_best=5)
     text, sure = words(home)[-1]
-    assert text == found.captions[0] and sure.startswith(chance(found.probabilities[0]))
+    assert text == found.captions[0] and sure.startswith(probability_text(found.probabilities[0]))
 
 
 def test_the_table_is_that_of_the_cards(home):

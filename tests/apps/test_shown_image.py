@@ -12,8 +12,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cnn_core.explain import feature_maps, filters
+from components.drawing_canvas import Stroke, draw
 from components.samples import find_sample, samples
-from components.slate import Stroke, draw
 from views.image_parts.why import TITLES
 
 GREY, COLOUR = "runs/tiny-digits", "runs/tiny-shapes"
@@ -44,8 +44,8 @@ def test_the_bars_are_all_probabilities_in_order(weights: str, downloads: dict):
 
 def test_what_is_drawn_is_what_is_answered():
     strokes = [{"w": 80, "p": [300, 300, 700, 300, 700, 700]}]
-    page = opened("image", {"slate-kept": strokes}, weights=GREY)
-    assert sent(page, "slate")[0]["strokes"] == strokes
+    page = opened("image", {"drawing-kept": strokes}, weights=GREY)
+    assert sent(page, "drawing_canvas")[0]["strokes"] == strokes
     drawing = draw((Stroke(80, ((300, 300), (700, 300), (700, 700))),))
     (answer,) = predictor().predict([drawing], top_k=10)
     assert bars(page) == [as_bars(answer.labels, answer.probabilities)]

@@ -19,7 +19,6 @@ from driving import (
     library,
     numbers,
     picture,
-    plotted,
     sent,
     table,
     text_of,
@@ -30,7 +29,7 @@ from scipy import signal
 
 from cnn_core.explain import filters
 from components.lab import IDEAS, THUMBNAILS
-from components.lens import lens_key
+from components.pixel_inspector import inspector_key
 from components.samples import find_sample
 from lab.activations import find_activation
 from lab.augmentations import AUGMENTATIONS, augmented
@@ -68,32 +67,37 @@ def test_the_index_shows_every_idea_under_its_own_picture():
 def test_seeing_shows_the_pixels_on_their_scale_and_what_is_read_from_them():
     page = open_lab("seeing", scale="normalised")
     painted = dict.fromkeys(range(28 * 14), 255)  # the upper half white
-    page.session_state[f"{lens_key('seven', SEVEN)}-kept"] = [[i, value] for i, value in painted.items()]
-    (lens,) = sent(checked(page.run()), "lens")
+    page.session_state[f"{inspector_key('seven', SEVEN)}-kept"] = [[i, value] for i, value in painted.items()]
+    (inspector,) = sent(checked(page.run()), "pixel_inspector")
     pixels = SEVEN.copy()
     pixels[:14] = 255
-    assert np.array_equal(numbers(lens["original"], 28, 28), SEVEN)
-    assert np.array_equal(numbers(lens["pixels"], 28, 28), pixels)
-    assert lens["edits"] == [[i, v] for i, v in painted.items()]
-    assert (lens["factor"], lens["shift"]) == (
+    assert np.array_equal(numbers(inspector["original"], 28, 28), SEVEN)
+    assert np.array_equal(numbers(inspector["pixels"], 28, 28), pixels)
+    assert inspector["edits"] == [[i, v] for i, v in painted.items()]
+    assert (inspector["factor"], inspector["shift"]) == (
         [pytest.approx(1 / 255 / 0.3081)], [pytest.approx(-0.1307 / 0.3081)]
     )  # fmt: skip
-    assert (lens["channels"], lens["digits"], lens["says"]) == (1, 2, "28 × 28 pixels")
+    assert (inspector["channels"], inspector["digits"], inspector["says"]) == (1, 2, "28 × 28 pixels")
     (answer,) = library("image_classification", "mnist").predict([pixels])
     assert bars(page) == [as_bars(answer.labels[:3], answer.probabilities[:3])]
 
 
 def test_seeing_shows_three_numbers_per_pixel_of_a_photo():
-    (lens,) = sent(open_lab("seeing", picture="dahlia"), "lens")
+    (inspector,) = sent(open_lab("seeing", picture="dahlia"), "pixel_inspector")
     photo = sample_picture(find_sample("dahlia"), edge=64, mode="RGB").values
-    assert np.array_equal(numbers(lens["pixels"], 64, 64, 3), photo)
-    assert (lens["channels"], lens["factor"], lens["shift"], lens["editable"]) == (3, [1], [0], False)
+    assert np.array_equal(numbers(inspector["pixels"], 64, 64, 3), photo)
+    assert (inspector["channels"], inspector["factor"], inspector["shift"], inspector["editable"]) == (
+        3,
+        [1],
+        [0],
+        False,
+    )
 
 
 @pytest.mark.parametrize("kind", ["correlation", "convolution"])
 def test_convolution_shows_scipys_numbers(kind: str):
     page = open_lab("convolution", kernel="emboss", padding="1", stride="2", kind=kind)
-    shown, colours = sent(page, "stepper")
+    shown, colours = sent(page, "convolution_stepper")
     slides = kernel("emboss") if kind == "correlation" else kernel("emboss")[::-1, ::-1]
     wide = np.pad(SEVEN.astype(float), 1)
     assert np.array_equal(numbers(shown["padded"], 30, 30), wide)
@@ -146,9 +150,9 @@ def test_sharing_shows_the_moved_digit_and_the_stored_answers():
     titles = [text_of(title) for title in re.findall(r'<p class="kicker">(.*?)</p>', html(page))]
     words = re.findall(r'<p class="word">(.*?)</p><p class="sure">(.*?)</p>', html(page))
     for kind, lines, title, word in zip(runs.kinds, bars(page), titles, words, strict=True):
-        chances = runs.kinds[kind].answers[5][5 * 3 + 0]  # rows from -2 to 2, and columns
-        order = sorted(range(10), key=lambda label: -chances[label])[:3]
-        assert lines == as_bars([str(label) for label in order], [chances[label] for label in order])
+        probabilities = runs.kinds[kind].answers[5][5 * 3 + 0]  # rows from -2 to 2, and columns
+        order = sorted(range(10), key=lambda label: -probabilities[label])[:3]
+        assert lines == as_bars([str(label) for label in order], [probabilities[label] for label in order])
         assert (title, word) == (sharing.TITLES[kind], (str(order[0]), "right" if order[0] == 5 else "wrong"))
 
 
@@ -160,32 +164,22 @@ def test_sharing_shows_the_stored_costs_and_accuracies():
         [sharing.TITLES[name], str(kind.connections), f"{kind.first:,}", f"{kind.products:,}", f"{kind.parameters:,}",
          *(f"{100 * right:.1f} %" for right in means[name])] for name, kind in kinds.items()
     ]  # fmt: skip
-    (lines,) = charts(sent(page, "lines")[0]).values()
-    assert list(lines) == [sharing.TITLES[name] for name in kinds]
-    for name in kinds:
-        assert same(lines[sharing.TITLES[name]], enumerate(means[name]))
-
-
-def same(points, expected, *, within: float = 0.002, top: float = 1.0) -> bool:
-    """Tell whether points of a chart are these, as exactly as it is drawn: a tenth of a unit of more than a hundred."""
-    return [x for pair in points for x in pair] == [
-        pytest.approx(value, rel=within, abs=within * top) for pair in expected for value in pair
-    ]
+    (chart,) = charts(page)
+    assert chart.lines == {sharing.TITLES[name]: [*enumerate(means[name])] for name in kinds}
 
 
 @pytest.mark.parametrize(("name", "function"), [("relu", torch.relu), ("tanh", torch.tanh)])
 def test_activations_shows_torchs_curve_its_slope_and_its_map(name: str, function):
     page = open_lab("activations", activation=name)
     page = checked(page.slider(key="x").set_value(0.7).run())
-    lines, dots = plotted(sent(page, "plot")[0])
+    (chart,) = charts(page)
     x = torch.linspace(-4, 4, 161, requires_grad=True)
     (slopes,) = torch.autograd.grad(function(x).sum(), x)
-    high = 1.5 if name == "tanh" else 4
-    curve, slope = lines.values()
-    assert same(curve, zip(x.tolist(), function(x).tolist(), strict=True), top=2 * high)
-    assert same(slope, zip(x.tolist(), slopes.tolist(), strict=True), top=2 * high)
+    curve, slope = (np.array(line) for line in chart.lines.values())
+    assert np.allclose(curve, np.stack([x.tolist(), function(x).tolist()], 1))
+    assert np.allclose(slope, np.stack([x.tolist(), slopes.tolist()], 1))
     value = float(function(torch.tensor(0.7)))
-    assert same(dots, [(0.7, value)], top=2 * high)
+    assert chart.dots == [pytest.approx((0.7, value))]
     assert f"<dd>{value:.4f}</dd>" in html(page)
     assert f"f(x) = {find_activation(name).latex}" in page.latex[0].value
     (shown,) = sent(page, "maps")
@@ -233,14 +227,16 @@ def trained():
 def test_learning_shows_the_training_of_its_settings_and_seed(trained):
     page = open_lab("learning")
     page = checked(next(button for button in page.button if button.label == "Train again").click().run())
-    (film,) = sent(page, "film")
-    assert film["steps"] == [moment.step for moment in trained]
-    loss, right = film["curves"]
-    assert loss["values"] == pytest.approx([moment.loss for moment in trained], rel=1e-4)
-    assert right["values"] == pytest.approx([moment.accuracy for moment in trained])
-    assert (right["top"], right["percent"], loss["percent"]) == (1.0, True, False)
+    (replay,) = sent(page, "training_replay")
+    assert replay["steps"] == [moment.step for moment in trained]
+    losses, accuracies = [moment.loss for moment in trained], [moment.accuracy for moment in trained]
+    for chart, one, values in zip(charts(page), replay["figures"], (losses, accuracies), strict=True):
+        assert one["values"] == pytest.approx(values, rel=1e-4)
+        assert chart.lines == {"": list(zip(replay["steps"], one["values"], strict=True))}
+        assert chart.title == one["title"]
+    assert [one["percent"] for one in replay["figures"]] == [False, True]
     sample = digits().x_test[0]
-    for i, look in enumerate(film["looks"]):
+    for i, look in enumerate(replay["looks"]):
         edge = 3 if i < 6 else 8
         values = numbers(look["values"], len(trained), edge, edge)
         for moment, one in zip(trained, values, strict=True):
@@ -296,14 +292,11 @@ def test_overfitting_shows_the_stored_curves_and_ends():
             f"{run.test_loss[lowest]:.3f}, {50 * lowest:,}",
             f"{100 * mean(run.final):.1f} ± {100 * stdev(run.final):.1f} %",
         ]  # fmt: skip
-    shown = charts(sent(page, "lines")[0])
-    for lines, field in zip(shown.values(), ("loss", "test_loss", "errors"), strict=True):
-        assert list(lines) == [overfitting.TITLES[name] for name in ("none", "augment")]
-        top = max(y for points in lines.values() for _, y in points)
-        for name in ("none", "augment"):
-            values = getattr(runs[name], field)
-            expected = [(50 * i, values[i]) for i in range(2, 31)]  # the first 100 steps are left out
-            assert same(lines[overfitting.TITLES[name]], expected, within=0.006, top=max(top, 0.05))
+    for chart, field in zip(charts(page), ("loss", "test_loss", "errors"), strict=True):
+        assert chart.lines == {
+            overfitting.TITLES[name]: [(50 * i, getattr(runs[name], field)[i]) for i in range(2, 31)]
+            for name in ("none", "augment")  # the first 100 steps are left out
+        }
 
 
 @pytest.mark.parametrize("network", preferred.STAGES)
@@ -350,8 +343,8 @@ def test_transfer_shows_the_stored_accuracies(to: str, labels: int):
          f"{100 * mean(runs[labels].accuracy):.1f} ± {100 * stdev(runs[labels].accuracy):.1f} %",
          f"{runs[labels].trained:,}", f"{runs[labels].seconds:.0f} s"] for way, runs in target.runs.items()
     ]  # fmt: skip
-    ((title, lines),) = charts(sent(page, "lines")[0]).items()
-    assert title == f"Right on {target.n:,} test pictures"
-    for way, runs in target.runs.items():
-        expected = [(n, mean(run.accuracy)) for n, run in runs.items()]
-        assert same(lines[transfer.TITLES[way]], expected, within=0.003)
+    (chart,) = charts(page)
+    assert chart.title == f"Test accuracy, {target.n:,} pictures"
+    assert chart.lines == {
+        transfer.TITLES[way]: [(n, mean(run.accuracy)) for n, run in runs.items()] for way, runs in target.runs.items()
+    }

@@ -1,4 +1,4 @@
-"""What the models page shows is what the library says: plans, costs, layers, results, times."""
+"""What the models page shows is what the library says: diagrams, costs, layers, results, times."""
 
 import csv
 import io
@@ -73,10 +73,10 @@ def test_layers_are_those_of_the_survey(surveys, name: str, downloads: dict):
 
 def test_a_plan_draws_every_layer_with_its_numbers(surveys):
     page = open_page()
-    plans = sent(page, "plan")[:2]
-    for (name, found), plan in zip(surveys.items(), plans, strict=True):
-        assert f'aria-label="{title_of(name)}: {len(found.rows)} layers, from ' in plan
-        told = re.findall(r'<g class="box (\w+)"><title>(.*?)</title>', plan, re.DOTALL)
+    diagrams = sent(page, "network_diagram")[:2]
+    for (name, found), diagram in zip(surveys.items(), diagrams, strict=True):
+        assert f'aria-label="{title_of(name)}: {len(found.rows)} layers, from ' in diagram
+        told = re.findall(r'<g class="box (\w+)"><title>(.*?)</title>', diagram, re.DOTALL)
         drawn = [layer for layer in found.rows if layer.multiply_adds]
         said = [text.split("\n") for kind, text in told if kind in ("conv", "dense")]
         assert [lines[0] for lines in said] == [f"{layer.name}: {layer.kind}" for layer in drawn]
@@ -84,7 +84,7 @@ def test_a_plan_draws_every_layer_with_its_numbers(surveys):
             assert f"{layer.parameters:,} parameters, {layer.multiply_adds:,} multiply-adds" in lines
             if layer.kernel:
                 assert f"kernel {times(layer.kernel)}, stride {times(layer.stride)}" in lines
-        heights = [float(h) for h in re.findall(r'<rect class="front" width="[\d.]+" height="([\d.]+)"', plan)]
+        heights = [float(h) for h in re.findall(r'<rect class="front" width="[\d.]+" height="([\d.]+)"', diagram)]
         assert heights[0] == pytest.approx(13.4 * 32**0.42, abs=0.06)  # the input's edge
 
 

@@ -11,7 +11,7 @@ from driving import asked_for, checked, html, learn, warnings
 from streamlit.testing.v1 import AppTest
 from text_driving import OWN, open_page, write
 
-from components.downloads import pack_network
+from cnn_core.weights.packing import pack_network
 from components.networks import RUNS, card_in, networks
 from components.requests import example_csv
 

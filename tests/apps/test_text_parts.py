@@ -1,4 +1,4 @@
-"""The small parts of the text page: where tokens stand, colours, samples, the example table, the matrix."""
+"""The small parts of the text page: colours, samples, the example table, the matrix."""
 
 import csv
 import io
@@ -10,52 +10,7 @@ from components.matrix import _row
 from components.requests import PER_CLASS, TRIED, example_csv
 from components.texts import KINDS, SAMPLES, kind_of, spoken
 from components.writer import LIMIT, readable
-from text_classification.tokenizers import TOKENIZERS
 from views.text_parts.ask import GAMMA, signed, spans
-from views.text_parts.words import find_words
-
-
-def found(text: str, tokenizer: str) -> list[str | None]:
-    """The parts of the text that are taken for the tokens."""
-    places = find_words(text, TOKENIZERS[tokenizer](text))
-    return [text[slice(*place)] if place else None for place in places]
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("It's GOOD, good.", ["It", "'", "s", "GOOD", ",", "good", "."]),
-        ('He said "no" and "no".', ["He", "said", "no", "and", "no", "."]),
-        ('a"b ab', ['a"b', "ab"]),  # the quote goes out of the word
-        ("one; two: three", ["one", "two", "three"]),
-        ("a<br />br b", ["a", "br", "b"]),
-        ("İstanbul İİ x", ["İstanbul", "İİ", "x"]),  # two characters each in lower case
-        ("👩‍👩‍👧 🙂🙂 ok", ["👩‍👩‍👧", "🙂🙂", "ok"]),
-        ("مرحبا بالعالم", ["مرحبا", "بالعالم"]),
-        ("a\0b c", ["a\0b", "c"]),
-        ("\n\n the\tend ", ["the", "end"]),
-        ("", []),
-    ],
-)
-def test_words_are_found_where_they_stand(text: str, parts: list[str]):
-    assert found(text, "basic_english") == parts
-
-
-def test_repeated_words_are_found_one_behind_the_other():
-    assert find_words("no no no", ["no", "no", "no"]) == [(0, 2), (3, 5), (6, 8)]
-
-
-def test_a_token_that_is_not_there_leaves_the_others_in_their_places():
-    assert find_words("one two", ["one", "zwei", "two"]) == [(0, 3), None, (4, 7)]
-
-
-def test_other_tokenizers_are_followed_too():
-    assert found("I don't like crème brûlée!", "kim") == [
-        "I", "do", "n't", "like", "cr", "me", "br", "l", "e", "!"
-    ]  # fmt: skip
-    assert found('a "b" <br /> C', "whitespace") == ["a", '"b"', "<br", "/>", "C"]
-    assert found("a\nb  C", "characters") == ["a", "\n", "b", " ", "C"]
-    assert found("It's GOOD", "cased_english") == ["It", "'", "s", "GOOD"]
 
 
 def test_places_are_counted_as_browsers_do():

@@ -1,8 +1,5 @@
 """The text page's tables of many texts: all kinds of files, columns, and the answers as the command gives them."""
 
-import csv
-import io
-
 import pytest
 from driving import checked, html, warnings
 from streamlit.testing.v1 import AppTest
@@ -81,19 +78,6 @@ def test_a_broken_table_is_a_sentence_with_its_own_name(name: str, data: bytes, 
 )
 def test_bytes_that_are_no_table_do_no_harm(data: bytes):
     batch(data)
-
-
-def test_the_table_of_answers_is_that_of_the_command_line():
-    from cnn_core.classification import Prediction
-    from components.downloads import answers_csv
-
-    answers = [Prediction("=1+1", ["a", "b"], [0.75, 0.25]), Prediction("", error="the text is empty")]
-    rows = list(csv.DictReader(io.StringIO(answers_csv(answers, top_k=2).decode())))
-    assert rows[0] == {
-        "input": "'=1+1", "label": "a", "probability": "0.750000", "label2": "b", "probability2": "0.250000",
-        "error": "",
-    }  # fmt: skip
-    assert rows[1]["error"] == "the text is empty"
 
 
 def test_more_texts_than_the_page_takes_are_cut_with_a_sentence(monkeypatch: pytest.MonkeyPatch):

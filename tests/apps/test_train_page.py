@@ -14,8 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnn_core.data.paths import with_upload_of
 from cnn_core.train.runs import QUEUE, find_run
-from components.downloads import pack_network
-from components.lines import MOST, Axis, _chart, _legend
+from cnn_core.weights.packing import pack_network
 from components.requests import example_csv
 from jobs import queue
 from views.train_parts.typed import commands_of
@@ -265,15 +264,3 @@ def test_an_unknown_run_in_the_address_falls_back(empty: Path, asked: str):
     page = open_page(run=asked)
     assert page.selectbox(key="run").value == "here"
     assert find_run(empty / "runs", asked) is None
-
-
-def test_a_chart_places_points_where_they_belong():
-    svg = _chart("Loss <1>", [("a", [(0, 2.0), (2, 1.0)]), ("b", [])], names=["a", "b"], axis=Axis(4, "epochs"))
-    # 0..4 epochs on 38..274, 0..2 on 128..10
-    assert 'points="38.0,10.0 156.0,69.0"' in svg
-    assert 'aria-label="Loss &lt;1&gt;: a 1 at 2 epochs"' in svg
-    assert svg.count("<polyline") == 1
-    doubled = _chart("Right", [("a", [(1, 0.0), (2, 0.5), (4, 1.0)])], names=["a"], axis=Axis(4, "labels", first=1))
-    assert 'points="38.0,128.0 156.0,69.0 274.0,10.0"' in doubled
-    names = [f"run{i}" for i in range(MOST)]
-    assert _legend(names).count("<li") == MOST

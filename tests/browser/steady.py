@@ -4,6 +4,7 @@ from time import monotonic
 
 STILL = 0.5  # seconds without a change
 PATIENCE = 150.0  # seconds
+LINES = ".stVegaLiteChart .mark-line path"  # of the charts of a page
 
 
 def at_rest(page) -> None:

@@ -55,7 +55,7 @@ def main() -> int:
                 page.wait_for_timeout(6000)  # their parts come one by one
                 settle(page)
             if path.startswith("/image") and "sample=" not in path:
-                page.wait_for_selector("canvas")  # the slate's code comes later than the answer
+                page.wait_for_selector("canvas")  # the canvas's code comes later than the answer
                 page.wait_for_timeout(500)
             if path.startswith("/text") and "view=" not in path:
                 page.wait_for_selector("textarea")  # the field's code comes later than the answer
@@ -77,7 +77,10 @@ def settle(page: Page) -> None:
         " && !document.body.innerText.includes('is being loaded')"
         " && document.fonts.status === 'loaded' && [...document.images].every(image => image.complete)",
     )
-    wait_until(page, "() => ['viewer', 'told'].every(part => !document.querySelector(`.${part}:not([data-ready])`))")
+    wait_until(
+        page,
+        "() => ['viewer', 'caption-explorer'].every(part => !document.querySelector(`.${part}:not([data-ready])`))",
+    )
     page.wait_for_timeout(500)  # fades
 
 

@@ -10,7 +10,7 @@ SCENES = "/captions?weights=scenes"
 
 def ready(page):
     """Wait until the picture has its sentence; return the words."""
-    page.locator(".told[data-ready]").wait_for()
+    page.locator(".caption-explorer[data-ready]").wait_for()
     at_rest(page)
     return page.locator(".sentence button")
 
@@ -22,7 +22,7 @@ def chosen(words) -> list[bool]:
 
 def veil(page) -> str:
     """What lies over the picture."""
-    return page.locator(".told .veil.on").get_attribute("src")
+    return page.locator(".caption-explorer .veil.on").get_attribute("src")
 
 
 @pytest.mark.smoke
@@ -38,7 +38,7 @@ def test_a_word_that_is_clicked_changes_the_map(open_page):
         maps.add(veil(page))
     assert len(maps) == 3
     words.nth(5).click()
-    assert page.locator(".told .veil.on").count() == 0
+    assert page.locator(".caption-explorer .veil.on").count() == 0
 
 
 def test_words_are_chosen_with_the_keys(open_page):
@@ -77,7 +77,7 @@ def test_another_sentence_is_explained_when_chosen(open_page):
 def test_a_part_that_is_covered_changes_the_sentence(open_page):
     page = open_page(SCENES)
     ready(page)
-    place = box_of(page.locator(".told .frame"))
+    place = box_of(page.locator(".caption-explorer .frame"))
     page.mouse.move(place["x"] + 0.6 * place["width"], place["y"] + 0.55 * place["height"])
     page.mouse.down()
     page.mouse.move(place["x"] + 0.99 * place["width"], place["y"] + 0.98 * place["height"], steps=4)
@@ -99,7 +99,7 @@ def test_a_part_is_covered_with_the_keys(open_page):
     page = open_page(SCENES)
     ready(page)
     page.get_by_role("button", name="Cover a part").click()
-    box = page.locator(".told .box")
+    box = page.locator(".caption-explorer .box")
     before = box.bounding_box()
     page.keyboard.press("ArrowRight")
     assert box.bounding_box()["x"] > before["x"]

@@ -11,14 +11,14 @@ import streamlit as st
 from PIL import Image
 
 import components.browser
+from components.caption_explorer import CaptionedPicture, Word, caption_explorer
 from components.coloured import Span
-from components.film import Course, Look, film
+from components.drawing_canvas import Stroke, drawing_canvas
 from components.gallery import Item, gallery
-from components.lens import lens
 from components.maps import Map, maps
 from components.pictures import data_uri
-from components.slate import Stroke, slate
-from components.told import Told, Word, told
+from components.pixel_inspector import pixel_inspector
+from components.training_replay import Figure, Look, training_replay
 from components.writer import writer
 
 pytestmark = [pytest.mark.browser, pytest.mark.smoke, pytest.mark.timeout(300)]
@@ -96,7 +96,7 @@ def test_a_words_veil_and_alternatives_are_its_own(shown):
         Word("cat", 0.9, [("cat", 0.9)], GREEN),
     ]
     sentences = [("a cat", "22.5 %"), ("a dog", "1 in 9")]
-    page = shown(lambda: told(Told(RED, "a.png", (40, 20), sentences, 0, words), key="t"))
+    page = shown(lambda: caption_explorer(CaptionedPicture(RED, "a.png", (40, 20), sentences, 0, words), key="t"))
     buttons = page.locator(".sentence button")
     assert buttons.all_inner_texts() == ["a", "cat"]
     assert page.locator(".veil").get_attribute("src") == GREEN  # of the last word
@@ -120,30 +120,21 @@ def test_a_words_veil_and_alternatives_are_its_own(shown):
     assert page.evaluate("answers.box") == pytest.approx([0.25, 0.5, 0.75, 0.9], abs=0.02)
 
 
-def test_a_film_shows_the_curves_and_the_pictures_of_its_moment(shown):
+def test_a_replay_shows_the_figures_and_the_pictures_of_its_moment(shown):
     looks = [
         Look("Filter", "weights", np.array([[[1, -1]], [[0, 2]], [[-2, 0]]], np.float32)),
         Look("Map", "map", np.array([[[0, 1]], [[1, 0]], [[4, 2]]], np.float32), "grey"),
     ]
-    courses = [Course("Loss", [2.0, 1.0, 0.25], 2.0), Course("Right", [0.1, 0.5, 0.905], 1.0, percent=True)]
-    page = shown(lambda: film([0, 6, 12], courses, looks, key="f", across=2))
+    figures = [Figure("Loss", [2.0, 1.0, 0.25]), Figure("Accuracy", [0.1, 0.5, 0.905], percent=True)]
+    page = shown(lambda: training_replay([0, 6, 12], figures, looks, key="f", columns=2))
     assert page.locator("output").inner_text() == "step 12"
-    assert page.locator(".charts b").all_inner_texts() == ["0.250", "90.5 %"]
-    for chart, course in zip(page.locator(".charts svg").all(), courses, strict=True):
-        points = [tuple(map(float, p.split(","))) for p in chart.locator(".mark").get_attribute("points").split()]
-        rules = [float(rule.get_attribute("y1")) for rule in chart.locator(".rule").all()]
-        bottom, _, top = rules  # at 0, half of the axis, its end
-        heights = [course.top * (y - bottom) / (top - bottom) for _, y in points]
-        assert heights == pytest.approx(list(course.values), abs=0.01)
-        (first, middle, last) = [x for x, _ in points]
-        assert middle == pytest.approx((first + last) / 2) and first < last
-        assert float(chart.locator("circle").get_attribute("cy")) == points[-1][1]
+    assert page.locator(".values b").all_inner_texts() == ["0.250", "90.5 %"]
     weights, values = page.locator(".looks canvas").all()
     assert cells(weights, 1, 2) == [MINUS, ZERO]
     assert cells(values, 1, 2) == [[255] * 3, [128] * 3]
     page.locator("input").fill("0")
     assert page.locator("output").inner_text() == "step 0"
-    assert page.locator(".charts b").all_inner_texts() == ["2.000", "10.0 %"]
+    assert page.locator(".values b").all_inner_texts() == ["2.000", "10.0 %"]
     half = [[round(z + (end - z) / 2) for z, end in zip(ZERO, ends, strict=True)] for ends in (PLUS, MINUS)]
     assert cells(weights, 1, 2) == [pytest.approx(colour, abs=1) for colour in half]
     assert cells(values, 1, 2) == [[0] * 3, [64] * 3]
@@ -188,7 +179,7 @@ def framed(canvas, rows: int, columns: int) -> list[tuple[int, int]]:
 
 def test_the_numbers_under_the_frame_are_those_of_the_pixels_on_their_scale(shown):
     picture = np.arange(400, dtype=np.int64).reshape(20, 20).astype(np.uint8)
-    page = shown(lambda: lens(picture, key="l", label="x", factor=[0.01], shift=[-1.0], digits=2))
+    page = shown(lambda: pixel_inspector(picture, key="l", label="x", factor=[0.01], shift=[-1.0], digits=2))
     assert page.locator(".near figcaption").inner_text() == "Rows 3 to 16, columns 3 to 16"
     numbers = [f"{0.01 * float(v) - 1:.2f}".replace("-", "\u2212") for v in picture[3:17, 3:17].ravel()]
     assert page.evaluate("texts.slice(-196)") == numbers
@@ -226,7 +217,7 @@ def test_words_are_marked_by_their_side_and_strength(shown):
 
 
 def test_a_drawing_is_shown_where_it_is_and_sent_as_it_is_drawn(shown):
-    page = shown(lambda: slate(key="s", example=(Stroke(100, ((200, 300), (800, 300))),), label="Slate"))
+    page = shown(lambda: drawing_canvas(key="s", example=(Stroke(100, ((200, 300), (800, 300))),), label="Canvas"))
     canvas = page.locator("canvas")
     lit = painted(canvas)[..., 0] > 127
     rows, columns = np.flatnonzero(lit.any(1)) / len(lit), np.flatnonzero(lit.any(0)) / len(lit)

@@ -12,7 +12,7 @@ from steady import at_rest, box_of, wait_until
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 READER = "/image?weights=digits"
-SLATE = "canvas.plate[aria-label]"  # with its name it has its code: before, it would not hear
+CANVAS = "canvas.plate[aria-label]"  # with its name it has its code: before, it would not hear
 
 
 def answered(page, other_than: str = "") -> str:
@@ -28,8 +28,8 @@ def answered(page, other_than: str = "") -> str:
 
 
 def draw(page, *strokes: list[tuple[float, float]]) -> None:
-    """Draw with the mouse; coordinates are fractions of the slate."""
-    box = box_of(page.locator(SLATE))
+    """Draw with the mouse; coordinates are fractions of the canvas."""
+    box = box_of(page.locator(CANVAS))
     for points in strokes:
         for i, (x, y) in enumerate(points):
             page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4 if i else 1)
@@ -72,18 +72,18 @@ def test_a_drawing_survives_a_look_at_the_samples(open_page):
     page.get_by_role("radio", name="Samples").click()
     page.locator("figure", has_text="A seven").wait_for()
     page.get_by_role("radio", name="Draw", exact=True).click()
-    page.locator(SLATE).wait_for()
+    page.locator(CANVAS).wait_for()
     assert answered(page, other_than="7") == "0"
-    middle, rim = page.locator(SLATE).evaluate(
+    middle, rim = page.locator(CANVAS).evaluate(
         "c => [[280, 280], [280, 112]].map(([x, y]) => c.getContext('2d').getImageData(x, y, 1, 1).data[0])"
     )
-    assert middle < 50 < 200 < rim  # the ring is on the slate again
+    assert middle < 50 < 200 < rim  # the ring is on the canvas again
 
 
 def test_the_slate_can_be_drawn_on_with_keys_alone(open_page):
     page = open_page(READER)
     answered(page)
-    page.locator(SLATE).focus()
+    page.locator(CANVAS).focus()
     for _ in range(12):
         page.keyboard.press("ArrowUp")
     page.keyboard.press("Space")
@@ -96,7 +96,7 @@ def test_the_slate_can_be_drawn_on_with_keys_alone(open_page):
 def test_tab_reaches_every_control_in_the_order_of_the_page(open_page):
     page = open_page(READER)
     answered(page)
-    page.wait_for_selector(SLATE)
+    page.wait_for_selector(CANVAS)
     reached = []
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -108,7 +108,7 @@ def test_tab_reaches_every_control_in_the_order_of_the_page(open_page):
             )
         )
     # the networks are one stop, at the first of them; the arrow keys go on from there
-    wanted = ["Photos", "One picture", "Draw", "Slate to draw a digit on", "Undo", "Clear", "Brush width", "CSV"]
+    wanted = ["Photos", "One picture", "Draw", "Canvas to draw a digit on", "Undo", "Clear", "Brush width", "CSV"]
     found = [next((i for i, name in enumerate(reached) if want in name), None) for want in wanted]
     assert None not in found, list(zip(wanted, found, strict=True)) + reached
     assert found == sorted(found)

@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from steady import at_rest, box_of
+from steady import LINES, at_rest, box_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-STEPPER = ".stepper[data-ready]"
+STEPPER = ".convolution-stepper[data-ready]"
 PAINTED = "canvases => canvases.map(canvas => canvas.toDataURL())"
 
 
@@ -47,7 +47,7 @@ def test_a_pixel_of_the_map_says_what_it_is_made_of(open_page):
     field = stepper.get_by_label("Kernel, row 2, column 2")
     field.fill("10")
     field.press("Enter")
-    page.locator(f'.stepper[data-ready]:not([data-ready="{shown}"])').first.wait_for()
+    page.locator(f'.convolution-stepper[data-ready]:not([data-ready="{shown}"])').first.wait_for()
     page.wait_for_url(re.compile("kernel=own"))
     patch, products = numbers(stepper, ".patch"), numbers(stepper, ".product")
     assert products[4] == 10 * patch[4]
@@ -115,10 +115,10 @@ def test_play_fills_the_map_and_can_be_paused(open_page):
 
 
 @pytest.mark.parametrize(("path", "part"), [
-    ("/lab_seeing", ".lens"),
-    ("/lab_convolution", ".stepper"),
+    ("/lab_seeing", ".pixel-inspector"),
+    ("/lab_convolution", ".convolution-stepper"),
     ("/lab_activations", ".maps"),
-    ("/lab_learning", ".film"),
+    ("/lab_learning", ".training-replay"),
 ])  # fmt: skip
 def test_a_picture_follows_the_theme_while_it_is_shown_and_not_after(open_page, path: str, part: str):
     page = open_page(path)
@@ -134,6 +134,24 @@ def test_a_picture_follows_the_theme_while_it_is_shown_and_not_after(open_page, 
     at_rest(page)
     page.emulate_media(color_scheme="light")
     page.wait_for_timeout(500)  # an error on the console would be seen by `open_page`
+
+
+def test_a_chart_is_drawn_with_fitted_axes_and_says_its_numbers(open_page):
+    """Under the policy of the pages, which allows no `eval`: `open_page` sees every error on the console."""
+    page = open_page("/lab_overfitting", width=390)
+    page.locator(LINES).nth(5).wait_for()  # two lines in each of three charts
+    at_rest(page)
+    chart = page.locator(".stVegaLiteChart").nth(1)
+    assert "Nothing 0.6441 at 1500; Dropout 0.4092 at 1500" in chart.get_attribute("aria-label")
+    words = chart.locator(".role-axis-label text").all_text_contents()
+    ticks = [float(word) for word in words if "." in word]  # of the vertical axis
+    assert 0.2 < min(ticks) < max(ticks) < 0.8
+    box = box_of(chart)
+    page.mouse.move(box["x"] + box["width"] - 20, box["y"] + 60)  # just before the end of the upper line
+    tip = page.locator("#vg-tooltip-element")
+    tip.wait_for()
+    assert [text.strip() for text in tip.inner_text().split("\n") if text.strip()][:3] == ["Nothing", "steps", "1,450"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def numbers(stepper, name: str) -> list[float]:

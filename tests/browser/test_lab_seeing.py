@@ -20,10 +20,10 @@ def test_keys_paint_and_the_paint_stays_on_its_picture(open_page):
     page = open_page("/lab_seeing?picture=upload")
     upload = page.locator("input[type=file]")
     upload.set_input_files(grey(10))
-    lens = page.locator(".lens[data-ready]")
-    lens.wait_for()
+    inspector = page.locator(".pixel-inspector[data-ready]")
+    inspector.wait_for()
     at_rest(page)
-    numbers, said = lens.locator(".near canvas"), lens.locator(".near figcaption")
+    numbers, said = inspector.locator(".near canvas"), inspector.locator(".near figcaption")
     numbers.focus()
     row, column, value = map(int, re.findall(r"\d+", said.inner_text()))
     assert value == 10
@@ -32,28 +32,28 @@ def test_keys_paint_and_the_paint_stays_on_its_picture(open_page):
     assert said.inner_text() == f"Row {row + 1}, column {column + 1}: 10"
     page.keyboard.press("Space")
     assert said.inner_text() == f"Row {row + 1}, column {column + 1}: 255"
-    undo = lens.get_by_role("button", name="Put back")
+    undo = inspector.get_by_role("button", name="Put back")
     assert undo.is_enabled()
     for _ in range(20):  # to the frame's edge and on: the frame goes along
         page.keyboard.press("ArrowRight")
     assert said.inner_text() == f"Row {row + 1}, column {column + 21}: 10"
 
-    shown = lens.get_attribute("data-ready")
+    shown = inspector.get_attribute("data-ready")
     upload.set_input_files(grey(200))
-    page.locator(f'.lens[data-ready]:not([data-ready="{shown}"])').wait_for()
+    page.locator(f'.pixel-inspector[data-ready]:not([data-ready="{shown}"])').wait_for()
     at_rest(page)
-    assert page.locator(".lens").get_by_role("button", name="Put back").is_disabled()
-    numbers = page.locator(".lens .near canvas")
+    assert page.locator(".pixel-inspector").get_by_role("button", name="Put back").is_disabled()
+    numbers = page.locator(".pixel-inspector .near canvas")
     numbers.focus()
-    assert page.locator(".lens .near figcaption").inner_text().endswith(": 200")
+    assert page.locator(".pixel-inspector .near figcaption").inner_text().endswith(": 200")
 
 
 def opened_lens(open_page, **settings: bool):
     """Open the painted seven, and return the page, its canvas of numbers and the middle of a cell near its corner."""
     page = open_page("/lab_seeing?picture=seven", **settings)
-    page.locator(".lens[data-ready]").wait_for()
+    page.locator(".pixel-inspector[data-ready]").wait_for()
     at_rest(page)
-    canvas = page.locator(".lens .near canvas")
+    canvas = page.locator(".pixel-inspector .near canvas")
     box = box_of(canvas)
     cell = box["width"] / 14
     return page, canvas, (box["x"] + 2.5 * cell, box["y"] + 2.5 * cell, cell)
@@ -66,7 +66,7 @@ def told(page) -> None:
 
 def test_only_the_first_button_paints_and_only_a_stroke_that_begins_here(open_page):
     page, _, (x, y, cell) = opened_lens(open_page)
-    undo = page.locator(".lens").get_by_role("button", name="Put back")
+    undo = page.locator(".pixel-inspector").get_by_role("button", name="Put back")
     page.mouse.click(x, y, button="right")
     page.keyboard.press("Escape")
     assert undo.is_disabled()
@@ -92,5 +92,5 @@ def test_a_stroke_that_is_taken_away_is_told_as_well(open_page):
     finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
     finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x + 2 * cell, "y": y}]})
     finger.send("Input.dispatchTouchEvent", {"type": "touchCancel", "touchPoints": []})
-    assert page.locator(".lens").get_by_role("button", name="Put back").is_enabled()
+    assert page.locator(".pixel-inspector").get_by_role("button", name="Put back").is_enabled()
     told(page)

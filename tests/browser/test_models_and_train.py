@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from steady import wait_until
+from steady import LINES, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -15,7 +15,7 @@ def figures(page) -> list[str]:
 @pytest.mark.smoke
 def test_another_network_and_another_size_change_plan_and_figures(open_page):
     page = open_page("/models?model=lenet&size=32&dims=2")
-    page.wait_for_selector(".plan svg .box.conv")
+    page.wait_for_selector(".network-diagram svg .box.conv")
     assert figures(page)[:2] == ["61,706", "416,520"]
     # another network, chosen with the keyboard alone
     field = page.get_by_role("combobox", name="Networks")
@@ -51,10 +51,10 @@ def test_a_training_is_watched_survives_a_refresh_and_is_stopped(open_page):
     epochs.press("Enter")
     page.get_by_test_id("stBaseButton-primary").click()
     page.get_by_text("Accuracy of digits").wait_for()  # measured on the test set, after one epoch
-    page.locator(".lines polyline").first.wait_for()
+    page.locator(LINES).first.wait_for()
     page.reload()
     page.get_by_text("Accuracy of digits").wait_for()
-    page.locator(".lines polyline").first.wait_for()
+    page.locator(LINES).first.wait_for()
     epochs.fill("300")
     epochs.press("Enter")
     page.get_by_test_id("stBaseButton-primary").click()

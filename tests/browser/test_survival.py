@@ -12,7 +12,7 @@ import pytest
 from conftest import TIMEOUT
 from line import Line
 from server import serving
-from steady import at_rest
+from steady import LINES, at_rest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -94,7 +94,7 @@ def lengthen(file: Path, times: int = 25) -> None:
 def is_there(page, form: Form) -> None:
     """The run, its curves, and at its end its score, its weights, and the network among those to ask."""
     page.get_by_text(re.compile(rf"^Accuracy of {form.run}$")).wait_for()
-    page.locator(".lines polyline").nth(1).wait_for(state="attached")  # a flat one has no height
+    page.locator(LINES).nth(1).wait_for(state="attached")  # a flat one has no height
     page.get_by_role("button", name="Weights (zip)").wait_for()
     page.get_by_role("radio", name=f"runs/{form.run}").wait_for()
     at_rest(page)

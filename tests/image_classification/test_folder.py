@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 from cnn_core.errors import DataError
 from image_classification.data import load_set
-from image_classification.folder import load_folder
+from image_classification.folder import FolderReport, load_folder
 from image_classification.preprocess import InputContract
 
 CONTRACT = InputContract(3, (8, 8))
@@ -166,6 +167,16 @@ def test_damaged_files_are_skipped_by_name_and_counted(animals):
     text = str(data.report)
     assert "skipped 4" in text
     assert "cats/empty.png (the file is empty (zero bytes))" in text
+
+
+def test_the_report_says_what_is_left_out_in_sentences():
+    counts = {"train": {"cat": 1000, "dog": 2}, "test": {"cat": 1, "dog": 1}}
+    report = FolderReport("animals", ("cat", "dog"), counts, [])
+    assert report.sentences == "1,004 pictures in 2 classes."
+    few = replace(report, skipped=[("a.png", "damaged")])
+    assert few.sentences.endswith(" 1 file cannot be used and will be left out: a.png.")
+    many = replace(report, skipped=[(f"{i}.png", "damaged") for i in range(5)])
+    assert many.sentences.endswith(" 5 files cannot be used and will be left out: 0.png, 1.png, 2.png and 2 more.")
 
 
 def test_damaged_files_are_logged_when_loaded_as_a_set(animals, caplog):

@@ -1,5 +1,7 @@
 """From raw texts to answers: ordinary ones, odd ones, many at once, files."""
 
+import csv
+import io
 import json
 import shutil
 import time
@@ -10,9 +12,11 @@ import pytest
 import torch
 from trips import HILL, SEA, sentences, write_table
 
+from cnn_core.answers import csv_bytes
 from cnn_core.errors import CnnError, UnknownNameError, WeightsError
 from text_classification import Predictor, load
 from text_classification.contract import LONGEST, LONGEST_TEXT
+from text_classification.predict import Prediction
 
 
 def test_it_knows_the_topics(predictor: Predictor) -> None:
@@ -142,3 +146,13 @@ def test_a_table_is_read_where_the_texts_were_learned_from(predictor: Predictor,
     answers = list(noting.stream_inputs([str(both), str(other), str(lines)]))
     assert [answer.labels[0] for answer in answers] == ["sea", "hill", "sea"]
     assert next(predictor.stream_inputs([str(both)])).labels[0] == "hill"
+
+
+def test_the_table_of_answers_is_that_of_the_command_line():
+    answers = [Prediction("=1+1", ["a", "b"], [0.75, 0.25]), Prediction("", error="the text is empty")]
+    rows = list(csv.DictReader(io.StringIO(csv_bytes(answers, top_k=2).decode())))
+    assert rows[0] == {
+        "input": "'=1+1", "label": "a", "probability": "0.750000", "label2": "b", "probability2": "0.250000",
+        "error": "",
+    }  # fmt: skip
+    assert rows[1]["error"] == "the text is empty"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cnn_core.errors import DataError
-from text_classification.data import load_sets
-from text_classification.tables import look, read_table, read_texts, table_files
+from text_classification.data import describe_table, load_sets
+from text_classification.tables import guess_columns, look, read_table, read_texts, table_files
 
 ROWS = [("good", 'A fine, "quoted" day'), ("bad", "rain;\nall over"), ("good", "naïve café 你好")]
 
@@ -199,3 +199,22 @@ def test_what_was_guessed_and_left_out_is_logged(tmp_path: Path, caplog: pytest.
     assert guessed.levelname == skipped.levelname == "WARNING"
     assert "text in 'text', label in 'label'" in guessed.message
     assert "1 of 3 rows left out" in skipped.message
+
+
+def test_the_columns_of_a_table_are_guessed_for_whoever_asks(tmp_path: Path) -> None:
+    table = write(
+        tmp_path / "a.csv", "id,title,topic\n" + "".join(f"{i},a line of words {i},t{i % 2}\n" for i in range(9))
+    )
+    found = guess_columns(table)
+    assert (found.names, found.text, found.label) == (("id", "title", "topic"), "title", "topic")
+    assert guess_columns(write(tmp_path / "b.csv", "text\none\ntwo\n")).label is None
+    with pytest.raises(DataError, match="holds no rows"):
+        guess_columns(write(tmp_path / "c.csv", "text,label\n"))
+
+
+def test_a_table_is_described_before_it_is_learned_from(tmp_path: Path) -> None:
+    lines = "".join(f"a text of number {i},c{i % 8}\n" for i in range(80))
+    table = write(tmp_path / "a.csv", "text,label\n" + lines + "nothing,\n")
+    said = describe_table(table, text_column="text", label_column="label")
+    assert said.startswith("80 texts in 8 classes: c0, c1, c2, c3, c4, c5 and 2 more. a.csv: ")
+    assert said.endswith("a.csv: 1 of 81 rows left out, without text or label.")

@@ -8,10 +8,10 @@ import streamlit as st
 
 from cnn_core.errors import DataError
 from components.bring import Picture
+from components.caption_explorer import Word, veil
 from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.pictures import SHOWN_EDGE, data_uri
-from components.told import Word, veil
 
 SENTENCES = 5
 
@@ -38,9 +38,9 @@ def captions(network: Network, picture: Picture, way: Way) -> Any:
 
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _captions(sha256: str, digest: str, way: Way, *, _network: Network, _picture: Picture) -> Any:
-    asked = predictor(_network)
+    loaded = predictor(_network)
     (found,) = compute(
-        asked.predict, [_picture.source], n_best=SENTENCES, temperature=way.temperature, seed=way.seed
+        loaded.predict, [_picture.source], n_best=SENTENCES, temperature=way.temperature, seed=way.seed
     )  # fmt: skip
     return found
 
@@ -65,8 +65,8 @@ def _reasons(sha256: str, digest: str, sentence: str, method: str, *, _network: 
     return compute(_explain, predictor(_network), _picture, sentence, method)
 
 
-def _explain(asked: Any, picture: Picture, sentence: str, method: str) -> Reasons:
-    found = asked.explain(picture.source, caption=sentence, method=method)
+def _explain(predictor: Any, picture: Picture, sentence: str, method: str) -> Reasons:
+    found = predictor.explain(picture.source, caption=sentence, method=method)
     words = [
         Word(reason.word, reason.probability, reason.alternatives, veil(_small(reason.heat.numpy())))
         for reason in found.words

@@ -38,9 +38,9 @@ def show_find(network: Network) -> None:
     if not wanted.strip():
         note("Write what the picture should show.")
         return
-    asked = predictor(network)
-    strange = asked.unknown_words(wanted)
-    matches = compute(asked.retrieve, [data for _, data in sources], wanted)
+    loaded = predictor(network)
+    strange = loaded.unknown_words(wanted)
+    matches = compute(loaded.retrieve, [data for _, data in sources], wanted)
     by_place = {f"picture {i + 1}": source for i, source in enumerate(sources)}
     if strange:
         note(f"Not known to the network: {', '.join(strange)}.")

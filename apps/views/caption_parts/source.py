@@ -73,13 +73,13 @@ def is_true(sentence: str, picture: Picture) -> bool | None:
     return None if scene is None else grammar.is_true(sentence, scene)
 
 
-def said_of(sentence: str, probability: float, picture: Picture) -> str:
+def sentence_info(sentence: str, probability: float, picture: Picture) -> str:
     """Return how likely a sentence is, and for a drawn scene whether it is true."""
     true = is_true(sentence, picture)
-    return chance(probability) + {None: "", True: ", true", False: ", not true of this picture"}[true]
+    return probability_text(probability) + {None: "", True: ", true", False: ", not true of this picture"}[true]
 
 
-def chance(probability: float) -> str:
+def probability_text(probability: float) -> str:
     """Return the probability of a whole sentence, which is often small, as text."""
     if probability >= 0.001:
         return f"{100 * probability:.1f} %"

@@ -55,8 +55,8 @@ def _reasons(sha256: str, digest: str, method: str, label: str, *, _network: Net
     return compute(_explain, predictor(_network), _picture.source, method, label)
 
 
-def _explain(asked: Any, source: bytes | Image.Image, method: str, label: str) -> Reasons:
-    found = asked.explain(source, method=method, target=label)
+def _explain(predictor: Any, source: bytes | Image.Image, method: str, label: str) -> Reasons:
+    found = predictor.explain(source, method=method, target=label)
     shown = Image.fromarray(found.overlay())
     shown.thumbnail((SHOWN_EDGE, SHOWN_EDGE))
     seen = found.seen.numpy()  # [C, H, W]

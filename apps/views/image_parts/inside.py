@@ -7,6 +7,7 @@ import streamlit as st
 
 from cnn_core.errors import CnnError
 from components.bring import Picture
+from components.filters import first_layer_filters
 from components.frame import note, sentence
 from components.gallery import Item, gallery
 from components.kept import remembered
@@ -64,12 +65,12 @@ def show_inside(network: Network, picture: Picture) -> None:
 
 @remembered(16)  # pictures go with their owner
 def _stages(sha256: str, digest: str, *, _network: Network, _picture: Picture) -> list[Stage]:
-    asked = predictor(_network)
+    loaded = predictor(_network)
 
     def run() -> list[Stage]:
         from cnn_core.explain import feature_maps
 
-        maps = feature_maps(asked.model, asked.contract.prepare([_picture.source]))
+        maps = feature_maps(loaded.model, loaded.contract.prepare([_picture.source]))
         return [_stage(name, values[0].float().numpy()) for name, values in maps.items()]
 
     return compute(run)
@@ -87,24 +88,15 @@ def _stage(name: str, values: np.ndarray) -> Stage:
 
 def _show_filters(network: Network) -> None:
     st.subheader("Filters of the first layer", anchor=False)
-    asked = predictor(network)
-
-    def run() -> np.ndarray:
-        from cnn_core.explain import filters
-
-        return filters(asked.model).numpy()
-
     try:
-        weights = compute(run)  # [C_out, C_in, K, K] in 0..1
+        first_layer_filters(network, _of_filters)
     except CnnError as error:
         note(sentence(str(error)).replace("\\", ""))
-        return
+
+
+def _of_filters(weights: np.ndarray) -> str:
     count, channels, height, width = weights.shape
-    note(
+    return (
         f"{count} filters of {width} × {height} weights slide over the picture. Grey is zero, white is positive, "
         f"black is negative{'; colour says which colour they look for' if channels == 3 else ''}."
     )
-    tiles = [np.moveaxis(w, 0, -1) if channels == 3 else w.mean(0) for w in weights[:128]]
-    uris = [data_uri(np.round(255 * tile).astype(np.uint8)) for tile in tiles]
-    images = "".join(f'<img src="{uri}" alt="filter {i}" class="pixels square">' for i, uri in enumerate(uris))
-    st.html(f'<div class="filters figure">{images}</div>')

@@ -5,13 +5,13 @@ from PIL import Image
 
 from cnn_core.errors import CnnError
 from components.bring import Picture, camera, show, upload
+from components.drawing_canvas import Stroke, draw, drawing_canvas
 from components.frame import plain_errors, sentence
 from components.gallery import Item, gallery, tile_of
 from components.kept import recall, retain
 from components.networks import Network
 from components.pictures import Figure, figures
 from components.samples import Sample, find_sample, kind_of, samples
-from components.slate import Stroke, draw, slate
 
 DRAW, SAMPLES, UPLOAD, CAMERA = "Draw", "Samples", "Upload", "Camera"
 
@@ -37,7 +37,7 @@ def choose_picture(network: Network) -> Picture | None:
         del st.query_params["sample"]
     with plain_errors():
         if way == DRAW:
-            drawing = draw(slate(key="slate", example=FIVE, label="Slate to draw a digit on"))
+            drawing = draw(drawing_canvas(key="drawing", example=FIVE, label="Canvas to draw a digit on"))
             return Picture("drawing.png", drawing, drawing)
         if way == SAMPLES:
             return _sample(kind)

@@ -1,30 +1,26 @@
 """Teach a network your own classes: a zip of class folders in, curves, a test score and the weights out."""
 
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from cnn_core.data.uploads import as_file
 from cnn_core.errors import CnnError
-from cnn_core.storage import storage_errors
 from components.frame import note, sentence
 from components.kept import File, uploaded
-from components.networks import Network
+from components.networks import Network, compute
 from components.shapes import example_zip
 from views.train_parts.begin import LIMIT, UPLOADS, queue_run, show_terms
 from views.train_parts.preset import show_preset
 
 RECIPE, DOMAIN = "my-pictures", "image_classification"
-NAMED = 3  # unusable files that are called by their names
 SPLITS = ("train", "val", "test")  # of the uploaded pictures: all of them
 WAYS = {
     "bottleneck": "Only the last layer (seconds)",
     "freeze": "The later half",
     "fine-tune": "Everything (needs the most pictures)",
 }
-RATES = {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4}  # learning rates; less where more is learned already
 
 
 def show_tune(known: dict[str, Network], network: Network) -> None:
@@ -55,9 +51,15 @@ def _form(known: dict[str, Network], network: Network) -> None:
     )  # fmt: skip
     if go or example:
         file = File("shapes.zip", example_zip()) if example else files[0]
-        settings = {"weights": start, "transfer": way, "epochs": epochs, "learning_rate": RATES[way]}
+        settings = {"weights": start, "epochs": epochs, **compute(_settings_of, way)}
         queue_run(RECIPE, settings, called=RECIPE, file=file, keep_upload=kept)
         st.rerun()
+
+
+def _settings_of(way: str) -> dict[str, Any]:
+    from image_classification.transfer import LEARNING_RATES
+
+    return {"transfer": way, "learning_rate": LEARNING_RATES[way]}
 
 
 def _look(name: str, data: bytes, start: Network) -> bool:
@@ -76,21 +78,11 @@ def _report(name: str, data: bytes, contract: dict[str, Any]) -> tuple[bool, str
     from image_classification.folder import load_folder
     from image_classification.preprocess import InputContract
 
-    with tempfile.TemporaryDirectory() as folder:
-        archive = Path(folder) / "pictures.zip"
-        with storage_errors(archive):
-            archive.write_bytes(data)
-        try:
-            report = load_folder(archive, InputContract.from_json(contract), splits=SPLITS).report
-        except CnnError as error:
-            return False, str(error).replace(str(archive), name)
-    used = sum(sum(per_class.values()) for per_class in report.counts.values())
-    text = f"{used:,} pictures in {len(report.labels)} classes."
-    if report.skipped:
-        count, some = len(report.skipped), ", ".join(file for file, _ in report.skipped[:NAMED])
-        more = f" and {count - NAMED} more" if count > NAMED else ""
-        text += f" {count} {'file' if count == 1 else 'files'} cannot be used and will be left out: {some}{more}."
-    return True, text
+    try:
+        with as_file(name, data) as archive:
+            return True, load_folder(archive, InputContract.from_json(contract), splits=SPLITS).report.sentences
+    except CnnError as error:
+        return False, str(error)
 
 
 def _before() -> None:

@@ -59,12 +59,12 @@ def names() -> dict[str, str]:
     return {activation.name: activation.title for activation in ACTIVATIONS}
 
 
-def scores(asked: "object", image: "object") -> list[float]:
+def scores(predictor: "object", image: "object") -> list[float]:
     """Return a predictor's scores before softmax, one per class."""
     import torch
 
     with torch.inference_mode():
-        return asked.model(asked.contract.prepare([image]))[0].float().tolist()
+        return predictor.model(predictor.contract.prepare([image]))[0].float().tolist()
 
 
 def probabilities(values: list[float], temperature: float, label: int) -> tuple[list[float], float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.stepper import Steps
+from components.convolution_stepper import Steps
 from views.lab_parts.picture import Picture
 
 MODES = {"zeros": "Zeros", "replicate": "Same value", "reflect": "Mirror"}

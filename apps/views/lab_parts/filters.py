@@ -69,19 +69,19 @@ def _search(name: str, number: int) -> tuple[Wanted, np.ndarray]:
     from lab.effective import stage_fields
     from lab.preferences import best_inputs, preferred_inputs
 
-    asked, images = load(name, device="cpu"), load_set(name, split="test")
+    network, images = load(name, device="cpu"), load_set(name, split="test")
     pictures = images.images[:PICTURES]
-    x = asked.contract.normalize(pictures)
-    stages = stage_fields(asked.model, x[0])
+    x = network.contract.normalize(pictures)
+    stages = stage_fields(network.model, x[0])
     field = stages[number].fields[0]
     edge, stride, start = int(field.size), int(field.stride), int(field.start)
     channels = chosen(len(stages[number].output))
-    best = best_inputs(asked.model, x, stage=number, channels=channels, count=PATCHES)
-    drawn = preferred_inputs(asked.model, x.shape[2:], stage=number, channels=channels)
+    best = best_inputs(network.model, x, stage=number, channels=channels, count=PATCHES)
+    drawn = preferred_inputs(network.model, x.shape[2:], stage=number, channels=channels)
     with torch.no_grad():
-        moved = best_inputs(asked.model, drawn, stage=number, channels=channels, count=len(channels))
+        moved = best_inputs(network.model, drawn, stage=number, channels=channels, count=len(channels))
         middle = [float(moved.value[i][moved.index[i] == i]) for i in range(len(channels))]
-    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (asked.contract.mean, asked.contract.std))
+    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (network.contract.mean, network.contract.std))
     shown = ((drawn * std + mean).clamp(0, 1) * 255).round().to(torch.uint8)
     size = x.shape[-1]
     cell = stages[number].output.shape[-1] // 2

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.film import Course, Look
+from components.training_replay import Figure, Look
 
 STEPS, EVERY = 300, 6
 MAPS = 6
@@ -18,7 +18,7 @@ class Training:
     """A training from its first step to its last."""
 
     steps: list[int]
-    courses: list[Course]
+    figures: list[Figure]
     looks: list[Look]
     accuracy: float
     seconds: float
@@ -47,12 +47,11 @@ def train(rate: float, batch: int, seed: int) -> Training:
     ] + [Look(f"Its map of a {int(data.y_test[0])}", f"Map of filter {i + 1}", maps[:, i].numpy(), "grey")
          for i in range(MAPS)]  # fmt: skip
     losses = [finite(moment.loss) for moment in moments]
-    top = float(np.ceil(min(10.0, max(2.5, *losses))))
-    courses = [
-        Course("Loss on the training digits", losses, top),
-        Course("Right on 360 digits it never saw", [moment.accuracy for moment in moments], 1.0, percent=True),
+    figures = [
+        Figure("Training loss", losses),
+        Figure("Test accuracy, 360 digits", [moment.accuracy for moment in moments], percent=True),
     ]
-    return Training([moment.step for moment in moments], courses, looks, moments[-1].accuracy, seconds)
+    return Training([moment.step for moment in moments], figures, looks, moments[-1].accuracy, seconds)
 
 
 def finite(value: float) -> float:

@@ -9,12 +9,12 @@ from PIL import Image, ImageOps
 
 from components.address import begin, keep
 from components.bring import SUFFIXES, UPLOAD_LIMIT
+from components.drawing_canvas import draw, drawing_canvas
 from components.frame import note, plain_errors
 from components.kept import uploaded
 from components.networks import compute
 from components.pictures import png
 from components.samples import Sample, find_sample
-from components.slate import draw, slate
 from views.image_parts.source import FIVE
 
 DRAW, UPLOAD = "draw", "upload"
@@ -68,7 +68,7 @@ def choose_picture(options: Sequence[str], *, edge: int, mode: str = "L", key: s
         if chosen == DRAW:
             place, _ = st.columns([2, 5])
             with place:
-                strokes = slate(key=f"{key}-slate", example=FIVE, label="Slate to draw on")
+                strokes = drawing_canvas(key=f"{key}-drawing", example=FIVE, label="Canvas to draw on")
             return _drawn(strokes, mode)
         if chosen == UPLOAD:
             return _uploaded(key, edge=edge, mode=mode)

@@ -26,26 +26,26 @@ class View:
     stride: int
 
 
-def prepared(asked: Any, name: str) -> tuple[Any, Any]:
+def prepared(predictor: Any, name: str) -> tuple[Any, Any]:
     """Return a predictor's input [C, H, W] for a sample, and the picture 0 to 1 that it shows."""
-    x = asked.contract.prepare([Image.open(find_sample(name).path)])[0]
-    mean = np.reshape(asked.contract.mean, (-1, 1, 1))
-    std = np.reshape(asked.contract.std, (-1, 1, 1))
+    x = predictor.contract.prepare([Image.open(find_sample(name).path)])[0]
+    mean = np.reshape(predictor.contract.mean, (-1, 1, 1))
+    std = np.reshape(predictor.contract.std, (-1, 1, 1))
     return x, np.clip(x.numpy() * std + mean, 0, 1)
 
 
-def run(asked: Any, name: str, chosen: Chosen | None) -> View:
+def run(predictor: Any, name: str, chosen: Chosen | None) -> View:
     """Compute all maps and the gradient of the chosen cell.
 
     Args:
-        asked: the network's predictor.
+        predictor: the network's predictor.
         name: of the sample.
         chosen: None: the middle of the last stage but one; a pixel of the first two maps: that stage's cell over it.
     """
     from lab.effective import effective_field, stage_fields
 
-    x, picture = prepared(asked, name)
-    stages = [stage for stage in stage_fields(asked.model, x) if stage.output.ndim == 3]
+    x, picture = prepared(predictor, name)
+    stages = [stage for stage in stage_fields(predictor.model, x) if stage.output.ndim == 3]
     shown = [Map("Picture", 255 * picture, "colour") if len(picture) == 3 else Map("Picture", picture[0])]
     maps = []
     for stage in stages:
@@ -65,7 +65,7 @@ def run(asked: Any, name: str, chosen: Chosen | None) -> View:
     else:
         row, column = maps[number].nearest(chosen[1], rows), maps[number].nearest(chosen[2], columns)
     chosen = (number + 2, row, column)
-    heat = effective_field(asked.model, x, stage=number, position=chosen[1:]).numpy()
+    heat = effective_field(predictor.model, x, stage=number, position=chosen[1:]).numpy()
     shown.append(Map("Its gradient", heat, limits=(0, 1), says="what moved the unit"))
     field = stages[number].fields[0]
     centre = [float(field.start) + i * float(field.stride) + (float(field.size) - 1) / 2 for i in chosen[1:]]

@@ -77,8 +77,8 @@ def _measure(kind: str, data: "object", samples: "object") -> Kind:
             accuracy.append([accuracy_moved(model, data, by) for by in range(FURTHEST + 1)])
             if not answers:
                 places = range(-FURTHEST, FURTHEST + 1)
-                chances = [model(moved(samples, down, right)).softmax(1) for down in places for right in places]
-                answers = torch.stack(chances, 1).tolist()
+                probabilities = [model(moved(samples, down, right)).softmax(1) for down in places for right in places]
+                answers = torch.stack(probabilities, 1).tolist()
     first, products = first_layer_cost(kind, **size)
     return Kind(
         EDGE * EDGE if kind == "dense" else KERNEL * KERNEL, first, products,
@@ -111,6 +111,6 @@ moments = list(learn(model, data, rate={RATE}, batch={BATCH}, steps={STEPS}, eve
 print(moments[-1].accuracy)
 
 sample = data.x_test[data.y_test == {digit}][:1]
-chances = model.eval()(moved(sample, {down}, {right})).softmax(1)[0].tolist()
-print(chances)
+probabilities = model.eval()(moved(sample, {down}, {right})).softmax(1)[0].tolist()
+print(probabilities)
 """

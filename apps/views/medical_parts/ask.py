@@ -1,7 +1,6 @@
 """Asking a network about a scan: read once, segmented once, in the background, with progress and a way to stop."""
 
 import hashlib
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -13,8 +12,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from cnn_core.errors import CnnError, DataError
-from cnn_core.storage import storage_errors
+from cnn_core.data.uploads import as_file
 from components.frame import duration
 from components.kept import remembered
 from components.networks import Network, compute, predictor, submit
@@ -71,23 +69,13 @@ def _read(given: Given) -> Any:
 
 
 def with_file(given: Given, use: Callable[[Path], T]) -> T:
-    """Call a function that wants a path with the file on the disk; it is gone afterwards, and errors do not tell where.
-
-    Raises:
-        DataError: the function raised a CnnError.
-    """
-    with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as folder:
-        path = Path(folder) / (Path(given.name).name or "scan")
-        with storage_errors(path):
-            path.write_bytes(given.data)
-        try:
-            return use(path)
-        except CnnError as error:
-            raise DataError(str(error).replace(str(path), path.name)) from error
+    """Call a function that wants a path with the file on the disk, see `as_file`."""
+    with as_file(given.name, given.data) as path:
+        return use(path)
 
 
 def _segment(network: Network, scan: Any) -> Any:
-    asked = predictor(network)
+    loaded = predictor(network)
     latest: list[Any] = []
     stopped = threading.Event()
 
@@ -95,7 +83,7 @@ def _segment(network: Network, scan: Any) -> Any:
         latest[:] = [advance]
         return not stopped.is_set()
 
-    work = submit(asked.predict, scan, maps=("entropy",), progress=observe)
+    work = submit(loaded.predict, scan, maps=("entropy",), progress=observe)
     try:
         _show_progress(work, latest)
         return work.result()

@@ -26,8 +26,8 @@ def medical_example(network: Network) -> Example:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _example(sha256: str, *, _network: Network) -> Example:
-    asked = predictor(_network)
-    return compute(with_file, given_of(samples_for(_network)[0]), lambda path: _shown(asked.predict(path)))
+    loaded = predictor(_network)
+    return compute(with_file, given_of(samples_for(_network)[0]), lambda path: _shown(loaded.predict(path)))
 
 
 def _shown(result: Any) -> Example:

@@ -30,18 +30,18 @@ def show_nodule(network: Network, given: Given) -> None:
     warn(result.warnings)
     found = result.probability
     labels = ["malignant", "benign"] if found >= 0.5 else ["benign", "malignant"]
-    chances = [max(found, 1 - found), min(found, 1 - found)]
+    probabilities = [max(found, 1 - found), min(found, 1 - found)]
     if picture.ndim == 2:
         seen, shown = _pictures(picture, heat)
         left, right = st.columns([5, 6], gap="medium")
         with left:
             figures([seen, shown])
         with right:
-            _answer(network, labels, chances)
-            answer_downloads(given.name, labels, chances, name=name, heat=lambda: png(shown.image))
+            _answer(network, labels, probabilities)
+            answer_downloads(given.name, labels, probabilities, name=name, heat=lambda: png(shown.image))
         return
-    _answer(network, labels, chances)
-    answer_downloads(given.name, labels, chances, name=name)
+    _answer(network, labels, probabilities)
+    answer_downloads(given.name, labels, probabilities, name=name)
     strength = heat.clip(min=0) / max(float(heat.max()), 1e-9)
     view = View(picture, (1.0, 1.0, 1.0), np.zeros(picture.shape, np.uint8), (), (), ct_windows(), strength)
     viewer(_packed(network.card.sha256, given.digest, _view=view), key="nodule-viewer")
@@ -53,8 +53,8 @@ def _packed(sha256: str, digest: str, *, _view: View) -> Packed:
     return compute(pack, _view)
 
 
-def _answer(network: Network, labels: list[str], chances: list[float]) -> None:
-    answer(labels, chances, kicker="The network's answer")
+def _answer(network: Network, labels: list[str], probabilities: list[float]) -> None:
+    answer(labels, probabilities, kicker="The network's answer")
     metrics = {name: entry["mean"] for name, entry in network.card.metrics.items()}
     if "auc" in metrics and "auc_size_alone" in metrics:
         size = "diameter" if network.card.input["dims"] == 2 else "volume"
@@ -76,12 +76,12 @@ def _pictures(picture: np.ndarray, heat: np.ndarray) -> list[Figure]:
 
 @remembered(8)
 def _judged(sha256: str, digest: str, *, _network: Network, _given: Given) -> tuple[Any, np.ndarray, np.ndarray]:
-    asked = predictor(_network)
+    loaded = predictor(_network)
 
     def judge(path: Any) -> tuple[Any, np.ndarray, np.ndarray]:
-        picture, heat, _ = asked.heat_of(path)
+        picture, heat, _ = loaded.heat_of(path)
         if picture.ndim == 3:
-            picture = asked.contract.values(picture)
-        return asked.predict(path), picture, heat
+            picture = loaded.contract.values(picture)
+        return loaded.predict(path), picture, heat
 
     return compute(with_file, _given, judge)

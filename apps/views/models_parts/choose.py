@@ -79,9 +79,9 @@ def choose(known: Mapping[str, Any]) -> Chosen:
 
 def _begin(known: Mapping[str, Any]) -> None:
     """Take the first values from the address; what is wrong there is said, and left out."""
-    state, asked = st.session_state, st.query_params
+    state, query = st.session_state, st.query_params
     if "models-names" not in state:
-        wanted = list(dict.fromkeys(filter(None, asked.get("model", FAVOURITE).split(","))))
+        wanted = list(dict.fromkeys(filter(None, query.get("model", FAVOURITE).split(","))))
         for name in wanted:
             if name not in known:
                 st.warning(sentence(str(unknown_name("model", name, known))), icon=":material/info:")
@@ -90,9 +90,9 @@ def _begin(known: Mapping[str, Any]) -> None:
     names = state["models-names"]
     size, dims = _own(known, names[0] if names else FAVOURITE)
     if "models-size" not in state:
-        state["models-size"] = _number(asked.get("size"), size, 1, LARGEST)
+        state["models-size"] = _number(query.get("size"), size, 1, LARGEST)
     if "models-dims" not in state:
-        state["models-dims"] = _number(asked.get("dims"), dims, 1, 3)
+        state["models-dims"] = _number(query.get("dims"), dims, 1, 3)
 
 
 def _follow(known: Mapping[str, Any]) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
+from components.diagram_layers import shape_text
 from components.frame import note
-from components.slabs import said
 from components.tables import Markup, table
 from views.models_parts.choose import title_of
 from views.models_parts.look import amount, survey
@@ -19,7 +19,7 @@ HEADS = (
 
 
 def show_everything(known: Mapping[str, Any]) -> None:
-    """Show one line per network; its name opens its plan."""
+    """Show one line per network; its name opens its diagram."""
     note(
         f"{len(known)} networks, all for {_axes(known)}. Layers are those with weights, one after another on the "
         "longest way, as papers count depth."
@@ -40,6 +40,6 @@ def _line(found: Any) -> list[str | Markup]:
     paper = f'<a href="{html.escape(entry.url)}" target="_blank" rel="noopener">{html.escape(entry.paper)}</a>'
     return [
         str(entry.year), Markup(f'{name} target="_self">{html.escape(title_of(entry.name))}</a>'),
-        said(found.input_shape), str(found.layers), amount(found.parameters), amount(found.multiply_adds),
+        shape_text(found.input_shape), str(found.layers), amount(found.parameters), amount(found.multiply_adds),
         Markup(paper),
     ]  # fmt: skip

@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
+from components.diagram_layers import sees, shape_text, times
 from components.frame import note
+from components.network_diagram import show_diagram
 from components.networks import compute
-from components.plan import show_plan
-from components.slabs import said, sees, times
 from components.tables import Markup, table
 from views.models_parts.choose import title_of
 
@@ -36,7 +36,7 @@ def _survey(name: str, size: int | None, dims: int | None) -> Any:
 
 
 def show_network(found: Any) -> None:
-    """Show the name, the paper, the figures and the plan of one network."""
+    """Show the name, the paper, the figures and the diagram of one network."""
     entry, name = found.entry, found.entry.name
     st.subheader(title_of(name), anchor=False)
     link = f'<a href="{html.escape(entry.url)}" target="_blank" rel="noopener">{html.escape(entry.paper)}</a>'
@@ -49,7 +49,7 @@ def show_network(found: Any) -> None:
         wide = times(seen) if len(set(seen)) > 1 else f"{seen[0]:,}"
         figures += f" A cell of the last map sees <b>{wide}</b> pixels along an edge."
     st.html(f'<p class="note" data-model="{name}">{link}. {figures}</p>')
-    show_plan(found, title=title_of(name), key=f"plan-{name}")
+    show_diagram(found, title=title_of(name), key=f"diagram-{name}")
 
 
 def amount(count: int) -> str:
@@ -74,7 +74,8 @@ def show_comparison(surveys: Sequence[Any], measured: Mapping[str, Any]) -> None
 def _line(found: Any, measured: Mapping[str, Any]) -> list[str]:
     seen = found.sees
     line = [
-        title_of(found.entry.name), str(found.entry.year), said(found.input_shape), said(found.output_shape),
+        title_of(found.entry.name), str(found.entry.year),
+        shape_text(found.input_shape), shape_text(found.output_shape),
         str(found.layers), f"{found.parameters:,}", f"{found.multiply_adds:,}",
         "" if seen is None else times(seen) if len(set(seen)) > 1 else f"{seen[0]:,}",
     ]  # fmt: skip
@@ -95,7 +96,8 @@ def show_layers(found: Any) -> None:
     biggest = max((row.multiply_adds for row in found.rows), default=0) or 1
     lines: list[list[str | Markup]] = [
         [
-            row.name.removeprefix("stages."), row.kind, said(row.output_shape), times(row.kernel), _once(row.stride),
+            row.name.removeprefix("stages."), row.kind,
+            shape_text(row.output_shape), times(row.kernel), _once(row.stride),
             f"{row.parameters:,}", _share(row.multiply_adds, biggest), f"{row.multiply_adds:,}", sees(row),
         ]
         for row in rows

@@ -9,7 +9,7 @@ from components.coloured import Span
 from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.texts import spoken
-from views.text_parts.words import find_words
+from text_classification.alignment import align_tokens
 
 ALL = 1000  # labels; every class gets its bar
 FIRST = "ngrams"
@@ -59,10 +59,10 @@ def reasons(network: Network, text: str, method: str = FIRST, label: str | None 
 
 @remembered(256)
 def _reasons(sha256: str, text: str, method: str, label: str | None, *, _network: Network) -> Reasons:
-    asked = predictor(_network)
-    found = compute(asked.explain, text, method=method, target=label)
+    loaded = predictor(_network)
+    found = compute(loaded.explain, text, method=method, target=label)
     name = spoken(found.label, _network.card.labels)
-    known = [token in asked.contract.numbers for token in found.tokens]
+    known = [token in loaded.contract.numbers for token in found.tokens]
     return Reasons(found, name, tuple(spans(text, found.tokens, found.weights, known=known, label=name)))
 
 
@@ -82,7 +82,7 @@ def spans(
     """
     largest = max(map(abs, weights), default=0.0)
     made = []
-    for token, place, weight, in_vocabulary in zip(tokens, find_words(text, tokens), weights, known, strict=True):
+    for token, place, weight, in_vocabulary in zip(tokens, align_tokens(text, tokens), weights, known, strict=True):
         if place is None or not largest or abs(weight) < FAINTEST * largest:
             continue
         side = "for" if weight > 0 else "against"

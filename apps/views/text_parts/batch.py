@@ -8,15 +8,16 @@ from typing import Any
 
 import streamlit as st
 
+from cnn_core.answers import csv_bytes
+from cnn_core.data.uploads import as_file
 from components.bars import bars, percent
 from components.commands import file_word, network_word
-from components.downloads import answers_csv
 from components.frame import note
 from components.kept import remembered, uploaded
 from components.networks import Network, compute, predictor
 from components.texts import kind_of
 from views.text_parts.ask import names
-from views.text_parts.upload import TABLE_TYPES, UPLOAD_LIMIT, choose_column, columns, on_disk
+from views.text_parts.upload import TABLE_TYPES, UPLOAD_LIMIT, choose_column, columns
 
 MOST_TEXTS = 20_000
 SHOWN = 1_000  # rows on the page; the download holds all
@@ -72,7 +73,7 @@ def _answers(sha256: str, name: str, data: bytes, column: str | None, *, _networ
     """Return the answers, and whether the file goes on."""
     from text_classification.tables import read_texts
 
-    with on_disk(name, data) as path:
+    with as_file(name, data) as path:
         texts = list(islice(read_texts(path, text_column=column), MOST_TEXTS + 1))
     answers = compute(predictor(_network).predict, texts[:MOST_TEXTS], top_k=TOP)
     return answers, len(texts) > MOST_TEXTS
@@ -107,7 +108,7 @@ def _table(network: Network, answers: Sequence[Any]) -> None:
     if len(answers) > SHOWN:
         note(f"The first {SHOWN:,} rows; the download holds all {len(answers):,}.")
     st.download_button(
-        "Table (CSV)", answers_csv(answers, top_k=TOP), f"{network.card.name}-answers.csv", "text/csv",
+        "Table (CSV)", csv_bytes(answers, top_k=TOP), f"{network.card.name}-answers.csv", "text/csv",
         key="batch-download", on_click="ignore", icon=":material/download:",
     )  # fmt: skip
 

@@ -10,8 +10,8 @@ from components.frame import note
 from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.texts import spoken
+from text_classification.alignment import align_tokens
 from views.text_parts.ask import reasons
-from views.text_parts.words import find_words
 
 MOST_WORDS = 80  # of a text whose words are taken out; more would keep everybody waiting
 LARGEST = 4  # words that are taken out
@@ -31,7 +31,7 @@ def show_deletion(network: Network, text: str) -> None:
         what = f"No deletion of up to {most} words was found that" if most else "It is a single word: nothing"
         note(f"{what} changes the answer “{why.label}”.")
         return
-    kept = [(place, i in found.positions) for i, place in enumerate(find_words(text, tokens)) if place is not None]
+    kept = [(place, i in found.positions) for i, place in enumerate(align_tokens(text, tokens)) if place is not None]
     count = len(found.positions)
     label = spoken(found.label, network.card.labels)
     words = "this word" if count == 1 else f"these {count} words"
@@ -51,11 +51,11 @@ def show_deletion(network: Network, text: str) -> None:
 
 @remembered(128)
 def _search(sha256: str, text: str, *, _network: Network) -> Any:
-    asked = predictor(_network)
-    return compute(_smallest, asked, text)
+    loaded = predictor(_network)
+    return compute(_smallest, loaded, text)
 
 
-def _smallest(asked: Any, text: str) -> Any:
+def _smallest(predictor: Any, text: str) -> Any:
     from text_classification.explain import smallest_deletion
 
-    return smallest_deletion(asked, text, largest=LARGEST)
+    return smallest_deletion(predictor, text, largest=LARGEST)

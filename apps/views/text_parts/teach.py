@@ -4,20 +4,19 @@ from functools import partial
 
 import streamlit as st
 
+from cnn_core.data.uploads import as_file
 from cnn_core.errors import CnnError
 from components.frame import note, sentence
 from components.kept import File, uploaded
 from components.networks import Network, networks
 from components.requests import TEMPLATES, TRIED, example_csv
 from views.text_parts.live import write_and_answer
-from views.text_parts.upload import TABLE_TYPES, UPLOAD_LIMIT, Columns, choose_column, columns, on_disk
+from views.text_parts.upload import TABLE_TYPES, UPLOAD_LIMIT, choose_column, columns
 from views.train_parts.begin import queue_run, show_terms
 from views.train_parts.preset import show_preset
 
 RECIPE, DOMAIN = "my-texts", "text_classification"
-SPLITS = ("train", "val", "test")
 SCRATCH = "nothing"  # to start from
-NAMED = 6  # classes that are called by their names
 EXAMPLE = ("text", "label")  # columns of the example
 
 
@@ -61,7 +60,7 @@ def _form(known: dict[str, Network]) -> None:
 def _columns(name: str, data: bytes) -> tuple[str, str] | None:
     """Let the columns be chosen and say what is in them; None if nothing can be learned from them."""
     try:
-        found: Columns = columns(name, data)
+        found = columns(name, data)
         if found.label is None:
             st.warning(sentence(f"{name} has one column; a second one must name the class of each text"))
             return None
@@ -86,22 +85,10 @@ def _report(name: str, data: bytes, text: str, label: str) -> str:
     Raises:
         DataError: nothing can be learned from it.
     """
-    from text_classification.data import load_sets
-    from text_classification.tables import read_table
+    from text_classification.data import describe_table
 
-    with on_disk(name, data) as path:
-        notes = read_table(path, text_column=text, label_column=label).notes
-        sets = load_sets(path, splits=SPLITS, text_column=text, label_column=label)
-        said = " ".join(f"{sentence_end(remark)}" for remark in notes).replace(path.name, name)
-    labels = sets["train"].labels
-    total = sum(len(part) for part in sets.values())
-    some = ", ".join(labels[:NAMED]) + (f" and {len(labels) - NAMED} more" if len(labels) > NAMED else "")
-    return f"{total:,} texts in {len(labels)} classes: {some}. {said}"
-
-
-def sentence_end(text: str) -> str:
-    """Return a remark with a full stop."""
-    return text if text.endswith(".") else f"{text}."
+    with as_file(name, data) as path:
+        return describe_table(path, text_column=text, label_column=label).replace(path.name, name)
 
 
 def _before() -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from cnn_core.data.archives import extract
 from cnn_core.data.paths import UPLOAD as UPLOADED
+from cnn_core.data.uploads import safe_name, unpack_upload
 from cnn_core.domains import recipe_files
-from cnn_core.errors import CnnError, DataError
+from cnn_core.errors import CnnError
 from cnn_core.storage import write_bytes
 from cnn_core.train.runs import list_runs
 from components.address import begin, keep
@@ -163,13 +163,13 @@ def queue_run(
     from jobs.offers import job_of
 
     if file is not None:
-        changes = {**changes, "data": plain_name(file.name)}
+        changes = {**changes, "data": safe_name(file.name)}
     job = compute(job_of, recipe, changes, called=_weights_name(called))  # wrong settings leave no folder
     _check_limits(upload=file is not None)
     folder = claim_folder(RUNS, called, apart=is_served())
     try:
         if file is not None:
-            _place(file, folder, name=changes["data"], unpack=unpack)
+            _place(file, folder / UPLOADED / changes["data"], unpack=unpack)
         submit(RUNS, folder, dataclasses.replace(job, owner=owner(), keep_upload=keep_upload))
     except CnnError:
         shutil.rmtree(folder, ignore_errors=True)  # what nobody sees, nobody could delete
@@ -193,30 +193,12 @@ def _check_limits(*, upload: bool) -> None:
             raise CnnError(f"{count} of your runs {what}")
 
 
-def plain_name(name: str) -> str:
-    """Return the name of an upload without folders, and without signs that a file or a command could stumble over."""
-    name = re.sub(r"[^\w.()+ -]", "_", name.replace("\\", "/").rpartition("/")[2]).lstrip(".- ")
-    stem, dot, ending = name.rpartition(".")
-    return f"{stem[:50]}{dot}{ending[:10]}" if stem else f"data.{ending[:10]}"
-
-
-def _place(file: File, folder: Path, *, name: str, unpack: bool) -> None:
-    """Put an upload into the run folder, under its own name; DataError for a bad archive."""
-    place = folder / UPLOADED / name
-    if not unpack:
+def _place(file: File, place: Path, *, unpack: bool) -> None:
+    """Put an upload into the run folder; DataError for a bad archive."""
+    if unpack:
+        unpack_upload(file.name, file.data, place, max_members=MOST_FILES, max_bytes=MOST_BYTES)
+    else:
         write_bytes(place, file.data)
-        return
-    archive = folder / f"archive{place.suffix}"
-    try:
-        write_bytes(archive, file.data)
-        inside = extract(archive, folder / "unpacked", max_members=MOST_FILES, max_bytes=MOST_BYTES)
-        found = [entry for entry in inside.iterdir() if not entry.name.startswith((".", "__"))]
-        place.parent.mkdir()
-        (found[0] if len(found) == 1 and found[0].is_dir() else inside).rename(place)
-        archive.unlink()
-        shutil.rmtree(inside, ignore_errors=True)
-    except CnnError as error:
-        raise DataError(str(error).replace(str(archive), name)) from error
 
 
 def _weights_name(text: str) -> str:

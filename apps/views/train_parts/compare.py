@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cnn_core.train.runs import Points, RunInfo, curves_of
+from components.charts import MOST, show_charts
 from components.frame import note
-from components.lines import MOST, lines
 from components.owner import all_is_seen
 from components.tables import table
-from views.train_parts.watch import CHARTS, WORDS, ago, card_of, title_of
+from views.train_parts.watch import CHARTS, WORDS, ago, card_of, chart_of
 
 HEADS = (
     ("Run", "short"), ("State", "short"), ("Epochs", "number"), ("Loss", "number"), ("Kept aside", "short"),
@@ -67,6 +67,6 @@ def show_comparison(drawn: Curves) -> None:
     metrics = list(dict.fromkeys(metric for own in firsts for metric in own))
     if not metrics:
         return
-    charts = [(title_of(m), [(name, drawn[name].get(m, ())) for name in chosen]) for m in metrics]
-    last = max(points[-1][0] for name in chosen for points in drawn[name].values() if points)
-    lines(charts, last_x=last, unit="epochs", key="train-comparison")
+    show_charts(
+        [chart_of(m, {name: drawn[name].get(m, ()) for name in chosen}) for m in metrics], key="train-comparison"
+    )

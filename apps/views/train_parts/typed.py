@@ -9,7 +9,7 @@ from cnn_core.weights.card import name_for
 from components.networks import RUNS
 from views.train_parts.watch import card_of
 
-ASKED = {"text_classification": "'a text of yours'", "medical_segmentation": "scan.nii.gz"}  # elsewhere a picture
+INPUTS = {"text_classification": "'a text of yours'", "medical_segmentation": "scan.nii.gz"}  # elsewhere a picture
 FIRST = ["cnn train digits", "cnn train digits --resume", "cnn predict runs/digits picture.png"]
 
 
@@ -26,12 +26,12 @@ def commands_of(run: RunInfo | None) -> list[str]:
     folder = str(RUNS / run.name)
     card = card_of(run)
     domain = card.domain if card is not None else known.get("domain") or recipe_files().get(recipe, ("", None))[0]
-    asked = f"cnn predict {shlex.quote(folder)} {ASKED.get(str(domain), 'picture.png')}"
+    predict = f"cnn predict {shlex.quote(folder)} {INPUTS.get(str(domain), 'picture.png')}"
     if not recipe:  # begun in Python, or by a version that did not say how
-        return [asked]
+        return [predict]
     name = known.get("name")
     if name and name != name_for(PurePosixPath(recipe).stem):
         words += ["--name", str(name)]
     if "--seeds" in words and "/" in run.name:  # one of several seeds, which go on together
         folder = str(RUNS / run.name.split("/")[0])
-    return [shlex.join([*words, "--run", folder, "--resume"]), asked]
+    return [shlex.join([*words, "--run", folder, "--resume"]), predict]

@@ -1,20 +1,20 @@
 """One run: how far it is, its curves, and what can be done with it. Looks again every second while it goes on."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
 from cnn_core.data.paths import UPLOAD
 from cnn_core.errors import CnnError
-from cnn_core.train.runs import RunInfo, curves_of, find_run, list_runs, owner_of
+from cnn_core.train.runs import Points, RunInfo, curves_of, find_run, list_runs, owner_of
 from cnn_core.weights import WeightsCard
+from cnn_core.weights.packing import pack_network
 from cnn_core.weights.reports import REPORT_FILE
 from components.address import begin, keep
 from components.bars import headline
-from components.downloads import pack_network
+from components.charts import LineChart, show_charts
 from components.frame import card_facts, duration, facts, note, plain, sentence
-from components.lines import lines
 from components.networks import RUNS, card_in, compute, forget
 from components.owner import may_change, may_see
 from jobs.queue import delete, resume, stop, waiting_jobs, wake
@@ -30,7 +30,7 @@ EXAMPLES = {  # domain -> what in its reports shows the data
     "medical_segmentation": "names and figures of the cases",
 }
 VOCABULARY = ("text_classification", "image_captioning")  # domains whose networks cannot do without the words
-FIGURES = {"accuracy": "Accuracy", "dice": "Dice", "macro_f1": "Macro F1", "auc": "AUC", "loss": "Loss"}
+FIGURES = {"dice": "Dice", "macro_f1": "macro F1", "auc": "AUC"}  # where it is not the name
 
 
 def watch_one_of(runs: Sequence[RunInfo]) -> str:
@@ -59,33 +59,37 @@ def _live(name: str, before: str) -> None:
     if may_change(run.owner):
         _buttons(run)
     curves = curves_of(run)
-    last = max([float(run.epochs), *(points[-1][0] for points in curves.values() if points)])
     if any(curves.values()):
         shown = [(metric, points) for metric, points in curves.items() if points][:CHARTS]
-        charts = [(title_of(metric), [(run.name, points)]) for metric, points in shown]
-        lines(charts, last_x=last or 1.0, unit="epochs", key=f"curves-{name}")
+        end = max([float(run.epochs), *(points[-1][0] for points in curves.values() if points)])
+        show_charts([chart_of(metric, {run.name: points}, end=end) for metric, points in shown], key=f"curves-{name}")
     elif run.busy:
         note("The curves begin with the first step; data and network are being loaded.")
     if not run.busy:
         _take_away(run)
 
 
-def title_of(metric: str) -> str:
-    """Return what a curve is called."""
-    if metric == "loss":
-        return "Loss on the training set"
-    return f"{FIGURES.get(metric, metric.replace('_', ' ').capitalize())} on what was kept aside"
+def chart_of(metric: str, series: Mapping[str, Points], *, end: float | None = None) -> LineChart:
+    """Return the chart of a metric: run -> points; the epochs go to `end`, or to the last point."""
+    name = _called(metric)
+    title = "Training loss" if metric == "loss" else f"Validation {name}"
+    return LineChart(title, series, "epochs", name, x_domain=None if end is None else (0.0, end))
+
+
+def _called(metric: str) -> str:
+    return FIGURES.get(metric, metric.replace("_", " "))
 
 
 def _say(run: RunInfo) -> None:
     card = card_of(run)
     metric = next(iter(card.metrics.items()), None) if card is not None and not run.busy else None
     if metric is not None:
-        called, figure = metric
+        name, figure = metric
+        called = _called(name)
         early = "" if run.state == "done" else f", stopped after epoch {run.epoch} of {run.epochs}"
         headline(
             f"{figure['mean']:.4f}",
-            kicker=f"{FIGURES.get(called, called)} of {run.name}{early}",
+            kicker=f"{called[0].upper()}{called[1:]} of {run.name}{early}",
             sure=f"on {figure['n']:,} items of the test set, learned in {duration(card.seconds)}",
             small=True,
         )

@@ -1,5 +1,7 @@
 """A heat map as colours, alone or on the picture it explains."""
 
+from functools import cache
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -7,9 +9,22 @@ from PIL import Image
 from torch import Tensor
 
 from cnn_core.errors import CnnError
-from cnn_core.explain.colors import scale
 
 Picture = Image.Image | np.ndarray | Tensor
+HEAT = "inferno"  # orders by lightness, so that it reads the same with any colour vision and in grey print
+SIGNED = ("#1b6ad4", "#74b9f9", "#f5f5f5", "#faa253", "#b95115")  # blue against, orange in favour; alike in lightness
+
+
+@cache
+def scale(signed: bool) -> np.ndarray:
+    """Return a scale of 256 colours, lowest first: uint8 `[256, 3]` (RGB); `SIGNED` or `HEAT`."""
+    from matplotlib import colormaps  # takes 0.2 s
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = LinearSegmentedColormap.from_list("signed", SIGNED) if signed else colormaps[HEAT]
+    table = colours(np.arange(256), bytes=True)[:, :3]
+    table.setflags(write=False)  # one table is shared by all callers
+    return table
 
 
 def heat_limits(heat: np.ndarray | Tensor, *, signed: bool = False, percentile: float = 99.5) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from cnn_core.errors import CnnError
 from cnn_core.explain import colorize, heat_limits, overlay
-from cnn_core.explain.colors import scale
+from cnn_core.explain.overlay import scale
 
 
 def lightness(rgb: np.ndarray) -> np.ndarray:

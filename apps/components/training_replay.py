@@ -1,4 +1,4 @@
-"""A training as a film: curves and pictures, moment by moment, played in the browser."""
+"""A training replayed step by step in the browser: its figures and its pictures at every moment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,11 @@ from components.packed import named, packed
 
 
 @dataclass(frozen=True)
-class Course:
-    """A number at every moment; `top` is the end of its axis."""
+class Figure:
+    """A number at every moment."""
 
     title: str
     values: Sequence[float]
-    top: float
     percent: bool = False
 
 
@@ -29,21 +28,21 @@ class Look:
     kind: str = "signed"
 
 
-def film(steps: Sequence[int], courses: Sequence[Course], looks: Sequence[Look], *, key: str, across: int) -> None:
+def training_replay(
+    steps: Sequence[int], figures: Sequence[Figure], looks: Sequence[Look], *, key: str, columns: int
+) -> None:
     """Show a training; a new one under the same key is played from its beginning.
 
     Args:
         steps: of the training, one for each moment.
-        courses: numbers at these moments.
+        figures: numbers at these moments.
         looks: pictures at these moments.
         key: of the widget.
-        across: pictures in a row.
+        columns: pictures in a row.
     """
     data = {
         "steps": list(steps),
-        "curves": [
-            {"title": one.title, "values": list(one.values), "top": one.top, "percent": one.percent} for one in courses
-        ],
+        "figures": [{"title": one.title, "values": list(one.values), "percent": one.percent} for one in figures],
         "looks": [
             {
                 "title": one.title, "alt": one.alt, "values": packed(one.values), "kind": one.kind,
@@ -52,6 +51,6 @@ def film(steps: Sequence[int], courses: Sequence[Course], looks: Sequence[Look],
             }
             for one in looks
         ],
-        "across": across,
+        "columns": columns,
     }  # fmt: skip
-    component("film")(key=key, data=named(data))
+    component("training_replay")(key=key, data=named(data))

@@ -1,4 +1,4 @@
-// A slate to draw on: white on black, with mouse, finger, pen or keys. The drawing is a list of strokes
+// A canvas to draw on: white on black, with mouse, finger, pen or keys. The drawing is a list of strokes
 // {w: brush width, p: [x, y, x, y, ...]} in thousandths of the edge; Python gets the list after every stroke.
 
 import { mount } from "./mount.js";
@@ -9,7 +9,7 @@ const MOST_STROKES = 200;
 const MOST_POINTS = 2000; // per stroke
 const NEAR = 4; // points nearer than this to the last one are left out
 
-class Slate {
+class DrawingCanvas {
   constructor(root) {
     this.canvas = root.querySelector("canvas");
     this.context = this.canvas.getContext("2d");
@@ -153,4 +153,4 @@ class Slate {
   }
 }
 
-export default mount(".slate", Slate);
+export default mount(".drawing-canvas", DrawingCanvas);

@@ -37,7 +37,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Told:
+class CaptionedPicture:
     """A picture and what a network says of it.
 
     Args:
@@ -78,7 +78,7 @@ def covered_part(key: str) -> tuple[float, float, float, float] | None:
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def told(shown: Told, *, key: str) -> None:
+def caption_explorer(shown: CaptionedPicture, *, key: str) -> None:
     """Show the picture and its sentence; another key begins anew, with the first sentence and nothing covered."""
     data = {
         "picture": shown.picture,
@@ -99,7 +99,7 @@ def told(shown: Told, *, key: str) -> None:
         "hint": shown.hint,
     }
     nothing = lambda: None  # noqa: E731 (the component wants one for each state)
-    component("told")(key=key, data=data, on_chosen_change=nothing, on_box_change=nothing)
+    component("caption_explorer")(key=key, data=data, on_chosen_change=nothing, on_box_change=nothing)
 
 
 def veil(heat: np.ndarray) -> str:

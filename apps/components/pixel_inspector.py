@@ -12,19 +12,19 @@ from components.browser import component, is_whole
 from components.packed import named, packed
 
 
-def lens_key(name: str, picture: np.ndarray) -> str:
-    """Return a key for `lens` that only this picture has: what is painted on one must not stick to the next."""
-    return f"lens-{name}-{hashlib.sha256(picture.tobytes()).hexdigest()[:12]}"
+def inspector_key(name: str, picture: np.ndarray) -> str:
+    """Return a key that only this picture has: what is painted on one must not stick to the next."""
+    return f"pixels-{name}-{hashlib.sha256(picture.tobytes()).hexdigest()[:12]}"
 
 
-def lens(
+def pixel_inspector(
     picture: np.ndarray, *, key: str, label: str, factor: Sequence[float], shift: Sequence[float], digits: int
 ) -> np.ndarray:
     """Show a picture and return it as the user has painted it.
 
     Args:
         picture: uint8 [H, W], whose pixels can be painted, or [H, W, 3].
-        key: of the widget, from `lens_key`; what was painted is kept under it for the session.
+        key: of the widget, from `inspector_key`; what was painted is kept under it for the session.
         label: what screen readers call the picture.
         factor, shift: the number shown for a pixel v is factor * v + shift, one of each per channel.
         digits: behind the point.
@@ -49,7 +49,7 @@ def lens(
     }  # fmt: skip
     # The id leaves the edits out: the browser has them first, and would lose those made while Python was at work.
     data = {**named(about), "pixels": packed(painted), "edits": [[i, v] for i, v in edits.items()]}
-    result = component("lens")(key=key, data=data, on_edits_change=lambda: None)
+    result = component("pixel_inspector")(key=key, data=data, on_edits_change=lambda: None)
     if result.edits is not None:
         st.session_state[kept] = result.edits
     return painted

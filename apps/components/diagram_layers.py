@@ -1,4 +1,4 @@
-"""One layer in the plan of a network: a slab, as high as the edge of its map and as thick as it has channels."""
+"""One layer in the diagram of a network: a box, as high as the edge of its map and as thick as it has channels."""
 
 import html
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ HIGHEST = 240.0
 
 
 @dataclass(frozen=True)
-class Slab:
+class LayerBox:
     """What is drawn of a layer, its upper left corner at (0, 0)."""
 
     width: float
@@ -39,8 +39,8 @@ def kind_of(node: Any) -> str:
     return "conv" if node.row is not None and node.row.multiply_adds else ""
 
 
-def slab(node: Any, *, dims: int, thickness: float) -> Slab | None:
-    """Return the slab of a node, or None for what is not drawn.
+def layer_box(node: Any, *, dims: int, thickness: float) -> LayerBox | None:
+    """Return the box of a node, or None for what is not drawn.
 
     Args:
         node: of `cnn_core.anatomy`.
@@ -61,7 +61,9 @@ def slab(node: Any, *, dims: int, thickness: float) -> Slab | None:
         if kind == "pool":
             width = max(1.5, width * 0.5)
     faces = _faces(width, height, depth, slices=3 if dims == 3 else 0)
-    return Slab(width, height, depth, f'<g class="box {kind}"><title>{html.escape(_words(node))}</title>{faces}</g>')
+    return LayerBox(
+        width, height, depth, f'<g class="box {kind}"><title>{html.escape(_words(node))}</title>{faces}</g>'
+    )
 
 
 def _faces(width: float, height: float, depth: float, *, slices: int) -> str:
@@ -77,7 +79,7 @@ def _faces(width: float, height: float, depth: float, *, slices: int) -> str:
     return f'{top}{side}{front}{f"""<path fill="none" d="{lines}"/>""" if lines else ""}'
 
 
-def said(shape: Sequence[int]) -> str:
+def shape_text(shape: Sequence[int]) -> str:
     """Return a shape as "56² × 64": the size, then the channels."""
     channels, *edges = shape
     if not edges or max(edges) == 1:
@@ -103,9 +105,9 @@ def sees(row: Any) -> str:
 def _words(node: Any) -> str:
     """Return what the pointer is told of a layer."""
     if node.row is None:
-        return f"{node.kind}: {said(node.output_shape)}"
+        return f"{node.kind}: {shape_text(node.output_shape)}"
     row = node.row
-    parts = [f"{row.name}: {row.kind}", f"puts out {said(row.output_shape)}"]
+    parts = [f"{row.name}: {row.kind}", f"puts out {shape_text(row.output_shape)}"]
     if row.kernel:
         parts.append(f"kernel {times(row.kernel)}, stride {times(row.stride)}")
     if row.parameters:

@@ -1,4 +1,4 @@
-"""The plan of a network as SVG: slabs as high as the maps and as thick as their channels, wires where the data goes.
+"""The diagram of a network as SVG: boxes as high as the maps and as thick as their channels, wires where the data goes.
 
 Drawn from the survey of a real run (`zoo`). A component of our own, because `st.html` takes SVG out of what it
 shows.
@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.browser import drawing
-from components.slabs import Slab, kind_of, legend, said, slab
+from components.diagram_layers import LayerBox, kind_of, layer_box, legend, shape_text
 
 WIDEST = 1090.0  # units
-# Thickness of the slabs, gap between them, and the widest plan that is drawn like this: the first that fits is taken.
+# Thickness of the boxes, gap between them, and the widest diagram drawn like this: the first that fits is taken.
 LOOKS = ((1.4, 30.0, 520.0), (1.2, 16.0, 760.0), (1.0, 8.0, WIDEST), (1.0, 5.0, WIDEST), (0.8, 5.0, WIDEST))
 LOOKS += tuple((thickness, 5.0, WIDEST) for thickness in (0.62, 0.46, 0.34, 0.24))
 FAN = 18.0  # where lanes part and meet
 LANE_GAP = 10.0
 JOIN = 6.0  # radius
-SMALL, HIGHEST = 640, 360  # pixels; plans of small networks are blown up to no more
+SMALL, HIGHEST = 640, 360  # pixels; diagrams of small networks are blown up to no more
 TEXT = 5.9  # width of a letter of the labels
 LINE = 14.0  # height of a line of the labels
 SIGNS = {"add": "+", "cat": "‖", "mul": "×"}
@@ -42,18 +42,18 @@ class Piece:
         self.up, self.down = max(self.up, piece.up - y), max(self.down, piece.down + y)
 
 
-def show_plan(survey: Any, *, title: str, key: str) -> None:
+def show_diagram(survey: Any, *, title: str, key: str) -> None:
     """Draw a `zoo.plans.Survey`."""
     _plan()(key=key, data=draw(survey, title=title))
 
 
 def show_legend(surveys: Sequence[Any], *, key: str) -> None:
-    """Say what the colours of these plans mean."""
+    """Say what the colours of these diagrams mean."""
     _plan()(key=key, data=legend({kind_of(node) for survey in surveys for node in survey.nodes}))
 
 
 def _plan() -> Any:
-    return drawing("plan", attributes='tabindex="0" role="group" aria-label="Plan"')
+    return drawing("network_diagram", attributes='tabindex="0" role="group" aria-label="Network diagram"')
 
 
 def draw(survey: Any, *, title: str) -> str:
@@ -66,7 +66,8 @@ def draw(survey: Any, *, title: str) -> str:
     margin = 24.0
     width, top = piece.width + 2 * margin, piece.up + 8
     height = top + piece.down + 22 + rows * 2.2 * LINE
-    words = f"{title}: {len(survey.rows)} layers, from {said(survey.input_shape)} to {said(survey.output_shape)}"
+    ends = f"from {shape_text(survey.input_shape)} to {shape_text(survey.output_shape)}"
+    words = f"{title}: {len(survey.rows)} layers, {ends}"
     widest = width * max(1.0, min(max(1.5, SMALL / width), 2.0, HIGHEST / height))
     return (
         f'<svg viewBox="{-margin:.0f} {-top:.0f} {width:.0f} {height:.0f}" role="img" aria-label="{html.escape(words)}"'
@@ -95,7 +96,7 @@ def _series(series: Sequence[Any], survey: Any, look: tuple[float, float]) -> Pi
 def _slab(number: int, survey: Any, look: tuple[float, float]) -> Piece:
     """Draw one layer's map; layers that change no size (normalisation, activations) are not drawn."""
     thickness, gap = look
-    made: Slab | None = slab(survey.nodes[number], dims=len(survey.input_shape) - 1, thickness=thickness)
+    made: LayerBox | None = layer_box(survey.nodes[number], dims=len(survey.input_shape) - 1, thickness=thickness)
     if made is None:
         return Piece()
     half = made.height / 2
@@ -177,7 +178,7 @@ def _stack(lanes: Sequence[Piece]) -> Piece:
 
 
 def _labels(survey: Any, piece: Piece) -> tuple[str, int]:
-    """Return the names of the stages under the slabs they span, and how many rows of names that takes."""
+    """Return the names of the stages under the boxes they span, and how many rows of names that takes."""
     from cnn_core.anatomy import is_inside
 
     names = _layer_names(survey.nodes)
@@ -185,7 +186,7 @@ def _labels(survey: Any, piece: Piece) -> tuple[str, int]:
     for path in ("input", *survey.stages):
         inside = [place for place in piece.places if is_inside(names[place[0]], path)]
         if inside:
-            size = said(survey.nodes[max(node for node, _, _ in inside)].output_shape)
+            size = shape_text(survey.nodes[max(node for node, _, _ in inside)].output_shape)
             name = path.removeprefix("encoder.").removeprefix("stages.").replace("ups.", "up ")
             spans.append((name, size, min(a for _, a, _ in inside), max(b for _, _, b in inside)))
     marks, ends, base = [], [], piece.down + 12

@@ -6,7 +6,7 @@ import { mount } from "./mount.js";
 
 const CELLS = { wide: 14, narrow: 9 };
 
-class Lens {
+class PixelInspector {
   constructor(root) {
     this.root = root;
     this.whole = root.querySelector(".whole canvas");
@@ -228,4 +228,4 @@ class Lens {
   }
 }
 
-export default mount(".lens", Lens);
+export default mount(".pixel-inspector", PixelInspector);

@@ -1,4 +1,4 @@
-"""A slate to draw on, and the picture that the strokes make.
+"""A canvas to draw on, and the picture that the strokes make.
 
 Our own component instead of streamlit-drawable-canvas: it can be drawn on with the keyboard, fits any width, sends the
 strokes alone (no picture to decode that a stranger sent), keeps an example that the first stroke replaces, and is 200
@@ -30,14 +30,14 @@ class Stroke:
     points: tuple[tuple[int, int], ...]
 
 
-def slate(*, key: str, example: tuple[Stroke, ...], brush: int = 80, label: str) -> tuple[Stroke, ...]:
-    """Show the slate and return what is drawn on it: `example` until the user draws.
+def drawing_canvas(*, key: str, example: tuple[Stroke, ...], brush: int = 80, label: str) -> tuple[Stroke, ...]:
+    """Show the canvas and return what is drawn on it: `example` until the user draws.
 
     Args:
         key: of the widget; the drawing is kept under it for the session.
         example: the drawing to begin with; the user's first stroke replaces it.
         brush: width of the brush to begin with, in thousandths of the edge.
-        label: what screen readers call the slate.
+        label: what screen readers call the canvas.
 
     Raises:
         DataError: what came from the browser is not a drawing.
@@ -53,9 +53,9 @@ def slate(*, key: str, example: tuple[Stroke, ...], brush: int = 80, label: str)
         "example": drawn is None,
         "brush": brush,
         "label": label,
-        "id": key,  # one for ever: the slate knows better than Python, which hears of finished strokes only
+        "id": key,  # one for ever: the canvas knows better than Python, which hears of finished strokes only
     }
-    result = component("slate")(key=key, data=data, on_strokes_change=lambda: None)
+    result = component("drawing_canvas")(key=key, data=data, on_strokes_change=lambda: None)
     if result.strokes is not None:
         st.session_state[kept] = result.strokes
         strokes = read_strokes(result.strokes)

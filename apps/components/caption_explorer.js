@@ -7,7 +7,7 @@ const PAUSE = 900; // milliseconds for a word
 const STEP = 0.05; // of the picture, for a key
 const LEAST = 0.03; // edge of a box that counts
 
-class Told {
+class CaptionExplorer {
   constructor(root) {
     for (const name of [
       "frame",
@@ -37,7 +37,12 @@ class Told {
   }
 
   load(data) {
-    const told = JSON.stringify([data.picture.length, data.picture.slice(-64), data.sentences[data.chosen], data.hint]);
+    const shown = JSON.stringify([
+      data.picture.length,
+      data.picture.slice(-64),
+      data.sentences[data.chosen],
+      data.hint,
+    ]);
     if (this.picture.src !== data.picture) {
       this.picture.src = data.picture;
       this.picture.alt = data.alt;
@@ -48,8 +53,8 @@ class Told {
     this.picture.classList.toggle("pixels", data.pixels);
     this.hint.textContent = data.hint;
     this.words = data.words;
-    if (this.told !== told) {
-      this.told = told;
+    if (this.shown !== shown) {
+      this.shown = shown;
       this.stop();
       this.sentence.replaceChildren(...data.words.flatMap((word, i) => [this.button(word, i), " "]));
       this.choose(data.words.length - 1);
@@ -248,4 +253,4 @@ class Told {
   }
 }
 
-export default mount(".told", Told);
+export default mount(".caption-explorer", CaptionExplorer);

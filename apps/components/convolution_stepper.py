@@ -42,7 +42,9 @@ class Steps:
     filters: Sequence[str]
 
 
-def stepper(steps: Steps, *, key: str, label: str, on_edit: Callable[[list[float]], None] | None = None) -> None:
+def convolution_stepper(
+    steps: Steps, *, key: str, label: str, on_edit: Callable[[list[float]], None] | None = None
+) -> None:
     """Show a convolution.
 
     Args:
@@ -58,7 +60,9 @@ def stepper(steps: Steps, *, key: str, label: str, on_edit: Callable[[list[float
             with plain_errors():
                 on_edit(read_weights(weights))
 
-    component("stepper")(key=key, data=_data(steps, label=label, editable=on_edit is not None), on_edit_change=edited)
+    component("convolution_stepper")(
+        key=key, data=_data(steps, label=label, editable=on_edit is not None), on_edit_change=edited
+    )
 
 
 def read_weights(value: Any) -> list[float]:

@@ -19,7 +19,7 @@ import { mount } from "./mount.js";
 
 const SECONDS = 25; // that the whole map takes at speed 0
 
-class Stepper {
+class ConvolutionStepper {
   constructor(root) {
     this.root = root;
     const find = (name) => root.querySelector(name);
@@ -437,4 +437,4 @@ function frame(pen, x, y, width, height, thick, colour) {
   pen.strokeRect(x, y, width, height);
 }
 
-export default mount(".stepper", Stepper);
+export default mount(".convolution-stepper", ConvolutionStepper);

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cnn_core.errors import DataError
-from components.slate import MOST_POINTS, MOST_STROKES, Stroke, draw, read_strokes
+from components.drawing_canvas import MOST_POINTS, MOST_STROKES, Stroke, draw, read_strokes
 
 
 def test_a_horizontal_line_is_as_long_and_as_thick_as_the_pen_says():

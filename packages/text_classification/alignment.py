@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 BREAK = "<br />"  # taken for white space by tokenizers of film reviews
 
 
-def find_words(text: str, tokens: Sequence[str]) -> list[tuple[int, int] | None]:
+def align_tokens(text: str, tokens: Sequence[str]) -> list[tuple[int, int] | None]:
     """Return (start, end) in `text` of each token, None for one that is not found.
 
     Tokens are searched one behind the other, in lower case, with any run of white space as one space, and without the

@@ -1,0 +1,126 @@
+"""Line charts: Altair's, with axes fitted to what is shown, tooltips, and the theme's colours in light and dark.
+
+Streamlit runs Vega with its interpreter, which needs no `eval`: the pages' Content-Security-Policy stays as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import streamlit as st
+
+MOST = 6  # series that can be told apart: the theme has so many colours
+DASHES = ([1, 0], [7, 3], [2, 3], [9, 3, 2, 3], [4, 4], [12, 4])  # of the series: not everyone sees every colour
+HEIGHT, LEGEND_LINE = 260, 24  # pixels
+POINTS, DOTS = "points", "dots"  # data sets, always of the same name: new points move in the chart that is there
+
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """A title, the names of the axes with their units, and the points of each series.
+
+    Without a domain an axis is fitted to the points. `percent` writes the vertical axis in percent; `log_x` makes the
+    horizontal axis logarithmic, with a tick at every point. `dots` are marked, each with a line down to zero.
+    """
+
+    title: str
+    series: Mapping[str, Points]
+    x: str
+    y: str
+    x_domain: tuple[float, float] | None = None
+    y_domain: tuple[float, float] | None = None
+    percent: bool = False
+    log_x: bool = False
+    dots: Points = ()
+
+
+def show_charts(charts: Sequence[LineChart], *, key: str) -> None:
+    """Show charts side by side, below each other on a phone. A name has the same colour in all of them."""
+    names = list(dict.fromkeys(name for chart in charts for name in chart.series))[:MOST]
+    for i, (place, chart) in enumerate(zip(st.columns(max(2, len(charts)), gap="medium"), charts, strict=False)):
+        with place:
+            show_chart(chart, names, key=f"{key}-{i}")
+
+
+def show_chart(chart: LineChart, names: Sequence[str] = (), *, key: str) -> None:
+    """Show one chart; `names` are those of the legend, if there are others than its own."""
+    names = list(names or chart.series)
+    height = HEIGHT + LEGEND_LINE * ceil(len(names) / 2) * (len(names) > 1)
+    st.altair_chart(_drawn(chart, names), key=key, alt=described(chart), height=height)
+
+
+def described(chart: LineChart) -> str:
+    """Return what screen readers say: the title, and where each line ends."""
+
+    def end(name: str, x: float, y: float) -> str:
+        value = f"{100 * y:.1f} %" if chart.percent else f"{y:.4g}"
+        return f"{name} {value} at {x:g}".strip()
+
+    ends = [end(name, *line[-1]) for name, line in chart.series.items() if line]
+    return f"{chart.title} ({chart.y} by {chart.x}): {'; '.join(ends) or 'nothing yet'}"
+
+
+def _drawn(chart: LineChart, names: list[str]) -> Any:
+    """Return the Altair chart: the lines, their ends, and the points that the pointer is nearest to."""
+    import altair as alt  # takes 0.3 s
+
+    several = len(names) > 1
+    legend = None
+    if several:
+        legend = alt.Legend(
+            title=None, orient="bottom", columns=2, labelLimit=150, symbolType="stroke", symbolSize=400, padding=0,
+            offset=8, rowPadding=4,
+        )  # fmt: skip
+    number = ".1%" if chart.percent else ".4~g"
+    tooltip = [alt.Tooltip("x:Q", title=chart.x, format=",~f"), alt.Tooltip("y:Q", title=chart.y, format=number)]
+    ticks = sorted({x for line in chart.series.values() for x, _ in line}) if chart.log_x else alt.Undefined
+    base = alt.Chart(alt.NamedData(POINTS)).encode(
+        x=alt.X(
+            "x:Q", title=chart.x, scale=_scale(chart.x_domain, type="log" if chart.log_x else "linear", nice=False),
+            axis=alt.Axis(grid=False, tickMinStep=1, tickCount=6, values=ticks, format=",~f", titlePadding=6),
+        ),
+        y=alt.Y(
+            "y:Q", title=chart.y, scale=_scale(chart.y_domain),
+            axis=alt.Axis(tickCount=5, format=".3~%" if chart.percent else ",~f", titlePadding=8),
+        ),
+        color=alt.Color("name:N", scale=alt.Scale(domain=names), legend=legend),
+        tooltip=[alt.Tooltip("name:N", title=" "), *tooltip] if several else tooltip,
+    )  # fmt: skip
+    dash = alt.StrokeDash("name:N", scale=alt.Scale(domain=names, range=list(DASHES[: len(names)])), legend=legend)
+    near = alt.selection_point(
+        name="near", on="pointerover", clear="pointerout", nearest=True, fields=["x"], empty=False
+    )
+    clip = chart.y_domain is not None
+    layers = [
+        base.mark_line(strokeWidth=2.5, strokeJoin="round", clip=clip).encode(strokeDash=dash),
+        base.mark_point(filled=True, size=50, opacity=1, clip=clip).transform_filter("datum.last"),
+        base.mark_point(filled=True, size=80, clip=clip)
+        .encode(opacity=alt.condition(near, alt.value(1), alt.value(0)))
+        .add_params(near),
+    ]
+    if chart.dots:
+        dots = alt.Chart(alt.NamedData(DOTS)).encode(x="x:Q", y="y:Q", tooltip=tooltip)
+        zero = dots.mark_rule(strokeDash=[3, 4], strokeWidth=1.5, color="#8a857c").encode(y2=alt.datum(0))
+        layers = [layers[0], zero, dots.mark_point(filled=True, size=130, color="#8a857c", opacity=1), layers[2]]
+    title = alt.TitleParams(chart.title, anchor="start", limit=0, offset=10)
+    padding = {"top": 10, "bottom": 4, "left": 0, "right": 8}
+    return alt.layer(*layers, datasets=_data_sets(chart, names)).properties(title=title, padding=padding)
+
+
+def _scale(domain: tuple[float, float] | None, **settings: Any) -> Any:
+    import altair as alt
+
+    return alt.Scale(zero=False, domain=alt.Undefined if domain is None else list(domain), **settings)
+
+
+def _data_sets(chart: LineChart, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    points = [
+        {"name": name, "x": float(x), "y": float(y), "last": i == len(line) - 1}
+        for name, line in chart.series.items() if name in names
+        for i, (x, y) in enumerate(line)
+    ]  # fmt: skip
+    dots = [{"x": float(x), "y": float(y)} for x, y in chart.dots]
+    return {POINTS: points} | ({DOTS: dots} if dots else {})

@@ -1,0 +1,29 @@
+"""A network as one file to take away."""
+
+import io
+import zipfile
+from pathlib import Path
+
+from cnn_core.weights.reports import REPORT_FILE, without_examples
+
+PACKED = ("card.json", "model*.safetensors", "recipe.json", "report.json", "log.csv")
+
+
+def pack_network(folder: Path, name: str, *, examples: bool = False) -> bytes:
+    """Return what is needed to predict, explain and export, as a zip with one folder; links are not followed.
+
+    Args:
+        folder: of the run.
+        name: of the zip's folder.
+        examples: keep what the report quotes of the data, see `without_examples`.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in (file for pattern in PACKED for file in sorted(folder.glob(pattern))):
+            if not file.is_file() or file.is_symlink():
+                continue
+            if file.name == REPORT_FILE and not examples:
+                archive.writestr(f"{name}/{file.name}", without_examples(file.read_text("utf-8")))
+            else:
+                archive.write(file, f"{name}/{file.name}")
+    return buffer.getvalue()
