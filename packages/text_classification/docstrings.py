@@ -51,25 +51,26 @@ def read() -> Table:
     Raises:
         DataError: this Python came without the sources of its library.
     """
-    rows = _rows()
-    return Table([text for text, _ in rows], [area for _, area in rows])
+    areas = _areas()
+    return Table(list(areas), list(areas.values()))
 
 
 @cache
-def _rows() -> tuple[tuple[str, str], ...]:
+def _areas() -> dict[str, str]:
+    """Return docstring -> area."""
     root = Path(sysconfig.get_paths()["stdlib"])
-    found: dict[str, str] = {}
+    areas: dict[str, str] = {}
     repeated: set[str] = set()
     for area in AREAS:
         for module in sorted(CHAPTERS[area].split()):
             for text in _module_texts(root, module):
-                if found.setdefault(text, area) != area:
+                if areas.setdefault(text, area) != area:
                     repeated.add(text)  # the same sentence in two areas teaches nothing
-    if len(found) < 1000:
+    if len(areas) < 1000:
         raise DataError(
-            f"only {len(found)} docstrings were found under {root}; this Python comes without its library's sources"
+            f"only {len(areas)} docstrings were found under {root}; this Python comes without its library's sources"
         )
-    return tuple((text, area) for text, area in found.items() if text not in repeated)
+    return {text: area for text, area in areas.items() if text not in repeated}
 
 
 def _module_texts(root: Path, module: str) -> list[str]:

@@ -11,18 +11,21 @@ layer adds the maxima up, and each maximum is a sum over the words of its window
 "integrated-gradients" (Sundararajan et al. 2017, arXiv:1703.01365) and "occlusion" hold for every network.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cnn_core.errors import CnnError, DataError, unknown_name
 from cnn_core.explain import explain
-from text_classification.ngrams import strongest_windows, window_rows, word_products
+from text_classification.contract import PADDING
+from text_classification.ngrams import strongest_windows, window_indices, word_products
 
 if TYPE_CHECKING:
     from text_classification.predict import Predictor
@@ -32,7 +35,7 @@ EXHAUSTIVE = 3000  # deletions of one size that are all tried
 BEAM = 40  # partial deletions that are followed where not all can be tried
 LARGEST_DELETION = 6  # words
 MOST_OCCLUDED = 600  # tokens of a text that are covered one by one
-ROWS = 256  # texts per forward pass
+BATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def explain_text(
     tokens = contract.tokens(text)
     if not tokens:
         raise DataError("the text is empty; there is nothing to explain")
-    ids = contract.encode_all([text]).batch(torch.zeros(1, dtype=torch.int64).numpy()).to(predictor.device)
+    ids = contract.encode_all([text]).batch(np.zeros(1, dtype=np.int64)).to(predictor.device)
     with torch.inference_mode():
         logits = model(ids)[0].float()
     index = int(logits.argmax()) if target is None else target
@@ -116,7 +119,7 @@ def explain_text(
     if method == "ngrams":
         weights, votes = _decompose(predictor, ids, tokens, index)
     elif method == "occlusion":
-        weights = _occlude(predictor, ids, len(tokens), index, score)
+        weights = _occlude(predictor, tokens, index, score)
     else:
         weights = _attribute(predictor, ids, index, method, options)[: len(tokens)]
     return TextExplanation(
@@ -137,28 +140,26 @@ def _decompose(predictor: "Predictor", ids: Tensor, tokens: list[str], index: in
     model = predictor.model
     classifier = model.backbone.head.classifier
     with torch.inference_mode():
-        # float64 on the CPU: not every device has it (MPS), and what follows is a loop over single numbers.
+        # float64 on the CPU: not every device has it (MPS), and there are only some hundred numbers.
         last = (classifier.weight[index] - classifier.weight.mean(0)).cpu().double()  # [filters of all widths]
         words, places = torch.unique(torch.cat([ids.new_zeros(1), ids.flatten()]), return_inverse=True)
         vectors, ids = model.word_vectors()[words], places[1:].view(1, -1)
         weights = torch.zeros(len(tokens), dtype=torch.float64)
-        votes, first = [], 0
-        for conv in model.ngrams.convs:
-            width, count = conv.kernel_size[0], conv.out_channels
-            products, windows = word_products(vectors, conv.weight), window_rows(ids, width)
-            strongest, best = (part[0] for part in strongest_windows(products, windows))
-            active = (strongest + conv.bias).relu().cpu().double()
-            parts = products[windows[0, best]].cpu()[torch.arange(count), :, torch.arange(count)].double()  # [F, h]
-            best = best.tolist()
-            for f in range(count):
-                share, start = last[first + f], best[f] - width + 1
-                if active[f] > 0:
-                    for k in range(width):
-                        if 0 <= start + k < len(tokens):
-                            weights[start + k] += share * parts[f, k]
+        votes: list[Vote] = []
+        shares = last.split([conv.out_channels for conv in model.ngrams.convs])
+        for conv, share in zip(model.ngrams.convs, shares, strict=True):
+            width, filters = conv.kernel_size[0], torch.arange(conv.out_channels)
+            products, windows = word_products(vectors, conv.weight), window_indices(ids, width)
+            strongest, best = (part[0] for part in strongest_windows(products, windows))  # [F] each
+            activations = (strongest + conv.bias).relu().cpu().double()
+            parts = products[windows[0, best]].cpu()[filters, :, filters].double()  # [F, h]
+            starts = best.cpu() - width + 1
+            positions = starts[:, None] + torch.arange(width)  # [F, h]
+            counted = (positions >= 0) & (positions < len(tokens)) & (activations > 0)[:, None]
+            weights.index_add_(0, positions[counted], (share[:, None] * parts)[counted])
+            for start, activation, added in zip(starts.tolist(), activations, share * activations, strict=True):
                 ngram = " ".join(tokens[i] if 0 <= i < len(tokens) else "·" for i in range(start, start + width))
-                votes.append(Vote(first + f, start, width, ngram, float(active[f]), float(share * active[f])))
-            first += count
+                votes.append(Vote(len(votes), start, width, ngram, float(activation), float(added)))
     votes.sort(key=lambda vote: -abs(vote.contribution))
     return weights, votes
 
@@ -173,25 +174,28 @@ def _attribute(
 
     with torch.no_grad():
         embedded = predictor.model.embed(ids)  # [1, E, L]
-    found = explain(predictor.model.backbone, embedded, method=method, target=centred, options=options)
-    return found.heat[0].cpu()
+    attribution = explain(predictor.model.backbone, embedded, method=method, target=centred, options=options)
+    return attribution.heat[0].cpu()
 
 
-def _occlude(predictor: "Predictor", ids: Tensor, count: int, index: int, score: float) -> Tensor:
+def _occlude(predictor: "Predictor", tokens: list[str], index: int, score: float) -> Tensor:
     """Return how far the score falls when each token is taken out, float [L]."""
-    if count > MOST_OCCLUDED:
+    if len(tokens) > MOST_OCCLUDED:
         raise CnnError(
-            f"occlusion covers every word once and takes texts of at most {MOST_OCCLUDED} words, this one has {count}; "
-            "use 'ngrams' or 'integrated-gradients'"
+            f"occlusion covers every word once and takes texts of at most {MOST_OCCLUDED} words, this one has "
+            f"{len(tokens)}; use 'ngrams' or 'integrated-gradients'"
         )
-    without = [torch.cat([ids[0, :i], ids[0, i + 1 :], ids.new_zeros(1)]) for i in range(count)]
-    logits = _logits(predictor, torch.stack(without))
+    logits = _scores_without(predictor, tokens, [(i,) for i in range(len(tokens))])
     return score - (logits[:, index] - logits.mean(1))
 
 
-def _logits(predictor: "Predictor", ids: Tensor) -> Tensor:
+def _scores_without(predictor: "Predictor", tokens: list[str], choices: Sequence[Collection[int]]) -> Tensor:
+    """Return the class scores of a text for each choice of tokens that are taken out of it: `-> [N, K]`."""
+    numbers, columns = predictor.contract.encode(tokens), predictor.contract.length or len(tokens)
+    rows = [[number for i, number in enumerate(numbers) if i not in taken] for taken in choices]
+    ids = torch.tensor([row + [PADDING] * (columns - len(row)) for row in rows], device=predictor.device)
     with torch.inference_mode():
-        return torch.cat([predictor.model(part) for part in ids.split(ROWS)]).float().cpu()
+        return torch.cat([predictor.model(part) for part in ids.split(BATCH_SIZE)]).float().cpu()
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,7 @@ class Deletion:
 
 
 def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGEST_DELETION) -> Deletion | None:
-    """Return the fewest tokens whose removal gives another answer, the surest one of equals; None: none was found.
+    """Return the fewest tokens whose removal gives another answer, the most probable of equals; None: there is none.
 
     All deletions of one size are tried while there are at most `EXHAUSTIVE` of them; beyond that the most promising
     smaller ones are extended. Where that found nothing of one size, a larger answer is not certain to be the smallest.
@@ -218,21 +222,16 @@ def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGE
     tokens = predictor.contract.tokens(text)
     if not tokens:
         raise DataError("the text is empty; nothing can be taken out of it")
-    numbers = predictor.contract.encode(tokens)
-    answer = int(_of_numbers(predictor, [numbers])[0].argmax())
+    answer = int(_scores_without(predictor, tokens, [()])[0].argmax())
     beam: list[tuple[int, ...]] = [()]
     certain = True  # that no smaller deletion changes the answer
     for size in range(1, min(largest, len(tokens) - 1) + 1):
-        total = 1
-        for i in range(size):
-            total = total * (len(tokens) - i) // (i + 1)
-        every = total <= EXHAUSTIVE
+        every = math.comb(len(tokens), size) <= EXHAUSTIVE
         if every:
             tried = list(combinations(range(len(tokens)), size))
         else:
             tried = sorted({tuple(sorted((*kept, i))) for kept in beam for i in range(len(tokens)) if i not in kept})
-        left = [[n for i, n in enumerate(numbers) if i not in taken] for taken in map(set, tried)]
-        probabilities = _of_numbers(predictor, left).softmax(1)
+        probabilities = _scores_without(predictor, tokens, tried).softmax(1)
         order = probabilities[:, answer].argsort()
         changed = order[probabilities[order].argmax(1) != answer]
         if len(changed):
@@ -245,10 +244,3 @@ def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGE
         beam = [tried[i] for i in order[:BEAM].tolist()]
         certain = certain and every
     return None
-
-
-def _of_numbers(predictor: "Predictor", texts: list[list[int]]) -> Tensor:
-    """Return the class scores of texts given as numbers: `-> [N, K]`."""
-    columns = predictor.contract.length or max(1, max(map(len, texts)))
-    rows = [(numbers + [0] * columns)[:columns] for numbers in texts]
-    return _logits(predictor, torch.tensor(rows, dtype=torch.int64, device=predictor.device))

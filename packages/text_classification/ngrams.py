@@ -16,31 +16,31 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def ngram_max(rows: Tensor, ids: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+def ngram_max(vectors: Tensor, ids: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
     """Return the strongest answer of every filter anywhere in each sentence: `-> [B, widths * F]`.
 
     Windows reach beyond both ends of the sentence, where zeros stand, and one window sees zeros alone; see
     `cnn_core.models.kim_cnn.ParallelConvs`, whose pre-activation maximum this is.
 
     Args:
-        rows: word vectors [U, E]; row 0 is padding and must be zero.
-        ids: [B, L] int64, which row stands where.
+        vectors: of the words, [U, E]; the first is padding and must be zero.
+        ids: [B, L] int64, which word stands where.
         weights: filters of each width h, [F, E, h], as many of each.
         biases: of each width, [F].
     """
-    return _NgramMax.apply(rows, ids, *weights) + torch.cat(tuple(biases))
+    return _NgramMax.apply(vectors, ids, *weights) + torch.cat(tuple(biases))
 
 
-def word_products(rows: Tensor, weight: Tensor) -> Tensor:
-    """Return the product of every row with every slice of every filter: `[U, E], [F, E, h] -> [U * h, F]`.
+def word_products(vectors: Tensor, weight: Tensor) -> Tensor:
+    """Return the product of every word vector with every slice of every filter: `[U, E], [F, E, h] -> [U * h, F]`.
 
     Row `u * h + k` holds what word u adds at place k of the window.
     """
     filters, size, width = weight.shape
-    return (rows @ weight.permute(1, 2, 0).reshape(size, width * filters)).view(-1, filters)
+    return (vectors @ weight.permute(1, 2, 0).reshape(size, width * filters)).view(-1, filters)
 
 
-def window_rows(ids: Tensor, width: int) -> Tensor:
+def window_indices(ids: Tensor, width: int) -> Tensor:
     """Return for every window the rows of `word_products` that it adds: `[B, L] -> [B, L + width, width]`.
 
     The last window sees padding alone.
@@ -64,10 +64,10 @@ class _NgramMax(torch.autograd.Function):
     """The maxima before the biases. All widths share one table of products: row u * H + c, H the sum of the widths."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, ids: Tensor, *weights: Tensor) -> Tensor:
+    def forward(ctx: Any, vectors: Tensor, ids: Tensor, *weights: Tensor) -> Tensor:
         slices = torch.cat([weight.permute(2, 0, 1) for weight in weights])  # [H, F, E]
         total, filters, size = slices.shape
-        products = (rows @ slices.view(-1, size).T).view(-1, filters)  # [U * H, F]
+        products = (vectors @ slices.view(-1, size).T).view(-1, filters)  # [U * H, F]
         values, best, first = [], [], 0
         for width in (weight.shape[2] for weight in weights):
             padded = F.pad(ids, (width - 1, width)).mul_(total).add_(first)
@@ -77,14 +77,14 @@ class _NgramMax(torch.autograd.Function):
             best.append(strongest[1])
             first += width
         ctx.widths = [weight.shape[2] for weight in weights]
-        ctx.save_for_backward(rows, ids, slices, *best)
+        ctx.save_for_backward(vectors, ids, slices, *best)
         return torch.cat(values, 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         # Detached, or embedding_bag would prepare gradients of its own.
-        rows, ids, slices, *best = (tensor.detach() for tensor in ctx.saved_tensors)
+        vectors, ids, slices, *best = (tensor.detach() for tensor in ctx.saved_tensors)
         total, filters, size = slices.shape
         batch = len(ids)
         # The words of the winning windows, place by place, and what each is handed back: [H, F, B].
@@ -95,14 +95,14 @@ class _NgramMax(torch.autograd.Function):
             words.append(F.pad(ids, (width - 1, width)).gather(1, at).T)
             shares.append(grad[:, i * filters : (i + 1) * filters].T.repeat(width, 1))
         words, shares = torch.cat(words), torch.cat(shares)  # [H * F, B]
-        # A slice of a filter learns from one word of each sentence: the weighted sum of B rows.
-        grad_slices = F.embedding_bag(words, rows, mode="sum", per_sample_weights=shares).view(total, filters, size)
+        # A slice of a filter learns from one word of each sentence: the weighted sum of B vectors.
+        grad_slices = F.embedding_bag(words, vectors, mode="sum", per_sample_weights=shares).view(total, filters, size)
         grad_weights = [part.permute(1, 2, 0) for part in grad_slices.split(ctx.widths)]
-        grad_rows = None
+        grad_vectors = None
         if ctx.needs_input_grad[0]:
             column = torch.arange(total * filters, device=ids.device)[:, None]
-            scattered = grad.new_zeros(len(rows) * total * filters)
+            scattered = grad.new_zeros(len(vectors) * total * filters)
             scattered.index_add_(0, (words * (total * filters) + column).view(-1), shares.view(-1))
-            grad_rows = scattered.view(len(rows), -1) @ slices.view(-1, size)
-            grad_rows[0] = 0  # padding is not learned
-        return grad_rows, None, *grad_weights
+            grad_vectors = scattered.view(len(vectors), -1) @ slices.view(-1, size)
+            grad_vectors[0] = 0  # padding is not learned
+        return grad_vectors, None, *grad_weights

@@ -18,7 +18,7 @@ from cnn_core.weights import WeightsCard
 from text_classification.contract import DOMAIN_NAME, LONGEST_TEXT, Encoded, TextContract
 from text_classification.explain import TextExplanation, explain_text
 from text_classification.model import TextNet, load_text_model, scores_of
-from text_classification.ngrams import window_answers, window_rows, word_products
+from text_classification.ngrams import window_answers, window_indices, word_products
 from text_classification.tables import SUFFIXES, read_texts
 from text_classification.tokenizers import TOKENIZERS
 
@@ -138,7 +138,7 @@ class Predictor:
         """Return what the model returns, with every product of a word and a filter looked up: `[B, L] -> [B, K]`."""
         convs = self.model.ngrams.convs
         parts = [
-            window_answers(products, window_rows(ids, conv.kernel_size[0])).amax(1) + conv.bias
+            window_answers(products, window_indices(ids, conv.kernel_size[0])).amax(1) + conv.bias
             for products, conv in zip(self._products, convs, strict=True)
         ]
         return self.model.backbone.head.after_pool(torch.cat(parts, 1).relu())

@@ -87,6 +87,6 @@ def to_picture(explanation: "TextExplanation") -> Image.Image:
         shade = tuple(round(255 - (255 - part) * 0.75 * abs(strength)) for part in color)
         pen.rounded_rectangle((x, y, x + width, y + LINE - 6), 4, fill=shade)
         pen.text((x + 4, y + 2), token, fill="black", font=font)
-    said = f"{explanation.label} {explanation.probability:.1%}, by {explanation.method}: orange for, blue against"
-    pen.text((MARGIN, picture.height - LINE - 8), said, fill=(90, 90, 90), font=ImageFont.load_default(15))
+    caption = f"{explanation.label} {explanation.probability:.1%}, by {explanation.method}: orange for, blue against"
+    pen.text((MARGIN, picture.height - LINE - 8), caption, fill=(90, 90, 90), font=ImageFont.load_default(15))
     return picture

@@ -17,7 +17,7 @@ from cnn_core.classification import measure_classes
 from cnn_core.errors import DataError
 from cnn_core.weights import reports
 from text_classification.data import TextSet
-from text_classification.ngrams import strongest_windows, window_rows, word_products
+from text_classification.ngrams import strongest_windows, window_indices, word_products
 from text_classification.predict import Predictor
 
 REPORT_LIMIT = 8 << 20  # bytes
@@ -111,7 +111,7 @@ def filter_ngrams(predictor: Predictor, texts: Sequence[str], *, count: int = NG
             kept: list[dict[tuple[int, ...], float]] = [{} for _ in range(conv.out_channels)]
             for ids in batches:
                 ids = ids.to(predictor.device)
-                values, best = strongest_windows(products, window_rows(ids, width))  # [B, F] each
+                values, best = strongest_windows(products, window_indices(ids, width))  # [B, F] each
                 windows = F.pad(ids, (width - 1, width)).unfold(1, width, 1)  # [B, T, h]
                 for f, windows_of_filter in enumerate(kept):
                     _keep_best(windows_of_filter, values[:, f] + conv.bias[f], windows, best[:, f], count)

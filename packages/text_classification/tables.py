@@ -1,6 +1,6 @@
 """Tables of texts: CSV, TSV and JSON Lines, whatever their encoding, delimiter and columns; one row at a time.
 
-What was guessed is said (`Table.notes`), what cannot be read is refused in one sentence.
+`Table.notes` say what was guessed; what cannot be read is refused in one sentence.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,15 +37,14 @@ def table_files(path: Path) -> dict[str, Path]:
         if path.suffix.lower() not in SUFFIXES:
             raise DataError(f"{path}: expected a table of texts ({', '.join(SUFFIXES)})")
         return {"all": path}
-    found = {file.stem.lower(): file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES}
-    parts = {part: found[part] for part in ("train", "val", "dev", "test") if part in found}
+    tables = {file.stem.lower(): file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES}
+    parts = {part: tables[part] for part in ("train", "val", "dev", "test") if part in tables}
     if "train" not in parts:
-        single = [file for name, file in found.items() if name not in parts]
-        if len(single) == 1 and not parts:
-            return {"all": single[0]}
+        if len(tables) == 1 and not parts:
+            return {"all": next(iter(tables.values()))}
         raise DataError(
             f"{path}: expected one table of texts, or train.csv and test.csv (also .tsv, .jsonl); found "
-            f"{', '.join(file.name for file in found.values()) or 'none'}"
+            f"{', '.join(file.name for file in tables.values()) or 'none'}"
         )
     return {"all" if parts.keys() == {"train"} else part: file for part, file in parts.items()}
 
@@ -72,7 +71,7 @@ def read_table(path: Path, *, text_column: str | None = None, label_column: str 
     labels: list[str] = []
     skipped = size = 0
     for row in rows(path, layout):
-        text, label = (row[at].strip() if at < len(row) else "" for at in (text_at, label_at))
+        text, label = _at(row, text_at).strip(), _at(row, label_at).strip()
         if not text or not label:
             skipped += 1
             continue
@@ -113,19 +112,17 @@ def read_texts(path: Path, *, text_column: str | None = None, likely_column: str
             yield from (line.rstrip("\r\n") for line in lines(path, stream))
         return
     layout = look(path, text_column, likely_column)
-    sample = list(islice(rows(path, layout), SAMPLE_ROWS))
-    if sample:
-        likely = _find_column(layout, likely_column) if likely_column else None
-        if text_column:
-            at = _named_column(path.name, layout, text_column)
-        else:
-            at = _text_column(layout, sample, None) if likely is None else likely
-        for row in rows(path, layout):
-            yield row[at].strip() if at < len(row) else ""
+    at = _find_column(layout, likely_column) if likely_column else None
+    if text_column:
+        at = _named_column(path.name, layout, text_column)
+    elif at is None:
+        at = _text_column(layout, list(islice(rows(path, layout), SAMPLE_ROWS)), None)
+    for row in rows(path, layout):
+        yield _at(row, at).strip()
 
 
 def look(path: Path, *wanted: str | None) -> Layout:
-    """Find out how a table of texts is to be read, `wanted` being columns that were asked for.
+    """Find out how a table of texts is to be read, `wanted` being columns that must be there.
 
     Raises:
         DataError: as `cnn_core.data.tables.look`.
@@ -202,8 +199,8 @@ def _named_column(name: str, layout: Layout, column: str) -> int:
 def _find_column(layout: Layout, column: str) -> int | None:
     if column in layout.columns:
         return layout.columns.index(column)
-    folded = [own.lower() for own in layout.columns]
-    return folded.index(column.lower()) if column.lower() in folded else None
+    lower = [name.lower() for name in layout.columns]
+    return lower.index(column.lower()) if column.lower() in lower else None
 
 
 def _at(row: Sequence[str], place: int) -> str:

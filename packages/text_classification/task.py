@@ -28,7 +28,7 @@ from text_classification.tokenizers import TOKENIZERS
 
 log = logging.getLogger(__name__)
 
-POOL = 64  # batches that are sorted by length together: little padding, and the order stays a matter of chance
+POOL = 64  # batches that are sorted by length together: little padding, and the order stays random
 DEFAULT_LENGTH = 64  # tokens, for networks that need one length and are given none
 
 Length = Annotated[int, Field(ge=1, le=LONGEST)]
@@ -43,7 +43,7 @@ class DataConfig(Settings):
     fold: Annotated[int, Field(ge=0, lt=FOLDS)] = 0  # which tenth is the test set, where there is no official one
     phrases: bool = False  # learn from the Treebank's labelled phrases too
     once: bool = False  # learn from a text that occurs several times as if it occurred once
-    text_column: str | None = None  # of an own table; None: guessed
+    text_column: str | None = None  # of a custom table; None: guessed
     label_column: str | None = None
     tokenizer: Literal["basic_english", "cased_english", "kim", "whitespace", "characters"] = "basic_english"
     lower_case_too: bool = False  # learn every text a second time in lower case, for people who type so
@@ -170,8 +170,8 @@ class TextTask(Pairs):
     def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
         encoded, targets = self.encoded[self.training_split], self.targets[self.training_split]
         for batch in batches_by_length(encoded.lengths, self._batch_size, context.generator):
-            mine = batch[take_share(len(batch), context)]
-            yield encoded.batch(mine).to(self.device), targets[torch.from_numpy(mine).to(self.device)]
+            batch = batch[take_share(len(batch), context)]
+            yield encoded.batch(batch).to(self.device), targets[torch.from_numpy(batch).to(self.device)]
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch
@@ -273,7 +273,7 @@ def _with_lower_case(texts: TextSet) -> TextSet:
 
 
 def batches_by_length(lengths: np.ndarray, size: int, generator: torch.Generator) -> Iterator[np.ndarray]:
-    """Yield the indices of all texts in batches of `size`, similar lengths together, in an order of chance.
+    """Yield the indices of all texts in batches of `size`, similar lengths together, in random order.
 
     Texts are shuffled, sorted by length within pools of `POOL` batches, cut into batches, and the batches shuffled.
     The last batch of an epoch may be smaller.

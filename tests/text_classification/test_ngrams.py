@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnn_core.models import create_model
-from text_classification.ngrams import ngram_max, strongest_windows, window_rows, word_products
+from text_classification.ngrams import ngram_max, strongest_windows, window_indices, word_products
 
 
 def reference(rows: Tensor, ids: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
@@ -53,8 +53,8 @@ def test_two_words_by_hand() -> None:
     weight = torch.tensor([[[10.0, 1.0]]])
     products = word_products(rows, weight)
     assert products.tolist() == [[0], [0], [10], [1], [30], [3]]
-    assert window_rows(ids, 2).tolist() == [[[0, 3], [2, 5], [4, 1], [0, 1]]]
-    values, best = strongest_windows(products, window_rows(ids, 2))
+    assert window_indices(ids, 2).tolist() == [[[0, 3], [2, 5], [4, 1], [0, 1]]]
+    values, best = strongest_windows(products, window_indices(ids, 2))
     assert (values.item(), best.item()) == (30, 2)  # 0*10+1, 1*10+3, 3*10+0, 0
 
 
