@@ -10,7 +10,6 @@ needs nltk, and that of AG's news gives n-grams of tokens instead of texts.
 """
 
 import csv
-import importlib
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -35,8 +34,8 @@ _TREE = re.compile(r"\((\d) |([^()\s]+)|(\))")  # a node opens with its grade, a
 _SPACES = str.maketrans("\t\r\n", "   ")
 
 
-def torchtext_module(name: str) -> ModuleType:
-    """Import `torchtext.<name>`, which training and downloads need, and trained models do not.
+def load_torchtext() -> ModuleType:
+    """Import torchtext, which training and downloads need, and trained models do not.
 
     torchtext 0.6.0 is its last release in pure Python; later ones load a C++ library that is bound to one torch
     release.
@@ -45,9 +44,10 @@ def torchtext_module(name: str) -> ModuleType:
         CnnError: torchtext is not installed; says the command that installs it.
     """
     try:
-        return importlib.import_module(f"torchtext.{name}")
+        import torchtext
     except ImportError as error:
         raise missing_package("torchtext") from error
+    return torchtext
 
 
 def get_trec(folder: Path, progress: Progress | None = None, *, fine: bool = False) -> None:
@@ -62,7 +62,7 @@ def get_trec(folder: Path, progress: Progress | None = None, *, fine: bool = Fal
         DataError: the download failed or is not the published file.
         StorageError: it cannot be written.
     """
-    for part, address in zip(("train", "test"), torchtext_module("datasets").TREC.urls, strict=True):
+    for part, address in zip(("train", "test"), load_torchtext().datasets.TREC.urls, strict=True):
         name = address.rsplit("/", 1)[1]
         file = fetch(address, name=name, folder=folder.parent, sha256=TREC_SHA256[part], progress=progress)
         rows = (line.partition(" ") for line in file.read_text("latin-1").split("\n") if line.strip())
@@ -81,7 +81,7 @@ def get_treebank(folder: Path, progress: Progress | None = None, *, labels: Sequ
         DataError: the download failed or is not the published archive.
         StorageError: it cannot be written.
     """
-    (address,) = torchtext_module("datasets").SST.urls
+    (address,) = load_torchtext().datasets.SST.urls
     name = address.rsplit("/", 1)[1]
     archive = fetch(address, name=name, folder=folder.parent, sha256=TREEBANK_SHA256, progress=progress)
     with tempfile.TemporaryDirectory() as temporary:

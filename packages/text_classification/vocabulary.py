@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from cnn_core.errors import DataError
-from text_classification.download import torchtext_module
+from text_classification.download import load_torchtext
 
 LONGEST_LINE = 1 << 20  # bytes: a word and its numbers
 
@@ -34,7 +34,7 @@ def build_vocabulary(
     counts: Counter[str] = Counter()
     for text in tokens:
         counts.update(text)
-    vocabulary = torchtext_module("vocab").Vocab(counts, max_size=largest, min_freq=min_count, specials=[])
+    vocabulary = load_torchtext().vocab.Vocab(counts, max_size=largest, min_freq=min_count, specials=[])
     return tuple(vocabulary.itos)
 
 
@@ -90,7 +90,7 @@ def _numbers(text: bytes, where: str) -> Tensor:
 
 def _how_to_get(source: str) -> str:
     """Say what is missing; for a name of torchtext's, where the file lies."""
-    names = torchtext_module("vocab").pretrained_aliases
+    names = load_torchtext().vocab.pretrained_aliases
     if source not in names:
         some = ", ".join(islice(names, 3))
         return f"no such file of word vectors: {source}; give a text file's path (published ones: {some} ...)"
