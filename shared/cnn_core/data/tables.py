@@ -252,11 +252,12 @@ def _dialect(delimiter: str, sample: str) -> dict[str, object]:
 
 def _is_quoted(sample: str) -> bool:
     """Tell whether every quote that opens a cell of a table of tabs is closed at the cell's end."""
+    stream = io.StringIO(sample, newline="")
     try:
-        for _ in csv.reader(io.StringIO(sample, newline=""), delimiter="\t", strict=True):
+        for _ in csv.reader(stream, delimiter="\t", strict=True):
             pass
-    except csv.Error as error:
-        return "unexpected end" in str(error) and len(sample) >= SAMPLE  # the sample ends within a cell
+    except csv.Error:
+        return stream.tell() == len(sample) >= SAMPLE  # the sample ends within a cell
     return True
 
 
