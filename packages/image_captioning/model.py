@@ -238,7 +238,7 @@ def load_captioner(name: str | Path) -> tuple[Captioner, WeightsCard]:
     """Load weights by name or folder, in evaluation mode on the CPU.
 
     Raises:
-        UnknownNameError: nothing bears the name.
+        UnknownNameError: there is nothing of this name.
         WeightsError: the weights are damaged, or do not fit their card.
     """
     return load_model(name, domain=DOMAIN_NAME, build=_build)

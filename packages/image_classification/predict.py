@@ -92,7 +92,7 @@ class Predictor:
         `x` comes from `contract.prepare` or `contract.normalize`; the contract's test-time views are averaged.
 
         Raises:
-            CnnError: `x` is no input of this network.
+            CnnError: `x` is not an input of this network.
         """
         with torch.inference_mode():
             scores = tta_logits(self.model, channels_last(x.to(self.device)), tta=self.contract.tta)
@@ -196,7 +196,7 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     """Return the predictor of shipped weights or of a finished run's folder.
 
     Raises:
-        UnknownNameError: nothing bears the name.
+        UnknownNameError: there is nothing of this name.
         WeightsError: the weights are damaged or belong to another domain.
     """
     chosen = choose_device(device)

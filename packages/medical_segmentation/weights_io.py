@@ -53,7 +53,7 @@ def load_unet(name: str | Path) -> tuple[UNet, WeightsCard]:
     """Load a segmenting network by name or folder, in evaluation mode on the CPU.
 
     Raises:
-        UnknownNameError: nothing bears the name.
+        UnknownNameError: there is nothing of this name.
         WeightsError: the weights are damaged, do not fit their card, or are for another goal.
     """
     return _load(name, "segment")

@@ -183,7 +183,7 @@ def load_text_model(name: str | Path) -> tuple[TextNet, WeightsCard]:
     """Load weights by name or folder, in evaluation mode on the CPU.
 
     Raises:
-        UnknownNameError: nothing bears the name.
+        UnknownNameError: there is nothing of this name.
         WeightsError: the weights are damaged, or do not fit their card.
     """
 

@@ -165,7 +165,7 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     """Return the predictor of shipped weights or of a finished run's folder.
 
     Raises:
-        UnknownNameError: nothing bears the name.
+        UnknownNameError: there is nothing of this name.
         WeightsError: the weights are damaged or belong to another domain.
     """
     chosen = choose_device(device)

@@ -132,7 +132,7 @@ class DataSet:
 
 
 def find_set(sets: Mapping[str, S], name_or_path: object) -> S | None:
-    """Return the set of a name, in which - and _ are the same; None: no set bears it."""
+    """Return the set of this name (- and _ are the same), or None."""
     return sets.get(str(name_or_path).replace("-", "_"))
 
 
@@ -161,7 +161,7 @@ class Domain:
     """What a domain fills in, and what the commands and pages do with it.
 
     Args:
-        name: of its package, which the cards of its weights bear too.
+        name: of its package; the cards of its weights have it as their `domain`.
         recipe: the dataclass of its recipes, with the sections `data`, `model` and `loop`. The section `model` brings
             the flag `--weights`: a domain starts from them, or refuses them.
         make_task: recipe -> Task.

@@ -1,6 +1,6 @@
 """The domains, found through the entry points `cnn_showcase.domains` without importing them.
 
-An entry point bears the name of its package, which is also what the cards of its weights call their domain. What such a
+An entry point has the name of its package, which is also the `domain` of the cards of its weights. What such a
 package holds is said in `cnn_core.domain`.
 """
 
@@ -40,7 +40,7 @@ def load_domain(name: str) -> ModuleType:
 
     Raises:
         UnknownNameError: no such domain is installed.
-        CnnError: its entry point bears another name than its package.
+        CnnError: its entry point has another name than its package.
     """
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
@@ -66,7 +66,7 @@ def loaded_domains() -> Iterator[tuple[str, ModuleType]]:
 def recipe_files() -> dict[str, tuple[str, Path]]:
     """Return recipe name -> (domain, TOML file) over all domains.
 
-    A name that two domains use is no one's: such recipes are called `domain/name`.
+    Where two domains use a name, the recipes are called `domain/name`.
     """
     files = [(d, f) for d, folder in domain_folders().items() for f in (folder / "recipes").glob("*.toml")]
     uses = Counter(file.stem for _, file in files)

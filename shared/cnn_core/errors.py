@@ -19,7 +19,7 @@ class CnnError(ValueError):
 
 
 class UnknownNameError(CnnError):
-    """A name that no registry entry, recipe, weights or data set bears; the message lists the nearest ones."""
+    """An unknown name of a registry entry, recipe, weights or data set; the message lists the nearest ones."""
 
 
 class ConfigError(CnnError):

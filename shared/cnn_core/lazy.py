@@ -13,7 +13,7 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         homes: public name -> module of the package that defines it.
 
     Raises:
-        ValueError: a module bears a public name; once imported, it would be found in place of what is meant.
+        ValueError: a module has the same name as a public name; once imported, it would shadow it.
     """
     hidden = sorted(set(homes) & set(homes.values()))
     if hidden:

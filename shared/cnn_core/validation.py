@@ -1,7 +1,7 @@
 """One validation of everything that comes from files and command lines: pydantic's checks, said in our sentences.
 
 Settings and cards are frozen dataclasses whose annotations say what may stand in a field; cross-checks are
-`model_validator`s. Everything is strict: true is no number, "3" is no 3, NaN and infinity are refused.
+`model_validator`s. Everything is strict: true is not a number, "3" is not 3, NaN and infinity are refused.
 """
 
 import json

@@ -99,7 +99,7 @@ def _is_about_memory(error: RuntimeError) -> bool:
 
 
 def _prepare_process(*, debug: bool) -> None:
-    """Keep freed memory; let no name of a file break the output, and no traceback reach who has not asked for it."""
+    """Keep freed memory, make the output safe for any file name, and show tracebacks only with --debug."""
     keep_freed_memory()
     nowhere = Path(os.devnull)
     sys.stdout = sys.stdout or nowhere.open("w")  # None where a shell has closed it, `>&-`
@@ -112,7 +112,7 @@ def _prepare_process(*, debug: bool) -> None:
 
 
 def _show_defect(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
-    """What Python calls for an exception that nobody has caught; the exit code is 1."""
+    """What Python calls for an uncaught exception; the exit code is 1."""
     first = (str(error).splitlines() or [""])[0]
     print(
         f"cnn: this is a defect of cnn, not of your input ({kind.__name__}: {first}); run the same with --debug and "

@@ -202,6 +202,6 @@ def _figures(metrics: Mapping[str, float]) -> str:
 
 
 def _draw(text: str) -> None:
-    with contextlib.suppress(OSError):  # a terminal that was closed is no reason to stop training
+    with contextlib.suppress(OSError):  # training goes on when the terminal is closed
         sys.stderr.write(text)
         sys.stderr.flush()

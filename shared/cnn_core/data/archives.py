@@ -50,7 +50,7 @@ class _Member:
 def extract(
     archive: Path | str, dest: Path | str, *, max_members: int = MAX_MEMBERS, max_bytes: int = MAX_BYTES
 ) -> Path:
-    """Unpack a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz (told by its content) into the new folder `dest`; return it.
+    """Unpack a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz (by its content) into the new folder `dest`; return it.
 
     Modes, owners and times are not kept.
 

@@ -153,7 +153,7 @@ class _Download:
                 )
             start = _start(response) if response.status_code == 206 else 0
             if start not in (0, have):
-                raise requests.ConnectionError(f"asked for the bytes from {have} on, got those from {start} on")
+                raise requests.ConnectionError(f"requested the bytes from {have} on, got those from {start} on")
             self.resumed = start > 0
             self._append(response, start)
 
@@ -237,7 +237,7 @@ def _has_hash(path: Path, expected: str) -> bool:
 
 @contextmanager
 def _lock(path: Path, final: Path) -> Iterator[None]:
-    """Hold the lock file; it is removed once `final` is there, because from then on nobody needs it."""
+    """Hold the lock file; it is removed once `final` is there, since it is not needed from then on."""
     busy = f"another process has been downloading {final} for {LOCK_TIMEOUT / 60:.0f} minutes; wait for it or end it"
     with file_lock(path, final, timeout=LOCK_TIMEOUT, busy=busy):
         yield

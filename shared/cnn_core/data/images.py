@@ -1,6 +1,6 @@
 """Any picture a user may bring, as an upright PIL image of mode L (grey) or RGB.
 
-What is done, so that nobody has to guess:
+What is done:
 
 - EXIF orientation is applied; CMYK, YCbCr, palette and 1-bit pictures are converted; colour profiles are ignored.
 - Transparency is laid on white; on black if what is visible is nearly white itself (it would vanish on white).
@@ -146,7 +146,7 @@ def _checked_path(source: str | os.PathLike[str], name: str) -> Path:
 
 
 def _open(source: Path | BinaryIO, name: str) -> Image.Image:
-    """Read the header alone and refuse what is no picture or too large."""
+    """Read the header alone and refuse what is not a picture or is too large."""
     try:
         image = Image.open(source, formats=FORMATS)
     except Image.DecompressionBombError as error:

@@ -20,7 +20,7 @@ _upload: ContextVar[Path | None] = ContextVar("upload", default=None)
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """Return a path with its `~` replaced by the home folder, as it is where nobody bears the name behind it."""
+    """Return a path with its `~` expanded; a `~name` without such a user stays as it is."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib raises a RuntimeError for an unknown name)
 
 
@@ -38,7 +38,7 @@ def own_path(
     """Return where a user's own data lie.
 
     Args:
-        name_or_path: what was asked for, and is no known name.
+        name_or_path: a path: it is not a known name.
         known: names of the domain's data sets.
         expected: what should have been there, for the message.
         kinds: what own data may be, the usual one first.
@@ -68,6 +68,6 @@ def with_upload_of(run: Path) -> Iterator[None]:
 
 
 def beside_upload(name: str) -> Path | None:
-    """Return the folder for what is computed of the run's upload, which goes with it; None: there is no upload."""
+    """Return the folder for what is computed from the run's upload and deleted with it; None: there is no upload."""
     given = _upload.get()
     return given / name if given is not None and any(given.iterdir()) else None

@@ -32,7 +32,7 @@ def read_batches(
     Args:
         inputs: paths, bytes, pictures, `Unreadable`.
         view: (input, its name) -> what the network takes; raises CnnError where it cannot be read.
-        size: of a batch: so many are in memory.
+        size: of a batch; one batch is in memory.
     """
     inputs, count = iter(inputs), 0
     with ThreadPoolExecutor(READERS) as readers:

@@ -26,7 +26,7 @@ def hold_out(
         targets: int [N], the class of each item; zeros where there are no classes.
         shares: of all items, one for each part that is held out, together less than 1.
         seed: of the permutation within each class, the same on every machine and version: NumPy guarantees the stream
-            of RandomState for ever.
+            of RandomState.
         keys: N texts; items are held out by the order of their hashes instead of by the seed.
         groups: N values; items of equal ones stay together, with the class of their first.
     """

@@ -65,12 +65,12 @@ def look(
     Args:
         path: the file.
         names: of columns, in lower case; a first line with one of them is a header, and so is one that looks like one.
-        wanted: names that were asked for, which are known like those. A number is the place of a column in a table
+        wanted: requested names, known as well. A number is the place of a column in a table
             without a header: nothing is taken for one that only looks so.
         content: what messages say that was expected.
 
     Raises:
-        DataError: the file cannot be read, is empty, or is no text.
+        DataError: the file cannot be read, is empty, or is not text.
     """
     if path.is_dir():
         raise DataError(f"{path} is a folder; expected {content} ({', '.join(SUFFIXES)})")
@@ -87,7 +87,7 @@ def look(
     strange = sum(not (sign.isprintable() or sign.isspace()) for sign in sample)
     if strange > MOST_STRANGE * len(sample):
         raise DataError(
-            f"{path.name} is no text: {strange / len(sample):.0%} of its first signs are control characters"
+            f"{path.name} is not text: {strange / len(sample):.0%} of its first characters are control characters"
         )
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(sample)
     wanted = {name.lower() for name in wanted if name}
@@ -219,11 +219,11 @@ def lines(path: Path, stream: TextIO) -> Iterator[str]:
     """Yield the lines of a file, none of them longer than memory is good for.
 
     Raises:
-        DataError: a line is; such a file is no table.
+        DataError: a line is; such a file is not a table.
     """
     for number, line in enumerate(iter(lambda: stream.readline(LONGEST_FIELD + 2), ""), start=1):
         if len(line) > LONGEST_FIELD + 1:
-            raise DataError(f"{path.name}, line {number}: longer than {LONGEST_FIELD >> 20} MiB; this is no table")
+            raise DataError(f"{path.name}, line {number}: longer than {LONGEST_FIELD >> 20} MiB; this is not a table")
         yield line
 
 

@@ -21,7 +21,7 @@ def map_and_gradient(model: nn.Module, x: Tensor, score: Score, *, layer: str) -
     activation = maps[layer]
     if activation.ndim != x.ndim or len(activation) != len(x):
         raise CnnError(
-            f"layer {layer!r} puts out {list(activation.shape)}, which is no map of the input; choose another"
+            f"layer {layer!r} returns {list(activation.shape)}, which is not a map of the input; choose another"
         )
     return activation.detach().float(), gradient(scores, activation).float()
 

@@ -27,7 +27,7 @@ class Score:
 
 
 def resolve(logits: Tensor, target: Target) -> Score:
-    """Turn what the user asked for into a `Score`, given the model's answer `[B, K]` to the input.
+    """Turn the user's target into a `Score`, given the model's answer `[B, K]` to the input.
 
     Raises:
         CnnError: the answer is not finite, or the target does not fit it.

@@ -16,7 +16,7 @@ MAPS = ("foreground", "confidence", "entropy")
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a network says of every cell; the maps that were not asked for are None."""
+    """What a network says of every cell; maps that were not requested are None."""
 
     mask: Tensor  # [*S] uint8, the most probable class
     foreground: Tensor | None  # [*S] float16: probability that it is not class 0

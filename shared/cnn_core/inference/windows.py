@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cnn_core.errors import CnnError
 
-SLAB_VALUES = 2**24  # scores that are handed out at once, unless told otherwise: 64 MiB
+SLAB_VALUES = 2**24  # scores that are yielded at once by default: 64 MiB
 SMALLEST_WEIGHT = 1e-3  # of a corner under the Gaussian, so that every cell gets an answer
 
 

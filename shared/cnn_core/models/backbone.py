@@ -32,7 +32,7 @@ class Backbone(nn.Module):
         head: from the last map to class scores.
         spatial_dims: 1, 2 or 3.
         in_channels: channels of the input.
-        minimum_size: smallest allowed edge of the input in pixels; a smaller input is refused, not crashed into.
+        minimum_size: smallest allowed edge of the input in pixels; a smaller input is refused with a clear error.
         input_size: the only size the network takes, for networks with dense layers on raw pixels; None: any size.
     """
 

@@ -36,7 +36,7 @@ SMALLEST = next(edge for edge in range(1, 1000) if _length(edge) >= 1)
     url="https://arxiv.org/abs/1509.01626",
     year=2015,
     input_shape=(70, 1014),
-    spatial_dims=(1, 2),  # the smallest cube it takes has 123 cells along every edge: no volume is read like that
+    spatial_dims=(1, 2),  # the smallest cube it takes has 123 cells along every edge: volumes that small do not occur
 )
 def char_cnn(
     in_channels: int,

@@ -90,7 +90,7 @@ class FastNet(Backbone):
         """Whiten the stem on normalised training inputs `x` [B, C, *S]; a few thousand pictures are enough.
 
         Raises:
-            CnnError: `x` is no input of this network.
+            CnnError: `x` is not an input of this network.
         """
         self.check_input(x)
         self.stages["stem"].whiten(x)
@@ -126,7 +126,7 @@ def fastnet(
         dropout: probability of dropping a feature before the last layer.
 
     Raises:
-        CnnError: a width, depth, kernel or stride below 1, or a dropout that is no probability.
+        CnnError: a width, depth, kernel or stride below 1, or a dropout that is not a probability.
     """
     if not widths or min(widths) < 1 or depth < 1 or stem_stride < 1 or (stem_kernel or 1) < 1:
         raise CnnError(

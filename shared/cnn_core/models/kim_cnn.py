@@ -1,4 +1,4 @@
-"""Convolutions of several widths side by side, each asked for its strongest answer anywhere.
+"""Parallel convolutions of several widths, each max-pooled over all positions.
 
 Kim 2014, "Convolutional Neural Networks for Sentence Classification", doi:10.3115/v1/D14-1181.
 Differs from the paper: nothing in 1-D, with word vectors as channels; the vectors themselves, and which of them are
@@ -68,7 +68,7 @@ def kim_cnn(
         dropout: probability of dropping a feature before the class scores.
 
     Raises:
-        CnnError: a width or number below 1, or a dropout that is no probability.
+        CnnError: a width or number below 1, or a dropout that is not a probability.
     """
     if not widths or min(widths) < 1 or filters < 1 or not 0 <= dropout < 1:
         raise CnnError(

@@ -54,7 +54,7 @@ def register_model(
     """Enter a builder into the registry under its function name.
 
     A builder has the form `build(in_channels, num_classes, *, spatial_dims, <options with defaults>)`; one that also
-    names `input_size` is told the size of its input (a tuple of `spatial_dims` numbers).
+    names `input_size` gets the size of its input (a tuple of `spatial_dims` numbers).
     """
 
     def enter(build: Callable[..., Backbone]) -> Callable[..., Backbone]:

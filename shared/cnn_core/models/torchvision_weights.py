@@ -46,7 +46,7 @@ def _by_position(*dense: int) -> Callable[[Backbone, str], str]:
 
 @dataclass(frozen=True)
 class Family:
-    """Networks that are told apart by their stage names and share their rules."""
+    """Networks that are distinguished by their stage names and share their rules."""
 
     stages: tuple[str, ...]
     rename: Callable[[Backbone, str], str]

@@ -1,4 +1,4 @@
-"""U-Net: a class for every cell of the input, from an encoder that sees far and a decoder that keeps its place.
+"""U-Net: a class for every cell of the input, from an encoder with a large receptive field and a decoder with skips.
 
 Ronneberger, Fischer, Brox 2015, "U-Net: convolutional networks for biomedical image segmentation", arXiv:1505.04597;
 in 3-D Çiçek et al. 2016, "3D U-Net", arXiv:1606.06650.

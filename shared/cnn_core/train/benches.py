@@ -16,7 +16,7 @@ class Bench:
 
     Args:
         description: one line.
-        columns: what it has, unless some are asked for.
+        columns: measured by default.
         run: (folder, *, columns, seeds, report) -> column -> row; it writes the table into `folder` too.
         format: those rows as Markdown.
     """

@@ -48,7 +48,7 @@ def load_checkpoint(path: Path | str) -> Any:
     """Return the tree that `save_checkpoint` wrote, bit for bit, tensors on the CPU.
 
     Raises:
-        WeightsError: there is no such file, it is damaged, or no checkpoint.
+        WeightsError: there is no such file, it is damaged, or it is not a checkpoint.
     """
     try:
         data = Path(path).read_bytes()
@@ -58,7 +58,7 @@ def load_checkpoint(path: Path | str) -> Any:
         raise WeightsError(f"could not read the checkpoint {path}: {error.strerror}; check its permissions") from error
     head, _, body = data.partition(b"\n")
     if not head.startswith(FORMAT):
-        raise WeightsError(f"{path} is no checkpoint of a training run; expected one of the format {FORMAT.decode()}")
+        raise WeightsError(f"{path} is not a checkpoint; expected one of the format {FORMAT.decode()}")
     if hashlib.sha256(body).hexdigest().encode() != head.removeprefix(FORMAT):
         raise WeightsError(f"{path}: the checkpoint is damaged (its SHA-256 does not fit); start the run anew")
     try:

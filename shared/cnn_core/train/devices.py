@@ -1,4 +1,4 @@
-"""Which device and which precision a run uses when it is not told."""
+"""Which device and which precision a run uses by default."""
 
 import re
 from functools import partial
@@ -50,7 +50,7 @@ def choose_precision(wish: str, device: torch.device) -> str:
 def fabric_precision(wish: str, device: torch.device) -> dict[str, Any]:
     """Return Fabric's arguments for a precision; on a CPU mixed precision is bfloat16 with checked convolutions.
 
-    That holds for a precision that was asked for by name as well: whoever wants speed does not want wrong numbers.
+    That also holds for a precision requested by name: a fast wrong answer helps no one.
     """
     precision = choose_precision(wish, device)
     if device.type != "cpu" or precision == "32-true":

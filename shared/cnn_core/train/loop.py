@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Progress:
-    """What an observer is told after every step and every epoch."""
+    """What an observer gets after every step and every epoch."""
 
     epoch: int  # counted from 1
     epochs: int
@@ -104,7 +104,7 @@ def fit(
         resume: go on from the folder's last checkpoint (start anew if there is none yet).
         observe: called after every step, and with `metrics` after every epoch; returning False stops the run, which
             can be resumed later. Several processes stop after the epoch.
-        origin: what status.json has to keep for whoever goes on with a run that was killed: "name", "command".
+        origin: what status.json has to keep so that a killed run can be resumed: "name", "command".
 
     Raises:
         ConfigError: a resumed run was started with other settings, or its recipe.json is damaged.
@@ -300,7 +300,7 @@ class _Trainer:
     def _out_of_patience(self) -> bool:
         """Tell whether the validation metric has not improved for as many epochs as the recipe waits.
 
-        Epochs behind the last validation do not count: nobody knows yet what they have brought.
+        Epochs after the last validation do not count: they have not been measured yet.
         """
         measured = self.state.epoch - self.state.epoch % self.loop.eval_every
         waited = measured - self.state.best_epoch if self.state.best_epoch else 0
@@ -386,7 +386,7 @@ def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
     begun = any((folder / name).exists() for name in (CHECKPOINT_FILE, "card.json"))
     if begun and not resume:
         raise CnnError(f"{folder} already holds a run; go on with --resume or choose another folder with --run")
-    if begun:  # a start that failed, over a mistyped option say, leaves settings that bind nobody
+    if begun:  # a start that failed, over a mistyped option say, must not leave its settings behind
         check_settings(folder, task.recipe)
     write_text(folder / "recipe.json", json.dumps(to_table(task.recipe), indent=2) + "\n")
 

@@ -100,7 +100,7 @@ def normalise_together(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 def keep_sparse(model: nn.Module) -> list[nn.Parameter]:
-    """Return the tables with sparse gradients (see `build_optimizers`), which are told to DDP as not its own.
+    """Return the tables with sparse gradients (see `build_optimizers`), which DDP must leave alone.
 
     DDP takes sparse gradients of `nn.Embedding` alone, and NCCL of none: `average_rows` is for these.
     """

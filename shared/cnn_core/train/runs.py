@@ -19,7 +19,7 @@ JOB, PROGRESS, STOP = "job.json", "progress.json", "stop"  # what a queued run h
 LOG = "job.log"  # what its process wrote
 SIGNS = ("status.json", JOB, "log.csv")  # one of them makes a folder a run, as does waiting
 QUEUE = ".queue"  # folder of the waiting ones
-LARGEST = 8 * 1024**2  # bytes of a file that is read; a longer one is no log of ours
+LARGEST = 8 * 1024**2  # bytes of a file that is read; a longer one is not one of our logs
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 
 

@@ -1,4 +1,4 @@
-"""The settings that a run was begun with, in its recipe.json: whoever goes on with it must have the same."""
+"""The settings of a run, in its recipe.json: it can only be resumed with the same ones."""
 
 import json
 from collections.abc import Mapping

@@ -55,7 +55,7 @@ def find_weights(name_or_folder: str | Path, *, domain: str | None = None) -> Pa
         domain: look for names in this domain only.
 
     Raises:
-        UnknownNameError: nothing bears the name; the message lists the nearest ones.
+        UnknownNameError: there is nothing of this name; the message lists the nearest ones.
         WeightsError: the folder does not hold weights, or two domains ship the name.
     """
     if isinstance(name_or_folder, str):
@@ -75,7 +75,7 @@ def load_card(name_or_folder: str | Path, *, domain: str | None = None) -> Weigh
     """Return the card of the weights found as `find_weights` does.
 
     Raises:
-        UnknownNameError: nothing bears the name.
+        UnknownNameError: there is nothing of this name.
         WeightsError: the card is damaged, incomplete, or belongs to other weights.
     """
     return read_card(find_weights(name_or_folder, domain=domain))

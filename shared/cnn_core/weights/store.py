@@ -95,7 +95,7 @@ def load_state(name_or_folder: str | Path, *, domain: str | None = None) -> tupl
     """Return the verified state dict (floating-point tensors as float32, on the CPU) and the card.
 
     Raises:
-        UnknownNameError: nothing bears the name.
+        UnknownNameError: there is nothing of this name.
         WeightsError: size or SHA-256 is not the card's, the file is damaged, or a value is NaN or infinite.
     """
     folder = find_weights(name_or_folder, domain=domain)
@@ -113,7 +113,7 @@ def load_into(model: nn.Module, name_or_folder: str | Path, *, domain: str | Non
     """Load verified weights into `model`, on the device and in the type it has, and return the card.
 
     Raises:
-        UnknownNameError: nothing bears the name.
+        UnknownNameError: there is nothing of this name.
         WeightsError: as `load_state`; or the weights do not fit the model, all differences listed.
     """
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
@@ -142,7 +142,7 @@ def load_model(
         build: makes the network of a card; None: `create_model` with the card's arguments.
 
     Raises:
-        UnknownNameError: nothing bears the name.
+        UnknownNameError: there is nothing of this name.
         WeightsError: as `load_into`, or the card's model does not exist or cannot be built.
     """
     state, card = load_state(name_or_folder, domain=domain)
