@@ -24,7 +24,7 @@ from urllib.parse import unquote
 
 from cnn_core.data.paths import UPLOAD
 from cnn_core.errors import CnnError, StorageError
-from cnn_core.processes import interrupt, mark_of, start_detached
+from cnn_core.processes import interrupt, process_start, start_detached
 from cnn_core.storage import folder_lock, storage_errors, write_text
 from cnn_core.train.runs import JOB, LOG, NAME, PROGRESS, QUEUE, STOP, RunInfo, look, owner_of, read_json, waiting_file
 
@@ -50,29 +50,29 @@ class Job:
     keep_upload: bool = False  # when the training has ended
 
 
-def claim_folder(root: Path, wish: str, *, apart: bool = False) -> Path:
-    """Make and return a new run folder called `wish`, or `wish-2` and so on if there is one.
+def claim_folder(root: Path, name: str, *, apart: bool = False) -> Path:
+    """Make and return a new run folder called `name`, or `name-2` and so on if there is one.
 
     Args:
         root: the folder of the runs.
-        wish: the name.
+        name: the name.
         apart: give it a random ending, so that no name tells whether somebody else has a run of that name.
 
     Raises:
         CnnError: a name with other signs than lower-case letters, digits, ".", "_", "-"; the queue is full.
         StorageError: the folder cannot be made.
     """
-    if not NAME.fullmatch(wish):
+    if not NAME.fullmatch(name):
         raise CnnError(
             f"expected a name of up to 60 lower-case letters, digits, '.', '_' and '-' that begins with a letter or "
-            f"digit, got {wish[:80]!r}"
+            f"digit, got {name[:80]!r}"
         )
     if len(waiting_jobs(root)) >= MOST_WAITING:
         raise CnnError(f"{MOST_WAITING} trainings are waiting already; stop some of them, or wait")
     if apart:
-        wish = f"{wish[:50]}-{secrets.token_hex(3)}"
+        name = f"{name[:50]}-{secrets.token_hex(3)}"
     for count in range(1, 1000):
-        folder = root / (wish if count == 1 else f"{wish}-{count}")
+        folder = root / (name if count == 1 else f"{name}-{count}")
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
@@ -80,7 +80,7 @@ def claim_folder(root: Path, wish: str, *, apart: bool = False) -> Path:
         except OSError as error:
             raise StorageError(f"could not make {folder}: {error.strerror}; choose another folder") from error
         return folder
-    raise CnnError(f"there are too many runs called {wish}; choose another name")
+    raise CnnError(f"there are too many runs called {name}; choose another name")
 
 
 def submit(root: Path, folder: Path, job: Job) -> None:
@@ -218,7 +218,7 @@ def _take(root: Path) -> tuple[Path, dict[str, Any]] | None:
 
 
 def _me() -> dict[str, Any]:
-    return {"pid": os.getpid(), "mark": mark_of(os.getpid())}
+    return {"pid": os.getpid(), "mark": process_start(os.getpid())}
 
 
 def _train(root: Path, folder: Path, entry: dict[str, Any]) -> None:

@@ -173,7 +173,7 @@ class CaptionTask:
             captions += [self.contract.decode(best[0].words) for best in found]
         return Evaluation(len(captions), measure(captions, self.sets[split]))
 
-    def data_mark(self) -> str:
+    def fingerprint(self) -> str:
         """Return what tells the pictures of all splits, by name, and their captions from those of other data."""
         return cache_key(*((name, s.files, s.captions) for name, s in self.sets.items()))
 

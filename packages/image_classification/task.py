@@ -191,7 +191,7 @@ class ImageTask(Pairs):
         ))  # fmt: skip
         return Evaluation(report.n, report.metrics, report)
 
-    def data_mark(self) -> str:
+    def fingerprint(self) -> str:
         """Return what tells the labels and the targets of all splits from those of other data."""
         sets = self.sets.items()
         return cache_key(*(part for name, s in sets for part in (name, s.labels, s.files, s.targets.numpy())))

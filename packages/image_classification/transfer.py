@@ -42,8 +42,8 @@ class HeadTask(Pairs):
     def build_model(self) -> nn.Module:
         return self.network.head.cpu()
 
-    def data_mark(self) -> str:
-        return self.inner.data_mark()
+    def fingerprint(self) -> str:
+        return self.inner.fingerprint()
 
     def steps_per_epoch(self) -> int:
         return self.inner.steps_per_epoch()

@@ -124,7 +124,7 @@ class NoduleTask(Pairs):
         chances = probability(scores, self.contract)
         return Evaluation(len(nodules), nodule_metrics(scores, chances, nodules.targets, nodules.sizes, nodules.exams))
 
-    def data_mark(self) -> str:
+    def fingerprint(self) -> str:
         """Return what tells the nodules of all splits and their ratings from those of other data."""
         return cache_key(*(part for name, s in self.sets.items() for part in (name, s.names, s.targets)))
 

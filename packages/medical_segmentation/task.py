@@ -193,7 +193,7 @@ class SegmentationTask(Pairs):
         found = {name: [row[name] for row in rows if row[name] is not None] for name in rows[0]}
         return Evaluation(len(rows), {name: float(np.mean(values)) for name, values in found.items() if values})
 
-    def data_mark(self) -> str:
+    def fingerprint(self) -> str:
         """Return what tells the labels and the cases of all splits from those of other data."""
         return cache_key(self.set.labels, self.set.splits)
 

@@ -184,7 +184,7 @@ class TextTask(Pairs):
         scores = scores_of(model, encoded, self.device)
         return Evaluation(len(targets), classification_metrics(scores.float(), targets))
 
-    def data_mark(self) -> str:
+    def fingerprint(self) -> str:
         """Return what tells the texts and labels of all splits from those of other data."""
         return cache_key(*((name, s.labels, s.texts, s.targets.tolist()) for name, s in self.sets.items()))
 

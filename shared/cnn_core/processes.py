@@ -34,7 +34,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
 
 
-def mark_of(pid: int) -> str:
+def process_start(pid: int) -> str:
     """Return what tells a process from a later one of the same number, or "" where the system does not say.
 
     On Linux that is the start time, field 22 of /proc/PID/stat (see proc(5)).

@@ -16,7 +16,7 @@ from streamlit import config
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
 
-from cnn_core.processes import mark_of
+from cnn_core.processes import process_start
 from cnn_core.train.runs import QUEUE
 from cnn_core.weights import load_card
 from cnn_core.weights.packing import pack_network
@@ -128,7 +128,7 @@ def test_with_shared_runs_all_are_seen_and_only_the_owner_changes_them(hers: Pat
     assert not keys(page) & {f"delete-{SECRET}", "delete-typed"}
     for name, state in (
         ("stopped", {"state": "stopped"}),
-        ("running", {"pid": os.getpid(), "mark": mark_of(os.getpid())}),
+        ("running", {"pid": os.getpid(), "mark": process_start(os.getpid())}),
     ):
         (hers.parent / name).mkdir()
         (hers.parent / name / "job.json").write_text(json.dumps({"owner": owner_of(ANNA), **state}))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_core.processes import PATIENCE, is_running, mark_of
+from cnn_core.processes import PATIENCE, is_running, process_start
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Ctrl-C cannot be sent to a single process on this system")
 LINE = "cnn: interrupted\n"
@@ -214,7 +214,7 @@ def test_a_signal_ends_the_pages_within_five_seconds(tmp_path: Path, number: sig
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (tmp_path / "runs/one").mkdir(parents=True)
-    status = {"state": "running", "epoch": 1, "epochs": 2, "pid": os.getpid(), "mark": mark_of(os.getpid())}
+    status = {"state": "running", "epoch": 1, "epochs": 2, "pid": os.getpid(), "mark": process_start(os.getpid())}
     (tmp_path / "runs/one/status.json").write_text(json.dumps(status))
     process = start("demo", "--port", str(port), cwd=tmp_path)
     deadline = time.monotonic() + 90

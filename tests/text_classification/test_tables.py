@@ -78,7 +78,7 @@ def test_named_columns_win_over_guesses_and_a_wrong_name_lists_the_right_ones(tm
     ("a.jsonl", "not json\n", "line 1: not JSON"),
     ("a.jsonl", "[1, 2]\n", "expected an object"),
     ("a.jsonl", "", "empty"),
-    ("a.csv", "PK\x03\x04\x14\0\x06\0\x08\0", "is no text"),
+    ("a.csv", "PK\x03\x04\x14\0\x06\0\x08\0", "is not text"),
     ("a.csv", 'label,text\nx,"' + "y" * (17 << 20) + '"\n', "line"),
 ])  # fmt: skip
 def test_what_is_no_table_is_a_sentence(tmp_path: Path, name: str, text: str, said: str) -> None:

@@ -10,36 +10,36 @@ from cnn_core.errors import CnnError
 from cnn_core.nn.precision import checked_autocast
 
 
-def choose_device(wish: str = "auto") -> torch.device:
+def choose_device(name: str = "auto") -> torch.device:
     """Return the device of that name, or for "auto" the best one found: cuda, then mps, then cpu.
 
     Raises:
         CnnError: no device has that name, or it is not on this machine.
     """
-    if wish == "auto":
+    if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", wish):
-        raise CnnError(f"device: expected auto, cpu, cuda, cuda:1 or mps, got {wish!r}")
-    device = torch.device(wish)
+    if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", name):
+        raise CnnError(f"device: expected auto, cpu, cuda, cuda:1 or mps, got {name!r}")
+    device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise CnnError(f"device {wish!r} was asked for, but torch finds no CUDA device here; use --device cpu")
+        raise CnnError(f"device {name!r} was asked for, but torch finds no CUDA device here; use --device cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
-        raise CnnError(f"device {wish!r} was asked for, but torch finds {found}: cuda:0 to cuda:{found - 1}")
+        raise CnnError(f"device {name!r} was asked for, but torch finds {found}: cuda:0 to cuda:{found - 1}")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise CnnError("device 'mps' was asked for, but torch finds none here; use --device cpu")
     return device
 
 
-def choose_precision(wish: str, device: torch.device) -> str:
+def choose_precision(name: str, device: torch.device) -> str:
     """Return Fabric's name of the precision: bfloat16 autocast where the hardware multiplies it, else float32.
 
     A processor without AMX or AVX512-BF16 emulates bfloat16 and is several times slower with it.
     """
-    if wish != "auto":
-        return wish
+    if name != "auto":
+        return name
     if device.type == "cuda":
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     if device.type == "cpu" and has_bfloat16_cpu():
@@ -47,12 +47,12 @@ def choose_precision(wish: str, device: torch.device) -> str:
     return "32-true"
 
 
-def fabric_precision(wish: str, device: torch.device) -> dict[str, Any]:
+def fabric_precision(name: str, device: torch.device) -> dict[str, Any]:
     """Return Fabric's arguments for a precision; on a CPU mixed precision is bfloat16 with checked convolutions.
 
     That also holds for a precision requested by name: a fast wrong answer helps no one.
     """
-    precision = choose_precision(wish, device)
+    precision = choose_precision(name, device)
     if device.type != "cpu" or precision == "32-true":
         return {"precision": precision}
     from lightning_fabric.plugins import MixedPrecision  # slow to import, and devices are chosen for answers too

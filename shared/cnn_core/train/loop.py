@@ -31,13 +31,13 @@ from torch import nn
 from cnn_core.data.epoch import EpochContext
 from cnn_core.data.tables import csv_text
 from cnn_core.errors import CnnError
-from cnn_core.processes import mark_of
+from cnn_core.processes import process_start
 from cnn_core.storage import folder_lock, write_text
 from cnn_core.train.checkpoint import CHECKPOINT_FILE, has_checkpoint, load_checkpoint, save_checkpoint
 from cnn_core.train.config import to_table
 from cnn_core.train.devices import choose_device, fabric_precision
 from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor, restore_optimizer
-from cnn_core.train.parallel import agree, average_rows, keep_sparse, lay_out, leave_group, normalise_together
+from cnn_core.train.parallel import agree, average_rows, keep_sparse, leave_group, normalise_together, use_channels_last
 from cnn_core.train.runs import read_json
 from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Task
@@ -171,7 +171,7 @@ class _Trainer:
         self.loop, self.config = task.recipe.loop, task.recipe.optimizer
         model = task.build_model()
         together = fabric.world_size > 1
-        lay_out(model, together=together)
+        use_channels_last(model, together=together)
         if together:
             model = normalise_together(model, fabric.device)
         self.optimizers = build_optimizers(model, self.config)
@@ -183,7 +183,7 @@ class _Trainer:
         self.average = MovingAverage(self.plain, self.config.ema) if self.config.ema else None
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.state = _State()
-        self.steps, self.mark = task.steps_per_epoch(), task.data_mark()
+        self.steps, self.mark = task.steps_per_epoch(), task.fingerprint()
         self.unwanted = False  # the observer said stop
         self.board = None  # TensorBoard's writer, opened with the first epoch's row
 
@@ -377,7 +377,7 @@ class _Trainer:
     def _status(self, state: str) -> None:
         if self.fabric.is_global_zero:
             status = {"state": state, "epoch": self.state.epoch, "epochs": self.loop.epochs, "pid": os.getpid()}
-            status["mark"] = mark_of(os.getpid())  # tells this process from a later one of the same number
+            status["mark"] = process_start(os.getpid())  # tells this process from a later one of the same number
             write_text(self.folder / "status.json", json.dumps({**self.origin, **status}) + "\n")
 
 

@@ -69,8 +69,8 @@ class SyncBatchNorm(_BatchNorm):
         return torch.addcmul(self.bias.view(wide), centred, scale.view(wide)).to(x.dtype)
 
 
-def lay_out(model: nn.Module, *, together: bool) -> None:
-    """Lay kernels out channels-last, which convolutions are fastest with.
+def use_channels_last(model: nn.Module, *, together: bool) -> None:
+    """Store kernels channels-last, the fastest layout for convolutions.
 
     A kernel of one number per channel, or of one channel, lies the same way in both orders, but its strides can be
     written in two ways. Which one its gradient has depends on device and precision; processes that train `together`

@@ -74,8 +74,8 @@ class Task(Protocol):
     def build_data(self, device: torch.device) -> None:
         """Load the data sets; called once, before everything else."""
 
-    def data_mark(self) -> str:
-        """Return a text that is another one when labels, items or splits are: a run goes on with its own alone."""
+    def fingerprint(self) -> str:
+        """Return a hash of labels, items and splits: a run can only be resumed on the same data."""
 
     def build_model(self) -> nn.Module:
         """Build the network with its starting weights, on the CPU."""

@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 from cnn_core.cli import main
 from cnn_core.cli.parser import model_option
 from cnn_core.errors import CnnError, ConfigError, StorageError
-from cnn_core.processes import environment, is_running, mark_of
+from cnn_core.processes import environment, is_running, process_start
 from cnn_core.storage import LOCK_FILE, folder_lock
 from cnn_core.train.commands import compare_command
 from cnn_core.train.runs import QUEUE, RunInfo, curves_of, find_run, list_runs, read_rows
@@ -181,7 +181,7 @@ def status(folder: Path, **values: object) -> Path:
 
 def test_runs_of_the_command_line_are_seen_as_they_are(root: Path):
     me = os.getpid()
-    status(root / "alive", pid=me, mark=mark_of(me))
+    status(root / "alive", pid=me, mark=process_start(me))
     status(root / "other", pid=me, mark="1")  # a later process of the same number
     status(root / "many" / "seed0", pid=2**22 + 1, mark="1")
     done = status(root / "done", state="trained", epoch=9, pid=2**22 + 1, mark="1")
@@ -189,7 +189,7 @@ def test_runs_of_the_command_line_are_seen_as_they_are(root: Path):
     status(root / ".hidden")
     (root / "no-run").mkdir()
     states = {run.name: run.state for run in list_runs(root)}
-    if mark_of(me):
+    if process_start(me):
         assert states == {"alive": "running", "other": "stopped", "many/seed0": "stopped", "done": "done"}
 
 
@@ -258,7 +258,7 @@ def test_damaged_files_are_no_reason_to_fail(root: Path, junk: str):
 
 
 def test_curves_are_those_of_the_log_and_of_the_epoch_under_way(root: Path):
-    folder = status(root / "run", epoch=9, epochs=20, pid=os.getpid(), mark=mark_of(os.getpid()))
+    folder = status(root / "run", epoch=9, epochs=20, pid=os.getpid(), mark=process_start(os.getpid()))
     (folder / "log.csv").write_text("epoch,loss,seconds,val_accuracy\n1,0.9,1,0.5\n2,nan,2,\n3,0.7,3,0.6\n4,0.")
     points = {"epochs": 20, "points": [[0.1, 2.0], [4.5, 0.65]]}
     (folder / "progress.json").write_text(json.dumps(points))
@@ -304,7 +304,7 @@ def test_all_wrong_settings_are_reported_at_once():
 
 def test_processes_are_told_apart():
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    mark = mark_of(child.pid)
+    mark = process_start(child.pid)
     assert is_running(child.pid, mark)
     child.kill()
     if mark:
@@ -359,7 +359,7 @@ def test_a_run_is_not_deleted_while_it_is_trained(root: Path):
     submit(root, folder, job())
     seen = run_of(root, "busy")
     taken, entry = queue._take(root)  # between the look and the deletion
-    me = {"pid": os.getpid(), "mark": mark_of(os.getpid())}
+    me = {"pid": os.getpid(), "mark": process_start(os.getpid())}
     (taken / "job.json").write_text(json.dumps({**entry, **me}))
     with pytest.raises(CnnError, match="the run busy is running; stop it first"):
         delete(root, seen)

@@ -162,7 +162,7 @@ def test_a_part_that_is_complete_needs_no_more_bytes(server, tmp_path):
 def test_a_partial_answer_from_another_place_is_not_appended(server, tmp_path):
     server.cuts = [300_000]
     server.shift = 7
-    with pytest.raises(DataError, match="asked for the bytes from 300000 on, got those from 299993 on"):
+    with pytest.raises(DataError, match="requested the bytes from 300000 on, got those from 299993 on"):
         fetch(server.url, name="a.bin", folder=tmp_path, sha256=SHA256, attempts=2)
     assert not (tmp_path / "a.bin").exists()
 

@@ -72,7 +72,7 @@ class ToyTask(Pairs):
         right = model(self.x.float() / 255 - 0.5).argmax(1) == self.y
         return Evaluation(len(self.y), {"accuracy": right.double().mean().item()})
 
-    def data_mark(self) -> str:
+    def fingerprint(self) -> str:
         return str(self.count)
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
