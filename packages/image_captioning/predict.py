@@ -17,10 +17,10 @@ from cnn_core.data.reading import pictures_in, pictures_of, read_batches
 from cnn_core.errors import CnnError
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard
-from image_captioning.contract import CaptionContract
+from image_captioning.contract import CaptionContract, CaptionerOptions
 from image_captioning.decoders import Memory
 from image_captioning.explain import CaptionExplanation, explain_caption
-from image_captioning.model import Captioner, CaptionerOptions, load_captioner
+from image_captioning.model import Captioner, load_captioner
 from image_captioning.search import Hypothesis, beam_search, sample, teacher_forced_log_probs
 from image_captioning.words import END, UNKNOWN, split_words
 
