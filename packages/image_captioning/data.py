@@ -133,16 +133,16 @@ def load_sets(
     for split in splits:
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
-    known = find_set(DATA_SETS, name_or_path)
-    if known is not None and known.read is None:
-        return {split: _scene_set(split, size or known.size, fit) for split in splits}
-    if known is not None:
-        listing, name = known.read(known.path(data_root)), known.name
+    entry = find_set(DATA_SETS, name_or_path)
+    if entry is not None and entry.read is None:
+        return {split: _scene_set(split, size or entry.size, fit) for split in splits}
+    if entry is not None:
+        listing, name = entry.read(entry.path(data_root)), entry.name
     else:
         listing, name = _own_listing(name_or_path, image_column, caption_column), str(name_or_path)
     for note in listing.notes:
         log.warning("%s", note)
-    size = size or (known.size if known else OWN_SIZE)
+    size = size or (entry.size if entry else OWN_SIZE)
     return {split: _from_files(name, split, listing.splits.get(split, []), size, fit) for split in splits}
 
 
