@@ -1,9 +1,11 @@
 """The one preprocessing: from any picture to the network's input, and from sentences to numbers and back.
 
-Stored as `input` in the weights card; training, evaluation, prediction and page all go through it.
+Stored as `input` in the weights card; training, evaluation, prediction and page all go through it. What the network is
+built from stands there too, as `options` of its arguments.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -11,13 +13,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from torch import Tensor
 
 from cnn_core.data.fits import Placement, fit_crop, fit_pad, fit_stretch
 from cnn_core.data.images import ImageSource, read_image
 from cnn_core.errors import CnnError, WeightsError
-from cnn_core.validation import Edge, Positive
+from cnn_core.validation import Edge, Options, Positive, Settings, Share, parse, sentences
 from cnn_core.weights.contract import Contract, Tuple, contract
 from image_captioning.words import FIRST, UNKNOWN, split_words
 
@@ -29,6 +31,10 @@ FITS = {"crop": fit_crop, "pad": fit_pad, "stretch": fit_stretch}
 DETAIL = 2  # JPEG files may be decoded smaller, down to this many times the pictures' size
 MOST_WORDS = 200  # of a caption
 LARGEST_VOCABULARY = 1_000_000
+MOST_BEAMS = 100
+Beams = Annotated[int, Field(ge=1, le=MOST_BEAMS)]
+LengthPower = Annotated[float, Field(ge=0, le=2)]  # see `search.beam_search`
+Size = Annotated[int, Field(ge=1, le=8192)]
 
 
 @contract
@@ -137,3 +143,49 @@ class CaptionContract(Contract):
     def decode(self, numbers: Sequence[int]) -> list[str]:
         """Return the words of numbers; what is no word is left out, unknown ones are "?"."""
         return ["?" if n == UNKNOWN else self.vocabulary[n - FIRST] for n in numbers if n >= UNKNOWN]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionerOptions(Settings):
+    """What a captioner is built from beside its backbone and contract: the `options` in the arguments of its card.
+
+    Args:
+        decoder: with soft attention, or with the mean over the picture; see `decoders`.
+        hidden: numbers of the LSTM's state.
+        size: of a word vector.
+        attention: of what a cell of the map is remembered and compared by.
+        dropout: share of the decoder's numbers that are dropped in training.
+        stage: of the backbone, the last one that is kept.
+        encoder: the backbone's own options.
+        beams: of the search, unless something else is said.
+        length_power: likewise.
+    """
+
+    decoder: Literal["show-attend-tell", "show-tell"]
+    hidden: Size
+    size: Size
+    attention: Size
+    dropout: Share
+    stage: str
+    encoder: Options
+    beams: Beams
+    length_power: LengthPower
+
+    @classmethod
+    def of_card(cls, card: "WeightsCard") -> Self:
+        """Return the options of a captioner's card.
+
+        Cards once said which recurrent cell there is: an LSTM, as there is always now, or a GRU.
+
+        Raises:
+            WeightsError: options are missing, wrong or unknown, or ask for a GRU.
+        """
+        values = dict(card.arguments["options"])
+        cell = values.pop("cell", "lstm")
+        if cell != "lstm":
+            raise WeightsError(f"weights {card.name!r}: recurrent cells are LSTMs now, not {cell!r}; train again")
+        try:
+            return parse(cls, values)
+        except ValidationError as error:
+            problems = "; ".join(sentences(error, known=[f.name for f in fields(cls)]))
+            raise WeightsError(f"weights {card.name!r}: arguments.options: {problems}; restore the card") from error

@@ -7,7 +7,6 @@ dev as "val". COCO: official val as "test". Own pictures: as their table says, e
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.paths import own_path
+from cnn_core.data.reading import read_batches
 from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
 from image_captioning.contract import CaptionContract
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
 OWN_SIZE = (128, 128)  # (H, W) in pixels of pictures in files where nothing else is said
-READERS = min(4, os.cpu_count() or 1)  # threads that decode
 CHUNK = 256  # pictures decoded at a time
 
 
@@ -134,16 +133,16 @@ def load_sets(
     for split in splits:
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
-    known = find_set(DATA_SETS, name_or_path)
-    if known is not None and known.read is None:
-        return {split: _scene_set(split, size or known.size, fit) for split in splits}
-    if known is not None:
-        listing, name = known.read(known.path(data_root)), known.name
+    entry = find_set(DATA_SETS, name_or_path)
+    if entry is not None and entry.read is None:
+        return {split: _scene_set(split, size or entry.size, fit) for split in splits}
+    if entry is not None:
+        listing, name = entry.read(entry.path(data_root)), entry.name
     else:
         listing, name = _own_listing(name_or_path, image_column, caption_column), str(name_or_path)
     for note in listing.notes:
         log.warning("%s", note)
-    size = size or (known.size if known else OWN_SIZE)
+    size = size or (entry.size if entry else OWN_SIZE)
     return {split: _from_files(name, split, listing.splits.get(split, []), size, fit) for split in splits}
 
 
@@ -201,16 +200,9 @@ def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[in
 
 def _decoded(records: Sequence[Record], contract: CaptionContract) -> Iterator[np.ndarray]:
     """Yield uint8 [n, 3 * H * W + 1]: the pictures of a chunk, each with a byte that is 1 if it could be read."""
-
-    def decode(record: Record) -> np.ndarray:
-        try:
-            return _pixels(record, contract)
-        except DataError:  # said by whoever tries again
-            return np.zeros(3 * contract.size[0] * contract.size[1] + 1, np.uint8)
-
-    with ThreadPoolExecutor(READERS) as readers:
-        for begin in range(0, len(records), CHUNK):
-            yield np.stack(list(readers.map(decode, records[begin : begin + CHUNK])))
+    unreadable = np.zeros(3 * contract.size[0] * contract.size[1] + 1, np.uint8)  # said by whoever tries again
+    for _, views in read_batches(records, lambda record, _: _pixels(record, contract), size=CHUNK):
+        yield np.stack([unreadable if isinstance(view, str) else view for view in views])
 
 
 def _pixels(record: Record, contract: CaptionContract) -> np.ndarray:

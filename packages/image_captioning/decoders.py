@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from image_captioning.contract import CaptionerOptions
 from image_captioning.words import FIRST, PADDING
 
 State = tuple[Tensor, Tensor]  # h and c of the LSTM: [R, H] each
@@ -160,6 +161,14 @@ class ShowAttendTell(nn.Module):
 
 
 Decoder = ShowTell | ShowAttendTell
+
+
+def build_decoder(options: CaptionerOptions, channels: int, vocab_size: int) -> Decoder:
+    """Build the decoder that `options` name, for a map of C `channels` and a vocabulary of V words."""
+    sizes = {"hidden": options.hidden, "size": options.size, "dropout": options.dropout}
+    if options.decoder == "show-tell":
+        return ShowTell(channels, vocab_size, **sizes)
+    return ShowAttendTell(channels, vocab_size, attention=options.attention, **sizes)
 
 
 def _placed(features: Tensor, positions: Tensor) -> Tensor:

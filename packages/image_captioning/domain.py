@@ -7,9 +7,8 @@ from cnn_core.domain import Domain
 from cnn_core.errors import CnnError, DataError
 from cnn_core.train.config import override
 from cnn_core.weights import WeightsCard
-from image_captioning.contract import DOMAIN_NAME
+from image_captioning.contract import DOMAIN_NAME, CaptionerOptions
 from image_captioning.data import DATA_SETS, CaptionSet, load_sets
-from image_captioning.model import CaptionerOptions
 from image_captioning.predict import Predictor, load
 from image_captioning.recipe import Recipe, settings_of
 from image_captioning.report import Report, report_on

@@ -7,7 +7,7 @@ last map, for both decoders. `cover` says what changes when a region of the pict
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from cnn_core.data.reading import input_name
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.explain import overlay
 from cnn_core.storage import atomic_path
+from image_captioning.model import DecoderOutput
 from image_captioning.search import teacher_forced_log_probs
 from image_captioning.words import END
 
@@ -127,7 +128,7 @@ def _attention(weights: Tensor, grid_map: Tensor) -> Tensor:
     return weights.detach().float().cpu().view(-1, *grid_map.shape[2:])
 
 
-def _grad_cam(output: Any, grid_map: Tensor) -> Tensor:
+def _grad_cam(output: DecoderOutput, grid_map: Tensor) -> Tensor:
     """Return Grad-CAM of every word's score less the mean of all scores, on the grid: [T, H', W']."""
     maps = []
     scores = output.logits.gather(1, output.targets[:, None])[:, 0] - output.logits.mean(1)

@@ -44,7 +44,7 @@ class Record:
 
 @dataclass
 class Listing:
-    """The records of each split, and what was left out."""
+    """The records of each split, and notes about what was left out."""
 
     splits: dict[str, list[Record]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -154,20 +154,15 @@ def read_coco(root: Path) -> Listing:
         raise DataError(
             f"COCO's captions are not there: expected {COCO} in {root}; set CNN_DATA_DIR to the folder that holds coco"
         )
-    folder, listing = _Folder(root), Listing()
-    learned, notes = _coco_captions(train).records(folder, train.name)
-    listing.notes += notes
-    held = next((f for f in files if "val" in f.name), None)
-    pool = list(learned.values())
-    if held is not None:
-        tested, notes = _coco_captions(held).records(folder, held.name)
-        listing.notes += notes
-        listing.splits["test"] = list(tested.values())
-        share = min(HELD_FRACTION, COCO_HELD / max(1, len(pool)))
-        listing.splits |= divided(pool, {"val": share})
-        return listing
-    listing.splits = divided(pool)
-    return listing
+    folder = _Folder(root)
+    records, notes = _coco_captions(train).records(folder, train.name)
+    pool = list(records.values())
+    official = next((f for f in files if "val" in f.name), None)
+    if official is None:
+        return Listing(divided(pool), notes)
+    tested, more = _coco_captions(official).records(folder, official.name)
+    splits = divided(pool, {"val": min(HELD_FRACTION, COCO_HELD / max(1, len(pool)))})
+    return Listing(splits | {"test": list(tested.values())}, notes + more)
 
 
 def _coco_captions(file: Path) -> _Collector:

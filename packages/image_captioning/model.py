@@ -1,25 +1,20 @@
 """`Captioner`: any registered backbone up to one of its stages, and a decoder that reads the map."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, ValidationError
 from torch import Tensor, nn
 
-from cnn_core.errors import CnnError, WeightsError, unknown_name
+from cnn_core.errors import CnnError, unknown_name
 from cnn_core.models import Backbone, create_model
-from cnn_core.validation import Options, Settings, Share, parse, sentences
 from cnn_core.weights import WeightsCard, load_model
-from image_captioning.contract import DOMAIN_NAME, CaptionContract
-from image_captioning.decoders import Decoder, Memory, ShowAttendTell, ShowTell, grid_positions
-from image_captioning.search import Beams, LengthPower
+from image_captioning.contract import DOMAIN_NAME, CaptionContract, CaptionerOptions
+from image_captioning.decoders import Decoder, Memory, build_decoder, grid_positions
 from image_captioning.words import PADDING, START
 
-Size = Annotated[int, Field(ge=1, le=8192)]
 SHRINK = 0.85  # captions that have ended are dropped once so few of a batch go on
 
 
@@ -181,59 +176,6 @@ def caption_loss(output: DecoderOutput, *, smoothing: float = 0.0, attention_wei
     return loss
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptionerOptions(Settings):
-    """What a captioner is built from beside its backbone and contract: the `options` in the arguments of its card.
-
-    Args:
-        decoder: with soft attention, or with the mean over the picture; see `decoders`.
-        hidden: numbers of the LSTM's state.
-        size: of a word vector.
-        attention: of what a cell of the map is remembered and compared by.
-        dropout: share of the decoder's numbers that are dropped in training.
-        stage: of the backbone, the last one that is kept.
-        encoder: the backbone's own options.
-        beams: of the search, unless something else is said.
-        length_power: likewise.
-    """
-
-    decoder: Literal["show-attend-tell", "show-tell"]
-    hidden: Size
-    size: Size
-    attention: Size
-    dropout: Share
-    stage: str
-    encoder: Options
-    beams: Beams
-    length_power: LengthPower
-
-    @classmethod
-    def of_card(cls, card: WeightsCard) -> Self:
-        """Return the options of a captioner's card.
-
-        Cards once said which recurrent cell there is: an LSTM, as there is always now, or a GRU.
-
-        Raises:
-            WeightsError: options are missing, wrong or unknown, or ask for a GRU.
-        """
-        values = dict(card.arguments["options"])
-        cell = values.pop("cell", "lstm")
-        if cell != "lstm":
-            raise WeightsError(f"weights {card.name!r}: recurrent cells are LSTMs now, not {cell!r}; train again")
-        try:
-            return parse(cls, values)
-        except ValidationError as error:
-            problems = "; ".join(sentences(error, known=[f.name for f in fields(cls)]))
-            raise WeightsError(f"weights {card.name!r}: arguments.options: {problems}; restore the card") from error
-
-    def build_decoder(self, channels: int, vocab_size: int) -> Decoder:
-        """Build the decoder for a map of C `channels` and a vocabulary of V words."""
-        sizes = {"hidden": self.hidden, "size": self.size, "dropout": self.dropout}
-        if self.decoder == "show-tell":
-            return ShowTell(channels, vocab_size, **sizes)
-        return ShowAttendTell(channels, vocab_size, attention=self.attention, **sizes)
-
-
 def load_captioner(name: str | Path) -> tuple[Captioner, WeightsCard]:
     """Load weights by name or folder, in evaluation mode on the CPU.
 
@@ -248,4 +190,4 @@ def _build(card: WeightsCard) -> Captioner:
     contract, options = CaptionContract.of_card(card), CaptionerOptions.of_card(card)
     backbone = create_model(card.model, num_classes=1, input_size=contract.input_size, options=options.encoder)
     encoder = Encoder(backbone, stage=options.stage)
-    return Captioner(encoder, options.build_decoder(encoder.channels, contract.vocab_size))
+    return Captioner(encoder, build_decoder(options, encoder.channels, contract.vocab_size))

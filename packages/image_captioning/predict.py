@@ -17,10 +17,10 @@ from cnn_core.data.reading import pictures_in, pictures_of, read_batches
 from cnn_core.errors import CnnError
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard
-from image_captioning.contract import CaptionContract
+from image_captioning.contract import CaptionContract, CaptionerOptions
 from image_captioning.decoders import Memory
 from image_captioning.explain import CaptionExplanation, explain_caption
-from image_captioning.model import Captioner, CaptionerOptions, load_captioner
+from image_captioning.model import Captioner, load_captioner
 from image_captioning.search import Hypothesis, beam_search, sample, teacher_forced_log_probs
 from image_captioning.words import END, UNKNOWN, split_words
 
@@ -120,15 +120,15 @@ class Predictor:
         generator = torch.Generator().manual_seed(seed)
         for names, views in read_batches(images, self._view, size=batch_size):
             good = [view for view in views if isinstance(view, Tensor)]
-            found: Iterator[list[Hypothesis]] = iter(())
-            if good:
-                memory = self.remember(torch.stack(good))
-                if temperature is None:
-                    found = iter(self.search(memory, beams=max(n_best, beams or self.beams)))
-                else:
-                    found = iter(self._draw(memory, n_best, temperature, generator))
+            captions: Iterator[list[Hypothesis]] = iter(())
+            if good and temperature is None:
+                captions = iter(self.search(self.remember(torch.stack(good)), beams=max(n_best, beams or self.beams)))
+            elif good:
+                captions = iter(self._sample(self.remember(torch.stack(good)), n_best, temperature, generator))
             for name, view in zip(names, views, strict=True):
-                yield Caption(name, error=view) if isinstance(view, str) else self._caption(name, next(found)[:n_best])
+                yield (
+                    Caption(name, error=view) if isinstance(view, str) else self._caption(name, next(captions)[:n_best])
+                )
 
     def stream_inputs(
         self, inputs: Iterable[str | os.PathLike[str]], *, output: Path | None = None, n_best: int = 3
@@ -234,7 +234,7 @@ class Predictor:
         """Return the network's view of a picture, uint8 [3, H, W]."""
         return self.contract.place(self.contract.read(image, name=name))[0]
 
-    def _draw(
+    def _sample(
         self, memory: Memory, count: int, temperature: float, generator: torch.Generator
     ) -> list[list[Hypothesis]]:
         rows = memory.rows(torch.arange(len(memory), device=self.device).repeat_interleave(count))
@@ -244,10 +244,12 @@ class Predictor:
             )
         return [drawn[i : i + count] for i in range(0, len(drawn), count)]
 
-    def _caption(self, name: str, found: Sequence[Hypothesis]) -> Caption:
-        texts = [" ".join(self.contract.decode(hypothesis.words)) for hypothesis in found]
-        probabilities = torch.tensor([hypothesis.log_probability for hypothesis in found], dtype=torch.float64).exp()
-        if not torch.isfinite(probabilities).all() or not found:
+    def _caption(self, name: str, hypotheses: Sequence[Hypothesis]) -> Caption:
+        texts = [" ".join(self.contract.decode(hypothesis.words)) for hypothesis in hypotheses]
+        probabilities = torch.tensor(
+            [hypothesis.log_probability for hypothesis in hypotheses], dtype=torch.float64
+        ).exp()
+        if not torch.isfinite(probabilities).all() or not hypotheses:
             return Caption(name, error=NOT_A_NUMBER)
         return Caption(name, texts, [float(f"{probability:.6g}") for probability in probabilities.tolist()])
 

@@ -9,9 +9,7 @@ from pydantic import Field
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig, to_table
 from cnn_core.validation import Count, Edge, Natural, NonNegative, Settings, Share, Text
 from cnn_core.weights import WeightsCard
-from image_captioning.contract import MOST_WORDS, CaptionContract
-from image_captioning.model import CaptionerOptions, Size
-from image_captioning.search import Beams, LengthPower
+from image_captioning.contract import MOST_WORDS, Beams, CaptionContract, CaptionerOptions, LengthPower, Size
 
 
 @dataclass(frozen=True)
@@ -27,13 +25,6 @@ class DataConfig(Settings):
     min_count: Count = 1  # rarer words of the training captions are unknown ones
     longest: Annotated[int, Field(ge=1, le=MOST_WORDS)] = 30  # words of a caption that are learned and written
     captions_per_picture: Natural = 0  # drawn anew in every epoch; 0: all of them
-
-
-@dataclass(frozen=True)
-class CaptionModelConfig(ModelConfig):
-    """Which encoder; `weights` are those of a whole captioner to go on from."""
-
-    model: Text = "fastnet"  # any name of `cnn list models` that exists in two dimensions
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,7 @@ class Recipe(Settings):
     licence: str = "MIT; the training data have their own terms"
     limits: list[str] = field(default_factory=list)
     data: DataConfig = field(default_factory=DataConfig)
-    model: CaptionModelConfig = field(default_factory=CaptionModelConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)  # the encoder; `weights` are those of a whole captioner
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     search: SearchConfig = field(default_factory=SearchConfig)

@@ -5,20 +5,16 @@ words that may follow.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from cnn_core.errors import CnnError
+from image_captioning.contract import MOST_BEAMS
 from image_captioning.decoders import Decoder, Memory, State
 from image_captioning.words import END, PADDING, START, UNKNOWN
 
 NEVER = (PADDING, START, UNKNOWN)
-MOST_BEAMS = 100
-Beams = Annotated[int, Field(ge=1, le=MOST_BEAMS)]
-LengthPower = Annotated[float, Field(ge=0, le=2)]  # see `beam_search`
 
 
 @dataclass(frozen=True)

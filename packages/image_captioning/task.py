@@ -14,12 +14,13 @@ from cnn_core.errors import DataError
 from cnn_core.train.task import Evaluation, say_unused
 from cnn_core.weights import WeightsCard, round_weights
 from image_captioning.batches import CaptionBatches, Pictures
-from image_captioning.contract import CaptionContract
+from image_captioning.contract import CaptionContract, CaptionerOptions
 from image_captioning.data import SPLITS, CaptionSet, load_sets
+from image_captioning.decoders import build_decoder
 from image_captioning.encoders import Start, cached_features, start_encoder
-from image_captioning.model import CaptionBatch, Captioner, CaptionerOptions, caption_loss, load_captioner
+from image_captioning.model import CaptionBatch, Captioner, caption_loss, load_captioner
 from image_captioning.recipe import Recipe, unused_settings
-from image_captioning.report import measure
+from image_captioning.report import measure, report_on
 from image_captioning.search import beam_search
 from image_captioning.words import END, build_vocabulary
 
@@ -125,7 +126,7 @@ class CaptionTask:
             decoder.words.grow(self.contract.vocab_size)
             decoder.words.dropout.p = self.options.dropout
         else:
-            decoder = self.options.build_decoder(encoder.channels, self.contract.vocab_size)
+            decoder = build_decoder(self.options, encoder.channels, self.contract.vocab_size)
         trained = None if self.recipe.encoder.frozen else encoder
         return Captioner(trained, decoder, word_dropout=self.recipe.decoder.word_dropout)
 
@@ -171,7 +172,9 @@ class CaptionTask:
                 length_power=self.options.length_power,
             )  # fmt: skip
             captions += [self.contract.decode(best[0].words) for best in found]
-        return Evaluation(len(captions), measure(captions, self.sets[split]))
+        report = report_on(captions, self.sets[split]) if split == "test" else None
+        metrics = report.metrics if report else measure(captions, self.sets[split])
+        return Evaluation(len(captions), metrics, report)
 
     def fingerprint(self) -> str:
         """Return what tells the pictures of all splits, by name, and their captions from those of other data."""

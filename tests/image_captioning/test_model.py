@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_captions import options
+from tiny_captions import small_decoder
 
 from cnn_core.errors import CnnError, UnknownNameError
 from cnn_core.models import create_model
@@ -16,7 +16,7 @@ BOTH = pytest.mark.parametrize("name", ["show-attend-tell", "show-tell"])
 
 def captioner(name: str) -> Captioner:
     torch.manual_seed(0)
-    return Captioner(None, options(name).build_decoder(5, 9))
+    return Captioner(None, small_decoder(name, 5, 9))
 
 
 def batch(*, padding: int = 0) -> CaptionBatch:
@@ -140,7 +140,7 @@ def test_any_backbone_can_be_cut_behind_any_stage(backbone: str, stage: str | No
     network = create_model(backbone, num_classes=1)
     stage = stage if stage is None or stage in [i.name for i in network.feature_info] else network.feature_info[1].name
     encoder = Encoder(network, stage=stage).eval()
-    model = Captioner(encoder, options("show-tell").build_decoder(encoder.channels, 9)).eval()
+    model = Captioner(encoder, small_decoder("show-tell", encoder.channels, 9)).eval()
     edge = 128 if backbone == "mobilenet" else 32
     cells, grid = model.features(torch.randn(2, 3, edge, edge))
     assert cells.shape[2] == encoder.channels and cells.shape[1] == grid[0] * grid[1]

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 import torch
-from tiny_captions import options
+from tiny_captions import small_decoder
 from torch import Tensor
 
 from cnn_core.errors import CnnError
@@ -18,7 +18,7 @@ ROWS = FIRST + 3  # three words
 
 def toy(name: str = "show-attend-tell", *, seed: int = 0, pictures: int = 5, rows: int = ROWS) -> tuple:
     torch.manual_seed(seed)
-    decoder = options(name, hidden=12, dropout=0.3).build_decoder(4, rows).eval()
+    decoder = small_decoder(name, 4, rows, hidden=12, dropout=0.3).eval()
     with torch.no_grad():
         for module in decoder.modules():  # sharper choices than fresh weights make, other ones for other pictures
             if isinstance(module, torch.nn.Linear):

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from image_captioning import scenes
+from image_captioning.contract import CaptionerOptions
+from image_captioning.decoders import Decoder, build_decoder
 from image_captioning.domain import train
-from image_captioning.model import CaptionerOptions
 
 TINY = {
     "epochs": 2, "hidden": 32, "word_size": 24, "attention_size": 16, "options": {"widths": [8, 16], "stem_stride": 2},
@@ -15,12 +16,12 @@ TINY = {
 FEW = {"train": 160, "val": 24, "test": 32}
 
 
-def options(decoder: str, *, hidden: int = 10, dropout: float = 0.0) -> CaptionerOptions:
-    """Options of a very small captioner."""
-    return CaptionerOptions(
-        decoder=decoder, hidden=hidden, size=8, attention=6, dropout=dropout, stage="", encoder={}, beams=1,
+def small_decoder(name: str, channels: int, vocab_size: int, *, hidden: int = 10, dropout: float = 0.0) -> Decoder:
+    options = CaptionerOptions(
+        decoder=name, hidden=hidden, size=8, attention=6, dropout=dropout, stage="", encoder={}, beams=1,
         length_power=0.0,
     )  # fmt: skip
+    return build_decoder(options, channels, vocab_size)
 
 
 @pytest.fixture(scope="session")
