@@ -134,14 +134,14 @@ def fit(
             f"torchrun started {started} processes for a run of one; add --devices N, how many it starts on a machine, "
             "and --num-nodes to the command"
         )
-    fabric.launch()
-    if fabric.world_size > 1:
-        atexit.register(leave_group)
     if loop.batch_size < fabric.world_size:
         raise CnnError(
             f"batches of {loop.batch_size} cannot be shared by {fabric.world_size} processes, each needs a sample of "
             "every batch; use a larger --batch-size or fewer processes"
         )
+    fabric.launch()
+    if fabric.world_size > 1:
+        atexit.register(leave_group)
     with folder_lock(folder, timeout=0.0) if fabric.is_global_zero else nullcontext():
         if fabric.is_global_zero:
             _open_folder(task, folder, resume=resume)
