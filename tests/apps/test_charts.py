@@ -14,7 +14,7 @@ def drawn(*shown: LineChart) -> list[Chart]:
 
         show_charts(shown, key="c")
 
-    page = AppTest.from_function(script, kwargs={"shown": shown})
+    page = AppTest.from_function(script, default_timeout=60, kwargs={"shown": shown})
     return charts(checked(page.run()))
 
 

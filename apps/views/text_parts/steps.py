@@ -19,9 +19,7 @@ def text_steps(card: WeightsCard) -> str:
     options = card.arguments["options"]
     unit = "character" if card.input["tokenizer"] == "characters" else "word"
     if card.model == PARALLEL:
-        slid = (
-            f"Filters slid over {_some(options.get('widths', WIDTHS), unit)} at a time; each kept its strongest firing."
-        )
+        slid = f"Filters slid over {_some(options.get('widths', WIDTHS), unit)} at a time; each kept its highest value."
         weighed = "those"
     else:
         slid, weighed = f"The layers of {card.model} went over them, one after another.", "what they put out"
@@ -37,7 +35,7 @@ def text_steps(card: WeightsCard) -> str:
     return f"""\
 1. The text was cut into {unit}s exactly as in training, and each {unit} became {BECAME[options["vectors"]]}.
 2. {slid}
-3. The last layer weighed {weighed} into one number per class, and softmax made them probabilities that sum to 1.
+3. The last layer weighed {weighed} into one number per class, and softmax turned them into probabilities that sum to 1.
 4. {colours}
 
 The same on the command line:"""
