@@ -118,7 +118,7 @@ def test_the_parts_of_words_are_those_of_the_method_and_class(method: str):
         parts = sorted(zip(why.tokens, why.weights, strict=True), key=lambda pair: -abs(pair[1]))
         rows = [[token, signed(weight)] for token, weight in parts[:8]]
         rows.append(["3 more", signed(sum(weight for _, weight in parts[8:]))])
-        rows += [["no word's part", signed(why.rest)], [f"score of “{label}”", signed(why.score)]]
+        rows += [["rest", signed(why.rest)], [f"score of “{label}”", signed(why.score)]]
         assert table(page, "Words and what they add") == rows
         marks = re.findall(r'<mark class="(\w+)" style="--strength:([\d.]+)".*?>(\w+)</mark>', html(page))
         shown = {text: (side, float(strength)) for side, strength, text in marks}

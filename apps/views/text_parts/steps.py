@@ -7,9 +7,9 @@ from cnn_core.weights import WeightsCard
 PARALLEL, WIDTHS = "kim_cnn", (3, 4, 5)  # the network of parallel filters, and their widths if the card has none
 BECAME = {
     "rand": "the vector that the network learned for it",
-    "static": "its pretrained vector, which training left as it was",
-    "non-static": "its pretrained vector, which training moved",
-    "multichannel": "its pretrained vector, once as it was and once as training moved it",
+    "static": "its pretrained vector, frozen in training",
+    "non-static": "its pretrained vector, fine-tuned in training",
+    "multichannel": "its pretrained vector, once frozen and once fine-tuned",
     "one-hot": "a channel of its own",
 }
 
@@ -25,7 +25,7 @@ def text_steps(card: WeightsCard) -> str:
         slid, weighed = f"The layers of {card.model} went over them, one after another.", "what they put out"
     if card.model == PARALLEL and options["vectors"] != "one-hot":
         colours = (
-            f"The colours take that sum apart again: a {unit}'s colour is what it added to the score of the answer."
+            f"The colours split that sum again: a {unit}'s colour is what it added to the score of the answer."
         )
     else:
         colours = (
@@ -35,7 +35,7 @@ def text_steps(card: WeightsCard) -> str:
     return f"""\
 1. The text was cut into {unit}s exactly as in training, and each {unit} became {BECAME[options["vectors"]]}.
 2. {slid}
-3. The last layer weighed {weighed} into one number per class, and softmax turned them into probabilities that sum to 1.
+3. The last layer combined {weighed} into one score per class, and softmax turned them into probabilities that sum to 1.
 4. {colours}
 
 The same on the command line:"""
