@@ -80,7 +80,8 @@ def _drawn(chart: LineChart, names: list[str]) -> Any:
     base = alt.Chart(alt.NamedData(POINTS)).encode(
         x=alt.X(
             "x:Q", title=chart.x, scale=_scale(chart.x_domain, type="log" if chart.log_x else "linear", nice=False),
-            axis=alt.Axis(grid=False, tickMinStep=1, tickCount=6, values=ticks, format=",~f", titlePadding=6),
+            axis=alt.Axis(grid=False, tickMinStep=1, tickCount=6, values=ticks, format=",~f", titlePadding=6,
+                          labelOverlap=False if chart.log_x else alt.Undefined),
         ),
         y=alt.Y(
             "y:Q", title=chart.y, scale=_scale(chart.y_domain),

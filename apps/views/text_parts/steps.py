@@ -24,9 +24,7 @@ def text_steps(card: WeightsCard) -> str:
     else:
         slid, weighed = f"The layers of {card.model} went over them, one after another.", "what they put out"
     if card.model == PARALLEL and options["vectors"] != "one-hot":
-        colours = (
-            f"The colours split that sum again: a {unit}'s colour is what it added to the score of the answer."
-        )
+        colours = f"The colours split that sum again: a {unit}'s colour is what it added to the score of the answer."
     else:
         colours = (
             f"The colours are integrated gradients: what each {unit} adds to the score of the answer on the way from "
