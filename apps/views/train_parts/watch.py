@@ -62,7 +62,8 @@ def _live(name: str, before: str) -> None:
     if any(curves.values()):
         shown = [(metric, points) for metric, points in curves.items() if points][:CHARTS]
         end = max([float(run.epochs), *(points[-1][0] for points in curves.values() if points)])
-        show_charts([chart_of(metric, {run.name: points}, end=end) for metric, points in shown], key=f"curves-{name}")
+        charts = [chart_of(metric, {run.name: points}, end=end) for metric, points in shown]
+        show_charts(charts, key=f"curves-{name}", live=run.busy)
     elif run.busy:
         note("Loading data and network. The curves begin with the first step.")
     if not run.busy:
