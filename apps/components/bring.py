@@ -52,7 +52,7 @@ def upload() -> Picture | None:
     """Take a picture as a file, None while there is none; DataError if it is no picture."""
     files = uploaded("A picture", SUFFIXES, key="upload", limit=UPLOAD_LIMIT, hidden=True)
     if not files:
-        note("A photo, a scan, a drawing: any size, any orientation. It is answered here and not kept.")
+        note("A photo, a scan, a drawing: any size, any orientation. It is processed here and not kept.")
         return None
     return _read(files[0].data, files[0].name, theirs=True)
 
@@ -63,7 +63,7 @@ def camera() -> Picture | None:
         note("Browsers give the camera to secure pages only: use Upload, or open the page by https or localhost.")
         return None
     if not st.toggle("Camera on", key="camera-on"):
-        note("The picture is taken in your browser, answered here, and not kept.")
+        note("The picture is taken in your browser, processed here, and not kept.")
         return None
     file = st.camera_input("Take a picture", key="camera", label_visibility="collapsed")
     return _read(file.getvalue(), "camera.jpg") if file else None

@@ -37,28 +37,37 @@ class LineChart:
     dots: Points = ()
 
 
-def show_charts(charts: Sequence[LineChart], *, key: str) -> None:
-    """Show charts side by side, below each other on a phone. A name has the same colour in all of them."""
+def show_charts(charts: Sequence[LineChart], *, key: str, live: bool = False) -> None:
+    """Show charts side by side, below each other on a phone. A name has the same colour in all of them.
+
+    Args:
+        charts: at most three.
+        key: of the widgets.
+        live: their points change again and again: they move in the chart that is there, which a description with other
+            numbers would replace.
+    """
     names = list(dict.fromkeys(name for chart in charts for name in chart.series))[:MOST]
     for i, (place, chart) in enumerate(zip(st.columns(max(2, len(charts)), gap="medium"), charts, strict=False)):
         with place:
-            show_chart(chart, names, key=f"{key}-{i}")
+            show_chart(chart, names, key=f"{key}-{i}", live=live)
 
 
-def show_chart(chart: LineChart, names: Sequence[str] = (), *, key: str) -> None:
-    """Show one chart; `names` are those of the legend, if there are others than its own."""
+def show_chart(chart: LineChart, names: Sequence[str] = (), *, key: str, live: bool = False) -> None:
+    """Show one chart; `names` are those of the legend, if there are others than its own; `live` as in `show_charts`."""
     names = list(names or chart.series)
     height = HEIGHT + LEGEND_LINE * ceil(len(names) / 2) * (len(names) > 1)
-    st.altair_chart(_drawn(chart, names), key=key, alt=described(chart), height=height)
+    st.altair_chart(_drawn(chart, names), key=key, alt=described(chart, live=live), height=height)
 
 
-def described(chart: LineChart) -> str:
-    """Return what screen readers say: the title, and where each line ends."""
+def described(chart: LineChart, *, live: bool = False) -> str:
+    """Return what screen readers say: the title, and where each line ends, unless the ends move."""
 
     def end(name: str, x: float, y: float) -> str:
         value = f"{100 * y:.1f} %" if chart.percent else f"{y:.4g}"
         return f"{name} {value} at {x:g}".strip()
 
+    if live:
+        return f"{chart.title} ({chart.y} by {chart.x}), while it is trained"
     ends = [end(name, *line[-1]) for name, line in chart.series.items() if line]
     return f"{chart.title} ({chart.y} by {chart.x}): {'; '.join(ends) or 'nothing yet'}"
 
@@ -80,7 +89,8 @@ def _drawn(chart: LineChart, names: list[str]) -> Any:
     base = alt.Chart(alt.NamedData(POINTS)).encode(
         x=alt.X(
             "x:Q", title=chart.x, scale=_scale(chart.x_domain, type="log" if chart.log_x else "linear", nice=False),
-            axis=alt.Axis(grid=False, tickMinStep=1, tickCount=6, values=ticks, format=",~f", titlePadding=6),
+            axis=alt.Axis(grid=False, tickMinStep=1, tickCount=6, values=ticks, format=",~f", titlePadding=6,
+                          labelOverlap=False if chart.log_x else alt.Undefined),
         ),
         y=alt.Y(
             "y:Q", title=chart.y, scale=_scale(chart.y_domain),

@@ -107,13 +107,13 @@ def _words(node: Any) -> str:
     if node.row is None:
         return f"{node.kind}: {shape_text(node.output_shape)}"
     row = node.row
-    parts = [f"{row.name}: {row.kind}", f"puts out {shape_text(row.output_shape)}"]
+    parts = [f"{row.name}: {row.kind}", f"output {shape_text(row.output_shape)}"]
     if row.kernel:
         parts.append(f"kernel {times(row.kernel)}, stride {times(row.stride)}")
     if row.parameters:
         parts.append(f"{row.parameters:,} parameters, {row.multiply_adds:,} multiply-adds")
     if row.receptive_field:
-        parts.append(f"a cell sees {sees(row)} pixels")
+        parts.append(f"receptive field {sees(row)}")
     return "\n".join(parts)
 
 

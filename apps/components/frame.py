@@ -102,7 +102,7 @@ def card_facts(card: WeightsCard) -> dict[str, str]:
     for name, metric in card.metrics.items():
         rows[f"{name.replace('_', ' ').capitalize()} on {metric['split']}"] = measured(metric)
     rows["Trained"] = f"in {duration(card.seconds)} on {card.machine}"
-    rows["Train it again"] = card.command
+    rows["Command to train it"] = card.command
     rows["Licence"] = card.licence
     if card.limits:
         rows["Limits"] = " ".join(card.limits)

@@ -109,6 +109,8 @@ def uploaded(
         before = kept()[key]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             with st.container(width="content"):
-                note(f"{before[0].name}, brought before" if len(before) == 1 else f"{len(before)} files brought before")
+                note(
+                    f"{before[0].name}, uploaded before" if len(before) == 1 else f"{len(before)} files uploaded before"
+                )
             st.button("Remove", key=f"{key}-remove", type="tertiary", on_click=change)
     return kept().get(key, [])

@@ -37,51 +37,52 @@ IDEAS = (
     ),
     Idea(
         "convolution", "Convolution", "A kernel slides over a picture",
-        "At every place, nine pixels are multiplied with nine weights and added up: one pixel of the result.",
+        "At every position, nine pixels are multiplied by nine weights and added up: one pixel of the output.",
     ),
     Idea(
-        "pooling", "Convolution, ReLU, pooling", "Find it, keep what is positive, shrink",
-        "The three steps that every convolutional network repeats, on one photograph with one kernel.",
+        "pooling", "Convolution, ReLU, pooling", "Detect, keep what is positive, shrink",
+        "The three steps that every convolutional network repeats, shown on one photo with one kernel.",
     ),
     Idea(
-        "sharing", "Sharing weights", "The same weights at every place",
-        "A dense layer learns every place anew. A convolution learns one window and looks through it everywhere, "
-        "with far fewer weights.",
+        "sharing", "Sharing weights", "The same weights everywhere",
+        "A dense layer learns every position separately. A convolution learns one small kernel and applies it "
+        "everywhere, with far fewer weights.",
     ),
     Idea(
-        "activations", "Activations and softmax", "A bend makes the difference",
-        "Without a bend between them, any number of layers is one layer. These are the usual bends, and how scores "
-        "become probabilities.",
+        "activations", "Activations and softmax", "Nonlinearity makes depth count",
+        "Without a nonlinear activation function between them, any number of layers is one linear layer. These are the "
+        "usual functions, and how scores become probabilities.",
     ),
     Idea(
-        "receptive", "Receptive field", "The deeper, the wider it sees",
-        "A cell of a map has seen a patch of the picture. Every convolution and every pooling makes that patch larger.",
+        "receptive", "Receptive field", "Deeper layers see more",
+        "Each cell of a feature map depends on a patch of the picture, its receptive field. Every convolution and "
+        "every pooling makes it larger.",
     ),
     Idea(
-        "learning", "Learning", "Six filters find themselves",
-        "Nobody writes the kernels. They begin as noise, and every step moves each weight a little against the error.",
+        "learning", "Learning", "Filters are learned, not written",
+        "Kernels start as noise. Every step of gradient descent moves each weight a little, so that the loss falls.",
     ),
     Idea(
-        "overfitting", "Overfitting", "Learned by heart is not understood",
-        "With few examples, a network remembers each of them, and the loss on new ones tells. What helps then can cost "
-        "more than it gives once there are many.", stored=True,
+        "overfitting", "Overfitting", "Overfitting: memorised, not understood",
+        "With few examples, a network memorises them, and the test loss rises. What helps then can cost accuracy once "
+        "there is plenty of data.", stored=True,
     ),
     Idea(
-        "augmentation", "Augmentation", "The same thing, seen otherwise",
-        "Every change keeps what the picture shows. A network that has seen them all is not surprised by any of them.",
+        "augmentation", "Augmentation", "The same thing, seen differently",
+        "Every change keeps what the picture shows. A network that was trained on such variations is robust to them.",
     ),
     Idea(
-        "filters", "What filters learned", "Every channel waits for something",
-        "The pictures that move a channel most, and the one that it would draw itself if it could.",
+        "filters", "What filters learned", "What each channel responds to",
+        "The patches that activate a channel most, and the picture that gradient ascent draws for it.",
     ),
     Idea(
-        "transfer", "Transfer learning", "What was learned once serves again",
-        "A network that knows digits needs a few labels for other digits, and for clothes it still knows what an edge "
-        "is.", stored=True,
+        "transfer", "Transfer learning", "Reuse what was learned",
+        "A network that reads digits needs only a few labels to read other digits. Even for clothes, it already knows "
+        "what an edge is.", stored=True,
     ),
     Idea(
         "timeline", "Timeline", "From a cat's brain to a hundred layers",
-        "Sixty years of one idea: look at small places, with the same eyes everywhere, layer upon layer.",
+        "Sixty years of one idea: look at small regions, with the same weights everywhere, layer upon layer.",
     ),
 )  # fmt: skip
 

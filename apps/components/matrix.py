@@ -1,4 +1,4 @@
-"""A confusion matrix: what things are against what was said, darker where there are more."""
+"""A confusion matrix: true against predicted classes, darker where there are more."""
 
 import html
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> None:
     st.html(
         '<div class="scroll" tabindex="0" role="region" aria-label="Confusion matrix">'
         f'<table class="confusion"><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-        '<p class="note">Rows: what it is. Columns: what was answered.</p>'
+        '<p class="note">Rows: true class. Columns: predicted class.</p>'
     )
 
 
@@ -33,4 +33,4 @@ def _row(row: Sequence[int], truth: int, labels: Sequence[str]) -> str:
 
 
 def _said(count: int, total: int, truth: str, answer: str) -> str:
-    return f"{count:,} of {total:,} “{truth}” answered as “{answer}” ({100 * count / total:.1f} %)"
+    return f"{count:,} of {total:,} “{truth}” predicted as “{answer}” ({100 * count / total:.1f} %)"

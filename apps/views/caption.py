@@ -22,7 +22,7 @@ from views.caption_parts.steps import caption_steps
 
 FAVOURITE = "scenes"
 ONE, MANY, FIND, COMPARE = "One picture", "Many pictures", "Find a picture", "Compare"
-LIKELIEST, DRAWN = "Likeliest", "Drawn at random"
+LIKELIEST, DRAWN = "Most probable", "Sampled"
 ATTENTION, EVIDENCE = "Attention", "Grad-CAM"
 METHODS = {ATTENTION: "attention", EVIDENCE: "grad-cam"}
 HINTS = {
@@ -71,7 +71,7 @@ def _one(network: Network) -> None:
         number = choice(key, len(found.captions))
         sentence = found.captions[number]
         if not sentence:
-            note("The network says nothing: its likeliest sentence is empty.")
+            note("The network says nothing: its most probable sentence is empty.")
             return
         why = reasons(network, picture, sentence, method)
         said = [
@@ -96,7 +96,7 @@ def _one(network: Network) -> None:
     arguments = f"{network_word(network)} {file_word(picture.name)}"
     commands = [f"cnn predict {arguments}", f"cnn explain {arguments} --method {method} --output why.png"]
     if way != Way() or number > 0:
-        commands.insert(0, "# the likeliest sentence, whatever is shown above")
+        commands.insert(0, "# the most probable sentence, whatever is shown above")
     how_computed(network.card, commands=commands, steps=caption_steps(decoder_of(network)), file=picture.file)
 
 

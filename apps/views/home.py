@@ -146,7 +146,7 @@ TILES = (
     Tile(
         "medical",
         "Medical",
-        "Drop a CT: a mask with millilitres, in three planes and as solid shapes.",
+        "Drop a CT: a mask with volumes, in three planes and in 3-D.",
         "views/medical.py",
         _medical,
     ),
@@ -162,9 +162,9 @@ TILES = (
 
 def main() -> None:
     page(
-        "Convolutional networks to use and see through",
+        "Convolutional networks to use and understand",
         "One core of convolutional networks, and applications with weights that this repository trained, most of them "
-        "on real data. Give them something of yours: they answer and show why, most in under a second; scans take "
+        "on real data. Give them something of yours: they answer and show why, mostly in under a second. Scans take "
         "longer.",
     )
     warm_up()
@@ -188,10 +188,10 @@ def _tiles(warm: bool) -> None:
 
 
 def _results() -> None:
-    st.header("What the networks reach", anchor=False)
+    st.header("Results", anchor=False)
     note(
         "Measured on the full test sets; the README says how settings were chosen. "
-        "Every line can be made again with its command."
+        "Every figure can be reproduced with the command in its row."
     )
     cards: list[WeightsCard] = []
     for entry in list_weights():

@@ -30,7 +30,7 @@ VIEWS = {  # of a picture, by the card's `tta`: what the scores are the mean of
 VIEWS["flip-shift"] = f"{VIEWS['shift']}, each averaged with its mirror image"
 STEPS = """\
 1. The picture was brought to the network's input exactly as in training; the rule is in the model card.
-2. The network put out one number per class{views}; softmax made them probabilities that sum to 1.
+2. The network computed one score per class{views}; softmax turned them into probabilities that sum to 1.
 3. The heat map is a second computation on the same network, by the method named beside it{alone}.
 
 The same on the command line:"""

@@ -30,14 +30,14 @@ def main() -> None:
         _curve(shown, x)
     with right:
         facts({f"{shown.title} of {x:.1f}".replace("-", MINUS): f"{shown.value:.4f}".replace("-", MINUS),
-               "Slope there": f"{shown.slope:.4f}".replace("-", MINUS)})  # fmt: skip
+               "Derivative there": f"{shown.slope:.4f}".replace("-", MINUS)})  # fmt: skip
         note(shown.does)
     formula(rf"f(x) = {shown.latex}", "value, slope = curve(name, x)", "lab.activations")
     st.subheader("On a feature map", anchor=False)
-    note("The same function on every number of a map: upright edges of a seven. Blue is below zero, orange above.")
+    note("The same function on every number of a map: vertical edges of a seven. Blue is below zero, orange above.")
     place, _ = st.columns([3, 2])
     with place:
-        maps(shown.maps, key="bent", chosen=shown.start)
+        maps(shown.maps, key="activated", chosen=shown.start)
     with plain_errors():
         _softmax(name, x)
 
@@ -72,7 +72,7 @@ def _softmax(name: str, x: float) -> None:
         bars([f"{i}  (score {text})" for i, text in zip(order, said, strict=True)], [answer[i] for i in order],
              [percent(answer[i]) for i in order])  # fmt: skip
         facts({"Cross-entropy": f"{loss:.4f} = {MINUS}ln {answer[RIGHT]:.4f}"})
-        note("A low temperature makes the answer surer, a high one more even; the order never changes.")
+        note("A low temperature makes the answer more confident, a high one more even. The order never changes.")
     formula(
         r"p_i = \frac{e^{s_i / T}}{\sum_j e^{s_j / T}}, \qquad L = -\ln p_{\text{right}}",
         "answer = softmax(scores, temperature)\nloss = cross_entropy(answer, right)",

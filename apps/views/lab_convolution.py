@@ -40,7 +40,7 @@ def main() -> None:
     _colours()
     closing(
         "convolution",
-        question="Type a kernel of nine weights that sum to 0, then to 1. On the even parts of the picture, what "
+        question="Type a kernel of nine weights that sum to 0, then to 1. On the flat parts of the picture, what "
         "does each of them leave?",
         snippet=snippet(picture, settings, shown.position),
         files=picture.own,

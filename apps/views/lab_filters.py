@@ -26,7 +26,7 @@ def main() -> None:
         wanted, tiles = stored(THUMBNAILS, name)
         note(
             f"{titled(wanted.stage)}, twelve of its channels. Large: the picture that gradient ascent draws for the "
-            "channel, its contrast stretched. Small: the patches that move it most among the first "
+            "channel, its contrast stretched. Small: the patches that activate it most among the first "
             f"{PICTURES:,} test pictures, {wanted.edge} × {wanted.edge} pixels each; grey lies outside a picture."
         )
         st.html(
@@ -43,7 +43,7 @@ def main() -> None:
         )
         closing(
             "filters",
-            question="Which channels want a thing, which only an edge? And would you have guessed it from "
+            question="Which channels respond to an object, which only to an edge? Would you have guessed it from "
             "the drawn picture alone?",
             snippet=snippet(name, wanted),
         )
@@ -51,7 +51,7 @@ def main() -> None:
 
 def _channel(wanted: Wanted, i: int, tiles: list[np.ndarray]) -> str:
     small = "".join(
-        f'<img src="{data_uri(tile)}" alt="{html.escape(label)}, moves it by {value:.2f}">'
+        f'<img src="{data_uri(tile)}" alt="{html.escape(label)}, activation {value:.2f}">'
         for tile, label, value in zip(tiles[1:], wanted.labels[i], wanted.values[i], strict=True)
     )
     return (

@@ -31,15 +31,15 @@ def main() -> None:
         with left:
             note(
                 f"Trained here in {shown.seconds:.1f} s: {STEPS} steps on 1,437 handwritten digits of 8 × 8 pixels. "
-                "One convolution of six filters, ReLU, pooling, one dense layer: 1,030 numbers."
+                "One convolution of six filters, ReLU, pooling, one dense layer: 1,030 parameters."
             )
         with right:
             st.button("Train again", on_click=_again, icon=":material/refresh:", width="stretch")
         _by_numbers()
         closing(
             "learning",
-            question="For which learning rate are 300 steps too few, which one breaks, and does a larger batch help "
-            "the one that breaks?",
+            question="For which learning rate are 300 steps too few, which one diverges, and does a larger batch "
+            "help that one?",
             snippet=snippet(float(rate), int(batch), seed),
         )
 
@@ -67,10 +67,10 @@ def _again() -> None:
 
 
 def _by_numbers() -> None:
-    st.header("One step, by numbers", anchor=False)
+    st.header("One step, in numbers", anchor=False)
     note(
-        "The output is compared with what it should be. Every weight is moved against the sum of all errors, each "
-        "times the pixel that the weight met there."
+        "The output is compared with the target. The gradient of a weight is the sum of all errors, each times the "
+        "pixel that the weight was multiplied by. The step moves the weight against it."
     )
     shown, before, after = compute(matrices, RATE_OF_THE_STEP)
     st.html(f'<div class="matrices">{"".join(_matrix(*one) for one in shown)}</div>')

@@ -21,7 +21,7 @@ from views.lab_parts.overfitting import (
 )
 
 HEADS = (
-    ("Remedy", ""), ("Training loss", "number"), ("Test loss", "number"),
+    ("Regularisation", ""), ("Training loss", "number"), ("Test loss", "number"),
     ("Lowest test loss, at step", "number"), ("Test accuracy", "number"),
 )  # fmt: skip
 FIRST = ("none", "dropout")  # shown at first
@@ -36,9 +36,7 @@ CHARTS = (  # title, field, name of the axis
 def main() -> None:
     opening("overfitting")
     sizes = [str(size) for size in SIZES]
-    size = int(
-        Choice("Digits to learn from", "digits", sizes, {s: f"{int(s):,}" for s in sizes}, default=sizes[0]).ask()
-    )
+    size = int(Choice("Training digits", "digits", sizes, {s: f"{int(s):,}" for s in sizes}, default=sizes[0]).ask())
     wanted = _remedies()
     runs = stored(THUMBNAILS)[size]
     with plain_errors():
@@ -54,15 +52,16 @@ def main() -> None:
             key="overfitting-curves",
         )  # fmt: skip
         note(
-            f"One convolution of 16 filters, ReLU, pooling, a dense layer; {STEPS:,} steps of 32 digits at rate "
-            f"{RATE}. Every curve is the mean of {len(SEEDS)} trainings. With dropout and augmentation the first chart "
-            f"shows the harder digits that the network was given. The first {SHOWN_FROM} steps are left out."
+            f"One convolution of 16 filters, ReLU, pooling, a dense layer; {STEPS:,} steps with batches of 32 digits "
+            f"and a learning rate of {RATE}. Every curve is the mean of {len(SEEDS)} runs. With dropout or "
+            "augmentation, the training loss is that of the harder inputs that the network was given. The first "
+            f"{SHOWN_FROM} steps are left out."
         )
-        table(HEADS, [_row(TITLES[name], run) for name, run in runs.items()], label="How the trainings ended")
+        table(HEADS, [_row(TITLES[name], run) for name, run in runs.items()], label="How the runs ended")
         note(
             f"Dropout {DROPOUT:g}, weight decay {DECAY:g}, augmentation by 1 pixel, 10 degrees and a tenth in size; "
-            f"± is the spread of the {len(SEEDS)} trainings. Each has the same {STEPS:,} steps, and with augmentation "
-            "a network is not done by then."
+            f"± is the standard deviation over {len(SEEDS)} runs. All have {STEPS:,} steps; with augmentation, a "
+            "network has not converged by then."
         )
         formula(
             r"L = -\log p_{y}(\tilde x) + \tfrac{\lambda}{2}\lVert w \rVert^2, \qquad "
@@ -71,14 +70,13 @@ def main() -> None:
             "lab.learning",
         )
         note(
-            "x̃ is the digit as augmentation changed it; λ the weight decay; h what goes into the dense layer. While "
-            "the network learns, and never afterwards, dropout erases each number of it with probability p: there m "
-            "is 0, elsewhere 1."
+            "x̃ is the augmented digit, λ the weight decay, h the input of the dense layer. In training, and never "
+            "afterwards, dropout sets each number of it to 0 with probability p: there m is 0, elsewhere 1."
         )
         closing(
             "overfitting",
-            question="Which remedy helps most with 50 digits, which one with 1,437, and what does more data do that "
-            "none of them can?",
+            question="What helps most with 50 digits, what with 1,437, and what does more data do that none of "
+            "them can?",
             snippet=snippet(size, next(iter(chosen), "none")),
         )
 
@@ -89,7 +87,7 @@ def _remedies() -> list[str]:
         named = st.query_params.get("remedies", "").split(",")
         st.session_state["remedies"] = [name for name in TITLES if name in named] or list(FIRST)
     chosen = st.pills(
-        "Remedies", list(TITLES), selection_mode="multi", key="remedies", format_func=lambda name: TITLES[name]
+        "Regularisation", list(TITLES), selection_mode="multi", key="remedies", format_func=lambda name: TITLES[name]
     )
     chosen = [name for name in TITLES if name in chosen] or list(FIRST)
     if chosen != list(FIRST):

@@ -10,7 +10,8 @@ from views.lab_parts.pooling import POOLS, run, snippet
 
 EDGE = 96  # pixels
 HEADS = (
-    ("Layer", ""), ("Output", "number"), ("Parameters", "number"), ("Multiply-adds", "number"), ("Sees", "number"),
+    ("Layer", ""), ("Output", "number"), ("Parameters", "number"), ("Multiply-adds", "number"),
+    ("Receptive field", "number"),
 )  # fmt: skip
 
 
@@ -28,8 +29,8 @@ def main() -> None:
         shown = compute(run, picture, kernel, pool, int(window))
         maps(
             shown.maps, key="stage", chosen=shown.start,
-            hint="Move over any panel: the frames show where the same place lies in the others, and how much it has "
-            "seen. Blue is below zero; ReLU takes it away, pooling keeps one number of each window.",
+            hint="Move over any panel: the frames mark the same position in the others, and its receptive field. "
+            "Blue is below zero; ReLU sets it to zero, pooling keeps one number per window.",
         )  # fmt: skip
         table(HEADS, shown.rows, label="Sizes of the layers", narrow=True)
         formula(

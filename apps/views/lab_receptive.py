@@ -24,11 +24,11 @@ def main() -> None:
         shown = compute(run, predictor(network), EXAMPLES[name], _whole(chosen))
         maps(
             shown.maps, key=key, chosen=shown.chosen, reports=True, columns=3,
-            hint="Click a cell of any map. The frame in the picture is all that the cell can see.",
+            hint="Click a cell of any map. The frame in the picture is its receptive field: all that it can see.",
         )  # fmt: skip
         arithmetic(
-            f"A cell of {shown.stage} can see", f"{shown.size} × {shown.size} pixels",
-            f"95 % of what moved it lies within {shown.inside} × {shown.inside}: pixels in the middle reach a unit by "
+            f"Receptive field of a cell of {shown.stage}", f"{shown.size} × {shown.size} pixels",
+            f"95 % of its gradient lies within {shown.inside} × {shown.inside}: pixels in the middle reach a unit by "
             f"many ways, those at the rim by one. Neighbouring cells look {shown.stride} pixels apart.",
             sign="",
         )  # fmt: skip

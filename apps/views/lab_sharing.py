@@ -16,8 +16,8 @@ from views.lab_parts.sharing import FURTHEST, SEEDS, TITLES, Kind, place_of, sni
 
 BEST = 3  # classes shown
 HEADS = (
-    ("First layer", ""), ("Inputs of a cell", "number"), ("Weights and biases", "number"), ("Multiply-adds", "number"),
-    ("Whole network", "number"), ("In its place", "number"), ("Moved by 1", "number"), ("Moved by 2", "number"),
+    ("First layer", ""), ("Inputs per cell", "number"), ("Weights and biases", "number"), ("Multiply-adds", "number"),
+    ("All parameters", "number"), ("Centred", "number"), ("Moved by 1", "number"), ("Moved by 2", "number"),
 )  # fmt: skip
 
 
@@ -34,8 +34,8 @@ def main() -> None:
     with plain_errors():
         _answers(runs.kinds, np.array(runs.digits[int(digit)]), int(digit), int(down), int(right))
         note(
-            "All four saw the same 1,437 digits, always in the middle, for the same number of steps. Where a weight is "
-            "used everywhere, a moved digit makes a moved map; only the last network also forgets where it was found."
+            "All four were trained on the same 1,437 centred digits for the same number of steps. With shared weights, "
+            "a moved digit gives a moved feature map. Only the last network also discards the position."
         )
         table(HEADS, [_row(name, kind) for name, kind in runs.kinds.items()], label="Cost and accuracy of the four")
         lines = {
@@ -44,7 +44,7 @@ def main() -> None:
         }
         title = "Test accuracy on 360 moved digits"
         show_charts([LineChart(title, lines, "moved by, in pixels", "accuracy", percent=True)], key="sharing-moved")
-        note(f"Means of {len(SEEDS)} trainings, {len(runs.digits)} classes; moved up, down, left and right.")
+        note(f"Means of {len(SEEDS)} runs, {len(runs.digits)} classes; moved up, down, left and right.")
         formula(
             r"y_p = \sum_q w_{p,q}\,x_q \;\;\to\;\; \sum_{q \in N(p)} w_{p,q}\,x_q \;\;\to\;\; "
             r"\sum_{d} w_{d}\,x_{p+d}",
@@ -53,8 +53,8 @@ def main() -> None:
         )
         closing(
             "sharing",
-            question="The convolution finds a moved digit's strokes as well as before. Why is its answer wrong all the "
-            "same, and what does the fourth network leave out?",
+            question="The convolution finds a moved digit's strokes as well as before. Why is its prediction still "
+            "wrong, and what does the fourth network leave out?",
             snippet=snippet("convolution", int(digit), int(down), int(right)),
         )
 

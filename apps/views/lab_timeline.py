@@ -18,11 +18,11 @@ def main() -> None:
     opening("timeline")
     counts = _counts()
     st.html(f'<ol class="timeline">{"".join(_entry(entry, counts.get(entry.model)) for entry in MILESTONES)}</ol>')
-    note("Bars: numbers that the network learns, from a thousand to 150 million, each tenfold of equal length.")
+    note("Bars: trainable parameters, from a thousand to 150 million, on a logarithmic scale.")
     closing(
         "timeline",
-        question="VGG-16 has five times the parameters of ResNet-50 and errs more. Where are most of them? The table "
-        "of its layers says it.",
+        question="VGG-16 has five times the parameters of ResNet-50 and makes more errors. Where are most of them? The "
+        "table of its layers tells.",
         snippet=snippet(),
     )
 

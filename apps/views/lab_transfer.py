@@ -9,7 +9,7 @@ from components.tables import table
 from views.lab_parts.transfer import LABELS, SEEDS, STEPS, TARGETS, TITLES, Run, snippet, stored
 
 HEADS = (
-    ("Way", ""), ("Test accuracy", "number"), ("Trained parameters", "number"), ("Trained in", "number"),
+    ("Method", ""), ("Test accuracy", "number"), ("Trained parameters", "number"), ("Trained in", "number"),
 )  # fmt: skip
 
 
@@ -30,8 +30,8 @@ def main() -> None:
             [LineChart(title, lines, "labels per class", "accuracy", percent=True, log_x=True)], key="transfer-curves"
         )
         note(
-            f"From the network that reads MNIST's digits. At every point {len(SEEDS)} trainings of about {STEPS} "
-            "steps, each with other pictures of each class."
+            f"Transferred from the MNIST network. Every point is the mean of {len(SEEDS)} runs of about {STEPS} "
+            "steps, each with different training pictures."
         )
         table(
             HEADS,
@@ -41,13 +41,13 @@ def main() -> None:
         )
         formula(
             r"\hat y = \mathrm{softmax}\big(W\,\phi_\theta(x)\big), \qquad "
-            r"\theta \text{ kept, kept in part, or learned}",
+            r"\theta \text{ frozen, partly frozen, or learned}",
             "features = cached_array(key, maps)  # the encoder runs once",
             "image_classification.transfer",
         )
         closing(
             "transfer",
-            question="From how many labels on is starting from nothing as good? And what does a frozen encoder lose on "
+            question="From how many labels on is training from scratch as good? And what does a frozen encoder lose on "
             "clothes that it does not lose on digits?",
             snippet=snippet(data, count),
         )

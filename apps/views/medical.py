@@ -18,7 +18,7 @@ DISCLAIMER = "Research and teaching only, not for diagnosis."
 def main() -> None:
     page(
         "What is in this scan?",
-        "A CT in, a mask with millilitres out, on the scan's own voxels; move through it in three planes.",
+        "A CT in, a mask with volumes out, on the scan's own voxels. Move through it in three planes.",
     )
     st.html(f'<p class="disclaimer" role="note">{DISCLAIMER}</p>')
     known = networks("medical_segmentation")

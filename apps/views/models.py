@@ -15,9 +15,9 @@ from views.models_parts.speed import measured, offer_measuring
 DIAGRAMS, ALL = "Diagrams", "All networks"
 
 STEPS = """\
-1. The network was built without numbers in its weights, and run once on an empty input of the size above.
-2. Every layer noted the shape it put out. The operations in between, sums and concatenations, gave the wires.
-3. Parameters are counted from the weights, multiply-adds and receptive fields from every operation that ran.
+1. The network was built without values in its weights, and run once on an empty input of the size above.
+2. Every layer recorded the shape of its output. The operations in between, sums and concatenations, gave the lines.
+3. Parameters are counted from the weights; multiply-adds and receptive fields from every operation that ran.
 
 Boxes are as high as the edge of the map (its power of 0.42) and as thick as its channels (power of 0.35), so that small
 and large ones fit into one picture. The same on the command line and in Python:"""
@@ -61,7 +61,7 @@ def _diagrams(known) -> None:
     done = measured(surveys)
     show_comparison(surveys, done)
     offer_measuring(surveys, done)
-    st.header("What it reached here" if len(chosen.names) == 1 else "What they reached here", anchor=False)
+    st.header("Its results" if len(chosen.names) == 1 else "Their results", anchor=False)
     show_reached(chosen.names)
     _layers(surveys)
     _how(surveys)

@@ -25,8 +25,8 @@ NGRAMS, DELETION, ATTRIBUTION, COMPARE = "Which n-grams won", "Smallest deletion
 def main() -> None:
     page(
         "What does this text say?",
-        "Type, and a small network that this repository trained answers at every pause, with the words coloured "
-        "that decided.",
+        "Type, and a small network that this repository trained answers at every pause and colours the words that "
+        "decided.",
     )
     known = networks("text_classification")
     if not known:

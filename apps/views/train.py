@@ -10,10 +10,10 @@ from views.train_parts.typed import commands_of
 from views.train_parts.watch import all_runs, watch_one_of
 
 STEPS = """\
-1. The settings went into a queue of files. A process of its own took them, and trains; this page may be closed.
-2. After every epoch that process writes log.csv, status.json and a checkpoint into its run folder. The page reads them.
-3. Stop ends it after the step it is in; Resume goes on from the last whole epoch, with the same chances as without a
-   stop. A process that was killed counts as stopped.
+1. The settings went into a queue of files. Another process took them and trains; this page may be closed.
+2. After every epoch that process writes log.csv, status.json and a checkpoint into its run folder; the page reads them.
+3. Stop ends the training after the current step. Resume continues from the last whole epoch, with the same random
+   numbers as without a stop. A process that was killed counts as stopped.
 
 The same on the command line, in the same folders:"""
 
@@ -21,8 +21,8 @@ The same on the command line, in the same folders:"""
 def main() -> None:
     page(
         "Train a network",
-        "Any recipe of this repository, or data of yours. Trainings run one after another in a process of their own: "
-        "close the page, and come back for the curves.",
+        "Any recipe of this repository, or your own data. Trainings run one after another in a process of their own: "
+        "close the page and come back for the curves.",
     )
     runs = all_runs()
     form, live = st.columns([5, 6], gap="medium")

@@ -77,7 +77,7 @@ def test_the_fold_tells_what_this_decoder_does(weights: str) -> None:
 
 def test_sentences_can_be_drawn_at_random_again_and_again() -> None:
     page = open_page()
-    page = checked(page.segmented_control(key="way").set_value("Drawn at random").run())
+    page = checked(page.segmented_control(key="way").set_value("Sampled").run())
     page = checked(page.slider(key="temperature").set_value(2.0).run())
     first = explorer(page)["sentences"]
     assert explorer(checked(page.run()))["sentences"] == first  # the same draw
@@ -132,7 +132,7 @@ def test_pictures_are_found_by_a_sentence() -> None:
     first = html(page).split("<figcaption>")[1].split(":")[0]
     assert is_true("a large red cross", sample_pictures_of_scenes()[first.removesuffix(".png")])
     page = checked(page.text_input(key="find-sentence").set_value("a zebra").run())
-    assert "Not known to the network: zebra." in html(page)
+    assert "Not in its vocabulary: zebra." in html(page)
     page = checked(page.text_input(key="find-sentence").set_value("zebra").run())
     assert len(page.warning) == 1
     checked(page.text_input(key="find-sentence").set_value(" ").run())

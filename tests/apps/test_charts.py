@@ -6,15 +6,15 @@ from streamlit.testing.v1 import AppTest
 from components.charts import MOST, LineChart, described
 
 
-def drawn(*shown: LineChart) -> list[Chart]:
+def drawn(*shown: LineChart, live: bool = False) -> list[Chart]:
     """The charts that a page of these alone sends."""
 
-    def script(shown: tuple) -> None:
+    def script(shown: tuple, live: bool) -> None:
         from components.charts import show_charts
 
-        show_charts(shown, key="c")
+        show_charts(shown, key="c", live=live)
 
-    page = AppTest.from_function(script, kwargs={"shown": shown})
+    page = AppTest.from_function(script, default_timeout=60, kwargs={"shown": shown, "live": live})
     return charts(checked(page.run()))
 
 
@@ -59,3 +59,12 @@ def test_the_ends_of_the_lines_are_said():
         "Accuracy (share by epochs): a 50.0 % at 2"
     )
     assert described(LineChart("Loss", {"": []}, "epochs", "loss")) == "Loss (loss by epochs): nothing yet"
+
+
+def test_new_points_of_a_training_leave_the_chart_as_it_is():
+    """Vega keeps the drawing whose specification is the same, and moves its points; else it flickers every second."""
+    specs = [
+        drawn(LineChart("Loss", {"a": [(i, 1 / (1 + i)) for i in range(count)]}, "epochs", "loss"), live=True)[0].spec
+        for count in (2, 5)
+    ]
+    assert specs[0] == specs[1]

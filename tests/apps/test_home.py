@@ -13,11 +13,11 @@ pytestmark = pytest.mark.usefixtures("in_workplace")
 
 def test_home_says_what_this_is_and_leads_to_every_application():
     home = open_home()
-    assert home.title[0].value == "Convolutional networks to use and see through"
+    assert home.title[0].value == "Convolutional networks to use and understand"
     assert [link.page for link in home.page_link] == ["image", "text", "medical", "captions"]
     lead = html(home).split('<p class="lead">')[1].split("</p>")[0]
     assert "trained, most of them on real data" in lead  # phantom and scenes are drawn
-    assert "most in under a second; scans take longer" in lead
+    assert "mostly in under a second. Scans take longer" in lead
 
 
 def test_the_tiles_answer_as_soon_as_torch_is_there():

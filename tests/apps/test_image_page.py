@@ -49,7 +49,7 @@ def test_an_unknown_network_in_the_address_falls_back():
     assert page.pills(key="weights").value in networks("image_classification")
 
 
-def test_a_drawing_is_answered_and_an_empty_slate_asks_for_one():
+def test_a_drawing_is_answered_and_an_empty_canvas_asks_for_one():
     page = open_page()
     page.session_state["drawing-kept"] = [{"w": 80, "p": [500, 150, 500, 850]}]
     one = html(checked(page.run()))

@@ -83,7 +83,7 @@ def test_each_page_has_its_choice_and_its_files_again_when_it_is_opened_again():
     go(page, "one")
     assert (page.pills(key="choice").value, page.text[0].value) == ("b", "x.txt=1 y.txt=2")
     assert page.query_params["choice"] in ("b", ["b"])
-    assert "2 files brought before" in html(page)
+    assert "2 files uploaded before" in html(page)
     checked(page.file_uploader(key="files").set_value([("z.txt", b"3", "text/plain")]).run())
     assert page.text[0].value == "z.txt=3"
     go(page, "empty")

@@ -117,7 +117,7 @@ def test_weights_and_runs_of_a_network_are_listed_by_data_set():
     assert rows == sorted(rows)
     assert {"mnist", "cifar10", "digits", "shapes.zip"} <= set(rows)  # shipped, and the runs of the workplace
     assert "cnn train cifar10" in text
-    assert "No weights of VGG-11" in html(open_page(model="vgg11"))
+    assert "There are no weights of VGG-11 yet" in html(open_page(model="vgg11"))
 
 
 @pytest.mark.parametrize("name", list_models())

@@ -165,7 +165,7 @@ def test_delete_asks_first_and_leaves_nothing(hers: Path):
     (hers / "upload" / "mine.csv").write_text("secret")
     page = opened("train", ANNA, run=SECRET)
     assert hers.is_dir()  # the button is inside a fold that says what goes
-    assert f"{SECRET} goes with its upload, curves and weights. Nothing brings it back." in html(page)
+    assert f"{SECRET} is deleted with its upload, curves and weights. This cannot be undone." in html(page)
     checked(page.button(key=f"delete-{SECRET}").click().run())
     assert "Nothing has been trained here yet" in html(page)
     assert [*(hers.parent).glob("*")] == [hers.parent / "typed"]

@@ -71,7 +71,7 @@ def test_words_and_their_veils_are_those_of_the_chosen_sentence(monkeypatch, num
 
 def test_sentences_drawn_at_random_are_those_of_temperature_and_draw():
     page = open_page()
-    page = checked(page.segmented_control(key="way").set_value("Drawn at random").run())
+    page = checked(page.segmented_control(key="way").set_value("Sampled").run())
     page = checked(page.slider(key="temperature").set_value(1.7).run())
     for seed in (0, 1):
         found = answer(temperature=1.7, seed=seed)

@@ -205,7 +205,7 @@ def test_receptive_shows_the_maps_and_the_gradient_of_the_chosen_cell():
         assert np.allclose(values, found.output.abs().mean(0).numpy(), atol=1e-5)
         field = found.fields[0]
         assert list(one["field"].values()) == [float(field.size), float(field.stride), float(field.start)]
-        assert one["says"].endswith(f"sees {float(field.size):.0f}")
+        assert one["says"].endswith(f"receptive field {float(field.size):.0f}")
     field = stages[stage - 2].fields[0]
     size, stride = math.ceil(float(field.size)), int(field.stride)
     assert f"<b>{size} × {size} pixels</b>" in html(page)
@@ -255,7 +255,7 @@ def test_learning_shows_the_matrices_of_one_step():
     new = weights - 0.05 * gradient
     after = F.conv2d(x[None, None], new[None, None])[0, 0] - target
     expected = {
-        "Input": x, "Kernel": weights, "Output": error + target, "Should be": target, "Error": error,
+        "Input": x, "Kernel": weights, "Output": error + target, "Target": target, "Error": error,
         "Gradient": gradient, "New kernel": new,
     }  # fmt: skip
     shown = re.findall(r"<figure><figcaption>(.*?)</figcaption>(.*?)</figure>", html(page))
@@ -284,7 +284,7 @@ def test_augmentation_shows_what_the_seed_draws():
 def test_overfitting_shows_the_stored_curves_and_ends():
     page = open_lab("overfitting", remedies="none,augment", digits="200")
     runs = overfitting.stored(THUMBNAILS)[200]
-    rows = table(page, "How the trainings ended")
+    rows = table(page, "How the runs ended")
     for row, (name, run) in zip(rows, runs.items(), strict=True):
         lowest = int(np.argmin(run.test_loss))
         assert row == [

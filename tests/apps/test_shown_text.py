@@ -91,7 +91,7 @@ def test_the_account_of_n_grams_is_the_librarys(lines: str):
     assert rows[-1][-1] == signed(why.score) and rows[-1][0] == f"score of “{why.label}”"
     assert rows[-2][-1] == signed(why.score - sum(vote.contribution for vote in why.votes))
     silent = len(why.votes) - len(votes)
-    assert f"{silent} of {len(why.votes)} filters stayed silent" in html(page)
+    assert f"{silent} of {len(why.votes)} filters were not active" in html(page)
     for (side, width), part in zip(ADDS.findall(html(page)), adds, strict=False):
         assert side == ("for" if part >= 0 else "against")
         assert float(width) == pytest.approx(100 * abs(part) / max(map(abs, adds)), abs=0.06)
@@ -118,7 +118,7 @@ def test_the_parts_of_words_are_those_of_the_method_and_class(method: str):
         parts = sorted(zip(why.tokens, why.weights, strict=True), key=lambda pair: -abs(pair[1]))
         rows = [[token, signed(weight)] for token, weight in parts[:8]]
         rows.append(["3 more", signed(sum(weight for _, weight in parts[8:]))])
-        rows += [["no word's part", signed(why.rest)], [f"score of “{label}”", signed(why.score)]]
+        rows += [["rest", signed(why.rest)], [f"score of “{label}”", signed(why.score)]]
         assert table(page, "Words and what they add") == rows
         marks = re.findall(r'<mark class="(\w+)" style="--strength:([\d.]+)".*?>(\w+)</mark>', html(page))
         shown = {text: (side, float(strength)) for side, strength, text in marks}
@@ -177,12 +177,11 @@ def test_filters_matrix_and_mistakes_are_those_of_the_report(weights: str):
         sides = re.findall(r'<td class="(\w+)"', cells)
         assert sides == ["right" if j == k else "wrong" for j in range(len(names))]
     right = sum(report.confusion[k][k] for k in range(len(names)))
-    assert f"{right:,} of {report.n:,} test texts answered rightly: {percent(report.metrics['accuracy'])}." in text_of(
-        shown
-    )
+    accuracy = percent(report.metrics["accuracy"])
+    assert f"Test accuracy {accuracy}: {right:,} of {report.n:,} texts." in text_of(shown)
 
     if report.mistakes:
-        assert table(page, "The surest mistakes") == [
+        assert table(page, "The most confident mistakes") == [
             [m.input.strip(), names[report.labels.index(m.truth)], names[report.labels.index(m.answer)],
              percent(m.probability)] for m in report.mistakes[:12]
         ]  # fmt: skip

@@ -26,7 +26,7 @@ def test_filters_matrix_and_mistakes_are_those_of_the_report(name: str):
     page = open_page(None, weights=name, view="What the filters look for")
     report = json.loads((networks("text_classification")[name].folder / "report.json").read_text("utf-8"))
     shown = html(page)
-    assert f"of {report['n']:,} test texts" in shown
+    assert f"of {report['n']:,} texts." in shown
     assert shown.count("<section>") == min(12, len([e for e in report["ngrams"] if e["label"] == report_first(report)]))
     cells = [row.count("<td ") for row in shown.split('class="confusion"')[1].split("</table>")[0].split("<tr>")[2:]]
     assert cells == [len(report["labels"])] * len(report["labels"])

@@ -190,7 +190,7 @@ def test_the_fold_tells_of_deep_networks_and_of_characters_too():
     card = networks("text_classification")["sst2"].card
     arguments = {**card.arguments, "options": {"vectors": "static", "size": 128}}
     deep = text_steps(replace(card, model="dpcnn", arguments=arguments))
-    assert "each word became its pretrained vector, which training left as it was." in deep
+    assert "each word became its pretrained vector, frozen in training." in deep
     assert "The layers of dpcnn went over them" in deep and "Filters" not in deep
     assert "The colours are integrated gradients: what each word adds" in deep
     arguments = {**card.arguments, "options": {"vectors": "one-hot", "size": 1, "widths": [7]}}

@@ -84,5 +84,5 @@ def test_shades_of_the_matrix_are_shares_of_the_row():
     row = _row([3, 1], 0, ["<a>", "b"])
     assert '<th scope="row">&lt;a&gt;</th>' in row
     assert 'class="right" style="--share:0.750"' in row
-    assert 'class="wrong" style="--share:0.250" title="1 of 4 “&lt;a&gt;” answered as “b” (25.0 %)"' in row
+    assert 'class="wrong" style="--share:0.250" title="1 of 4 “&lt;a&gt;” predicted as “b” (25.0 %)"' in row
     assert "--share:0.000" in _row([0, 0], 1, ["a", "b"])

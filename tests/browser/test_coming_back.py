@@ -51,7 +51,7 @@ def test_uploads_and_networks_of_all_pages_are_kept(open_page, tmp_path: Path):
         go(page, path)
         page.locator(seen).first.wait_for()
         assert chosen(page) == network
-        assert page.get_by_text(f"{file.name}, brought before").count()
+        assert page.get_by_text(f"{file.name}, uploaded before").count()
         assert page.get_by_role(role, name=name, exact=True).get_attribute(
             "aria-selected" if role == "tab" else "aria-checked"
         ) == "true"  # fmt: skip

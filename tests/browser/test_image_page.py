@@ -80,7 +80,7 @@ def test_a_drawing_survives_a_look_at_the_samples(open_page):
     assert middle < 50 < 200 < rim  # the ring is on the canvas again
 
 
-def test_the_slate_can_be_drawn_on_with_keys_alone(open_page):
+def test_the_canvas_can_be_drawn_on_with_keys_alone(open_page):
     page = open_page(READER)
     answered(page)
     page.locator(CANVAS).focus()

@@ -112,6 +112,7 @@ def still_there(page, form: Form, file: str, served: Served) -> None:
 def survives(chromium, served: Served, form: Form, tmp_path: Path, *, seconds: int) -> None:
     page = opened(chromium, f"{served.line.address}{form.path}&view=Your+own+classes")
     file = begun(page, form, tmp_path)
+    page.locator(LINES).first.wait_for(state="attached")  # the code of charts comes with the first one, not into a cut
     with served.line.cut():
         page.wait_for_timeout(1000 * seconds)
     still_there(page, form, file, served)

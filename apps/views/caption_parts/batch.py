@@ -43,7 +43,7 @@ def show_find(network: Network) -> None:
     matches = compute(loaded.retrieve, [data for _, data in sources], wanted)
     by_place = {f"picture {i + 1}": source for i, source in enumerate(sources)}
     if strange:
-        note(f"Not known to the network: {', '.join(strange)}.")
+        note(f"Not in its vocabulary: {', '.join(strange)}.")
     shown = []
     for match in matches[:FOUND]:
         name, data = by_place[match.input]

@@ -40,7 +40,7 @@ def show_inside(network: Network, picture: Picture) -> None:
     grid, large = st.columns([7, 4], gap="medium")
     with grid:
         shown = min(count, MOST_CHANNELS)
-        note(f"{count} channels of {width} × {height} cells. Bright cells found what their channel looks for.")
+        note(f"{count} channels of {width} × {height} cells. Bright cells respond to what their channel detects.")
         items = [
             Item(str(i), data_uri(stage.maps[i]), f"channel {i}, from {stage.lows[i]:.2f} to {stage.highs[i]:.2f}")
             for i in range(shown)

@@ -40,7 +40,7 @@ def _form(known: dict[str, Network], network: Network) -> None:
     )  # fmt: skip
     with found:
         usable = bool(files) and _look(files[0].name, files[0].data, known[start])
-    way = st.radio("What is learned", list(WAYS), format_func=WAYS.get, key="tune-way")
+    way = st.radio("What is trained", list(WAYS), format_func=WAYS.get, key="tune-way")
     epochs = st.slider("Epochs", 1, 60, 15, key="tune-epochs", help="How often every picture is seen.")
     with st.container(horizontal=True):
         go = st.button("Train on my pictures", type="primary", disabled=not usable, key="tune-go")
@@ -88,6 +88,6 @@ def _report(name: str, data: bytes, contract: dict[str, Any]) -> tuple[bool, str
 def _before() -> None:
     note(
         "The network keeps what it has learned about edges, strokes and shapes, and learns your classes on top. "
-        "Twenty pictures per class are enough to begin with; a fifth of them are kept aside for the test score."
+        "Twenty pictures per class are enough to begin with; a fifth of them is held out for the test score."
     )
     st.code("my-photos.zip\n  cats/  001.jpg  002.jpg  ...\n  dogs/  001.jpg  002.jpg  ...", language=None)

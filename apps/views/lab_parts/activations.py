@@ -39,15 +39,15 @@ def run(name: str, x: float, picture: Picture) -> Curve:
     value, slope = curve(name, torch.tensor([x]))
     pixels = torch.from_numpy(unit(picture.values)).unsqueeze(0)  # [1, H, W], 0 to 1
     edges = convolve(pixels, find_kernel("sobel-x").weight[None, None])[0]
-    bent = curve(name, edges)[0]
+    activated = curve(name, edges)[0]
     found = find_activation(name)
     limit = (-REACH, REACH)
     return Curve(
         found.title, found.does, found.latex,
         list(zip(axis.tolist(), values.tolist(), strict=True)), list(zip(axis.tolist(), slopes.tolist(), strict=True)),
         float(value), float(slope),
-        [Map("Before: upright edges", edges.numpy(), "signed", limits=limit),
-         Map(f"After {found.title}", bent.numpy(), "signed", limits=limit)],
+        [Map("Before: vertical edges", edges.numpy(), "signed", limits=limit),
+         Map(f"After {found.title}", activated.numpy(), "signed", limits=limit)],
         (0, *divmod(int(edges.argmin()), edges.shape[1])),
     )  # fmt: skip
 

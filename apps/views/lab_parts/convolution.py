@@ -27,7 +27,7 @@ class Settings:
 UPRIGHT = ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1))
 MEAN = ((1 / 9,) * 3,) * 3
 COLOUR_FILTERS = {
-    "Upright edges, any colour": (UPRIGHT, (1 / 3, 1 / 3, 1 / 3)),
+    "Vertical edges, any colour": (UPRIGHT, (1 / 3, 1 / 3, 1 / 3)),
     "Red against green": (MEAN, (1, -1, 0)),
     "Blue against yellow": (MEAN, (-0.5, -0.5, 1)),
     "Edges where red changes": (UPRIGHT, (1, 0, 0)),

@@ -44,7 +44,7 @@ def train(rate: float, batch: int, seed: int) -> Training:
     )  # [T, MAPS, 8, 8]
     looks = [
         Look(f"Filter {i + 1}", f"Filter {i + 1}: nine weights", kernels[:, i, 0].numpy()) for i in range(MAPS)
-    ] + [Look(f"Its map of a {int(data.y_test[0])}", f"Map of filter {i + 1}", maps[:, i].numpy(), "grey")
+    ] + [Look(f"Its feature map of a {int(data.y_test[0])}", f"Map of filter {i + 1}", maps[:, i].numpy(), "grey")
          for i in range(MAPS)]  # fmt: skip
     losses = [finite(moment.loss) for moment in moments]
     figures = [
@@ -74,7 +74,7 @@ def matrices(rate: float) -> tuple[list[tuple[str, np.ndarray]], float, float]:
     step = backward_step(x, kernel, target, rate=rate)
     after = backward_step(x, step.kernel, target, rate=rate)
     shown = [
-        ("Input", x), ("Kernel", kernel), ("Output", step.output), ("Should be", target), ("Error", step.error),
+        ("Input", x), ("Kernel", kernel), ("Output", step.output), ("Target", target), ("Error", step.error),
         ("Gradient", step.gradient), ("New kernel", step.kernel),
     ]  # fmt: skip
     return [(name, values.numpy()) for name, values in shown], step.loss, after.loss

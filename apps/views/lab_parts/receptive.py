@@ -53,7 +53,7 @@ def run(predictor: Any, name: str, chosen: Chosen | None) -> View:
         size, stride, start = float(field.size), float(field.stride), float(field.start)
         maps.append(
             Map(titled(stage.name), stage.output.abs().mean(0).numpy(), "grey", size, stride, start,
-                says=f"{len(stage.output)} × {' × '.join(map(str, stage.output.shape[1:]))}, sees {size:.0f}")
+                says=f"{' × '.join(map(str, stage.output.shape))}, receptive field {size:.0f}")
         )  # fmt: skip
     own = chosen is not None and 2 <= chosen[0] < 2 + len(maps)
     number = chosen[0] - 2 if own else max(0, len(maps) - 2)
@@ -66,7 +66,7 @@ def run(predictor: Any, name: str, chosen: Chosen | None) -> View:
         row, column = maps[number].nearest(chosen[1], rows), maps[number].nearest(chosen[2], columns)
     chosen = (number + 2, row, column)
     heat = effective_field(predictor.model, x, stage=number, position=chosen[1:]).numpy()
-    shown.append(Map("Its gradient", heat, limits=(0, 1), says="what moved the unit"))
+    shown.append(Map("Its gradient", heat, limits=(0, 1), says="gradient of the cell"))
     field = stages[number].fields[0]
     centre = [float(field.start) + i * float(field.stride) + (float(field.size) - 1) / 2 for i in chosen[1:]]
     return View(

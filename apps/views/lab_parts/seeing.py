@@ -23,7 +23,7 @@ SCALES = {
     "bytes": Scale("0 to 255", 1, 0, 0, r"v \in \{0, 1, \dots, 255\}", "numbers = picture"),
     "unit": Scale("0 to 1", 1 / 255, 0, 2, r"x = \frac{v}{255}", "numbers = unit(picture)"),
     "normalised": Scale(
-        "As a network takes it", 1 / (255 * STD), -MEAN / STD, 2, r"z = \frac{v / 255 - \mu}{\sigma}",
+        "As the input of a network", 1 / (255 * STD), -MEAN / STD, 2, r"z = \frac{v / 255 - \mu}{\sigma}",
         f"numbers = normalised(picture, mean={MEAN}, std={STD})",
     ),
 }  # fmt: skip

@@ -12,7 +12,7 @@ MAPS = {"dense": 6, "local": 6, "convolution": 6, "everywhere": 64}  # kind -> m
 SEEDS = (0, 1, 2)
 TITLES = {
     "dense": "Dense", "local": "Local, not shared", "convolution": "Convolution",
-    "everywhere": "Convolution, its maximum",
+    "everywhere": "Global max pooling",
 }  # fmt: skip
 EDGE = 8 + 2 * BORDER
 

@@ -15,7 +15,7 @@ STEPS, BATCH = 200, 50
 SEEDS = (0, 1, 2)
 TITLES = {
     "bottleneck": "Frozen encoder", "freeze": "Frozen early stages", "fine-tune": "Everything fine-tuned",
-    "scratch": "From nothing",
+    "scratch": "From scratch",
 }  # fmt: skip
 
 

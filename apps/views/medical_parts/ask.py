@@ -98,11 +98,11 @@ def _show_progress(work: Future[Any], latest: list[Any]) -> None:
         if time.monotonic() - begun > QUIET:
             with place.container(horizontal=True, vertical_alignment="center"):
                 if not work.running():
-                    st.progress(0.0, "Another scan is being looked at; yours is next")
+                    st.progress(0.0, "Another scan is being segmented; yours is next")
                 elif latest:
                     left = duration(max(1.0, latest[0].seconds_left))
-                    st.progress(latest[0].fraction, f"Looking at every part of the scan, about {left} left")
+                    st.progress(latest[0].fraction, f"Segmenting the scan, about {left} left")
                 else:
-                    st.progress(0.0, "Bringing the scan to the network's voxels")
+                    st.progress(0.0, "Resampling the scan")
         time.sleep(LOOK)
     place.empty()

@@ -45,7 +45,7 @@ def show_nodule(network: Network, given: Given) -> None:
     strength = heat.clip(min=0) / max(float(heat.max()), 1e-9)
     view = View(picture, (1.0, 1.0, 1.0), np.zeros(picture.shape, np.uint8), (), (), ct_windows(), strength)
     viewer(_packed(network.card.sha256, given.digest, _view=view), key="nodule-viewer")
-    note("Bright where the network found what speaks for malignant (Grad-CAM).")
+    note("Bright where the evidence for malignant lies (Grad-CAM).")
 
 
 @remembered(1)

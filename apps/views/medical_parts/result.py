@@ -37,7 +37,7 @@ def show_result(network: Network, given: Given) -> Callable[[], None]:
     packed = _packed(*shown, shown in _sent_whole(), _result=result)
     viewer(packed, key="viewer")
     if what == UNSURE:
-        note("Bright where the network wavers between labels: the entropy of its probabilities.")
+        note("Bright where the network is uncertain: the entropy of its probabilities.")
     _numbers(result, given)
     _downloads(result, given)
 

@@ -111,7 +111,7 @@ def _upload(network: Network) -> Given | None:
     files = uploaded(label, kinds, key=f"medical-upload-{flat}", limit=UPLOAD_LIMIT, hidden=True)
     if not files:
         note(
-            "One cut-out slice of a nodule, everything around it black. It is answered here and not kept."
+            "One cut-out slice of a nodule, everything around it black. It is processed here and not kept."
             if flat
             else "NIfTI (.nii, .nii.gz), or a DICOM series as a zip. It is read here and not kept, "
             "and nothing that a header says of the patient is shown."

@@ -17,7 +17,7 @@ def nodule_steps(rule: Mapping[str, Any]) -> str:
     scored = "it and its mirror images; the mean" if rule.get("mirror") else "it; the score"
     return f"""\
 1. The middle of the {thing} was cut out and brought to the scale of the training {thing}s.
-2. The network scored {scored} became a probability by a curve fitted on validation nodules.
+2. The network scored {scored} became a probability by a calibration curve fitted on validation nodules.
 3. The heat map is Grad-CAM for "malignant".
 
 The same on the command line:"""

@@ -22,7 +22,7 @@ def show_everything(known: Mapping[str, Any]) -> None:
     """Show one line per network; its name opens its diagram."""
     note(
         f"{len(known)} networks, all for {_axes(known)}. Layers are those with weights, one after another on the "
-        "longest way, as papers count depth."
+        "longest path, as papers count depth."
     )
     with st.spinner("Surveying all networks"):
         lines = [_line(survey(name)) for name in known]

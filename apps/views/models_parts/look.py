@@ -47,7 +47,7 @@ def show_network(found: Any) -> None:
     seen = found.sees
     if seen:
         wide = times(seen) if len(set(seen)) > 1 else f"{seen[0]:,}"
-        figures += f" A cell of the last map sees <b>{wide}</b> pixels along an edge."
+        figures += f" Receptive field of the last map: <b>{wide}</b> pixels."
     st.html(f'<p class="note" data-model="{name}">{link}. {figures}</p>')
     show_diagram(found, title=title_of(name), key=f"diagram-{name}")
 
@@ -64,7 +64,7 @@ def show_comparison(surveys: Sequence[Any], measured: Mapping[str, Any]) -> None
     """Show one line per network: what it costs on this input, and what it took here where that was measured."""
     heads = [
         ("Network", "short"), ("Year", "number"), ("Input", "number"), ("Output", "number"), ("Layers", "number"),
-        ("Parameters", "number"), ("Multiply-adds", "number"), ("Sees", "number"),
+        ("Parameters", "number"), ("Multiply-adds", "number"), ("Receptive field", "number"),
     ]  # fmt: skip
     if measured:
         heads += [("One answer", "number"), ("Memory", "number")]
@@ -104,14 +104,14 @@ def show_layers(found: Any) -> None:
     ]  # fmt: skip
     lines.append(["all layers", "", "", "", "", f"{found.parameters:,}", "", f"{found.multiply_adds:,}", ""])
     heads = (
-        ("Layer", "short"), ("Kind", "short"), ("Puts out", "number"), ("Kernel", "number"), ("Stride", "number"),
-        ("Parameters", "number"), ("", "number"), ("Multiply-adds", "number"), ("Sees", "number"),
+        ("Layer", "short"), ("Kind", "short"), ("Output", "number"), ("Kernel", "number"), ("Stride", "number"),
+        ("Parameters", "number"), ("", "number"), ("Multiply-adds", "number"), ("Receptive field", "number"),
     )  # fmt: skip
     with st.container(height=SCROLL if len(lines) > 12 else "content", border=False):
         table(heads, lines, label="Layers", foot=1)
     note(
-        "“Sees” is the receptive field: the edge, in cells of the input, of what one cell of the layer’s output "
-        "depends on. Multiply-adds are of one input; biases, normalisation and pooling are not counted, as in papers."
+        "The receptive field is the edge, in cells of the input, of what one cell of the layer’s output depends on. "
+        "Multiply-adds are of one input; biases, normalisation and pooling are not counted, as in papers."
     )
 
 
@@ -133,7 +133,9 @@ def layers_csv(found: Any) -> str:
     """Return the table of layers for a spreadsheet."""
     from cnn_core.data.tables import csv_text
 
-    rows = [("layer", "kind", "output", "kernel", "stride", "padding", "parameters", "multiply_adds", "sees")]
+    rows = [
+        ("layer", "kind", "output", "kernel", "stride", "padding", "parameters", "multiply_adds", "receptive_field")
+    ]
     for row in found.rows:
         cells = [row.kernel, row.stride, row.padding]
         shown = ["" if cell is None else cell if isinstance(cell, str) else "x".join(map(str, cell)) for cell in cells]

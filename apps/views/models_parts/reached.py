@@ -27,10 +27,7 @@ def show_reached(names: Sequence[str]) -> None:
     missing = [name for name in names if name not in {card.model for card in found}]
     if missing:
         called = " and ".join(title_of(name) for name in missing)
-        note(
-            f"No weights of {called} are here yet. A run of the command line or of the Train page appears in this "
-            "table."
-        )
+        note(f"There are no weights of {called} yet. Runs of the command line and the Train page appear in this table.")
         st.code("\n".join(map(training_command, missing)), language="bash")
 
 

@@ -17,7 +17,7 @@ TITLES = {
 }
 SENTENCES = {
     "ngrams": "Each filter's strongest n-gram is split into its words. Exact for networks of parallel filters; other "
-    "networks are answered by integrated gradients.",
+    "networks are explained by integrated gradients.",
     "integrated-gradients": "What each word adds on the way from an empty text to this one, step by step.",
     "occlusion": "How far the score falls when the word alone is taken out.",
 }
@@ -47,14 +47,14 @@ def show_attribution(network: Network, text: str, labels: list[str]) -> None:
         with st.spinner(f"Computing {TITLES[method]}"):
             why = reasons(network, text, method, wanted)
         if why.found.method != method:
-            note(f"{network.card.model} is answered by {TITLES[why.found.method].lower()}.")
+            note(f"{network.card.model} is explained by {TITLES[why.found.method].lower()}.")
         coloured(text, why.spans)
         strongest = sorted(zip(why.found.tokens, why.found.weights, strict=True), key=lambda pair: -abs(pair[1]))
         count = len(strongest) - SHOWN
         rows = [(token, signed(weight)) for token, weight in strongest[:SHOWN]]
         if count > 0:
             rows.append((f"{count:,} more", signed(sum(weight for _, weight in strongest[SHOWN:]))))
-        rows += [("no word's part", signed(why.found.rest)), (f"score of “{why.label}”", signed(why.found.score))]
+        rows += [("rest", signed(why.found.rest)), (f"score of “{why.label}”", signed(why.found.score))]
         table((("Word", "word"), ("Adds", "number")), rows, label="Words and what they add", foot=1, narrow=True)
         others = ", ".join(names(network, [label for label in labels if label != wanted][:3]))
         note(f"Orange speaks for “{why.label}”, blue against it and for the others ({others}).")

@@ -51,17 +51,17 @@ def _read(network: Network) -> Any:
 
 
 def _explorer(network: Network, report: Any) -> None:
-    st.subheader("N-grams that the filters wait for", anchor=False)
+    st.subheader("N-grams that the filters detect", anchor=False)
     if report.ngrams is None:
         note(LEFT_OUT)
         return
     entries = [entry for entry in report.ngrams if entry.ngrams]
     if not entries:
-        note(f"{network.card.model} has several layers: its filters do not wait for n-grams of their own.")
+        note(f"{network.card.model} has several layers: its filters do not detect n-grams of their own.")
         return
     note(
-        "Each filter fires on some n-grams more than on all others. Here are those of the training texts that fire it "
-        "most, with the strength of the firing; the filters that speak most for a class come first."
+        "Each filter responds to some n-grams more than to all others. Here are the n-grams of the training texts with "
+        "the highest activation; filters with the largest weight for the class come first."
     )
     labels = [label for label in network.card.labels if any(entry.label == label for entry in entries)]
     key = "class"
@@ -88,29 +88,29 @@ def _card(entry: Any, largest: float) -> str:
 
 
 def _matrix(network: Network, report: Any) -> None:
-    st.subheader("What it takes for what", anchor=False)
+    st.subheader("Confusion matrix", anchor=False)
     accuracy = report.metrics.get("accuracy")
     if accuracy is not None:
         right = sum(row[k] for k, row in enumerate(report.confusion))
-        note(f"{right:,} of {report.n:,} test texts answered rightly: {percent(accuracy)}.")
+        note(f"Test accuracy {percent(accuracy)}: {right:,} of {report.n:,} texts.")
     confusion(report.confusion, names(network, report.labels))
 
 
 def _mistakes(network: Network, report: Any) -> None:
-    st.subheader("Its surest mistakes", anchor=False)
+    st.subheader("Most confident mistakes", anchor=False)
     if report.mistakes is None:
         note(LEFT_OUT)
         return
     if not report.mistakes:
         note("It made none on the test texts.")
         return
-    note(f"Where it was sure of the wrong answer: {kind_of(network.card.labels).title} of the test set, each.")
+    note(f"Wrong predictions of the highest probability: {kind_of(network.card.labels).title} of the test set, each.")
     rows: list[Sequence[str]] = []
     for mistake in report.mistakes[:MISTAKES]:
         truth, said = names(network, [mistake.truth, mistake.answer])
         rows.append((mistake.input, truth, said, percent(mistake.probability)))
     table(
-        (("Text", "words"), ("It is", "short"), ("Answered", "short"), ("Sureness", "number")),
+        (("Text", "words"), ("Truth", "short"), ("Prediction", "short"), ("Probability", "number")),
         rows,
-        label="The surest mistakes",
+        label="The most confident mistakes",
     )

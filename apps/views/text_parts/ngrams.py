@@ -26,8 +26,8 @@ def show_ngrams(network: Network, text: str) -> None:
         )
         return
     note(
-        f"Each filter keeps the one n-gram that fires it most. What it adds to the score of “{why.label}” is the "
-        "strength of that firing times the last layer's weight. Nothing is left out: the lines sum up to the score."
+        f"Each filter keeps its strongest n-gram (max pooling). It adds to the score of “{why.label}” that activation "
+        "times the weight of the last layer. Nothing is left out: the rows sum to the score."
     )
     way = st.segmented_control(
         "Lines", [GRAMS, FILTERS], default=GRAMS, required=True, key="votes-way", label_visibility="collapsed"
@@ -45,12 +45,12 @@ def show_ngrams(network: Network, text: str) -> None:
     rows.append((f"score of “{why.label}”", "", "", Markup(f"<b>{signed(why.found.score)}</b>")))
     heads = (
         ("n-gram", "word"), ("Filters" if grouped else "Filter", "number"),
-        ("Strongest firing" if grouped else "Firing", "number"), ("Adds to the score", "number"),
+        ("Highest activation" if grouped else "Activation", "number"), ("Adds to the score", "number"),
     )  # fmt: skip
     table(heads, rows, label="N-grams and what they add to the score", foot=1, narrow=True)
     note(
-        "The score is that of the class less the mean of all classes; “·” is a place outside of the text. "
-        f"{silent} of {len(why.found.votes)} filters stayed silent and added nothing."
+        "The score is that of the class less the mean of all classes; “·” is a position outside the text. "
+        f"{silent} of {len(why.found.votes)} filters were not active and added nothing."
     )
 
 

@@ -7,9 +7,9 @@ from cnn_core.weights import WeightsCard
 PARALLEL, WIDTHS = "kim_cnn", (3, 4, 5)  # the network of parallel filters, and their widths if the card has none
 BECAME = {
     "rand": "the vector that the network learned for it",
-    "static": "its pretrained vector, which training left as it was",
-    "non-static": "its pretrained vector, which training moved",
-    "multichannel": "its pretrained vector, once as it was and once as training moved it",
+    "static": "its pretrained vector, frozen in training",
+    "non-static": "its pretrained vector, fine-tuned in training",
+    "multichannel": "its pretrained vector, once frozen and once fine-tuned",
     "one-hot": "a channel of its own",
 }
 
@@ -19,16 +19,12 @@ def text_steps(card: WeightsCard) -> str:
     options = card.arguments["options"]
     unit = "character" if card.input["tokenizer"] == "characters" else "word"
     if card.model == PARALLEL:
-        slid = (
-            f"Filters slid over {_some(options.get('widths', WIDTHS), unit)} at a time; each kept its strongest firing."
-        )
+        slid = f"Filters slid over {_some(options.get('widths', WIDTHS), unit)} at a time; each kept its highest value."
         weighed = "those"
     else:
         slid, weighed = f"The layers of {card.model} went over them, one after another.", "what they put out"
     if card.model == PARALLEL and options["vectors"] != "one-hot":
-        colours = (
-            f"The colours take that sum apart again: a {unit}'s colour is what it added to the score of the answer."
-        )
+        colours = f"The colours split that sum again: a {unit}'s colour is what it added to the score of the answer."
     else:
         colours = (
             f"The colours are integrated gradients: what each {unit} adds to the score of the answer on the way from "
@@ -37,7 +33,7 @@ def text_steps(card: WeightsCard) -> str:
     return f"""\
 1. The text was cut into {unit}s exactly as in training, and each {unit} became {BECAME[options["vectors"]]}.
 2. {slid}
-3. The last layer weighed {weighed} into one number per class, and softmax made them probabilities that sum to 1.
+3. The last layer combined {weighed} into one score per class, and softmax turned them into probabilities that sum to 1.
 4. {colours}
 
 The same on the command line:"""

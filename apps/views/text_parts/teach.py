@@ -37,7 +37,7 @@ def _form(known: dict[str, Network]) -> None:
     chosen = _columns(files[0].name, files[0].data) if files else None
     start = st.selectbox(
         "Start from", [SCRATCH, *known], key="teach-start", filter_mode=None,
-        format_func=lambda name: "nothing: all is learned" if name == SCRATCH else f"what {known[name].title} knows",
+        format_func=lambda name: "nothing (from scratch)" if name == SCRATCH else f"what {known[name].title} knows",
     )  # fmt: skip
     epochs = st.slider("Epochs", 1, 30, 8, key="teach-epochs", help="How often every text is seen.")
     with st.container(horizontal=True):
@@ -94,6 +94,6 @@ def _report(name: str, data: bytes, text: str, label: str) -> str:
 def _before() -> None:
     note(
         "A table from any spreadsheet: one column with the texts, one with their classes. Fifty texts per class are "
-        "enough to begin with; a tenth of them is kept aside for the test score."
+        "enough to begin with; a tenth of them is held out for the test score."
     )
     st.code('text,label\n"turn the lights on in the hall",light\n"will it rain tomorrow",weather', language=None)

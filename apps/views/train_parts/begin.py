@@ -116,7 +116,7 @@ def show_terms(key: str, *, unpack: bool = False) -> bool:
         said.append(f"You can have {MOST_RUNS} runs here; {MOST_WAITING} can wait, and {MOST_UPLOADS} hold an upload.")
     if not all_is_seen():
         said.append("Other visitors do not see it.")
-    said.append("It is removed when its training has finished, or with the run; a stopped run keeps it, to go on.")
+    said.append("It is removed when its training has finished or its run is deleted; a stopped run keeps it.")
     note(" ".join(said))
     return st.checkbox("Keep my upload on the server after the training", key=key)
 
@@ -134,8 +134,8 @@ def _settings(found: Any) -> dict[str, Any]:
     changes: dict[str, Any] = {"epochs": int(epochs), "learning_rate": float(rate), "seed": int(seed)}
     if found.validation is not None:
         changes["validation"] = st.toggle(
-            "Keep a part aside to watch", True, key=f"train-validation-{key}",
-            help="Measured after every epoch, and the best epoch is kept. Off: as the recipe, on all training data.",
+            "Hold out a validation split", True, key=f"train-validation-{key}",
+            help="Measured after every epoch; the best epoch is kept. Off: as in the recipe, on all training data.",
         )  # fmt: skip
         if found.validation is False and not changes["validation"]:
             del changes["validation"]

@@ -12,7 +12,7 @@ from components.tables import table
 from views.train_parts.watch import CHARTS, WORDS, ago, card_of, chart_of
 
 HEADS = (
-    ("Run", "short"), ("State", "short"), ("Epochs", "number"), ("Loss", "number"), ("Kept aside", "short"),
+    ("Run", "short"), ("State", "short"), ("Epochs", "number"), ("Loss", "number"), ("Validation", "short"),
     ("Test", "short"), ("Changed", "number"),
 )  # fmt: skip
 MOST_RUNS = 200  # shown
@@ -28,9 +28,9 @@ def show_runs(runs: Sequence[RunInfo], drawn: Curves) -> None:
     """Show one line per run."""
     st.header("All runs", anchor=False)
     note(
-        "Those of this page and of the command line, which both write into the folder runs."
+        "Runs of this page and of the command line; both write into the folder runs."
         if all_is_seen()
-        else "Those that this browser began. Nobody else sees them; without its cookie they are lost to you too."
+        else "Runs that this browser started. Nobody else sees them; without its cookie they are lost to you too."
     )
     table(HEADS, [_line(run, drawn[run.name]) for run in runs[:MOST_RUNS]], label="All runs")
 
@@ -51,7 +51,7 @@ def show_comparison(drawn: Curves) -> None:
     st.header("Side by side", anchor=False)
     names = [name for name, curves in drawn.items() if any(curves.values())]
     if len(names) < 2:
-        note("With two runs or more, their curves can be laid over each other here.")
+        note("With two runs or more, you can compare their curves here.")
         return
     wanted = [name for name in st.query_params.get("compare", "").split(",") if name in names]
     if "train-compare" not in st.session_state:

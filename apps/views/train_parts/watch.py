@@ -62,9 +62,10 @@ def _live(name: str, before: str) -> None:
     if any(curves.values()):
         shown = [(metric, points) for metric, points in curves.items() if points][:CHARTS]
         end = max([float(run.epochs), *(points[-1][0] for points in curves.values() if points)])
-        show_charts([chart_of(metric, {run.name: points}, end=end) for metric, points in shown], key=f"curves-{name}")
+        charts = [chart_of(metric, {run.name: points}, end=end) for metric, points in shown]
+        show_charts(charts, key=f"curves-{name}", live=run.busy)
     elif run.busy:
-        note("The curves begin with the first step; data and network are being loaded.")
+        note("Loading data and network. The curves begin with the first step.")
     if not run.busy:
         _take_away(run)
 
@@ -90,7 +91,7 @@ def _say(run: RunInfo) -> None:
         headline(
             f"{figure['mean']:.4f}",
             kicker=f"{called[0].upper()}{called[1:]} of {run.name}{early}",
-            sure=f"on {figure['n']:,} items of the test set, learned in {duration(card.seconds)}",
+            sure=f"on {figure['n']:,} items of the test set, trained in {duration(card.seconds)}",
             small=True,
         )
     else:
@@ -113,7 +114,7 @@ def _progress(run: RunInfo) -> str:
         before = order.index(run.name) if run.name in order else 0
         return "it is next" if before == 0 else f"{before} before it"
     if not run.epochs:
-        return "nothing learned yet"
+        return "not started yet"
     left = "" if run.seconds_left is None else f", about {duration(run.seconds_left)} left"
     return f"{run.epoch} of {run.epochs} epochs done{left}"
 
@@ -123,7 +124,7 @@ def _buttons(run: RunInfo) -> None:
         if run.busy:
             if st.button(
                 "Stop", key=f"stop-{run.name}", icon=":material/stop:", disabled=run.state == "stopping",
-                help="What was learned until the last whole epoch is measured and kept.",
+                help="The weights of the last whole epoch are tested and kept.",
             ):  # fmt: skip
                 stop(RUNS, run)
                 st.rerun()
@@ -139,7 +140,7 @@ def _buttons(run: RunInfo) -> None:
 
 
 def _delete(run: RunInfo) -> None:
-    note(f"{run.name} goes with its upload, curves and weights. Nothing brings it back.")
+    note(f"{run.name} is deleted with its upload, curves and weights. This cannot be undone.")
     if not st.button(f"Delete {plain(run.name)}", key=f"delete-{run.name}", type="primary"):
         return
     card = card_of(run)
