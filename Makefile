@@ -60,9 +60,10 @@ test-all: $(STAMP) ## also real data (CNN_DATA_DIR), GPU where there is one, lon
 bench: $(STAMP) ## timings against named peers
 	OMP_NUM_THREADS=$(CORES) $(BIN)/python -m pytest tests/benchmarks -m benchmark -s $(ARGS)
 
-lint: $(STAMP) ## style and format
+lint: $(STAMP) ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/oxlint --deny-warnings apps/components/*.js
 	$(BIN)/oxfmt --check apps/components/*.js
 

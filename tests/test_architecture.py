@@ -320,7 +320,7 @@ def test_every_file_of_the_house_is_known_to_git():
 def test_a_domain_is_entered_and_has_the_rooms(domain):
     folder = domain_folders()[domain]
     assert folder == PACKAGES / domain
-    for room in ("__init__.py", "data.py", "domain.py", "predict.py", "task.py", "recipes", "weights"):
+    for room in ("__init__.py", "data.py", "domain.py", "predict.py", "py.typed", "task.py", "recipes", "weights"):
         assert (folder / room).exists(), room
 
 

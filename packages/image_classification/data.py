@@ -21,7 +21,7 @@ from cnn_core.data.splits import hold_out
 from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
 from image_classification.download import get_cifar10, get_mnist_like
-from image_classification.image_set import SPLITS, ImageSet
+from image_classification.image_set import SPLITS, Channels, Fit, ImageSet
 from image_classification.readers import read_cifar10, read_mnist_like
 
 log = logging.getLogger(__name__)
@@ -52,8 +52,8 @@ def load_set(
     *,
     split: str,
     size: int | tuple[int, int] | None = None,
-    channels: int | None = None,
-    fit: str = "crop",
+    channels: Channels | None = None,
+    fit: Fit = "crop",
     box: float | None = None,
     data_root: str | os.PathLike[str] | None = None,
 ) -> ImageSet:
@@ -68,8 +68,8 @@ def load_sets(
     *,
     splits: Sequence[str],
     size: int | tuple[int, int] | None = None,
-    channels: int | None = None,
-    fit: str = "crop",
+    channels: Channels | None = None,
+    fit: Fit = "crop",
     box: float | None = None,
     data_root: str | os.PathLike[str] | None = None,
 ) -> dict[str, ImageSet]:
@@ -134,8 +134,8 @@ def _load_own(
     splits: Sequence[str],
     *,
     size: tuple[int, int] | None,
-    channels: int | None,
-    fit: str,
+    channels: Channels | None,
+    fit: Fit,
     box: float | None,
 ) -> dict[str, ImageSet]:
     own_path(path, DATA_SETS, expected="a folder (or zip) with one subfolder per class")
@@ -150,7 +150,7 @@ def _load_own(
     return data.sets
 
 
-def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: int, fit: str, box: float | None) -> ImageSet:
+def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: Channels, fit: Fit, box: float | None) -> ImageSet:
     """Bring a set to another size or channel count, picture by picture, exactly as prediction does."""
     if (size, channels) == (image_set.size, image_set.channels):
         return image_set

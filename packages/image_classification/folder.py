@@ -127,8 +127,8 @@ def load_folder(
 def _plan(files: Files) -> _Plan:
     """Find classes and given splits; DataError lists all that is wrong."""
     folders = sorted({parts[0] for parts in files.folders})
-    given = {name: SPLIT_NAMES.get(name.lower()) for name in folders}
-    already_split = "train" in given.values() and None not in given.values()
+    given = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
+    already_split = "train" in given.values() and len(given) == len(folders)
     depth = 1 if already_split else 0
     classes: dict[str, set[str]] = {}
     groups: dict[str, list[tuple[str, tuple[str, ...]]]] = {}

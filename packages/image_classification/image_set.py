@@ -1,12 +1,16 @@
 """A split of labelled pictures, whole in memory."""
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cnn_core.errors import DataError
+
+Channels = Literal[1, 3]  # grey, colour
+Fit = Literal["crop", "pad", "stretch", "digit", "garment"]  # how a picture of another size is brought to a size
 
 SPLITS = ("train", "val", "train+val", "test")
 
@@ -54,8 +58,13 @@ class ImageSet:
         return len(self.labels)
 
     @property
-    def channels(self) -> int:
-        return self.images.shape[1]
+    def channels(self) -> Channels:
+        count = self.images.shape[1]
+        if count == 1:
+            return 1
+        if count == 3:
+            return 3
+        raise DataError(f"{self.name}: expected pictures with 1 or 3 channels, got {count}")
 
     @property
     def size(self) -> tuple[int, int]:

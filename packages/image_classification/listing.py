@@ -109,7 +109,8 @@ def _read_directory(archive: zipfile.ZipFile, path: Path, name: str) -> Files:
             f"{name}: unpacks to {readable_size(unpacked)}, more than {SWELLING} times its size, which no pictures do; "
             "make the zip again from the pictures alone"
         )
-    paths, folders = {}, set()
+    paths: dict[tuple[str, ...], str] = {}
+    folders: set[tuple[str, ...]] = set()
     for member in members:
         parts = tuple(member.filename.rstrip("/").split("/"))
         if member.filename.startswith("/") or ".." in parts or "" in parts or "\\" in member.filename:

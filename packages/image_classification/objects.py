@@ -53,8 +53,8 @@ def fit_object(picture: Image.Image, size: tuple[int, int], *, share: float, cen
         y0 += _shift(height, y0, mass=y, share=share)
     canvas = np.zeros((height, width), dtype=np.uint8)
     canvas[y0 : y0 + inner_height, x0 : x0 + inner_width] = np.clip(np.rint(small), 0, 255)
-    box = tuple(float(shrink * edge) for edge in box)
-    return Image.fromarray(canvas), Placement(box, (x0, y0, x0 + inner_width, y0 + inner_height))
+    found = (float(shrink * left), float(shrink * top), float(shrink * right), float(shrink * bottom))
+    return Image.fromarray(canvas), Placement(found, (x0, y0, x0 + inner_width, y0 + inner_height))
 
 
 def _shift(edge: int, start: int, *, mass: float, share: float) -> int:

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from typing_extensions import TypeIs
 
 from cnn_core.answers import label_columns, write_csv
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.data.images import ImageSource, read_image
 from cnn_core.data.memory import channels_last
-from cnn_core.data.reading import input_name, pictures_in, pictures_of, read_batches
+from cnn_core.data.reading import Unreadable, input_name, pictures_in, pictures_of, read_batches
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.explain import explain, overlay
 from cnn_core.models import Backbone
@@ -84,7 +85,7 @@ class Predictor:
                 f"{card.arguments['in_channels']}; restore the card"
             )
         self.device = torch.device(device)
-        self.model = model.to(self.device, memory_format=torch.channels_last).eval()
+        self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()
 
     def probabilities(self, x: Tensor) -> Tensor:
         """Return the class probabilities of prepared pictures: `[B, C, H, W] -> float32 [B, K]` on the CPU.
@@ -112,7 +113,7 @@ class Predictor:
         return list(self.stream(_as_list(images), top_k=top_k, batch_size=batch_size))
 
     def stream(
-        self, images: Iterable[ImageSource], *, top_k: int = 5, batch_size: int = BATCH_SIZE
+        self, images: Iterable[ImageSource | Unreadable], *, top_k: int = 5, batch_size: int = BATCH_SIZE
     ) -> Iterator[Prediction]:
         """Answer as `predict` does, one after the other: any number of pictures in the memory of one batch."""
         if top_k < 1 or batch_size < 1:
@@ -204,9 +205,12 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     return Predictor(model, card, device=chosen)
 
 
-def _as_list(images: Sequence[ImageSource] | ImageSource) -> Sequence[ImageSource]:
+def _as_list(images: Sequence[ImageSource] | ImageSource) -> Iterable[ImageSource]:
     """Turn one picture into a list of it; a batch in one array or tensor is a sequence of pictures already."""
     if isinstance(images, np.ndarray | Tensor):
         return [images] if images.ndim in (2, 3) else list(images)
-    one = isinstance(images, str | bytes | bytearray | os.PathLike | Image.Image) or hasattr(images, "read")
-    return [images] if one else images
+    return [images] if _is_one(images) else images
+
+
+def _is_one(images: Sequence[ImageSource] | ImageSource) -> TypeIs[ImageSource]:
+    return isinstance(images, str | bytes | bytearray | os.PathLike | Image.Image) or hasattr(images, "read")

@@ -17,6 +17,7 @@ from cnn_core.data.fits import Fitted, Placement, fit_crop, fit_pad, fit_stretch
 from cnn_core.data.images import ImageSource, read_image
 from cnn_core.validation import Edge, Positive
 from cnn_core.weights.contract import Contract, Tuple, contract
+from image_classification.image_set import Channels, Fit
 from image_classification.objects import OBJECT_DETAIL, fit_object
 
 OBJECT_FITS = ("digit", "garment")
@@ -42,11 +43,11 @@ class InputContract(Contract):
         tta: test-time augmentation, see `tta_logits`: "none", "flip", "shift" or "flip-shift".
     """
 
-    channels: Literal[1, 3]
+    channels: Channels
     size: Annotated[tuple[Edge, Edge], Tuple]
     mean: Annotated[tuple[float, ...], Tuple] = (0.0,)
     std: Annotated[tuple[Positive, ...], Tuple] = (1.0,)
-    fit: Literal["crop", "pad", "stretch", "digit", "garment"] = "crop"
+    fit: Fit = "crop"
     box: Annotated[float, Field(gt=0, le=1)] | None = None
     tta: Literal["none", "flip", "shift", "flip-shift"] = "none"
 

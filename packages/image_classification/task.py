@@ -16,12 +16,13 @@ from cnn_core.data.epoch import EpochContext
 from cnn_core.data.memory import MemoryBatches, channels_last
 from cnn_core.errors import CnnError, DataError
 from cnn_core.metrics import classification_metrics
-from cnn_core.models import create_model
+from cnn_core.models import as_backbone, create_model
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.freeze import freeze
 from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Edge, Natural, Settings, Text
 from image_classification.data import ImageSet, few_of_each, load_sets
+from image_classification.image_set import Channels, Fit
 from image_classification.preprocess import InputContract, tta_logits
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class DataConfig(Settings):
     data: Text = "digits"  # a name of `cnn list data`, or a folder (or zip) of class folders
     validation: bool = True  # hold out a tenth of the training set to choose the best epoch; False: train on all of it
     size: Edge | None = None  # edge in pixels; None: the set's own, for a folder 64, with `weights` theirs
-    channels: Literal[1, 3] | None = None  # 1 grey, 3 colour; None: the set's own, of a folder 3, with `weights` theirs
-    fit: Literal["crop", "pad", "stretch", "digit", "garment"] = "crop"  # how other pictures are brought to the size
+    channels: Channels | None = None  # 1 grey, 3 colour; None: the set's own, of a folder 3, with `weights` theirs
+    fit: Fit = "crop"  # how other pictures are brought to the size
     per_class: Count | None = None  # learn from so many pictures of each class, which the seed chooses; None: from all
     tta: Literal["none", "flip", "shift", "flip-shift"] = "none"  # views that an answer is averaged over
 
@@ -87,10 +88,10 @@ class ImageTask(Pairs):
             DataError: there are too few pictures for a split.
         """
         data = self.recipe.data
-        card = self.starting_card()
+        card, weights = self.starting_card(), self.recipe.model.weights
         base = InputContract.from_json(card.input) if card else None
-        if card:
-            say_unused(log, self.recipe.model.weights, [("model", self.recipe.model.model, card.model)])
+        if card and weights:
+            say_unused(log, weights, [("model", self.recipe.model.model, card.model)])
         size = data.size or (base.size if base else None)
         channels = base.channels if base else data.channels
         if base and data.channels not in (None, base.channels):
@@ -136,7 +137,8 @@ class ImageTask(Pairs):
                 model.reset_head(train.num_classes)
             self._freeze(model)
             return model
-        name = self.starting_card().model if config.weights else config.model
+        card = self.starting_card()
+        name = card.model if card else config.model
         model = create_model(name, **self._arguments())
         least = getattr(model, "minimum_size", 1)
         if min(train.size) < least:
@@ -144,9 +146,10 @@ class ImageTask(Pairs):
                 f"{name} takes pictures from {least} pixels on, those of {self.recipe.data.data} have "
                 f"{min(train.size)}; ask for larger ones (--size {least}) or for another --model"
             )
-        if hasattr(model, "initialise"):
+        initialise = getattr(model, "initialise", None)
+        if initialise is not None:
             sample = torch.randperm(len(train.images))[:INITIALISE_SAMPLES]
-            model.initialise(self.contract.normalize(train.images[sample]))
+            initialise(self.contract.normalize(train.images[sample]))
         return model
 
     def steps_per_epoch(self) -> int:
@@ -198,8 +201,9 @@ class ImageTask(Pairs):
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         """Return the weights card's fields that this domain knows."""
+        card = self.starting_card()
         return {
-            "model": self.starting_card().model if self.recipe.model.weights else self.recipe.model.model,
+            "model": card.model if card else self.recipe.model.model,
             "arguments": self._arguments(),
             "input": self.contract.to_json(),
             "labels": list(self.sets[self.training_split].labels),
@@ -229,7 +233,7 @@ class ImageTask(Pairs):
     def _freeze(self, model: nn.Module) -> None:
         if self.recipe.transfer.transfer != "freeze":
             return
-        stages = list(model.stages.values())
+        stages = list(as_backbone(model).stages.values())
         count = self.recipe.transfer.frozen_stages
         for stage in stages[: (len(stages) + 1) // 2 if count is None else count]:
             freeze(stage)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.epoch import EpochContext, take_share
 from cnn_core.metrics import classification_metrics
+from cnn_core.models import as_backbone
 from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.weights import round_weights
 from image_classification.task import EVALUATION_BATCH, ImageTask
@@ -35,7 +36,7 @@ class HeadTask(Pairs):
 
     def build_data(self, device: torch.device) -> None:
         self.inner.build_data(device)
-        self.network = self.inner.build_model().to(device).eval()
+        self.network = as_backbone(self.inner.build_model()).to(device).eval()
         round_weights(self.network.stages, self.recipe.model.store)  # the head learns from what will be loaded
         self.features = {split: self._features(split) for split in self.inner.sets if split != "test"}
 
@@ -63,7 +64,7 @@ class HeadTask(Pairs):
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
         """Measure the head on the cached features; on "test" the whole network, with the contract's test-time views."""
         if split == "test":
-            self.network.head = model
+            self.network.add_module("head", model)
             return self.inner.evaluate(self.network, split)
         if split not in self.features:
             return None
@@ -71,7 +72,7 @@ class HeadTask(Pairs):
         return Evaluation(len(targets), classification_metrics(model(features), targets))
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
-        self.network.head = model
+        self.network.add_module("head", model)
         return {**self.inner.card_fields(model), "model_module": self.network}
 
     def _features(self, split: str) -> tuple[Tensor, Tensor]:
@@ -79,7 +80,8 @@ class HeadTask(Pairs):
         images, targets = self.inner.device_sets[split]
         parts = images.split(EVALUATION_BATCH)
         shape = self._maps(images[:1]).shape[1:]
-        key = cache_key(images.cpu().numpy(), self.inner.starting_card().sha256, self.recipe.model.store)
+        card = self.inner.starting_card()
+        key = cache_key(images.cpu().numpy(), card and card.sha256, self.recipe.model.store)
         maps = (self._maps(part).cpu().numpy() for part in parts)
         features = cached_array(key, maps, shape=(len(images), *shape), dtype="float32")
         return torch.from_numpy(features).to(targets.device), targets

@@ -129,6 +129,7 @@ def measure_classes(
         "labels": list(labels),
         "confusion": confusion_matrix(probabilities, targets).tolist(),
         "mistakes": [
-            Mistake(i, item_name(i), labels[targets[i]], labels[answers[i]], float(highest[i])) for i in wrong.tolist()
+            Mistake(i, item_name(i), labels[int(targets[i])], labels[int(answers[i])], float(highest[i]))
+            for i in wrong.tolist()
         ],
     }  # fmt: skip

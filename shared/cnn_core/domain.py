@@ -10,6 +10,7 @@ folders `recipes` and `weights`, and these names in its `__init__`, loaded with 
 
 import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,8 +64,10 @@ class Predictor(Protocol):
 class Report(Protocol):
     """What was measured on a split."""
 
-    n: int
-    metrics: dict[str, float]
+    @property
+    def n(self) -> int: ...
+    @property
+    def metrics(self) -> dict[str, float]: ...
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
@@ -105,11 +108,13 @@ class DataSet:
             return f"cnn data get {self.name}"
         return f"{self.layout} in <data>/{self.folder}; published by {self.source}"
 
-    def path(self, data_root: Path | str | None = None) -> Path:
+    def path(self, data_root: str | os.PathLike[str] | None = None) -> Path:
         """Return the folder of its files; None: under `CNN_DATA_DIR` or the platform's user data folder."""
         return (default_root() if data_root is None else user_path(data_root)) / self.folder
 
-    def fetch(self, *, data_root: Path | str | None = None, progress: DownloadProgress | None = None) -> str:
+    def fetch(
+        self, *, data_root: str | os.PathLike[str] | None = None, progress: DownloadProgress | None = None
+    ) -> str:
         """Download, verify and unpack the set, unless it is there and sound; return a sentence that says where it is.
 
         Raises:
@@ -217,16 +222,21 @@ class Domain:
         if command is None:
             own = f"{self.name}.train(recipe) in Python; recipe.json of the run holds the settings"
             command = train_command(source, settings or {}, seeds) if source else own
-        how = {"name": name, "domain": self.name, "command": command, "resume": resume, "observe": observe}
 
         def with_seed(seed: int) -> "Task":
             return self.make_task(dataclasses.replace(recipe, loop=dataclasses.replace(recipe.loop, seed=seed)))
 
         with with_upload_of(folder):
             if seeds:
-                outcome = train_seeds(with_seed, folder, seeds=seeds, **how)
+                outcome = train_seeds(
+                    with_seed, folder, seeds=seeds, name=name, domain=self.name, command=command, resume=resume,
+                    observe=observe,
+                )  # fmt: skip
             else:
-                outcome = train_task(self.make_task(recipe), folder, **how)
+                outcome = train_task(
+                    self.make_task(recipe), folder, name=name, domain=self.name, command=command, resume=resume,
+                    observe=observe,
+                )  # fmt: skip
             there = (folder / "card.json").exists()  # not of a seed that was stopped
             if self.measure and outcome.card is not None and there and not (folder / REPORT_FILE).exists():
                 self.write_report(folder)
@@ -253,8 +263,10 @@ class Domain:
     def write_report(self, folder: Path) -> Report:
         """Measure the test set of a finished run, write the report beside the weights, and return it."""
         predictor = self.load(folder, device="cpu")
-        measured = predictor.card.recipe["data"]["data"]
-        report = self.report(predictor) if self.report else self.measure(predictor, measured, "test", True)
+        if self.report:
+            report = self.report(predictor)
+        else:
+            report = self._offered(self.measure, "eval")(predictor, predictor.card.recipe["data"]["data"], "test", True)
         write_report(report, folder)
         return report
 
@@ -280,9 +292,9 @@ class Domain:
 
     def learned_from(self, card: WeightsCard, data: str | None) -> bool:
         """Tell whether `data` is the set that weights were trained on: by its name, by its folder, or None."""
-        if card.learned_from(data, self.data_sets):
+        if data is None or card.learned_from(data, self.data_sets):
             return True
-        learned = find_set(self.data_sets, card.recipe["data"]["data"])
+        learned = find_set(self.data_sets, card.data_setting("data"))
         if learned is None or not learned.folder:
             return False
         with contextlib.suppress(OSError, ValueError):  # it is not there, or no path at all
@@ -337,6 +349,8 @@ class Domain:
             recipe = override(recipe, {"data": data, **(settings or {}), **fixed})
             started = time.perf_counter()
             outcome = self.train(recipe, folder=folder / mode, name=mode, command=command)
+            if outcome.card is None or outcome.run is None:
+                raise CnnError("comparing in several processes is not supported; leave devices and num_nodes at 1")
             metric, entry = next(iter(outcome.card.metrics.items()))
             rows.append({
                 "mode": mode,

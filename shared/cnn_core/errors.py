@@ -78,6 +78,6 @@ def _extras() -> dict[str, dict[str, str]]:
     for line in importlib.metadata.requires("cnn-showcase") or ():
         requirement, _, marker = line.partition(";")
         extra = re.search(r"extra == ['\"]([\w-]+)", marker)
-        name = re.match(r"[\w.-]+", requirement)[0].lower()
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower()
         extras.setdefault(extra[1] if extra else "", {})[name] = requirement.strip()
     return extras

@@ -30,15 +30,15 @@ def _finite(value: JsonValue) -> JsonValue:
     return value
 
 
-def matching(pattern: str, words: str) -> Any:
-    """Return the annotation of a text that `pattern` matches as a whole; `words` say to people what is expected."""
+def matching(pattern: str, words: str) -> AfterValidator:
+    """Return the check of a text that `pattern` matches as a whole; `words` say to people what is expected."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text, re.DOTALL):
             raise ValueError(f"expected {words}, got {_shown(text)}")
         return text
 
-    return Annotated[str, AfterValidator(check)]
+    return AfterValidator(check)
 
 
 def _shown(value: Any) -> str:
@@ -52,7 +52,7 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Edge = Annotated[int, Field(ge=1, le=4096)]  # of a picture, in pixels
 Share = Annotated[float, Field(ge=0, lt=1)]  # from 0 to below 1
-Text = matching(r".*\S.*", "a text that is not empty")
+Text = Annotated[str, matching(r".*\S.*", "a text that is not empty")]
 Options = Annotated[dict[str, JsonValue], AfterValidator(_finite)]  # plain values of any depth
 
 
@@ -74,7 +74,8 @@ def parse(kind: type[T], values: Any) -> T:
         ValidationError: everything that is wrong; `sentences` says it.
     """
     text = json.dumps(values, default=lambda value: math.nan)  # TOML's dates become what no field takes
-    return _adapter(kind).validate_json(text.encode("utf-8", "surrogatepass"))
+    dataclass: type = kind
+    return _adapter(dataclass).validate_json(text.encode("utf-8", "surrogatepass"))
 
 
 def sentences(

@@ -59,13 +59,18 @@ def _convolution(axes: Axes, out: Tensor, args: tuple[Any, ...]) -> Axes:
     )
 
 
+def _filled(args: tuple[Any, ...], *defaults: int | None) -> list[Any]:
+    """Return what follows the first argument of an operation, with `defaults` for what is left out."""
+    return [*args[1:], *defaults[len(args) - 1 :]]
+
+
 def _pooling(axes: Axes, out: Tensor, args: tuple[Any, ...]) -> Axes:
-    kernel, stride, padding, *_ = (*args[1:], *(None, None, None)[len(args) - 1 :])
+    kernel, stride, padding, *_ = _filled(args, None, None, None)
     return _window(axes, out, kernel, stride, padding or 0)
 
 
 def _max_pooling(axes: Axes, out: Tensor, args: tuple[Any, ...]) -> Axes:
-    kernel, stride, padding, dilation, *_ = (*args[1:], *(None, None, 0, 1)[len(args) - 1 :])
+    kernel, stride, padding, dilation, *_ = _filled(args, None, None, 0, 1)
     return _window(axes, out, kernel, stride, padding or 0, dilation or 1)
 
 
@@ -120,7 +125,8 @@ def _padding(axes: Axes, out: Tensor, args: tuple[Any, ...]) -> Axes:
 
 
 def _slicing(axes: Axes, out: Tensor, args: tuple[Any, ...]) -> Axes:
-    x, dim, start, _, step = (*args, *(0, None, None, 1)[len(args) - 1 :])
+    x = args[0]
+    dim, start, _, step = _filled(args, 0, None, None, 1)
     which = dim % x.ndim - (x.ndim - len(axes))
     if which < 0:
         return axes

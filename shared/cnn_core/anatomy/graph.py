@@ -106,9 +106,8 @@ class Wiring(TorchDispatchMode):
     def _maker(self, func: Any, sources: list[int], out: Tensor) -> int:
         """Return the node that an operation belongs to: the running layer, a new join, or the node before."""
         if self._running:
-            if self._running[-1] is None:
-                self._running[-1] = self._new("", out)
-            number = self._running[-1]
+            running = self._running[-1]
+            number = self._running[-1] = self._new("", out) if running is None else running
         elif len(sources) == 1:
             return sources[0]
         else:

@@ -177,8 +177,8 @@ class _Recorder:
             name=self.names[module],
             kind=type(module).__name__,
             output_shape=tuple(tensors[0].shape[1:]),
-            kernel=_setting(module, "kernel_size"),
-            stride=_setting(module, "stride"),
+            kernel=_numbers(module, "kernel_size"),
+            stride=_numbers(module, "stride"),
             padding=_setting(module, "padding"),
             parameters=sum(p.numel() for p in new),
             multiply_adds=own,
@@ -191,6 +191,11 @@ class _Recorder:
         if rest:
             self.rows.append(LayerRow("(between the layers)", "", (), None, None, None, 0, rest, None))
         return self.rows
+
+
+def _numbers(module: nn.Module, name: str) -> tuple[int, ...] | None:
+    value = _setting(module, name)
+    return value if isinstance(value, tuple) else None
 
 
 def _setting(module: nn.Module, name: str) -> tuple[int, ...] | str | None:

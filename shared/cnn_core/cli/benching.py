@@ -3,10 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnn_core.cli.output import write_json
 from cnn_core.errors import unknown_name
+
+if TYPE_CHECKING:
+    from cnn_core.train.benches import Bench
 
 
 def run_bench(options: argparse.Namespace, _: list[str]) -> None:
@@ -34,7 +37,7 @@ def find_bench(name: str) -> Any:
     """
     from cnn_core.domains import loaded_domains
 
-    benches = {}
+    benches: dict[str, Bench] = {}
     for _, package in loaded_domains():
         benches |= getattr(package, "BENCHES", {})
     if name not in benches:

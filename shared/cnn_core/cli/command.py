@@ -19,7 +19,7 @@ MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")  
 def run_command(arguments: list[str] | None = None) -> int:
     """See `cnn_core.cli.main`."""
     own = arguments is None
-    arguments = list(sys.argv[1:] if own else arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [word for word in arguments if word != "--debug"]
     if own:

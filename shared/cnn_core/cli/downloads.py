@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from tqdm import tqdm
 
@@ -27,16 +28,16 @@ class _Lines:
 def shown_downloads(*, quiet: bool = False) -> Iterator[Progress | None]:
     """Yield a function that shows name, size, rate and time left of one download after the other; None if `quiet`."""
     if sys.stderr.isatty():
-        look = {"bar_format": "{desc} {bar} " + FIGURES, "ascii": "─━"}
+        draw = partial(tqdm, bar_format="{desc} {bar} " + FIGURES, ascii="─━")
     else:
-        look = {"bar_format": "{desc}  " + FIGURES, "file": _Lines(), "mininterval": EVERY}
-    bar = None
+        draw = partial(tqdm, bar_format="{desc}  " + FIGURES, file=_Lines(), mininterval=EVERY)
+    bar: tqdm[object] | None = None
 
     def show(name: str, done: int, total: int | None) -> None:
         nonlocal bar
         if bar is None or bar.desc != name or done < bar.n:  # another file, or this one from its beginning
             close()
-            bar = tqdm(desc=name, initial=done, total=total, unit="B", unit_scale=True, miniters=1, **look)
+            bar = draw(desc=name, initial=done, total=total, unit="B", unit_scale=True, miniters=1)
         bar.update(done - bar.n)
 
     def close() -> None:

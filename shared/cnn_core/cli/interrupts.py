@@ -12,11 +12,15 @@ import os
 import signal
 from types import FrameType
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PATIENCE = 3.0  # seconds for removing temporary files
 
 came = False  # Ctrl-C, while a command worked
 working = False  # a command has begun, and may have something to clean up
-run_folder = None  # of the training that works, a Path
+run_folder: "Path | None" = None  # of the training that works
 
 
 def heed() -> None:

@@ -150,7 +150,8 @@ def run_demo(options: argparse.Namespace, _: list[str]) -> int:
     folder = Path(__file__).parents[3] / "apps"  # of a checkout, whose installation keeps a copy, maybe an old one
     if not folder.is_dir():  # a wheel puts the pages elsewhere
         spec = importlib.util.find_spec("cnn_showcase_apps")
-        folder = Path(next(iter(spec.submodule_search_locations))) if spec else folder
+        places = spec.submodule_search_locations if spec else None
+        folder = Path(places[0]) if places else folder
     entry = folder / "serve.py"
     if not entry.exists():
         raise CnnError(f"the pages were expected at {entry}, but are not there; install cnn-showcase again")

@@ -39,9 +39,9 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
 
     if len({*options.seeds}) < len(options.seeds):
         options.parser.error(f"--seeds: expected different seeds, got {' '.join(map(str, options.seeds))}")
-    domain, file = locate_recipe(options.recipe)
+    home, file = locate_recipe(options.recipe)
     interrupts.run_folder = folder = options.folder or Path("runs") / file.stem
-    domain = load_domain(domain).DOMAIN
+    domain = load_domain(home).DOMAIN
     recipe = read_recipe(domain.recipe, file)
     recipe = with_flags(recipe, flags, options, prog=f"cnn train {options.recipe}")
     name = options.name or name_for(file.stem)

@@ -114,11 +114,12 @@ def example_shape(card: "WeightsCard") -> tuple[int, ...]:
     """Return the shape of an input to export with: that of the card, else the paper's size, else 64 along each axis."""
     from cnn_core.models import model_spec
 
-    size, spatial_dims = card.arguments["input_size"], card.arguments["spatial_dims"]
-    if size is None:  # the network takes any size
-        paper = model_spec(card.model).input_shape[1:]
-        size = paper if len(paper) == spatial_dims else (EXAMPLE_EDGE,) * spatial_dims
-    return (card.arguments["in_channels"], *size)
+    channels, spatial_dims = card.arguments["in_channels"], card.arguments["spatial_dims"]
+    size = card.arguments["input_size"]
+    if size is not None:
+        return (channels, *size)
+    paper = model_spec(card.model).input_shape[1:]  # the network takes any size
+    return (channels, *(paper if len(paper) == spatial_dims else (EXAMPLE_EDGE,) * spatial_dims))
 
 
 def _domain(weights: str) -> "Domain":

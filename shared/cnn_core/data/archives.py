@@ -30,7 +30,9 @@ MAX_BYTES = 64 * 1024**3
 MAX_READ = 16 * 1024**2  # bytes that a tar header may make us read at once
 CHUNK = 1024**2
 
-_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_OPENERS: dict[bytes, Callable[[BinaryIO], io.BufferedIOBase]] = {
+    b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open,
+}  # fmt: skip
 DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError,
     OverflowError, RecursionError, RuntimeError, ValueError,
@@ -139,8 +141,8 @@ def _members(
     with contextlib.ExitStack() as stack:
         opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
         plain = stack.enter_context(opener(file)) if opener else file
-        opened = stack.enter_context(tarfile.open(fileobj=_Bounded(archive, plain), mode="r:"))
-        yield (_tar_member(opened, info) for info in opened)
+        tar = stack.enter_context(tarfile.open(fileobj=_Bounded(archive, plain), mode="r:"))
+        yield (_tar_member(tar, info) for info in tar)
 
 
 def _zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
@@ -154,21 +156,26 @@ def _zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
 
 
 def _tar_member(opened: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
-    opened.members = []  # tarfile would keep every member of the archive in memory
+    opened.members = []  # type: ignore[attr-defined]  # typeshed leaves it out; tarfile would keep every member
     problem = None if info.isreg() or info.isdir() else "is a link or a device"
     return _Member(info.name, info.isdir(), problem, lambda: opened.extractfile(info))
 
 
-class _Bounded:
+class _Bounded(io.RawIOBase):
     """What tarfile reads from; refuses the huge reads that a forged header may ask for."""
 
-    def __init__(self, archive: Path, file: IO[bytes]) -> None:
+    def __init__(self, archive: Path, file: BinaryIO | io.BufferedIOBase) -> None:
+        super().__init__()
         self.archive = archive
         self.file = file
-        self.tell = file.tell
-        self.seek = file.seek
 
-    def read(self, size: int) -> bytes:
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def seek(self, place: int, whence: int = io.SEEK_SET, /) -> int:
+        return self.file.seek(place, whence)
+
+    def read(self, size: int = -1, /) -> bytes:
         if not 0 <= size <= MAX_READ:
             raise DataError(f"{self.archive}: a header claims {size} bytes; the archive is damaged or made to do harm")
         return self.file.read(size)

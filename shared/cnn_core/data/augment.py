@@ -143,11 +143,11 @@ def _move(x: Tensor, draws: Draws, config: AugmentConfig, *, grid: Tensor | None
 
 def _recolour(x: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
     """Do what changes values: light, noise, cutout."""
-    if draws.contrast is not None:
+    if draws.contrast is not None and draws.brightness is not None:
         mean = x.flatten(1).mean(1)
         x = (x - _per_sample(mean, x)) * _per_sample(draws.contrast.to(x), x)
         x = (x + _per_sample(mean + draws.brightness.to(x), x)).clamp(0, 1)
-    if draws.noise is not None:
+    if draws.noise is not None and draws.noise_seed is not None:
         x = _noise(x, draws.noise, draws.noise_seed)
     if draws.cutout is not None:
         x = _cutout(x, draws.cutout, edge=config.cutout)

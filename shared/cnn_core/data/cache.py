@@ -25,8 +25,9 @@ def cache_key(*parts: object) -> str:
     """Return 32 hexadecimal digits that depend on every part: bytes, arrays, or anything with a faithful `repr`."""
     digest = hashlib.sha256()
     for part in parts:
+        data: bytes | memoryview
         if isinstance(part, np.ndarray):
-            data = np.ascontiguousarray(part).reshape(-1).view(np.uint8)
+            data = np.ascontiguousarray(part).reshape(-1).view(np.uint8).data
             kind = f"{part.dtype} {part.shape}"
         else:
             data = part if isinstance(part, bytes) else repr(part).encode()

@@ -6,6 +6,7 @@ Archives are unpacked by `cnn_core.data.archives`.
 
 import contextlib
 import hashlib
+import io
 import logging
 import os
 import re
@@ -186,10 +187,10 @@ class _Download:
         return f"get the file on another machine and put it at {self.final} ({self.expected})"
 
 
-def _write_all(file: object, chunk: bytes) -> None:
+def _write_all(file: io.RawIOBase, chunk: bytes) -> None:
     rest = memoryview(chunk)
     while rest:  # an unbuffered file may take less than it is given
-        rest = rest[file.write(rest) :]
+        rest = rest[file.write(rest) or 0 :]
 
 
 def _start(response: requests.Response) -> int:

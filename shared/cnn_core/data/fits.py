@@ -7,13 +7,15 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
+
 
 @dataclass(frozen=True)
 class Placement:
     """Which part of a picture became which part of the input; all numbers are pixels (left, top, right, bottom)."""
 
-    box: tuple[float, float, float, float]  # in the picture
-    at: tuple[float, float, float, float]  # in the input
+    box: Box  # in the picture
+    at: Box  # in the input
 
     def to_picture(self, heat: Tensor, size: tuple[int, int]) -> Tensor:
         """Carry a map over the input back to the picture: `[H, W] -> [H', W']` with (H', W') = `size`.
@@ -71,6 +73,6 @@ def fit_pad(picture: Image.Image, size: tuple[int, int]) -> Fitted:
     return canvas, Placement(box, (left, top, left + inner[0], top + inner[1]))
 
 
-def resize(picture: Image.Image, size: tuple[int, int], box: tuple[float, ...]) -> Image.Image:
+def resize(picture: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
     """Resize the part `box` to `size` (width, height): bilinear, averaging over all covered pixels when shrinking."""
     return picture.resize(size, Image.Resampling.BILINEAR, box=box)

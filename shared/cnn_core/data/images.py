@@ -219,7 +219,7 @@ UPRIGHT = {
 def _upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation (tag 0x0112); EXIF data that cannot be parsed leave the picture as it is."""
     try:
-        turn = UPRIGHT.get(image.getexif().get(0x0112))
+        turn = UPRIGHT.get(image.getexif().get(0x0112, 1))
     except DECODE_ERRORS:
         turn = None
     if turn is None:

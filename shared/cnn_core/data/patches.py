@@ -15,6 +15,7 @@ from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.epoch import EpochContext, take_share
 from cnn_core.data.memory import as_unit, channels_last
 from cnn_core.errors import CnnError
+from cnn_core.nn.dims import last_axes
 
 REMEMBERED = 10_000  # cells of each class in each volume that patches may be centred on
 
@@ -69,7 +70,7 @@ class PatchBatches:
         """Yield this process' share of each batch: [B, C, *patch] float32 channels-last, masks [B, *patch] int64."""
         share = take_share(self.batch_size, context)
         size = tuple(edge + 2 * self.margin for edge in self.patch)
-        middle = tuple(slice(self.margin, self.margin + edge) for edge in self.patch)
+        middle = last_axes(slice(self.margin, self.margin + edge) for edge in self.patch)
         for step in range(self.steps):
             places = [self._place(context.generator) for _ in range(self.batch_size)]
             indices = torch.arange(step * self.batch_size, (step + 1) * self.batch_size)
@@ -85,7 +86,7 @@ class PatchBatches:
             x = torch.stack([as_unit(_cut(self.volumes[i], start, size, self.margin)) for i, start in mine])
             mask = torch.stack([_cut(self.masks[i], start, size, self.margin) for i, start in mine])
             x, mask = apply_with_mask(x, mask, draws[share], self.augment)
-            yield channels_last(self.normalize(x[(..., *middle)])), mask[(..., *middle)].long()
+            yield channels_last(self.normalize(x[middle])), mask[middle].long()
 
     def _place(self, generator: torch.Generator) -> tuple[int, list[int]]:
         """Draw a volume and the first cell of a patch in it."""
@@ -97,7 +98,7 @@ class PatchBatches:
         i = self.labelled[_integer(len(self.labelled), generator)]
         of_class = self.cells[i][_integer(len(self.cells[i]), generator)]
         flat = int(of_class[_integer(len(of_class), generator)])
-        start = []
+        start: list[int] = []
         for edge, patch in zip(reversed(self.masks[i].shape), reversed(self.patch), strict=True):
             flat, cell = divmod(flat, edge)
             low, high = min(0, edge - patch), max(0, edge - patch)
@@ -149,13 +150,14 @@ def _labelled(mask: Tensor) -> list[Tensor]:
 
 def _cut(x: Tensor, start: Sequence[int], size: Sequence[int], margin: int) -> Tensor:
     """Cut [..., *size] that begins `margin` cells before `start`; zeros where there is nothing."""
-    index, pad = [], []
+    index: list[slice] = []
+    pad: list[int] = []
     edges = x.shape[x.ndim - len(size) :]
     for first, length, edge in zip(start, size, edges, strict=True):
         begin, end = first - margin, first - margin + length
         index.append(slice(max(0, begin), max(0, min(edge, end))))
         pad = [max(0, -begin), max(0, end - edge), *pad]
-    x = x[(..., *index)]
+    x = x[last_axes(index)]
     return F.pad(x, pad) if any(pad) else x
 
 

@@ -56,7 +56,7 @@ def pictures_in(inputs: Iterable[str | os.PathLike[str]]) -> Iterator[Path | Unr
         if not os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
             yield Path(entry)
             continue
-        yield from picture_files(Path(entry)) or [Unreadable(str(entry), "the folder holds no pictures")]
+        yield from picture_files(Path(entry)) or (Unreadable(str(entry), "the folder holds no pictures"),)
 
 
 def pictures_of(folder: Path | str) -> list[Path]:

@@ -36,7 +36,10 @@ def hold_out(
     part = np.zeros(len(first), dtype=np.int64)
     for label in np.unique(classes):
         members = np.flatnonzero(classes == label)
-        order = random.permutation(members) if keys is None else sorted(members, key=lambda i: _hash(keys[first[i]]))
+        if keys is None:
+            order = random.permutation(members)
+        else:
+            order = np.array(sorted(members, key=lambda i: _hash(keys[int(first[i])])))
         begin = 0
         for number, share in enumerate(shares, start=1):
             count = min(max(1, round(len(order) * share)), len(order) - begin - 1)

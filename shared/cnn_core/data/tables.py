@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, Literal, TextIO, TypedDict
 
 from cnn_core.errors import DataError
 
@@ -90,9 +90,9 @@ def look(
             f"{path.name} is not text: {strange / len(sample):.0%} of its first characters are control characters"
         )
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(sample)
-    wanted = {name.lower() for name in wanted if name}
-    places = {name for name in wanted if name.isdigit()}
-    known = {*names, *wanted} - places
+    asked = {name.lower() for name in wanted if name}
+    places = {name for name in asked if name.isdigit()}
+    known = {*names, *asked} - places
     table = _first_rows(sample, delimiter)
     first = table[0] if table else []
     header = any(cell.strip().lower() in known for cell in first) or (not places and _looks_like_a_header(table))
@@ -241,7 +241,14 @@ def _delimiter(sample: str) -> str:
     return max(present, key=lambda d: (Counter(present[d]).most_common(1)[0][1], min(present[d])))
 
 
-def _dialect(delimiter: str, sample: str) -> dict[str, object]:
+class _Dialect(TypedDict):
+    """Settings of csv.reader."""
+
+    delimiter: str
+    quoting: Literal[0, 3]  # QUOTE_MINIMAL, QUOTE_NONE
+
+
+def _dialect(delimiter: str, sample: str) -> _Dialect:
     """Return csv.reader's settings: quotes are quotes, unless a table of tabs uses them as any other sign.
 
     Tab-separated files without quoting, as text sets are published, hold quotes that open nothing.

@@ -8,12 +8,14 @@ from cnn_core.explain.session import capturing, gradient
 from cnn_core.explain.target import Score
 
 
-def map_and_gradient(model: nn.Module, x: Tensor, score: Score, *, layer: str) -> tuple[Tensor, Tensor]:
+def map_and_gradient(model: nn.Module, x: Tensor, score: Score, *, layer: str | None) -> tuple[Tensor, Tensor]:
     """Return the layer's map and d score / d map, both `[B, C, *S']` in float32.
 
     Captum's LayerGradCam is not used: behind its back an in-place ReLU after the layer changes the captured map.
     """
     # The input asks for a gradient so that a graph exists also where every parameter is frozen.
+    if layer is None:
+        raise CnnError("the option 'layer' is missing; `explain` chooses one")
     with capturing(model, [layer]) as maps:
         scores = score(model(x.requires_grad_().clone()))
     if layer not in maps:

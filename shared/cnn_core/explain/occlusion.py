@@ -56,8 +56,8 @@ def occlusion(
 
 def _per_axis(name: str, value: int | Sequence[int] | None, default: list[int], *, limits: Sequence[int]) -> list[int]:
     """Return one number per axis, or raise CnnError if one is not within 1..its limit."""
-    one_each = isinstance(value, Sequence) and not isinstance(value, str)
-    values = default if value is None else list(value) if one_each else [value] * len(limits)
+    given = default if value is None else value
+    values = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given] * len(limits)
     if len(values) != len(limits):
         raise CnnError(f"{name} needs one number, or one for each of the {len(limits)} axes, got {value!r}")
     for number, limit in zip(values, limits, strict=True):

@@ -132,11 +132,12 @@ def _picture_array(image: Picture) -> np.ndarray:
         array = np.moveaxis(array, 0, -1) if array.ndim == 3 else array
     else:
         array = np.asarray(image)
+    shape = image.shape if isinstance(image, np.ndarray | Tensor) else array.shape
     array = array[..., None] if array.ndim == 2 else array
     if array.ndim != 3 or array.shape[-1] not in (1, 3) or array.size == 0:
         raise CnnError(
             "expected a picture: PIL image, array [H, W] or [H, W, 1|3], tensor [H, W] or [1|3, H, W]; "
-            f"got {type(image).__name__} {list(np.shape(image))}"
+            f"got {type(image).__name__} {list(shape)}"
         )
     if array.dtype == np.uint8:
         array = array / np.float32(255)

@@ -60,7 +60,7 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     """
     stages = stage_names(model)
     if name in stages:
-        return model.stages[name]
+        return model.get_submodule(f"stages.{name}")
     modules = dict(model.named_modules())
     if not isinstance(name, str) or not name or name not in modules:
         raise unknown_name("layer", str(name), [*stages, *filter(None, modules)])
@@ -97,8 +97,9 @@ def check_input(model: nn.Module, x: Tensor) -> None:
         raise DataError(f"expected a tensor [B, C, *S], got {type(x).__name__}")
     if x.ndim < 3 or x.numel() == 0:
         raise DataError(f"expected a batch [B, C, *S] with at least one sample and one cell, got {list(x.shape)}")
-    if hasattr(model, "check_input"):
-        model.check_input(x)
+    own_check = getattr(model, "check_input", None)
+    if own_check is not None:
+        own_check(x)
     if not x.is_floating_point():
         raise DataError(f"expected a floating-point input, got {x.dtype}; scale and normalise it as in training")
     parameter = next(model.parameters(), None)

@@ -13,17 +13,20 @@ Target = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
 
 @dataclass(frozen=True)
 class Score:
-    """The explained number of every sample; exactly one of `classes` and `function` is set."""
+    """The explained number of every sample: that of its class, or of a function."""
 
     batch: int
-    classes: Tensor | None = None  # [B]
-    function: Callable[[Tensor], Tensor] | None = None  # [B, K] -> [B]
+    explained: Tensor | Callable[[Tensor], Tensor]  # classes [B], or [B, K] -> [B]
+
+    @property
+    def classes(self) -> Tensor | None:
+        return self.explained if isinstance(self.explained, Tensor) else None
 
     def __call__(self, logits: Tensor) -> Tensor:
         """`[N * B, K] -> [N * B]`; the rows are N repeats of the batch, so sample b is in rows b, b + B, ..."""
-        if self.function is None:
-            return logits.gather(1, self.classes.repeat(len(logits) // self.batch)[:, None])[:, 0]
-        return torch.cat([self.function(part) for part in logits.split(self.batch)])
+        if isinstance(self.explained, Tensor):
+            return logits.gather(1, self.explained.repeat(len(logits) // self.batch)[:, None])[:, 0]
+        return torch.cat([self.explained(part) for part in logits.split(self.batch)])
 
 
 def resolve(logits: Tensor, target: Target) -> Score:
@@ -44,13 +47,13 @@ def resolve(logits: Tensor, target: Target) -> Score:
         if not isinstance(values, Tensor) or values.shape != (batch,):
             got = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise CnnError(f"the target function must return one number per sample, shape [{batch}], got {got}")
-        return Score(batch, function=target)
+        return Score(batch, target)
     if logits.ndim != 2:
         raise CnnError(
             f"a class can be explained of answers [B, K] only, this model gives {list(logits.shape)}; "
             "pass a function from the answer to one number per sample as target"
         )
-    return Score(batch, classes=_classes(logits, target))
+    return Score(batch, _classes(logits, target))
 
 
 def _classes(logits: Tensor, target: int | Sequence[int] | Tensor | None) -> Tensor:

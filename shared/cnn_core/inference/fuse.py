@@ -18,8 +18,9 @@ def fuse(model: nn.Module) -> nn.Module:
     """
     model = copy.deepcopy(model).eval().requires_grad_(False)
     for unit in model.modules():
-        if isinstance(unit, ConvNormAct) and isinstance(getattr(unit, "norm", None), BATCH_NORMS):
-            unit.conv = fuse_conv_bn_eval(unit.conv, unit.norm)
+        norm = getattr(unit, "norm", None)
+        if isinstance(unit, ConvNormAct) and isinstance(norm, BATCH_NORMS):
+            unit.conv = fuse_conv_bn_eval(unit.conv, norm)
             del unit.norm
     for parameter in model.parameters():
         parameter.data = channels_last(parameter.data)

@@ -1,7 +1,7 @@
 """From a network and a volume to a mask, a probability map and an uncertainty map, slab by slab."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,15 +57,13 @@ def segment(
             raise CnnError(f"expected a network with 2 to 256 classes, got {len(scores)}")
         place = slab.place(0)
         mask[place] = scores.argmax(0).to(torch.uint8)
-        for name, values in _maps(scores, made).items():
+        for name, values in _maps(scores, made).items() if made else ():
             made[name][place] = values.to(torch.float16)
     return Segmentation(mask, *(made.get(name) for name in MAPS))
 
 
-def _maps(scores: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
+def _maps(scores: Tensor, wanted: Container[str]) -> dict[str, Tensor]:
     """Compute the wanted maps of scores [K, *S]."""
-    if not wanted:
-        return {}
     found = {}
     logs = scores.log_softmax(0)
     probabilities = logs.exp()

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cnn_core.data.memory import channels_last
 from cnn_core.errors import CnnError
 from cnn_core.inference.windows import SLAB_VALUES, Layout, WindowConfig, importance, lay_out
+from cnn_core.nn.dims import last_axes
 from cnn_core.nn.precision import checked_autocast
 
 
@@ -68,12 +69,13 @@ def sliding_window(model: nn.Module, x: Tensor, config: WindowConfig, *, progres
         CnnError: as `slabs`.
         StoppedError: `progress` returned False.
     """
-    scores: Tensor | None = None
-    for slab in slabs(model, x, config, progress=progress, values=sys.maxsize):
-        if slab.end - slab.begin == x.shape[2 + slab.axis]:
-            return slab.scores
-        if scores is None:
-            scores = slab.scores.new_empty(*slab.scores.shape[:2], *x.shape[2:])
+    found = slabs(model, x, config, progress=progress, values=sys.maxsize)
+    slab = next(found)
+    if slab.end - slab.begin == x.shape[2 + slab.axis]:
+        return slab.scores
+    scores = slab.scores.new_empty(*slab.scores.shape[:2], *x.shape[2:])
+    scores[slab.place(2)] = slab.scores
+    for slab in found:
         scores[slab.place(2)] = slab.scores
     return scores
 
@@ -121,14 +123,14 @@ def _slabs(runner: "_Runner", layout: Layout, values: int) -> Iterator[Slab]:
         return
     weight = importance(window, runner.config.blend, device=runner.x.device)
     rows = layout.rows()
-    total: Tensor | None = None
+    total = weight.new_zeros(0)  # until the first scores tell how many classes there are
     weights = weight.new_zeros(_with(layout.padded, axis, window[axis]))
     for i, (first, corners) in enumerate(rows):
         for corner, scores in runner(corners):
-            if total is None:
+            if not len(total):
                 total = weights.new_zeros(*scores.shape[:2], *weights.shape)
             place = _place(_with(corner, axis, 0), window)
-            total[(..., *place)] += scores.to(weight.device) * weight
+            total[last_axes(place)] += scores.to(weight.device) * weight
             weights[place] += weight
         finished = rows[i + 1][0] - first if i + 1 < len(rows) else window[axis]
         for begin, end in _parts(total, axis, finished, values):
@@ -166,7 +168,7 @@ def _cut(scores: Tensor, first: int, layout: Layout) -> Iterator[Slab]:
     if begin < end:
         index = [slice(b, b + edge) for b, edge in zip(layout.before, layout.size, strict=True)]
         index[axis] = slice(begin + offset, end + offset)
-        yield Slab(axis, begin, end, scores[(..., *index)])
+        yield Slab(axis, begin, end, scores[last_axes(index)])
 
 
 def _with(size: tuple[int, ...], axis: int, edge: int) -> tuple[int, ...]:
@@ -200,14 +202,15 @@ class _Runner:
 
     def _window(self, corner: tuple[int, ...]) -> Tensor:
         """Cut one window out of the input, padded where it reaches over the edge."""
-        index, pad = [], []
+        index: list[slice] = []
+        pad: list[int] = []
         for start, edge, size, before in zip(
             corner, self.layout.window, self.layout.size, self.layout.before, strict=True
         ):
             begin, end = start - before, start - before + edge
             index.append(slice(max(0, begin), min(size, end)))
             pad = [max(0, -begin), max(0, end - size), *pad]
-        window = self.x[(..., *index)].to(self.device, torch.float32)
+        window = self.x[last_axes(index)].to(self.device, torch.float32)
         return F.pad(window, pad, value=self.config.pad_value) if any(pad) else window
 
     @torch.no_grad()
@@ -215,16 +218,19 @@ class _Runner:
         """Average the network's scores over the asked mirror images: [b, C, *window] -> [b, K, *window]."""
         axes = [2 + axis for axis in self.config.flips]
         views = [view for n in range(len(axes) + 1) for view in combinations(axes, n)]
-        total: Tensor | None = None
-        for view in views:
-            with self._precision():
-                scores = self.model(channels_last(windows.flip(view) if view else windows))
-            if not isinstance(scores, Tensor) or scores.shape[2:] != windows.shape[2:] or len(scores) != len(windows):
-                got = list(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-                raise CnnError(f"sliding window: expected scores [{len(windows)}, K, *{self.layout.window}], got {got}")
-            scores = scores.float().flip(view) if view else scores.float()
-            total = scores if total is None else total.add_(scores)
+        total = self._scores_of(windows, views[0])
+        for view in views[1:]:
+            total.add_(self._scores_of(windows, view))
         return total if len(views) == 1 else total.div_(len(views))
+
+    def _scores_of(self, windows: Tensor, view: tuple[int, ...]) -> Tensor:
+        """Return the network's scores of windows that are mirrored along the axes of `view`, mirrored back."""
+        with self._precision():
+            scores = self.model(channels_last(windows.flip(view) if view else windows))
+        if not isinstance(scores, Tensor) or scores.shape[2:] != windows.shape[2:] or len(scores) != len(windows):
+            got = list(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise CnnError(f"sliding window: expected scores [{len(windows)}, K, *{self.layout.window}], got {got}")
+        return scores.float().flip(view) if view else scores.float()
 
     def _precision(self) -> AbstractContextManager[object]:
         if self.config.precision == "float32":

@@ -15,13 +15,14 @@ from cnn_core.models import (
     vgg,
 )
 from cnn_core.models.backbone import Backbone, FeatureInfo
-from cnn_core.models.registry import create_model, list_models, model_spec, register_model
+from cnn_core.models.registry import as_backbone, create_model, list_models, model_spec, register_model
 from cnn_core.models.torchvision_weights import load_torchvision
 
 __all__ = [
     "Backbone",
     "FeatureInfo",
     "alexnet",
+    "as_backbone",
     "char_cnn",
     "create_model",
     "dpcnn",

@@ -38,7 +38,8 @@ class WhitenedStem(nn.Module):
         if not self.conv.weight.is_meta:  # without memory there is nothing to set, and torch would load SymPy for it
             nn.init.orthogonal_(self.conv.weight)
         self.conv.weight.requires_grad_(False)
-        nn.init.zeros_(self.conv.bias)
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
         self.act = nn.GELU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,7 +53,7 @@ class WhitenedStem(nn.Module):
         """
         weight = self.conv.weight
         numbers = x[0].numel() * weight[0, 0].numel()  # of the patches of one input
-        products, count = 0.0, 0
+        products, count = x.new_zeros((), dtype=torch.double), 0
         for part in x.split(max(1, WHITENING_NUMBERS // numbers)):
             patches = self._patches(part)
             products, count = products + patches.T @ patches, count + len(patches)
@@ -93,7 +94,9 @@ class FastNet(Backbone):
             CnnError: `x` is not an input of this network.
         """
         self.check_input(x)
-        self.stages["stem"].whiten(x)
+        for module in self.stages.values():
+            if isinstance(module, WhitenedStem):
+                module.whiten(x)
 
 
 @register_model(

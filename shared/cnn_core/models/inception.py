@@ -56,7 +56,8 @@ class GoogLeNet(Backbone):
         """Give the head and the auxiliary heads fresh last layers for `num_classes` classes."""
         super().reset_head(num_classes)
         for head in self.auxiliary.values():
-            head.reset(num_classes)
+            if isinstance(head, AuxiliaryHead):
+                head.reset(num_classes)
 
 
 class Recentre(nn.Module):
@@ -111,7 +112,7 @@ def inception(
     def unit(fan_in: int, fan_out: int, kernel_size: int, stride: int = 1) -> nn.Module:
         return conv_unit(fan_in, fan_out, spatial_dims=spatial_dims, kernel_size=kernel_size, stride=stride)
 
-    first = OrderedDict(recentre=Recentre()) if transform_input else OrderedDict()
+    first: OrderedDict[str, nn.Module] = OrderedDict(recentre=Recentre()) if transform_input else OrderedDict()
     first["conv1"] = unit(in_channels, base_channels, 7, stride=2)
     stages: dict[str, nn.Module] = {
         "conv1": nn.Sequential(first),
@@ -147,6 +148,6 @@ def inception(
         for name in ("inception4a", "inception4d") if aux_heads
     })  # fmt: skip
     for module in network.modules():
-        if isinstance(module, d.conv | nn.Linear):
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
             nn.init.normal_(module.weight, std=0.01)
     return network

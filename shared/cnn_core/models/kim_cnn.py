@@ -30,16 +30,13 @@ class ParallelConvs(nn.Module):
     def __init__(self, in_channels: int, *, spatial_dims: int, widths: Sequence[int], filters: int) -> None:
         super().__init__()
         conv = dims(spatial_dims).conv
-        self.spatial_dims = spatial_dims
+        self.spatial_dims, self.widths = spatial_dims, tuple(widths)
         self.convs = nn.ModuleList(conv(in_channels, filters, width) for width in widths)
         self.act = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(torch.cat([conv(F.pad(x, self._padding(conv))) for conv in self.convs], 1))
-
-    def _padding(self, conv: nn.Module) -> list[int]:
-        largest = max(other.kernel_size[0] for other in self.convs)
-        return [conv.kernel_size[0] - 1, largest] * self.spatial_dims
+        pads = ([width - 1, max(self.widths)] * self.spatial_dims for width in self.widths)
+        return self.act(torch.cat([conv(F.pad(x, pad)) for conv, pad in zip(self.convs, pads, strict=True)], 1))
 
 
 @register_model(

@@ -4,13 +4,16 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, ValidationError, validate_call
+from torch import nn
 
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.models.backbone import Backbone
 from cnn_core.validation import sentences
+
+Build = TypeVar("Build", bound=Callable[..., nn.Module])
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class ModelSpec:
     """What is known of a registered model without building it."""
 
     name: str
-    build: Callable[..., Backbone]
+    build: Callable[..., nn.Module]
     paper: str  # authors, year, title
     url: str  # arXiv or DOI
     year: int
@@ -50,14 +53,14 @@ def register_model(
     torchvision: bool = False,
     aliases: tuple[str, ...] = (),
     segments: bool = False,
-) -> Callable[[Callable[..., Backbone]], Callable[..., Backbone]]:
+) -> Callable[[Build], Build]:
     """Enter a builder into the registry under its function name.
 
     A builder has the form `build(in_channels, num_classes, *, spatial_dims, <options with defaults>)`; one that also
     names `input_size` gets the size of its input (a tuple of `spatial_dims` numbers).
     """
 
-    def enter(build: Callable[..., Backbone]) -> Callable[..., Backbone]:
+    def enter(build: Build) -> Build:
         name = build.__name__
         for taken in (name, *aliases):
             if taken in MODELS or taken in ALIASES:
@@ -101,8 +104,8 @@ def create_model(
     num_classes: int = 1000,
     input_size: Sequence[int] | None = None,
     options: Mapping[str, Any] | None = None,
-) -> Backbone:
-    """Build a registered model with fresh weights.
+) -> nn.Module:
+    """Build a registered model with fresh weights; see `as_backbone` for one with stages and a head.
 
     Args:
         name: one of `list_models()`.
@@ -136,12 +139,19 @@ def create_model(
     return _build(spec, arguments, options)
 
 
+def as_backbone(model: nn.Module) -> Backbone:
+    """Return `model`, or raise CnnError if it is no `Backbone`: it has no stages, or no head to replace."""
+    if not isinstance(model, Backbone):
+        raise CnnError(f"expected a network with stages and a head, got {type(model).__name__}; choose a backbone")
+    return model
+
+
 @cache
-def _checked(build: Callable[..., Backbone]) -> Callable[..., Backbone]:
-    return validate_call(build, config=ConfigDict(strict=True, arbitrary_types_allowed=True))
+def _checked(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    return validate_call(config=ConfigDict(strict=True, arbitrary_types_allowed=True))(build)
 
 
-def _build(spec: ModelSpec, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> Backbone:
+def _build(spec: ModelSpec, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> nn.Module:
     """Build the model; options that its annotations or torch refuse become a message for the user."""
     try:
         model = _checked(spec.build)(**arguments)

@@ -18,11 +18,8 @@ from cnn_core.nn.dims import dims
 from cnn_core.nn.init import init_he
 from cnn_core.nn.residual import BasicBlock, Bottleneck
 
-PAPER = {
-    "paper": "He, Zhang, Ren, Sun 2015: Deep residual learning for image recognition",
-    "url": "https://arxiv.org/abs/1512.03385",
-    "year": 2015,
-}
+PAPER = "He, Zhang, Ren, Sun 2015: Deep residual learning for image recognition"
+URL = "https://arxiv.org/abs/1512.03385"
 
 
 def _layer(
@@ -79,7 +76,7 @@ def _register_imagenet(
         return network
 
     build.__name__ = build.__qualname__ = name
-    return register_model(**PAPER, input_shape=(3, 224, 224), torchvision=True)(build)
+    return register_model(paper=PAPER, url=URL, year=2015, input_shape=(3, 224, 224), torchvision=True)(build)
 
 
 def _register_cifar(name: str, depth: int) -> Callable[..., Backbone]:
@@ -115,7 +112,7 @@ def _register_cifar(name: str, depth: int) -> Callable[..., Backbone]:
         return network
 
     build.__name__ = build.__qualname__ = name
-    return register_model(**PAPER, input_shape=(3, 32, 32))(build)
+    return register_model(paper=PAPER, url=URL, year=2015, input_shape=(3, 32, 32))(build)
 
 
 resnet18 = _register_imagenet("resnet18", BasicBlock, (2, 2, 2, 2))

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from cnn_core.errors import CnnError
 from cnn_core.models.backbone import Backbone, FeatureInfo
-from cnn_core.models.registry import create_model, list_models, model_spec, register_model
+from cnn_core.models.registry import as_backbone, create_model, list_models, model_spec, register_model
+from cnn_core.nn.blocks import NoHead
 from cnn_core.nn.dims import dims
 from cnn_core.nn.init import init_he
 from cnn_core.nn.unet import (
@@ -61,7 +62,7 @@ class UNet(nn.Module):
         merge: Merge = "concat",
     ) -> None:
         super().__init__()
-        encoder.head = nn.Identity()  # parameters that never get a gradient would stop training in several processes
+        encoder.head = NoHead()  # parameters that never get a gradient would stop training in several processes
         self.encoder = encoder
         self.spatial_dims, self.in_channels, self.num_classes = encoder.spatial_dims, encoder.in_channels, num_classes
         self.minimum_size = encoder.minimum_size
@@ -106,8 +107,9 @@ class UNet(nn.Module):
 
     def initialise(self, x: Tensor) -> None:
         """Let an encoder that sets weights from data (FastNet) do so on normalised inputs `x` [B, C, *S]."""
-        if hasattr(self.encoder, "initialise"):
-            self.encoder.initialise(x)
+        initialise = getattr(self.encoder, "initialise", None)
+        if initialise is not None:
+            initialise(x)
 
 
 @register_model(
@@ -218,7 +220,7 @@ def _encoder(
         infos.append(FeatureInfo(f"level{i}", width, stem_stride * 2**i))
         channels = width
     network = Backbone(
-        stages, infos, head=nn.Identity(), spatial_dims=spatial_dims, in_channels=in_channels,
+        stages, infos, head=NoHead(), spatial_dims=spatial_dims, in_channels=in_channels,
         minimum_size=infos[-1].stride,
     )  # fmt: skip
     init_he(network)
@@ -245,7 +247,7 @@ def create_unet(
     in_channels: int = 1,
     num_classes: int = 2,
     options: Mapping[str, Any] | None = None,
-) -> UNet:
+) -> nn.Module:
     """Build a U-Net with fresh weights: `[B, in_channels, *S] -> [B, K, *S]`.
 
     Args:
@@ -260,15 +262,15 @@ def create_unet(
         CnnError: the backbone does not exist in `spatial_dims` or has no maps, or an option cannot be used.
     """
     spec, options = model_spec(name), dict(options or {})
-    arguments = {"spatial_dims": spatial_dims, "in_channels": in_channels}
+    build = partial(create_model, name, spatial_dims=spatial_dims, in_channels=in_channels)
     if spec.segments:
-        return create_model(name, **arguments, num_classes=num_classes, options=options)
+        return build(num_classes=num_classes, options=options)
     if not _has_maps(name):
         raise CnnError(
             f"{name} cannot be the encoder of a U-Net: it has no maps of several sizes; choose a convolutional network"
         )
     own = {key: options.pop(key) for key in DECODER_OPTIONS if key in options}
-    encoder = create_model(name, **arguments, num_classes=1, options=options)
+    encoder = as_backbone(build(num_classes=1, options=options))
     try:
         return backbone_unet(encoder, num_classes, **own)
     except ValidationError as error:

@@ -101,3 +101,10 @@ class Head(nn.Sequential):
         self.classifier = nn.Linear(
             old.in_features, num_classes, bias=old.bias is not None, device=old.weight.device, dtype=old.weight.dtype
         )
+
+
+class NoHead(Head):
+    """Of a backbone that only encodes: the last map as it is, and no parameters."""
+
+    def __init__(self) -> None:
+        nn.Sequential.__init__(self)

@@ -1,9 +1,14 @@
 """The one table from the number of spatial dimensions to torch's layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import EllipsisType
 
 from torch import nn
+
+Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
+ConvTranspose = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
 @dataclass(frozen=True)
@@ -11,13 +16,13 @@ class Dims:
     """Layers of one spatial dimensionality; every field is a class of `torch.nn`, `interpolation` a mode name."""
 
     spatial_dims: int
-    conv: Callable[..., nn.Module]
-    conv_transpose: Callable[..., nn.Module]
+    conv: type[Conv]
+    conv_transpose: type[ConvTranspose]
     max_pool: Callable[..., nn.Module]
     avg_pool: Callable[..., nn.Module]
     adaptive_avg_pool: Callable[..., nn.Module]
     adaptive_max_pool: Callable[..., nn.Module]
-    batch_norm: Callable[..., nn.Module]
+    batch_norm: type[BatchNorm]
     instance_norm: Callable[..., nn.Module]
     dropout: Callable[..., nn.Module]  # drops whole channels
     interpolation: str  # the smooth mode of `torch.nn.functional.interpolate`
@@ -42,3 +47,8 @@ def dims(spatial_dims: int) -> Dims:
     if spatial_dims not in TABLE:
         raise ValueError(f"spatial_dims must be 1, 2 or 3, got {spatial_dims!r}")
     return TABLE[spatial_dims]
+
+
+def last_axes(places: Iterable[slice]) -> tuple[slice | EllipsisType, ...]:
+    """Return the index that takes `places` along the last axes of a tensor, and everything along those before."""
+    return (..., *places)

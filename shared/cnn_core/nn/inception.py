@@ -1,6 +1,7 @@
 """The Inception block and its auxiliary head (Szegedy et al. 2014, arXiv:1409.4842), for 1-D, 2-D and 3-D data."""
 
 from dataclasses import astuple, dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -34,9 +35,10 @@ def conv_unit(
     in_channels: int, out_channels: int, *, spatial_dims: int, kernel_size: int, stride: int = 1
 ) -> nn.Module:
     """Return convolution, batch normalisation, ReLU, with the epsilon of 0.001 that torchvision's GoogLeNet has."""
-    unit = ConvNormAct(in_channels, out_channels, spatial_dims=spatial_dims, kernel_size=kernel_size, stride=stride)
-    unit.norm.eps = 0.001
-    return unit
+    return ConvNormAct(
+        in_channels, out_channels, spatial_dims=spatial_dims, kernel_size=kernel_size, stride=stride,
+        norm=partial(dims(spatial_dims).batch_norm, eps=0.001),
+    )  # fmt: skip
 
 
 class InceptionBlock(nn.Module):

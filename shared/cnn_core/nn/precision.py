@@ -108,10 +108,12 @@ def _is_right(
     """Compare a convolution under autocast with float32, on random numbers laid out as `likes`."""
     chance, dtype = torch.Generator().manual_seed(0), torch.get_autocast_dtype("cpu")
     with torch.inference_mode(False), torch.set_grad_enabled(learning):
-        errors = scales = 0.0
+        errors = scales = torch.zeros(())
         for _ in range(TRIALS):
             values = [like if like is None else _draw(like, chance).requires_grad_(learning) for like in likes]
-            found, exact, direction = [], [], None
+            found: list[Tensor] = []
+            exact: list[Tensor] = []
+            direction: Tensor | None = None
             for results, enabled in ((found, True), (exact, False)):
                 try:
                     with torch.autocast("cpu", dtype, enabled=enabled, cache_enabled=False):
@@ -122,8 +124,8 @@ def _is_right(
                         results += torch.autograd.grad(results[0], learned, direction.to(results[0].dtype))
                 except RuntimeError:
                     return False  # the call that follows, in float32, says what is wrong with it
-            errors += torch.stack([(a.float() - b).norm() ** 2 for a, b in zip(found, exact, strict=True)])
-            scales += torch.stack([b.norm() ** 2 for b in exact])
+            errors = errors + torch.stack([(a.float() - b).norm() ** 2 for a, b in zip(found, exact, strict=True)])
+            scales = scales + torch.stack([b.norm() ** 2 for b in exact])
             if min(b.numel() for b in exact) >= FEW:
                 break
         return bool((errors <= TOLERANCE**2 * scales).all())  # false for NaN

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.nn.blocks import ConvNormAct
+from cnn_core.nn.dims import last_axes
 
 
 class PaddedShortcut(nn.Module):
@@ -24,7 +25,7 @@ class PaddedShortcut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         spatial_dims = x.ndim - 2
-        x = x[(..., *[slice(None, None, self.stride)] * spatial_dims)]
+        x = x[last_axes([slice(None, None, self.stride)] * spatial_dims)]
         return F.pad(x, (*[0, 0] * spatial_dims, self.before, self.after))
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.nn.blocks import ConvNormAct
-from cnn_core.nn.dims import dims
+from cnn_core.nn.dims import Conv, ConvTranspose, dims, last_axes
 
 Norm = Literal["batch", "instance", "none"]
 Activation = Literal["relu", "leaky_relu"]
@@ -108,14 +108,16 @@ class SegmentationHead(nn.Module):
         super().__init__()
         self.channels, self.stride = channels, stride
         d = dims(spatial_dims)
+        self.conv: Conv | ConvTranspose
         if stride == 1:
             self.conv = d.conv(channels, num_classes, 1)
         else:
             self.conv = d.conv_transpose(channels, num_classes, stride, stride)
         if not self.conv.weight.is_meta:  # without memory there is nothing to set
-            first = self.conv.weight[(..., *[slice(1)] * spatial_dims)].detach()
+            first = self.conv.weight[last_axes([slice(1)] * spatial_dims)].detach()
             self.conv.weight.data.copy_(first.normal_(std=channels**-0.5))
-        nn.init.zeros_(self.conv.bias)
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
@@ -132,7 +134,7 @@ def fit_size(x: Tensor, size: Sequence[int], *, slack: int) -> Tensor:
         return x
     if max(map(abs, missing)) > slack:
         return F.interpolate(x, size=tuple(size), mode=dims(x.ndim - 2).interpolation)
-    x = x[(..., *(slice(wanted) for wanted in size))]
+    x = x[last_axes(slice(wanted) for wanted in size)]
     if max(missing) <= 0:
         return x
     pad = [amount for edge in reversed(missing) for amount in (0, max(0, edge))]

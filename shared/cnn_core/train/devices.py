@@ -1,7 +1,7 @@
 """Which device and which precision a run uses by default."""
 
 import re
-from functools import partial
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -57,9 +57,11 @@ def fabric_precision(name: str, device: torch.device) -> dict[str, Any]:
         return {"precision": precision}
     from lightning_fabric.plugins import MixedPrecision  # slow to import, and devices are chosen for answers too
 
-    plugin = MixedPrecision("bf16-mixed", "cpu")  # float16 is not for CPUs: Fabric takes bfloat16 for it there
-    plugin.forward_context = partial(checked_autocast, "cpu", torch.bfloat16)
-    return {"plugins": plugin}
+    class Checked(MixedPrecision):
+        def forward_context(self) -> AbstractContextManager[None]:
+            return checked_autocast("cpu", torch.bfloat16)
+
+    return {"plugins": Checked("bf16-mixed", "cpu")}  # float16 is not for CPUs: Fabric takes bfloat16 for it there
 
 
 def has_bfloat16_cpu() -> bool:

@@ -118,9 +118,10 @@ def train_seeds(
         going_on = resume and (part / "recipe.json").exists()
         outcome = train_task(task, part, name=name, domain=domain, command=command, resume=going_on, observe=observe)
         outcomes.append(outcome)
-        if outcome.run.stopped or not outcome.run.main:
+        if outcome.run is not None and (outcome.run.stopped or not outcome.run.main):
             return outcome
-    return Outcome(outcomes[-1].run, _join(folder, [outcome.card for outcome in outcomes], seeds))
+    cards = [outcome.card for outcome in outcomes if outcome.card is not None]
+    return Outcome(outcomes[-1].run, _join(folder, cards, seeds))
 
 
 def _join(folder: Path, cards: Sequence[WeightsCard], seeds: Sequence[int]) -> WeightsCard:
@@ -148,7 +149,7 @@ def _metrics(results: Sequence[Evaluation], seeds: Sequence[int]) -> dict[str, M
     """Return metric name -> mean, standard deviation over the seeds (none for one), n, seeds, split, values."""
     if not results:
         return {}
-    table = {}
+    table: dict[str, Mapping[str, Any]] = {}
     for name in results[0].metrics:
         values = [round(result.metrics[name], 6) for result in results]
         table[name] = {

@@ -13,4 +13,4 @@ def freeze(module: nn.Module) -> None:
     """
     module.requires_grad_(False)
     module.eval()
-    module.train = MethodType(lambda self, mode=True: self, module)
+    module.train = MethodType(lambda self, mode=True: self, module)  # type: ignore[method-assign]  # of this module alone

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -41,6 +41,9 @@ from cnn_core.train.parallel import agree, average_rows, keep_sparse, leave_grou
 from cnn_core.train.runs import read_json
 from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Task
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +180,7 @@ class _Trainer:
         self.optimizers = build_optimizers(model, self.config)
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.plain = model
-        prepared = torch.compile(model) if self.loop.compile else model
+        prepared = cast("nn.Module", torch.compile(model)) if self.loop.compile else model
         self.tables = keep_sparse(prepared) if together else []
         self.model, *self.optimizers = fabric.setup(prepared, *self.optimizers)
         self.average = MovingAverage(self.plain, self.config.ema) if self.config.ema else None
@@ -185,7 +188,7 @@ class _Trainer:
         self.state = _State()
         self.steps, self.mark = task.steps_per_epoch(), task.fingerprint()
         self.unwanted = False  # the observer said stop
-        self.board = None  # TensorBoard's writer, opened with the first epoch's row
+        self.board: SummaryWriter | None = None  # TensorBoard's writer, opened with the first epoch's row
 
     def run(self) -> Run:
         stopped = False
@@ -233,7 +236,7 @@ class _Trainer:
                     if self.fabric.world_size == 1:
                         return False
                     self.unwanted = True  # the others learn it at the end of the epoch, where all of them meet
-        mean = float(self.fabric.all_reduce(torch.tensor(mean), reduce_op="mean"))
+        mean = float(torch.as_tensor(self.fabric.all_reduce(torch.tensor(mean), reduce_op="mean")))
         if mean != mean or mean in (float("inf"), float("-inf")):
             raise CnnError(
                 f"the loss became {mean} in epoch {epoch + 1}; lower the learning rate ({self.config.learning_rate}), "
@@ -321,7 +324,7 @@ class _Trainer:
             result = self.task.evaluate(self.plain, "val")
         if training is not None:
             self.plain.load_state_dict(training)
-        return result and result.metrics
+        return result.metrics if result is not None else None
 
     def save(self) -> None:
         """Write the checkpoint that `restore` reads."""
@@ -363,8 +366,8 @@ class _Trainer:
     def _write_log(self, row: Mapping[str, float]) -> None:
         """Rewrite log.csv (a resumed run drops what lay after its checkpoint) and add to the TensorBoard events."""
         names = list(dict.fromkeys(name for line in self.state.history for name in line))
-        lines = [names, *([line.get(name, "") for name in names] for line in self.state.history)]
-        write_text(self.folder / "log.csv", csv_text(lines))
+        lines = [[line.get(name, "") for name in names] for line in self.state.history]
+        write_text(self.folder / "log.csv", csv_text([names, *lines]))
         if self.board is None:
             from torch.utils.tensorboard import SummaryWriter  # a second to import, so not before it is needed
 

@@ -1,7 +1,7 @@
 """Optimisers by name, learning-rate schedules, and the moving average of the weights."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -42,7 +42,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # nothing here computes a loss anew
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is None:
@@ -74,7 +74,7 @@ class RowAdam(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # nothing here computes a loss anew
         for group in self.param_groups:
             first, second = group["betas"]
             for table in group["params"]:
@@ -162,7 +162,7 @@ def _muon_and_sgd(weights: list[nn.Parameter], config: OptimizerConfig) -> list[
     return optimizers
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any]) -> None:
+def restore_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
     """Load a state, laid out in memory as the weights are.
 
     A checkpoint keeps numbers, not strides; fused kernels go through weights and state in the order of memory and would

@@ -48,6 +48,11 @@ def sum_over_processes(x: Tensor) -> Tensor:
 class SyncBatchNorm(_BatchNorm):
     """Batch normalisation by the mean and the variance of the whole batch; torch's own exists on GPUs only."""
 
+    running_mean: Tensor  # of what `normalise_together` finds; torch's may have no statistics
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
     def _check_input_dim(self, x: Tensor) -> None:
         """Any number of axes will do."""
 
@@ -77,12 +82,13 @@ def use_channels_last(model: nn.Module, *, together: bool) -> None:
     compare them, so both are given the same.
     """
     formats = {2: torch.channels_last, 3: torch.channels_last_3d}
-    if not hasattr(model, "spatial_dims"):
+    spatial_dims = getattr(model, "spatial_dims", None)
+    if spatial_dims is None:
         return
-    if model.spatial_dims in formats:
-        model.to(memory_format=formats[model.spatial_dims])
+    if spatial_dims in formats:
+        model.to(memory_format=formats[spatial_dims])
     for p in model.parameters():
-        if p.ndim == model.spatial_dims + 2 and p.is_contiguous():
+        if p.ndim == spatial_dims + 2 and p.is_contiguous():
             strides = torch.empty_like(p, memory_format=torch.contiguous_format).stride()
             p.data = p.data.as_strided(p.shape, strides)
             if together and p.requires_grad:
@@ -95,7 +101,7 @@ def normalise_together(model: nn.Module, device: torch.device) -> nn.Module:
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
-            module.__class__ = SyncBatchNorm  # the same attributes; only `forward` differs
+            module.__class__ = SyncBatchNorm  # type: ignore[assignment]  # same attributes; only `forward` differs
     return model
 
 
@@ -131,6 +137,8 @@ def gather(x: Tensor) -> Tensor:
 
 def average_rows(table: nn.Parameter) -> None:
     """Replace the sparse gradient of a table [V, E] by its mean over all processes; only rows that occur are sent."""
+    if table.grad is None:
+        return  # frozen, in every process
     gradient = table.grad.coalesce()
     rows, values = gradient.indices()[0], gradient.values()
     most = int(gather(torch.tensor(len(rows), device=rows.device)).max())

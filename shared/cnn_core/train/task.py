@@ -40,8 +40,12 @@ class Evaluation:
 class TrainingRecipe(Protocol):
     """The sections that the loop reads; a domain's recipe has more."""
 
-    optimizer: OptimizerConfig
-    loop: LoopConfig
+    @property
+    def model(self) -> object: ...
+    @property
+    def optimizer(self) -> OptimizerConfig: ...
+    @property
+    def loop(self) -> LoopConfig: ...
 
 
 class Pairs:
@@ -68,8 +72,10 @@ class Task(Protocol):
         metric: the validation metric that chooses the best epoch; greater is better.
     """
 
-    recipe: TrainingRecipe
-    metric: str
+    @property
+    def recipe(self) -> TrainingRecipe: ...
+    @property
+    def metric(self) -> str: ...
 
     def build_data(self, device: torch.device) -> None:
         """Load the data sets; called once, before everything else."""

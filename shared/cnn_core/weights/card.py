@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on only
 
 from cnn_core.data.paths import user_path
@@ -24,9 +24,12 @@ from cnn_core.validation import Count, Natural, NonNegative, Options, Settings, 
 
 CARD_LIMIT = 32 * 1024**2  # bytes; a text domain keeps its vocabulary in the card's `input`
 
-Name = matching(r"[a-z0-9][a-z0-9._-]{0,99}", "lower-case letters, digits, '.', '_' or '-' (at most 100)")
-Date = matching(r"\d{4}-\d{2}-\d{2}.*", "an ISO date such as 2025-01-31")
-Digest = matching(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")
+Name = Annotated[
+    str, matching(r"[a-z0-9][a-z0-9._-]{0,99}", "lower-case letters, digits, '.', '_' or '-' (at most 100)")
+]
+Date = Annotated[str, matching(r"\d{4}-\d{2}-\d{2}.*", "an ISO date such as 2025-01-31")]
+Digest = Annotated[str, matching(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
+Json = str | bytes  # WeightsCard has a field that is called bytes too
 
 
 class Arguments(TypedDict):
@@ -105,9 +108,14 @@ class WeightsCard(Settings):
             raise WeightsError(f"{source}: " + "; ".join(problems)) from error
 
     @classmethod
-    def from_json(cls, text: str | bytes, *, source: str = "weights card") -> "WeightsCard":
+    def from_json(cls, text: Json, *, source: str = "weights card") -> "WeightsCard":
         """Make a card from its file's content; raises WeightsError as `from_dict` does, and for damaged JSON."""
         return cls.from_dict(_parse(text, source), source=source)
+
+    def data_setting(self, name: str) -> JsonValue:
+        """Return a setting of the recipe's section `data`, None where it has no such one."""
+        section = self.recipe.get("data")
+        return section.get(name) if isinstance(section, dict) else None
 
     def learned_from(self, data: str | None, names: Container[str]) -> bool:
         """Tell whether `data` is the set that the weights were trained on.
@@ -120,7 +128,7 @@ class WeightsCard(Settings):
                 training; None: that set.
             names: of the domain's data sets. A name of those is never a path.
         """
-        learned = str(self.recipe.get("data", {}).get("data"))
+        learned = str(self.data_setting("data"))
         if data is None or data == learned:
             return True
         spellings = {name.replace("-", "_") for name in (data, learned)}
@@ -144,7 +152,7 @@ class WeightsCard(Settings):
         Raises:
             CnnError: it is that set's "val", and the training held nothing out.
         """
-        if split == "val" and own and self.recipe.get("data", {}).get("validation") is False:
+        if split == "val" and own and self.data_setting("validation") is False:
             raise CnnError(
                 f"{self.name} learned from the validation split too (validation = false), a measurement there would "
                 "flatter it; choose --split test, or train with --validation"

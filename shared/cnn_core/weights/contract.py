@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 
 from pydantic import Field, ValidationError
 from pydantic.dataclasses import dataclass
@@ -31,12 +31,14 @@ def contract(kind: type[T]) -> type[T]:
         except ValidationError as error:
             raise ConfigError(SOURCE, sentences(error)) from error
 
-    made.__init__ = checked
-    return made
+    made.__init__ = checked  # type: ignore[method-assign, assignment]  # pydantic raises errors of its own there
+    return cast("type[T]", made)
 
 
 class Contract:
     """Base of the domains' contracts, which are decorated with `contract`."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]  # which `contract` makes
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values; `from_json` restores an equal contract."""

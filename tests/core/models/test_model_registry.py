@@ -3,7 +3,7 @@
 import pytest
 
 from cnn_core.errors import CnnError, UnknownNameError
-from cnn_core.models import create_model, list_models, model_spec, register_model, registry
+from cnn_core.models import as_backbone, create_model, list_models, model_spec, register_model, registry
 
 
 def test_an_unknown_name_answers_with_the_nearest_ones() -> None:
@@ -79,3 +79,10 @@ def test_options_are_those_of_the_builder() -> None:
 def test_options_that_cannot_be_built_are_named(name: str, options: dict[str, object]) -> None:
     with pytest.raises(CnnError, match=r"cannot be built|odd|layers without weights"):
         create_model(name, input_size=(8, 8), options=options)
+
+
+def test_a_network_without_stages_and_head_is_no_backbone() -> None:
+    backbone = create_model("lenet", in_channels=1)
+    assert as_backbone(backbone) is backbone
+    with pytest.raises(CnnError, match="expected a network with stages and a head, got UNet"):
+        as_backbone(create_model("unet", options={"widths": (2, 2)}))

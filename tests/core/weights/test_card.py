@@ -244,3 +244,12 @@ def test_any_value_one_level_down_gives_a_card_that_round_trips_or_a_named_error
 def test_the_name_of_a_file_becomes_one_of_weights(text: str, name: str) -> None:
     assert name_for(text) == name
     check_fields({"name": name})
+
+
+@pytest.mark.parametrize("recipe", [{}, {"data": "digits"}, {"data": {}}])
+def test_a_recipe_without_a_data_section_was_learned_from_nothing_known(recipe):
+    card = WeightsCard.from_dict(card_values() | {"recipe": recipe})
+    assert card.data_setting("data") is None
+    assert card.learned_from(None, ["digits"])
+    assert not card.learned_from("digits", ["digits"])
+    card.check_unseen("val", own=True)
