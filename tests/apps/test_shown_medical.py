@@ -116,7 +116,7 @@ def test_a_judgement_and_its_heat_are_the_librarys(sample, downloads: dict):
     page = opened("medical", weights="nodule-malignancy", scan=sample.id)
     asked = library("medical_segmentation", "nodule-malignancy")
     answers = judged(asked, sample)
-    picture, heat, _ = with_file(given_of(sample), asked.explain)
+    picture, heat, _ = with_file(given_of(sample), asked.heat_of)
     assert bars(page) == [answers]
     assert np.array_equal(figure(page, "What the network saw"), picture)
     shown = overlay(picture.copy(), heat.copy(), limits=heat_limits(heat))
@@ -131,7 +131,7 @@ def test_a_cubes_judgement_and_its_heat_are_the_librarys(scans):
     page = opened("medical", weights="nodule-malignancy-3d", scan=CUBES[1].id)
     assert bars(page) == [judged(asked, CUBES[1])]
     assert said_of_nodules(asked.card, "volume") in html(page)
-    cube, heat, _ = with_file(given_of(CUBES[1]), asked.explain)
+    cube, heat, _ = with_file(given_of(CUBES[1]), asked.heat_of)
     _, voxels, _, shown = scans[-1]
     assert np.array_equal(voxels, np.rint(asked.contract.values(cube)))
     assert np.abs(shown - 255 * heat.clip(min=0).astype(float) / heat.max()).max() <= 0.6

@@ -106,7 +106,7 @@ def test_damaged_weights_are_named(tiny):
         ("smooth-grad", {"noise": -1.0}, "noise must be"),
         ("smooth-grad", {"noise": torch.nan}, "noise must be"),
         ("smooth-grad", {"seed": "x"}, "seed must be"),
-        ("grad-cam", {"layer": "head"}, r"'head' puts out \[1, 3\], which is no map"),
+        ("grad-cam", {"layer": "head"}, r"'head' returns \[1, 3\], which is not a map"),
         ("grad-cam", {"layer": ""}, "unknown layer ''"),
         ("grad-cam", {"layer": 3}, "unknown layer '3'"),
     ],

@@ -197,7 +197,7 @@ def test_other_files_are_refused_with_a_sentence(tmp_path):
     with pytest.raises(WeightsError, match="could not read"):
         load_checkpoint(tmp_path)
     torch.save({"a": 1}, path)
-    with pytest.raises(WeightsError, match="no checkpoint of a training run"):
+    with pytest.raises(WeightsError, match="is not a checkpoint"):
         load_checkpoint(path)
 
 
