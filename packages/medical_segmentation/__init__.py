@@ -13,6 +13,7 @@ from cnn_core.lazy import lazy_names
 _HOMES = {
     "BENCHES": "bench",
     "DATA_SETS": "data",
+    "MODELS": "model",
     "get_data": "data",
     "load": "predict",
     "Predictor": "predict",

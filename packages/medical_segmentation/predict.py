@@ -23,7 +23,7 @@ from medical_segmentation.decathlon import stem
 from medical_segmentation.pictures import save_overlay
 from medical_segmentation.scan import Scan, read_scan, write_mask
 from medical_segmentation.segmenter import Segmenter
-from medical_segmentation.weights_io import contract_of, goal_of, load_classifier, load_unet
+from medical_segmentation.weights_io import contract_of, goal_of, load_classifier, load_segmenting
 
 if TYPE_CHECKING:
     from medical_segmentation.judge import NodulePredictor
@@ -212,5 +212,5 @@ def load(name: str | Path, *, device: str = "auto") -> "Predictor | NodulePredic
 
         model, card = load_classifier(name)
         return NodulePredictor(model, card, device=chosen)
-    model, card = load_unet(name)
+    model, card = load_segmenting(name)
     return Predictor(model, card, device=chosen)

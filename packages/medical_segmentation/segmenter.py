@@ -95,8 +95,9 @@ class Segmenter:
         contract = self.contract
         x = torch.from_numpy(np.ascontiguousarray(voxels))
         ends = contract.ends(x)
-        window, whole = contract.window, WHOLE[contract.dims]
-        if contract.dims == 2 and x.shape[0] * x.shape[1] <= whole:  # a slice in one piece, slice after slice
+        window = contract.window
+        whole = WHOLE[contract.dims] if getattr(self.model, "any_size", True) else 0
+        if whole and contract.dims == 2 and x.shape[0] * x.shape[1] <= whole:  # a slice in one piece, slice after slice
             window, whole = (max(x.shape[0], window[0]), max(x.shape[1], window[1]), 1), 0
         config = WindowConfig(
             window, overlap=OVERLAP, batch=SLICES if contract.dims == 2 else 1, flips=flips, whole=whole,

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from cnn_core.data.cache import cache_key
 from cnn_core.data.patches import PatchBatches
 from cnn_core.errors import ConfigError, DataError
-from cnn_core.models.unet import create_unet
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, Task, Turn
 from cnn_core.validation import Count, Natural, Settings, Text
@@ -23,6 +22,7 @@ from medical_segmentation.data import FOLDS, SegmentationSet, load_set
 from medical_segmentation.fingerprint import Wishes, network_options, plan, with_usual_spacing
 from medical_segmentation.losses import Loss, dice_cross_entropy
 from medical_segmentation.metrics import label_scores, mean_dice
+from medical_segmentation.model import check_answer, create_network
 from medical_segmentation.resample import resample
 from medical_segmentation.segmenter import Segmenter, cut_centre
 
@@ -77,7 +77,7 @@ class PatchConfig(Settings):
 class MedicalModelConfig(ModelConfig):
     """Which network."""
 
-    model: Text = "unet"  # unet, or a backbone of `cnn list models`
+    model: Text = "unet"  # unet, a backbone of `cnn list models`, or one of MONAI's: monai.SegResNet
 
 
 @dataclass(frozen=True)
@@ -161,17 +161,20 @@ class SegmentationTask(Pairs):
         return "train" if self.recipe.data.validation else "train+val"
 
     def build_model(self) -> nn.Module:
-        """Build the U-Net, or load the starting weights and give them a head for these labels."""
+        """Build the network, or load the starting weights and give them a head for these labels."""
         card = self._starting_card()
         if card is not None:
-            from medical_segmentation.weights_io import load_unet
+            from medical_segmentation.weights_io import load_segmenting
 
-            model, _ = load_unet(self.recipe.model.weights)
+            model, _ = load_segmenting(self.recipe.model.weights)
             if tuple(card.labels) != self.set.labels:
                 model.reset_head(len(self.set.labels))
             return model
-        model = create_unet(self.recipe.model.model, **self._arguments())
-        if hasattr(model.encoder, "initialise"):
+        name, arguments, patch = self.recipe.model.model, self._arguments(), self.contract.patch
+        model = create_network(name, **arguments, patch=patch)
+        fixed = {"in_channels": self.contract.in_channels, "num_classes": len(self.set.labels), "patch": patch}
+        check_answer(model, name, **fixed)
+        if hasattr(getattr(model, "encoder", None), "initialise"):
             x, _ = next(iter(self._batches.epoch(Turn(0, torch.Generator().manual_seed(0)))))
             model.initialise(x.cpu())
         return model

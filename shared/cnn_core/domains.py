@@ -21,6 +21,7 @@ and, behind the commands; all but `train` may be missing, the command then says 
     compare(name, data, *, folder, settings) -> one dict per way of transfer
     exportable(name) -> keywords of cnn_core.export.export_onnx; without it, a model of the registry is exported
     BENCHES: name -> Bench (cnn_core.train.benches), for `cnn bench`
+    MODELS: name -> a line on each network that the domain builds itself, for `cnn list models`
 
 The recipe's section `model` brings the flag `--weights`: a domain starts from them, or refuses them.
 """
