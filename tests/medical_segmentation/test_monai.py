@@ -23,7 +23,7 @@ NETWORKS = {  # name -> its options, and the patch where the network sets it
     "monai.SegResNet": ({"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]}, PATCH, "network.down_layers.1"),
     "monai.DynUNet": ({"filters": [4, 8, 8], "deep_supervision": True}, PATCH, "network.bottleneck"),
     "monai.SwinUNETR": (
-        {"feature_size": 12, "depths": [1, 1, 1, 1], "norm_name": "batch"},
+        {"feature_size": 12, "window_size": 4, "depths": [1, 1, 1, 1], "norm_name": "batch"},
         [32, 32, 32],
         "network.decoder3",
     ),
