@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key
-from cnn_core.data.patches import PatchBatches
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.train.config import AugmentConfig, LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, Task, Turn
@@ -23,6 +22,7 @@ from medical_segmentation.fingerprint import Wishes, network_options, plan, with
 from medical_segmentation.losses import Loss, dice_cross_entropy
 from medical_segmentation.metrics import label_scores, mean_dice
 from medical_segmentation.model import check_answer, create_network
+from medical_segmentation.patches import PatchBatches
 from medical_segmentation.resample import resample
 from medical_segmentation.segmenter import Segmenter, cut_centre
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from cnn_core.data import patches
-from cnn_core.data.patches import PatchBatches
 from cnn_core.errors import CnnError
 from cnn_core.train.config import AugmentConfig
 from cnn_core.train.task import Turn
+from medical_segmentation import patches
+from medical_segmentation.patches import PatchBatches
 
 
 def turn(seed: int = 0, *, epoch: int = 0, rank: int = 0, world: int = 1) -> Turn:
