@@ -1,7 +1,7 @@
 """Dice and cross-entropy together.
 
 "dice" is equal to MONAI's `DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)`, tested
-against it; written here because importing MONAI takes as long as a short training. "log-dice" takes the negative
+against it, and written here since MONAI's takes each of several processes by itself. "log-dice" takes the negative
 logarithm of the soft Dice in place of one minus it (Wong et al. 2018, arXiv:1809.00076): its gradient grows as the Dice
 falls, so that a small label which the cross-entropy drove out early is found again.
 """

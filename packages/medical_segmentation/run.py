@@ -1,6 +1,5 @@
 """What the command line and other programs call: train a recipe, evaluate, predict and explain by name."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,11 @@ from medical_segmentation.data import load_set, locate
 from medical_segmentation.evaluate import Report, evaluate, evaluate_nodules
 from medical_segmentation.explain import check_output, explain_nodule, explain_scan
 from medical_segmentation.judge import NodulePredictor
+from medical_segmentation.nodule_task import NoduleTask
 from medical_segmentation.nodules import load_nodules
 from medical_segmentation.predict import Predictor, load
-from medical_segmentation.task import DataConfig, MedicalModelConfig, PatchConfig, Recipe, task_of
+from medical_segmentation.recipe import DataConfig, MedicalModelConfig, PatchConfig, Recipe
+from medical_segmentation.task import SegmentationTask
 from medical_segmentation.weights_io import DOMAIN, goal_of
 
 RECIPE = Recipe
@@ -26,9 +27,7 @@ RECIPE = Recipe
 
 def make_task(recipe: Recipe) -> Task:
     """Return the Task of a recipe."""
-    # What is derived from the data belongs before the eyes of whoever trains, not only into the card.
-    logging.getLogger(DOMAIN).setLevel(logging.INFO)
-    return task_of(recipe)
+    return NoduleTask(recipe) if recipe.data.goal == "malignancy" else SegmentationTask(recipe)
 
 
 def measure_run(folder: Path) -> Report:

@@ -25,8 +25,9 @@ from medical_segmentation.data import load_set
 from medical_segmentation.evaluate import read_report
 from medical_segmentation.metrics import mean_dice
 from medical_segmentation.phantom import LABELS, write_phantoms
+from medical_segmentation.recipe import Recipe
 from medical_segmentation.run import exportable
-from medical_segmentation.task import Recipe, SegmentationTask
+from medical_segmentation.task import SegmentationTask
 from medical_segmentation.windows import StoppedError
 
 SMALL = {

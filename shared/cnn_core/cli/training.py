@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
+import logging
 import shlex
 import sys
 import time
@@ -42,6 +43,7 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
     domain, file = locate_recipe(options.recipe)
     interrupts.run_folder = folder = options.folder or Path("runs") / file.stem
     package = load_domain(domain)
+    logging.getLogger(f"{domain}.task").setLevel(logging.INFO)  # what a task chooses from the data is shown
     recipe = read_recipe(package.RECIPE, file)
     recipe = with_flags(recipe, flags, options, prog=f"cnn train {options.recipe}")
     name = options.name or name_for(file.stem)
