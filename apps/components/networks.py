@@ -178,7 +178,9 @@ def warm_up() -> None:
 
 @st.cache_resource(show_spinner=False)
 def _warm() -> Future[Any]:
-    return _workers().submit(_import_predictors)
+    loaded = _workers().submit(_import_predictors)
+    _workers().submit(importlib.import_module, "monai.inferers")  # four seconds, for scans that go through in windows
+    return loaded
 
 
 def _import_predictors() -> None:

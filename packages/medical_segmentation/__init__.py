@@ -14,6 +14,7 @@ _HOMES = {
     "BENCHES": "bench",
     "DATA_SETS": "data",
     "DOMAIN": "domain",
+    "MODELS": "model",
     "load": "predict",
     "Predictor": "predict",
     "SegmentationResult": "predict",

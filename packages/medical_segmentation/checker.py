@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 HELD = 1_000_000_000  # voxels that stay in memory after they were looked at (3 GB); others are read again
 OUTLIER = 3.0  # times the usual spacing
 SAMPLE = 4096  # voxels of each label and of each scan that the intensities are judged by
-NO_NUMBERS = "NaN or infinite"  # how `read_scan` speaks of voxels without a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +124,10 @@ def read_volume(case: Case, source: Decathlon) -> Volume:
         DataError: they cannot be read or do not belong together, a label has no name, a voxel no number.
     """
     scan = read_scan(case.image)
-    if missing := [said for said in scan.warnings if NO_NUMBERS in said]:
-        raise DataError(f"{case.image.name}: {missing[0].split(' and ')[0]}; expected numbers, repair the scan")
+    if scan.missing:
+        raise DataError(
+            f"{case.image.name}: {scan.missing:,} voxels were NaN or infinite; expected numbers, repair the scan"
+        )
     numbers = read_mask(case.label, scan)
     table = np.full(65536, 255, np.uint8)
     table[list(source.values)] = np.arange(len(source.values), dtype=np.uint8)

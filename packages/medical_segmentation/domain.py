@@ -12,7 +12,8 @@ from medical_segmentation.judge import NodulePredictor
 from medical_segmentation.nodule_task import NoduleTask
 from medical_segmentation.nodules import load_nodules
 from medical_segmentation.predict import Predictor, load
-from medical_segmentation.task import DataConfig, MedicalModelConfig, PatchConfig, Recipe, SegmentationTask
+from medical_segmentation.recipe import DataConfig, MedicalModelConfig, PatchConfig, Recipe
+from medical_segmentation.task import SegmentationTask
 from medical_segmentation.weights_io import DOMAIN_NAME, goal_of
 
 

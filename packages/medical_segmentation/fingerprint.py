@@ -14,12 +14,12 @@ import numpy as np
 from cnn_core.errors import ConfigError
 from medical_segmentation.checker import Facts
 from medical_segmentation.contract import VolumeContract
+from medical_segmentation.model import PREFIX, WIDTHS, with_defaults
 
 FLAT = 12  # slices: thinner stacks are seen slice by slice
 CLIP = (0.005, 0.995)  # quantiles that intensities are clipped at
 BUDGET = {2: 256 * 256, 3: 64**3}  # cells of a patch
 COARSEST = 4  # cells along the shortest edge of the deepest map
-WIDTHS = (16, 32, 64, 128, 128)
 ALIKE = 0.1  # spacings that differ less from the median are left as they are
 UNEVEN = 3.0  # longest to shortest spacing, above which the longest one is made finer
 FINER = 0.1  # quantile that it is then taken from
@@ -143,7 +143,9 @@ def _patch(median: np.ndarray, dims: int, step: int) -> tuple[int, ...]:
 
 
 def network_options(patch: Sequence[int], *, name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the options of a U-Net with as many levels as the patch can be halved, and the choice in a sentence."""
+    """Return the options of a network, a U-Net with as many levels as the patch can be halved; the choice in words."""
+    if name.startswith(PREFIX):
+        return with_defaults(name, given, patch), []
     if name != "unet" or "widths" in given:
         return dict(given), []
     stem = given.get("stem_stride", 1)

@@ -1,7 +1,7 @@
 """Dice and cross-entropy together.
 
 "dice" is equal to MONAI's `DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)`, tested
-against it; written here because importing MONAI takes as long as a short training. "log-dice" takes the negative
+against it, and written here since MONAI's takes each of several processes by itself. "log-dice" takes the negative
 logarithm of the soft Dice in place of one minus it (Wong et al. 2018, arXiv:1809.00076): its gradient grows as the Dice
 falls, so that a small label which the cross-entropy drove out early is found again.
 """
@@ -18,8 +18,16 @@ Loss = Literal["dice", "log-dice"]
 SMOOTH = 1e-5  # keeps empty against empty at 1
 
 
-def dice_cross_entropy(scores: Tensor, target: Tensor, *, loss: Loss = "dice") -> Tensor:
-    """Return the loss of `scores` [B, K, *S] for labels `target` [B, *S] int64."""
+def dice_cross_entropy(scores: Tensor | list[Tensor], target: Tensor, *, loss: Loss = "dice") -> Tensor:
+    """Return the loss of `scores` [B, K, *S] for labels `target` [B, *S] int64.
+
+    Of a list, as under deep supervision, it is the sum with the weights 1, 1/2, 1/4 ...; smaller scores are compared
+    with every second label, every fourth and so on, as MONAI's `DeepSupervisionLoss` does.
+    """
+    if isinstance(scores, list):
+        labels = [F.interpolate(target[:, None].float(), part.shape[2:], mode="nearest-exact")[:, 0] for part in scores]
+        pairs = enumerate(zip(scores, labels, strict=True))
+        return sum(0.5**i * dice_cross_entropy(part, label.long(), loss=loss) for i, (part, label) in pairs)
     dice = soft_dice(scores, target)
     return F.cross_entropy(scores, target) + (1 - dice if loss == "dice" else -dice.log()).mean()
 

@@ -1,7 +1,8 @@
 """How well a mask agrees with the truth: overlap, distances between surfaces in mm, volumes; and how sure a mean is.
 
-Distances between surfaces after MONAI's definition: surface voxels are those with a neighbour (sharing a face) outside,
-and the two directed sets of distances are judged apart. Surface Dice after Nikolov et al. 2021, arXiv:1809.04430.
+Distances between surfaces are MONAI's: surface voxels are those with a neighbour (sharing a face) outside, and the two
+directed sets of distances are judged apart; one pass serves HD95 and surface Dice (Nikolov et al. 2021,
+arXiv:1809.04430).
 """
 
 from collections.abc import Callable, Sequence
@@ -32,11 +33,6 @@ def dice(mask: np.ndarray, truth: np.ndarray) -> float | None:
     return 2 * int(np.count_nonzero(mask & truth)) / total if total else None
 
 
-def surface(mask: np.ndarray) -> np.ndarray:
-    """Return the voxels of `mask` [X, Y, Z] (or [X, Y]) that have a neighbour outside; the array's edge is outside."""
-    return mask & ~ndimage.binary_erosion(mask, border_value=0)
-
-
 def surface_distances(
     mask: np.ndarray, truth: np.ndarray, spacing: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray] | None:
@@ -46,16 +42,16 @@ def surface_distances(
     """
     if not mask.any() or not truth.any():
         return None
+    from monai.metrics import get_mask_edges, get_surface_distance  # MONAI takes four seconds to import
+
     box = ndimage.find_objects((mask | truth).astype(np.uint8))[0]  # nothing outside has a surface
-    flat = [axis for axis, edge in enumerate(mask.shape) if edge == 1]
-    mask, truth = (np.squeeze(np.pad(a[box], 1), ()) for a in (mask, truth))
-    if flat:
-        index = tuple(1 if axis in flat else slice(None) for axis in range(mask.ndim))
-        mask, truth = mask[index], truth[index]
-        spacing = [length for axis, length in enumerate(spacing) if axis not in flat]
-    edges = surface(mask), surface(truth)
-    to_truth, to_mask = (ndimage.distance_transform_edt(~edge, sampling=spacing) for edge in reversed(edges))
-    return to_truth[edges[0]], to_mask[edges[1]]
+    flat = tuple(axis for axis, edge in enumerate(mask.shape) if edge == 1)
+    lengths = [length for axis, length in enumerate(spacing) if axis not in flat]
+    edges = get_mask_edges(*(np.squeeze(a[box], flat) for a in (mask, truth)))
+    pairs = (edges, edges[::-1])
+    return tuple(
+        np.asarray(get_surface_distance(*pair, distance_metric="euclidean", spacing=lengths)) for pair in pairs
+    )
 
 
 def label_scores(
@@ -99,6 +95,8 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Return the 95 % interval of a measure when whole groups (patients, exams) are drawn again.
 
+    `scipy.stats.bootstrap` draws single items only.
+
     Args:
         measure: indices of items (repeats allowed) -> a number; NaN where it has none for that draw.
         groups: the group of each item, or the number of items that are groups of their own.
@@ -120,8 +118,9 @@ def bootstrap(
 def auc(scores: np.ndarray, truth: np.ndarray, groups: np.ndarray | None = None) -> float:
     """Return the area under the ROC curve: how often a positive beats a negative, ties half; NaN without both.
 
-    With `groups` ([M], any values) only those of the same group are compared: the scores of different networks, as in
-    the folds of a cross-validation, are not on one scale.
+    scikit-learn's `roc_auc_score` is the same without groups and takes 1 ms of 134 scores, this 0.02: a bootstrap asks
+    for thousands. With `groups` ([M], any values) only those of the same group are compared: the scores of different
+    networks, as in the folds of a cross-validation, are not on one scale.
     """
     wins, pairs = 0.0, 0
     for group in [slice(None)] if groups is None else [groups == value for value in np.unique(groups)]:

@@ -20,7 +20,7 @@ from cnn_core.models import create_model
 from cnn_core.train.task import Evaluation, Pairs
 from medical_segmentation.metrics import auc, bootstrap, calibration_error
 from medical_segmentation.nodules import HU, LABELS, NoduleContract, NoduleSet, load_nodules
-from medical_segmentation.task import DISCLAIMER, Recipe, kept_by_weights
+from medical_segmentation.recipe import DISCLAIMER, Recipe, kept_by_weights
 from medical_segmentation.weights_io import contract_of, load_classifier, starting_card
 
 SIZE = {2: (40, 40), 3: (40, 40, 40)}  # pixels around the middle, unless the recipe says otherwise
@@ -110,18 +110,14 @@ class NoduleTask(Pairs):
         return F.cross_entropy(model(x), y, label_smoothing=self.recipe.optimizer.label_smoothing)
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
-        """Measure per nodule; before the test the probabilities are calibrated on the validation split."""
+        """Measure per nodule; in the test the probabilities are calibrated on the validation split."""
         if split not in self.sets:
             return None
         nodules = self.sets[split]
-        if split == "test" and "val" in self.sets:
-            val = self.sets["val"]
-            slope, offset = calibrate(nodule_scores(model, val, self.contract, self.device), val.targets)
-            self.contract = replace(self.contract, slope=slope, offset=offset)
         scores = nodule_scores(model, nodules, self.contract, self.device)
         if split == "val":
             return Evaluation(len(nodules), {"auc": auc(scores, nodules.targets)})
-        chances = probability(scores, self.contract)
+        chances = probability(scores, self._calibrated(model))
         return Evaluation(len(nodules), nodule_metrics(scores, chances, nodules.targets, nodules.sizes, nodules.exams))
 
     def fingerprint(self) -> str:
@@ -133,11 +129,19 @@ class NoduleTask(Pairs):
         return {
             "model": self._card().model if self.recipe.model.weights else self.recipe.model.model,
             "arguments": {**self._arguments(), "input_size": list(self.contract.size)},
-            "input": {**self.contract.to_json(), "goal": "malignancy"},
+            "input": {**self._calibrated(model).to_json(), "goal": "malignancy"},
             "labels": list(LABELS),
             "licence": self.recipe.licence,
             "limits": [DISCLAIMER, *self.recipe.limits],
         }
+
+    def _calibrated(self, model: nn.Module) -> NoduleContract:
+        """Return the contract with the calibration that suits the validation split, if there is one."""
+        if "val" not in self.sets:
+            return self.contract
+        val = self.sets["val"]
+        slope, offset = calibrate(nodule_scores(model, val, self.contract, self.device), val.targets)
+        return replace(self.contract, slope=slope, offset=offset)
 
     @property
     def _samples(self) -> int:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from cnn_core.errors import DataError
-from cnn_core.inference.sliding import Observer
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from medical_segmentation.decathlon import stem
@@ -24,7 +23,8 @@ from medical_segmentation.explain import Explanation, explain_scan
 from medical_segmentation.pictures import save_overlay
 from medical_segmentation.scan import Scan, read_scan, write_mask
 from medical_segmentation.segmenter import Segmenter
-from medical_segmentation.weights_io import contract_of, goal_of, load_classifier, load_unet
+from medical_segmentation.weights_io import contract_of, goal_of, load_classifier, load_segmenting
+from medical_segmentation.windows import Observer
 
 if TYPE_CHECKING:
     from medical_segmentation.judge import NodulePredictor
@@ -237,5 +237,5 @@ def load(name: str | Path, *, device: str = "auto") -> "Predictor | NodulePredic
 
         model, card = load_classifier(name)
         return NodulePredictor(model, card, device=chosen)
-    model, card = load_unet(name)
+    model, card = load_segmenting(name)
     return Predictor(model, card, device=chosen)

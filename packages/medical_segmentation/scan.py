@@ -46,6 +46,7 @@ class Scan:
         grid: the input's own grid, on which `write_mask` writes.
         modality: "CT", "MR" ... as DICOM says it, "" for NIfTI, which does not.
         warnings: what the user should know, in plain sentences; empty for an ordinary CT.
+        missing: voxels that were NaN or infinite and got the smallest number.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Scan:
     grid: Grid
     modality: str = ""
     warnings: tuple[str, ...] = ()
+    missing: int = 0
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -174,8 +176,9 @@ def _files(folder: Path, name: str) -> list[Path]:
 
 
 def _finish(name: str, grid: Grid, voxels: np.ndarray, said: list[str], modality: str) -> Scan:
-    said = said + geometry_warnings(grid) + replace_missing(voxels, name) + intensity_warnings(voxels, modality)
-    return Scan(name, voxels, grid.ras_affine, grid, modality, tuple(said))
+    missing, replaced = replace_missing(voxels, name)
+    said = said + geometry_warnings(grid) + replaced + intensity_warnings(voxels, modality)
+    return Scan(name, voxels, grid.ras_affine, grid, modality, tuple(said), missing)
 
 
 def read_mask(path: str | os.PathLike[str], like: Scan) -> np.ndarray:

@@ -8,14 +8,12 @@ import torch
 from scipy import ndimage
 from torch import Tensor, nn
 
-from cnn_core.inference import Segmentation, WindowConfig, fuse, segment
-from cnn_core.inference.sliding import Observer
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.resample import resample, resample_to
+from medical_segmentation.windows import Observer, Segmentation, Windows, fuse, segment
 
 WHOLE = {2: 2**22, 3: 2**22}  # cells that go through the network in one piece
 OVERLAP = 0.25
-SLICES = 8  # per forward pass of a 2-D network
 
 
 class _Prepared(nn.Module):
@@ -95,22 +93,20 @@ class Segmenter:
         contract = self.contract
         x = torch.from_numpy(np.ascontiguousarray(voxels))
         ends = contract.ends(x)
-        window, whole = contract.window, WHOLE[contract.dims]
-        if contract.dims == 2 and x.shape[0] * x.shape[1] <= whole:  # a slice in one piece, slice after slice
+        window = contract.window
+        whole = WHOLE[contract.dims] if getattr(self.model, "any_size", True) else 0
+        if whole and contract.dims == 2 and x.shape[0] * x.shape[1] <= whole:  # a slice in one piece, slice after slice
             window, whole = (max(x.shape[0], window[0]), max(x.shape[1], window[1]), 1), 0
-        config = WindowConfig(
-            window, overlap=OVERLAP, batch=SLICES if contract.dims == 2 else 1, flips=flips, whole=whole,
-            pad_value=ends[0],
-        )  # fmt: skip
-        return segment(_Prepared(self.model, contract, ends), x[None], config, maps=maps, progress=progress)
+        windows = Windows(window, overlap=OVERLAP, flips=flips, whole=whole, pad_value=ends[0])
+        return segment(_Prepared(self.model, contract, ends), x, windows, maps=maps, progress=progress)
 
     def _around_centre(self, voxels: np.ndarray, maps: Sequence[str], flips: tuple[int, ...]) -> Segmentation:
         """Segment the one patch around the centre; all else is background."""
         contract = self.contract
         piece, place, inside = cut_centre(voxels, contract)
         x = torch.from_numpy(piece)
-        config = WindowConfig(contract.patch, flips=flips, whole=x.numel())
-        found = segment(_Prepared(self.model, contract, contract.ends(x)), x[None], config, maps=maps)
+        windows = Windows(contract.patch, flips=flips, whole=x.numel())
+        found = segment(_Prepared(self.model, contract, contract.ends(x)), x, windows, maps=maps)
         full = torch.zeros(voxels.shape, dtype=torch.uint8)
         full[place] = found.mask[inside]
         made = {}

@@ -47,14 +47,14 @@ def _scaled(plane: np.ndarray, slope: float, inter: float) -> np.ndarray:
         return (plane.astype(np.float64) * slope + inter).astype(np.float32)
 
 
-def replace_missing(voxels: np.ndarray, name: str) -> list[str]:
-    """Replace NaN and infinite voxels by the smallest number there is, in place; return what was done, in sentences.
+def replace_missing(voxels: np.ndarray, name: str) -> tuple[int, list[str]]:
+    """Replace NaN and infinite voxels by the smallest number there is, in place; return how many, and it in sentences.
 
     Raises:
         DataError: more than half of the voxels are no numbers.
     """
     if voxels.dtype.kind != "f":
-        return []
+        return 0, []
     count, low = 0, np.inf
     for k in range(voxels.shape[2]):
         finite = np.isfinite(voxels[:, :, k])
@@ -66,11 +66,11 @@ def replace_missing(voxels: np.ndarray, name: str) -> list[str]:
             "damaged or a map of something else, export it again"
         )
     if count == 0:
-        return []
+        return 0, []
     for k in range(voxels.shape[2]):
         plane = voxels[:, :, k]
         plane[~np.isfinite(plane)] = low
-    return [f"{count:,} voxels ({_percent(count / voxels.size)}) were NaN or infinite and were set to {low:g}"]
+    return count, [f"{count:,} voxels ({_percent(count / voxels.size)}) were NaN or infinite and were set to {low:g}"]
 
 
 def intensity_warnings(voxels: np.ndarray, modality: str) -> list[str]:

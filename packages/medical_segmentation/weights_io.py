@@ -1,4 +1,4 @@
-"""U-Nets and nodule networks from their cards: what the general loader cannot build, and which goal weights have."""
+"""Networks from their cards: what the general loader cannot build, and which goal weights have."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,9 @@ from torch import nn
 
 from cnn_core.errors import ConfigError, WeightsError
 from cnn_core.models import create_model
-from cnn_core.models.unet import UNet, create_unet
 from cnn_core.weights import WeightsCard, find_weights, load_card, load_model
 from medical_segmentation.contract import VolumeContract
+from medical_segmentation.model import create_network
 from medical_segmentation.nodules import NoduleContract
 
 DOMAIN_NAME = "medical_segmentation"
@@ -49,7 +49,7 @@ def contract_of(card: WeightsCard) -> VolumeContract | NoduleContract:
     return contract
 
 
-def load_unet(name: str | Path) -> tuple[UNet, WeightsCard]:
+def load_segmenting(name: str | Path) -> tuple[nn.Module, WeightsCard]:
     """Load a segmenting network by name or folder, in evaluation mode on the CPU.
 
     Raises:
@@ -77,11 +77,11 @@ def _load(name: str | Path, goal: str) -> tuple[Any, WeightsCard]:
     def build(card: WeightsCard) -> nn.Module:
         if goal_of(card) != goal:
             raise WeightsError(f"weights {card.name!r} are for the goal {goal_of(card)!r}, expected {goal!r}")
-        contract_of(card)
+        contract = contract_of(card)
         arguments = dict(card.arguments)
         if goal == "malignancy":
             return create_model(card.model, **arguments)
         arguments.pop("input_size")
-        return create_unet(card.model, **arguments)
+        return create_network(card.model, **arguments, patch=contract.patch)
 
     return load_model(name, domain=DOMAIN_NAME, build=build)

@@ -24,8 +24,8 @@ from medical_segmentation.evaluate import read_report
 from medical_segmentation.judge import NodulePredictor
 from medical_segmentation.nodule_task import NoduleTask, calibrate, nodule_metrics, nodule_scores, probability
 from medical_segmentation.nodules import NoduleContract, load_nodules, read_picture
+from medical_segmentation.recipe import Recipe
 from medical_segmentation.scan import read_scan
-from medical_segmentation.task import Recipe
 
 CONTRACT = NoduleContract(2, (12, 12), 0.0, 255.0, 0.1, 0.2)
 SETTINGS = {"options": {"base_channels": 4}, "patch": [16, 16], "epochs": 4, "batch_size": 16, "patches": 2, "ema": 0.0,

@@ -16,7 +16,6 @@ import torch
 from made_sets import write_set
 
 from cnn_core.errors import CnnError, ConfigError, DataError, WeightsError
-from cnn_core.inference.sliding import StoppedError
 from cnn_core.train.config import override
 from cnn_core.train.runs import read_rows
 from cnn_core.weights import load_card
@@ -27,7 +26,9 @@ from medical_segmentation.domain import DOMAIN
 from medical_segmentation.evaluate import read_report
 from medical_segmentation.metrics import mean_dice
 from medical_segmentation.phantom import LABELS, write_phantoms
-from medical_segmentation.task import Recipe, SegmentationTask
+from medical_segmentation.recipe import Recipe
+from medical_segmentation.task import SegmentationTask
+from medical_segmentation.windows import StoppedError
 
 SMALL = {
     "patch": [32, 24, 16],

@@ -45,9 +45,11 @@ def list_recipes() -> Rows:
 
 
 def _list_models() -> Rows:
+    from cnn_core.domains import loaded_domains
     from cnn_core.models import list_models, model_spec
 
-    return [(name, model_spec(name).paper) for name in [*list_models(), *list_models(segments=True)]]
+    rows = [(name, model_spec(name).paper) for name in [*list_models(), *list_models(segments=True)]]
+    return rows + [row for _, package in loaded_domains() for row in getattr(package, "MODELS", {}).items()]
 
 
 def _list_weights() -> Rows:

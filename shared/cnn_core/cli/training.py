@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
+import logging
 import shlex
 import sys
 import time
@@ -42,6 +43,7 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
     home, file = locate_recipe(options.recipe)
     interrupts.run_folder = folder = options.folder or Path("runs") / file.stem
     domain = load_domain(home).DOMAIN
+    logging.getLogger(f"{home}.task").setLevel(logging.INFO)  # what a task derives from the data is shown
     recipe = read_recipe(domain.recipe, file)
     recipe = with_flags(recipe, flags, options, prog=f"cnn train {options.recipe}")
     name = options.name or name_for(file.stem)

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from cnn_core.data import patches
 from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.epoch import EpochContext
-from cnn_core.data.patches import PatchBatches
 from cnn_core.errors import CnnError
+from medical_segmentation import patches
+from medical_segmentation.patches import PatchBatches
 
 
 def context(seed: int = 0, *, epoch: int = 0, rank: int = 0, world: int = 1) -> EpochContext:

@@ -1,0 +1,222 @@
+"""From a network and a volume to a mask, a probability map and an uncertainty map, by MONAI's sliding windows.
+
+`monai.inferers.sliding_window_inference` holds the scores of the whole volume, with `buffer_steps` too: of five labels
+and 512 x 512 x 300 voxels 2.2 GB, of 62 labels 20 GB. Here it is called for one row of windows after the other along
+the last axis, and a row's scores are handed out as soon as no later row reaches them. The answer is that of one call,
+since the weights of a window are the product of a Gaussian along each axis.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from cnn_core.data.memory import channels_last
+from cnn_core.errors import CnnError, unknown_name
+from cnn_core.nn.blocks import ConvNormAct
+
+MAPS = ("foreground", "confidence", "entropy")
+SIGMA = 0.125  # of the Gaussian, as a part of the window's edge
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+PIECE = 2**24  # scores that maps are made of at once: 64 MiB
+
+
+class StoppedError(CnnError):
+    """The caller's progress function returned False."""
+
+
+@dataclass(frozen=True)
+class Advance:
+    """How far an inference is."""
+
+    done: int  # windows
+    total: int
+    seconds: float
+
+    @property
+    def fraction(self) -> float:
+        """Part that is done, 0 to 1."""
+        return self.done / self.total
+
+    @property
+    def seconds_left(self) -> float:
+        """Estimate from the mean time per window."""
+        return self.seconds / max(1, self.done) * (self.total - self.done)
+
+
+Observer = Callable[[Advance], bool | None]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a volume goes through a network."""
+
+    size: tuple[int, int, int]  # voxels of a window
+    overlap: float = 0.25  # part of the window that two neighbours share
+    flips: tuple[int, ...] = ()  # axes; the scores are averaged over every combination of mirroring them
+    whole: int = 0  # volumes of at most this many voxels go through in one piece, which is several times cheaper
+    pad_value: float = 0.0  # around a volume that is smaller than the window
+
+    def starts(self, edge: int, axis: int) -> list[int]:
+        """Return where windows begin along an axis, as MONAI lays them: the last one moved back to the edge."""
+        window = self.size[axis]
+        last, step = max(0, edge - window), max(1, int(window * (1 - self.overlap)))
+        return [min(start, last) for start in range(0, last + step, step)] if last else [0]
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a network says of every voxel; the maps that were not asked for are None."""
+
+    mask: Tensor  # [X, Y, Z] uint8, the most probable label
+    foreground: Tensor | None = None  # [X, Y, Z] float16: probability that it is not label 0
+    confidence: Tensor | None = None  # [X, Y, Z] float16: probability of the label in the mask
+    entropy: Tensor | None = None  # [X, Y, Z] float16: 0 certain ... 1 all labels alike
+
+
+def segment(
+    model: nn.Module,
+    x: Tensor,
+    windows: Windows,
+    *,
+    maps: Sequence[str] = (),
+    progress: Observer | None = None,
+) -> Segmentation:
+    """Segment one volume; besides it and the result, the scores of one row of windows are held.
+
+    Args:
+        model: `[1, 1, *window] -> [1, K, *window]` with 2 to 256 labels; it is put into evaluation mode.
+        x: [X, Y, Z], any numbers.
+        windows: see Windows.
+        maps: any of "foreground", "confidence", "entropy".
+        progress: called after every forward pass; returning False ends it.
+
+    Raises:
+        CnnError: the network does not have 2 to 256 labels, or answers with another size.
+        StoppedError: `progress` returned False.
+    """
+    for name in maps:
+        if name not in MAPS:
+            raise unknown_name("map", name, MAPS)
+    mask = torch.empty(x.shape, dtype=torch.uint8)
+    made = {name: torch.empty(x.shape, dtype=torch.float16) for name in MAPS if name in maps}
+    with torch.inference_mode():
+        for first, scores in scores_in_rows(model, x, windows, progress=progress):
+            step = max(1, PIECE // scores[..., 0].numel())
+            for begin in range(0, scores.shape[-1], step):
+                part = scores[..., begin : begin + step]
+                place = (..., slice(first + begin, first + begin + part.shape[-1]))
+                mask[place] = part.argmax(0).to(torch.uint8)
+                for name, values in _maps(part, made).items():
+                    made[name][place] = values.to(torch.float16)
+    return Segmentation(mask, **made)
+
+
+def scores_in_rows(
+    model: nn.Module, x: Tensor, windows: Windows, *, progress: Observer | None = None
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield (first plane, scores [K, X, Y, planes] float32) in order along the last axis, each plane once.
+
+    Arguments and errors are those of `segment`.
+    """
+    network = _Network(model, x.shape, windows, progress)
+    if network.whole:
+        room = [max(0, window - edge) for window, edge in zip(windows.size, x.shape, strict=True)]
+        pad = [part for more in reversed(room) for part in (more // 2, more - more // 2)]
+        scores = network(F.pad(x[None, None].float(), pad, value=windows.pad_value))[0].to(x.device)
+        yield 0, scores[(..., *(slice(m // 2, m // 2 + edge) for m, edge in zip(room, x.shape, strict=True)))]
+        return
+    from monai.inferers import sliding_window_inference  # four seconds, and a scan that fits does without
+
+    *in_plane, bell = gaussians(windows.size)
+    weights = torch.outer(*in_plane)[..., None].expand(windows.size)
+    edge, starts = windows.size[2], windows.starts(x.shape[2], 2)
+    kept, kept_weight = None, None  # what the rows before say of planes that this one reaches too
+    for first, following in zip(starts, [*starts[1:], None], strict=True):
+        row = sliding_window_inference(
+            x[None, None, ..., first : first + edge].float(), windows.size, 1, network, overlap=windows.overlap,
+            roi_weight_map=weights, cval=windows.pad_value, sw_device=network.device, device=x.device,
+        )[0]  # fmt: skip
+        weight = bell[: row.shape[-1]].clone()
+        row *= weight
+        if kept is not None:
+            row[..., : kept.shape[-1]] += kept
+            weight[: len(kept_weight)] += kept_weight
+        done = row.shape[-1] if following is None else following - first
+        kept, kept_weight = row[..., done:].clone(), weight[done:]
+        yield first, row[..., :done].div_(weight[:done])
+
+
+def gaussians(window: Sequence[int]) -> list[Tensor]:
+    """Return the weights along each axis of a window: a bell of an eighth of the edge, as MONAI's "gaussian"."""
+    from monai.data.utils import compute_importance_map
+
+    return [compute_importance_map((edge,), mode="gaussian", sigma_scale=SIGMA) for edge in window]
+
+
+class _Network:
+    """Passes windows through the network, averages over mirror images, and tells how far it is."""
+
+    def __init__(self, model: nn.Module, shape: Sequence[int], windows: Windows, progress: Observer | None) -> None:
+        self.model, self.progress = model.eval(), progress
+        self.whole = math.prod(map(max, shape, windows.size)) <= windows.whole
+        counts = [len(windows.starts(edge, axis)) for axis, edge in enumerate(shape)]
+        self.total = 1 if self.whole else math.prod(counts)
+        axes = [2 + axis for axis in windows.flips]
+        self.views = [view for n in range(len(axes) + 1) for view in combinations(axes, n)]
+        self.device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+        self.done, self.started = 0, time.perf_counter()
+
+    def __call__(self, window: Tensor) -> Tensor:
+        """Return scores: `[1, 1, *window] -> [1, K, *window]` float32."""
+        window, total = window.to(self.device), None
+        for view in self.views:
+            scores = self.model(channels_last(window.flip(view) if view else window))
+            if scores.shape[2:] != window.shape[2:] or not 2 <= scores.shape[1] <= 256:
+                size = list(window.shape[2:])
+                raise CnnError(f"expected scores of 2 to 256 classes for {size} voxels, got {list(scores.shape)}")
+            scores = scores.float().flip(view) if view else scores.float()
+            total = scores if total is None else total.add_(scores)
+        self.done += 1
+        advance = Advance(self.done, self.total, time.perf_counter() - self.started)
+        if self.progress is not None and self.progress(advance) is False:
+            raise StoppedError(f"stopped after {self.done} of {self.total} windows, as asked")
+        return total.div_(len(self.views))
+
+
+def _maps(scores: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
+    """Compute the wanted maps of scores [K, *S]."""
+    if not wanted:
+        return {}
+    found = {}
+    log_probs = scores.log_softmax(0)
+    probabilities = log_probs.exp()
+    if "foreground" in wanted:
+        found["foreground"] = 1 - probabilities[0]
+    if "confidence" in wanted:
+        found["confidence"] = probabilities.amax(0)
+    if "entropy" in wanted:
+        found["entropy"] = probabilities.mul_(log_probs).sum(0).neg_().div_(math.log(len(scores)))
+    return found
+
+
+def fuse(model: nn.Module) -> nn.Module:
+    """Return a copy of `model` for inference: evaluation mode, batch normalisation inside convolutions, channels-last.
+
+    The scores equal the model's up to rounding. Normalisation that depends on the input (instance) stays.
+    """
+    model = copy.deepcopy(model).eval().requires_grad_(False)
+    for unit in model.modules():
+        if isinstance(unit, ConvNormAct) and isinstance(getattr(unit, "norm", None), BATCH_NORMS):
+            unit.conv = fuse_conv_bn_eval(unit.conv, unit.norm)
+            del unit.norm
+    for parameter in model.parameters():
+        parameter.data = channels_last(parameter.data)
+    return model
