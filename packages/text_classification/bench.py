@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from cnn_core.errors import unknown_name
 from cnn_core.train.benches import Bench, markdown, write_table
 from text_classification.data import FOLDS, load_sets
@@ -103,8 +105,8 @@ def kim2014(
 def together(folders: Sequence[Path]) -> float:
     """Return the accuracy in percent of the averaged probabilities of networks that were trained on the same set."""
     networks = [load(folder, device="cpu") for folder in folders]
-    texts = load_sets(networks[0].card.recipe["data"]["data"], splits=("test",))["test"]
-    probabilities = sum(network.scores(texts.texts).softmax(1) for network in networks)
+    texts = load_sets(networks[0].card.section("data")["data"], splits=("test",))["test"]
+    probabilities = sum((network.scores(texts.texts).softmax(1) for network in networks), torch.zeros(()))
     return round(100 * float((probabilities.argmax(1) == texts.targets).float().mean()), 2)
 
 

@@ -211,7 +211,7 @@ def _split(parts: Mapping[str, TextSet], fold: int, *, keep_together: bool) -> d
         rest, held_out = fold_out(texts.targets.numpy(), folds=FOLDS, fold=fold, seed=SPLIT_SEED, groups=groups)
         return texts.subset(rest), texts.subset(held_out)
 
-    learned, test = parts.get("train", parts.get("all")), parts.get("test")
+    learned, test = parts["train"] if "train" in parts else parts["all"], parts.get("test")
     if test is None:
         learned, test = divide(learned, fold)
     val = parts.get("val", parts.get("dev"))

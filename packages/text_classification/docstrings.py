@@ -95,7 +95,7 @@ def _file_texts(file: Path) -> list[str]:
     return [text for text in joined if len(text) >= SHORTEST]
 
 
-def _docstrings(node: ast.AST) -> Iterator[str]:
+def _docstrings(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
     """Yield the docstrings of a module, its classes and functions; what stands inside of ifs and loops is left out."""
     yield ast.get_docstring(node, clean=False) or ""
     for inner in node.body:

@@ -6,20 +6,21 @@ from typing import Any
 from torch import Tensor, nn
 
 from cnn_core.domain import Domain, check_labels
+from cnn_core.train.config import override
 from cnn_core.weights import WeightsCard
 from text_classification.contract import DOMAIN_NAME, TextContract
 from text_classification.data import DATA_SETS, load_sets
 from text_classification.model import TextNet, arguments_of
 from text_classification.predict import Predictor, load
 from text_classification.report import Report, evaluate
-from text_classification.task import DataConfig, Recipe, TextModelConfig, TextTask, VectorConfig
+from text_classification.task import Recipe, TextTask
 
 EXPORTED_LENGTH = 64  # tokens
 
 
 def _reading(predictor: Predictor) -> dict[str, Any]:
     """Return how the weights' own data were divided and read, as keywords of `load_sets`."""
-    settings = predictor.card.recipe["data"]
+    settings = predictor.card.section("data")
     return {key: settings[key] for key in ("fold", "text_column", "label_column") if key in settings}
 
 
@@ -31,7 +32,7 @@ def _measure(predictor: Predictor, data: str, split: str, own: bool) -> Report:
 
 def _report(predictor: Predictor) -> Report:
     """Measure the test set, and look in what was learned from for the n-grams of the filters."""
-    settings = predictor.card.recipe["data"]
+    settings = predictor.card.section("data")
     learned = "train" if settings["validation"] else "train+val"
     phrases = settings.get("phrases", False)
     sets = load_sets(settings["data"], splits=("test", learned), phrases=phrases, **_reading(predictor))
@@ -42,17 +43,12 @@ def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping
     """Return training from `weights` and from nothing: the same network, tokenizer, length and size of vectors."""
     network, contract = arguments_of(card), TextContract.of_card(card, domain=DOMAIN_NAME)
     vectors = "one-hot" if network["vectors"] == "one-hot" else "rand"  # from nothing: without a file of vectors
-    return {
-        mode: (
-            Recipe(
-                data=DataConfig(tokenizer=contract.tokenizer, length=contract.length),
-                vectors=VectorConfig(vectors, network["size"]),
-                model=TextModelConfig(card.model, network["options"], weights=start),
-            ),
-            {},
-        )
-        for mode, start in (("fine-tune", weights), ("scratch", None))
-    }
+    same = {
+        "tokenizer": contract.tokenizer, "length": contract.length, "vectors": vectors, "vector_size": network["size"],
+        "model": card.model, "options": network["options"],
+    }  # fmt: skip
+    starts = (("fine-tune", weights), ("scratch", None))
+    return {mode: (override(Recipe(), {**same, "weights": start}), {}) for mode, start in starts}
 
 
 def _exportable(predictor: Predictor) -> dict[str, Any]:

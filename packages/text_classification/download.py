@@ -93,20 +93,22 @@ def get_treebank(folder: Path, progress: Progress | None = None, *, labels: Sequ
             if part == "train":
                 parts["train_phrases"] = [node for nodes in phrases for node in nodes]
             for table, nodes in parts.items():
-                _write(folder, table, ((labels[grade], text) for grade, text in nodes if labels[grade]))
+                _write(folder, table, ((label, text) for grade, text in nodes if (label := labels[grade])))
 
 
 def tree_phrases(line: str) -> list[tuple[int, str]]:
     """Return the grade and the text of every node of a tree such as "(3 (2 A) (4 joy))", the whole sentence last."""
-    phrases, nodes, words = [], [], []
+    phrases: list[tuple[int, str]] = []
+    nodes: list[tuple[int, int]] = []
+    words: list[str] = []
     for grade, word, _ in _TREE.findall(line):
         if grade:
             nodes.append((int(grade), len(words)))
         elif word:
             words.append(word.lower())
         else:
-            grade, begin = nodes.pop()
-            phrases.append((grade, " ".join(words[begin:])))
+            root, begin = nodes.pop()
+            phrases.append((root, " ".join(words[begin:])))
     return phrases
 
 

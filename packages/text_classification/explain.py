@@ -24,6 +24,7 @@ from torch import Tensor
 
 from cnn_core.errors import CnnError, DataError, unknown_name
 from cnn_core.explain import explain
+from cnn_core.models.kim_cnn import ParallelConvs
 from text_classification.contract import PADDING
 from text_classification.ngrams import strongest_windows, window_indices, word_products
 
@@ -113,11 +114,12 @@ def explain_text(
         logits = model(ids)[0].float()
     index = int(logits.argmax()) if target is None else target
     score = float(logits[index] - logits.mean())
-    if method == "ngrams" and model.ngrams is None:
+    stage = model.ngrams
+    if method == "ngrams" and stage is None:
         method = "integrated-gradients"
     votes: list[Vote] = []
-    if method == "ngrams":
-        weights, votes = _decompose(predictor, ids, tokens, index)
+    if method == "ngrams" and stage is not None:
+        weights, votes = _decompose(predictor, stage, ids, tokens, index)
     elif method == "occlusion":
         weights = _occlude(predictor, tokens, index, score)
     else:
@@ -135,7 +137,9 @@ def explain_text(
     )
 
 
-def _decompose(predictor: "Predictor", ids: Tensor, tokens: list[str], index: int) -> tuple[Tensor, list[Vote]]:
+def _decompose(
+    predictor: "Predictor", stage: ParallelConvs, ids: Tensor, tokens: list[str], index: int
+) -> tuple[Tensor, list[Vote]]:
     """Return what each token adds, float64 [L], and every filter's vote."""
     model = predictor.model
     classifier = model.backbone.head.classifier
@@ -146,12 +150,12 @@ def _decompose(predictor: "Predictor", ids: Tensor, tokens: list[str], index: in
         vectors, ids = model.word_vectors()[words], places[1:].view(1, -1)
         weights = torch.zeros(len(tokens), dtype=torch.float64)
         votes: list[Vote] = []
-        shares = last.split([conv.out_channels for conv in model.ngrams.convs])
-        for conv, share in zip(model.ngrams.convs, shares, strict=True):
-            width, filters = conv.kernel_size[0], torch.arange(conv.out_channels)
-            products, windows = word_products(vectors, conv.weight), window_indices(ids, width)
+        shares = last.split([len(weight) for weight, _ in stage.filters()])
+        for (weight, bias), share in zip(stage.filters(), shares, strict=True):
+            width, filters = weight.shape[2], torch.arange(len(weight))
+            products, windows = word_products(vectors, weight), window_indices(ids, width)
             strongest, best = (part[0] for part in strongest_windows(products, windows))  # [F] each
-            activations = (strongest + conv.bias).relu().cpu().double()
+            activations = (strongest + bias).relu().cpu().double()
             parts = products[windows[0, best]].cpu()[filters, :, filters].double()  # [F, h]
             starts = best.cpu() - width + 1
             positions = starts[:, None] + torch.arange(width)  # [F, h]

@@ -5,7 +5,7 @@ The vectors are rows of a table, [V, E]. Which of them learn makes Kim's variant
 "multichannel": both side by side, 2 E channels; and "one-hot" for characters: each is a channel of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.errors import CnnError, WeightsError, unknown_name
-from cnn_core.models import Backbone, create_model
+from cnn_core.models import Backbone, as_backbone, create_model
 from cnn_core.models.kim_cnn import ParallelConvs
 from cnn_core.weights import WeightsCard, load_model
 from text_classification.contract import DOMAIN_NAME, PADDING, UNKNOWN, Encoded, TextContract
@@ -36,6 +36,9 @@ class TextNet(nn.Module):
         vectors: one of `VECTORS`.
         word_dropout: probability with which a token is taken for an unknown one in training.
     """
+
+    learned: nn.Parameter  # [V, E]; unless the vectors are "static" or "one-hot"
+    fixed: Tensor  # [V, E]; only of "static" and "multichannel"
 
     def __init__(
         self, backbone: Backbone, *, vocab_size: int, size: int, vectors: str = "rand", word_dropout: float = 0.0
@@ -61,7 +64,7 @@ class TextNet(nn.Module):
             return self.backbone(self.embed(ids))
         # The same as backbone(embed(ids)), from the batch's different words (see `ngram_max`); they start at padding.
         words, places = torch.unique(torch.cat([ids.new_zeros(1), ids.flatten()]), return_inverse=True)
-        weights, biases = [conv.weight for conv in stage.convs], [conv.bias for conv in stage.convs]
+        weights, biases = zip(*stage.filters(), strict=True)
         with torch.autocast(ids.device.type, enabled=False):
             strongest = ngram_max(self._look_up(words), places[1:].view_as(ids), weights, biases)
         return self.backbone.head.after_pool(stage.act(strongest))
@@ -150,7 +153,7 @@ def build_model(
         input_size=None if length is None else (length,),
         options=options,
     )
-    return TextNet(backbone, vocab_size=vocab_size, size=size, vectors=vectors, word_dropout=word_dropout)
+    return TextNet(as_backbone(backbone), vocab_size=vocab_size, size=size, vectors=vectors, word_dropout=word_dropout)
 
 
 def needs_length(name: str) -> bool:
@@ -205,7 +208,7 @@ def copy_weights(model: TextNet, weights: str, labels: Sequence[str]) -> None:
             value.copy_(state[name])
 
 
-def scores_of(model: nn.Module, encoded: Encoded, device: torch.device) -> Tensor:
+def scores_of(model: Callable[[Tensor], Tensor], encoded: Encoded, device: torch.device) -> Tensor:
     """Return the class scores of all texts, computed in batches of similar length: `-> [N, K]`."""
     order = np.argsort(encoded.lengths, kind="stable")
     batches = [order[begin : begin + EVALUATION_BATCH] for begin in range(0, len(order), EVALUATION_BATCH)]

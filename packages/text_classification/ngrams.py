@@ -88,13 +88,13 @@ class _NgramMax(torch.autograd.Function):
         total, filters, size = slices.shape
         batch = len(ids)
         # The words of the winning windows, place by place, and what each is handed back: [H, F, B].
-        words, shares = [], []
+        word_parts, share_parts = [], []
         for i, width in enumerate(ctx.widths):
             steps = torch.arange(width, device=ids.device)[:, None]
             at = (best[i][:, None] + steps).view(batch, -1)  # [B, h * F]
-            words.append(F.pad(ids, (width - 1, width)).gather(1, at).T)
-            shares.append(grad[:, i * filters : (i + 1) * filters].T.repeat(width, 1))
-        words, shares = torch.cat(words), torch.cat(shares)  # [H * F, B]
+            word_parts.append(F.pad(ids, (width - 1, width)).gather(1, at).T)
+            share_parts.append(grad[:, i * filters : (i + 1) * filters].T.repeat(width, 1))
+        words, shares = torch.cat(word_parts), torch.cat(share_parts)  # [H * F, B]
         # A slice of a filter learns from one word of each sentence: the weighted sum of B vectors.
         grad_slices = F.embedding_bag(words, vectors, mode="sum", per_sample_weights=shares).view(total, filters, size)
         grad_weights = [part.permute(1, 2, 0) for part in grad_slices.split(ctx.widths)]

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ class Predictor:
 
         The texts of a table are in the column that they were learned from, where it has that column.
         """
-        learned = self.card.recipe.get("data", {}).get("text_column")
+        learned = self.card.section("data").get("text_column")
         for entry in inputs:
             if not _is_file_name(entry):
                 yield from self.stream([entry], top_k=top_k)
@@ -123,23 +124,22 @@ class Predictor:
         return explain_text(self, text, method=method, target=class_index(target, self.labels), options=options)
 
     def _scores(self, encoded: Encoded) -> Tensor:
-        ngrams = self.model.ngrams
-        if ngrams is None or (len(encoded) < MANY and self._products is None):
+        ngrams, products = self.model.ngrams, self._products
+        if ngrams is None or (len(encoded) < MANY and products is None):
             return scores_of(self.model, encoded, self.device)
-        if self._products is None:
-            slices = sum(conv.out_channels * conv.kernel_size[0] for conv in ngrams.convs)
+        if products is None:
+            slices = sum(len(weight) * weight.shape[2] for weight, _ in ngrams.filters())
             if 4 * self.model.vocab_size * slices > TABLE_LIMIT:
                 return scores_of(self.model, encoded, self.device)
             vectors = self.model.word_vectors()
-            self._products = [word_products(vectors, conv.weight) for conv in ngrams.convs]
-        return scores_of(self._from_products, encoded, self.device)
+            products = self._products = [word_products(vectors, weight) for weight, _ in ngrams.filters()]
+        return scores_of(partial(self._from_products, products, ngrams.filters()), encoded, self.device)
 
-    def _from_products(self, ids: Tensor) -> Tensor:
+    def _from_products(self, products: list[Tensor], filters: list[tuple[Tensor, Tensor]], ids: Tensor) -> Tensor:
         """Return what the model returns, with every product of a word and a filter looked up: `[B, L] -> [B, K]`."""
-        convs = self.model.ngrams.convs
         parts = [
-            window_answers(products, window_indices(ids, conv.kernel_size[0])).amax(1) + conv.bias
-            for products, conv in zip(self._products, convs, strict=True)
+            window_answers(one, window_indices(ids, weight.shape[2])).amax(1) + bias
+            for one, (weight, bias) in zip(products, filters, strict=True)
         ]
         return self.model.backbone.head.after_pool(torch.cat(parts, 1).relu())
 

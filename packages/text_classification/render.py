@@ -71,7 +71,7 @@ def to_html(explanation: "TextExplanation") -> str:
 def to_picture(explanation: "TextExplanation") -> Image.Image:
     """Return the coloured text as a picture; very long texts are cut."""
     font = ImageFont.load_default(SIZE)
-    placed, x, y = [], MARGIN, MARGIN
+    placed, x, y = [], float(MARGIN), MARGIN
     for token, strength in zip(explanation.tokens, strengths(explanation.weights), strict=True):
         width = font.getlength(token[:60]) + 8
         if x + width > WIDTH - MARGIN and x > MARGIN:

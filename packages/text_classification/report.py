@@ -106,25 +106,25 @@ def filter_ngrams(predictor: Predictor, texts: Sequence[str], *, count: int = NG
     with torch.inference_mode():
         vectors = predictor.model.word_vectors()
         batches = [encoded.batch(order[i : i + BATCH_SIZE]) for i in range(0, len(order), BATCH_SIZE)]
-        for conv in stage.convs:
-            width, products = conv.kernel_size[0], word_products(vectors, conv.weight)
-            kept: list[dict[tuple[int, ...], float]] = [{} for _ in range(conv.out_channels)]
+        for weight, bias in stage.filters():
+            width, products = weight.shape[2], word_products(vectors, weight)
+            kept: list[dict[tuple[int, ...], float]] = [{} for _ in weight]
             for ids in batches:
                 ids = ids.to(predictor.device)
                 values, best = strongest_windows(products, window_indices(ids, width))  # [B, F] each
                 windows = F.pad(ids, (width - 1, width)).unfold(1, width, 1)  # [B, T, h]
                 for f, windows_of_filter in enumerate(kept):
-                    _keep_best(windows_of_filter, values[:, f] + conv.bias[f], windows, best[:, f], count)
+                    _keep_best(windows_of_filter, values[:, f] + bias[f], windows, best[:, f], count)
             strongest += kept
         classifier = predictor.model.backbone.head.classifier.weight
         centred = (classifier - classifier.mean(0)).cpu()  # [K, filters]
     words = ["·", "?", *predictor.contract.vocabulary]
-    widths = [conv.kernel_size[0] for conv in stage.convs for _ in range(conv.out_channels)]
+    widths = [weight.shape[2] for weight, _ in stage.filters() for _ in weight]
     entries = []
-    for f, (kept, width) in enumerate(zip(strongest, widths, strict=True)):
+    for f, (found, width) in enumerate(zip(strongest, widths, strict=True)):
         label = int(centred[:, f].argmax())
-        best = sorted(kept.items(), key=lambda pair: -pair[1])[:count]
-        ngrams = [(" ".join(words[i] for i in window), round(value, 4)) for window, value in best if value > 0]
+        top = sorted(found.items(), key=lambda pair: -pair[1])[:count]
+        ngrams = [(" ".join(words[i] for i in window), round(value, 4)) for window, value in top if value > 0]
         entries.append(FilterNgrams(f, width, predictor.labels[label], round(float(centred[label, f]), 4), ngrams))
     return entries
 

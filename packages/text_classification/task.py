@@ -17,6 +17,7 @@ from cnn_core.data.cache import cache_key
 from cnn_core.data.epoch import EpochContext, take_share
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.metrics import classification_metrics
+from cnn_core.models import as_backbone
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Settings, Share, Text
@@ -142,7 +143,7 @@ class TextTask(Pairs):
         self.encoded = {name: self.contract.encode_all(split.texts) for name, split in self.sets.items()}
         self.targets = {name: split.targets.to(device) for name, split in self.sets.items()}
         if self.recipe.vectors.vector_file:
-            self._read_vectors()
+            self._read_vectors(Path(self.recipe.vectors.vector_file))
         if not self.contract.vocabulary:
             raise DataError(f"{train.name}: no word occurs {data.min_count} times; lower min_count")
 
@@ -161,7 +162,7 @@ class TextTask(Pairs):
         # The norm of sparse gradients cannot be limited; with `clip` the vectors get ordinary gradients.
         model.sparse = hasattr(model, "learned") and self.recipe.optimizer.clip == 0
         if model.sparse:
-            model.learned.sparse_rows = True
+            model.learned.sparse_rows = True  # type: ignore[attr-defined]  # for `build_optimizers`
         return model
 
     def steps_per_epoch(self) -> int:
@@ -191,7 +192,7 @@ class TextTask(Pairs):
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         """Return the weights card's fields that this domain knows."""
         arguments = self._arguments()
-        network = model.backbone
+        network = as_backbone(model.get_submodule("backbone"))
         return {
             "model": arguments["name"],
             "arguments": {
@@ -222,7 +223,7 @@ class TextTask(Pairs):
 
         data, model, card = self.recipe.data, self.recipe.model, self.starting_card
         base = TextContract.of_card(card, domain=DOMAIN_NAME) if card else None
-        if base:
+        if base and card and model.weights:
             vectors = arguments_of(card)["vectors"]
             read = ("tokenizer", data.tokenizer, base.tokenizer), ("length", data.length, base.length)
             say_unused(log, model.weights, [*read, ("vectors", self.recipe.vectors.vectors, vectors)])
@@ -251,11 +252,11 @@ class TextTask(Pairs):
         size = self._pretrained[0].shape[1] if vectors.vector_file else vectors.vector_size
         return {**shared, "name": model.model, "size": size, "vectors": vectors.vectors, "options": model.options}
 
-    def _read_vectors(self) -> None:
+    def _read_vectors(self, file: Path) -> None:
         """Read the pretrained vectors [V, E], and which words have one [V]."""
         from text_classification.vocabulary import load_vectors
 
-        table, known = load_vectors(Path(self.recipe.vectors.vector_file), self.contract.vocabulary)
+        table, known = load_vectors(file, self.contract.vocabulary)
         self._pretrained = F.pad(table, (0, 0, FIRST, 0)), F.pad(known, (FIRST, 0))
 
 

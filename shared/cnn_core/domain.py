@@ -267,7 +267,9 @@ class Domain:
         if self.report:
             report = self.report(predictor)
         else:
-            report = self._offered(self.measure, "eval")(predictor, predictor.card.recipe["data"]["data"], "test", True)
+            report = self._offered(self.measure, "eval")(
+                predictor, predictor.card.section("data")["data"], "test", True
+            )
         write_report(report, folder)
         return report
 
@@ -286,7 +288,7 @@ class Domain:
         predictor = self.load(name, device=device)
         own = self.learned_from(predictor.card, data)
         predictor.card.check_unseen(split, own=own)
-        data = data or predictor.card.recipe["data"]["data"]
+        data = data or predictor.card.section("data")["data"]
         report = measure(predictor, data, split, own)
         cases = {"cases": report.cases} if hasattr(report, "cases") else {}
         return {"data": data, "split": split, "n": report.n, "metrics": report.metrics, **cases}
@@ -295,7 +297,7 @@ class Domain:
         """Tell whether `data` is the set that weights were trained on: by its name, by its folder, or None."""
         if data is None or card.learned_from(data, self.data_sets):
             return True
-        learned = find_set(self.data_sets, card.data_setting("data"))
+        learned = find_set(self.data_sets, card.section("data").get("data"))
         if learned is None or not learned.folder:
             return False
         with contextlib.suppress(OSError, ValueError):  # it is not there, or no path at all

@@ -49,6 +49,10 @@ class _Member:
     open: Callable[[], IO[bytes] | None]
 
 
+class _TarFile(tarfile.TarFile):
+    members: list[tarfile.TarInfo]  # which typeshed leaves out
+
+
 def extract(
     archive: Path | str, dest: Path | str, *, max_members: int = MAX_MEMBERS, max_bytes: int = MAX_BYTES
 ) -> Path:
@@ -141,7 +145,7 @@ def _members(
     with contextlib.ExitStack() as stack:
         opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
         plain = stack.enter_context(opener(file)) if opener else file
-        tar = stack.enter_context(tarfile.open(fileobj=_Bounded(archive, plain), mode="r:"))
+        tar = stack.enter_context(_TarFile.open(fileobj=_Bounded(archive, plain), mode="r:"))
         yield (_tar_member(tar, info) for info in tar)
 
 
@@ -155,8 +159,8 @@ def _zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     return _Member(info.filename, info.is_dir(), problem, lambda: opened.open(info))
 
 
-def _tar_member(opened: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
-    opened.members = []  # type: ignore[attr-defined]  # typeshed leaves it out; tarfile would keep every member
+def _tar_member(opened: _TarFile, info: tarfile.TarInfo) -> _Member:
+    opened.members = []  # tarfile would keep every member of the archive in memory
     problem = None if info.isreg() or info.isdir() else "is a link or a device"
     return _Member(info.name, info.isdir(), problem, lambda: opened.extractfile(info))
 

@@ -38,6 +38,10 @@ class ParallelConvs(nn.Module):
         pads = ([width - 1, max(self.widths)] * self.spatial_dims for width in self.widths)
         return self.act(torch.cat([conv(F.pad(x, pad)) for conv, pad in zip(self.convs, pads, strict=True)], 1))
 
+    def filters(self) -> list[tuple[Tensor, Tensor]]:
+        """Return the weights [F, C, *h] and the biases [F] of every width h."""
+        return [(conv.get_parameter("weight"), conv.get_parameter("bias")) for conv in self.convs]
+
 
 @register_model(
     paper="Kim 2014, Convolutional Neural Networks for Sentence Classification",

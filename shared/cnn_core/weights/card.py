@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on only
 
 from cnn_core.data.paths import user_path
@@ -112,10 +112,10 @@ class WeightsCard(Settings):
         """Make a card from its file's content; raises WeightsError as `from_dict` does, and for damaged JSON."""
         return cls.from_dict(_parse(text, source), source=source)
 
-    def data_setting(self, name: str) -> JsonValue:
-        """Return a setting of the recipe's section `data`, None where it has no such one."""
-        section = self.recipe.get("data")
-        return section.get(name) if isinstance(section, dict) else None
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return the settings in a section of the recipe by name, none where there is no such section."""
+        settings = self.recipe.get(name)
+        return settings if isinstance(settings, dict) else {}
 
     def learned_from(self, data: str | None, names: Container[str]) -> bool:
         """Tell whether `data` is the set that the weights were trained on.
@@ -128,7 +128,7 @@ class WeightsCard(Settings):
                 training; None: that set.
             names: of the domain's data sets. A name of those is never a path.
         """
-        learned = str(self.data_setting("data"))
+        learned = str(self.section("data").get("data"))
         if data is None or data == learned:
             return True
         spellings = {name.replace("-", "_") for name in (data, learned)}
@@ -152,7 +152,7 @@ class WeightsCard(Settings):
         Raises:
             CnnError: it is that set's "val", and the training held nothing out.
         """
-        if split == "val" and own and self.data_setting("validation") is False:
+        if split == "val" and own and self.section("data").get("validation") is False:
             raise CnnError(
                 f"{self.name} learned from the validation split too (validation = false), a measurement there would "
                 "flatter it; choose --split test, or train with --validation"
