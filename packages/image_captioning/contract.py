@@ -34,6 +34,7 @@ LARGEST_VOCABULARY = 1_000_000
 MOST_BEAMS = 100
 Beams = Annotated[int, Field(ge=1, le=MOST_BEAMS)]
 LengthPower = Annotated[float, Field(ge=0, le=2)]  # see `search.beam_search`
+Fit = Literal["crop", "pad", "stretch"]
 Size = Annotated[int, Field(ge=1, le=8192)]
 
 
@@ -57,7 +58,7 @@ class CaptionContract(Contract):
         tuple[Annotated[str, Field(min_length=1)], ...],
         Field(strict=False, repr=False, min_length=1, max_length=LARGEST_VOCABULARY),
     ]
-    fit: Literal["crop", "pad", "stretch"] = "crop"
+    fit: Fit = "crop"
     enlarge: Annotated[float, Field(ge=1, le=8)] = 1.0
     mean: Annotated[tuple[float, ...], Tuple] = (0.5,)
     std: Annotated[tuple[Positive, ...], Tuple] = (0.5,)

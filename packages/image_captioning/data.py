@@ -19,7 +19,7 @@ from cnn_core.data.paths import own_path
 from cnn_core.data.reading import read_batches
 from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
-from image_captioning.contract import CaptionContract
+from image_captioning.contract import CaptionContract, Fit
 from image_captioning.grammar import CAPTIONS, write_captions
 from image_captioning.layouts import COCO, FLICKR8K, Listing, Record, read_coco, read_flickr8k, read_own
 from image_captioning.scenes import EDGE, SEEDS, Scene, make_scenes, render
@@ -76,13 +76,18 @@ class CaptionedPictures(DataSet):
     read: Callable[[Path], Listing] | None = field(default=None, repr=False)
 
 
-def _photos(name: str, *, read: Callable[[Path], Listing], **about: str) -> CaptionedPictures:
+def _photos(
+    name: str, description: str, *, read: Callable[[Path], Listing], licence: str, folder: str, layout: str, source: str
+) -> CaptionedPictures:
     """Return a set of photos, which its publisher gives to people and not to programs."""
 
     def count(folder: Path) -> str:
         return ", ".join(f"{len(records):,} {split}" for split, records in read(folder).splits.items()) + " pictures"
 
-    return CaptionedPictures(name=name, size=OWN_SIZE, read=read, count=count, **about)
+    return CaptionedPictures(
+        name=name, description=description, licence=licence, source=source, folder=folder, layout=layout, count=count,
+        size=OWN_SIZE, read=read,
+    )  # fmt: skip
 
 
 DATA_SETS: dict[str, CaptionedPictures] = {
@@ -93,13 +98,14 @@ DATA_SETS: dict[str, CaptionedPictures] = {
             description="rendered scenes of 1 to 4 coloured shapes; held-out combinations in the test set",
         ),
         _photos(
-            "flickr8k", folder="flickr8k", layout=FLICKR8K, source="the University of Illinois", read=read_flickr8k,
-            description="Flickr8k, 6,000 + 1,000 + 1,000 photos with 5 captions each",
+            "flickr8k", "Flickr8k, 6,000 + 1,000 + 1,000 photos with 5 captions each",
+            folder="flickr8k", layout=FLICKR8K, source="the University of Illinois", read=read_flickr8k,
             licence="for non-commercial research and education",
         ),
         _photos(
-            "coco_captions", folder="coco", layout=COCO, source="the COCO consortium", read=read_coco,
-            description="COCO captions 2014 or 2017, 5 captions per photo", licence="CC BY 4.0 for the captions",
+            "coco_captions", "COCO captions 2014 or 2017, 5 captions per photo",
+            folder="coco", layout=COCO, source="the COCO consortium", read=read_coco,
+            licence="CC BY 4.0 for the captions",
         ),
     )
 }  # fmt: skip
@@ -110,7 +116,7 @@ def load_sets(
     *,
     splits: Sequence[str],
     size: tuple[int, int] | None = None,
-    fit: str = "crop",
+    fit: Fit = "crop",
     image_column: str | None = None,
     caption_column: str | None = None,
     data_root: str | os.PathLike[str] | None = None,
@@ -134,19 +140,19 @@ def load_sets(
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
     entry = find_set(DATA_SETS, name_or_path)
-    if entry is not None and entry.read is None:
-        return {split: _scene_set(split, size or entry.size, fit) for split in splits}
-    if entry is not None:
-        listing, name = entry.read(entry.path(data_root)), entry.name
-    else:
+    if entry is None:
         listing, name = _own_listing(name_or_path, image_column, caption_column), str(name_or_path)
+    elif entry.read is None:
+        return {split: _scene_set(split, size or entry.size, fit) for split in splits}
+    else:
+        listing, name = entry.read(entry.path(data_root)), entry.name
     for note in listing.notes:
         log.warning("%s", note)
     size = size or (entry.size if entry else OWN_SIZE)
     return {split: _from_files(name, split, listing.splits.get(split, []), size, fit) for split in splits}
 
 
-def _scene_set(split: str, size: tuple[int, int], fit: str) -> CaptionSet:
+def _scene_set(split: str, size: tuple[int, int], fit: Fit) -> CaptionSet:
     scenes = make_scenes(split)
     images = render(scenes, seed=SEEDS[split] + 100)
     if size != (EDGE, EDGE):
@@ -164,7 +170,7 @@ def _own_listing(path: str | os.PathLike[str], image_column: str | None, caption
     return read_own(folder, image_column=image_column, caption_column=caption_column)
 
 
-def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[int, int], fit: str) -> CaptionSet:
+def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[int, int], fit: Fit) -> CaptionSet:
     """Decode the pictures of a split, once: the result is kept on disk beside the features."""
     if not records:
         raise DataError(
@@ -181,7 +187,7 @@ def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[in
     )
     for i in np.flatnonzero(whole[:, -1] != 1):  # what could not be read may be readable by now
         try:
-            whole[i] = _pixels(records[i], contract)
+            whole[i] = _pixels(records[int(i)], contract)
         except DataError as error:
             log.warning("%s", error)
     table = torch.from_numpy(whole)

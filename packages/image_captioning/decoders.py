@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnn_core.errors import CnnError
 from image_captioning.contract import CaptionerOptions
 from image_captioning.words import FIRST, PADDING
 
@@ -33,6 +34,13 @@ class Memory:
 
     def __len__(self) -> int:
         return len(self.start[0])
+
+    @property
+    def grid(self) -> tuple[Tensor, Tensor]:
+        """Values and keys of the grid; CnnError where the decoder attends to none."""
+        if self.values is None or self.keys is None:
+            raise CnnError("expected a memory of the grid, got the state before the first word alone")
+        return self.values, self.keys
 
     def rows(self, index: Tensor | slice) -> "Memory":
         """Return the memory of some rows, in the order of `index`, repeated where it repeats."""
@@ -147,10 +155,11 @@ class ShowAttendTell(nn.Module):
         return Memory((h, c), values, self.keys(values))
 
     def step(self, vectors: Tensor, state: State, memory: Memory) -> Step:
+        values, keys = memory.grid
         query = self.query(state[0])[:, None]  # [R, 1, A]
-        energy = self.energy(torch.tanh(memory.keys + query))[..., 0]  # [R, P]
+        energy = self.energy(torch.tanh(keys + query))[..., 0]  # [R, P]
         weights = energy.softmax(1)
-        context = torch.bmm(weights[:, None], memory.values)[:, 0]  # [R, A]
+        context = torch.bmm(weights[:, None], values)[:, 0]  # [R, A]
         context = torch.sigmoid(self.gate(state[0])) * context
         state = self.recurrence(torch.cat([vectors, context], 1), state)
         return Step(torch.cat([state[0], context], 1), state, weights)
@@ -165,10 +174,10 @@ Decoder = ShowTell | ShowAttendTell
 
 def build_decoder(options: CaptionerOptions, channels: int, vocab_size: int) -> Decoder:
     """Build the decoder that `options` name, for a map of C `channels` and a vocabulary of V words."""
-    sizes = {"hidden": options.hidden, "size": options.size, "dropout": options.dropout}
+    hidden, size, dropout = options.hidden, options.size, options.dropout
     if options.decoder == "show-tell":
-        return ShowTell(channels, vocab_size, **sizes)
-    return ShowAttendTell(channels, vocab_size, attention=options.attention, **sizes)
+        return ShowTell(channels, vocab_size, hidden=hidden, size=size, dropout=dropout)
+    return ShowAttendTell(channels, vocab_size, attention=options.attention, hidden=hidden, size=size, dropout=dropout)
 
 
 def _placed(features: Tensor, positions: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def evaluate(predictor: Predictor, truth: CaptionSet) -> Report:
     size = tuple(truth.images.shape[2:])
     if not len(truth) or size != predictor.contract.size:
         raise DataError(f"{truth.name}: expected pictures of {predictor.contract.size}, got {len(truth)} of {size}")
-    captions = []
+    captions: list[list[str]] = []
     for images in truth.images.split(BATCH_SIZE):
         captions += map(predictor.contract.decode, predictor.best(predictor.remember(images)))
     return report_on(captions, truth)
@@ -34,9 +34,12 @@ def evaluate(predictor: Predictor, truth: CaptionSet) -> Report:
 
 def _measure(predictor: Predictor, data: str, split: str, own: bool) -> Report:
     """Measure a split in the form that the network takes; own tables have the columns they were learned from."""
-    contract, settings = predictor.contract, predictor.card.recipe["data"]
-    columns = {name: settings.get(name) for name in ("image_column", "caption_column")} if own else {}
-    return evaluate(predictor, load_sets(data, splits=(split,), size=contract.size, fit=contract.fit, **columns)[split])
+    contract, columns = predictor.contract, predictor.card.section("data") if own else {}
+    pictures = load_sets(
+        data, splits=(split,), size=contract.size, fit=contract.fit, image_column=columns.get("image_column"),
+        caption_column=columns.get("caption_column"),
+    )  # fmt: skip
+    return evaluate(predictor, pictures[split])
 
 
 def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.files import data_root
-from cnn_core.errors import CnnError, UnknownNameError
-from cnn_core.models import create_model, load_torchvision
-from cnn_core.weights import load_model
+from cnn_core.errors import CnnError, UnknownNameError, WeightsError
+from cnn_core.models import Backbone, as_backbone, create_model, load_torchvision
+from cnn_core.weights import WeightsCard, load_model
 from image_captioning.contract import CaptionContract
 from image_captioning.mobilenet_weights import TRUNK_FILE, TRUNK_FOLDER, load_mobilenet_trunk
 from image_captioning.model import Encoder
@@ -52,7 +52,7 @@ def start_encoder(
     if weights == TRUNK_FOLDER:
         if name != "mobilenet" or options:
             raise CnnError(f"{TRUNK_FOLDER} are weights of mobilenet without options, got {name} {dict(options)}")
-        backbone = create_model(name, num_classes=1)
+        backbone = as_backbone(create_model(name, num_classes=1))
         loaded = load_mobilenet_trunk(backbone, data_root() / TRUNK_FOLDER / TRUNK_FILE)
         return Start(Encoder(backbone, stage=stage or loaded[-1]), name, {}, *HALF)
     if weights == "torchvision":
@@ -64,13 +64,21 @@ def start_encoder(
             raise UnknownNameError(f"{error} (or {TRUNK_FOLDER}, torchvision)") from error
         if backbone.in_channels != 3:
             raise CnnError(f"{weights} takes {backbone.in_channels} channel(s); an encoder of photos needs 3")
-        mean, std = tuple(card.input["mean"]), tuple(card.input["std"])
+        mean, std = _statistics(card, "mean"), _statistics(card, "std")
         return Start(Encoder(backbone, stage=stage), card.model, card.arguments["options"], mean, std)
-    backbone = create_model(name, num_classes=1, input_size=input_size, options=options)
+    backbone = as_backbone(create_model(name, num_classes=1, input_size=input_size, options=options))
     return Start(Encoder(backbone, stage=stage), name, options, *HALF)
 
 
-def _from_torchvision(name: str, options: Mapping[str, Any]) -> Any:
+def _statistics(card: WeightsCard, name: str) -> tuple[float, ...]:
+    """Return the "mean" or "std" of the pictures that a card's network takes."""
+    values = card.input.get(name)
+    if not isinstance(values, list):
+        raise WeightsError(f"weights {card.name!r}: its input lacks {name}; restore the card")
+    return tuple(value for value in values if isinstance(value, int | float))
+
+
+def _from_torchvision(name: str, options: Mapping[str, Any]) -> Backbone:
     """Return a backbone with torchvision's ImageNet weights, which torchvision downloads and keeps."""
     import torchvision
 
@@ -82,7 +90,7 @@ def _from_torchvision(name: str, options: Mapping[str, Any]) -> Any:
             f"torchvision's weights of {name} could not be had ({error}); they need a connection the first time, or "
             "put them into torch's cache"
         ) from error
-    backbone = create_model(name, options=options)
+    backbone = as_backbone(create_model(name, options=options))
     load_torchvision(backbone, state)
     return backbone
 

@@ -103,11 +103,14 @@ def explain_caption(
     x = contract.normalize(view[None].to(predictor.device))
     numbers = contract.encode(caption) if caption is not None else predictor.best(predictor.remember(view[None]))[0]
     with torch.inference_mode(False), torch.enable_grad():
-        grid_map = model.encoder(x).detach().clone().requires_grad_()  # [1, C, H', W']
+        grid_map = model.maps(x).detach().clone().requires_grad_()  # [1, C, H', W']
         cells = grid_map.flatten(2).transpose(1, 2)
-        memory = model.remember(cells, grid=tuple(grid_map.shape[2:]))
+        memory = model.remember(cells, grid=(grid_map.shape[2], grid_map.shape[3]))
         output = model.score_sentence(memory, [*numbers, END])
-        maps = _attention(output.attention, grid_map) if method == "attention" else _grad_cam(output, grid_map)
+        if method == "attention" and output.attention is not None:
+            maps = _attention(output.attention, grid_map)
+        else:
+            maps = _grad_cam(output, grid_map)
     probabilities = teacher_forced_log_probs(output.logits.detach(), output.targets).exp().cpu()  # [T, V]
     names = ["", "", "(end)", "?", *contract.vocabulary]
     reasons = [

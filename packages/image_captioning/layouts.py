@@ -226,7 +226,9 @@ def read_own(root: Path, *, image_column: str | None = None, caption_column: str
     if any(root.glob("annotations/captions_*.json")) or any(root.glob("captions*.json")):
         return read_coco(root)
     table = _table_of(root)
-    folder, collector, splits, spelled = _Folder(root), _Collector(), {}, {}
+    folder, collector = _Folder(root), _Collector()
+    splits: dict[str, str] = {}
+    spelled: dict[Path | str, str] = {}
     for name, captions, split in _table_rows(table, image_column, caption_column):
         name = spelled.setdefault(folder.find(name) or name, name)  # one picture, with and without its folder
         collector.captions.setdefault(name, [])
@@ -290,11 +292,11 @@ def _table_rows(
     caption_at = several if caption_column is None and chosen in several else [chosen]
     split_at = names.index("split") if "split" in names else None
     if layout.delimiter is None:
-        for row in json_rows(table, layout.encoding):
-            values = [row.get(layout.columns[i]) for i in caption_at]
+        for entry in json_rows(table, layout.encoding):
+            values = [entry.get(layout.columns[i]) for i in caption_at]
             captions = [c for v in values for c in (v if isinstance(v, list) else [v]) if isinstance(c, str)]
-            split = row.get(layout.columns[split_at]) if split_at is not None else ""
-            yield str(row.get(layout.columns[image_at], "")), captions or [""], str(split or "")
+            split = entry.get(layout.columns[split_at]) if split_at is not None else ""
+            yield str(entry.get(layout.columns[image_at], "")), captions or [""], str(split or "")
         return
     for row in rows(table, layout):
         cells = [*row, *[""] * (len(names) - len(row))]

@@ -62,7 +62,8 @@ def corpus_bleu(captions: Sequence[Words], references: Sequence[Sequence[Words]]
             matched[n - 1] += sum((counts & most).values())
             written[n - 1] += max(0, len(words) - n + 1)
     penalty = 1.0 if length >= closest else math.exp(1 - closest / length) if length else 0.0
-    scores, logs = [], 0.0
+    scores: list[float] = []
+    logs = 0.0
     for hit, count in zip(matched, written, strict=True):
         logs = logs + math.log(hit / count) if hit and logs > float("-inf") else float("-inf")
         scores.append(penalty * math.exp(logs / (len(scores) + 1)))

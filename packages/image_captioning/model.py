@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.errors import CnnError, unknown_name
-from cnn_core.models import Backbone, create_model
+from cnn_core.models import Backbone, as_backbone, create_model
 from cnn_core.weights import WeightsCard, load_model
 from image_captioning.contract import DOMAIN_NAME, CaptionContract, CaptionerOptions
 from image_captioning.decoders import Decoder, Memory, build_decoder, grid_positions
@@ -101,9 +101,15 @@ class Captioner(nn.Module):
         super().__init__()
         self.encoder, self.decoder, self.word_dropout = encoder, decoder, word_dropout
 
+    def maps(self, x: Tensor) -> Tensor:
+        """Return the encoder's map, `[B, 3, H, W] -> [B, C, H', W']`; CnnError if there is none, only a decoder."""
+        if self.encoder is None:
+            raise CnnError("this captioner has no encoder; give it features [B, P, C]")
+        return self.encoder(x)
+
     def features(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return the encoder's map as cells in a row, and its grid: `[B, 3, H, W] -> [B, P, C], (H', W')`."""
-        maps = self.encoder(x)
+        maps = self.maps(x)
         return maps.flatten(2).transpose(1, 2), (maps.shape[2], maps.shape[3])
 
     def remember(self, pictures: Tensor, *, grid: tuple[int, int] | None = None) -> Memory:
@@ -131,7 +137,8 @@ class Captioner(nn.Module):
         going = (lengths[order][:, None] > torch.arange(words.shape[1], device=words.device)).sum(0).tolist()
         shown = torch.cat([torch.full_like(words[:, :1], START), words[:, :-1]], 1)  # [R, T]
         vectors = self.decoder.words(self._hidden(shown))  # [R, T, E]
-        state, outs, attention = memory.start, [], []
+        state, outs = memory.start, []
+        attention: list[Tensor] = []
         for t, count in enumerate(going):
             if count == 0:
                 break
@@ -140,7 +147,8 @@ class Captioner(nn.Module):
             step = self.decoder.step(vectors[: len(memory), t], state, memory)
             state = step.state
             outs.append(step.out[:count])
-            attention.append(step.weights[:count] if self.decoder.attends else None)
+            if step.weights is not None:
+                attention.append(step.weights[:count])
         row = torch.cat([order[:count] for count in going])
         targets = torch.cat([words[:count, t] for t, count in enumerate(going)])
         logits = self.decoder.scores(torch.cat(outs))
@@ -189,5 +197,5 @@ def load_captioner(name: str | Path) -> tuple[Captioner, WeightsCard]:
 def _build(card: WeightsCard) -> Captioner:
     contract, options = CaptionContract.of_card(card), CaptionerOptions.of_card(card)
     backbone = create_model(card.model, num_classes=1, input_size=contract.input_size, options=options.encoder)
-    encoder = Encoder(backbone, stage=options.stage)
+    encoder = Encoder(as_backbone(backbone), stage=options.stage)
     return Captioner(encoder, build_decoder(options, encoder.channels, contract.vocab_size))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from cnn_core.answers import write_csv
 from cnn_core.classification import NOT_A_NUMBER
 from cnn_core.data.images import ImageSource
 from cnn_core.data.memory import channels_last
-from cnn_core.data.reading import pictures_in, pictures_of, read_batches
+from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
 from cnn_core.errors import CnnError
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard
@@ -74,7 +74,8 @@ class Predictor:
         self.contract, self.card = CaptionContract.of_card(card), card
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
-        self.model.encoder.to(memory_format=torch.channels_last)
+        if self.model.encoder is not None:
+            self.model.encoder.to(memory_format=torch.channels_last)
         options = CaptionerOptions.of_card(card)
         self.beams, self.length_power = options.beams, options.length_power
 
@@ -100,13 +101,14 @@ class Predictor:
             seed: of the draw.
             batch_size: pictures that are computed at once; the answer does not depend on it.
         """
-        many = images if isinstance(images, list | tuple) else [images]
-        how = {"n_best": n_best, "beams": beams, "temperature": temperature, "seed": seed}
-        return list(self.stream(many, batch_size=batch_size, **how))
+        many = images if isinstance(images, list | tuple) else [cast("ImageSource", images)]
+        return list(
+            self.stream(many, n_best=n_best, beams=beams, temperature=temperature, seed=seed, batch_size=batch_size)
+        )
 
     def stream(
         self,
-        images: Iterable[ImageSource],
+        images: Iterable[ImageSource | Unreadable],
         *,
         n_best: int = 3,
         beams: int | None = None,
@@ -123,7 +125,7 @@ class Predictor:
             captions: Iterator[list[Hypothesis]] = iter(())
             if good and temperature is None:
                 captions = iter(self.search(self.remember(torch.stack(good)), beams=max(n_best, beams or self.beams)))
-            elif good:
+            elif good and temperature is not None:
                 captions = iter(self._sample(self.remember(torch.stack(good)), n_best, temperature, generator))
             for name, view in zip(names, views, strict=True):
                 yield (

@@ -90,4 +90,4 @@ def unused_settings(recipe: Recipe, card: WeightsCard) -> Iterator[tuple[str, An
     for name in theirs:
         has_none = name == "attention_size" and theirs["decoder"] == "show-tell"
         yield name, None if has_none else ours.get(name) or None, theirs[name]
-    yield "encoder_weights", ours.get("encoder_weights"), card.recipe.get("encoder", {}).get("encoder_weights")
+    yield "encoder_weights", ours.get("encoder_weights"), card.section("encoder").get("encoder_weights")

@@ -101,7 +101,7 @@ class _Search:
         self.decoder, self.beams = decoder, beams
         count, device = len(memory), memory.start[0].device
         self.pictures = torch.arange(count, device=device)  # which ones are still in the search
-        self.finished: list[tuple[Tensor, Tensor] | None] = [None] * count  # words [k, t], sums [k]
+        self.finished: dict[int, tuple[Tensor, Tensor]] = {}  # picture -> words [k, t], sums [k]
         self.memory = memory.rows(self.pictures.repeat_interleave(beams))
         self.state: State = self.memory.start
         self.sums = torch.full((count, beams), float("-inf"), device=device)
@@ -134,7 +134,8 @@ class _Search:
         self.ended = self.ended.gather(1, parent) | (word == END) | self.sums.isinf()
         self.words = torch.cat([self.words.gather(1, parent[:, :, None].expand_as(self.words)), word[:, :, None]], 2)
         rows = (torch.arange(count, device=best.device)[:, None] * self.beams + parent).flatten()
-        self.state = tuple(part[rows] for part in step.state)
+        h, c = step.state
+        self.state = h[rows], c[rows]
         self._leave()
 
     def _leave(self) -> None:
@@ -148,12 +149,13 @@ class _Search:
         rows = going.repeat_interleave(self.beams).nonzero()[:, 0]
         self.pictures, self.sums, self.ended = self.pictures[going], self.sums[going], self.ended[going]
         self.words, self.memory = self.words[going], self.memory.rows(rows)
-        self.state = tuple(part[rows] for part in self.state)
+        h, c = self.state
+        self.state = h[rows], c[rows]
 
     def results(self, length_power: float) -> list[list[Hypothesis]]:
         """Return each picture's captions, ranked."""
         answers = []
-        for words, sums in self.finished:
+        for _, (words, sums) in sorted(self.finished.items(), key=lambda entry: entry[0]):
             found = []
             for numbers, total in zip(words.tolist(), sums.tolist(), strict=True):
                 if total > float("-inf"):

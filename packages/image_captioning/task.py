@@ -46,13 +46,22 @@ class CaptionTask:
         The contract is that of the starting weights, if any, and new words.
         """
         data, weights = self.recipe.data, self.recipe.model.weights
-        self.captioner, card = load_captioner(weights) if weights else (None, None)
+        self.captioner: Captioner | None = None
+        card: WeightsCard | None = None
+        if weights:
+            self.captioner, card = load_captioner(weights)
         base = CaptionContract.of_card(card) if card else None
-        if card:
+        if card and weights:
             say_unused(log, weights, unused_settings(self.recipe, card))
-        size = base.size if base else data.size and (data.size, data.size)
-        columns = {"image_column": data.image_column, "caption_column": data.caption_column}
-        self.sets = load_sets(data.data, splits=SPLITS, size=size, fit=base.fit if base else data.fit, **columns)
+        size = base.size if base else (data.size, data.size) if data.size else None
+        self.sets = load_sets(
+            data.data,
+            splits=SPLITS,
+            size=size,
+            fit=base.fit if base else data.fit,
+            image_column=data.image_column,
+            caption_column=data.caption_column,
+        )
         if all(split.scenes for split in self.sets.values()):
             self.metric = "truth_rate"
         train = self.sets["train"]
@@ -78,13 +87,13 @@ class CaptionTask:
             return replace(base, vocabulary=(*base.vocabulary, *(w for w in vocabulary if w not in base.numbers)))
         if not vocabulary:
             raise DataError(f"{train.name}: no word occurs {data.min_count} times in a training caption")
-        size = tuple(train.images.shape[2:])
+        size = (train.images.shape[2], train.images.shape[3])
         return CaptionContract(size, vocabulary, fit=data.fit, enlarge=data.enlarge, longest=data.longest)
 
     def _start(self, card: WeightsCard | None) -> Start:
         """Return the encoder of the starting weights, or a pretrained or fresh one."""
         model, encoder = self.recipe.model, self.recipe.encoder
-        if card:
+        if card and self.captioner and self.captioner.encoder:
             options = CaptionerOptions.of_card(card).encoder
             return Start(self.captioner.encoder, card.model, options, self.contract.mean, self.contract.std)
         return start_encoder(
@@ -97,9 +106,10 @@ class CaptionTask:
 
     def _options(self, card: WeightsCard | None) -> CaptionerOptions:
         config, search = self.recipe.decoder, self.recipe.search
-        free = {"dropout": config.dropout, "beams": search.beams, "length_power": search.length_power}
+        dropout, beams, length_power = config.dropout, search.beams, search.length_power
         if card:
-            return replace(CaptionerOptions.of_card(card), **free)
+            kept = CaptionerOptions.of_card(card)
+            return replace(kept, dropout=dropout, beams=beams, length_power=length_power)
         return CaptionerOptions(
             decoder=config.decoder,
             hidden=config.hidden,
@@ -107,7 +117,9 @@ class CaptionTask:
             attention=config.attention_size,
             stage=self.start.encoder.feature_info[-1].name,
             encoder=dict(self.start.options),
-            **free,
+            dropout=dropout,
+            beams=beams,
+            length_power=length_power,
         )
 
     def _pictures(self, split: CaptionSet, device: torch.device) -> Pictures:
@@ -164,11 +176,12 @@ class CaptionTask:
         """Write a caption for every picture of a split and measure them."""
         if split not in self.sets:
             return None
-        captions = []
+        captions: list[list[str]] = []
+        captioner = _captioner(model)
         for indices in torch.arange(len(self.sets[split])).split(EVALUATION_BATCH):
-            memory = model.remember(self.pictures[split].batch(indices))
+            memory = captioner.remember(self.pictures[split].batch(indices))
             found = beam_search(
-                model.decoder, memory, beams=self.options.beams, longest=self.contract.longest,
+                captioner.decoder, memory, beams=self.options.beams, longest=self.contract.longest,
                 length_power=self.options.length_power,
             )  # fmt: skip
             captions += [self.contract.decode(best[0].words) for best in found]
@@ -184,7 +197,7 @@ class CaptionTask:
         """Return the weights card's fields that this domain knows."""
         return {
             "model": self.start.model,
-            "model_module": Captioner(self.start.encoder.cpu(), model.decoder),
+            "model_module": Captioner(self.start.encoder.cpu(), _captioner(model).decoder),
             "arguments": {
                 "spatial_dims": 2,
                 "in_channels": 3,
@@ -197,3 +210,9 @@ class CaptionTask:
             "licence": self.recipe.licence,
             "limits": self.recipe.limits,
         }
+
+
+def _captioner(model: nn.Module) -> Captioner:
+    if not isinstance(model, Captioner):
+        raise TypeError(f"expected the network of build_model, got {type(model).__name__}")
+    return model

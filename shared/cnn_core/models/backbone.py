@@ -6,6 +6,7 @@ U-Net encoders, captioning encoders, Grad-CAM and the layer explorer are all bui
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor, nn
 
@@ -20,6 +21,15 @@ class FeatureInfo:
     name: str
     channels: int
     stride: int
+
+
+class TakesInput(Protocol):
+    """What `Backbone.check_input` needs, for networks that are no backbones and check likewise."""
+
+    spatial_dims: int
+    in_channels: int
+    minimum_size: int
+    input_size: tuple[int, ...] | None
 
 
 class Backbone(nn.Module):
@@ -78,7 +88,7 @@ class Backbone(nn.Module):
         """Give the network a fresh last layer for `num_classes` classes; everything before it keeps its weights."""
         self.head.reset(num_classes)
 
-    def check_input(self, x: Tensor) -> None:
+    def check_input(self: TakesInput, x: Tensor) -> None:
         """Raise CnnError with the expected and the received shape if `x` cannot be an input of this network."""
         letters = {1: "L", 2: "H, W", 3: "D, H, W"}[self.spatial_dims]
         if x.ndim != self.spatial_dims + 2 or x.shape[1] != self.in_channels:
