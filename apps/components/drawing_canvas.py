@@ -82,7 +82,7 @@ def _read_stroke(stroke: Any) -> Stroke:
         and len(numbers) % 2 == 0
         and all(is_whole(number, 0, UNITS) for number in numbers)
     )
-    if not right:
+    if not right or width is None or numbers is None:
         raise DataError("the drawing holds a stroke that no pen makes; clear it and draw again")
     whole = [int(number) for number in numbers]
     return Stroke(int(width), tuple(zip(whole[::2], whole[1::2], strict=True)))

@@ -10,6 +10,7 @@ import streamlit as st
 
 from cnn_core.errors import CnnError
 from cnn_core.weights import WeightsCard
+from cnn_core.weights.card import Metric
 
 ASSETS = Path(__file__).parent.parent / "assets"
 NAMED = re.compile(r"\S+[./]\S+|[^:]+\.\w+:")  # a message that begins with a file, whose name is in the user's letters
@@ -110,7 +111,7 @@ def card_facts(card: WeightsCard) -> dict[str, str]:
     return rows
 
 
-def measured(metric: Mapping[str, object]) -> str:
+def measured(metric: Metric) -> str:
     """Return a metric of a card with everything that makes it honest: spread, number of items, seeds."""
     spread = f" ± {metric['std']:.4f}" if metric["std"] is not None else ""
     seeds = len(metric["seeds"])

@@ -102,7 +102,7 @@ def uploaded(
         label, list(kinds), key=key, max_upload_size=limit, accept_multiple_files=many,
         label_visibility="collapsed" if hidden else "visible", on_change=change,
     )  # fmt: skip
-    files = found if many else [found] if found is not None else []
+    files = found if isinstance(found, list) else [found] if found is not None else []
     if files:
         kept()[key] = [File(file.name, file.getvalue()) for file in files]
     elif kept().get(key):

@@ -135,7 +135,7 @@ class Choice:
             format_func=lambda name: self.words.get(name, name),
         )  # fmt: skip
         keep(self.key, first)
-        return chosen
+        return chosen or first
 
 
 def mean_and_spread(shares: Sequence[float]) -> str:

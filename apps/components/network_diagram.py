@@ -14,7 +14,9 @@ from components.diagram_layers import LayerBox, kind_of, layer_box, legend, shap
 
 WIDEST = 1090.0  # units
 # Thickness of the boxes, gap between them, and the widest diagram drawn like this: the first that fits is taken.
-LOOKS = ((1.4, 30.0, 520.0), (1.2, 16.0, 760.0), (1.0, 8.0, WIDEST), (1.0, 5.0, WIDEST), (0.8, 5.0, WIDEST))
+LOOKS: tuple[tuple[float, float, float], ...] = (
+    (1.4, 30.0, 520.0), (1.2, 16.0, 760.0), (1.0, 8.0, WIDEST), (1.0, 5.0, WIDEST), (0.8, 5.0, WIDEST),
+)  # fmt: skip
 LOOKS += tuple((thickness, 5.0, WIDEST) for thickness in (0.62, 0.46, 0.34, 0.24))
 FAN = 18.0  # where lanes part and meet
 LANE_GAP = 10.0
@@ -189,7 +191,8 @@ def _labels(survey: Any, piece: Piece) -> tuple[str, int]:
             size = shape_text(survey.nodes[max(node for node, _, _ in inside)].output_shape)
             name = path.removeprefix("encoder.").removeprefix("stages.").replace("ups.", "up ")
             spans.append((name, size, min(a for _, a, _ in inside), max(b for _, _, b in inside)))
-    marks, ends, base = [], [], piece.down + 12
+    marks, base = [], piece.down + 12
+    ends: list[float] = []
     for name, size, left, right in spans:
         middle, half = (left + right) / 2, TEXT * max(len(name), len(size)) / 2
         row = next((i for i, end in enumerate(ends) if end < middle - half), len(ends))

@@ -87,7 +87,7 @@ def choose_network(known: dict[str, Network], favourite: str) -> Network:
     begin("weights", names, first)
     name = st.pills("Network", names, required=True, key="weights", format_func=lambda name: plain(known[name].title))
     keep("weights", first)
-    return known[name]
+    return known[name or first]
 
 
 def card_in(folder: Path) -> WeightsCard:

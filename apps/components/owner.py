@@ -11,7 +11,9 @@ import ipaddress
 import re
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -47,7 +49,7 @@ def keep_owner() -> None:
 
 
 @st.cache_resource(show_spinner=False)
-def _keeper():
+def _keeper() -> Callable[..., Any]:
     script = Path(__file__).with_suffix(".js").read_text("utf-8")
     return st.components.v2.component("owner", html="<span></span>", js=script)
 

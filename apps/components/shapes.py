@@ -3,6 +3,7 @@
 import io
 import random
 import zipfile
+from collections.abc import Callable
 from functools import cache
 
 from PIL import Image, ImageDraw
@@ -25,7 +26,7 @@ def example_zip() -> bytes:
     return buffer.getvalue()
 
 
-def _drawing(paint, rng: random.Random) -> Image.Image:
+def _drawing(paint: Callable[..., None], rng: random.Random) -> Image.Image:
     """Return one shape somewhere, at some size, somewhat turned, with a pen of some width."""
     large = Image.new("L", (3 * EDGE, 3 * EDGE), rng.randint(0, 30))
     radius = rng.uniform(0.28, 0.42) * 3 * EDGE

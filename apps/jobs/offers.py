@@ -85,5 +85,5 @@ def _load(domain: str) -> Any:
     try:
         package.DOMAIN, package.DATA_SETS  # noqa: B018 (loads what they need)
     except ModuleNotFoundError as error:
-        raise missing_package(error.name) from error
+        raise missing_package(error.name or str(error)) from error
     return package

@@ -25,8 +25,19 @@ class Augmentation:
     said: Callable[[Draws, tuple[int, ...]], str]
 
 
+def _drawn(values: Tensor | None) -> Tensor:
+    """Return random parameters that there are, for the change that is looked at."""
+    if values is None:
+        raise CnnError("expected random parameters of this change, none were drawn")
+    return values
+
+
+def _cell(draws: Draws, row: int, column: int) -> float:
+    return float(_drawn(draws.matrix)[0, row, column])
+
+
 def _angle(draws: Draws) -> float:
-    return math.degrees(math.atan2(float(draws.matrix[0, 1, 0]), float(draws.matrix[0, 0, 0])))
+    return math.degrees(math.atan2(_cell(draws, 1, 0), _cell(draws, 0, 0)))
 
 
 def _percent(value: float) -> str:
@@ -38,34 +49,35 @@ def _signed(value: float) -> str:
 
 
 def _shear(draws: Draws) -> float:
-    return math.degrees(math.atan(float(draws.matrix[0, 0, 1])))
+    return math.degrees(math.atan(_cell(draws, 0, 1)))
 
 
 AUGMENTATIONS = (
     Augmentation("flip", "Mirror", lambda s, n: AugmentConfig(flip="random"),
-                 lambda d, size: "left and right swapped" if bool(d.flip[0]) else "left as it is"),
+                 lambda d, size: "left and right swapped" if bool(_drawn(d.flip)[0]) else "left as it is"),
     Augmentation("rotate", "Rotate", lambda s, n: AugmentConfig(rotate=15 * s),
                  lambda d, size: f"by {_signed(_angle(d))}°"),
     Augmentation("scale", "Scale", lambda s, n: AugmentConfig(scale=0.2 * s),
-                 lambda d, size: f"size {_percent(1 / float(d.matrix[0, 0, 0]) - 1)}"),
+                 lambda d, size: f"size {_percent(1 / _cell(d, 0, 0) - 1)}"),
     Augmentation("zoom", "Stretch", lambda s, n: AugmentConfig(zoom=0.2 * s),
-                 lambda d, size: f"width {_percent(1 / float(d.matrix[0, 0, 0]) - 1)}, "
-                 f"height {_percent(1 / float(d.matrix[0, 1, 1]) - 1)}"),
+                 lambda d, size: f"width {_percent(1 / _cell(d, 0, 0) - 1)}, "
+                 f"height {_percent(1 / _cell(d, 1, 1) - 1)}"),
     Augmentation("shear", "Shear", lambda s, n: AugmentConfig(shear=15 * s),
                  lambda d, size: f"leans by {_signed(_shear(d))}°"),
     Augmentation("shift", "Shift", lambda s, n: AugmentConfig(shift=max(1, round(n * s / 8))),
-                 lambda d, size: f"{_signed(float(d.shift[0, 1]))} right, {_signed(float(d.shift[0, 0]))} down"),
+                 lambda d, size: f"{_signed(float(_drawn(d.shift)[0, 1]))} right, "
+                 f"{_signed(float(_drawn(d.shift)[0, 0]))} down"),
     Augmentation("crop", "Crop", lambda s, n: AugmentConfig(crop=1 - 0.35 * s),
-                 lambda d, size: f"{float(d.matrix[0, 0, 0]) ** len(size):.0%} of the area".replace("%", " %")),
+                 lambda d, size: f"{_cell(d, 0, 0) ** len(size):.0%} of the area".replace("%", " %")),
     Augmentation("light", "Light", lambda s, n: AugmentConfig(light=0.3 * s),
-                 lambda d, size: f"brightness {_percent(float(d.brightness[0]))}, "
-                 f"contrast {_percent(float(d.contrast[0]) - 1)}"),
+                 lambda d, size: f"brightness {_percent(float(_drawn(d.brightness)[0]))}, "
+                 f"contrast {_percent(float(_drawn(d.contrast)[0]) - 1)}"),
     Augmentation("elastic", "Elastic", lambda s, n: AugmentConfig(elastic=n * s / 32),
-                 lambda d, size: f"up to {float(displacement(d.elastic, size).norm(dim=1).max()):.1f} pixels"),
+                 lambda d, size: f"up to {float(displacement(_drawn(d.elastic), size).norm(dim=1).max()):.1f} pixels"),
     Augmentation("noise", "Noise", lambda s, n: AugmentConfig(noise=0.15 * s),
-                 lambda d, size: f"deviation {float(d.noise[0]):.0%} of the range".replace("%", " %")),
+                 lambda d, size: f"deviation {float(_drawn(d.noise)[0]):.0%} of the range".replace("%", " %")),
     Augmentation("cutout", "Cutout", lambda s, n: AugmentConfig(cutout=max(1, round(n * s / 4))),
-                 lambda d, size: f"from ({int(d.cutout[0, 0])}, {int(d.cutout[0, 1])}) on".replace("-", "−")),
+                 lambda d, size: f"from {tuple(_drawn(d.cutout)[0].int().tolist())} on".replace("-", "−")),
 )  # fmt: skip
 
 

@@ -25,6 +25,13 @@ class StageField:
     output: Tensor  # [C, *S']
     fields: tuple[ReceptiveField, ...] | None
 
+    @property
+    def field(self) -> ReceptiveField:
+        """What a cell sees along the first axis; CnnError if it sees everything."""
+        if not self.fields:
+            raise CnnError(f"the cells of {self.name} see the whole input")
+        return self.fields[0]
+
 
 def stage_fields(model: Backbone, x: Tensor) -> list[StageField]:
     """Return the map and the theoretical receptive field of every stage for one input [C, *S]."""
@@ -61,7 +68,9 @@ def effective_field(model: Backbone, x: Tensor, *, stage: int, position: Sequenc
         sizes = maps[stage].shape[2:]
         if len(position) != len(sizes) or any(not 0 <= i < n for i, n in zip(position, sizes, strict=True)):
             raise CnnError(f"expected a position inside the map {tuple(sizes)}, got {tuple(position)}")
-        unit = maps[stage][(0, slice(None), *position)].sum()
-        (gradient,) = torch.autograd.grad(unit, x)
+        unit = maps[stage][0]
+        for i in reversed(position):
+            unit = unit[..., i]
+        (gradient,) = torch.autograd.grad(unit.sum(), x)
     magnitude = gradient.abs().sum(0)
     return magnitude / magnitude.max().clamp_min(torch.finfo(magnitude.dtype).tiny)

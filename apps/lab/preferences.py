@@ -38,7 +38,7 @@ def best_inputs(model: Backbone, x: Tensor, *, stage: int, channels: Sequence[in
     if len(x) < count:
         raise CnnError(f"expected at least {count} inputs to choose from, got {len(x)}")
     _check(model, stage, channels)
-    values, places, shape = [], [], ()
+    values, places, shape = [], [], torch.Size()
     with torch.no_grad(), evaluating(model):
         for part in x.split(BATCH):
             maps = model.forward_features(part)[stage][:, list(channels)]
@@ -89,7 +89,9 @@ def preferred_inputs(
         for _ in range(steps):
             jitter = torch.randint(-JITTER, JITTER + 1, (len(axes),), generator=chance).tolist()
             maps = model.forward_features(drawn().roll(jitter, axes))[stage][rows, list(channels)]
-            middle = maps[(slice(None), *(n // 2 for n in maps.shape[1:]))]
+            middle = maps
+            for edge in reversed(maps.shape[1:]):
+                middle = middle[..., edge // 2]
             (spectrum.grad,) = torch.autograd.grad(-middle.sum(), spectrum)
             optimizer.step()
     return drawn().detach()

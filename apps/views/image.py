@@ -89,7 +89,7 @@ def _one(known: dict[str, Network], network: Network) -> None:
     method = st.session_state.get("method", "grad-cam")
     arguments = f"{network_word(network)} {file_word(picture.name)}"
     commands = [f"cnn predict {arguments}", f"cnn explain {arguments} --method {method} --output why.png"]
-    views = VIEWS[network.card.input.get("tta", "none")]
+    views = VIEWS[str(network.card.input.get("tta", "none"))]
     steps = STEPS.format(views=views, alone=views and ALONE)
     how_computed(network.card, commands=commands, steps=steps, file=picture.file)
 

@@ -1,5 +1,7 @@
 """Lab: convolution, one step at a time."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from components.address import begin, keep
@@ -7,8 +9,11 @@ from components.convolution_stepper import convolution_stepper
 from components.frame import note, plain_errors
 from components.lab import Choice, arithmetic, ask_side_by_side, closing, formula, opening
 from components.networks import compute
-from views.lab_parts.convolution import MODES, Settings, colour_steps, snippet, steps
+from views.lab_parts.convolution import FILLS, MODES, Settings, colour_steps, snippet, steps
 from views.lab_parts.picture import DRAW, UPLOAD, Picture, choose_picture, sample_picture
+
+if TYPE_CHECKING:
+    from lab.kernels import NamedKernel
 
 OWN = "own"
 PHOTO_EDGE = 64  # pixels: small enough to see single ones
@@ -57,17 +62,18 @@ def _choose_kernel() -> tuple[tuple[float, ...], ...]:
         format_func=lambda name: "Your own" if name == OWN else named[name].title,
     )  # fmt: skip
     keep("kernel", "sobel-x")
-    if name == OWN:
+    if name == OWN and own:
         st.query_params["weights"] = "_".join(f"{weight:.6g}" for weight in own)
         note("Your own nine weights.")
         return tuple(tuple(own[i : i + 3]) for i in (0, 3, 6))
     if "weights" in st.query_params:
         del st.query_params["weights"]
-    note(named[name].does + " The weights can be typed over.")
-    return named[name].rows
+    kernel = named[name or "sobel-x"]
+    note(kernel.does + " The weights can be typed over.")
+    return kernel.rows
 
 
-def _named_kernels() -> dict[str, "object"]:
+def _named_kernels() -> dict[str, "NamedKernel"]:
     from lab.kernels import NAMED_KERNELS
 
     return {kernel.name: kernel for kernel in NAMED_KERNELS}
@@ -105,7 +111,8 @@ def _choose_settings(rows: tuple[tuple[float, ...], ...]) -> Settings:
         note(
             "Mathematicians turn the kernel by half a circle first. Networks do not, as they learn the weights anyway."
         )
-    return Settings(rows, kind == "convolution", int(padding), mode, int(stride), int(dilation))
+    fill = next(fill for fill in FILLS if fill == mode)
+    return Settings(rows, kind == "convolution", int(padding), fill, int(stride), int(dilation))
 
 
 def _sizes(picture: Picture, settings: Settings, shape: tuple[int, int]) -> None:

@@ -1,5 +1,8 @@
 """Lab: the receptive field."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import streamlit as st
 
 from components.frame import note, plain_errors
@@ -46,10 +49,11 @@ def main() -> None:
         )
 
 
-def _whole(chosen: tuple | None) -> tuple[int, int, int] | None:
+def _whole(chosen: Sequence[Any] | None) -> tuple[int, int, int] | None:
     if chosen is None or not all(isinstance(n, int | float) and n % 1 == 0 and n >= 0 for n in chosen):
         return None
-    return tuple(int(n) for n in chosen)
+    number, row, column = (int(n) for n in chosen)
+    return number, row, column
 
 
 main()

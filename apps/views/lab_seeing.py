@@ -1,5 +1,6 @@
 """Lab: what a computer sees."""
 
+import numpy as np
 import streamlit as st
 from PIL import Image
 
@@ -49,7 +50,7 @@ def main() -> None:
         )
 
 
-def _read(painted: "object") -> None:
+def _read(painted: np.ndarray) -> None:
     network = networks("image_classification").get(READER)
     if network is None:
         return

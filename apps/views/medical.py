@@ -32,7 +32,11 @@ def main() -> None:
             note("The answer appears here.")
             return
         judged = network.card.input["goal"] == "malignancy"
-        send_rest = show_nodule(network, given) if judged else show_result(network, given)
+        send_rest = None
+        if judged:
+            show_nodule(network, given)
+        else:
+            send_rest = show_result(network, given)
         _how(network, given)
         if send_rest:
             send_rest()

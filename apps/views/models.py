@@ -1,5 +1,8 @@
 """The models page: the diagram of every network, drawn from a real run, with its costs on any input."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import streamlit as st
 
 from cnn_core.errors import CnnError
@@ -39,7 +42,7 @@ def main() -> None:
             show_everything(known)
 
 
-def _diagrams(known) -> None:
+def _diagrams(known: Mapping[str, Any]) -> None:
     chosen = choose(known)
     if not chosen.names:
         note(f"Choose a network, or up to {MOST} to compare them.")
@@ -67,7 +70,7 @@ def _diagrams(known) -> None:
     _how(surveys)
 
 
-def _layers(surveys) -> None:
+def _layers(surveys: Sequence[Any]) -> None:
     st.header("Layer by layer", anchor=False)
     names = [found.entry.name for found in surveys]
     name = names[0]
@@ -83,7 +86,7 @@ def _layers(surveys) -> None:
     )  # fmt: skip
 
 
-def _how(surveys) -> None:
+def _how(surveys: Sequence[Any]) -> None:
     with st.expander("How this was computed"):
         st.markdown(STEPS)
         shapes = {found.entry.name: "x".join(map(str, found.input_shape)) for found in surveys}

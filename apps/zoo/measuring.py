@@ -125,9 +125,9 @@ def _measure_here(name: str, input_shape: tuple[int, ...]) -> Measurement:
             times.append(time.perf_counter() - start)
     peak = _memory("VmHWM")
     memory = None if peak is None or before is None else max(0, peak - before)
-    seconds = [1000 * s for s in (median(times), min(times), max(times))]
+    middle, fastest, slowest = (1000 * s for s in (median(times), min(times), max(times)))
     version = torch.__version__.split("+")[0]
-    return Measurement(*seconds, len(times), 1, torch.get_num_threads(), memory, version)
+    return Measurement(middle, fastest, slowest, len(times), 1, torch.get_num_threads(), memory, version)
 
 
 def _memory(entry: str) -> int | None:

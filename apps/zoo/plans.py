@@ -138,7 +138,7 @@ def _stage_paths(model: nn.Module) -> list[str]:
     """Return where the named stages of a network lie in it, first to last."""
     encoder = getattr(model, "encoder", model)
     inside = "encoder.stages" if encoder is not model else "stages"
-    stages = [f"{inside}.{name}" for name in encoder.stages]
+    stages = [f"{inside}.{name}" for name, _ in encoder.get_submodule("stages").named_children()]
     ups = [f"ups.{i}" for i in range(len(getattr(model, "ups", ())))]
     return [*stages, *ups, "head"]
 

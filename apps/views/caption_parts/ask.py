@@ -89,7 +89,13 @@ def covered(network: Network, picture: Picture, box: tuple[float, float, float, 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _covered(
-    sha256: str, digest: str, box: tuple[float, ...], sentence: str, *, _network: Network, _picture: Picture
+    sha256: str,
+    digest: str,
+    box: tuple[float, float, float, float],
+    sentence: str,
+    *,
+    _network: Network,
+    _picture: Picture,
 ) -> Any:
     from image_captioning.explain import cover
 

@@ -22,12 +22,12 @@ PHOTOS = ("palace", "astronaut", "cat", "coffee")
 
 def speaks_of_scenes(network: Network) -> bool:
     """Tell whether a network learned from drawn scenes."""
-    return network.card.recipe["data"]["data"] == "scenes"
+    return network.card.section("data").get("data") == "scenes"
 
 
 def decoder_of(network: Network) -> str:
     """Return the name of the decoder that writes a network's sentences."""
-    return network.card.arguments["options"]["decoder"]
+    return str(network.card.arguments["options"]["decoder"])
 
 
 def sample_pictures(network: Network) -> dict[str, Picture]:

@@ -1,11 +1,16 @@
 """Activations on numbers and on a map, and scores made probabilities."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from components.maps import Map
 from views.lab_parts.picture import Picture
+
+if TYPE_CHECKING:
+    from image_classification.predict import Predictor
 
 REACH = 4.0  # of the horizontal axis
 
@@ -59,7 +64,7 @@ def names() -> dict[str, str]:
     return {activation.name: activation.title for activation in ACTIVATIONS}
 
 
-def scores(predictor: "object", image: "object") -> list[float]:
+def scores(predictor: "Predictor", image: Image.Image) -> list[float]:
     """Return a predictor's scores before softmax, one per class."""
     import torch
 

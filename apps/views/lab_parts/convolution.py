@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from components.convolution_stepper import Steps
 from views.lab_parts.picture import Picture
 
+Fill = Literal["zeros", "replicate", "reflect"]
+FILLS: tuple[Fill, ...] = ("zeros", "replicate", "reflect")
 MODES = {"zeros": "Zeros", "replicate": "Same value", "reflect": "Mirror"}
 
 
@@ -18,7 +21,7 @@ class Settings:
     rows: tuple[tuple[float, ...], ...]  # the kernel as typed
     turned: bool = False  # True: convolution in the strict sense, the kernel turned by half a circle
     padding: int = 0
-    mode: str = "zeros"
+    mode: Fill = "zeros"
     stride: int = 1
     dilation: int = 1
 

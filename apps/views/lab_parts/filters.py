@@ -3,9 +3,13 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STAGES = {"fashion-mnist": 2, "mnist": 1}  # network -> number of the stage
 PICTURES = 2000  # of the test set that are searched
@@ -73,7 +77,7 @@ def _search(name: str, number: int) -> tuple[Wanted, np.ndarray]:
     pictures = images.images[:PICTURES]
     x = network.contract.normalize(pictures)
     stages = stage_fields(network.model, x[0])
-    field = stages[number].fields[0]
+    field = stages[number].field
     edge, stride, start = int(field.size), int(field.stride), int(field.start)
     channels = chosen(len(stages[number].output))
     best = best_inputs(network.model, x, stage=number, channels=channels, count=PATCHES)
@@ -101,7 +105,7 @@ def _search(name: str, number: int) -> tuple[Wanted, np.ndarray]:
     return wanted, np.concatenate(rows, 0)
 
 
-def _cut(image: "object", corner: list[int], edge: int, size: int) -> np.ndarray:
+def _cut(image: "Tensor", corner: list[int], edge: int, size: int) -> np.ndarray:
     """Cut what a cell sees out of a picture uint8 [C, H, W]; what lies outside is grey."""
     canvas = np.full((edge, edge, 3), 128, np.uint8)
     values = np.moveaxis(np.broadcast_to(image.numpy(), (3, size, size)), 0, -1)

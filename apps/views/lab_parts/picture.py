@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from components.address import begin, keep
 from components.bring import SUFFIXES, UPLOAD_LIMIT
-from components.drawing_canvas import draw, drawing_canvas
+from components.drawing_canvas import Stroke, draw, drawing_canvas
 from components.frame import note, plain_errors
 from components.kept import uploaded
 from components.networks import compute
@@ -72,7 +72,7 @@ def choose_picture(options: Sequence[str], *, edge: int, mode: str = "L", key: s
             return _drawn(strokes, mode)
         if chosen == UPLOAD:
             return _uploaded(key, edge=edge, mode=mode)
-        return sample_picture(find_sample(chosen), edge=edge, mode=mode)
+        return sample_picture(find_sample(chosen or options[0]), edge=edge, mode=mode)
     return None
 
 
@@ -85,7 +85,7 @@ def sample_picture(sample: Sample, *, edge: int, mode: str = "L") -> Picture:
     return Picture(np.asarray(ImageOps.fit(image, (edge, edge))), sample.title, file, mode)
 
 
-def _drawn(strokes: "object", mode: str) -> Picture:
+def _drawn(strokes: tuple[Stroke, ...], mode: str) -> Picture:
     image = draw(strokes).resize((SMALL, SMALL), Image.Resampling.BOX).convert(mode)
     return Picture(np.asarray(image), "your drawing", "picture.png", mode)
 

@@ -31,14 +31,14 @@ def run(picture: Picture, kernel: str, pool: str, window: int) -> Stage:
     layers = stage(find_kernel(kernel).weight, pool=pool, window=window)
     convolved, rectified, pooled = (out[0].numpy() for out in outputs(layers, x))
     rows = trace(layers, (1, *x.shape[1:]))
-    fields = [row.receptive_field[0] for row in rows]
+    fields = [row.receptive_field[0] for row in rows if row.receptive_field]
     titles = ["Convolution", "ReLU", f"{POOLS[pool]} of {window} × {window}"]
     shown = [Map("Picture", picture.values.astype(np.float32), limits=(0, 255))]
     for title, values, field in zip(titles, (convolved, rectified, pooled), fields, strict=True):
         kind = "signed" if title == "Convolution" else "grey"
         shown.append(Map(title, values, kind, float(field.size), float(field.stride), float(field.start)))
     row, column = np.unravel_index(pooled[1:-1, 1:-1].argmax(), pooled[1:-1, 1:-1].shape)
-    table = [
+    table: list[tuple[str, ...]] = [
         (
             title, " × ".join(map(str, layer.output_shape)), f"{layer.parameters:,}", f"{layer.multiply_adds:,}",
             f"{float(field.size):.0f} × {float(field.size):.0f}",

@@ -49,25 +49,25 @@ def run(predictor: Any, name: str, chosen: Chosen | None) -> View:
     shown = [Map("Picture", 255 * picture, "colour") if len(picture) == 3 else Map("Picture", picture[0])]
     maps = []
     for stage in stages:
-        field = stage.fields[0]
+        field = stage.field
         size, stride, start = float(field.size), float(field.stride), float(field.start)
         maps.append(
             Map(titled(stage.name), stage.output.abs().mean(0).numpy(), "grey", size, stride, start,
                 says=f"{' × '.join(map(str, stage.output.shape))}, receptive field {size:.0f}")
         )  # fmt: skip
-    own = chosen is not None and 2 <= chosen[0] < 2 + len(maps)
-    number = chosen[0] - 2 if own else max(0, len(maps) - 2)
+    own = chosen[0] - 2 if chosen is not None and 2 <= chosen[0] < 2 + len(maps) else None
+    number = max(0, len(maps) - 2) if own is None else own
     rows, columns = maps[number].values.shape
     if chosen is None:
         row, column = rows // 2, columns // 2
-    elif own:
+    elif own is not None:
         row, column = min(chosen[1], rows - 1), min(chosen[2], columns - 1)
     else:
         row, column = maps[number].nearest(chosen[1], rows), maps[number].nearest(chosen[2], columns)
     chosen = (number + 2, row, column)
     heat = effective_field(predictor.model, x, stage=number, position=chosen[1:]).numpy()
     shown.append(Map("Its gradient", heat, limits=(0, 1), says="gradient of the cell"))
-    field = stages[number].fields[0]
+    field = stages[number].field
     centre = [float(field.start) + i * float(field.stride) + (float(field.size) - 1) / 2 for i in chosen[1:]]
     return View(
         [*shown, *maps], chosen, titled(stages[number].name), int(np.ceil(float(field.size))),

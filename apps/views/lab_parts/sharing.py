@@ -4,6 +4,12 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from lab.learning import Digits
 
 FILE = "sharing.json"
 BORDER, FURTHEST = 2, 2  # pixels around a digit; how far it can be moved without losing a part
@@ -62,14 +68,15 @@ def make(folder: Path) -> None:
     (folder / FILE).write_text(json.dumps(asdict(runs), separators=(",", ":")) + "\n", "utf-8")
 
 
-def _measure(kind: str, data: "object", samples: "object") -> Kind:
+def _measure(kind: str, data: "Digits", samples: "Tensor") -> Kind:
     import torch
 
     from lab.learning import learn, moved
     from lab.small import first_layer_cost, small_network
 
     size = {"maps": MAPS[kind], "kernel_size": KERNEL, "edge": EDGE}
-    accuracy, answers = [], []
+    accuracy: list[list[float]] = []
+    answers: list[list[list[float]]] = []
     for seed in SEEDS:
         model = small_network(kind, seed=seed, **size)
         list(learn(model, data, rate=RATE, batch=BATCH, steps=STEPS, every=STEPS, seed=seed))
@@ -87,7 +94,7 @@ def _measure(kind: str, data: "object", samples: "object") -> Kind:
     )  # fmt: skip
 
 
-def accuracy_moved(model: "object", data: "object", by: int) -> float:
+def accuracy_moved(model: "nn.Module", data: "Digits", by: int) -> float:
     """Return the accuracy on held-out digits moved by so many pixels, the mean of up, down, left and right."""
     from lab.learning import moved
 

@@ -72,7 +72,8 @@ def make(folder: Path) -> None:
 def _measure(data: str, sha256: str) -> Target:
     from image_classification import compare
 
-    n, runs = 0, {way: {} for way in TITLES}
+    n = 0
+    runs: dict[str, dict[int, Run]] = {way: {} for way in TITLES}
     for labels in LABELS:
         rows: dict[str, list[dict]] = {way: [] for way in TITLES}
         for seed in SEEDS:

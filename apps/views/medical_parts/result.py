@@ -33,7 +33,7 @@ def show_result(network: Network, given: Given) -> Callable[[], None]:
     begin("overlay", [LABELS, UNSURE], LABELS)
     what = st.segmented_control("Show", [LABELS, UNSURE], key="overlay", required=True, label_visibility="collapsed")
     keep("overlay", LABELS)
-    shown = (network.card.sha256, given.digest, what)
+    shown = (network.card.sha256, given.digest, what or LABELS)
     packed = _packed(*shown, shown in _sent_whole(), _result=result)
     viewer(packed, key="viewer")
     if what == UNSURE:
@@ -106,11 +106,11 @@ def volumes(
     from medical_segmentation.pictures import COLOURS
 
     heads = [("Label", ""), ("Volume, mL", "number")] + [(f"Mean {of}", "number")] * (means is not None)
-    rows = []
+    rows: list[list[str | Markup]] = []
     for k, (name, volume) in enumerate(volumes_ml.items()):
         colour = ",".join(map(str, COLOURS[k % len(COLOURS)]))
         shown = Markup(f'<span class="swatch" style="background:rgb({colour})"></span> {html.escape(name)}')
-        row = [shown, f"{volume:,.1f}" if volume < 1000 else f"{volume:,.0f}"]
+        row: list[str | Markup] = [shown, f"{volume:,.1f}" if volume < 1000 else f"{volume:,.0f}"]
         if means is not None:
             row.append("" if means[name] is None else f"{means[name]:,.0f}".replace("-", "−"))
         rows.append(row)

@@ -79,7 +79,7 @@ def _sample(choices: tuple[Sample, ...]) -> Given:
         label_visibility="collapsed",
     )  # fmt: skip
     keep("scan", choices[0].id)
-    return given_of(known[name])
+    return given_of(known[name or choices[0].id])
 
 
 def given_of(sample: Sample) -> Given:

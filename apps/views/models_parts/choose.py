@@ -71,8 +71,8 @@ def choose(known: Mapping[str, Any]) -> Chosen:
             help="The channels stay those of the paper.",
         )  # fmt: skip
     with right:
-        dims = st.segmented_control("Axes", list(AXES), format_func=AXES.get, key="models-dims", required=True)
-    chosen = Chosen(tuple(names), int(size), int(dims))
+        dims = st.segmented_control("Axes", list(AXES), format_func=AXES.__getitem__, key="models-dims", required=True)
+    chosen = Chosen(tuple(names), int(size), int(dims or 2))
     _keep(chosen)
     return chosen
 
@@ -114,7 +114,11 @@ def _own(known: Mapping[str, Any], name: str) -> tuple[int, int]:
 
 def _keep(chosen: Chosen) -> None:
     """Write the choices into the address, unless they are what the page opens with."""
-    values = {"model": ",".join(chosen.names), "size": str(chosen.size), "dims": str(chosen.dims)}
+    values: dict[str, str | None] = {
+        "model": ",".join(chosen.names),
+        "size": str(chosen.size),
+        "dims": str(chosen.dims),
+    }
     if values == {"model": FAVOURITE, "size": "224", "dims": "2"}:
         values = dict.fromkeys(values)
     for name, value in values.items():

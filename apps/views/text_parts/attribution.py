@@ -35,7 +35,7 @@ def show_attribution(network: Network, text: str, labels: list[str]) -> None:
     choices, shown = st.columns([4, 7], gap="medium")
     with choices:
         begin("method", list(TITLES), FIRST)
-        method = st.selectbox("Method", list(TITLES), format_func=TITLES.get, key="method", filter_mode=None)
+        method = st.selectbox("Method", list(TITLES), format_func=TITLES.__getitem__, key="method", filter_mode=None)
         keep("method", FIRST)
         # The key holds the answer: another answer begins with its own class again.
         wanted = st.selectbox(

@@ -96,7 +96,7 @@ def _summary(network: Network, answers: Sequence[Any]) -> None:
 
 def _table(network: Network, answers: Sequence[Any]) -> None:
     rows = [_row(network, answer) for answer in answers[:SHOWN]]
-    show = {
+    show: dict[str, Any] = {
         "text": st.column_config.TextColumn("Text", width="large"),
         "answer": "Answer",
         "probability": st.column_config.ProgressColumn("Probability", format="percent", min_value=0, max_value=1),

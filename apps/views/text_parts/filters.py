@@ -67,7 +67,7 @@ def _explorer(network: Network, report: Any) -> None:
     key = "class"
     begin(key, labels, labels[0])
     called = dict(zip(labels, map(plain, names(network, labels)), strict=True))
-    chosen = st.pills("Class", labels, required=True, key=key, format_func=called.get)
+    chosen = st.pills("Class", labels, required=True, key=key, format_func=called.__getitem__)
     keep(key, labels[0])
     own = sorted((entry for entry in entries if entry.label == chosen), key=lambda entry: -entry.weight)
     everything = len(own) > SHOWN and st.toggle(f"All {len(own)} filters of this class", key="all-filters")

@@ -19,7 +19,9 @@ def text_steps(card: WeightsCard) -> str:
     options = card.arguments["options"]
     unit = "character" if card.input["tokenizer"] == "characters" else "word"
     if card.model == PARALLEL:
-        slid = f"Filters slid over {_some(options.get('widths', WIDTHS), unit)} at a time; each kept its highest value."
+        slid = (
+            f"Filters slid over {_some(_widths(options.get('widths')), unit)} at a time; each kept its highest value."
+        )
         weighed = "those"
     else:
         slid, weighed = f"The layers of {card.model} went over them, one after another.", "what they put out"
@@ -31,12 +33,16 @@ def text_steps(card: WeightsCard) -> str:
             "an empty text to this one."
         )
     return f"""\
-1. The text was cut into {unit}s exactly as in training, and each {unit} became {BECAME[options["vectors"]]}.
+1. The text was cut into {unit}s exactly as in training, and each {unit} became {BECAME[str(options["vectors"])]}.
 2. {slid}
 3. The last layer combined {weighed} into one score per class, and softmax turned them into probabilities that sum to 1.
 4. {colours}
 
 The same on the command line:"""
+
+
+def _widths(given: object) -> Sequence[int]:
+    return [width for width in given if isinstance(width, int)] if isinstance(given, list) else WIDTHS
 
 
 def _some(widths: Sequence[int], unit: str) -> str:

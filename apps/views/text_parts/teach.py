@@ -49,7 +49,7 @@ def _form(known: dict[str, Network]) -> None:
     )  # fmt: skip
     if go or example:
         file = File("requests.csv", example_csv().encode()) if example else files[0]
-        text, label = EXAMPLE if example else chosen
+        text, label = EXAMPLE if example or chosen is None else chosen
         settings = {"text_column": text, "label_column": label, "epochs": epochs}
         if start != SCRATCH:
             settings["weights"] = start

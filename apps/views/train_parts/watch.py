@@ -84,7 +84,7 @@ def _called(metric: str) -> str:
 def _say(run: RunInfo) -> None:
     card = card_of(run)
     metric = next(iter(card.metrics.items()), None) if card is not None and not run.busy else None
-    if metric is not None:
+    if card is not None and metric is not None:
         name, figure = metric
         called = _called(name)
         early = "" if run.state == "done" else f", stopped after epoch {run.epoch} of {run.epochs}"
