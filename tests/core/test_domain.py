@@ -1,0 +1,87 @@
+"""What a domain does once for all: sets that are fetched or explained, and what it does not offer."""
+
+from pathlib import Path
+
+import pytest
+
+from cnn_core.domain import DataSet, Domain, check_labels, find_set, missing_set
+from cnn_core.errors import CnnError, DataError
+
+
+def lines_in(folder: Path) -> str:
+    if not (folder / "lines.txt").is_file():
+        raise DataError(f"{folder} holds no lines.txt")
+    return f"{len((folder / 'lines.txt').read_text().split())} lines"
+
+
+class Publisher:
+    """Writes some lines into a folder, and counts how often."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.calls = text, 0
+
+    def __call__(self, folder: Path, progress: object) -> None:
+        self.calls += 1
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "lines.txt").write_text(self.text)
+
+
+def test_a_set_is_fetched_once_and_again_where_it_is_damaged_or_not_whole(tmp_path: Path) -> None:
+    publisher = Publisher("a b c")
+    lines = DataSet(
+        name="lines", description="", folder="x/lines", count=lines_in, official="3 lines", get=publisher
+    )  # fmt: skip
+    folder = tmp_path / "x" / "lines"
+    assert lines.fetch(data_root=tmp_path) == f"lines: 3 lines in {folder}"
+    assert lines.fetch(data_root=tmp_path) == f"lines is there already: 3 lines in {folder}"
+    assert publisher.calls == 1
+    (folder / "lines.txt").write_text("a")
+    assert lines.fetch(data_root=tmp_path) == f"lines: 3 lines in {folder}"
+    (folder / "lines.txt").unlink()
+    assert lines.fetch(data_root=tmp_path) == f"lines: 3 lines in {folder}"
+    assert publisher.calls == 3
+
+
+def test_a_set_that_is_not_offered_says_what_is_expected_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
+    lines = DataSet(
+        name="lines", description="", folder="lines", layout="lines.txt", source="A. Uthor", count=lines_in
+    )  # fmt: skip
+    assert lines.how_to_get == "lines.txt in <data>/lines; published by A. Uthor"
+    with pytest.raises(DataError, match=r"holds no lines\.txt"):
+        lines.fetch()
+    Publisher("a b")(lines.path(), None)
+    assert lines.fetch() == f"lines is there already: 2 lines in {tmp_path / 'lines'}"
+    problem = str(missing_set(lines, lines.path()))
+    for words in ("lines is not there", f"lines.txt in {tmp_path / 'lines'}", "from A. Uthor", "CNN_DATA_DIR"):
+        assert words in problem
+
+
+def test_embedded_sets_and_names() -> None:
+    digits = DataSet(name="two_words", description="")
+    assert digits.how_to_get == "comes with the software" and "nothing to get" in digits.fetch()
+    assert find_set({"two_words": digits}, "two-words") is digits
+    assert find_set({"two_words": digits}, Path("./two_words") / "x") is None
+
+
+def test_what_a_domain_does_not_offer_is_said() -> None:
+    bare = Domain(name="bare", recipe=dict, make_task=list, load=lambda *_, **__: object(), data_sets={})
+    for command, call in (
+        ("eval", lambda: bare.evaluate_weights("x")),
+        ("explain", lambda: bare.explain_to_file("x", "y", Path("z"))),
+        ("compare", lambda: bare.compare("x", "y", folder=Path("z"))),
+    ):
+        with pytest.raises(CnnError, match=f"bare does not offer `cnn {command}`"):
+            call()
+
+
+def test_other_classes_are_refused() -> None:
+    class Known:
+        labels = ("a", "b")
+
+        class card:  # noqa: N801
+            name = "ab"
+
+    check_labels(Known, ["a", "b"], "here")
+    with pytest.raises(CnnError, match="ab knows the classes a, b, but here has b, a"):
+        check_labels(Known, ["b", "a"], "here")
