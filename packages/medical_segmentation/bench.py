@@ -16,7 +16,7 @@ from cnn_core.errors import CnnError
 from cnn_core.train.benches import Bench, markdown, write_table
 from medical_segmentation.data import FOLDS
 from medical_segmentation.domain import DOMAIN
-from medical_segmentation.evaluate import pool, read_report
+from medical_segmentation.evaluate import Report, pool, read_report
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def five_fold(
         for fold in range(FOLDS):
             place = folder / name / f"fold{fold}-seed{seeds[0]}"
             seconds += DOMAIN.train_once(recipe, place, {"fold": fold, "seed": seeds[0]}).seconds
-            reports.append(read_report(place) or DOMAIN.write_report(place))
+            reports.append(read_report(place) or Report.from_json(DOMAIN.write_report(place).to_json()))
             metric, title = MAIN[reports[-1].goal]
             report(f"{name}, fold {fold}: {title} {reports[-1].metrics[metric]:.3f} on {reports[-1].n}")
         pooled, values = pool(reports), [round(found.metrics[metric], 6) for found in reports]

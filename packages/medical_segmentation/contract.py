@@ -87,7 +87,7 @@ class VolumeContract(Contract):
     @property
     def window(self) -> tuple[int, int, int]:
         """The patch as a block of a volume; in 2-D one slice thick."""
-        return (*self.patch, 1) if self.dims == 2 else self.patch
+        return self.patch[0], self.patch[1], 1 if self.dims == 2 else self.patch[2]
 
     def ends(self, voxels: Tensor) -> tuple[float, float]:
         """Return the intensities that become 0 and 1: those of the set, or the scan's own quantiles."""
@@ -119,4 +119,4 @@ class VolumeContract(Contract):
         """Return how far each cell of a patch of `shape` is from its middle, [*shape], 1 at half the first edge."""
         axes = [torch.arange(edge, device=device) - (edge - 1) / 2 for edge in shape]
         grids = torch.meshgrid(*axes, indexing="ij")
-        return sum(grid**2 for grid in grids).sqrt() / (self.patch[0] / 2)
+        return sum((grid**2 for grid in grids), torch.zeros((), device=device)).sqrt() / (self.patch[0] / 2)

@@ -8,8 +8,10 @@ import logging
 import struct
 import warnings
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -122,6 +124,9 @@ def _slice(path: Path, dataset: pydicom.Dataset, syntax: str) -> Slice:
         place[name] = tuple(float(number) for number in _several(dataset.get(name)))
         if len(place[name]) != count or not np.isfinite(place[name]).all():
             raise LeftOutError("pictures that do not say where they lie in the patient")
+    x, y, z = place["ImagePositionPatient"]
+    row_x, row_y, row_z, column_x, column_y, column_z = place["ImageOrientationPatient"]
+    between_rows, between_columns = place["PixelSpacing"]
     along_row, along_column = np.array(place["ImageOrientationPatient"]).reshape(2, 3)
     lengths = np.linalg.norm(along_row), np.linalg.norm(along_column)
     if (
@@ -140,24 +145,26 @@ def _slice(path: Path, dataset: pydicom.Dataset, syntax: str) -> Slice:
         acquisition=int(dataset.get("AcquisitionNumber") or 0),
         rows=rows,
         columns=columns,
-        position=place["ImagePositionPatient"],
-        orientation=place["ImageOrientationPatient"],
-        pixel_spacing=place["PixelSpacing"],
+        position=(x, y, z),
+        orientation=(row_x, row_y, row_z, column_x, column_y, column_z),
+        pixel_spacing=(between_rows, between_columns),
         thickness=_positive(dataset.get("SliceThickness")) or _positive(dataset.get("SpacingBetweenSlices")),
         slope=_number(dataset.get("RescaleSlope")),
         intercept=_number(dataset.get("RescaleIntercept")),
     )
 
 
-def _several(value: object) -> list:
+def _several(value: object) -> list[Any]:
     if value is None or value == "":
         return []
-    return [value] if isinstance(value, str | float | int) else list(value)
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
 
 
 def _number(value: object) -> float | None:
     if value is None or value == "":
         return None
+    if not isinstance(value, str | float | int):
+        raise ValueError("several numbers in place of one")
     number = float(value)
     if not np.isfinite(number):
         raise ValueError("a number that is none")

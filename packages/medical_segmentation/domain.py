@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnn_core.domain import Domain, check_labels
+from cnn_core.train.config import override
 from cnn_core.train.task import Task
 from cnn_core.weights import WeightsCard
 from medical_segmentation.data import DATA_SETS, load_set
@@ -12,7 +13,7 @@ from medical_segmentation.judge import NodulePredictor
 from medical_segmentation.nodule_task import NoduleTask
 from medical_segmentation.nodules import load_nodules
 from medical_segmentation.predict import Predictor, load
-from medical_segmentation.recipe import DataConfig, MedicalModelConfig, PatchConfig, Recipe
+from medical_segmentation.recipe import Recipe
 from medical_segmentation.task import SegmentationTask
 from medical_segmentation.weights_io import DOMAIN_NAME, goal_of
 
@@ -23,7 +24,7 @@ def make_task(recipe: Recipe) -> Task:
 
 
 def _measure(predictor: Predictor | NodulePredictor, data: str, split: str, own: bool) -> Report:
-    fold = predictor.card.recipe["data"].get("fold") if own else None
+    fold = predictor.card.section("data").get("fold") if own else None
     if isinstance(predictor, NodulePredictor):
         return evaluate_nodules(predictor, load_nodules(data, predictor.contract, splits=(split,), fold=fold)[split])
     found = load_set(data, fold=fold)
@@ -32,29 +33,26 @@ def _measure(predictor: Predictor | NodulePredictor, data: str, split: str, own:
 
 
 def _exportable(predictor: Predictor | NodulePredictor) -> dict[str, Any]:
-    contract = predictor.contract
-    size = contract.size if isinstance(predictor, NodulePredictor) else contract.patch
-    return {"example_shape": (contract.in_channels, *size)}
+    size = predictor.contract.size if isinstance(predictor, NodulePredictor) else predictor.contract.patch
+    return {"example_shape": (predictor.contract.in_channels, *size)}
 
 
 def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:
     """Return the training from `weights`, and from nothing, on data prepared as the card says."""
     contract = card.input
     window = [contract["low"], contract["high"]]
+    same: dict[str, Any] = {"dims": contract["dims"], "model": card.model, "options": card.arguments["options"]}
     if goal_of(card) == "malignancy":
-        data = DataConfig(goal="malignancy", dims=contract["dims"], window=window, mirror=contract["mirror"])
-        patches = PatchConfig(patch=contract["size"])
+        same |= {"goal": "malignancy", "window": window, "mirror": contract["mirror"], "patch": contract["size"]}
     else:
         own_scale = contract["own_scale"]
-        data = DataConfig(
-            dims=contract["dims"], spacing=contract["spacing"], window=None if own_scale else window,
-            own_scale=own_scale, centred=contract["centre"] is not None, keep=contract["keep"],
-            mirror=bool(contract["flips"]),
-        )  # fmt: skip
-        patches = PatchConfig(patch=contract["patch"])
-    starts = {"fine-tune": weights, "scratch": None}
-    models = {mode: MedicalModelConfig(card.model, card.arguments["options"], weights=w) for mode, w in starts.items()}
-    return {mode: (Recipe(data=data, patches=patches, model=model), {}) for mode, model in models.items()}
+        same |= {
+            "spacing": contract["spacing"], "window": None if own_scale else window, "own_scale": own_scale,
+            "centred": contract["centre"] is not None, "keep": contract["keep"], "mirror": bool(contract["flips"]),
+            "patch": contract["patch"],
+        }  # fmt: skip
+    starts = (("fine-tune", weights), ("scratch", None))
+    return {mode: (override(Recipe(), {**same, "weights": start}), {}) for mode, start in starts}
 
 
 DOMAIN = Domain(

@@ -98,7 +98,7 @@ def _summary(rows: Sequence[CaseRow]) -> Report:
     labels = list(rows[0].labels)
     if len(labels) > 1:
         for label in labels:
-            values = [row.labels[label].dice for row in rows if row.labels[label].dice is not None]
+            values = [value for row in rows if (value := row.labels[label].dice) is not None]
             if values:
                 metrics[f"dice_{label.replace(' ', '_')}"] = float(np.mean(values))
     cases = [{"case": row.case, **{name: asdict(scores) for name, scores in row.labels.items()}} for row in rows]
@@ -132,7 +132,7 @@ def pool(reports: Sequence[Report]) -> Report:
 
     Nodules are compared with those of the same report only: the scores of different networks are not on one scale.
     """
-    cases = [case for report in reports for case in report.cases]
+    cases = [case for report in reports for case in report.cases or ()]
     if reports[0].goal == "segment":
         return _summary(
             [
@@ -141,7 +141,7 @@ def pool(reports: Sequence[Report]) -> Report:
             ]
         )
     chances, truth, sizes = (np.array([case[key] for case in cases]) for key in ("probability", "truth", "size"))
-    groups = np.repeat(np.arange(len(reports)), [len(report.cases) for report in reports])
+    groups = np.repeat(np.arange(len(reports)), [len(report.cases or ()) for report in reports])
     metrics = nodule_metrics(chances, chances, truth, sizes, [case["exam"] for case in cases], groups=groups)
     return Report("malignancy", len(cases), metrics, cases)
 

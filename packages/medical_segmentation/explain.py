@@ -62,7 +62,7 @@ def explain_scan(predictor: "Predictor", source: str, *, method: str = "entropy"
     return Explanation(pixels, sentence, (result.scan.spacing[1], result.scan.spacing[0]))
 
 
-def explain_nodule(predictor: "NodulePredictor", source: str, *, method: str = "grad-cam") -> Explanation:
+def explain_nodule(predictor: "NodulePredictor", source: str | Path, *, method: str = "grad-cam") -> Explanation:
     """Return the nodule (of a cube the slice with the most heat) with the heat of "malignant" over it."""
     if method not in list_methods():
         raise unknown_name("method", method, list_methods())

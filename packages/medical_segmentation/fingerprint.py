@@ -60,11 +60,12 @@ def plan(facts: Sequence[Facts], wishes: Wishes, *, modality: str, step: int = 1
     spacing = _spacing(spacings, wishes, dims, said)
     median = np.median(shapes * (spacings / spacing if spacing else 1), axis=0)[:dims]
     low, high, mean, std, own = _intensities(facts, wishes, modality, said)
-    centre = None
-    if wishes.centred:
-        known = [entry for entry in facts if entry.middle is not None]  # in their own voxels, wanted in the network's
-        middles = [np.multiply(e.middle, np.divide(e.spacing, spacing) if spacing else 1) for e in known]
-        centre = tuple(round(float(v) * 2) / 2 for v in np.mean(middles, axis=0))
+    centre: tuple[float, float, float] | None = None
+    if wishes.centred:  # in their own voxels, wanted in the network's
+        scales = [np.divide(entry.spacing, spacing) if spacing else np.ones(3) for entry in facts]
+        middles = [np.multiply(e.middle, s) for e, s in zip(facts, scales, strict=True) if e.middle is not None]
+        x, y, z = (round(float(v) * 2) / 2 for v in np.mean(middles, axis=0))
+        centre = x, y, z
         said.append(f"what is looked for lies at {centre} voxels from the middle on average")
     patch = tuple(wishes.patch or _patch(median, dims, step))
     if wishes.patch is None:
@@ -83,12 +84,17 @@ def with_usual_spacing(contract: VolumeContract, facts: Sequence[Facts]) -> Volu
     if contract.spacing is not None:
         return contract
     median = np.median([entry.spacing for entry in facts], axis=0)
-    return replace(contract, usual_spacing=tuple(round(float(length), 4) for length in median))
+    x, y, z = (round(float(length), 4) for length in median)
+    return replace(contract, usual_spacing=(x, y, z))
 
 
 def _spacing(spacings: np.ndarray, wishes: Wishes, dims: int, said: list[str]) -> tuple[float, float, float] | None:
     if wishes.spacing is not None:
-        return tuple(map(float, wishes.spacing)) if len(wishes.spacing) == 3 else _refuse(wishes.spacing)
+        if len(wishes.spacing) != 3:
+            problem = f"spacing: expected three lengths in mm (X, Y, Z), got {list(wishes.spacing)}"
+            raise ConfigError("settings", [problem])
+        x, y, z = map(float, wishes.spacing)
+        return x, y, z
     median = np.median(spacings, axis=0)
     seen = spacings[:, :dims]
     if (np.abs(seen / median[:dims] - 1) < ALIKE).all():
@@ -96,13 +102,10 @@ def _spacing(spacings: np.ndarray, wishes: Wishes, dims: int, said: list[str]) -
     axis = int(median.argmax())
     if dims == 3 and median.max() > UNEVEN * median.min():
         median[axis] = max(np.quantile(spacings[:, axis], FINER), median.min())
-    spacing = tuple(round(float(length), 3) for length in median)
+    x, y, z = (round(float(length), 3) for length in median)
+    spacing = x, y, z
     said.append(f"resampled to {' x '.join(f'{length:g}' for length in spacing[:dims])} mm, the median spacing")
     return spacing
-
-
-def _refuse(spacing: Sequence[float]) -> tuple[float, float, float]:
-    raise ConfigError("settings", [f"spacing: expected three lengths in mm (X, Y, Z), got {list(spacing)}"])
 
 
 def _intensities(

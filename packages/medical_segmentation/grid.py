@@ -42,7 +42,8 @@ class Grid:
     @cached_property
     def volume_shape(self) -> tuple[int, int, int]:
         """The three edges in the file's axis order."""
-        return tuple((*self.shape, 1, 1, 1)[:3])
+        x, y, z = (*self.shape, 1, 1, 1)[:3]
+        return x, y, z
 
     @cached_property
     def _orientation(self) -> np.ndarray:
@@ -55,7 +56,8 @@ class Grid:
 
     @cached_property
     def ras_shape(self) -> tuple[int, int, int]:
-        return tuple(int(edge) for edge in np.array(self.volume_shape)[np.argsort(self._orientation[:, 0])])
+        x, y, z = (int(edge) for edge in np.array(self.volume_shape)[np.argsort(self._orientation[:, 0])])
+        return x, y, z
 
     def from_ras(self, array: np.ndarray) -> np.ndarray:
         """Return a view of `array` [X, Y, Z] (RAS) in the file's order, 3 axes."""
@@ -64,7 +66,8 @@ class Grid:
 
 def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
     """Return the mm from voxel to voxel along each axis of the array: the lengths of the affine's columns."""
-    return tuple(float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
+    x, y, z = (float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
+    return x, y, z
 
 
 def check_affine(affine: np.ndarray, name: str) -> None:

@@ -20,7 +20,7 @@ from medical_segmentation.explain import Explanation, explain_nodule
 from medical_segmentation.nodule_task import picture_scores, probability
 from medical_segmentation.nodules import LABELS, read_picture
 from medical_segmentation.scan import read_scan
-from medical_segmentation.weights_io import contract_of
+from medical_segmentation.weights_io import nodule_contract_of
 
 MOST_SLICES = 2000  # of one nodule
 LEARNED, FAR = 1.0, 0.25  # mm: edges of the voxels that were learned from, and by how much others may differ
@@ -62,7 +62,7 @@ class NodulePredictor:
     goal = "malignancy"
 
     def __init__(self, model: torch.nn.Module, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
-        self.card, self.contract = card, contract_of(card)
+        self.card, self.contract = card, nodule_contract_of(card)
         self.labels = LABELS
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
@@ -103,7 +103,7 @@ class NodulePredictor:
         pictures, _ = self._read(source)
         picture = max(pictures, key=lambda p: int((p > 0).sum()))
         x = channels_last(self.contract.inputs(picture[None].to(self.device).float() / 255))
-        fine = [i.name for i in self.model.feature_info if min(self.contract.size) >= FINE * i.stride]
+        fine = [i.name for i in getattr(self.model, "feature_info", ()) if min(self.contract.size) >= FINE * i.stride]
         options = {"layer": fine[-1]} if fine and "layer" in method_spec(method).options else {}
         found = explain(self.model, x, method=method, target=1, options=options)
         return picture[0].numpy(), found.heat[0].cpu().numpy(), signed

@@ -27,7 +27,8 @@ def dice_cross_entropy(scores: Tensor | list[Tensor], target: Tensor, *, loss: L
     if isinstance(scores, list):
         labels = [F.interpolate(target[:, None].float(), part.shape[2:], mode="nearest-exact")[:, 0] for part in scores]
         pairs = enumerate(zip(scores, labels, strict=True))
-        return sum(0.5**i * dice_cross_entropy(part, label.long(), loss=loss) for i, (part, label) in pairs)
+        parts = (0.5**i * dice_cross_entropy(part, label.long(), loss=loss) for i, (part, label) in pairs)
+        return sum(parts, target.new_zeros((), dtype=torch.float32))
     dice = soft_dice(scores, target)
     return F.cross_entropy(scores, target) + (1 - dice if loss == "dice" else -dice.log()).mean()
 

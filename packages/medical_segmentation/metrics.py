@@ -48,10 +48,11 @@ def surface_distances(
     flat = tuple(axis for axis, edge in enumerate(mask.shape) if edge == 1)
     lengths = [length for axis, length in enumerate(spacing) if axis not in flat]
     edges = get_mask_edges(*(np.squeeze(a[box], flat) for a in (mask, truth)))
-    pairs = (edges, edges[::-1])
-    return tuple(
-        np.asarray(get_surface_distance(*pair, distance_metric="euclidean", spacing=lengths)) for pair in pairs
-    )
+
+    def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return np.asarray(get_surface_distance(one, other, distance_metric="euclidean", spacing=lengths))
+
+    return distances(edges[0], edges[1]), distances(edges[1], edges[0])
 
 
 def label_scores(

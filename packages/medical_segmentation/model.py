@@ -53,14 +53,15 @@ def create_network(
         CnnError: it cannot be built like this, or MONAI is not installed.
     """
     if not name.startswith(PREFIX):
-        arguments = {"spatial_dims": spatial_dims, "in_channels": in_channels, "num_classes": num_classes}
-        return create_unet(name, **arguments, options=options)
+        return create_unet(
+            name, spatial_dims=spatial_dims, in_channels=in_channels, num_classes=num_classes, options=options
+        )
     if not _small(dict(options)):
         raise CnnError(f"{name}: expected options with numbers up to {LARGEST}, got {dict(options)!s:.200}")
     network = _network_class(name)
     parameters = inspect.signature(network).parameters
     known = {key: value for key, value in parameters.items() if value.kind is not inspect.Parameter.VAR_KEYWORD}
-    fixed = {"spatial_dims": spatial_dims, "in_channels": in_channels, "img_size": tuple(patch)}
+    fixed: dict[str, object] = {"spatial_dims": spatial_dims, "in_channels": in_channels, "img_size": tuple(patch)}
     free = [option for option in known if option not in fixed and option not in ("out_channels", "pretrained")]
     for option in options:  # `pretrained` would fetch weights from elsewhere
         if option not in free:
@@ -95,7 +96,8 @@ class MonaiNetwork(nn.Module):
         found = self.network(x)
         if isinstance(found, Tensor) and found.ndim == x.ndim + 1:  # DynUNet stacks them: [B, levels, K, *S]
             found = found.unbind(1)
-            self.network.heads[:] = [x.new_zeros(1)] * len(self.network.heads)  # it holds on to them: no copy possible
+            heads = vars(self.network)["heads"]
+            heads[:] = [x.new_zeros(1)] * len(heads)  # it holds on to them: no copy possible
         if isinstance(found, Tensor):
             return found
         return list(found) if self.training else found[0]

@@ -108,7 +108,7 @@ def _pair(path: Path, name: str) -> tuple[Path, Path]:
     stem, suffix = _split(path.name)
     if suffix not in (".hdr", ".img"):
         return path, path
-    found = {}
+    found: dict[str, Path] = {}
     for entry in sorted(path.parent.iterdir()):
         if _split(entry.name)[0] == stem:
             found.setdefault(_split(entry.name)[1], entry)

@@ -18,10 +18,11 @@ from cnn_core.data.memory import channels_last
 from cnn_core.errors import ConfigError
 from cnn_core.models import create_model
 from cnn_core.train.task import Evaluation, Pairs
+from cnn_core.weights import WeightsCard
 from medical_segmentation.metrics import auc, bootstrap, calibration_error
 from medical_segmentation.nodules import HU, LABELS, NoduleContract, NoduleSet, load_nodules
 from medical_segmentation.recipe import DISCLAIMER, Recipe, kept_by_weights
-from medical_segmentation.weights_io import contract_of, load_classifier, starting_card
+from medical_segmentation.weights_io import load_classifier, nodule_contract_of, starting_card
 
 SIZE = {2: (40, 40), 3: (40, 40, 40)}  # pixels around the middle, unless the recipe says otherwise
 EVALUATION_BATCH = 256
@@ -47,7 +48,7 @@ class NoduleTask(Pairs):
         self.device = device
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
         if self.recipe.model.weights:
-            self.contract = start = contract_of(starting_card(self.recipe.model.weights, goal="malignancy"))
+            self.contract = start = nodule_contract_of(starting_card(self.recipe.model.weights, goal="malignancy"))
             given = {"dims": (data.dims, start.dims), "patch": (self.recipe.patches.patch, start.size),
                      "window": (data.window, (start.low, start.high))}  # fmt: skip
             if found := kept_by_weights(given):
@@ -76,8 +77,9 @@ class NoduleTask(Pairs):
         if self.recipe.model.weights:
             return load_classifier(self.recipe.model.weights)[0]
         model = create_model(self.recipe.model.model, **self._arguments())
-        if hasattr(model, "initialise"):
-            model.initialise(self.contract.inputs(self._pictures[:4096].cpu().float() / 255))
+        initialise = getattr(model, "initialise", None)
+        if initialise is not None:
+            initialise(self.contract.inputs(self._pictures[:4096].cpu().float() / 255))
         return model
 
     def steps_per_epoch(self) -> int:
@@ -126,8 +128,9 @@ class NoduleTask(Pairs):
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         """Return the weights card's fields that this domain knows."""
+        card = self._card()
         return {
-            "model": self._card().model if self.recipe.model.weights else self.recipe.model.model,
+            "model": card.model if card else self.recipe.model.model,
             "arguments": {**self._arguments(), "input_size": list(self.contract.size)},
             "input": {**self._calibrated(model).to_json(), "goal": "malignancy"},
             "labels": list(LABELS),
@@ -151,11 +154,13 @@ class NoduleTask(Pairs):
     def _batch_size(self) -> int:
         return min(self.recipe.loop.batch_size, self._samples)
 
-    def _card(self) -> Any:
-        return starting_card(self.recipe.model.weights, goal="malignancy")
+    def _card(self) -> WeightsCard | None:
+        weights = self.recipe.model.weights
+        return starting_card(weights, goal="malignancy") if weights else None
 
     def _arguments(self) -> dict[str, Any]:
-        options = self._card().arguments["options"] if self.recipe.model.weights else self.recipe.model.options
+        card = self._card()
+        options = card.arguments["options"] if card else self.recipe.model.options
         return {
             "spatial_dims": self.contract.dims,
             "in_channels": 1,

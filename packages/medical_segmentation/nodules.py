@@ -266,7 +266,7 @@ def _folds(rows: Sequence[_Row], fold: int) -> dict[str, str]:
 def _number(text: str | None) -> float | None:
     """Return a number of at least 0; None for anything else, also where a row ends before its column."""
     try:
-        value = float(text)
-    except (TypeError, ValueError):
+        value = float(text or "")
+    except ValueError:
         return None
     return value if isfinite(value) and value >= 0 else None

@@ -23,7 +23,7 @@ from medical_segmentation.explain import Explanation, explain_scan
 from medical_segmentation.pictures import save_overlay
 from medical_segmentation.scan import Scan, read_scan, write_mask
 from medical_segmentation.segmenter import Segmenter
-from medical_segmentation.weights_io import contract_of, goal_of, load_classifier, load_segmenting
+from medical_segmentation.weights_io import goal_of, load_classifier, load_segmenting, volume_contract_of
 from medical_segmentation.windows import Observer
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Predictor:
     goal = "segment"
 
     def __init__(self, model: torch.nn.Module, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
-        self.card, self.contract = card, contract_of(card)
+        self.card, self.contract = card, volume_contract_of(card)
         self.labels = tuple(card.labels) or tuple(f"label {k}" for k in range(card.arguments["num_classes"]))
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()

@@ -33,7 +33,8 @@ def resample(
             raise DataError(f"expected a spacing of three positive numbers in mm, got {given}")
     edges = voxels.shape[-3:]
     wanted = [edge * old / new for edge, old, new in zip(edges, spacing, new_spacing, strict=True)]
-    shape = tuple(max(1, round(edge)) if edge < MAX_VOXELS else MAX_VOXELS + 1 for edge in wanted)
+    x, y, z = (max(1, round(edge)) if edge < MAX_VOXELS else MAX_VOXELS + 1 for edge in wanted)
+    shape = x, y, z
     got = tuple(edge * old / new for edge, old, new in zip(edges, spacing, shape, strict=True))
     return resample_to(voxels, shape, order=order), got
 

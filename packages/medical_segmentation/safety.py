@@ -5,12 +5,12 @@ a header says about the patient.
 """
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -94,7 +94,7 @@ def reading(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_plain(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+def open_plain(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
     """Yield the file, unpacked if it is gzip, and the most bytes that it can hold."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -107,9 +107,9 @@ def open_plain(path: Path) -> Iterator[tuple[IO[bytes], int]]:
             yield plain, GZIP_RATIO * size
 
 
-def read_into(stream: IO[bytes], plane: np.ndarray) -> None:
+def read_into(stream: io.BufferedIOBase, plane: np.ndarray) -> None:
     """Fill the contiguous array `plane` from `stream`; raises EOFError if that ends before."""
-    view = memoryview(plane).cast("B")
+    view = plane.data.cast("B")
     filled = 0
     while filled < len(view):
         count = stream.readinto(view[filled : filled + CHUNK])
@@ -118,7 +118,7 @@ def read_into(stream: IO[bytes], plane: np.ndarray) -> None:
         filled += count
 
 
-def skip(stream: IO[bytes], count: int) -> None:
+def skip(stream: io.BufferedIOBase, count: int) -> None:
     """Read past `count` bytes in small pieces; raises EOFError if the stream ends before."""
     while count > 0:
         piece = stream.read(min(count, CHUNK))
@@ -127,7 +127,7 @@ def skip(stream: IO[bytes], count: int) -> None:
         count -= len(piece)
 
 
-def check_end(stream: IO[bytes], name: str) -> None:
+def check_end(stream: io.BufferedIOBase, name: str) -> None:
     """Read to the end, so that gzip compares its checksum, and refuse a file that goes on far behind its voxels.
 
     Raises:

@@ -135,7 +135,8 @@ def _read_file(path: Path, name: str, kind: Kind, volume: int | None) -> Scan:
 def _read_folder(folder: Path, name: str, volume: int | None) -> Scan:
     """Read the DICOM series in a folder and the folders below it, or the one NIfTI file where there is no DICOM."""
     files = _files(folder, name)
-    dicom, nifti = [], {}
+    dicom: list[Path] = []
+    nifti: dict[Path, Path] = {}
     for path in files:
         try:
             kind = kind_of(path)

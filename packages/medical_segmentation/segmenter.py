@@ -105,16 +105,14 @@ class Segmenter:
         contract = self.contract
         piece, place, inside = cut_centre(voxels, contract)
         x = torch.from_numpy(piece)
-        windows = Windows(contract.patch, flips=flips, whole=x.numel())
+        windows = Windows(contract.window, flips=flips, whole=x.numel())
         found = segment(_Prepared(self.model, contract, contract.ends(x)), x, windows, maps=maps)
         full = torch.zeros(voxels.shape, dtype=torch.uint8)
         full[place] = found.mask[inside]
-        made = {}
-        for name in ("foreground", "confidence", "entropy"):
-            made[name] = None
-            if name in maps:
-                made[name] = torch.full(voxels.shape, float(name == "confidence"), dtype=torch.float16)
-                made[name][place] = getattr(found, name)[inside]
+        made: dict[str, Tensor] = {}
+        for name in maps:
+            made[name] = torch.full(voxels.shape, float(name == "confidence"), dtype=torch.float16)
+            made[name][place] = getattr(found, name)[inside]
         return Segmentation(full, **made)
 
 
@@ -124,7 +122,7 @@ def cut_centre(array: np.ndarray, contract: VolumeContract) -> tuple[np.ndarray,
     Where the patch reaches over the edge the nearest voxels are repeated.
     """
     place, inside, pad = [], [], []
-    for edge, length, offset in zip(array.shape, contract.patch, contract.centre, strict=True):
+    for edge, length, offset in zip(array.shape, contract.patch, contract.centre or (0, 0, 0), strict=True):
         begin = round((edge - 1) / 2 + offset - (length - 1) / 2)
         begin = min(max(begin, 1 - length), edge - 1)
         first, last = max(0, begin), min(edge, begin + length)

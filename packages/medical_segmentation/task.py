@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cnn_core.data.cache import cache_key
 from cnn_core.data.epoch import EpochContext
 from cnn_core.errors import ConfigError, DataError
+from cnn_core.models.unet import UNet
 from cnn_core.train.task import Evaluation, Pairs
 from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
@@ -36,10 +37,10 @@ class SegmentationTask(Pairs):
     """Label every voxel: Dice and cross-entropy on random patches, mean Dice of whole scans on the validation split."""
 
     metric = "dice"
+    set: SegmentationSet  # of build_data
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.set: SegmentationSet | None = None
 
     def build_data(self, device: torch.device) -> None:
         """Check the set and derive what is not given; the contract of starting weights is kept.
@@ -57,7 +58,7 @@ class SegmentationTask(Pairs):
                 f"{self.set.name}: no case is left to validate on; train with --no-validation or at least 4 cases"
             )
         facts = [self.set.checked.facts[name] for name in self.set.splits[self.training_split]]
-        if start is not None:
+        if start is not None and card is not None:
             self.contract, self.chosen = with_usual_spacing(start, facts), [f"as {card.name} has it"]
         else:
             wishes = Wishes(
@@ -90,19 +91,19 @@ class SegmentationTask(Pairs):
 
     def build_model(self) -> nn.Module:
         """Build the network, or load the starting weights and give them a head for these labels."""
-        card = self._starting_card()
-        if card is not None:
+        weights = self.recipe.model.weights
+        if weights:
             from medical_segmentation.weights_io import load_segmenting
 
-            model, _ = load_segmenting(self.recipe.model.weights)
+            trained, card = load_segmenting(weights)
             if tuple(card.labels) != self.set.labels:
-                model.reset_head(len(self.set.labels))
-            return model
+                trained.reset_head(len(self.set.labels))
+            return trained
         name, arguments, patch = self.recipe.model.model, self._arguments(), self.contract.patch
         model = create_network(name, **arguments, patch=patch)
-        fixed = {"in_channels": self.contract.in_channels, "num_classes": len(self.set.labels), "patch": patch}
-        check_answer(model, name, **fixed)
-        if hasattr(getattr(model, "encoder", None), "initialise"):
+        in_channels, num_classes = self.contract.in_channels, len(self.set.labels)
+        check_answer(model, name, in_channels=in_channels, num_classes=num_classes, patch=patch)
+        if isinstance(model, UNet) and hasattr(model.encoder, "initialise"):
             x, _ = next(iter(self._batches.epoch(EpochContext(0, torch.Generator().manual_seed(0)))))
             model.initialise(x.cpu())
         return model
@@ -128,7 +129,7 @@ class SegmentationTask(Pairs):
             volume = self.set.checked.volume(name)
             mask = segmenter(volume.voxels, volume.spacing, flips=flips).mask
             rows.append(case_metrics(mask, volume, len(self.set.labels), distances=split != "val"))
-        found = {name: [row[name] for row in rows if row[name] is not None] for name in rows[0]}
+        found = {name: [value for row in rows if (value := row[name]) is not None] for name in rows[0]}
         return Evaluation(len(rows), {name: float(np.mean(values)) for name, values in found.items() if values})
 
     def fingerprint(self) -> str:
@@ -170,9 +171,9 @@ class SegmentationTask(Pairs):
 
     def _starting_contract(self, card: "WeightsCard | None") -> VolumeContract | None:
         """Return the contract of the starting weights, None without; ConfigError if it leaves settings no effect."""
-        from medical_segmentation.weights_io import contract_of
+        from medical_segmentation.weights_io import volume_contract_of
 
-        start = None if card is None else contract_of(card)
+        start = None if card is None else volume_contract_of(card)
         found = no_effect(self.recipe, start)
         if found:
             raise ConfigError("settings", found)

@@ -7,9 +7,10 @@ from torch import nn
 
 from cnn_core.errors import ConfigError, WeightsError
 from cnn_core.models import create_model
+from cnn_core.models.unet import UNet
 from cnn_core.weights import WeightsCard, find_weights, load_card, load_model
 from medical_segmentation.contract import VolumeContract
-from medical_segmentation.model import create_network
+from medical_segmentation.model import MonaiNetwork, create_network
 from medical_segmentation.nodules import NoduleContract
 
 DOMAIN_NAME = "medical_segmentation"
@@ -49,7 +50,23 @@ def contract_of(card: WeightsCard) -> VolumeContract | NoduleContract:
     return contract
 
 
-def load_segmenting(name: str | Path) -> tuple[nn.Module, WeightsCard]:
+def volume_contract_of(card: WeightsCard) -> VolumeContract:
+    """Return the input contract of weights that segment; raises WeightsError as `contract_of`, and for other goals."""
+    contract = contract_of(card)
+    if not isinstance(contract, VolumeContract):
+        raise WeightsError(f"weights {card.name!r} are for the goal {goal_of(card)!r}, expected 'segment'")
+    return contract
+
+
+def nodule_contract_of(card: WeightsCard) -> NoduleContract:
+    """Return the input contract of weights that judge nodules, likewise."""
+    contract = contract_of(card)
+    if not isinstance(contract, NoduleContract):
+        raise WeightsError(f"weights {card.name!r} are for the goal {goal_of(card)!r}, expected 'malignancy'")
+    return contract
+
+
+def load_segmenting(name: str | Path) -> tuple[UNet | MonaiNetwork, WeightsCard]:
     """Load a segmenting network by name or folder, in evaluation mode on the CPU.
 
     Raises:
@@ -77,11 +94,16 @@ def _load(name: str | Path, goal: str) -> tuple[Any, WeightsCard]:
     def build(card: WeightsCard) -> nn.Module:
         if goal_of(card) != goal:
             raise WeightsError(f"weights {card.name!r} are for the goal {goal_of(card)!r}, expected {goal!r}")
-        contract = contract_of(card)
-        arguments = dict(card.arguments)
         if goal == "malignancy":
-            return create_model(card.model, **arguments)
-        arguments.pop("input_size")
-        return create_network(card.model, **arguments, patch=contract.patch)
+            contract_of(card)
+            return create_model(card.model, **card.arguments)
+        return create_network(
+            card.model,
+            spatial_dims=card.arguments["spatial_dims"],
+            in_channels=card.arguments["in_channels"],
+            num_classes=card.arguments["num_classes"],
+            options=card.arguments["options"],
+            patch=volume_contract_of(card).patch,
+        )
 
     return load_model(name, domain=DOMAIN_NAME, build=build)

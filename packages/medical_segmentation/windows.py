@@ -9,7 +9,7 @@ since the weights of a window are the product of a Gaussian along each axis.
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,6 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from cnn_core.data.memory import channels_last
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.nn.blocks import ConvNormAct
+from cnn_core.nn.dims import last_axes
 
 MAPS = ("foreground", "confidence", "entropy")
 SIGMA = 0.125  # of the Gaussian, as a part of the window's edge
@@ -131,14 +132,14 @@ def scores_in_rows(
         room = [max(0, window - edge) for window, edge in zip(windows.size, x.shape, strict=True)]
         pad = [part for more in reversed(room) for part in (more // 2, more - more // 2)]
         scores = network(F.pad(x[None, None].float(), pad, value=windows.pad_value))[0].to(x.device)
-        yield 0, scores[(..., *(slice(m // 2, m // 2 + edge) for m, edge in zip(room, x.shape, strict=True)))]
+        yield 0, scores[last_axes(slice(m // 2, m // 2 + edge) for m, edge in zip(room, x.shape, strict=True))]
         return
     from monai.inferers import sliding_window_inference  # four seconds, and a scan that fits does without
 
     *in_plane, bell = gaussians(windows.size)
     weights = torch.outer(*in_plane)[..., None].expand(windows.size)
     edge, starts = windows.size[2], windows.starts(x.shape[2], 2)
-    kept, kept_weight = None, None  # what the rows before say of planes that this one reaches too
+    kept: tuple[Tensor, Tensor] | None = None  # what the rows before say of planes that this one reaches too
     for first, following in zip(starts, [*starts[1:], None], strict=True):
         row = sliding_window_inference(
             x[None, None, ..., first : first + edge].float(), windows.size, 1, network, overlap=windows.overlap,
@@ -147,10 +148,11 @@ def scores_in_rows(
         weight = bell[: row.shape[-1]].clone()
         row *= weight
         if kept is not None:
-            row[..., : kept.shape[-1]] += kept
-            weight[: len(kept_weight)] += kept_weight
+            before, before_weight = kept
+            row[..., : before.shape[-1]] += before
+            weight[: len(before_weight)] += before_weight
         done = row.shape[-1] if following is None else following - first
-        kept, kept_weight = row[..., done:].clone(), weight[done:]
+        kept = row[..., done:].clone(), weight[done:]
         yield first, row[..., :done].div_(weight[:done])
 
 
@@ -176,26 +178,30 @@ class _Network:
 
     def __call__(self, window: Tensor) -> Tensor:
         """Return scores: `[1, 1, *window] -> [1, K, *window]` float32."""
-        window, total = window.to(self.device), None
-        for view in self.views:
-            scores = self.model(channels_last(window.flip(view) if view else window))
-            if scores.shape[2:] != window.shape[2:] or not 2 <= scores.shape[1] <= 256:
-                size = list(window.shape[2:])
-                raise CnnError(f"expected scores of 2 to 256 classes for {size} voxels, got {list(scores.shape)}")
-            scores = scores.float().flip(view) if view else scores.float()
-            total = scores if total is None else total.add_(scores)
+        window = window.to(self.device)
+        total = self._scores(window, self.views[0])
+        for view in self.views[1:]:
+            total.add_(self._scores(window, view))
         self.done += 1
         advance = Advance(self.done, self.total, time.perf_counter() - self.started)
         if self.progress is not None and self.progress(advance) is False:
             raise StoppedError(f"stopped after {self.done} of {self.total} windows, as asked")
         return total.div_(len(self.views))
 
+    def _scores(self, window: Tensor, view: tuple[int, ...]) -> Tensor:
+        """Return the network's scores of a window that is mirrored along the axes of `view`, mirrored back."""
+        scores = self.model(channels_last(window.flip(view) if view else window))
+        if scores.shape[2:] != window.shape[2:] or not 2 <= scores.shape[1] <= 256:
+            size = list(window.shape[2:])
+            raise CnnError(f"expected scores of 2 to 256 classes for {size} voxels, got {list(scores.shape)}")
+        return scores.float().flip(view) if view else scores.float()
 
-def _maps(scores: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
+
+def _maps(scores: Tensor, wanted: Container[str]) -> dict[str, Tensor]:
     """Compute the wanted maps of scores [K, *S]."""
-    if not wanted:
-        return {}
-    found = {}
+    found: dict[str, Tensor] = {}
+    if not any(name in wanted for name in MAPS):
+        return found
     log_probs = scores.log_softmax(0)
     probabilities = log_probs.exp()
     if "foreground" in wanted:
@@ -214,8 +220,9 @@ def fuse(model: nn.Module) -> nn.Module:
     """
     model = copy.deepcopy(model).eval().requires_grad_(False)
     for unit in model.modules():
-        if isinstance(unit, ConvNormAct) and isinstance(getattr(unit, "norm", None), BATCH_NORMS):
-            unit.conv = fuse_conv_bn_eval(unit.conv, unit.norm)
+        norm = getattr(unit, "norm", None)
+        if isinstance(unit, ConvNormAct) and isinstance(norm, BATCH_NORMS):
+            unit.conv = fuse_conv_bn_eval(unit.conv, norm)
             del unit.norm
     for parameter in model.parameters():
         parameter.data = channels_last(parameter.data)
