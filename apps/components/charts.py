@@ -6,6 +6,7 @@ Streamlit runs Vega with its interpreter, which needs no `eval`: the pages' Cont
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -13,6 +14,7 @@ import streamlit as st
 MOST = 6  # series that can be told apart: the theme has so many colours
 DASHES = ([1, 0], [7, 3], [2, 3], [9, 3, 2, 3], [4, 4], [12, 4])  # of the series: not everyone sees every colour
 HEIGHT, LEGEND_LINE = 260, 24  # pixels
+SCRIPTS = ("ArrowVegaLiteChart", "loadVegaEmbed", "vega-interpreter")  # Streamlit's files for charts, without hashes
 POINTS, DOTS = "points", "dots"  # data sets, always of the same name: new points move in the chart that is there
 
 Points = Sequence[tuple[float, float]]
@@ -35,6 +37,24 @@ class LineChart:
     percent: bool = False
     log_x: bool = False
     dots: Points = ()
+
+
+@st.cache_resource(show_spinner=False)
+def _early() -> Any:
+    script = (
+        "export default ({ data }) => data.forEach((file) => import(new URL(file, document.baseURI)).catch(() => {}));"
+    )
+    return st.components.v2.component("charts_early", html="<span></span>", js=script)
+
+
+def load_early(*, key: str = "charts-early") -> None:
+    """Load the browser's code for charts now.
+
+    It comes with the first chart of a page; if the connection is lost just then, Streamlit does not ask for it again.
+    """
+    folder = Path(st.__file__).parent / "static" / "static" / "js"
+    files = [file.name for name in SCRIPTS for file in folder.glob(f"{name}.*.js")]
+    _early()(key=key, data=[f"static/js/{name}" for name in files])
 
 
 def show_charts(charts: Sequence[LineChart], *, key: str, live: bool = False) -> None:

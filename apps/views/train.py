@@ -3,6 +3,7 @@
 import streamlit as st
 
 from cnn_core.train.runs import RunInfo
+from components.charts import load_early
 from components.frame import note, page, plain_errors
 from views.train_parts.begin import show_begin
 from views.train_parts.compare import curves_of_all, show_comparison, show_runs
@@ -24,6 +25,7 @@ def main() -> None:
         "Any recipe of this repository, or your own data. Trainings run one after another in a process of their own: "
         "close the page and come back for the curves.",
     )
+    load_early()
     runs = all_runs()
     form, live = st.columns([5, 6], gap="medium")
     with form, plain_errors():

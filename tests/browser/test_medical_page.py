@@ -145,7 +145,7 @@ def elsewhere(open_page):
 def test_the_place_is_kept_when_the_uncertainty_is_shown(open_page):
     page, before = elsewhere(open_page)
     page.get_by_text("Uncertainty", exact=True).click()
-    wait_until(page, "() => document.body.innerText.includes('Bright where the network wavers')")
+    wait_until(page, "() => document.body.innerText.includes('Bright where the network is uncertain')")
     page.locator(".read", has_text="%").wait_for()
     assert place(page) == before
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import TIMEOUT
 from line import Line
 from server import serving
-from steady import LINES, at_rest
+from steady import LINES, at_rest, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -80,6 +80,8 @@ def begun(page, form: Form, folder: Path):
         page.get_by_text("Everything (needs").click()
     page.get_by_role("slider", name="Epochs").press("End")
     at_rest(page)
+    loaded = "() => performance.getEntriesByType('resource').filter(entry => /vega/i.test(entry.name)).length >= 3"
+    wait_until(page, loaded)  # the code of charts is there before the first one, which may come when the line is cut
     page.get_by_role("button", name=form.go).click()
     page.get_by_text(LEARNING).first.wait_for()
     return file.name
@@ -112,7 +114,6 @@ def still_there(page, form: Form, file: str, served: Served) -> None:
 def survives(chromium, served: Served, form: Form, tmp_path: Path, *, seconds: int) -> None:
     page = opened(chromium, f"{served.line.address}{form.path}&view=Your+own+classes")
     file = begun(page, form, tmp_path)
-    page.locator(LINES).first.wait_for(state="attached")  # the code of charts comes with the first one, not into a cut
     with served.line.cut():
         page.wait_for_timeout(1000 * seconds)
     still_there(page, form, file, served)

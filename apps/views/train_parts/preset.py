@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from cnn_core.train.runs import RunInfo
+from components.charts import load_early
 from components.frame import note, plain_errors
 from components.networks import RUNS
 from views.train_parts.watch import all_runs, card_of, watch_one_of
@@ -20,6 +21,7 @@ def show_preset(recipe: str, domain: str, *, form: Callable[[], None], before: C
         before: shows what there is to know while there is no run.
     """
     runs = [run for run in all_runs() if (run.job.get("domain"), run.job.get("name")) == (domain, recipe)]
+    load_early()
     left, right = st.columns([5, 6], gap="medium")
     with left, plain_errors():
         form()
