@@ -5,6 +5,7 @@ sections, so that a command-line flag needs no prefix. A recipe file holds only 
 """
 
 import dataclasses
+import json
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -32,6 +33,19 @@ from cnn_core.validation import (
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+RECIPE_FILE = "recipe.json"  # of a run: its settings, resolved
+MAY_CHANGE = {
+    "device",
+    "devices",
+    "num_nodes",
+    "strategy",
+    "compile",
+    "micro_batch",
+    "description",
+    "licence",
+    "limits",
+}
 
 Recipe = TypeVar("Recipe", bound="DataclassInstance")
 Device = Annotated[str, matching(r"auto|cpu|mps|cuda(:\d{1,3})?", "auto, cpu, cuda, cuda:1 or mps")]
@@ -75,7 +89,7 @@ class LoopConfig(Settings):
     micro_batch: Natural = 0  # samples per forward pass, gradients added up; 0: the whole batch
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: Device = "auto"  # auto, cpu, cuda, mps
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"  # mixed: see cnn_core.nn.precision
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"  # mixed: see cnn_core.train.devices
     strategy: Literal["auto", "ddp"] = "auto"  # of more than one device: ddp
     devices: Count = 1  # processes on a machine, as many as torchrun starts there if it does
     num_nodes: Count = 1
@@ -90,12 +104,6 @@ class LoopConfig(Settings):
         return self
 
 
-def sections(recipe_class: type) -> dict[str, type]:
-    """Return the sections of a recipe class: field name -> dataclass."""
-    hints = typing.get_type_hints(recipe_class)
-    return {f.name: hints[f.name] for f in dataclasses.fields(recipe_class) if dataclasses.is_dataclass(hints[f.name])}
-
-
 def setting_homes(recipe_class: type) -> dict[str, str]:
     """Return setting name -> section, for every field of every section.
 
@@ -103,8 +111,9 @@ def setting_homes(recipe_class: type) -> dict[str, str]:
         ValueError: two sections have a field of the same name; a flag could not tell them apart.
     """
     homes: dict[str, str] = {}
-    for section, kind in sections(recipe_class).items():
-        for entry in dataclasses.fields(kind):
+    hints = typing.get_type_hints(recipe_class)
+    for section in (f.name for f in dataclasses.fields(recipe_class) if dataclasses.is_dataclass(hints[f.name])):
+        for entry in dataclasses.fields(hints[section]):
             if entry.name in homes:
                 raise ValueError(f"setting {entry.name!r} is in [{homes[entry.name]}] and in [{section}]")
             homes[entry.name] = section
@@ -157,7 +166,7 @@ def recipe_from_table(recipe_class: type[Recipe], table: Mapping[str, Any], *, s
         raise ConfigError(source, sentences(error, known=names, homes=homes)) from error
 
 
-def override(recipe: Recipe, changes: Mapping[str, Any], *, source: str = "settings") -> Recipe:
+def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """Return `recipe` with single fields replaced by their unique name, whatever section they are in.
 
     Raises:
@@ -167,10 +176,10 @@ def override(recipe: Recipe, changes: Mapping[str, Any], *, source: str = "setti
     single = {name for name in table if name not in homes.values()}
     unknown = [name for name in changes if name not in homes and name not in single]
     if unknown:
-        raise ConfigError(source, [unknown_field(name, [*single, *homes], {}) for name in unknown])
+        raise ConfigError("settings", [unknown_field(name, [*single, *homes], {}) for name in unknown])
     for name, value in changes.items():
         (table[homes[name]] if name in homes else table)[name] = value
-    return recipe_from_table(type(recipe), table, source=source)
+    return recipe_from_table(type(recipe), table)
 
 
 def to_table(recipe: Any) -> dict[str, Any]:
@@ -180,3 +189,38 @@ def to_table(recipe: Any) -> dict[str, Any]:
         for key, value in dataclasses.asdict(recipe).items()
         if value is not None
     }
+
+
+def check_settings(folder: Path, recipe: Any) -> None:
+    """Compare a recipe with the one that the run in `folder` was begun with, if it left one.
+
+    Where a run computes, on how many devices, and what is said of it may change. Settings that did not exist yet when
+    it was begun were as they are by default.
+
+    Raises:
+        ConfigError: they differ in what is computed, or recipe.json is damaged.
+    """
+    file = folder / RECIPE_FILE
+    if not file.exists():
+        return
+    try:
+        begun = recipe_from_table(type(recipe), json.loads(file.read_text("utf-8")))
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, brackets without end, or no settings
+        problems = [
+            f"expected the settings of the run as JSON, but the file is damaged ({error})",
+            "delete it and resume with the settings that the run began with, or choose another folder with --run",
+        ]
+        raise ConfigError(str(file), problems) from error
+    old, new = _values(begun), _values(recipe)
+    changed = [name for name in sorted({**old, **new}) if name not in MAY_CHANGE and old.get(name) != new.get(name)]
+    if changed:
+        lines = [f"cannot resume with other settings: {n} was {old.get(n)}, now {new.get(n)}" for n in changed]
+        raise ConfigError(str(folder), lines)
+
+
+def _values(recipe: Any) -> dict[str, Any]:
+    """Return setting name -> value as JSON has it, over all sections."""
+    values: dict[str, Any] = {}
+    for name, value in json.loads(json.dumps(to_table(recipe))).items():
+        values |= value if isinstance(value, dict) else {name: value}
+    return values

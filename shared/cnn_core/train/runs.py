@@ -1,4 +1,4 @@
-"""Runs in a folder, looked at from outside: by whom and how far they are trained, their curves, what they left.
+"""Runs in a folder, looked at from outside: by whom and how far they are trained, and what they left.
 
 All state lies in the run folder, so that pages, command lines and servers that know nothing of each other agree. Loads
 no torch.
@@ -122,30 +122,6 @@ def waiting_file(root: Path, name: str) -> Path:
     return root / QUEUE / f"{name.replace('%', '%25').replace('/', '%2F')}.json"
 
 
-Points = tuple[tuple[float, float], ...]  # (epochs, value)
-
-
-def curves_of(run: RunInfo) -> dict[str, Points]:
-    """Return name -> points: "loss", and every validation metric by its own name.
-
-    The loss of a run of few epochs is the mean of each epoch so far, as its process writes it while it learns; of
-    others there is one point per epoch, and one for now while it learns; one that waits begins its epoch anew.
-    """
-    rows = read_rows(run.folder / "log.csv")
-    curves = {
-        name.removeprefix("val_"): tuple((row["epoch"], row[name]) for row in rows if name in row)
-        for name in dict.fromkeys(key for row in rows for key in row)
-        if name == "loss" or name.startswith("val_")
-    }
-    progress = read_json(run.folder / PROGRESS)
-    points = _points(progress.get("points"))
-    if points and points[0][0] < 1 and _whole(progress, "epochs") <= 8:
-        curves = {**curves, "loss": points}
-    elif points and run.state in ("running", "stopping") and points[-1][0] > (rows[-1]["epoch"] if rows else 0):
-        curves = {**curves, "loss": (*curves.get("loss", ()), points[-1])}
-    return {"loss": curves.pop("loss", ()), **curves}
-
-
 def read_rows(file: Path) -> list[dict[str, float]]:
     """Read a run's log.csv as far as it can be understood; another process may be writing it, or have written junk."""
     rows = []
@@ -178,13 +154,6 @@ def _text(file: Path) -> str:
         return file.read_text("utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _points(value: Any) -> Points:
-    if not isinstance(value, list):
-        return ()
-    good = [p for p in value if isinstance(p, list) and len(p) == 2 and all(isinstance(n, int | float) for n in p)]
-    return tuple((float(x), float(y)) for x, y in good if math.isfinite(x) and math.isfinite(y))
 
 
 def _whole(table: Mapping[str, Any], name: str) -> int:
