@@ -7,9 +7,11 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from pydicom.pixels import apply_modality_lut
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGLosslessSV1,
     RLELossless,
@@ -100,6 +102,19 @@ def test_other_ways_to_store_the_same(write_series, tmp_path, syntax):
     np.testing.assert_array_equal(read_scan(tmp_path / "series").voxels, want)
 
 
+def test_elements_in_another_encoding_than_the_file_says(write_slice):
+    """Without a preamble nothing says which; with one, writers are known to claim implicit VR and write explicit VR."""
+    file = write_slice()
+    want = read_scan(file).voxels
+    whole = file.read_bytes()
+    file.write_bytes(whole[132:])
+    np.testing.assert_array_equal(read_scan(file).voxels, want)
+    claim, other = str(ExplicitVRLittleEndian).encode(), str(ImplicitVRLittleEndian).encode()
+    file.write_bytes(whole.replace(claim + b"\0", other.ljust(len(claim) + 1, b"\0")))
+    assert claim not in file.read_bytes()
+    np.testing.assert_array_equal(read_scan(file).voxels, want)
+
+
 def test_slices_are_sorted_along_any_normal(write_series, tmp_path):
     # Sagittal slices: rows run to the back, columns to the feet, so the normal points to ... (0,1,0) x (0,0,-1) = right
     # in LPS (-1, 0, 0). At LPS x = 30, 32, 34 the order along the normal is 34, 32, 30.
@@ -171,6 +186,16 @@ def test_a_single_slice(write_slice, tmp_path):
     scan = read_scan(write_slice("thin.dcm", SliceThickness=None))
     assert scan.spacing[2] == 1
     assert any("does not say how thick it is" in said for said in scan.warnings)
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1, -1024), (2, 5), (0.25, 0), (1, -32768), (-3, 0.5)])
+def test_rescaling_is_that_of_pydicom(write_slice, slope, intercept):
+    path = write_slice(RescaleSlope=slope, RescaleIntercept=intercept)
+    dataset = pydicom.dcmread(path)
+    want = apply_modality_lut(dataset.pixel_array, dataset)
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.voxels[::-1, ::-1, 0], want.T)
+    assert scan.voxels.dtype == (np.int16 if (want == want.round()).all() else np.float32)
 
 
 def test_rescaling_that_int16_cannot_hold(write_series, write_slice, tmp_path):
