@@ -73,7 +73,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a network says of every voxel; the maps that were not asked for are None."""
+    """The mask and the maps of a volume; maps that were not requested are None."""
 
     mask: Tensor  # [X, Y, Z] uint8, the most probable label
     foreground: Tensor | None = None  # [X, Y, Z] float16: probability that it is not label 0
@@ -138,7 +138,7 @@ def scores_in_rows(
     *in_plane, bell = gaussians(windows.size)
     weights = torch.outer(*in_plane)[..., None].expand(windows.size)
     edge, starts = windows.size[2], windows.starts(x.shape[2], 2)
-    kept, kept_weight = None, None  # what the rows before say of planes that this one reaches too
+    kept, kept_weight = None, None  # scores of earlier rows for planes that this one reaches too
     for first, following in zip(starts, [*starts[1:], None], strict=True):
         row = sliding_window_inference(
             x[None, None, ..., first : first + edge].float(), windows.size, 1, network, overlap=windows.overlap,
@@ -162,7 +162,7 @@ def gaussians(window: Sequence[int]) -> list[Tensor]:
 
 
 class _Network:
-    """Passes windows through the network, averages over mirror images, and tells how far it is."""
+    """Passes windows through the network, averages over mirror images, and reports the progress."""
 
     def __init__(self, model: nn.Module, shape: Sequence[int], windows: Windows, progress: Observer | None) -> None:
         self.model, self.progress = model.eval(), progress
@@ -187,7 +187,7 @@ class _Network:
         self.done += 1
         advance = Advance(self.done, self.total, time.perf_counter() - self.started)
         if self.progress is not None and self.progress(advance) is False:
-            raise StoppedError(f"stopped after {self.done} of {self.total} windows, as asked")
+            raise StoppedError(f"stopped after {self.done} of {self.total} windows, as requested")
         return total.div_(len(self.views))
 
 
@@ -195,16 +195,16 @@ def _maps(scores: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
     """Compute the wanted maps of scores [K, *S]."""
     if not wanted:
         return {}
-    found = {}
+    maps = {}
     log_probs = scores.log_softmax(0)
     probabilities = log_probs.exp()
     if "foreground" in wanted:
-        found["foreground"] = 1 - probabilities[0]
+        maps["foreground"] = 1 - probabilities[0]
     if "confidence" in wanted:
-        found["confidence"] = probabilities.amax(0)
+        maps["confidence"] = probabilities.amax(0)
     if "entropy" in wanted:
-        found["entropy"] = probabilities.mul_(log_probs).sum(0).neg_().div_(math.log(len(scores)))
-    return found
+        maps["entropy"] = probabilities.mul_(log_probs).sum(0).neg_().div_(math.log(len(scores)))
+    return maps
 
 
 def fuse(model: nn.Module) -> nn.Module:

@@ -1,8 +1,8 @@
 """Mixed precision on a CPU, with convolutions that are compared with float32 before they are trusted.
 
-Some of torch's bfloat16 kernels are wrong. Of torch 2.15 on a processor with AVX512-BF16 these were found: gradients of
+Some of torch's bfloat16 kernels are wrong. Known in torch 2.15 on a processor with AVX512-BF16: gradients of
 conv3d's weights where the kernel is as long as the map (2 x 2 x 2 maps above all, where 3-D networks end), of strided
-conv1d and conv2d on maps one cell wide, of kernels of one cell with a dilation; answers of conv3d with one channel.
+conv1d and conv2d on maps one cell wide, of kernels of one cell with a dilation; outputs of conv3d with one channel.
 """
 
 import hashlib
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 CONVOLUTIONS = {F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d}
 TOLERANCE = 0.05  # of the norm: right kernels are off by 0.002 to 0.02, wrong ones by 0.4 to infinity
 TRIALS = 2  # of random numbers, taken together
-FEW = 8  # numbers that may all be nearly zero by chance, which is no measure; with more, one trial is enough
+FEW = 8  # so few numbers may all be nearly zero, which measures nothing; with more, one trial is enough
 
-_told: list[str] = []  # the one sentence of this process
+_warned: list[str] = []  # the one warning of this process
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def _float32(value: Any) -> Any:
 def _is_trusted(
     func: Callable[..., Tensor], input: Tensor, weight: Tensor, bias: Tensor | None = None, *rest: Any, **options: Any
 ) -> bool:
-    """Look the verdict of a convolution up, or find it."""
+    """Look up the verdict of a convolution, or determine it."""
     if torch.compiler.is_compiling():
         return False  # there are no numbers to compare
     learning, dtype = torch.is_grad_enabled(), torch.get_autocast_dtype("cpu")
@@ -88,12 +88,12 @@ def _is_trusted(
         # 3-D kernels as long as the map are not even tried: some write where they must not, and end the process.
         unsafe = len(kernels) == 3 and any(1 < kernel >= edge for kernel, edge in zip(kernels, maps, strict=False))
         verdicts[key] = not unsafe and _is_right(func, [input[:2], weight, bias], rest, options, learning=learning)
-    if not verdicts[key] and not _told:
-        _told.append(
+    if not verdicts[key] and not _warned:
+        _warned.append(
             f"{func.__name__} with kernels {list(kernels)} on maps {list(maps)}, and every other convolution whose "
             f"{str(dtype)[6:]} is wrong or unsafe on this processor with torch {torch.__version__}, runs in float32"
         )
-        log.warning(_told[0])
+        log.warning(_warned[0])
     return verdicts[key]
 
 
@@ -106,43 +106,43 @@ def _is_right(
     learning: bool,
 ) -> bool:
     """Compare a convolution under autocast with float32, on random numbers laid out as `likes`."""
-    chance, dtype = torch.Generator().manual_seed(0), torch.get_autocast_dtype("cpu")
+    generator, dtype = torch.Generator().manual_seed(0), torch.get_autocast_dtype("cpu")
     with torch.inference_mode(False), torch.set_grad_enabled(learning):
         errors = scales = torch.zeros(())
         for _ in range(TRIALS):
-            values = [like if like is None else _draw(like, chance).requires_grad_(learning) for like in likes]
-            found: list[Tensor] = []
+            values = [like if like is None else _draw(like, generator).requires_grad_(learning) for like in likes]
+            reduced: list[Tensor] = []
             exact: list[Tensor] = []
             direction: Tensor | None = None
-            for results, enabled in ((found, True), (exact, False)):
+            for results, enabled in ((reduced, True), (exact, False)):
                 try:
                     with torch.autocast("cpu", dtype, enabled=enabled, cache_enabled=False):
                         results.append(func(*values, *rest, **options))
                     if learning:
-                        direction = _draw(results[0], chance) if direction is None else direction
+                        direction = _draw(results[0], generator) if direction is None else direction
                         learned = [value for value in values if value is not None]
                         results += torch.autograd.grad(results[0], learned, direction.to(results[0].dtype))
                 except RuntimeError:
                     return False  # the call that follows, in float32, says what is wrong with it
-            errors = errors + torch.stack([(a.float() - b).norm() ** 2 for a, b in zip(found, exact, strict=True)])
+            errors = errors + torch.stack([(a.float() - b).norm() ** 2 for a, b in zip(reduced, exact, strict=True)])
             scales = scales + torch.stack([b.norm() ** 2 for b in exact])
             if min(b.numel() for b in exact) >= FEW:
                 break
         return bool((errors <= TOLERANCE**2 * scales).all())  # false for NaN
 
 
-def _draw(like: Tensor, chance: torch.Generator) -> Tensor:
-    return torch.empty_like(like.detach(), dtype=torch.float32).normal_(generator=chance)
+def _draw(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.empty_like(like.detach(), dtype=torch.float32).normal_(generator=generator)
 
 
 @cache
 def _verdicts() -> dict[str, bool]:
-    """Return what is known, by convolution: whether it is right."""
+    """Return the stored verdicts: convolution -> whether it is right."""
     try:
-        found = json.loads(_file().read_text())
+        stored = json.loads(_file().read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) and {*map(type, found.values())} <= {bool} else {}
+    return stored if isinstance(stored, dict) and {*map(type, stored.values())} <= {bool} else {}
 
 
 @cache

@@ -56,7 +56,7 @@ def verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Begins each test without verdicts, and keeps its own where no other process finds them."""
     file = tmp_path / "cache" / "verdicts.json"
     monkeypatch.setattr(precision, "_file", lambda: file)
-    monkeypatch.setattr(precision, "_told", [])
+    monkeypatch.setattr(precision, "_warned", [])
     precision._verdicts.cache_clear()
     yield file
     precision._verdicts.cache_clear()
