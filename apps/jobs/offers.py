@@ -48,7 +48,7 @@ def job_of(name: str, changes: Mapping[str, Any], *, called: str) -> Job:
 
     Args:
         name: of the recipe.
-        changes: setting -> value; what equals the recipe's own value is no change.
+        changes: setting -> value; a value equal to the recipe's own is ignored.
         called: name of the weights.
 
     Raises:

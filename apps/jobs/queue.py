@@ -1,9 +1,9 @@
 """A queue of trainings in the folder of the runs: one after another, each in a process of its own, all state in files.
 
-    runs/.queue/<name>.json     waiting; whoever moves it into the run folder has taken it, so nobody else can
-    runs/<name>/job.json        what was asked for, and by which process it is being done
+    runs/.queue/<name>.json     waiting; a worker takes it by moving it into the run folder, so no other can
+    runs/<name>/job.json        the request, and the process that trains it
     runs/<name>/progress.json   how far it is within the epoch
-    runs/<name>/stop            somebody wants it to end
+    runs/<name>/stop            a request to end it
 
 A worker holds the lock of the folder `.queue` while it trains, and starts the next worker when it has ended. After a
 crash the first page that looks, `wake`, starts one.
@@ -35,17 +35,17 @@ PATIENCE = 1.0  # seconds that a worker waits for another one to end
 NICE = 5  # the pages come first
 
 
-ASKED = ("domain", "recipe", "name", "command")  # what there must be to train
+REQUIRED = ("domain", "recipe", "name", "command")  # keys without which nothing can be trained
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is to be trained: a recipe with all its settings, so that nothing depends on who asked."""
+    """A training to run: a recipe with all its settings, so that nothing depends on who submitted it."""
 
     domain: str
     recipe: Mapping[str, Any]  # sections and values, as in recipe.json
     name: str  # of the weights
-    command: str  # what the card says to type for the same again
+    command: str  # the command to repeat it, for the card
     owner: str = ""  # whose run it is, as the pages tell their visitors apart; "": of the command line
     keep_upload: bool = False  # when the training has ended
 
@@ -56,7 +56,7 @@ def claim_folder(root: Path, name: str, *, apart: bool = False) -> Path:
     Args:
         root: the folder of the runs.
         name: the name.
-        apart: give it a random ending, so that no name tells whether somebody else has a run of that name.
+        apart: give it a random ending, so that no name reveals whether another user has a run of that name.
 
     Raises:
         CnnError: a name with other signs than lower-case letters, digits, ".", "_", "-"; the queue is full.
@@ -84,12 +84,12 @@ def claim_folder(root: Path, name: str, *, apart: bool = False) -> Path:
 
 
 def submit(root: Path, folder: Path, job: Job) -> None:
-    """Put a new run at the end of the queue, and see to it that somebody works on the queue."""
+    """Put a new run at the end of the queue, and make sure that a worker runs."""
     _enter(root, folder, {**dataclasses.asdict(job), "resume": False})
 
 
 def resume(root: Path, run: RunInfo, *, domain: str = "") -> None:
-    """Put a stopped or failed run at the end of the queue, to go on where it was.
+    """Put a stopped or failed run at the end of the queue, to continue where it stopped.
 
     Args:
         root: the folder of the runs.
@@ -101,11 +101,11 @@ def resume(root: Path, run: RunInfo, *, domain: str = "") -> None:
     """
     if run.busy:
         raise CnnError(f"the run {run.name} is {run.state}; stop it first")
-    asked = {field.name: run.job[field.name] for field in dataclasses.fields(Job) if field.name in run.job}
-    if not asked.keys() >= set(ASKED):
+    request = {field.name: run.job[field.name] for field in dataclasses.fields(Job) if field.name in run.job}
+    if not request.keys() >= set(REQUIRED):
         recipe = read_json(run.folder / "recipe.json")
         if not recipe or not domain:
-            raise CnnError(f"the run {run.name} left no settings to go on with; begin it anew")
+            raise CnnError(f"the run {run.name} left no settings to continue with; start it again")
         status = read_json(run.folder / "status.json")
         if not all(isinstance(status.get(key), str) for key in ("name", "command")):
             raise CnnError(
@@ -114,8 +114,8 @@ def resume(root: Path, run: RunInfo, *, domain: str = "") -> None:
         loop = recipe.get("loop", {})
         if loop.get("devices", 1) != 1 or loop.get("num_nodes", 1) != 1:
             raise CnnError(f"the run {run.name} is one of several processes; go on with its own command and --resume")
-        asked |= {"domain": domain, "recipe": recipe, "name": status["name"], "command": status["command"]}
-    _enter(root, run.folder, {**asked, "resume": True})
+        request |= {"domain": domain, "recipe": recipe, "name": status["name"], "command": status["command"]}
+    _enter(root, run.folder, {**request, "resume": True})
 
 
 def _enter(root: Path, folder: Path, entry: Mapping[str, Any]) -> None:
@@ -131,12 +131,12 @@ def stop(root: Path, run: RunInfo) -> None:
     """Ask a run to end: a waiting one leaves the queue, a running one ends after the step it is in."""
     waiting = waiting_file(root, run.name)
     if run.state == "waiting":
-        write_text(run.folder / JOB, json.dumps({**run.job, "error": ""}) + "\n")  # to be resumed one day
+        write_text(run.folder / JOB, json.dumps({**run.job, "error": ""}) + "\n")  # so that it can be resumed
         waiting.unlink(missing_ok=True)
     elif run.state == "running" and (run.folder / JOB).exists() and read_json(run.folder / JOB).get("pid") == run.pid:
         write_text(run.folder / STOP, "")
     elif run.state == "running":
-        interrupt(run.pid, run.mark)  # of the command line: as Ctrl-C there
+        interrupt(run.pid, run.process_identity)  # of the command line: as Ctrl-C there
 
 
 def delete(root: Path, run: RunInfo) -> None:
@@ -150,7 +150,7 @@ def delete(root: Path, run: RunInfo) -> None:
     state = look(root, run.folder).state
     if state in ("running", "stopping"):
         raise CnnError(f"the run {run.name} is {state}; stop it first")
-    gone = root / f".{secrets.token_hex(8)}"  # no run any more, from one moment to the next
+    gone = root / f".{secrets.token_hex(8)}"  # atomically no longer a run
     with storage_errors(run.folder), folder_lock(run.folder, timeout=0.0):
         run.folder.rename(gone)
     with storage_errors(gone):
@@ -158,32 +158,32 @@ def delete(root: Path, run: RunInfo) -> None:
 
 
 def waiting_jobs(root: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Return (run, what was asked for) of the waiting ones, in the order of their turns."""
-    found = [(file, read_json(file)) for file in (root / QUEUE).glob("[!.]*.json")]
-    ordered = sorted(found, key=lambda pair: (_asked(pair[1]), pair[0].name))
+    """Return (run, request) of the waiting ones, in the order of the queue."""
+    entries = [(file, read_json(file)) for file in (root / QUEUE).glob("[!.]*.json")]
+    ordered = sorted(entries, key=lambda pair: (_submitted_at(pair[1]), pair[0].name))
     return [(unquote(file.stem), entry) for file, entry in ordered]
 
 
-def _asked(entry: Mapping[str, Any]) -> float:
-    asked = entry.get("asked")
-    return float(asked) if isinstance(asked, int | float) else 0.0
+def _submitted_at(entry: Mapping[str, Any]) -> float:
+    submitted = entry.get("asked")
+    return float(submitted) if isinstance(submitted, int | float) else 0.0
 
 
 def wake(root: Path) -> bool:
-    """Start a worker if somebody waits and nobody works; return whether one was started."""
+    """Start a worker if a training waits and no worker runs; return whether one was started."""
     if not waiting_jobs(root):
         return False
     try:
         with folder_lock(root / QUEUE, timeout=0.0):
             pass
-    except StorageError:  # somebody works, and will take the next one
+    except StorageError:  # a worker runs, and will take the next one
         return False
     start_detached(["-m", "jobs.queue", str(root.resolve())], log=root / QUEUE / ".worker.log")
     return True
 
 
 def work(root: Path) -> bool:
-    """Do the first of the waiting trainings; return False if somebody else works, or nobody waits."""
+    """Run the first waiting training; return False if another worker runs, or none waits."""
     with ExitStack() as held:
         try:
             held.enter_context(folder_lock(root / QUEUE, timeout=PATIENCE))
@@ -202,15 +202,15 @@ def _take(root: Path) -> tuple[Path, dict[str, Any]] | None:
         file = waiting_file(root, name)
         inside = folder.resolve().is_relative_to(root.resolve())
         if not inside or not folder.is_dir():
-            file.unlink(missing_ok=True)  # of a run that somebody has deleted
+            file.unlink(missing_ok=True)  # of a deleted run
             continue
         owner = owner_of(folder)
         try:
             file.replace(folder / JOB)
         except FileNotFoundError:  # taken back, or taken by another worker
             continue
-        if not entry.keys() >= set(ASKED):
-            error = "what was asked for could not be read; begin it anew"
+        if not entry.keys() >= set(REQUIRED):
+            error = "the request could not be read; start it again"
             write_text(folder / JOB, json.dumps({"owner": owner, "error": error}))
             continue
         return folder, entry
@@ -222,7 +222,7 @@ def _me() -> dict[str, Any]:
 
 
 def _train(root: Path, folder: Path, entry: dict[str, Any]) -> None:
-    """Train in this process, and write down how it ended.
+    """Train in this process, and record how it ended.
 
     Raises:
         StorageError: nothing can be written; if that shows before the training, the run waits again.
@@ -236,7 +236,7 @@ def _train(root: Path, folder: Path, entry: dict[str, Any]) -> None:
     log = (folder / LOG).open("ab", buffering=0)
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
-    error = "the training broke off; job.log in its folder says why"  # unless it is known better
+    error = "the training broke off; job.log in its folder says why"  # unless a better reason is known
     try:
         _run(folder, entry)
         error = ""
@@ -260,12 +260,12 @@ def _run(folder: Path, entry: Mapping[str, Any]) -> None:
         command=entry["command"],
     )  # fmt: skip
     observer.write()
-    if not (entry.get("keep_upload") or (outcome.run and outcome.run.stopped)):  # a stopped one may go on with it
+    if not (entry.get("keep_upload") or (outcome.run and outcome.run.stopped)):  # a stopped one may be resumed with it
         _empty(folder / UPLOAD)
 
 
 def _empty(folder: Path) -> None:
-    """Remove what is in a folder; the empty one says that there was something."""
+    """Remove what is in a folder; the empty folder shows that there was something."""
     if folder.is_dir():
         with storage_errors(folder):
             shutil.rmtree(folder)
@@ -273,7 +273,7 @@ def _empty(folder: Path) -> None:
 
 
 class _Observer:
-    """Writes how far the training is, now and then, and hears when it is asked to stop."""
+    """Writes the progress of the training from time to time, and notices a request to stop."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -303,7 +303,7 @@ class _Observer:
 
 
 def main() -> int:
-    """Do one training of the folder given as the argument, then hand over to the next process."""
+    """Run one training of the folder given as the argument, then hand over to the next process."""
     root = Path(sys.argv[1])
     if hasattr(os, "nice"):
         os.nice(NICE)

@@ -22,7 +22,7 @@ class Augmentation:
     name: str
     title: str
     settings: Callable[[float, int], AugmentConfig]
-    said: Callable[[Draws, tuple[int, ...]], str]
+    describe: Callable[[Draws, tuple[int, ...]], str]
 
 
 def _drawn(values: Tensor | None) -> Tensor:
@@ -86,7 +86,7 @@ class Augmented:
     """A changed picture [C, *S] and what was drawn for it."""
 
     picture: Tensor
-    said: str
+    description: str
 
 
 def augmented(x: Tensor, augmentation: Augmentation, *, seed: int, strength: float = 1.0) -> Augmented:
@@ -95,7 +95,7 @@ def augmented(x: Tensor, augmentation: Augmentation, *, seed: int, strength: flo
     Args:
         x: the picture.
         augmentation: which change.
-        seed: the source of chance; the same seed gives the same change.
+        seed: of the random parameters; the same seed gives the same change.
         strength: above 0 to 2; 1 is usual.
 
     Raises:
@@ -106,4 +106,4 @@ def augmented(x: Tensor, augmentation: Augmentation, *, seed: int, strength: flo
     config = augmentation.settings(strength, min(x.shape[1:]))
     generator = torch.Generator().manual_seed(seed)
     draws = draw(config, tuple(x.shape[1:]), count=1, generator=generator)
-    return Augmented(apply(x.unsqueeze(0), draws, config)[0], augmentation.said(draws, tuple(x.shape[1:])))
+    return Augmented(apply(x.unsqueeze(0), draws, config)[0], augmentation.describe(draws, tuple(x.shape[1:])))

@@ -38,11 +38,11 @@ def stage_fields(model: Backbone, x: Tensor) -> list[StageField]:
     rows = trace(model, tuple(x.shape))
     with torch.no_grad(), evaluating(model):
         maps = model.forward_features(x.unsqueeze(0))
-    found = []
+    fields = []
     for info, output in zip(model.feature_info, maps, strict=True):
         last = [row for row in rows if is_inside(row.name, f"stages.{info.name}")]
-        found.append(StageField(info.name, output[0], last[-1].receptive_field if last else None))
-    return found
+        fields.append(StageField(info.name, output[0], last[-1].receptive_field if last else None))
+    return fields
 
 
 def effective_field(model: Backbone, x: Tensor, *, stage: int, position: Sequence[int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Learning to watch: a small network on handwritten digits, every few steps looked into; and one step by numbers."""
+"""Training to watch: a small network on handwritten digits, inspected every few steps; and one step by numbers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,14 +49,14 @@ def digits(*, samples: int | None = None, border: int = 0) -> Digits:
     """Return scikit-learn's real handwritten digits (UCI), split once and for all.
 
     Args:
-        samples: so many of them to train on; None: all 1,437.
+        samples: how many of them to train on; None: all 1,437.
         border: pixels of 0 added around each, so that it can be moved.
     """
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    x = F.pad(torch.tensor(found.images, dtype=torch.float32).unsqueeze(1) / GREYS, (border,) * 4)
-    y = torch.tensor(found.target, dtype=torch.long)
+    dataset = load_digits()
+    x = F.pad(torch.tensor(dataset.images, dtype=torch.float32).unsqueeze(1) / GREYS, (border,) * 4)
+    y = torch.tensor(dataset.target, dtype=torch.long)
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
     test, rest = order[:HELD_OUT], order[HELD_OUT:][:samples]
     return Digits(x[rest], y[rest], x[test], y[test])
@@ -78,7 +78,7 @@ def learn(
 
     Args:
         model: `[B, 1, 8, 8] -> [B, 10]`; it is changed.
-        data: what it learns from.
+        data: the digits to train on.
         rate: learning rate.
         batch: digits per step.
         steps: in all.
@@ -92,7 +92,7 @@ def learn(
     """
     if rate <= 0 or min(batch, steps, every) < 1:
         raise CnnError(f"rate, batch, steps and every must be above 0, got {rate}, {batch}, {steps}, {every}")
-    chance = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=weight_decay)
     with torch.no_grad():
         first = float(F.cross_entropy(model.eval()(data.x[:batch]), data.y[:batch]))
@@ -100,10 +100,10 @@ def learn(
     losses: list[float] = []
     for step in range(1, steps + 1):
         model.train()
-        chosen = torch.randint(len(data.x), (batch,), generator=chance)
+        chosen = torch.randint(len(data.x), (batch,), generator=generator)
         x = data.x[chosen]
         if augment is not None:
-            x = apply(x, draw(augment, tuple(x.shape[2:]), count=batch, generator=chance), augment)
+            x = apply(x, draw(augment, tuple(x.shape[2:]), count=batch, generator=generator), augment)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed * 1_000_003 + step)  # dropout draws from the global source
             loss = F.cross_entropy(model(x), data.y[chosen])

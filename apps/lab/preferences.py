@@ -72,12 +72,14 @@ def preferred_inputs(
         CnnError: no such stage or channel.
     """
     _check(model, stage, channels)
-    chance = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     axes = tuple(range(2, 2 + len(size)))
     falloff = 1 / _frequencies(size).clamp_min(1 / max(size))  # [*S, of half the last axis]
     shape = (model.in_channels, *falloff.shape, 2)
     noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed + channel)) for channel in channels]
-    spectrum = (0.01 * torch.stack(noise)).requires_grad_(True)  # a channel's noise does not depend on its company
+    spectrum = (0.01 * torch.stack(noise)).requires_grad_(
+        True
+    )  # a channel's noise does not depend on the other channels
 
     def drawn() -> Tensor:
         waves = torch.fft.irfftn(torch.view_as_complex(spectrum) * falloff, s=tuple(size), dim=axes, norm="ortho")
@@ -87,7 +89,7 @@ def preferred_inputs(
     optimizer = torch.optim.Adam([spectrum], lr=0.05)
     with evaluating(model), torch.enable_grad():
         for _ in range(steps):
-            jitter = torch.randint(-JITTER, JITTER + 1, (len(axes),), generator=chance).tolist()
+            jitter = torch.randint(-JITTER, JITTER + 1, (len(axes),), generator=generator).tolist()
             maps = model.forward_features(drawn().roll(jitter, axes))[stage][rows, list(channels)]
             middle = maps
             for edge in reversed(maps.shape[1:]):

@@ -2,7 +2,7 @@
 
 The first three see the same pictures and end in the same dense layer of class scores, after the same pooling; they
 differ in who is connected to whom and who shares weights. "everywhere" is a convolution of which only the largest value
-of each map is left: what is found counts, not where.
+of each map is left: what it detects counts, not where.
 """
 
 from math import prod
@@ -55,7 +55,7 @@ def small_network(
 
     Args:
         kind: one of `KINDS`, how the first layer is connected.
-        maps: it puts out so many of edge x edge cells.
+        maps: number of output maps, each of edge x edge cells.
         kernel_size: of all but the dense one; odd.
         edge: of the pictures, in pixels; even.
         dropout: probability of dropping a cell before the class scores.

@@ -34,9 +34,9 @@ def stage(kernel: Tensor, *, pool: str = "max", window: int = 2) -> nn.Sequentia
 @torch.no_grad()
 def outputs(layers: nn.Sequential, x: Tensor) -> list[Tensor]:
     """Return what each layer puts out for `x` [C, H, W], in order."""
-    found = []
+    results = []
     x = x.unsqueeze(0)
     for layer in layers:
         x = layer(x)
-        found.append(x.squeeze(0))
-    return found
+        results.append(x.squeeze(0))
+    return results

@@ -21,7 +21,7 @@ Setting = int | Sequence[int]  # one number for all spatial axes, or one per axi
 class ConvolutionStep:
     """One output number of a convolution (cross-correlation, as all frameworks compute it) and what it is made of."""
 
-    patch: Tensor  # [C, *K] what lies under the kernel, padding included
+    patch: Tensor  # [C, *K] the cells under the kernel, padding included
     kernel: Tensor  # [C, *K]
     products: Tensor  # [C, *K] patch times kernel
     bias: float

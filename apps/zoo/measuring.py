@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TIMEOUT = 90.0  # seconds for each network
 SECONDS = 1.5  # of timed runs
 MOST_RUNS, FEWEST_RUNS, WARM_UPS = 50, 5, 2
-MOST_MULTIPLY_ADDS = 2 * 10**11  # of one run; beyond them it takes too long for somebody who waits
+MOST_MULTIPLY_ADDS = 2 * 10**11  # of one run; beyond them a user would wait too long
 SPARE = 0.5  # share of the free memory that a measurement may take
 BYTES = 4  # of a float32
 KILLED = 9  # the signal that the system ends a process with when memory runs out
@@ -50,14 +50,14 @@ def measure(surveys: Sequence["Survey"]) -> dict[str, Measurement | str]:
 
     What cannot be measured (it would take too long or too much memory, or failed) has a sentence in place of figures.
     """
-    found: dict[str, Measurement | str] = {}
+    results: dict[str, Measurement | str] = {}
     for survey in surveys:
         problem = _too_much(survey)
         if problem:
-            found[survey.entry.name] = problem
-    wanted = {s.entry.name: s.input_shape for s in surveys if s.entry.name not in found}
+            results[survey.entry.name] = problem
+    wanted = {s.entry.name: s.input_shape for s in surveys if s.entry.name not in results}
     if not wanted:
-        return found
+        return results
     command = [sys.executable, "-m", "zoo.measuring", json.dumps(wanted)]
     limit = TIMEOUT * len(wanted)
     try:
@@ -65,12 +65,12 @@ def measure(surveys: Sequence["Survey"]) -> dict[str, Measurement | str]:
     except subprocess.TimeoutExpired as error:
         raise CnnError(f"measuring took longer than {limit:.0f} s; choose a smaller input") from error
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    found |= {a["name"]: a.get("problem") or Measurement(**a["figures"]) for a in answers}
-    return found | {name: _why_ended(name, done.returncode) for name in wanted if name not in found}
+    results |= {a["name"]: a.get("problem") or Measurement(**a["figures"]) for a in answers}
+    return results | {name: _why_ended(name, done.returncode) for name in wanted if name not in results}
 
 
 def _why_ended(name: str, code: int) -> str:
-    """Say why there are no figures when the process ended with `code`; below 0 it is a signal's number."""
+    """Return why there are no figures when the process ended with `code`; below 0 it is a signal's number."""
     if code == -KILLED:
         return f"measuring {name} was killed: there is not enough memory; choose a smaller input"
     return f"measuring {name} ended with code {code}; try a smaller input"

@@ -72,7 +72,7 @@ class Survey:
 
 
 def is_weighty(kind: str) -> bool:
-    """Tell whether a layer of this class multiplies its input with weights."""
+    """Return whether a layer of this class multiplies its input with weights."""
     return "Conv" in kind or kind == "Linear"
 
 
@@ -92,7 +92,7 @@ def build(name: str, input_shape: tuple[int, ...]) -> nn.Module:
 
     Raises:
         UnknownNameError: no such network.
-        CnnError: it does not exist for so many axes, or not for this size.
+        CnnError: it does not exist for this number of axes, or not for this size.
     """
     entries = zoo_entries()
     if name not in entries:
@@ -115,7 +115,7 @@ def survey(name: str, *, size: int | None = None, spatial_dims: int | None = Non
 
     Raises:
         UnknownNameError: no such network.
-        CnnError: it does not exist for so many axes, or refuses the size.
+        CnnError: it does not exist for this number of axes, or refuses the size.
     """
     entries = zoo_entries()
     if name not in entries:
@@ -135,7 +135,7 @@ def survey(name: str, *, size: int | None = None, spatial_dims: int | None = Non
 
 
 def _stage_paths(model: nn.Module) -> list[str]:
-    """Return where the named stages of a network lie in it, first to last."""
+    """Return the paths of the named stages in a network, first to last."""
     encoder = getattr(model, "encoder", model)
     inside = "encoder.stages" if encoder is not model else "stages"
     stages = [f"{inside}.{name}" for name, _ in encoder.get_submodule("stages").named_children()]

@@ -31,7 +31,7 @@ def as_series(nodes: Sequence[Node]) -> Series:
 
 
 def _between(start: int, end: int, inner: Sequence[int], edges: set[tuple[int, int]]) -> Series:
-    """Return what lies between two nodes; `inner` are the nodes on ways from the one to the other."""
+    """Return what is between two nodes; `inner` are the nodes on ways from the one to the other."""
     inside = {start, *inner, end}
     edges = {(a, b) for a, b in edges if a in inside and b in inside}
     order = sorted(inside)
@@ -53,7 +53,7 @@ def _between(start: int, end: int, inner: Sequence[int], edges: set[tuple[int, i
 
 
 def _region(start: int, end: int, inner: Sequence[int], edges: set[tuple[int, int]]) -> list[int | Fork]:
-    """Return what lies between two neighbours of the spine: nothing, or a fork."""
+    """Return what is between two neighbours of the spine: nothing, or a fork."""
     if not inner:
         return []
     groups = list(_connected(inner, edges))

@@ -31,7 +31,7 @@ class CaptionBatches:
 
     Args:
         pictures: of the training set.
-        captions: per picture the numbers of one or more captions, each with the end.
+        captions: per picture the token ids of one or more captions, each with the end token.
         batch_size: pictures per batch over all processes.
         per_picture: captions that are drawn of a picture in each epoch; 0: all.
     """
@@ -50,7 +50,7 @@ class CaptionBatches:
         """Yield this process' share of every batch; captions are drawn for the whole batch."""
         order = torch.randperm(len(self.pictures), generator=context.generator)
         for indices in order[: len(self) * self.batch_size].split(self.batch_size):
-            indices = indices.sort().values  # in the order in which they lie on the disk
+            indices = indices.sort().values  # in the order on the disk
             share = take_share(len(indices), context)
             captions = [self._draw(index, context.generator) for index in indices.tolist()][share]
             rows = [torch.tensor(row) for drawn in captions for row in drawn]

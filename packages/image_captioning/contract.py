@@ -1,7 +1,7 @@
-"""The one preprocessing: from any picture to the network's input, and from sentences to numbers and back.
+"""The preprocessing from any picture to the network's input, and from sentences to token ids and back.
 
-Stored as `input` in the weights card; training, evaluation, prediction and page all go through it. What the network is
-built from stands there too, as `options` of its arguments.
+Stored as `input` in the weights card; training, evaluation, prediction and page all go through it. The card
+also holds the `options` that the network is built from.
 """
 
 from collections.abc import Sequence
@@ -46,8 +46,8 @@ class CaptionContract(Contract):
         size: (H, W) in pixels that pictures are brought to.
         vocabulary: the known words; word i has the number i + 4.
         fit: "crop": shorter side to size, centre cut out; "pad": longer side to size, rest black; "stretch": both.
-        enlarge: the network sees the picture so many times larger, interpolated: pictures of one size can feed a trunk
-            that was trained on larger ones, and a photo of any size is first as small as the training photos were.
+        enlarge: factor by which pictures of `size` are enlarged for the network, so that small ones can feed a trunk
+            that was trained on larger ones; a photo of any size is first reduced to that of the training photos.
         mean: per channel (or one for all) on the scale 0..1, subtracted.
         std: likewise, divided by.
         longest: words of a caption at most.
@@ -80,13 +80,13 @@ class CaptionContract(Contract):
         Raises:
             WeightsError: the card is of another domain, its contract cannot be used, or does not fit the network.
         """
-        found = super().of_card(card, domain=domain)
-        if found.vocab_size != card.arguments["num_classes"]:
+        restored = super().of_card(card, domain=domain)
+        if restored.vocab_size != card.arguments["num_classes"]:
             raise WeightsError(
-                f"weights {card.name!r}: {len(found.vocabulary)} words in the vocabulary, but the network has "
+                f"weights {card.name!r}: {len(restored.vocabulary)} words in the vocabulary, but the network has "
                 f"{card.arguments['num_classes'] - FIRST}; restore the card"
             )
-        return found
+        return restored
 
     # ---- pictures
 
@@ -122,7 +122,7 @@ class CaptionContract(Contract):
 
     @property
     def vocab_size(self) -> int:
-        """V: numbers there are, padding, start, end and unknown among them."""
+        """V: the number of token ids, padding, start, end and unknown included."""
         return len(self.vocabulary) + FIRST
 
     @cached_property
@@ -142,23 +142,23 @@ class CaptionContract(Contract):
         return [self.numbers.get(word, UNKNOWN) for word in words[: self.longest]]
 
     def decode(self, numbers: Sequence[int]) -> list[str]:
-        """Return the words of numbers; what is no word is left out, unknown ones are "?"."""
+        """Return the words of token ids; special tokens are left out, unknown words are "?"."""
         return ["?" if n == UNKNOWN else self.vocabulary[n - FIRST] for n in numbers if n >= UNKNOWN]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionerOptions(Settings):
-    """What a captioner is built from beside its backbone and contract: the `options` in the arguments of its card.
+    """What a captioner is built from besides its backbone and contract: the `options` in the arguments of its card.
 
     Args:
         decoder: with soft attention, or with the mean over the picture; see `decoders`.
-        hidden: numbers of the LSTM's state.
+        hidden: size of the LSTM's state.
         size: of a word vector.
-        attention: of what a cell of the map is remembered and compared by.
+        attention: size of a cell's key and value.
         dropout: share of the decoder's numbers that are dropped in training.
         stage: of the backbone, the last one that is kept.
         encoder: the backbone's own options.
-        beams: of the search, unless something else is said.
+        beams: of the search, unless the caller gives another number.
         length_power: likewise.
     """
 
@@ -176,7 +176,7 @@ class CaptionerOptions(Settings):
     def of_card(cls, card: "WeightsCard") -> Self:
         """Return the options of a captioner's card.
 
-        Cards once said which recurrent cell there is: an LSTM, as there is always now, or a GRU.
+        Older cards name the recurrent cell: an LSTM, the only one now, or a GRU.
 
         Raises:
             WeightsError: options are missing, wrong or unknown, or ask for a GRU.

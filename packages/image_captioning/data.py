@@ -1,7 +1,7 @@
-"""Captioned picture sets by name, and own ones by path; whole in memory, or memory-mapped from decoded files.
+"""Captioned picture sets by name, and custom ones by path; whole in memory, or memory-mapped from decoded files.
 
 Splits: "train", "val", "test". Rendered scenes: "test" has the held-out combinations. Flickr8k: the official ones, its
-dev as "val". COCO: official val as "test". Own pictures: as their table says, else 80, 10 and 10 percent.
+dev as "val". COCO: official val as "test". Custom pictures: as their table says, else 80, 10 and 10 percent.
 """
 
 import logging
@@ -15,20 +15,20 @@ import torch
 from torch import Tensor
 
 from cnn_core.data.cache import cache_key, cached_array
-from cnn_core.data.paths import own_path
+from cnn_core.data.paths import custom_path
 from cnn_core.data.reading import read_batches
 from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
 from image_captioning.contract import CaptionContract, Fit
 from image_captioning.grammar import CAPTIONS, write_captions
-from image_captioning.layouts import COCO, FLICKR8K, Listing, Record, read_coco, read_flickr8k, read_own
+from image_captioning.layouts import COCO, FLICKR8K, Listing, Record, read_coco, read_custom, read_flickr8k
 from image_captioning.scenes import EDGE, SEEDS, Scene, make_scenes, render
 from image_captioning.words import split_words
 
 log = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
-OWN_SIZE = (128, 128)  # (H, W) in pixels of pictures in files where nothing else is said
+CUSTOM_SIZE = (128, 128)  # (H, W) in pixels of custom pictures, unless a size is given
 CHUNK = 256  # pictures decoded at a time
 
 
@@ -79,14 +79,14 @@ class CaptionedPictures(DataSet):
 def _photos(
     name: str, description: str, *, read: Callable[[Path], Listing], licence: str, folder: str, layout: str, source: str
 ) -> CaptionedPictures:
-    """Return a set of photos, which its publisher gives to people and not to programs."""
+    """Return a set of photos, which has to be downloaded by hand."""
 
     def count(folder: Path) -> str:
         return ", ".join(f"{len(records):,} {split}" for split, records in read(folder).splits.items()) + " pictures"
 
     return CaptionedPictures(
         name=name, description=description, licence=licence, source=source, folder=folder, layout=layout, count=count,
-        size=OWN_SIZE, read=read,
+        size=CUSTOM_SIZE, read=read,
     )  # fmt: skip
 
 
@@ -124,13 +124,13 @@ def load_sets(
     """Load splits of a named set, or of a folder of pictures with captions.
 
     Args:
-        name_or_path: a name of `DATA_SETS`, or a folder. A folder that bears a set's name is written `./scenes`.
+        name_or_path: a name of `DATA_SETS`, or a folder. Write a folder with the name of a set as `./scenes`.
         splits: some of `SPLITS`.
-        size: (H, W) that the pictures are brought to; None: the set's own, for a folder 128.
+        size: (H, W) of the returned pictures; None: the set's own, for a folder 128.
         fit: how, see `CaptionContract`.
-        image_column: of an own table; None: guessed.
+        image_column: of a custom table; None: guessed.
         caption_column: likewise.
-        data_root: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
+        data_root: the folder of the sets; None: `CNN_DATA_DIR` or the platform's user data folder.
 
     Raises:
         UnknownNameError: neither a known name nor an existing path.
@@ -141,14 +141,14 @@ def load_sets(
             raise unknown_name("split", split, SPLITS)
     entry = find_set(DATA_SETS, name_or_path)
     if entry is None:
-        listing, name = _own_listing(name_or_path, image_column, caption_column), str(name_or_path)
+        listing, name = _custom_listing(name_or_path, image_column, caption_column), str(name_or_path)
     elif entry.read is None:
         return {split: _scene_set(split, size or entry.size, fit) for split in splits}
     else:
         listing, name = entry.read(entry.path(data_root)), entry.name
     for note in listing.notes:
         log.warning("%s", note)
-    size = size or (entry.size if entry else OWN_SIZE)
+    size = size or (entry.size if entry else CUSTOM_SIZE)
     return {split: _from_files(name, split, listing.splits.get(split, []), size, fit) for split in splits}
 
 
@@ -165,9 +165,9 @@ def _scene_set(split: str, size: tuple[int, int], fit: Fit) -> CaptionSet:
     return CaptionSet("scenes", split, images, captions, scenes=tuple(scenes))
 
 
-def _own_listing(path: str | os.PathLike[str], image_column: str | None, caption_column: str | None) -> Listing:
-    folder = own_path(path, DATA_SETS, expected="one with pictures and a table of captions")
-    return read_own(folder, image_column=image_column, caption_column=caption_column)
+def _custom_listing(path: str | os.PathLike[str], image_column: str | None, caption_column: str | None) -> Listing:
+    folder = custom_path(path, DATA_SETS, expected="one with pictures and a table of captions")
+    return read_custom(folder, image_column=image_column, caption_column=caption_column)
 
 
 def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[int, int], fit: Fit) -> CaptionSet:
@@ -179,7 +179,7 @@ def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[in
         )
     height, width = size
     stats = [(os.path.realpath(record.file), *_stat(record.file)) for record in records]  # names recur in other folders
-    # One byte behind the pixels of each picture says whether it could be read.
+    # One byte after the pixels of each picture says whether it could be read.
     shape = (len(records), 3 * height * width + 1)
     contract = CaptionContract(size, ("a",), fit=fit)
     whole = cached_array(
@@ -206,7 +206,7 @@ def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[in
 
 def _decoded(records: Sequence[Record], contract: CaptionContract) -> Iterator[np.ndarray]:
     """Yield uint8 [n, 3 * H * W + 1]: the pictures of a chunk, each with a byte that is 1 if it could be read."""
-    unreadable = np.zeros(3 * contract.size[0] * contract.size[1] + 1, np.uint8)  # said by whoever tries again
+    unreadable = np.zeros(3 * contract.size[0] * contract.size[1] + 1, np.uint8)  # a later attempt reports the reason
     for _, views in read_batches(records, lambda record, _: _pixels(record, contract), size=CHUNK):
         yield np.stack([unreadable if isinstance(view, str) else view for view in views])
 

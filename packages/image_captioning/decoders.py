@@ -8,7 +8,7 @@ Differs from the papers: the map is normalised and gets two channels with its ce
 vectors are the same table.
 
 A decoder has `remember(features, positions) -> Memory`, `words(numbers) -> vectors`, `step(vectors, state, memory) ->
-Step` and `scores(out) -> logits`; rows are captions in the making, several of one picture as the case may be.
+Step` and `scores(out) -> logits`; a row is a caption that is being written; a picture may have several rows.
 """
 
 from dataclasses import dataclass, fields
@@ -26,7 +26,7 @@ State = tuple[Tensor, Tensor]  # h and c of the LSTM: [R, H] each
 
 @dataclass(frozen=True)
 class Memory:
-    """What a decoder knows of each row's picture: state before the first word, and the grid that is attended to."""
+    """The decoder's memory of each row's picture: state before the first word, and the grid that is attended to."""
 
     start: State
     values: Tensor | None = None  # [R, P, A]
@@ -51,7 +51,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Step:
-    """What one word did: `out` [R, ...] for `scores`, the state behind it, and where it looked, [R, P], if it does."""
+    """The result of one word: `out` [R, ...] for `scores`, the next state, and the attention [R, P], if any."""
 
     out: Tensor
     state: State

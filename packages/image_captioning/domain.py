@@ -1,4 +1,4 @@
-"""What captioning fills in: how weights are measured, which ways of transfer there are, and why none is exported."""
+"""The domain of captioning: how weights are measured, the ways of transfer learning, and why none is exported."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ def evaluate(predictor: Predictor, truth: CaptionSet) -> Report:
 
 
 def _measure(predictor: Predictor, data: str, split: str, own: bool) -> Report:
-    """Measure a split in the form that the network takes; own tables have the columns they were learned from."""
+    """Measure a split, preprocessed as the network takes it; training data with the columns of the training."""
     contract, columns = predictor.contract, predictor.card.section("data") if own else {}
     pictures = load_sets(
         data, splits=(split,), size=contract.size, fit=contract.fit, image_column=columns.get("image_column"),
@@ -43,14 +43,14 @@ def _measure(predictor: Predictor, data: str, split: str, own: bool) -> Report:
 
 
 def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:
-    """Return going on from `weights`, and beginning from nothing with each of the two decoders."""
+    """Return training from `weights`, and from scratch with each of the two decoders."""
     fresh = _again(card, None)
     decoders = {name: (fresh, {"decoder": name}) for name in ("show-attend-tell", "show-tell")}
     return {"fine-tune": (_again(card, weights), {}), **decoders}
 
 
 def _again(card: WeightsCard, weights: str | None) -> Recipe:
-    """Return a recipe with a card's encoder, its weights or fresh ones, that prepares pictures as the card says."""
+    """Return a recipe with a card's encoder, its weights or fresh ones, that preprocesses pictures as the card says."""
     dropout = CaptionerOptions.of_card(card).dropout
     return override(Recipe(), {**settings_of(card), "dropout": dropout, "weights": weights})
 

@@ -1,4 +1,4 @@
-"""Encoders with a start: the ImageNet trunk, torchvision's weights, or what image classification has trained."""
+"""Pretrained encoders: the ImageNet trunk, torchvision's weights, or weights of image classification."""
 
 import hashlib
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def start_encoder(
 
     Raises:
         UnknownNameError: no such backbone, stage or weights.
-        CnnError: the weights do not suit the backbone, or cannot be had.
+        CnnError: the weights do not fit the backbone, or cannot be downloaded.
     """
     if weights == TRUNK_FOLDER:
         if name != "mobilenet" or options:

@@ -1,8 +1,8 @@
-"""Why this word here: where the decoder looked, where the encoder's evidence for it lies, what else it thought of.
+"""Explain a caption word by word: attention of the decoder, Grad-CAM at the encoder, and the next best words.
 
 "attention": the weights of soft attention for each word, [P] on the encoder's grid (Xu et al. 2015); they say what the
 decoder read, not what in it decided. "grad-cam": Grad-CAM (Selvaraju et al. 2017) of the word's score at the encoder's
-last map, for both decoders. `cover` says what changes when a region of the picture is not there.
+last map, for both decoders. `cover` shows what changes when a region of the picture is covered.
 """
 
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ COLUMNS = 4
 
 @dataclass(frozen=True)
 class WordReason:
-    """One word of a caption and what stands behind it."""
+    """One word of a caption and its explanation."""
 
     word: str
     probability: float  # given the picture and the words before
@@ -45,7 +45,7 @@ class WordReason:
 
 @dataclass(frozen=True)
 class CaptionExplanation:
-    """A caption, word by word, on the picture as it was brought."""
+    """A caption, word by word, on the original picture."""
 
     input: str
     caption: str
@@ -85,7 +85,7 @@ def explain_caption(
     Args:
         predictor: whose caption it is.
         image: as in `predict`.
-        caption: any sentence to explain in its place; None: the best caption.
+        caption: a sentence to explain instead; None: the best caption.
         method: one of `METHODS`; "attention" becomes "grad-cam" for a decoder without attention.
 
     Raises:
@@ -168,7 +168,7 @@ def cover(
         caption: the sentence whose words are followed; None: the best caption before.
 
     Raises:
-        CnnError: the box is empty or lies outside.
+        CnnError: the box is empty or outside the picture.
         DataError: the picture cannot be read.
     """
     left, top, right, bottom = box

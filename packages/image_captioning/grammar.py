@@ -5,7 +5,7 @@
     thing    = "a" ["small" | "large"] colour shape
     relation = "left of" | "right of" | "above" | "below"
 
-Relations speak of the first thing. A caption is true if its things can be found in the picture, a different one for
+Relations are those of the first thing. A caption is true if its things can be found in the picture, a different one for
 each, such that every relation, the order from left to right and the number hold.
 """
 
@@ -32,13 +32,13 @@ class Phrase:
     size: str | None = None
 
     def fits(self, thing: Thing) -> bool:
-        """Tell whether the words are true of a thing."""
+        """Return whether the words are true of a thing."""
         return (self.colour, self.shape) == (thing.colour, thing.shape) and self.size in (None, thing.size)
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a caption claims; `relations` are (relation, number of the phrase that the first one stands so to)."""
+    """What a caption claims; `relations` are (relation of the first phrase, number of the other phrase)."""
 
     phrases: tuple[Phrase, ...]
     relations: tuple[tuple[str, int], ...] = ()
@@ -76,18 +76,18 @@ def _write(scene: Scene, random: np.random.RandomState) -> str:
 
 
 def _related(scene: Scene, random: np.random.RandomState, *, sized: bool) -> str | None:
-    """Return a caption that says how one thing stands to the others, or None if none stands clearly to all."""
+    """Return a caption with the relations of one thing to the others, or None if no thing has a clear one to each."""
     order = random.permutation(len(scene))
     for first in order:
         others = [scene[i] for i in order if i != first]
         relations = [[r for r in RELATIONS if holds(r, scene[first], other, by=CLEAR)] for other in others]
         if all(relations):
-            said = [
+            clauses = [
                 f"{kinds[random.randint(len(kinds))]} {name_of(other, sized=sized)}"
                 for kinds, other in zip(relations, others, strict=True)
             ]
             opening = ("", "there is ")[random.randint(2)]
-            return f"{opening}{name_of(scene[first], sized=sized)} {' and '.join(said)}"
+            return f"{opening}{name_of(scene[first], sized=sized)} {' and '.join(clauses)}"
     return None
 
 
@@ -97,7 +97,7 @@ def name_of(thing: Thing, *, sized: bool) -> str:
 
 
 def holds(relation: str, one: Thing, other: Thing, *, by: float = 0.0) -> bool:
-    """Tell whether `one` is left of (right of, above, below) `other` by more than `by` pixels."""
+    """Return whether `one` is left of (right of, above, below) `other` by more than `by` pixels."""
     distance = {
         "left of": other.x - one.x, "right of": one.x - other.x, "above": other.y - one.y, "below": one.y - other.y
     }[relation]  # fmt: skip
@@ -153,7 +153,7 @@ def _take_phrase(words: list[str]) -> tuple[Phrase | None, list[str]]:
 
 
 def is_true(caption: str | Sequence[str], scene: Scene) -> bool:
-    """Tell whether a caption can be parsed and holds in the scene."""
+    """Return whether a caption can be parsed and holds in the scene."""
     meaning = parse(caption)
     if meaning is None or len(meaning.phrases) > len(scene) or meaning.count not in (None, len(scene)):
         return False

@@ -1,4 +1,4 @@
-"""Pictures and their captions as they lie on disk: Flickr8k, COCO captions, and a folder with a table of captions.
+"""Layouts of pictures with captions on disk: Flickr8k, COCO captions, and a folder with a table of captions.
 
 Each reader returns records per split and notes about what was left out: captions of missing pictures, pictures without
 captions, empty and repeated captions. Nothing is decoded here.
@@ -19,7 +19,7 @@ from cnn_core.errors import DataError
 from image_captioning.words import LONGEST_CAPTION, split_words
 
 HELD_FRACTION = 0.1
-SHARES = {"val": HELD_FRACTION, "test": HELD_FRACTION}  # of own pictures, where the table says nothing
+SHARES = {"val": HELD_FRACTION, "test": HELD_FRACTION}  # of custom pictures whose table has no splits
 FLICKR8K = (
     "Flickr8k.token.txt, Flickr_8k.trainImages.txt, Flickr_8k.devImages.txt, Flickr_8k.testImages.txt and the photos"
 )
@@ -35,7 +35,7 @@ SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "dev": "val"
 
 @dataclass(frozen=True)
 class Record:
-    """A picture file and what is said of it."""
+    """A picture file and its captions."""
 
     file: Path
     name: str  # relative to the set
@@ -74,7 +74,7 @@ class _Collector:
         self.empty = self.repeated = self.surplus = 0
 
     def add(self, name: str, caption: str) -> None:
-        """Take one caption; what is empty, repeated or beyond measure is counted and left out."""
+        """Take one caption; empty, repeated and surplus ones are counted and left out."""
         kept = self.captions.setdefault(name, [])
         caption = caption[:LONGEST_CAPTION].strip()
         if not split_words(caption):
@@ -88,14 +88,14 @@ class _Collector:
 
     def records(self, folder: _Folder, source: str) -> tuple[dict[str, Record], list[str]]:
         """Return name -> record of pictures that are there and have captions, and notes about the others."""
-        found, missing = {}, []
+        records, missing = {}, []
         for name, captions in self.captions.items():
             file = folder.find(name)
             if file is None:
                 missing.append(name)
             elif captions:
-                found[name] = Record(file, name, tuple(captions))
-        named = {record.file for record in found.values()}
+                records[name] = Record(file, name, tuple(captions))
+        named = {record.file for record in records.values()}
         bare = sum(file not in named for file in folder.by_path.values())
         notes = [
             (len(missing), f"captions name {len(missing)} pictures that are not there{_such_as(missing)}"),
@@ -104,7 +104,7 @@ class _Collector:
             (self.repeated, f"{self.repeated} captions are repeated for the same picture"),
             (self.surplus, f"{self.surplus} captions are beyond {CAPTIONS_LIMIT} of one picture"),
         ]
-        return found, [f"{source}: {text}; left out" for count, text in notes if count]
+        return records, [f"{source}: {text}; left out" for count, text in notes if count]
 
 
 def read_flickr8k(root: Path) -> Listing:
@@ -168,7 +168,7 @@ def read_coco(root: Path) -> Listing:
 def _coco_captions(file: Path) -> _Collector:
     """Collect the captions of an annotations file by file name."""
     if file.stat().st_size > JSON_LIMIT:
-        raise DataError(f"{file.name} has more than {JSON_LIMIT >> 30} GiB; this is no file of captions")
+        raise DataError(f"{file.name} has more than {JSON_LIMIT >> 30} GiB; this is not a captions file")
     try:
         values = json.loads(file.read_text("utf-8-sig"))
         images, annotations = values["images"], values["annotations"]
@@ -180,7 +180,7 @@ def _coco_captions(file: Path) -> _Collector:
         raise DataError(f"{file.name} is not UTF-8 ({error}); JSON must be; save it as UTF-8") from error
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f'{file.name} is no COCO captions file ({error!r}): expected {{"images": [{{"id", "file_name"}}], '
+            f'{file.name} is not a COCO captions file ({error!r}): expected {{"images": [{{"id", "file_name"}}], '
             '"annotations": [{"image_id", "caption"}]}'
         ) from error
     names = dict(pairs)
@@ -205,8 +205,8 @@ def _coco_captions(file: Path) -> _Collector:
     return collector
 
 
-def read_own(root: Path, *, image_column: str | None = None, caption_column: str | None = None) -> Listing:
-    """Read a folder of pictures with a CSV, TSV or JSONL of captions; Flickr8k's and COCO's layouts are known too.
+def read_custom(root: Path, *, image_column: str | None = None, caption_column: str | None = None) -> Listing:
+    """Read a folder of pictures with a CSV, TSV or JSONL of captions; Flickr8k's and COCO's layouts are recognised too.
 
     A table has a row per caption, or columns caption1, caption2 ... or, in JSONL, a list. A column `split` may say
     train, val or test; else a tenth of the pictures each are "val" and "test".
@@ -217,10 +217,10 @@ def read_own(root: Path, *, image_column: str | None = None, caption_column: str
         caption_column: likewise.
 
     Raises:
-        DataError: there is no table, or nothing of it can be used.
+        DataError: there is no table, or none of it can be used.
     """
     if not root.is_dir():
-        raise DataError(f"{root} is no folder; expected one with pictures and a table of captions (captions.csv)")
+        raise DataError(f"{root} is not a folder; expected one with pictures and a table of captions (captions.csv)")
     if (root / "Flickr8k.token.txt").is_file():
         return read_flickr8k(root)
     if any(root.glob("annotations/captions_*.json")) or any(root.glob("captions*.json")):
@@ -285,8 +285,8 @@ def _table_rows(
     image_at = others.pop(0) if image_at is None and others else image_at
     chosen = others.pop(0) if chosen is None and others else chosen
     if image_at is None or chosen is None or image_at == chosen:
-        found = ", ".join(layout.columns) or "none"
-        raise DataError(f"{table.name}: expected two columns, image and caption, found {found}")
+        columns_found = ", ".join(layout.columns) or "none"
+        raise DataError(f"{table.name}: expected two columns, image and caption, found {columns_found}")
     stem = names[chosen].rstrip("0123456789_")
     several = [i for i, n in enumerate(names) if n.rstrip("0123456789_") == stem and i != image_at and stem]
     caption_at = several if caption_column is None and chosen in several else [chosen]
@@ -312,8 +312,8 @@ def _column(name: str, columns: Sequence[str], wanted: str | None, known: Sequen
         if wanted.lower() not in folded:
             raise DataError(f"{name} has no column {wanted!r}; its columns are {', '.join(columns)}")
         return folded.index(wanted.lower())
-    found = [i for i, column in enumerate(folded) if column.rstrip("0123456789_") in known]
-    return min(found, key=lambda i: known.index(folded[i].rstrip("0123456789_")), default=None)
+    matches = [i for i, column in enumerate(folded) if column.rstrip("0123456789_") in known]
+    return min(matches, key=lambda i: known.index(folded[i].rstrip("0123456789_")), default=None)
 
 
 def _text(file: Path) -> Iterable[str]:

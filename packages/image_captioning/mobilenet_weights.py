@@ -38,7 +38,7 @@ def load_mobilenet_trunk(model: Backbone, path: Path | str) -> list[str]:
     for name, array in _arrays(Path(path)):
         key = wanted.get(name)
         if key is None:
-            problems.append(f"{name} is no array of this network")
+            problems.append(f"{name} is not an array of this network")
             continue
         value = _to_torch(name, array)
         if value.shape != own[key].shape:

@@ -23,7 +23,7 @@ class CaptionBatch(NamedTuple):
 
     Args:
         pictures: network input [B, 3, H, W], or features [B, P, C] that are computed already.
-        words: int64 [R, T], the numbers of words and the end, padded with 0.
+        words: int64 [R, T], the token ids of words and the end, padded with 0.
         lengths: int64 [R], words and end of each row, at least 1.
         owner: int64 [R] in 0..B-1.
     """
@@ -35,7 +35,7 @@ class CaptionBatch(NamedTuple):
 
 
 class DecoderOutput(NamedTuple):
-    """The scores of captions under teacher forcing: one row per word that is there, none for padding.
+    """The scores of captions under teacher forcing: one row per word, none for padding.
 
     Args:
         logits: [N, V] for N words of all captions together.
@@ -129,8 +129,8 @@ class Captioner(nn.Module):
     def teacher_force(self, memory: Memory, words: Tensor, lengths: Tensor, owner: Tensor) -> DecoderOutput:
         """Score captions [R, T] of given lengths [R], every word from the true words before it.
 
-        The captions are sorted by length, so that a step computes only those that still go on (and a few that do
-        not, see `SHRINK`): padding takes no part in the result.
+        The captions are sorted by length, so that a step computes only those that have not ended (and a few that
+        have, see `SHRINK`): padding takes no part in the result.
         """
         order = lengths.argsort(descending=True, stable=True)
         words, memory = words[order], memory.rows(owner[order])
@@ -165,7 +165,7 @@ class Captioner(nn.Module):
         return self.teacher_force(memory, words, lengths, torch.arange(len(memory), device=words.device))
 
     def _hidden(self, words: Tensor) -> Tensor:
-        """Return the words, in training with padding, whose vector says nothing of them, in place of a share."""
+        """In training, replace a share of the words by padding, whose vector carries no information."""
         if not self.training or not self.word_dropout:
             return words
         hidden = torch.rand(words.shape, device=words.device) < self.word_dropout
@@ -188,7 +188,7 @@ def load_captioner(name: str | Path) -> tuple[Captioner, WeightsCard]:
     """Load weights by name or folder, in evaluation mode on the CPU.
 
     Raises:
-        UnknownNameError: there is nothing of this name.
+        UnknownNameError: there are no weights of this name.
         WeightsError: the weights are damaged, or do not fit their card.
     """
     return load_model(name, domain=DOMAIN_NAME, build=_build)

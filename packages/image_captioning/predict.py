@@ -1,4 +1,4 @@
-"""From pictures to sentences and back: captions with probabilities, reasons word by word, pictures for a sentence."""
+"""Captions for pictures with probabilities and explanations word by word, and pictures for a sentence."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,7 +51,7 @@ class Caption:
 
 @dataclass(frozen=True)
 class Match:
-    """How well a picture suits a sentence: its log-probability per word, given the picture less that of others."""
+    """How well a picture matches a sentence: its log-probability per word, given the picture less that of others."""
 
     input: str
     score: float = float("-inf")
@@ -59,7 +59,7 @@ class Match:
 
 
 class Predictor:
-    """A trained captioner with everything it needs to answer for raw pictures.
+    """A trained captioner with its preprocessing, for raw pictures.
 
     Args:
         model: with the card's weights.
@@ -96,10 +96,10 @@ class Predictor:
         Args:
             images: paths, bytes, PIL images, arrays, tensors (see `cnn_core.data.images.read_image`), or one of them.
             n_best: captions per picture at most.
-            beams: beginnings that are followed; None: the card's, or `n_best` if that is more.
+            beams: beam width; None: the card's, or `n_best` if that is more.
             temperature: draw the captions at random instead, see `search.sample`; None: beam search.
             seed: of the draw.
-            batch_size: pictures that are computed at once; the answer does not depend on it.
+            batch_size: pictures per forward pass; the captions do not depend on it.
         """
         many = images if isinstance(images, list | tuple) else [cast("ImageSource", images)]
         return list(
@@ -116,7 +116,7 @@ class Predictor:
         seed: int = 0,
         batch_size: int = BATCH_SIZE,
     ) -> Iterator[Caption]:
-        """Answer as `predict` does, one after the other: any number of pictures in the memory of one batch."""
+        """Yield what `predict` returns, one by one: any number of pictures in the memory of one batch."""
         if n_best < 1 or batch_size < 1:
             raise CnnError(f"n_best and batch_size must be at least 1, got {n_best} and {batch_size}")
         generator = torch.Generator().manual_seed(seed)
@@ -135,11 +135,11 @@ class Predictor:
     def stream_inputs(
         self, inputs: Iterable[str | os.PathLike[str]], *, output: Path | None = None, n_best: int = 3
     ) -> Iterator[Caption]:
-        """Answer for files and for all pictures in folders, subfolders included, in the order of their names."""
+        """Caption files and all pictures in folders, subfolders included, in the order of their names."""
         return self.stream(pictures_in(inputs), n_best=n_best)
 
     def predict_folder(self, folder: Path | str, csv_path: Path | str, *, n_best: int = 3) -> tuple[int, int]:
-        """Caption all pictures of a folder into a CSV file; return the numbers of answers and of failures.
+        """Caption all pictures of a folder into a CSV file; return the numbers of captioned pictures and of failures.
 
         Raises:
             DataError: no such folder, or no pictures in it.
@@ -153,7 +153,7 @@ class Predictor:
     def explain(
         self, image: ImageSource, *, caption: str | None = None, method: str = "attention"
     ) -> CaptionExplanation:
-        """Say where each word came from; see `explain.explain_caption`."""
+        """Explain each word; see `explain.explain_caption`."""
         return explain_caption(self, image, caption=caption, method=method)
 
     # ---- retrieval
@@ -177,11 +177,11 @@ class Predictor:
         return [word for word in split_words(caption) if word not in self.contract.numbers]
 
     def retrieve(self, images: Iterable[ImageSource], caption: str, *, batch_size: int = BATCH_SIZE) -> list[Match]:
-        """Rank pictures by how well a sentence suits them, the best first; unreadable ones come last with an `error`.
+        """Rank pictures by how well a sentence matches them, the best first; unreadable ones come last with an `error`.
 
-        The score is the mean log-probability per word that the network begins so of the picture, which may show more
-        than the sentence says, less the mean of that over all the pictures: 0 is as usual, 1 makes every word e times
-        likelier than usual.
+        The score is the mean log-probability per word of a caption that begins with the sentence (the picture may show
+        more), less the mean of that over all the pictures: 0 is average, 1 makes every word e times likelier than
+        average.
 
         Raises:
             CnnError: the sentence holds no word, or none that is known.
@@ -207,7 +207,7 @@ class Predictor:
     # ---- parts
 
     def remember(self, images: Tensor) -> Memory:
-        """Return what the decoder knows of pictures as `contract.place` gives them: `uint8 [B, 3, H, W]`."""
+        """Return the decoder's memory of pictures as `contract.place` returns them: `uint8 [B, 3, H, W]`."""
         with torch.inference_mode():
             return self.model.remember(channels_last(self.contract.normalize(images.to(self.device))))
 
@@ -219,7 +219,7 @@ class Predictor:
         )  # fmt: skip
 
     def best(self, memory: Memory) -> list[tuple[int, ...]]:
-        """Return the words of each picture's best caption, as numbers; CnnError if the network's answer is none."""
+        """Return the words of each picture's best caption, as token ids; CnnError if the network writes none."""
         ranked = self.search(memory)
         if not all(ranked):
             raise CnnError(NOT_A_NUMBER)
@@ -260,7 +260,7 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     """Return the predictor of shipped weights or of a finished run's folder.
 
     Raises:
-        UnknownNameError: there is nothing of this name.
+        UnknownNameError: there are no weights of this name.
         WeightsError: the weights are damaged or belong to another domain.
     """
     chosen = choose_device(device)

@@ -14,15 +14,15 @@ from image_captioning.contract import MOST_WORDS, Beams, CaptionContract, Captio
 
 @dataclass(frozen=True)
 class DataConfig(Settings):
-    """Which pictures and captions, and in what form the network gets them."""
+    """Which pictures and captions, and how they are preprocessed."""
 
     data: Text = "scenes"  # a name of `cnn list data`, or a folder of pictures with a table of captions
-    size: Edge | None = None  # edge in pixels that pictures are brought to; None: the set's own, for a folder 128
-    fit: Literal["crop", "pad", "stretch"] = "crop"  # how other pictures are brought to the size
-    enlarge: Annotated[float, Field(ge=1, le=8)] = 1.0  # the network sees them so many times larger
-    image_column: str | None = None  # of an own table; None: guessed
+    size: Edge | None = None  # edge in pixels; None: the set's own, for a folder 128
+    fit: Literal["crop", "pad", "stretch"] = "crop"  # how pictures of another size are fitted
+    enlarge: Annotated[float, Field(ge=1, le=8)] = 1.0  # factor by which they are enlarged for the network
+    image_column: str | None = None  # of a custom table; None: guessed
     caption_column: str | None = None
-    min_count: Count = 1  # rarer words of the training captions are unknown ones
+    min_count: Count = 1  # rarer words of the training captions become unknown
     longest: Annotated[int, Field(ge=1, le=MOST_WORDS)] = 30  # words of a caption that are learned and written
     captions_per_picture: Natural = 0  # drawn anew in every epoch; 0: all of them
 
@@ -31,7 +31,7 @@ class DataConfig(Settings):
 class EncoderConfig(Settings):
     """What the encoder starts from, and whether it learns."""
 
-    stage: str | None = None  # the encoder's stage that is looked at; None: its last
+    stage: str | None = None  # the encoder's stage that is used; None: its last
     encoder_weights: str | None = None  # "mobilenet-v1-trunk", "torchvision", or weights of image classification
     frozen: bool = False  # its features are computed once, kept on disk, and only the decoder learns
 
@@ -41,9 +41,9 @@ class DecoderConfig(Settings):
     """What writes the sentence."""
 
     decoder: Literal["show-attend-tell", "show-tell"] = "show-attend-tell"
-    hidden: Size = 256  # numbers of the state
+    hidden: Size = 256  # size of the state
     word_size: Size = 128  # of a word vector
-    attention_size: Size = 128  # of what a cell is remembered and compared by
+    attention_size: Size = 128  # of a cell's key and value
     dropout: Share = 0.2
     word_dropout: Share = 0.0  # share of words that the decoder is not shown in training
     attention_weight: NonNegative = 0.0  # of the doubly stochastic term
@@ -51,7 +51,7 @@ class DecoderConfig(Settings):
 
 @dataclass(frozen=True)
 class SearchConfig(Settings):
-    """How captions are looked for, in validation and, unless something else is said, in use."""
+    """The search for captions, in validation and, by default, in prediction."""
 
     beams: Beams = 5
     length_power: LengthPower = 0.7  # see `search.beam_search`
@@ -74,7 +74,7 @@ class Recipe(Settings):
 
 
 def settings_of(card: WeightsCard) -> dict[str, Any]:
-    """Return the settings that weights decide for a training that goes on from them, as their card says them."""
+    """Return the settings that a training from weights takes from their card."""
     contract, options = CaptionContract.of_card(card), CaptionerOptions.of_card(card)
     return {
         "size": contract.size[0], "fit": contract.fit, "enlarge": contract.enlarge, "longest": contract.longest,
@@ -84,7 +84,7 @@ def settings_of(card: WeightsCard) -> dict[str, Any]:
 
 
 def unused_settings(recipe: Recipe, card: WeightsCard) -> Iterator[tuple[str, Any, Any]]:
-    """Yield of each setting that starting weights decide its name, what the recipe says (None: nothing), and theirs."""
+    """Yield (name, the recipe's value or None, the weights' value) for the settings that starting weights decide."""
     table, theirs = to_table(recipe), settings_of(card)
     ours = {name: value for section in table.values() if isinstance(section, dict) for name, value in section.items()}
     for name in theirs:

@@ -1,4 +1,4 @@
-"""How good captions are: metrics, and the captions that agree least and most with what people wrote."""
+"""The metrics of captions, and the captions that agree least and most with what people wrote."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Example:
 class Report:
     """What was measured: pictures, metrics, and the captions with the lowest and the highest CIDEr-D.
 
-    The captions are None where they were left out when the weights were taken away.
+    The captions are None where they were left out when the weights were downloaded.
     """
 
     n: int
@@ -50,7 +50,7 @@ class Report:
 
 
 def measure(captions: Sequence[Sequence[str]], truth: CaptionSet) -> dict[str, float]:
-    """Return the metrics of one caption (as words) per picture of a set, the most telling one first.
+    """Return the metrics of one caption (as words) per picture of a set, the main one first.
 
     truth_rate: share of captions that can be parsed and hold in the picture; named: things that a caption names per
     thing in the picture, both where the scenes are known; bleu1..bleu4, cider, rouge_l: see `metrics`.

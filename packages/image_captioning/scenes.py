@@ -1,8 +1,8 @@
 """Rendered scenes: one to four coloured shapes on a light ground. Made, not downloaded, and true captions are known.
 
 Eighteen of the sixty combinations of size, colour and shape never occur in training scenes. Every validation scene
-holds at least one of six of them, every test scene at least one of the twelve others. Who writes a true caption for it
-has learned sizes, colours and shapes, not things.
+holds at least one of six of them, every test scene at least one of the twelve others. A network that writes a true
+caption for it has learned sizes, colours and shapes, not things.
 """
 
 import math
@@ -87,7 +87,7 @@ def _scene(random: np.random.RandomState, *, held_out: Sequence[tuple[str, str, 
                 things.append(Thing(colour, shape, size, float(x), float(y), float(radius)))
                 break
         else:
-            things = []  # no room left: begin anew
+            things = []  # no room left: start again
     order = random.permutation(count)
     return tuple(things[i] for i in order)
 

@@ -1,6 +1,6 @@
 """Writing captions: beam search, greedy, sampling; any number of pictures at once, on the device that they are on.
 
-What is no word (padding, start, unknown) is never written, and no caption is empty: probabilities are those among the
+Special tokens (padding, start, unknown) are never written, and no caption is empty: probabilities are those among the
 words that may follow.
 """
 
@@ -156,12 +156,12 @@ class _Search:
         """Return each picture's captions, ranked."""
         answers = []
         for _, (words, sums) in sorted(self.finished.items(), key=lambda entry: entry[0]):
-            found = []
+            hypotheses = []
             for numbers, total in zip(words.tolist(), sums.tolist(), strict=True):
                 if total > float("-inf"):
                     plain = tuple(n for n in numbers if n > UNKNOWN)
-                    found.append(Hypothesis(plain, total, total / (len(plain) + 1) ** length_power))
-            answers.append(sorted(found, key=lambda hypothesis: -hypothesis.score))
+                    hypotheses.append(Hypothesis(plain, total, total / (len(plain) + 1) ** length_power))
+            answers.append(sorted(hypotheses, key=lambda hypothesis: -hypothesis.score))
         return answers
 
 

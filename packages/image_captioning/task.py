@@ -43,7 +43,7 @@ class CaptionTask:
     def build_data(self, device: torch.device) -> None:
         """Load the starting weights, the splits and the encoder, fix the contract; with a frozen encoder make features.
 
-        The contract is that of the starting weights, if any, and new words.
+        The contract is that of the starting weights, if any, plus new words.
         """
         data, weights = self.recipe.data, self.recipe.model.weights
         self.captioner: Captioner | None = None
@@ -68,7 +68,7 @@ class CaptionTask:
         self.contract = self._contract(base, train)
         self.start = self._start(card)
         if self.recipe.encoder.frozen:
-            round_weights(self.start.encoder, self.recipe.model.store)  # the decoder learns from what will be loaded
+            round_weights(self.start.encoder, self.recipe.model.store)  # train the decoder on what will be loaded
         self.contract = replace(self.contract, mean=self.start.mean, std=self.start.std)
         self.options = self._options(card)
         self.pictures = {name: self._pictures(split, device) for name, split in self.sets.items()}
@@ -180,21 +180,21 @@ class CaptionTask:
         captioner = _captioner(model)
         for indices in torch.arange(len(self.sets[split])).split(EVALUATION_BATCH):
             memory = captioner.remember(self.pictures[split].batch(indices))
-            found = beam_search(
+            results = beam_search(
                 captioner.decoder, memory, beams=self.options.beams, longest=self.contract.longest,
                 length_power=self.options.length_power,
             )  # fmt: skip
-            captions += [self.contract.decode(best[0].words) for best in found]
+            captions += [self.contract.decode(best[0].words) for best in results]
         report = report_on(captions, self.sets[split]) if split == "test" else None
         metrics = report.metrics if report else measure(captions, self.sets[split])
         return Evaluation(len(captions), metrics, report)
 
     def fingerprint(self) -> str:
-        """Return what tells the pictures of all splits, by name, and their captions from those of other data."""
+        """Return a fingerprint of the pictures of all splits, by name, and their captions."""
         return cache_key(*((name, s.files, s.captions) for name, s in self.sets.items()))
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
-        """Return the weights card's fields that this domain knows."""
+        """Return the weights card's fields that this domain fills in."""
         return {
             "model": self.start.model,
             "model_module": Captioner(self.start.encoder.cpu(), _captioner(model).decoder),

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-PADDING, START, END, UNKNOWN, FIRST = 0, 1, 2, 3, 4  # numbers of what is no word, and of the first word
-LONGEST_CAPTION = 20_000  # characters of a caption that are looked at
+PADDING, START, END, UNKNOWN, FIRST = 0, 1, 2, 3, 4  # ids of the special tokens, and of the first word
+LONGEST_CAPTION = 20_000  # characters of a caption that are read
 MARKS = range(0x300, 0x1F000)  # where Unicode has the signs that belong to the letter before
 VARIANTS = range(0xFE00, 0xFE10)  # marks that choose between pictures of a sign
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")

@@ -1,4 +1,4 @@
-"""The picture sets by name, their official layouts and splits; own pictures are a folder (see `folder`).
+"""The picture sets by name, their official layouts and splits; custom pictures are a folder (see `folder`).
 
 Splits: "test" is the official test set. "train" and "val" divide the official training set (stratified, fixed seed), so
 that nothing is ever tuned on the test set; "train+val" is the official training set, whole and in its own order.
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnn_core.data.paths import own_path
+from cnn_core.data.paths import custom_path
 from cnn_core.data.splits import hold_out
 from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 SPLIT_SEED = 20240501  # any number; changing it changes every validation split and the digits' held-out third
 VAL_FRACTION = 0.1
 DIGITS_TEST_FRACTION = 1 / 3
-OWN_SIZE = (64, 64)  # (H, W) in pixels of own pictures where nothing else is said
+CUSTOM_SIZE = (64, 64)  # (H, W) in pixels of custom pictures, unless a size is given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +76,13 @@ def load_sets(
     """Load splits of a named set, or of a folder (or zip) of class folders; every picture is read once.
 
     Args:
-        name_or_path: a name of `DATA_SETS`, or a path. A folder that bears a set's name is written `./digits`.
+        name_or_path: a name of `DATA_SETS`, or a path. Write a folder with the name of a set as `./digits`.
         splits: some of `SPLITS`, see the module.
-        size: edge or (H, W) that the pictures are brought to; None: the set's own size (folders: 64).
+        size: edge or (H, W) of the returned pictures; None: the set's own size (folders: 64).
         channels: 1 (grey) or 3 (RGB); None: the set's own (folders: 3, or what `fit` needs).
-        fit: how pictures of another size are brought to `size`, see `InputContract`.
-        box: of the fits "digit" and "garment", likewise.
-        data_root: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
+        fit: how pictures of another size are fitted to `size`, see `InputContract`.
+        box: of the fits "digit" and "garment", see `InputContract`.
+        data_root: the folder of the sets; None: `CNN_DATA_DIR` or the platform's user data folder.
 
     Raises:
         UnknownNameError: neither a known name nor an existing path.
@@ -96,7 +96,7 @@ def load_sets(
     size = _pair(size)
     known = find_set(DATA_SETS, name_or_path)
     if known is None:
-        return _load_own(name_or_path, splits, size=size, channels=channels, fit=fit, box=box)
+        return _load_custom(name_or_path, splits, size=size, channels=channels, fit=fit, box=box)
     folder = known.path(data_root)
     parts = {part: _read(known, folder, part) for part in {_part(split) for split in splits}}
     loaded = {}
@@ -129,7 +129,7 @@ def few_of_each(targets: np.ndarray, count: int, *, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(members))
 
 
-def _load_own(
+def _load_custom(
     path: str | os.PathLike[str],
     splits: Sequence[str],
     *,
@@ -138,12 +138,12 @@ def _load_own(
     fit: Fit,
     box: float | None,
 ) -> dict[str, ImageSet]:
-    own_path(path, DATA_SETS, expected="a folder (or zip) with one subfolder per class")
-    from image_classification.folder import load_folder  # decoding brings Pillow along: only for own pictures
+    custom_path(path, DATA_SETS, expected="a folder (or zip) with one subfolder per class")
+    from image_classification.folder import load_folder  # imports Pillow, which named sets do not need
     from image_classification.preprocess import OBJECT_FITS, InputContract
 
     channels = channels or (1 if fit in OBJECT_FITS else 3)
-    contract = InputContract(channels=channels, size=size or OWN_SIZE, fit=fit, box=box)
+    contract = InputContract(channels=channels, size=size or CUSTOM_SIZE, fit=fit, box=box)
     data = load_folder(path, contract, splits=splits)
     if data.report.skipped:
         log.warning("%s", data.report)
@@ -151,7 +151,7 @@ def _load_own(
 
 
 def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: Channels, fit: Fit, box: float | None) -> ImageSet:
-    """Bring a set to another size or channel count, picture by picture, exactly as prediction does."""
+    """Convert a set to another size or channel count, picture by picture, exactly as prediction does."""
     if (size, channels) == (image_set.size, image_set.channels):
         return image_set
     from image_classification.preprocess import InputContract
@@ -166,7 +166,7 @@ def _pair(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
         return None
     height, width = (size, size) if isinstance(size, int) else size
     if not (1 <= height <= 4096 and 1 <= width <= 4096):
-        raise DataError(f"size must lie in 1..4096 pixels, got {size}")
+        raise DataError(f"size must be in 1..4096 pixels, got {size}")
     return height, width
 
 
@@ -182,12 +182,14 @@ def _read_digits(_: DataSet, __: Path, part: str) -> tuple[Tensor, Tensor]:
 
 def _official(name: str, folder: str, *, read: Callable[..., tuple[Tensor, Tensor]], **about: Any) -> PictureSet:
     """Return a set that can be downloaded."""
-    said = "{:,} training and {:,} test pictures"
+    summary = "{:,} training and {:,} test pictures"
 
     def count(place: Path) -> str:
-        return said.format(*(len(read(DATA_SETS[name], place, part)[0]) for part in ("train", "test")))
+        return summary.format(*(len(read(DATA_SETS[name], place, part)[0]) for part in ("train", "test")))
 
-    return PictureSet(name=name, folder=folder, read=read, count=count, official=said.format(*about["counts"]), **about)
+    return PictureSet(
+        name=name, folder=folder, read=read, count=count, official=summary.format(*about["counts"]), **about
+    )
 
 
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")

@@ -1,4 +1,4 @@
-"""What image classification fills in: its tasks, how its weights are measured, which ways of transfer there are."""
+"""The domain of image classification: its tasks, how its weights are measured, and the modes of transfer learning."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,12 +23,10 @@ def make_task(recipe: Recipe) -> ImageTask | HeadTask:
     """Return the Task of a recipe: bottleneck features train the head alone, everything else the network.
 
     Raises:
-        ConfigError: a way of transfer, and nothing to transfer.
+        ConfigError: a mode of transfer without weights to transfer.
     """
     if not recipe.model.weights and recipe.transfer.transfer != "fine-tune":
-        problem = (
-            f"transfer: {recipe.transfer.transfer!r} says what becomes of weights; choose some (--weights cifar10)"
-        )
+        problem = f"transfer: {recipe.transfer.transfer!r} needs starting weights; choose some (--weights cifar10)"
         raise ConfigError("recipe", [problem])
     if recipe.model.weights and recipe.transfer.transfer == "bottleneck":
         return HeadTask(ImageTask(recipe))
@@ -48,14 +46,14 @@ def evaluate(predictor: Predictor, images: ImageSet, *, batch_size: int = BATCH_
             batch = torch.stack([contract.to_uint8(image) for image in batch])
         parts.append(predictor.probabilities(contract.normalize(batch)))
     source = f"{images.name}: the {images.split} split"
-    found = measure_classes(
+    fields = measure_classes(
         torch.cat(parts), images.targets, labels=images.labels, item_name=images.item_name, source=source
     )
-    return Report(**found)
+    return Report(**fields)
 
 
 def _measure(predictor: Predictor, data: str, split: str, own: bool) -> Report:
-    """Measure a split in the form that the network takes."""
+    """Measure a split, preprocessed as the network takes it."""
     contract = predictor.contract
     pictures = load_set(
         data, split=split, size=contract.size, channels=contract.channels, fit=contract.fit, box=contract.box
@@ -65,7 +63,7 @@ def _measure(predictor: Predictor, data: str, split: str, own: bool) -> Report:
 
 
 def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:
-    """Return the three modes of transfer from `weights`, and the same network from nothing."""
+    """Return the three modes of transfer from `weights`, and the same network from scratch."""
     recipe = Recipe(model=ModelConfig(card.model, card.arguments["options"], weights=weights))
     return {mode: (recipe, {"transfer": mode}) for mode in MODES}
 

@@ -1,7 +1,7 @@
-"""Getting the classic sets: official files, verified against their published MD5 sums, into the data root.
+"""Download the classic sets into the data root: official files, verified against their published MD5 sums.
 
 Addresses and sums are those that torchvision's dataset classes hold; torchvision itself reads them with pickle (CIFAR)
-or begins anew after an interruption, so only its tables are used.
+or starts again after an interruption, so only its tables are used.
 """
 
 import gzip
@@ -21,7 +21,7 @@ CIFAR_LIMIT = 256 * 1024**2  # bytes unpacked; the official archive has 184 MB
 
 
 def get_mnist_like(folder: Path, progress: Progress | None = None, *, class_name: str) -> None:
-    """Download the four files of torchvision's `class_name` into `folder` and unpack them beside.
+    """Download the four files of torchvision's `class_name` into `folder` and unpack them there.
 
     Raises:
         DataError: no mirror gave the file; the message is that of the last one.
@@ -64,8 +64,8 @@ def get_cifar10(folder: Path, progress: Progress | None = None) -> None:
     address = CIFAR10.url.rsplit("/", 1)[0] + "/" + name
     archive = fetch(address, name=name, folder=folder.parent, md5=md5, progress=progress)
     fresh = folder.with_name(f".{folder.name}.new")
-    with folder_lock(folder.parent, timeout=600):  # of two that get the set at once, the second does it over
-        shutil.rmtree(fresh, ignore_errors=True)  # of a run that was cut short
+    with folder_lock(folder.parent, timeout=600):  # if two processes get the set at once, the second repeats it
+        shutil.rmtree(fresh, ignore_errors=True)  # left by an interrupted run
         try:
             extract(archive, fresh, max_members=64, max_bytes=CIFAR_LIMIT)
             inside = fresh / folder.name

@@ -1,11 +1,10 @@
-"""Own pictures: a folder, or a zip, with one subfolder per class; any mix of sizes, modes and formats.
+"""Custom pictures: a folder, or a zip, with one subfolder per class; any mix of sizes, modes and formats.
 
-    FOLDER/cats/1.jpg  FOLDER/dogs/summer/2.png                    split by itself
+    FOLDER/cats/1.jpg  FOLDER/dogs/summer/2.png                    split automatically
     FOLDER/train/cats/1.jpg  FOLDER/test/cats/2.jpg                already split; what is missing is taken from train
 
-An automatic split goes by the names of a class's pictures: the same folder is always divided in the same way. When
-pictures are added some change places, so what learned from the folder before should be measured on a test set of its
-own.
+An automatic split depends on the file names of a class: the same folder is always split in the same way. Adding
+pictures moves some of the others to another split, so measure weights from before on a separate test set.
 """
 
 import logging
@@ -31,13 +30,13 @@ SPLIT_NAMES = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of the pictures of a class
-NAMED = 3  # unusable files that are called by their names
+NAMED = 3  # unusable files that a message names
 MEMORY_SHARE = 0.5  # of the machine's memory that the decoded pictures may take
 
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What was found in a folder, what was used, and what was not and why."""
+    """What a folder holds, what was used, and what was skipped and why."""
 
     folder: str
     labels: tuple[str, ...]
@@ -55,7 +54,7 @@ class FolderReport:
 
     @property
     def sentences(self) -> str:
-        """What was found, for whoever gave the folder: pictures, classes, and the files that are left out."""
+        """The summary for the user: pictures, classes, and the files that are left out."""
         used = sum(sum(per_class.values()) for per_class in self.counts.values())
         text = f"{used:,} pictures in {len(self.labels)} classes."
         if self.skipped:
@@ -67,7 +66,7 @@ class FolderReport:
 
 @dataclass(frozen=True)
 class FolderData:
-    """The splits that were asked for, and the report."""
+    """The requested splits, and the report."""
 
     sets: dict[str, ImageSet] = field(repr=False)
     report: FolderReport
@@ -93,12 +92,12 @@ def load_folder(
 
     Args:
         folder: in one of the two layouts above; hidden files are ignored, deeper subfolders belong to their class.
-        contract: what the pictures are brought to (`contract.to_uint8`).
+        contract: the form of the returned pictures (`contract.to_uint8`).
         splits: which of train, val, train+val, test to return; files that no split needs are not decoded.
-        observe: called with (pictures done, pictures in all) now and then, from the calling thread.
+        observe: called with (pictures done, pictures in all) from time to time, from the calling thread.
 
     Raises:
-        DataError: there is nothing to learn from; the message lists everything that is wrong with the folder.
+        DataError: there is nothing to train on; the message lists all problems of the folder.
     """
     with list_files(folder) as files:
         plan = _plan(files)
@@ -125,7 +124,7 @@ def load_folder(
 
 
 def _plan(files: Files) -> _Plan:
-    """Find classes and given splits; DataError lists all that is wrong."""
+    """Find classes and given splits; DataError lists all problems."""
     folders = sorted({parts[0] for parts in files.folders})
     given = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
     already_split = "train" in given.values() and len(given) == len(folders)
@@ -139,7 +138,7 @@ def _plan(files: Files) -> _Plan:
         if len(parts) > depth + 1:
             groups.setdefault(given[parts[0]] if already_split else "train", []).append((parts[depth], parts))
     labels = tuple(sorted(classes.get("train", ())))
-    strange = [label for label in labels if not label.isprintable()]  # no UTF-8, or control characters
+    strange = [label for label in labels if not label.isprintable()]  # not UTF-8, or control characters
     if strange:
         raise DataError(f"{files.name}: class names must be readable text, got {', '.join(map(ascii, strange))}")
     problems = _layout_problems(files, labels, classes, groups)
@@ -150,7 +149,7 @@ def _plan(files: Files) -> _Plan:
         if len(parts) <= depth + 1:
             bare = len(parts) > 1 and given[parts[0]] not in groups
             why = f"{parts[0]} has no class folders, so this split is taken from train"
-            outside.append(("/".join(parts), why if bare else "lies outside the class folders"))
+            outside.append(("/".join(parts), why if bare else "is outside the class folders"))
     index = {label: k for k, label in enumerate(labels)}
     indexed = {group: [(index[c], parts) for c, parts in entries] for group, entries in groups.items()}
     return _Plan(labels, indexed, outside)
@@ -175,7 +174,7 @@ def _layout_problems(
 
 
 def _needs(split: str, group: str, groups: dict[str, list]) -> bool:
-    """Tell whether `split` is made from the given `group`: a split that is not given comes out of train."""
+    """Return whether `split` is made from the given `group`: a split that is not given comes out of train."""
     parts = split.split("+")
     return group in parts or (group == "train" and any(part not in groups for part in parts))
 
@@ -240,7 +239,7 @@ def _decode(
 
 
 def _check_memory(name: str, shape: tuple[int, ...]) -> None:
-    """Refuse pictures that would not fit, with the edge that would."""
+    """Raise DataError if the pictures do not fit into memory; the message names the edge that would."""
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return
     limit = MEMORY_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

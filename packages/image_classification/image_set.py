@@ -44,9 +44,7 @@ class ImageSet:
                 f"{self.name}: expected {len(images)} int64 targets, got {targets.dtype} {list(targets.shape)}"
             )
         if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < len(self.labels):
-            raise DataError(
-                f"{self.name}: targets must lie in 0..{len(self.labels) - 1}, for {len(self.labels)} labels"
-            )
+            raise DataError(f"{self.name}: targets must be in 0..{len(self.labels) - 1}, for {len(self.labels)} labels")
         if self.files and len(self.files) != len(images):
             raise DataError(f"{self.name}: {len(self.files)} file names for {len(images)} images")
 

@@ -64,7 +64,7 @@ def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
     """List a folder, or a zip archive by its directory.
 
     Raises:
-        DataError: no such folder, a file that is no zip, or an archive with unsafe names or too many members.
+        DataError: no such folder, a file that is not a zip, or an archive with unsafe names or too many members.
     """
     path = given_path(source)
     if os.path.isdir(path):  # noqa: PTH112 (pathlib raises for names that no file can have)
@@ -118,8 +118,8 @@ def _read_directory(archive: zipfile.ZipFile, path: Path, name: str) -> Files:
         parts = tuple(dropwhile(".".__eq__, parts))  # some programs write ./cats/a.png
         if not parts or any(map(_hidden, parts)):
             continue
-        own = parts if member.is_dir() else parts[:-1]
-        folders.update(own[: i + 1] for i in range(len(own)))
+        folder_parts = parts if member.is_dir() else parts[:-1]
+        folders.update(folder_parts[: i + 1] for i in range(len(folder_parts)))
         if not member.is_dir():
             paths[parts] = member.filename
     cut = len(_wrapper(paths, folders))

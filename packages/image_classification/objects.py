@@ -1,6 +1,6 @@
 """One object before a plain background, brought into the form of the MNIST family: bright on black, in a box.
 
-Used for what people draw and photograph; a picture that has the form already is left alone.
+Used for what people draw and photograph; a picture that already has this form stays as it is.
 """
 
 import math
@@ -53,8 +53,8 @@ def fit_object(picture: Image.Image, size: tuple[int, int], *, share: float, cen
         y0 += _shift(height, y0, mass=y, share=share)
     canvas = np.zeros((height, width), dtype=np.uint8)
     canvas[y0 : y0 + inner_height, x0 : x0 + inner_width] = np.clip(np.rint(small), 0, 255)
-    found = (float(shrink * left), float(shrink * top), float(shrink * right), float(shrink * bottom))
-    return Image.fromarray(canvas), Placement(found, (x0, y0, x0 + inner_width, y0 + inner_height))
+    source_box = (float(shrink * left), float(shrink * top), float(shrink * right), float(shrink * bottom))
+    return Image.fromarray(canvas), Placement(source_box, (x0, y0, x0 + inner_width, y0 + inner_height))
 
 
 def _shift(edge: int, start: int, *, mass: float, share: float) -> int:
@@ -69,7 +69,7 @@ def _border(grey: np.ndarray) -> np.ndarray:
 
 
 def _light_background(grey: np.ndarray, *, strokes: bool) -> bool:
-    """Tell whether the frame of a picture is light: its median is, and hardly a pixel of it is black.
+    """Return whether the frame of a picture is light: its median is, and hardly a pixel of it is black.
 
     A bright garment may fill most of the frame of its black background; strokes may end there, but never fill half.
     """

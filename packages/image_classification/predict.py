@@ -1,4 +1,4 @@
-"""From pictures to labels and reasons: what a trained network answers, how sure it is, and where it looked."""
+"""Predictions for pictures: labels with probabilities, and heat maps that explain them."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,15 +33,15 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class ImageExplanation:
-    """Where the network looked, on the picture as it was brought."""
+    """Where the network looked, on the original picture."""
 
     input: str
     label: str  # what is explained
     probability: float  # of that label
     method: str
-    signed: bool  # True: negative heat speaks against the label
+    signed: bool  # True: negative heat is evidence against the label
     picture: Image.Image = field(repr=False)  # upright, L or RGB, at most SHOWN_EDGE pixels
-    heat: Tensor = field(repr=False)  # float32 [H', W'], the picture's size; 0 where the network saw nothing of it
+    heat: Tensor = field(repr=False)  # float32 [H', W'], the picture's size; 0 outside the network's input
     seen: Tensor = field(repr=False)  # uint8 [C, H, W]: the network's input before normalisation
     seen_heat: Tensor = field(repr=False)  # float32 [H, W]
 
@@ -65,7 +65,7 @@ class ImageExplanation:
 
 
 class Predictor:
-    """A trained network with everything it needs to answer for raw pictures.
+    """A trained network with its preprocessing, for raw pictures.
 
     Args:
         model: with the card's weights.
@@ -102,20 +102,20 @@ class Predictor:
     def predict(
         self, images: Sequence[ImageSource] | ImageSource, *, top_k: int = 5, batch_size: int = BATCH_SIZE
     ) -> list[Prediction]:
-        """Answer for pictures of any kind and size; one that cannot be read gets an `error`, the others their answer.
+        """Classify pictures of any kind and size; one that cannot be read gets an `error`, the others their labels.
 
         Args:
             images: paths, bytes, PIL images, arrays, tensors (see `read_image`); or one of these; or a batch
                 [N, H, W, C] as an array or [N, C, H, W] as a tensor.
             top_k: labels per picture.
-            batch_size: pictures that are computed at once; memory grows with it, the answer does not depend on it.
+            batch_size: pictures per forward pass; memory grows with it, the predictions do not depend on it.
         """
         return list(self.stream(_as_list(images), top_k=top_k, batch_size=batch_size))
 
     def stream(
         self, images: Iterable[ImageSource | Unreadable], *, top_k: int = 5, batch_size: int = BATCH_SIZE
     ) -> Iterator[Prediction]:
-        """Answer as `predict` does, one after the other: any number of pictures in the memory of one batch."""
+        """Yield what `predict` returns, one by one: any number of pictures in the memory of one batch."""
         if top_k < 1 or batch_size < 1:
             raise CnnError(f"top_k and batch_size must be at least 1, got {top_k} and {batch_size}")
         for names, views in read_batches(images, self._view, size=batch_size):
@@ -124,11 +124,11 @@ class Predictor:
     def stream_inputs(
         self, inputs: Iterable[str | os.PathLike[str]], *, output: Path | None = None, top_k: int = 5
     ) -> Iterator[Prediction]:
-        """Answer for files and for all pictures in folders, subfolders included, in the order of their names."""
+        """Classify files and all pictures in folders, subfolders included, in the order of their names."""
         return self.stream(pictures_in(inputs), top_k=top_k)
 
     def predict_folder(self, folder: Path | str, csv_path: Path | str, *, top_k: int = 3) -> tuple[int, int]:
-        """Answer for all pictures of a folder into a CSV file; return the numbers of answers and of failures.
+        """Classify all pictures of a folder into a CSV file; return the numbers of predictions and of failures.
 
         Raises:
             DataError: no such folder, or no pictures in it.
@@ -145,12 +145,12 @@ class Predictor:
         target: int | str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> ImageExplanation:
-        """Say where in the picture the answer came from.
+        """Explain which parts of the picture led to the prediction.
 
         Args:
             image: as in `predict`.
             method: one of `cnn_core.explain.list_methods()`.
-            target: class index or label to explain; None: the answer.
+            target: class index or label to explain; None: the predicted class.
             options: of the method.
 
         Raises:
@@ -197,7 +197,7 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     """Return the predictor of shipped weights or of a finished run's folder.
 
     Raises:
-        UnknownNameError: there is nothing of this name.
+        UnknownNameError: there are no weights of this name.
         WeightsError: the weights are damaged or belong to another domain.
     """
     chosen = choose_device(device)

@@ -1,4 +1,4 @@
-"""The one preprocessing: from any picture to the network's input, as written in the weights card.
+"""The preprocessing from any picture to the network's input, as written in the weights card.
 
 Training, evaluation, prediction and page all go through `InputContract`, so they cannot differ.
 """
@@ -34,7 +34,7 @@ class InputContract(Contract):
         size: (H, W) in pixels.
         mean: per channel (or one for all) on the scale 0..1, subtracted.
         std: likewise, divided by.
-        fit: how a picture of another size is brought to `size`. "crop": shorter side to size, centre cut out; "pad":
+        fit: how a picture of another size is fitted to `size`. "crop": shorter side to size, centre cut out; "pad":
             longer side to size, rest black; "stretch": both sides to size; "digit": a drawn or
             photographed character, see `objects.fit_object`; "garment": one object before a plain background, likewise.
             A picture of the right size and a dark background (any background for the first three) is left as it is.
@@ -71,7 +71,7 @@ class InputContract(Contract):
         return self.place(image)[0]
 
     def place(self, image: ImageSource) -> tuple[Tensor, Placement]:
-        """Return the network's view of one picture, uint8 [C, H, W], and where in the picture it lies.
+        """Return the network's view of one picture, uint8 [C, H, W], and where it is in the picture.
 
         Raises:
             DataError: not a picture; or for "digit" and "garment" nothing but background.

@@ -1,8 +1,8 @@
 """Readers of the two binary layouts in which the classic picture sets are published: IDX and the CIFAR records.
 
-IDX is read by torchvision, after its header was checked against the bytes on disk: torchvision alone asserts, and takes
-a header's word for any size. The CIFAR records are read here: torchvision reads only the pickled version of the set,
-and nothing here unpickles.
+IDX is read by torchvision, after its header was checked against the bytes on disk: torchvision only asserts, and trusts
+a header's sizes. The CIFAR records are read here: torchvision reads only the pickled version of the set, and nothing
+here unpickles.
 """
 
 import gzip
@@ -27,7 +27,7 @@ def read_mnist_like(entry: DataSet, folder: Path, part: str) -> tuple[Tensor, Te
     """Read MNIST's IDX files, plain or gzipped: `"train" | "test" -> uint8 [N, 1, 28, 28], int64 [N]`.
 
     Raises:
-        DataError: a file is missing or damaged, or a label lies outside 0..9.
+        DataError: a file is missing or damaged, or a label is outside 0..9.
     """
     paths = []
     for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"):
@@ -103,7 +103,7 @@ def read_cifar(path: Path, *, num_classes: int = 10) -> tuple[Tensor, Tensor]:
     """Read one file of CIFAR-10's binary version: `-> uint8 [N, 3, 32, 32], int64 [N]`.
 
     Raises:
-        DataError: a size that is no whole number of 3,073-byte records, or a label outside `0..num_classes - 1`.
+        DataError: a size that is not a whole number of 3,073-byte records, or a label outside `0..num_classes - 1`.
     """
     try:
         size = path.stat().st_size

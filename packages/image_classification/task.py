@@ -35,23 +35,23 @@ EVALUATION_BATCH = 500
 
 @dataclass(frozen=True)
 class DataConfig(Settings):
-    """Which pictures, and in what form the network gets them."""
+    """Which pictures, and how they are preprocessed."""
 
     data: Text = "digits"  # a name of `cnn list data`, or a folder (or zip) of class folders
     validation: bool = True  # hold out a tenth of the training set to choose the best epoch; False: train on all of it
     size: Edge | None = None  # edge in pixels; None: the set's own, for a folder 64, with `weights` theirs
     channels: Channels | None = None  # 1 grey, 3 colour; None: the set's own, of a folder 3, with `weights` theirs
-    fit: Fit = "crop"  # how other pictures are brought to the size
-    per_class: Count | None = None  # learn from so many pictures of each class, which the seed chooses; None: from all
-    tta: Literal["none", "flip", "shift", "flip-shift"] = "none"  # views that an answer is averaged over
+    fit: Fit = "crop"  # how pictures of another size are fitted
+    per_class: Count | None = None  # train on this many pictures per class, which the seed chooses; None: on all
+    tta: Literal["none", "flip", "shift", "flip-shift"] = "none"  # views that a prediction is averaged over
 
 
 @dataclass(frozen=True)
 class TransferConfig(Settings):
-    """What is learned when training starts from `weights`."""
+    """What is trained when training starts from `weights`."""
 
-    # With `weights`: all of it, its late stages and head, its head only; scratch: the same network from nothing, which
-    # sees pictures prepared in the same way.
+    # With `weights`: train all of it, its late stages and head, or its head only; scratch: the same network from fresh
+    # weights, with pictures preprocessed in the same way.
     transfer: Literal["fine-tune", "freeze", "bottleneck", "scratch"] = "fine-tune"
     frozen_stages: Natural | None = None  # for "freeze": how many stages stay as they are; None: half of them
 
@@ -122,7 +122,7 @@ class ImageTask(Pairs):
 
     @property
     def training_split(self) -> str:
-        """The split that is learned from."""
+        """The split to train on."""
         return "train" if self.recipe.data.validation else "train+val"
 
     def build_model(self) -> nn.Module:
@@ -161,7 +161,7 @@ class ImageTask(Pairs):
         """Return the mean cross-entropy of pictures [B, C, H, W] and their classes [B].
 
         Raises:
-            CnnError: a single picture, which the network shrinks to one cell: there is nothing to normalise it by.
+            CnnError: a single picture that the network shrinks to one cell: batch normalisation has no statistics.
         """
         x, y = batch
         try:
@@ -194,12 +194,12 @@ class ImageTask(Pairs):
         return Evaluation(report.n, report.metrics, report)
 
     def fingerprint(self) -> str:
-        """Return what tells the labels and the targets of all splits from those of other data."""
+        """Return a fingerprint of the labels and the targets of all splits."""
         sets = self.sets.items()
         return cache_key(*(part for name, s in sets for part in (name, s.labels, s.files, s.targets.numpy())))
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
-        """Return the weights card's fields that this domain knows."""
+        """Return the weights card's fields that this domain fills in."""
         card = self.starting_card()
         return {
             "model": card.model if card else self.recipe.model.model,
@@ -256,7 +256,7 @@ def freeze(module: nn.Module) -> None:
 
 
 def _check_filled(data: str, sets: Mapping[str, ImageSet]) -> None:
-    """Raise DataError if a split has no picture: nothing could be learned from it, or measured on it."""
+    """Raise DataError if a split has no picture to train on or to measure on."""
     empty = [split for split, pictures in sets.items() if not len(pictures.targets)]
     if empty:
         raise DataError(

@@ -1,6 +1,6 @@
 """Transfer learning: bottleneck features, and the three modes side by side.
 
-With bottleneck features the encoder runs once over the pictures and only the head is trained on what it put out. The
+With bottleneck features the encoder runs once over the pictures and only the head is trained on its output. The
 other modes, frozen early stages and fine-tuning, are `ImageTask` itself.
 """
 
@@ -18,7 +18,7 @@ from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.weights import round_weights
 from image_classification.task import EVALUATION_BATCH, ImageTask
 
-# For a few dozen pictures per class: less where more is learned already.
+# For a few dozen pictures per class: smaller where more pretrained weights are trained.
 LEARNING_RATES = {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4}
 
 
@@ -37,7 +37,7 @@ class HeadTask(Pairs):
     def build_data(self, device: torch.device) -> None:
         self.inner.build_data(device)
         self.network = as_backbone(self.inner.build_model()).to(device).eval()
-        round_weights(self.network.stages, self.recipe.model.store)  # the head learns from what will be loaded
+        round_weights(self.network.stages, self.recipe.model.store)  # train the head on what will be loaded
         self.features = {split: self._features(split) for split in self.inner.sets if split != "test"}
 
     def build_model(self) -> nn.Module:

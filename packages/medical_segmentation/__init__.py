@@ -1,4 +1,4 @@
-"""Medical segmentation with U-Nets: a scan in, a mask on its own voxels and millilitres out; lung nodules judged.
+"""Medical segmentation with U-Nets: a scan in, a mask on its own voxels and millilitres out; lung nodules classified.
 
     from medical_segmentation import load, train
     load("lung-ct").predict("thorax.nii.gz").volumes_ml
@@ -18,7 +18,7 @@ _HOMES = {
     "load": "predict",
     "Predictor": "predict",
     "SegmentationResult": "predict",
-    "NodulePredictor": "judge",
+    "NodulePredictor": "nodule_predictor",
     "Scan": "scan",
     "read_mask": "scan",
     "read_scan": "scan",

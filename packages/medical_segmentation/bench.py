@@ -1,9 +1,9 @@
-"""`cnn bench five-fold`: every case judged once, by a network that did not learn from it.
+"""`cnn bench five-fold`: every case measured once, by a network that was not trained on it.
 
 A small test set says little (20 nodules: a half-width of 0.07 in Dice), so each recipe is trained five times, each time
-without another fifth of all cases, and the answers on those fifths are pooled. Nodules are compared within their fold
-only, since five networks rank on five scales. Intervals are a bootstrap over cases, or over exams where nodules are
-judged. A column is a recipe: its name, or the TOML file of an own one.
+without another fifth of all cases, and the predictions for those fifths are pooled. Nodules are compared within their
+fold only, since five networks rank on five scales. Intervals are a bootstrap over cases, or over exams for nodules. A
+column is a recipe: its name, or a custom TOML file.
 """
 
 import logging
@@ -38,13 +38,13 @@ def five_fold(
     seeds: Sequence[int] = (0,),
     report: Callable[[str], None] = log.info,
 ) -> dict[str, Any]:
-    """Train every fold, write `table.json` and `table.md` into `folder`; trainings that are there are not repeated.
+    """Train every fold, write `table.json` and `table.md` into `folder`; existing trainings are not repeated.
 
     Args:
         folder: gets a run folder per fold.
         columns: recipes; none: `COLUMNS`.
         seeds: the first one is the seed of every fold.
-        report: told a line per fold.
+        report: called with a line per fold.
 
     Returns:
         Column -> goal, n (cases), metrics (of all cases together, with `_low` and `_high` of 95 % intervals), values
@@ -53,7 +53,7 @@ def five_fold(
     Raises:
         UnknownNameError: no such recipe.
         CnnError: two columns have the same name.
-        ConfigError: the folder holds a training of a recipe that was another one then.
+        ConfigError: the folder holds a training of a recipe with other settings.
         DataError: a data set is missing.
     """
     recipes = {Path(column).stem: column for column in columns or COLUMNS}
@@ -68,7 +68,7 @@ def five_fold(
             reports.append(read_report(place) or Report.from_json(DOMAIN.write_report(place).to_json()))
             metric, title = MAIN[reports[-1].goal]
             report(f"{name}, fold {fold}: {title} {reports[-1].metrics[metric]:.3f} on {reports[-1].n}")
-        pooled, values = pool(reports), [round(found.metrics[metric], 6) for found in reports]
+        pooled, values = pool(reports), [round(fold_report.metrics[metric], 6) for fold_report in reports]
         rows[name] = {
             "goal": pooled.goal,
             "n": pooled.n,

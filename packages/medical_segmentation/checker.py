@@ -1,7 +1,7 @@
-"""Looking at every scan and mask of a set before anything is learned from it; everything wrong is said at once.
+"""Check every scan and mask of a set before training; all problems are reported at once.
 
-What makes learning wrong is a problem and ends it: files that are missing or cannot be read, a mask on another grid
-than its scan, labels without a name, voxels without a number. What is only unusual is a remark.
+A problem ends the training: files that are missing or cannot be read, a mask on another grid than its scan, labels
+without a name, voxels that are not finite. What is only unusual is a remark.
 """
 
 import logging
@@ -16,9 +16,9 @@ from medical_segmentation.scan import read_mask, read_scan
 
 log = logging.getLogger(__name__)
 
-HELD = 1_000_000_000  # voxels that stay in memory after they were looked at (3 GB); others are read again
+HELD = 1_000_000_000  # voxels that stay in memory after the check (3 GB); others are read again
 OUTLIER = 3.0  # times the usual spacing
-SAMPLE = 4096  # voxels of each label and of each scan that the intensities are judged by
+SAMPLE = 4096  # voxels of each label and of each scan that the intensities are estimated from
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +42,13 @@ class Volume:
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """What was seen in one case.
+    """The statistics of one case.
 
     Args:
         counts: voxels of each label [K].
         inside: intensities of a sample of the labelled voxels.
         overall: of a sample of all voxels.
-        middle: centre of what is labelled, in voxels from the middle of the scan; None: nothing is.
+        middle: centre of what is labelled, in voxels from the middle of the scan; None: nothing is labelled.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Facts:
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """A set that can be learned from.
+    """A set that passed the check.
 
     Args:
         facts: of every case, by name.
@@ -82,14 +82,14 @@ class Checked:
 
 
 def check(source: Decathlon, *, left_out: Iterable[str] = ()) -> Checked:
-    """Read every case and judge it.
+    """Read and check every case.
 
     Args:
         source: the folder.
-        left_out: cases that are known to be wrong and are not looked at.
+        left_out: cases that are known to be wrong and are skipped.
 
     Raises:
-        DataError: with everything that is wrong.
+        DataError: with all problems.
     """
     skipped = {*left_out}
     problems, facts, held, size = list(source.problems), {}, {}, 0
@@ -110,8 +110,8 @@ def check(source: Decathlon, *, left_out: Iterable[str] = ()) -> Checked:
     if facts and not any(entry.counts[1:].any() for entry in facts.values()):
         problems.append("every mask is empty: there is nothing to learn")
     if problems:
-        said = f"; also: {listed(remarks)}" if remarks else ""
-        raise DataError(f"{source.folder}: {len(problems)} problems: {listed(problems)}{said}")
+        notes = f"; also: {listed(remarks)}" if remarks else ""
+        raise DataError(f"{source.folder}: {len(problems)} problems: {listed(problems)}{notes}")
     for remark in remarks:
         log.info("%s: %s", source.folder.name, remark)
     return Checked(source, facts, tuple(remarks), held)
@@ -121,7 +121,7 @@ def read_volume(case: Case, source: Decathlon) -> Volume:
     """Read one scan with its mask.
 
     Raises:
-        DataError: they cannot be read or do not belong together, a label has no name, a voxel no number.
+        DataError: they cannot be read or do not belong together, a label has no name, or a voxel is not finite.
     """
     scan = read_scan(case.image)
     if scan.missing:
@@ -141,44 +141,44 @@ def read_volume(case: Case, source: Decathlon) -> Volume:
 
 def _facts(volume: Volume, labels: int) -> Facts:
     counts = np.bincount(volume.mask.ravel(), minlength=labels)
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     flat = volume.voxels.ravel(order="K")
-    overall = flat[chance.integers(0, flat.size, SAMPLE)].astype(np.float32)
+    overall = flat[rng.integers(0, flat.size, SAMPLE)].astype(np.float32)
     places = np.argwhere(volume.mask)
     if not len(places):
         return Facts(volume.name, volume.voxels.shape, volume.spacing, counts, overall[:0], overall)
     middle = places.mean(0) - (np.array(volume.voxels.shape) - 1) / 2
-    picked = places[chance.integers(0, len(places), SAMPLE)]
+    picked = places[rng.integers(0, len(places), SAMPLE)]
     inside = volume.voxels[tuple(picked.T)].astype(np.float32)
     return Facts(volume.name, volume.voxels.shape, volume.spacing, counts, inside, overall, tuple(middle.tolist()))
 
 
 def _not_listed(source: Decathlon) -> list[str]:
-    """Say which files lie beside the listed ones without being used; a listed file that is missing is a problem."""
+    """Return a note on files beside the listed ones that are not used; a listed file that is missing is a problem."""
     listed_files = {path.resolve() for case in source.cases for path in (case.image, case.label)}
-    said = []
+    notes = []
     for folder, kind in ((source.folder / "imagesTr", "scan"), (source.folder / "labelsTr", "mask")):
         if folder.is_dir():
             files = [f for f in sorted(folder.iterdir()) if f.name.lower().endswith((".nii", ".nii.gz"))]
             others = [f.name for f in files if f.resolve() not in listed_files and not f.name.startswith(".")]
             if others:
-                said.append(f"{len(others)} {kind}s are not listed in dataset.json and not used: {listed(others)}")
-    return said
+                notes.append(f"{len(others)} {kind}s are not listed in dataset.json and not used: {listed(others)}")
+    return notes
 
 
 def _remarks(source: Decathlon, facts: dict[str, Facts]) -> list[str]:
     if not facts:
         return []
-    said = []
+    notes = []
     empty = [name for name, entry in facts.items() if not entry.counts[1:].any()]
     if empty:
-        said.append(f"{len(empty)} masks are empty: {listed(empty)}")
+        notes.append(f"{len(empty)} masks are empty: {listed(empty)}")
     seen = np.sum([entry.counts > 0 for entry in facts.values()], axis=0)
-    said += [f"no mask has the label {source.labels[k]}" for k in range(1, len(seen)) if not seen[k]]
+    notes += [f"no mask has the label {source.labels[k]}" for k in range(1, len(seen)) if not seen[k]]
     usual = np.median([entry.spacing for entry in facts.values()], axis=0)
     for name, entry in facts.items():
         ratio = np.array(entry.spacing) / usual
         if ratio.max() > OUTLIER or ratio.min() < 1 / OUTLIER:
             came, wanted = (" x ".join(f"{length:.3g}" for length in spacing) for spacing in (entry.spacing, usual))
-            said.append(f"{name}: a spacing of {came} mm, the others have about {wanted} mm; its header may be wrong")
-    return said
+            notes.append(f"{name}: a spacing of {came} mm, the others have about {wanted} mm; its header may be wrong")
+    return notes

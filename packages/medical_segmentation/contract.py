@@ -1,4 +1,4 @@
-"""The one preprocessing: from any scan to the network's input, as written in the weights card."""
+"""The preprocessing from any scan to the network's input, as written in the weights card."""
 
 from math import prod
 from typing import Annotated, Any, Literal, Self
@@ -31,14 +31,14 @@ class VolumeContract(Contract):
         std: likewise; becomes 1.
         own_scale: intensities have no common unit (MR): low and high are shares of each scan's own intensities, 0 to 1.
         patch: `dims` edges in voxels: what the network was trained on, and the window that slides.
-        centre: for cubes cut out around what is looked for: where it lies on average, in voxels from the middle of the
+        centre: for cubes cut out around the target: its average position, in voxels from the middle of the
             cube. The network then sees one patch around this point, and how far each voxel is from it. None: scans of
             any content.
-        flips: axes that the scan is mirrored along to average the answers.
-        keep: what is left of each label: "all", its "largest" connected piece, or the piece that lies "central".
+        flips: axes that the scan is mirrored along to average the predictions.
+        keep: what is left of each label: "all", its "largest" connected piece, or the "central" piece.
         modality: of the training set, "CT" or another; "" unknown.
         usual_spacing: mm along X, Y, Z of the median training scan, where `spacing` is None; it changes no input, but
-            answers say when a scan is far from it. None: unknown.
+            predictions warn when a scan is far from it. None: unknown.
     """
 
     dims: Literal[2, 3]
@@ -57,21 +57,21 @@ class VolumeContract(Contract):
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
-        found = []
+        problems = []
         if not self.low < self.high:
-            found.append(f"expected low < high, got {self.low:g}, {self.high:g}")
+            problems.append(f"expected low < high, got {self.low:g}, {self.high:g}")
         elif self.own_scale and not 0 <= self.low < self.high <= 1:
-            found.append(f"low, high: expected shares from 0 to 1, got {self.low:g}, {self.high:g}")
+            problems.append(f"low, high: expected shares from 0 to 1, got {self.low:g}, {self.high:g}")
         if len(self.patch) != self.dims:
-            found.append(f"patch: expected {self.dims} edges, got {self.patch}")
+            problems.append(f"patch: expected {self.dims} edges, got {self.patch}")
         elif prod(self.patch) > MAX_PATCH:
-            found.append(f"patch: expected at most {MAX_PATCH:,} voxels, got {self.patch}")
+            problems.append(f"patch: expected at most {MAX_PATCH:,} voxels, got {self.patch}")
         if self.centre is not None and self.dims != 3:
-            found.append(f"centre: is for 3-D networks, got dims {self.dims}")
+            problems.append(f"centre: is for 3-D networks, got dims {self.dims}")
         if not {*self.flips} <= {*range(self.dims)} or len({*self.flips}) < len(self.flips):
-            found.append(f"flips: expected different axes from 0 to {self.dims - 1}, got {self.flips}")
-        if found:
-            raise ValueError("; ".join(found))
+            problems.append(f"flips: expected different axes from 0 to {self.dims - 1}, got {self.flips}")
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     def to_json(self) -> dict[str, Any]:

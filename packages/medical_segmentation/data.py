@@ -1,6 +1,6 @@
-"""The sets by name, their splits; own data is a folder in the Decathlon layout (see `decathlon`).
+"""The sets by name, their splits; custom data is a folder in the Decathlon layout (see `decathlon`).
 
-Splits: those of splits.json; parts that are missing there are drawn, alike in how much is labelled. With `fold` the
+Splits: those of splits.json; missing ones are drawn so that they are alike in how much is labelled. With `fold` the
 test set is one of five such parts of all cases, as in five-fold cross-validation. Nothing is tuned on the test set.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnn_core.data import files
-from cnn_core.data.paths import own_path
+from cnn_core.data.paths import custom_path
 from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError
 from medical_segmentation.decathlon import PARTS, Decathlon, read_decathlon
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from medical_segmentation.checker import Checked, Volume
 
 FOLDS = 5
-HELD_OUT = 7  # one case of so many is for validation, and one for the test, where there is no split
+HELD_OUT = 7  # one case in this many is for validation, and one for the test, where there is no split
 SPLIT_SEED = 20240607  # any number; changing it changes every fold
 
 
@@ -62,16 +62,16 @@ def load_set(
     fold: int | None = None,
     data_root: str | os.PathLike[str] | None = None,
 ) -> SegmentationSet:
-    """Read and check a set: a name of `DATA_SETS`, or an own folder.
+    """Read and check a set: a name of `DATA_SETS`, or a custom folder.
 
     Args:
         name_or_path: a name, or a folder with dataset.json.
         fold: 0 to 4: the fifth of all cases that is the test set; None: the set's own split.
-        data_root: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
+        data_root: the folder of the sets; None: `CNN_DATA_DIR` or the platform's user data folder.
 
     Raises:
         UnknownNameError: neither a known name nor an existing folder.
-        DataError: the set is missing, or something is wrong with it; everything is said at once.
+        DataError: the set is missing, or it has problems; all are listed.
     """
     from medical_segmentation.checker import check  # `cnn list data` works without the packages that read scans
 
@@ -87,7 +87,7 @@ def load_set(
 def locate(
     name_or_path: str | os.PathLike[str], data_root: str | os.PathLike[str] | None = None
 ) -> tuple[str, Path, Mapping[str, str]]:
-    """Return (name, folder, cases left out with the reasons) of a named set or an own folder.
+    """Return (name, folder, cases left out with the reasons) of a named set or a custom folder.
 
     A path to the folder of a named set leaves the same cases out as its name.
 
@@ -98,7 +98,7 @@ def locate(
     root = Path(data_root) if data_root is not None else files.data_root()
     known = find_set(DATA_SETS, name_or_path)
     if known is None:
-        path = own_path(name_or_path, DATA_SETS, expected="one with dataset.json, imagesTr and labelsTr")
+        path = custom_path(name_or_path, DATA_SETS, expected="one with dataset.json, imagesTr and labelsTr")
         folder = path.parent if path.is_file() else path
         sets = {(root / entry.folder).resolve(): entry.left_out for entry in DATA_SETS.values() if entry.folder}
         return os.fspath(name_or_path), folder, sets.get(folder.resolve(), {})
@@ -116,7 +116,7 @@ def split_cases(source: Decathlon, sizes: Mapping[str, int], fold: int | None) -
     """Divide the cases into train, val, test (and train+val).
 
     Args:
-        source: its `splits` are taken if there are any and no fold is asked for.
+        source: its `splits` are taken if there are any and `fold` is None.
         sizes: labelled voxels of each case that takes part.
         fold: which fifth is the test set; None: none of them.
 
@@ -150,11 +150,11 @@ def split_cases(source: Decathlon, sizes: Mapping[str, int], fold: int | None) -
 def _pick(names: Sequence[str], sizes: Mapping[str, int], *, parts: int, part: int) -> list[str]:
     """Return one of `parts` parts that are alike in the sizes of their cases; together they are all, each once."""
     order = sorted(names, key=lambda name: (sizes[name], name))
-    chance = np.random.default_rng(SPLIT_SEED)
+    rng = np.random.default_rng(SPLIT_SEED)
     picked = []
     for begin in range(0, len(order), parts):
         block = order[begin : begin + parts]
-        places = chance.permutation(parts)[: len(block)] if len(block) < parts else chance.permutation(parts)
+        places = rng.permutation(parts)[: len(block)] if len(block) < parts else rng.permutation(parts)
         picked += [name for name, place in zip(block, places, strict=True) if place == part]
     return sorted(picked or (order[:1] if len(order) >= 3 else []))
 
@@ -166,7 +166,7 @@ SCANS = "dataset.json, imagesTr, labelsTr"
 
 
 def _is_there(folder: Path) -> str:
-    """Return what is in a set's folder; DataError if nothing of it is."""
+    """Describe what is in a set's folder; DataError if nothing is there."""
     file = next((folder / name for name in ("dataset.json", "index.csv") if (folder / name).is_file()), None)
     if file is None:
         raise DataError(f"{folder} holds neither dataset.json nor index.csv; expected a set of scans there")

@@ -43,10 +43,10 @@ class Decathlon:
     """A folder in the Decathlon layout.
 
     Args:
-        folder: where dataset.json lies.
+        folder: the folder of dataset.json.
         labels: names by number; number 0 is the background, the others rise without gaps.
-        values: the numbers that stand for them in the mask files.
-        modality: "CT", "MRI" ..., "" if it is not said.
+        values: their numbers in the mask files.
+        modality: "CT", "MRI" ..., "" if unknown.
         cases: those whose two files are there, by name.
         splits: part -> names of its cases, as splits.json has it; None: there is none.
         problems: what is wrong with the rest, in sentences.
@@ -79,7 +79,7 @@ def read_decathlon(folder: Path) -> Decathlon:
     modality = _modality(table, problems)
     cases = _cases(folder, table.get("training"), problems)
     splits = _splits(folder / "splits.json", {case.name for case in cases}, problems)
-    if problems and (not cases or len(labels) < 2 or 0 not in labels):  # nothing that more could be said about
+    if problems and (not cases or len(labels) < 2 or 0 not in labels):  # nothing is left to check
         raise DataError(f"{file}: {listed(problems)}")
     numbers = tuple(sorted(labels))
     names = tuple(labels[number] for number in numbers)
@@ -115,25 +115,25 @@ def _read_json(file: Path) -> Mapping[str, Any]:
 
 def _labels(table: Any, problems: list[str]) -> dict[int, str]:
     """Return number -> name; nnU-Net writes the pairs the other way round, both are read."""
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     if isinstance(table, Mapping):
         for key, value in table.items():
             number, name = (key, value) if isinstance(value, str) and not value.isdecimal() else (value, key)
             if str(number).isascii() and str(number).isdecimal() and int(number) <= 65535 and str(name).strip():
-                if int(number) in found:
+                if int(number) in names:
                     problems.append(f"labels: {number} is given twice")
-                found[int(number)] = str(name).strip()
+                names[int(number)] = str(name).strip()
             else:
                 problems.append(f"labels: expected a number and a name, got {key!r}: {value!r}")
-    if 0 not in found or not 2 <= len(found) <= MAX_LABELS + 1:
+    if 0 not in names or not 2 <= len(names) <= MAX_LABELS + 1:
         problems.append(
             f'labels: expected "0": "background" and 1 to {MAX_LABELS} others, got {table!r:.80}; give each value that '
             "occurs in the masks its name"
         )
-    for name, count in Counter(found.values()).items():
+    for name, count in Counter(names.values()).items():
         if count > 1:
             problems.append(f"labels: {name!r} names {count} of them")
-    return found
+    return names
 
 
 def _modality(table: Mapping[str, Any], problems: list[str]) -> str:
@@ -159,7 +159,7 @@ def _cases(folder: Path, entries: Any, problems: list[str]) -> list[Case]:
             continue
         paths = {key: folder / entry[key] for key in ("image", "label")}
         outside = [key for key, path in paths.items() if not path.resolve().is_relative_to(root)]
-        problems += [f"training, entry {i}: the {key} lies outside the folder" for key in outside]
+        problems += [f"training, entry {i}: the {key} is outside the folder" for key in outside]
         missing = [key for key, path in paths.items() if key not in outside and not path.is_file()]
         problems += [f"{stem(entry['image'])}: the {key} {entry[key]} is missing" for key in missing]
         if not outside and not missing:

@@ -1,4 +1,4 @@
-"""What medical segmentation fills in: its tasks, how its weights are measured, which ways of transfer there are."""
+"""The domain of medical segmentation: its tasks, how its weights are measured, and the ways of transfer learning."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from cnn_core.train.task import Task
 from cnn_core.weights import WeightsCard
 from medical_segmentation.data import DATA_SETS, load_set
 from medical_segmentation.evaluate import Report, evaluate, evaluate_nodules
-from medical_segmentation.judge import NodulePredictor
+from medical_segmentation.nodule_predictor import NodulePredictor
 from medical_segmentation.nodule_task import NoduleTask
 from medical_segmentation.nodules import load_nodules
 from medical_segmentation.predict import Predictor, load
@@ -27,9 +27,9 @@ def _measure(predictor: Predictor | NodulePredictor, data: str, split: str, own:
     fold = predictor.card.section("data").get("fold") if own else None
     if isinstance(predictor, NodulePredictor):
         return evaluate_nodules(predictor, load_nodules(data, predictor.contract, splits=(split,), fold=fold)[split])
-    found = load_set(data, fold=fold)
-    check_labels(predictor, found.labels, data)
-    return evaluate(predictor, (found.checked.volume(case) for case in found.splits[split]))
+    data_set = load_set(data, fold=fold)
+    check_labels(predictor, data_set.labels, data)
+    return evaluate(predictor, (data_set.checked.volume(case) for case in data_set.splits[split]))
 
 
 def _exportable(predictor: Predictor | NodulePredictor) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def _exportable(predictor: Predictor | NodulePredictor) -> dict[str, Any]:
 
 
 def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:
-    """Return the training from `weights`, and from nothing, on data prepared as the card says."""
+    """Return the training from `weights`, and from scratch, on data preprocessed as the card says."""
     contract = card.input
     window = [contract["low"], contract["high"]]
     same: dict[str, Any] = {"dims": contract["dims"], "model": card.model, "options": card.arguments["options"]}

@@ -24,10 +24,10 @@ TASKS = {
 
 
 def get_task(folder: Path, progress: Progress | None = None) -> None:
-    """Download, verify and unpack one task (several gigabytes) to `folder`, which bears its name.
+    """Download, verify and unpack one task (several gigabytes) to `folder`, which has its name.
 
     Args:
-        folder: such as "Task09_Spleen" in that of all sets.
+        folder: such as "Task09_Spleen" in the data root.
         progress: as in `fetch`.
 
     Raises:
@@ -44,7 +44,7 @@ def get_task(folder: Path, progress: Progress | None = None) -> None:
     archive = fetch(address, name=f"{task}.tar", folder=root, md5=md5, progress=progress)
     fresh = root / f".{task}.new"
     with folder_lock(root, timeout=600):
-        shutil.rmtree(fresh, ignore_errors=True)  # of a run that was cut short
+        shutil.rmtree(fresh, ignore_errors=True)  # left by an interrupted run
         try:
             extract(archive, fresh, max_members=MOST_FILES, max_bytes=MOST_BYTES)
             if not (fresh / task / "dataset.json").is_file():

@@ -10,8 +10,8 @@ import numpy as np
 from cnn_core.errors import DataError
 from cnn_core.weights import reports
 from medical_segmentation.checker import Volume
-from medical_segmentation.judge import NodulePredictor
 from medical_segmentation.metrics import TOLERANCE, LabelScores, bootstrap, label_scores
+from medical_segmentation.nodule_predictor import NodulePredictor
 from medical_segmentation.nodule_task import nodule_metrics, nodule_scores, probability
 from medical_segmentation.nodules import NoduleSet
 from medical_segmentation.predict import Predictor
@@ -41,8 +41,8 @@ class Report:
         goal: "segment" or "malignancy".
         n: cases or nodules.
         metrics: names and means; with `_low` and `_high` the 95 % intervals of a bootstrap over cases (or exams).
-        cases: one row per case, or per nodule: what is true and what was said; None: left out when the weights were
-            taken away.
+        cases: one row per case, or per nodule: truth and prediction; None: left out when the weights were
+            downloaded.
         tolerance_mm: of the surface Dice.
     """
 
@@ -69,7 +69,7 @@ def evaluate(
 
     Args:
         predictor: whose masks are measured.
-        volumes: scans with the true labels, numbered as the predictor's; one at a time is held.
+        volumes: scans with the true labels, numbered as the predictor's; only one is in memory at a time.
         observe: called with every row.
 
     Raises:
@@ -105,8 +105,8 @@ def _summary(rows: Sequence[CaseRow]) -> Report:
     return Report("segment", len(rows), metrics, cases)
 
 
-def _with_interval(name: str, found: list[float | None]) -> dict[str, float]:
-    values = np.array([value for value in found if value is not None])
+def _with_interval(name: str, per_case: list[float | None]) -> dict[str, float]:
+    values = np.array([value for value in per_case if value is not None])
     if not len(values):
         return {}
     low, high = bootstrap(lambda drawn: float(values[drawn].mean()), len(values))
@@ -114,16 +114,16 @@ def _with_interval(name: str, found: list[float | None]) -> dict[str, float]:
 
 
 def evaluate_nodules(predictor: NodulePredictor, nodules: NoduleSet) -> Report:
-    """Measure a network that judges nodules; the rows hold every nodule's size, truth and probability."""
+    """Measure a nodule classifier; the rows hold every nodule's size, truth and probability."""
     scores = nodule_scores(predictor.model, nodules, predictor.contract, predictor.device)
-    chances = probability(scores, predictor.contract)
+    probabilities = probability(scores, predictor.contract)
     cases = [
-        {"case": name, "exam": exam, "size": float(size), "truth": int(truth), "probability": round(float(chance), 6)}
-        for name, exam, size, truth, chance in zip(
-            nodules.names, nodules.exams, nodules.sizes, nodules.targets, chances, strict=True
+        {"case": name, "exam": exam, "size": float(size), "truth": int(truth), "probability": round(float(value), 6)}
+        for name, exam, size, truth, value in zip(
+            nodules.names, nodules.exams, nodules.sizes, nodules.targets, probabilities, strict=True
         )
     ]
-    metrics = nodule_metrics(scores, chances, nodules.targets, nodules.sizes, nodules.exams)
+    metrics = nodule_metrics(scores, probabilities, nodules.targets, nodules.sizes, nodules.exams)
     return Report("malignancy", len(nodules), metrics, cases)
 
 
@@ -140,9 +140,11 @@ def pool(reports: Sequence[Report]) -> Report:
                 for case in cases
             ]
         )
-    chances, truth, sizes = (np.array([case[key] for case in cases]) for key in ("probability", "truth", "size"))
+    probabilities, truth, sizes = (np.array([case[key] for case in cases]) for key in ("probability", "truth", "size"))
     groups = np.repeat(np.arange(len(reports)), [len(report.cases or ()) for report in reports])
-    metrics = nodule_metrics(chances, chances, truth, sizes, [case["exam"] for case in cases], groups=groups)
+    metrics = nodule_metrics(
+        probabilities, probabilities, truth, sizes, [case["exam"] for case in cases], groups=groups
+    )
     return Report("malignancy", len(cases), metrics, cases)
 
 

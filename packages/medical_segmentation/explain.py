@@ -1,4 +1,4 @@
-"""Why a mask or a judgement: the uncertainty of a segmentation, or where a network looked at a nodule, as a picture."""
+"""Explain a prediction as a picture: the uncertainty of a segmentation, or where a network looked at a nodule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from cnn_core.explain import heat_limits, list_methods, overlay
 from medical_segmentation.pictures import heat_slice, save_png, upright
 
 if TYPE_CHECKING:
-    from medical_segmentation.judge import NodulePredictor
+    from medical_segmentation.nodule_predictor import NodulePredictor
     from medical_segmentation.predict import Predictor
 
 OF_MASKS = ("entropy", "foreground")

@@ -1,9 +1,9 @@
 """Dice and cross-entropy together.
 
 "dice" is equal to MONAI's `DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)`, tested
-against it, and written here since MONAI's takes each of several processes by itself. "log-dice" takes the negative
+against it, and written here since MONAI's computes it for each process separately. "log-dice" takes the negative
 logarithm of the soft Dice in place of one minus it (Wong et al. 2018, arXiv:1809.00076): its gradient grows as the Dice
-falls, so that a small label which the cross-entropy drove out early is found again.
+falls, so that a small label that cross-entropy suppressed early can recover.
 """
 
 from typing import Literal
@@ -35,10 +35,10 @@ def dice_cross_entropy(scores: Tensor | list[Tensor], target: Tensor, *, loss: L
 
 def soft_dice(scores: Tensor, target: Tensor) -> Tensor:
     """Return the soft Dice of each label above 0 over the batch of all processes: [K - 1], above 0, at most 1."""
-    chances = scores.float().softmax(1)[:, 1:]
+    probabilities = scores.float().softmax(1)[:, 1:]
     axes = [0, *range(2, scores.ndim)]
     labels = torch.arange(1, scores.shape[1], device=scores.device).view(1, -1, *[1] * (scores.ndim - 2))
-    truth = (target[:, None] == labels).to(chances.dtype)
-    shared = sum_over_processes((chances * truth).sum(axes))
-    total = sum_over_processes(chances.sum(axes) + truth.sum(axes))
+    truth = (target[:, None] == labels).to(probabilities.dtype)
+    shared = sum_over_processes((probabilities * truth).sum(axes))
+    total = sum_over_processes(probabilities.sum(axes) + truth.sum(axes))
     return (2 * shared + SMOOTH) / (total + SMOOTH)

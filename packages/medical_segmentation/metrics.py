@@ -1,7 +1,7 @@
-"""How well a mask agrees with the truth: overlap, distances between surfaces in mm, volumes; and how sure a mean is.
+"""Metrics of a mask against the truth: overlap, distances between surfaces in mm, volumes; and confidence intervals.
 
 Distances between surfaces are MONAI's: surface voxels are those with a neighbour (sharing a face) outside, and the two
-directed sets of distances are judged apart; one pass serves HD95 and surface Dice (Nikolov et al. 2021,
+directed sets of distances are measured separately; one pass serves HD95 and surface Dice (Nikolov et al. 2021,
 arXiv:1809.04430).
 """
 
@@ -18,12 +18,12 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class LabelScores:
-    """One label of one case; None where the truth and the answer do not allow the measure."""
+    """One label of one case; None where the measure is undefined for this truth and mask."""
 
     dice: float | None  # None: neither has the label
     hd95_mm: float | None  # None: one of them does not have it
     surface_dice: float | None
-    volume_ml: float  # of the answer
+    volume_ml: float  # of the mask
     true_ml: float
 
 
@@ -65,17 +65,17 @@ def label_scores(
 ) -> LabelScores:
     """Measure one label: two truth-valued arrays [X, Y, Z], spacing in mm.
 
-    hd95_mm is the larger of the two directed 95th percentiles; surface_dice the share of both surfaces that lies within
-    `tolerance` mm of the other one. Distances take the axes for perpendicular. `voxel_ml` is the volume of one voxel
+    hd95_mm is the larger of the two directed 95th percentiles; surface_dice the share of both surfaces that is within
+    `tolerance` mm of the other one. Distances assume perpendicular axes. `voxel_ml` is the volume of one voxel
     where they are not (a tilted gantry); None: the product of the spacing.
     """
     voxel = float(np.prod(spacing)) / 1000 if voxel_ml is None else voxel_ml
     volumes = {"volume_ml": int(mask.sum()) * voxel, "true_ml": int(truth.sum()) * voxel}
-    found = surface_distances(mask, truth, spacing)
-    if found is None:
+    directed = surface_distances(mask, truth, spacing)
+    if directed is None:
         return LabelScores(dice(mask, truth), None, 0.0 if mask.any() or truth.any() else None, **volumes)
-    worst = max(float(np.percentile(distances, 95)) for distances in found)
-    near = sum(int((distances <= tolerance).sum()) for distances in found) / sum(map(len, found))
+    worst = max(float(np.percentile(distances, 95)) for distances in directed)
+    near = sum(int((distances <= tolerance).sum()) for distances in directed) / sum(map(len, directed))
     return LabelScores(dice(mask, truth), worst, near, **volumes)
 
 
@@ -102,7 +102,7 @@ def bootstrap(
         measure: indices of items (repeats allowed) -> a number; NaN where it has none for that draw.
         groups: the group of each item, or the number of items that are groups of their own.
     """
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     if isinstance(groups, int):
         members = [np.array([i]) for i in range(groups)]
     else:
@@ -110,7 +110,7 @@ def bootstrap(
         members = [np.flatnonzero(place == k) for k in range(len(names))]
     values = []
     for _ in range(resamples):
-        drawn = chance.integers(0, len(members), len(members))
+        drawn = rng.integers(0, len(members), len(members))
         values.append(measure(np.concatenate([members[k] for k in drawn])))
     low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
@@ -125,20 +125,20 @@ def auc(scores: np.ndarray, truth: np.ndarray, groups: np.ndarray | None = None)
     """
     wins, pairs = 0.0, 0
     for group in [slice(None)] if groups is None else [groups == value for value in np.unique(groups)]:
-        own, true = scores[group], truth[group]
+        values, true = scores[group], truth[group]
         positive, negative = int((true == 1).sum()), int((true == 0).sum())
-        _, place, counts = np.unique(own, return_inverse=True, return_counts=True)
+        _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
         ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # mean rank of equals, from 1
         wins += float(ranks[true == 1].sum()) - positive * (positive + 1) / 2
         pairs += positive * negative
     return wins / pairs if pairs else float("nan")
 
 
-def calibration_error(chances: np.ndarray, truth: np.ndarray, *, bins: int = 10) -> float:
+def calibration_error(probabilities: np.ndarray, truth: np.ndarray, *, bins: int = 10) -> float:
     """Return the expected calibration error: mean gap between stated probability and frequency, in equally full bins.
 
     Naeini, Cooper, Hauskrecht 2015, "Obtaining well calibrated probabilities using Bayesian binning".
     """
-    order = np.argsort(chances, kind="stable")
+    order = np.argsort(probabilities, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
-    return float(sum(len(p) * abs(chances[p].mean() - truth[p].mean()) for p in parts) / len(order))
+    return float(sum(len(p) * abs(probabilities[p].mean() - truth[p].mean()) for p in parts) / len(order))

@@ -2,8 +2,8 @@
 
     cnn train phantom --model monai.DynUNet --option filters=16,32,64
 
-MONAI's networks are built, trained, saved, loaded, explained and exported like ours. They see windows of the size of
-the patch alone, since most of them take multiples of some number only.
+MONAI's networks are built, trained, saved, loaded, explained and exported like ours. They take windows of the
+size of the patch only, since most of them need multiples of some number.
 """
 
 import inspect
@@ -18,7 +18,7 @@ from cnn_core.errors import CnnError, missing_package, unknown_name
 from cnn_core.models.unet import create_unet
 
 PREFIX = "monai."
-MODELS = {  # those that the tests train; every other network of monai.networks.nets that answers alike can be had too
+MODELS = {  # those that the tests train; any other network of monai.networks.nets with the same output works too
     "monai.SegResNet": "Myronenko 2018: 3D MRI brain tumor segmentation using autoencoder regularization (MONAI)",
     "monai.DynUNet": "Isensee et al. 2021: nnU-Net, with deep supervision as an option (MONAI)",
     "monai.SwinUNETR": "Hatamizadeh et al. 2022: Swin UNETR, patches in multiples of 32 (MONAI)",
@@ -26,7 +26,7 @@ MODELS = {  # those that the tests train; every other network of monai.networks.
 }
 WIDTHS = (16, 32, 64, 128, 128)
 LARGEST = 2**16  # of the numbers among a network's options: a card is not trusted
-REFUSALS = (AssertionError, LookupError, RuntimeError, TypeError, ValueError)  # how MONAI's networks say no
+REFUSALS = (AssertionError, LookupError, RuntimeError, TypeError, ValueError)  # of MONAI's networks to bad options
 
 
 def create_network(
@@ -46,7 +46,7 @@ def create_network(
         in_channels: channels of the input.
         num_classes: K, background included.
         options: the network's own settings.
-        patch: the size of the inputs, for networks that have to know it.
+        patch: the size of the inputs, for networks that depend on it.
 
     Raises:
         UnknownNameError: no such network or option.
@@ -76,7 +76,7 @@ def create_network(
 class MonaiNetwork(nn.Module):
     """One of MONAI's networks: `[B, C, *patch] -> [B, K, *patch]`.
 
-    While it trains under deep supervision it answers with a list, the scores at full size first.
+    In training with deep supervision it returns a list, the scores at full size first.
 
     Args:
         name: "monai.SegResNet".
@@ -115,7 +115,7 @@ class MonaiNetwork(nn.Module):
             with _LinspaceInMemory():
                 return network(out_channels=num_classes, **arguments)
         except ImportError as error:
-            raise missing_package("einops") from error  # what MONAI's transformers are written with
+            raise missing_package("einops") from error  # which MONAI's transformers need
         except REFUSALS as error:
             raise CnnError(f"{name} cannot be built with {dict(arguments)}: {error}") from error
 
@@ -140,11 +140,11 @@ def check_answer(model: nn.Module, name: str, *, in_channels: int, num_classes: 
         model.train(training)
     got = list(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
     if got != expected:
-        raise CnnError(f"{name} is no network that segments: expected scores {expected} for a patch, got {got}")
+        raise CnnError(f"{name} is not a segmentation network: expected scores {expected} for a patch, got {got}")
 
 
 def with_defaults(name: str, given: Mapping[str, Any], patch: Sequence[int]) -> dict[str, Any]:
-    """Add what MONAI's U-Nets have to be told and `given` does not say: as many levels as the patch can be halved."""
+    """Add what MONAI's U-Nets require and `given` lacks: as many levels as the patch can be halved."""
     widths = {"monai.DynUNet": "filters", "monai.UNet": "channels", "monai.AttentionUnet": "channels"}.get(name)
     if widths is None:
         return dict(given)
@@ -165,15 +165,15 @@ def _network_class(name: str) -> type[nn.Module]:
         from monai.networks import nets
     except ImportError as error:
         raise missing_package("monai") from error
-    found = {
+    networks = {
         f"{PREFIX}{key}": value
         for key, value in vars(nets).items()
         if inspect.isclass(value) and issubclass(value, nn.Module) and value.__name__ == key
         and {"in_channels", "out_channels"} <= {*inspect.signature(value).parameters}
     }  # fmt: skip
-    if name not in found:
-        raise unknown_name("network of MONAI", name, found)
-    return found[name]
+    if name not in networks:
+        raise unknown_name("network of MONAI", name, networks)
+    return networks[name]
 
 
 def _small(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The Task that learns to judge nodules: benign or malignant, from slices or cubes, scored per nodule."""
+"""The Task that classifies nodules: benign or malignant, from slices or cubes, scored per nodule."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +29,7 @@ STEADY = 1e-2  # pulls the calibration towards no change where the validation sp
 
 
 class NoduleTask(Pairs):
-    """Judge nodules: cross-entropy on pictures of random nodules, area under the ROC curve per nodule."""
+    """Classify nodules: cross-entropy on pictures of random nodules, area under the ROC curve per nodule."""
 
     metric = "auc"
 
@@ -41,7 +41,7 @@ class NoduleTask(Pairs):
         """Load the splits and fix the input contract (the starting weights' one if there are any).
 
         Raises:
-            ConfigError: settings that starting weights decide otherwise.
+            ConfigError: settings that differ from those of the starting weights.
         """
         data = self.recipe.data
         self.device = device
@@ -50,8 +50,8 @@ class NoduleTask(Pairs):
             self.contract = start = nodule_contract_of(starting_card(self.recipe.model.weights, goal="malignancy"))
             given = {"dims": (data.dims, start.dims), "patch": (self.recipe.patches.patch, start.size),
                      "window": (data.window, (start.low, start.high))}  # fmt: skip
-            if found := kept_by_weights(given):
-                raise ConfigError("settings", found)
+            if problems := kept_by_weights(given):
+                raise ConfigError("settings", problems)
         else:
             dims = data.dims or (3 if data.data.replace("-", "_") == "lidc_nodule" else 2)
             size = tuple(self.recipe.patches.patch or SIZE[dims])
@@ -69,7 +69,7 @@ class NoduleTask(Pairs):
 
     @property
     def training_split(self) -> str:
-        """The split that is learned from."""
+        """The split to train on."""
         return "train" if self.recipe.data.validation else "train+val"
 
     def build_model(self) -> nn.Module:
@@ -118,11 +118,13 @@ class NoduleTask(Pairs):
         scores = nodule_scores(model, nodules, self.contract, self.device)
         if split == "val":
             return Evaluation(len(nodules), {"auc": auc(scores, nodules.targets)})
-        chances = probability(scores, self._calibrated(model))
-        return Evaluation(len(nodules), nodule_metrics(scores, chances, nodules.targets, nodules.sizes, nodules.exams))
+        probabilities = probability(scores, self._calibrated(model))
+        return Evaluation(
+            len(nodules), nodule_metrics(scores, probabilities, nodules.targets, nodules.sizes, nodules.exams)
+        )
 
     def fingerprint(self) -> str:
-        """Return what tells the nodules of all splits and their ratings from those of other data."""
+        """Return a fingerprint of the nodules of all splits and their ratings."""
         return cache_key(*(part for name, s in self.sets.items() for part in (name, s.names, s.targets)))
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
@@ -206,7 +208,7 @@ def calibrate(scores: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 
 def nodule_metrics(
     scores: np.ndarray,
-    chances: np.ndarray,
+    probabilities: np.ndarray,
     truth: np.ndarray,
     sizes: np.ndarray,
     exams: Sequence[str],
@@ -217,9 +219,9 @@ def nodule_metrics(
 
     Args:
         scores: [M] by which the nodules are ranked.
-        chances: [M] calibrated probabilities of "malignant".
+        probabilities: [M] calibrated probabilities of "malignant".
         truth: [M] 1 malignant.
-        sizes: [M] what the size alone is judged by.
+        sizes: [M] the size of each nodule, the baseline.
         exams: M texts: the exam (patient) of each nodule.
         groups: [M] only nodules of the same group are compared; None: all.
     """
@@ -239,6 +241,6 @@ def nodule_metrics(
         "gain": own - alone,
         "gain_low": gain_low,
         "gain_high": gain_high,
-        "accuracy": float(((chances >= 0.5) == (truth == 1)).mean()),
-        "calibration_error": calibration_error(chances, truth),
+        "accuracy": float(((probabilities >= 0.5) == (truth == 1)).mean()),
+        "calibration_error": calibration_error(probabilities, truth),
     }

@@ -1,4 +1,4 @@
-"""Lung nodules to judge, benign or malignant: cut-out slices (2-D) or cubes of a CT (3-D), scored per nodule.
+"""Lung nodules, benign or malignant: cut-out slices (2-D) or cubes of a CT (3-D), scored per nodule.
 
 A nodule may have several pictures; its score is their mean. Exams (patients) are never divided between the splits: a
 table that does so is refused, and folds are made of whole exams.
@@ -44,7 +44,7 @@ class NoduleContract(Contract):
         high: value that becomes 1; 255 for slices.
         mean: of the training set on the unit scale; becomes 0 for the network.
         std: likewise; becomes 1.
-        mirror: average the answers over mirror images.
+        mirror: average the predictions over mirror images.
         slope: of the calibration: probability = sigmoid(slope * score + offset), fitted on the validation split.
         offset: likewise.
     """
@@ -84,7 +84,7 @@ class NoduleContract(Contract):
         return torch.from_numpy(out)[None]
 
     def values(self, picture: np.ndarray) -> np.ndarray:
-        """Return bytes on the unit scale as what they stand for: grey values, or HU to within 4: `uint8 -> int16`."""
+        """Convert bytes on the unit scale back to grey values, or HU to within 4: `uint8 -> int16`."""
         return (picture / 255 * (self.high - self.low) + self.low).round().astype(np.int16)
 
     def inputs(self, x: Tensor) -> Tensor:
@@ -102,8 +102,8 @@ class NoduleSet:
         names: M texts.
         exams: M texts: the exam (patient) of each nodule.
         targets: int64 [M], 1 malignant.
-        sizes: float [M], what the size alone is judged by.
-        size_name: what that is.
+        sizes: float [M], the size of each nodule, the baseline.
+        size_name: what `sizes` measures.
     """
 
     name: str
@@ -145,12 +145,12 @@ def load_nodules(
 
     Raises:
         UnknownNameError: neither a known name nor an existing folder.
-        DataError: a table or picture is missing or damaged; everything wrong with the table's rows is said at once. Or,
-            without `fold`, exams stand in several splits.
+        DataError: a table or picture is missing or damaged; all problems of the table's rows are listed. Or, without
+            `fold`, exams are in several splits.
     """
     name, folder, _ = locate(name_or_path)
     rows = _slice_rows(folder) if contract.dims == 2 else _cube_rows(folder)
-    parts = _own_split(rows, folder) if fold is None else _folds(rows, fold)
+    parts = _table_split(rows, folder) if fold is None else _folds(rows, fold)
     size_name = "diameter" if contract.dims == 2 else "mask volume"
     sets = {}
     for split in splits:
@@ -215,7 +215,7 @@ def _slice_rows(folder: Path) -> list[_Row]:
         if first["label"] not in ("0", "1") or size is None:
             problems.append(f"{name}: expected the label 0 or 1 and a diameter in mm, got {first['label']!r:.20}")
         elif not all(f.resolve().is_relative_to(folder.resolve()) for f in files):
-            problems.append(f"{name}: a file lies outside the folder")
+            problems.append(f"{name}: a file is outside the folder")
         else:
             rows.append(_Row(name, exam, int(first["label"]), size, first["split"], files))
     if problems:
@@ -235,20 +235,20 @@ def _cube_rows(folder: Path) -> list[_Row]:
     return rows
 
 
-def _own_split(rows: Sequence[_Row], folder: Path) -> dict[str, str]:
+def _table_split(rows: Sequence[_Row], folder: Path) -> dict[str, str]:
     """Return the split of each nodule as the table has it.
 
     Raises:
-        DataError: exams stand in several splits.
+        DataError: exams are in several splits.
     """
-    found: dict[str, set[str]] = {}
+    splits_of_exam: dict[str, set[str]] = {}
     for row in rows:
         if row.split in PARTS:
-            found.setdefault(row.exam, set()).add(row.split)
-    divided = [f"{exam} ({', '.join(sorted(parts))})" for exam, parts in found.items() if len(parts) > 1]
+            splits_of_exam.setdefault(row.exam, set()).add(row.split)
+    divided = [f"{exam} ({', '.join(sorted(parts))})" for exam, parts in splits_of_exam.items() if len(parts) > 1]
     if divided:
         raise DataError(
-            f"{folder}: each exam must lie in one split, or what is tested was learned from; in several are "
+            f"{folder}: each exam must be in one split, or test cases are trained on; in several are "
             f"{listed(divided)}; correct the table or give a fold"
         )
     return {row.name: row.split for row in rows}

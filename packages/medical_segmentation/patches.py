@@ -1,6 +1,6 @@
 """Random patches of volumes that are held in memory, some of them around labelled cells.
 
-Most of a scan is background; patches drawn anywhere would seldom show what is to be found. As in nnU-Net (Isensee et
+Most of a scan is background; patches drawn uniformly would seldom show the target. As in nnU-Net (Isensee et
 al. 2021, doi:10.1038/s41592-020-01008-z), a part of the samples is centred on a cell of a random class.
 """
 
@@ -31,7 +31,7 @@ class PatchBatches:
         normalize: float batch of range 0 to 1 -> network input.
         augment: what may be changed at random.
         foreground: probability that a patch is centred on a labelled cell: of a random volume that has any, of a random
-            one of its classes. 0: all patches lie anywhere.
+            one of its classes. 0: all patches are uniform.
         margin: cells cut on every side beyond the patch, augmented and taken off again, so that rotation and shift
             bring in what is really there.
 
@@ -105,37 +105,37 @@ class PatchBatches:
         return i, start
 
     def _problems(self) -> list[str]:
-        found = []
+        problems = []
         if not self.volumes or len(self.volumes) != len(self.masks):
-            found.append(
+            problems.append(
                 f"expected one or more volumes and a mask for each, got {len(self.volumes)} and {len(self.masks)}"
             )
         for i, (volume, mask) in enumerate(zip(self.volumes, self.masks, strict=False)):
             if volume.shape[1:] != mask.shape or mask.ndim != len(self.patch) or 0 in volume.shape:
-                found.append(
+                problems.append(
                     f"volume {i}: expected [C, *S] and a mask [*S] with {len(self.patch)} axes and cells in each, got "
                     f"{list(volume.shape)} and {list(mask.shape)}"
                 )
             elif volume.shape[0] != self.volumes[0].shape[0]:
-                found.append(f"volume {i}: {volume.shape[0]} channels, the first one has {self.volumes[0].shape[0]}")
+                problems.append(f"volume {i}: {volume.shape[0]} channels, the first one has {self.volumes[0].shape[0]}")
             if volume.dtype != torch.uint8 and not volume.is_floating_point():
-                found.append(f"volume {i}: expected uint8, or floats in the range 0 to 1, got {volume.dtype}")
+                problems.append(f"volume {i}: expected uint8, or floats in the range 0 to 1, got {volume.dtype}")
             if mask.is_floating_point() or mask.is_complex():
-                found.append(f"mask {i}: expected whole numbers, got {mask.dtype}")
+                problems.append(f"mask {i}: expected whole numbers, got {mask.dtype}")
         if min(self.patch, default=0) < 1:
-            found.append(f"patch: expected sizes of at least 1, got {list(self.patch)}")
+            problems.append(f"patch: expected sizes of at least 1, got {list(self.patch)}")
         for name, least in (("batch_size", 1), ("steps", 1), ("margin", 0)):
             if getattr(self, name) < least:
-                found.append(f"{name}: expected at least {least}, got {getattr(self, name)}")
+                problems.append(f"{name}: expected at least {least}, got {getattr(self, name)}")
         if not 0 <= self.foreground <= 1:
-            found.append(f"foreground: expected a probability, got {self.foreground}")
-        return found
+            problems.append(f"foreground: expected a probability, got {self.foreground}")
+        return problems
 
 
 def _labelled(mask: Tensor) -> list[Tensor]:
     """Return the flat positions of each class above 0, at most REMEMBERED of each, evenly spread, on the CPU."""
     flat = mask.flatten()
-    found = []
+    positions = []
     for label in flat.unique().tolist():
         if label > 0:
             cells = (flat == label).nonzero().flatten()
@@ -143,8 +143,8 @@ def _labelled(mask: Tensor) -> list[Tensor]:
                 cells = cells[
                     torch.linspace(0, len(cells) - 1, REMEMBERED, dtype=torch.float64).long().to(cells.device)
                 ]
-            found.append(cells.cpu())
-    return found
+            positions.append(cells.cpu())
+    return positions
 
 
 def _cut(x: Tensor, start: Sequence[int], size: Sequence[int], margin: int) -> Tensor:

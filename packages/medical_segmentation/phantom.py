@@ -20,14 +20,14 @@ SHAPE = (72, 56, 40)  # voxels X, Y, Z
 SPACING = 4.5  # mm, varied by a twentieth
 HU = {"air": -1000.0, "fat": -100.0, "body": 40.0, "lung": -850.0, "heart": 160.0, "spine": 420.0, "nodule": 60.0}
 FOLDER = "Phantom"
-VERSION = "1"  # of what is drawn; another one is generated anew
+VERSION = "1"  # of what is drawn; a new version is generated again
 ORDERS = ((1, 1, 1), (-1, -1, 1), (-1, 1, 1), (-1, -1, -1))  # directions of the axes in the files
 
 
 def draw_phantom(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw one phantom: `-> HU int16 [X, Y, Z], labels uint8 [X, Y, Z], affine 4 x 4` in RAS order."""
-    chance = np.random.default_rng([20240607, seed])
-    spacing = SPACING * chance.uniform(0.95, 1.05, 3).round(3)
+    rng = np.random.default_rng([20240607, seed])
+    spacing = SPACING * rng.uniform(0.95, 1.05, 3).round(3)
     extent = np.array(SHAPE) * spacing
     axes = [
         (np.arange(edge) + 0.5) * step - length / 2 for edge, step, length in zip(SHAPE, spacing, extent, strict=True)
@@ -37,7 +37,7 @@ def draw_phantom(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     def ellipsoid(centre: np.ndarray, radii: np.ndarray) -> np.ndarray:
         return sum(((g - c) / r) ** 2 for g, c, r in zip(grid, centre, radii, strict=True)) <= 1
 
-    vary = lambda low, high: chance.uniform(low, high)  # noqa: E731
+    vary = lambda low, high: rng.uniform(low, high)  # noqa: E731
     voxels = np.full(SHAPE, HU["air"], np.float32)
     mask = np.zeros(SHAPE, np.uint8)
     body = np.array([vary(138, 150), vary(98, 108), 1e4])  # a cylinder along Z
@@ -52,10 +52,10 @@ def draw_phantom(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     heart = np.array([vary(-26, -14), vary(18, 30), vary(-30, -15)])  # to the patient's left, which is -X
     mask[ellipsoid(heart, np.array([vary(40, 48), vary(32, 40), vary(36, 44)]))] = 2
     mask[ellipsoid(np.array([vary(-3, 3), vary(-62, -56), 0]), np.array([vary(18, 22), vary(18, 22), 1e4]))] = 3
-    centre, radii = lungs[int(chance.integers(2))]
+    centre, radii = lungs[int(rng.integers(2))]
     radius = vary(12, 18)
     while True:  # in the lung and away from the heart
-        direction = chance.normal(size=3)
+        direction = rng.normal(size=3)
         place = centre + radii * 0.55 * direction / np.linalg.norm(direction)
         ball = ellipsoid(place, np.full(3, radius))
         if (mask[ball] == 1).all():
@@ -63,7 +63,7 @@ def draw_phantom(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     mask[ball] = 4
     for number, name in enumerate(LABELS[1:], start=1):
         voxels[mask == number] = HU[name] + vary(-15, 15)
-    voxels += chance.normal(0, vary(15, 35), SHAPE).astype(np.float32)
+    voxels += rng.normal(0, vary(15, 35), SHAPE).astype(np.float32)
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = -extent / 2
     return voxels.round().clip(-1024, 3071).astype(np.int16), mask, affine
@@ -91,14 +91,14 @@ def phantom_folder(data_root_: str | os.PathLike[str] | None = None) -> Path:
         StorageError: they cannot be written.
     """
     folder = (Path(data_root_) if data_root_ is not None else data_root()) / f"{FOLDER}{VERSION}"
-    with folder_lock(folder.parent, timeout=600):  # of two that want them, the second waits
+    with folder_lock(folder.parent, timeout=600):  # of two processes that need them, the second waits
         if not (folder / "dataset.json").is_file():
             write_phantoms(folder, COUNTS)
     return folder
 
 
 def write_phantoms(folder: Path, counts: dict[str, int]) -> None:
-    """Write phantoms as a Decathlon folder, so many for each part.
+    """Write phantoms as a Decathlon folder, `counts` of each part.
 
     Raises:
         StorageError: they cannot be written, or `folder` exists already.

@@ -73,7 +73,7 @@ def heat_slice(scan: Scan, heat: np.ndarray) -> tuple[int, np.ndarray]:
 
 
 def in_hu(scan: Scan) -> bool:
-    """Tell whether the windows of a CT suit a scan: it says that it is one, or says nothing and holds air."""
+    """Return whether the windows of a CT suit a scan: it says that it is one, or says nothing and holds air."""
     return scan.modality == "CT" or (not scan.modality and float(scan.voxels.min()) < -100)
 
 

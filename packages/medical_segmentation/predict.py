@@ -1,4 +1,4 @@
-"""From a scan to a mask with millilitres: what a trained network answers, on the input's own voxels.
+"""Predictions for scans: masks on the input's own voxels, with volumes in millilitres.
 
     result = load("lung-ct").predict("thorax.nii.gz")
     result.volumes_ml, result.save("out")
@@ -27,23 +27,23 @@ from medical_segmentation.weights_io import goal_of, load_classifier, load_segme
 from medical_segmentation.windows import Observer
 
 if TYPE_CHECKING:
-    from medical_segmentation.judge import NodulePredictor
+    from medical_segmentation.nodule_predictor import NodulePredictor
 
 ENDINGS = (".nii", ".nii.gz")
-FAR = 1.25  # times the usual spacing along an axis, or a part of it, from which on it is said
+FAR = 1.25  # times the usual spacing along an axis, or a part of it, from which on a warning is given
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentationResult:
-    """The answer for one scan.
+    """The prediction for one scan.
 
     Args:
         scan: what was read, in RAS order.
         mask: uint8 [X, Y, Z], RAS; `save` and `write_mask` bring it to the input's own grid.
         labels: names, background first.
         maps: "foreground" (probability that it is not background) and "entropy" (0 certain ... 1 all labels alike),
-            float16 [X, Y, Z], as asked for.
-        warnings: what the reader of the answer should know.
+            float16 [X, Y, Z], as requested.
+        warnings: what the user should know about this prediction.
     """
 
     scan: Scan = field(repr=False)
@@ -93,27 +93,27 @@ class SegmentationResult:
 
 
 @dataclass(frozen=True)
-class ScanAnswer:
-    """An item of `cnn predict`: what was found in a scan, as `SegmentationResult.to_json` has it, or an error."""
+class ScanPrediction:
+    """An item of `cnn predict`: the result for a scan, as `SegmentationResult.to_json` returns it, or an error."""
 
     input: str
-    found: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the item of `cnn predict --json`."""
-        return {"input": self.input, **({"error": self.error} if self.error is not None else self.found)}
+        return {"input": self.input, **({"error": self.error} if self.error is not None else self.result)}
 
     def __str__(self) -> str:
         if self.error is not None:
             return f"{self.input}: {self.error}"
-        volumes = ", ".join(f"{label} {value:.1f} mL" for label, value in self.found["volumes_ml"].items())
-        place = f" ({self.found['mask']})" if self.found["mask"] else ""
-        return "; ".join([f"{self.input}: {volumes}{place}", *self.found["warnings"]])
+        volumes = ", ".join(f"{label} {value:.1f} mL" for label, value in self.result["volumes_ml"].items())
+        place = f" ({self.result['mask']})" if self.result["mask"] else ""
+        return "; ".join([f"{self.input}: {volumes}{place}", *self.result["warnings"]])
 
 
 class Predictor:
-    """A trained network with everything it needs to segment scans.
+    """A trained network with its preprocessing, to segment scans.
 
     Args:
         model: with the card's weights.
@@ -145,24 +145,28 @@ class Predictor:
         """Segment one scan.
 
         Args:
-            source: a path (see `read_scan`), or a scan that is read already.
+            source: a path (see `read_scan`), or a scan in memory.
             volume: which volume of a 4-D NIfTI, from 0.
             maps: any of "foreground", "entropy", "confidence".
             flips: average over mirror images along every axis; None: as the card says.
-            progress: told after every window; returning False ends it with StoppedError.
+            progress: called after every window; returning False ends it with StoppedError.
 
         Raises:
             DataError: the scan cannot be used; the message says why.
         """
         scan = source if isinstance(source, Scan) else read_scan(source, volume=volume)
         axes = None if flips is None else tuple(range(self.contract.dims)) if flips else ()
-        found = self.segmenter(scan.voxels, scan.spacing, maps=maps, flips=axes, progress=progress)
+        segmentation = self.segmenter(scan.voxels, scan.spacing, maps=maps, flips=axes, progress=progress)
         return SegmentationResult(
-            scan, found.mask, self.labels, found.maps, (*scan.warnings, *self._remarks(scan, found.mask))
+            scan,
+            segmentation.mask,
+            self.labels,
+            segmentation.maps,
+            (*scan.warnings, *self._remarks(scan, segmentation.mask)),
         )
 
-    def stream_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator["ScanAnswer"]:
-        """Answer for one scan after the other.
+    def stream_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator["ScanPrediction"]:
+        """Segment one scan after the other.
 
         Args:
             inputs: paths; a folder that holds several NIfTI files stands for each of them.
@@ -176,40 +180,40 @@ class Predictor:
                 if output is not None:
                     name = _unused(stem(result.scan.name), names)
                     written = result.save(output, name=name)
-                yield ScanAnswer(str(path), result.to_json(mask=written))
+                yield ScanPrediction(str(path), result.to_json(mask=written))
             except DataError as error:
-                yield ScanAnswer(str(path), error=str(error))
+                yield ScanPrediction(str(path), error=str(error))
 
     def explain(self, source: str, *, method: str = "entropy") -> Explanation:
         """Return a picture of where the mask is uncertain; see `explain.explain_scan`."""
         return explain_scan(self, source, method=method)
 
     def _remarks(self, scan: Scan, mask: np.ndarray) -> list[str]:
-        said = []
+        notes = []
         if self.contract.modality == "CT" and scan.modality not in ("", "CT"):
-            said.append("the network was trained on CT alone")
+            notes.append("the network was trained on CT alone")
         if (usual := self.contract.usual_spacing) is not None:
             ratios = np.divide(scan.spacing, usual)[: self.contract.dims]
             if max(ratios.max(), 1 / ratios.min()) > FAR:
                 learned, came = (" x ".join(f"{n:.3g}" for n in s[: self.contract.dims]) for s in (usual, scan.spacing))
-                said.append(f"the network learned from voxels of about {learned} mm, these are {came} mm")
+                notes.append(f"the network learned from voxels of about {learned} mm, these are {came} mm")
         if not mask.any():
-            said.append("nothing was found: the mask is empty")
+            notes.append("nothing was found: the mask is empty")
         if self.contract.centre is not None and max(scan.voxels.shape) > 2 * max(self.contract.patch):
             edges = " x ".join(map(str, self.contract.patch))
-            said.append(
+            notes.append(
                 f"the network expects a cube cut out around what it segments and saw {edges} voxels in the middle alone"
             )
-        return said
+        return notes
 
 
 def _unused(name: str, names: set[str]) -> str:
     """Return `name`, with a number behind it if it was there before, and remember it."""
-    found, number = name, 2
-    while found in names:
-        found, number = f"{name}-{number}", number + 1
-    names.add(found)
-    return found
+    unused, number = name, 2
+    while unused in names:
+        unused, number = f"{name}-{number}", number + 1
+    names.add(unused)
+    return unused
 
 
 def expand(inputs: Iterable[str]) -> Iterator[Path]:
@@ -228,12 +232,12 @@ def load(name: str | Path, *, device: str = "auto") -> "Predictor | NodulePredic
     """Return the predictor of shipped weights or of a finished run's folder: of scans, or of nodules.
 
     Raises:
-        UnknownNameError: there is nothing of this name.
+        UnknownNameError: there are no weights of this name.
         WeightsError: the weights are damaged or belong to another domain.
     """
     chosen = choose_device(device)
     if goal_of(load_card(find_weights(name))) == "malignancy":
-        from medical_segmentation.judge import NodulePredictor
+        from medical_segmentation.nodule_predictor import NodulePredictor
 
         model, card = load_classifier(name)
         return NodulePredictor(model, card, device=chosen)

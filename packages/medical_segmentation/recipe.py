@@ -1,4 +1,4 @@
-"""The recipe of this domain: which scans, which patches, which network; and which of its settings weights decide."""
+"""The recipe of this domain: which scans, which patches, which network; and which settings starting weights fix."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,16 +23,16 @@ class DataConfig(Settings):
     """Which scans, and how the network gets them; None: derived from the set (see `fingerprint`)."""
 
     data: Text = "phantom"  # a name of `cnn list data`, or a folder in the Decathlon layout
-    goal: Literal["segment", "malignancy"] = "segment"  # label every voxel, or judge whole nodules
-    validation: bool = True  # hold cases out to choose the best epoch; False: learn from all but the test set
+    goal: Literal["segment", "malignancy"] = "segment"  # label every voxel, or classify whole nodules
+    validation: bool = True  # hold cases out to choose the best epoch; False: train on all but the test set
     fold: Fold | None = None  # 0 to 4: which fifth of all cases is the test set; None: the set's own split
     dims: Literal[2, 3] | None = None  # 2: slice by slice
     spacing: list[float] | None = None  # mm along X, Y, Z that scans are resampled to
     window: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None  # HU, lowest and highest
     own_scale: bool | None = None  # scale each scan by its own intensities; None: unless it is a CT
-    centred: bool = False  # cubes cut out around what is looked for: see the patch around that place alone
+    centred: bool = False  # cubes cut out around the target: the network sees only the patch around it
     keep: Literal["all", "largest", "central"] = "all"  # connected pieces of a label that are left
-    mirror: bool = False  # average the answers over mirror images along every axis
+    mirror: bool = False  # average the predictions over mirror images along every axis
 
     @model_validator(mode="after")
     def _fields_agree(self) -> "DataConfig":
@@ -45,13 +45,13 @@ class DataConfig(Settings):
 
 @dataclass(frozen=True)
 class PatchConfig(Settings):
-    """What an epoch is made of, and what is made small."""
+    """The patches of an epoch, and the loss."""
 
     patch: Annotated[list[Count], Field(min_length=2, max_length=3)] | None = None  # edges in voxels
     patches: Count = 1  # in an epoch, for each training case (2-D: for each slice)
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.33  # share of patches around a labelled voxel
     loss: Loss = "log-dice"  # together with cross-entropy; see `losses`
-    margin: Natural = 0  # voxels cut beyond the patch, so that rotation brings in what is really there
+    margin: Natural = 0  # voxels cut beyond the patch, so that rotation brings in real voxels
 
 
 @dataclass(frozen=True)
@@ -77,29 +77,29 @@ class Recipe(Settings):
 
 
 def no_effect(recipe: Recipe, start: VolumeContract | None) -> list[str]:
-    """Say which settings a training that segments would drop, given the contract of its starting weights."""
-    data, found = recipe.data, []
+    """Return a message for each setting that segmentation would ignore, given the contract of its starting weights."""
+    data, problems = recipe.data, []
     if recipe.optimizer.label_smoothing:
-        found.append("label_smoothing: is for labels of whole pictures (goal malignancy); leave it out")
+        problems.append("label_smoothing: is for labels of whole pictures (goal malignancy); leave it out")
     if data.window is not None and data.own_scale:
-        found.append("window: has no meaning where each scan has its own scale; leave out window or own_scale")
+        problems.append("window: has no meaning where each scan has its own scale; leave out window or own_scale")
     if start is None:
-        return found
+        return problems
     given = {"dims": (data.dims, start.dims), "spacing": (data.spacing, start.spacing),
              "window": (data.window, (start.low, start.high)), "own_scale": (data.own_scale, start.own_scale),
              "patch": (recipe.patches.patch, start.patch)}  # fmt: skip
-    found += kept_by_weights(given)
+    problems += kept_by_weights(given)
     if data.centred and start.centre is None:
-        found.append("centred: the starting weights were not trained so; leave it out, or leave out the weights")
-    return found
+        problems.append("centred: the starting weights were trained without it; leave it out, or leave out the weights")
+    return problems
 
 
 def kept_by_weights(given: Mapping[str, tuple[Any, Any]]) -> list[str]:
-    """Say which settings starting weights decide otherwise, given name -> (the recipe's, None: none; the weights')."""
-    found = []
-    for name, (wish, kept) in given.items():
-        wish = tuple(wish) if isinstance(wish, list) else wish
-        if wish is not None and wish != kept:
+    """Return a message for each setting, name -> (the recipe's or None, theirs), that starting weights contradict."""
+    problems = []
+    for name, (requested, kept) in given.items():
+        requested = tuple(requested) if isinstance(requested, list) else requested
+        if requested is not None and requested != kept:
             kept = "as the scans have it" if kept is None else kept
-            found.append(f"{name}: the starting weights keep theirs, {kept}, got {wish}; leave it out")
-    return found
+            problems.append(f"{name}: the starting weights keep theirs, {kept}, got {requested}; leave it out")
+    return problems

@@ -23,7 +23,7 @@ def resample(
 ) -> tuple[np.ndarray, tuple[float, float, float]]:  # fmt: skip
     """Resample `voxels` [..., X, Y, Z] from `spacing` to `new_spacing` (mm); return them and the spacing they got.
 
-    An edge becomes the nearest whole number of voxels, so the spacing differs a little from the one asked for.
+    An edge becomes the nearest whole number of voxels, so the spacing differs a little from the requested one.
 
     Raises:
         DataError: a spacing that is not positive, or a result of more than `MAX_VOXELS`.
@@ -56,7 +56,7 @@ def resample_to(voxels: np.ndarray, shape: tuple[int, int, int], *, order: Order
         raise DataError(f"expected voxels [..., X, Y, Z] and three edges of at least 1, got {voxels.shape} and {shape}")
     if math.prod(shape) > MAX_VOXELS:
         raise DataError(
-            f"resampling to {' x '.join(map(str, shape))} voxels was asked for, at most {MAX_VOXELS // 1_000_000:,} "
+            f"resampling to {' x '.join(map(str, shape))} voxels was requested, at most {MAX_VOXELS // 1_000_000:,} "
             "million are possible; choose a coarser spacing"
         )
     if tuple(shape) == voxels.shape[-3:]:

@@ -96,7 +96,7 @@ def reading(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_plain(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
+def open_plain(path: Path) -> Iterator[tuple[IO[bytes], int]]:
     """Yield the file, unpacked if it is gzip, and the most bytes that it can hold."""
     size = path.stat().st_size
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""From a network and a scan to a mask on the scan's own voxels, in bounded memory; used by training and by answers."""
+"""From a network and a scan to a mask on the scan's own voxels, in bounded memory; used by training and prediction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ class _Prepared(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """What a network says of a scan.
+class SegmenterOutput:
+    """The mask and the maps of a scan.
 
     Args:
         mask: uint8 [X, Y, Z].
-        maps: "foreground", "confidence", "entropy", as asked for: float16 [X, Y, Z].
+        maps: "foreground", "confidence", "entropy", as requested: float16 [X, Y, Z].
     """
 
     mask: np.ndarray
@@ -63,7 +63,7 @@ class Segmenter:
         maps: Sequence[str] = (),
         flips: tuple[int, ...] | None = None,
         progress: Observer | None = None,
-    ) -> Answer:
+    ) -> SegmenterOutput:
         """Segment one scan.
 
         Args:
@@ -71,21 +71,21 @@ class Segmenter:
             spacing: mm along X, Y, Z.
             maps: any of "foreground", "confidence", "entropy".
             flips: axes to mirror along; None: the contract's.
-            progress: told after every window; returning False ends it with StoppedError.
+            progress: called after every window; returning False ends it with StoppedError.
         """
         contract, shape = self.contract, voxels.shape
         if contract.spacing is not None:
             wanted = contract.spacing if contract.dims == 3 else (*contract.spacing[:2], spacing[2])
             voxels, _ = resample(voxels, spacing, wanted)
         flips = contract.flips if flips is None else flips
-        found = (
+        segmentation = (
             self._around_centre(voxels, maps, flips) if contract.centre else self._slide(voxels, maps, flips, progress)
         )
-        mask, made = found.mask.numpy(), {name: getattr(found, name).numpy() for name in maps}
+        mask, made = segmentation.mask.numpy(), {name: getattr(segmentation, name).numpy() for name in maps}
         if mask.shape != shape:
             mask = resample_labels(mask, shape)
             made = {name: resample_to(values, shape) for name, values in made.items()}
-        return Answer(clean(mask, contract, spacing=spacing), made)
+        return SegmenterOutput(clean(mask, contract, spacing=spacing), made)
 
     def _slide(
         self, voxels: np.ndarray, maps: Sequence[str], flips: tuple[int, ...], progress: Observer | None

@@ -1,4 +1,4 @@
-"""The Task that learns to segment; `nodule_task` has the one that judges nodules."""
+"""The segmentation Task; the Task in `nodule_task` classifies nodules."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from cnn_core.train.task import Evaluation, Pairs
 from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.data import SegmentationSet, load_set
-from medical_segmentation.fingerprint import Wishes, network_options, plan, with_usual_spacing
+from medical_segmentation.fingerprint import PlanSettings, network_options, plan, with_usual_spacing
 from medical_segmentation.losses import dice_cross_entropy
 from medical_segmentation.metrics import label_scores, mean_dice
 from medical_segmentation.model import check_answer, create_network
@@ -46,7 +46,7 @@ class SegmentationTask(Pairs):
         """Check the set and derive what is not given; the contract of starting weights is kept.
 
         Raises:
-            ConfigError: settings that would be of no effect; all of them are said.
+            ConfigError: settings that would have no effect; all are listed.
             DataError: the set cannot be used, or holds no case to validate on.
         """
         data, patches = self.recipe.data, self.recipe.patches
@@ -61,19 +61,19 @@ class SegmentationTask(Pairs):
         if start is not None and card is not None:
             self.contract, self.chosen = with_usual_spacing(start, facts), [f"as {card.name} has it"]
         else:
-            wishes = Wishes(
+            requested = PlanSettings(
                 data.dims, data.spacing, data.window, patches.patch, centred=data.centred, own_scale=data.own_scale,
                 keep=data.keep, flips=data.mirror,
             )  # fmt: skip
             modality = self.set.checked.source.modality
-            self.contract, self.chosen = plan(facts, wishes, modality=modality, step=STEP)
+            self.contract, self.chosen = plan(facts, requested, modality=modality, step=STEP)
             if data.window is not None and self.contract.own_scale:
                 log.warning(
                     "window %s is not used: each scan is scaled by its own intensities, since the scans of %s are %s "
                     "and not CT; with own_scale = false it is", data.window, self.set.name, modality,
                 )  # fmt: skip
-        self.options, said = self._options(card)
-        for sentence in (*self.chosen, *said):
+        self.options, notes = self._options(card)
+        for sentence in (*self.chosen, *notes):
             log.info("%s", sentence)
         volumes, masks = self._training_blocks()
         size = min(self.recipe.loop.batch_size, len(volumes) * patches.patches)
@@ -86,7 +86,7 @@ class SegmentationTask(Pairs):
 
     @property
     def training_split(self) -> str:
-        """The split that is learned from."""
+        """The split to train on."""
         return "train" if self.recipe.data.validation else "train+val"
 
     def build_model(self) -> nn.Module:
@@ -123,7 +123,7 @@ class SegmentationTask(Pairs):
         if split == "val" and not self.recipe.data.validation:
             return None
         segmenter = Segmenter(model, self.contract)
-        flips = () if split == "val" else None  # mirror images only where it counts
+        flips = () if split == "val" else None  # no mirror images in validation: they only cost time
         rows = []
         for name in self.set.splits[split]:
             volume = self.set.checked.volume(name)
@@ -133,11 +133,11 @@ class SegmentationTask(Pairs):
         return Evaluation(len(rows), {name: float(np.mean(values)) for name, values in found.items() if values})
 
     def fingerprint(self) -> str:
-        """Return what tells the labels and the cases of all splits from those of other data."""
+        """Return a fingerprint of the labels and the cases of all splits."""
         return cache_key(self.set.labels, self.set.splits)
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
-        """Return the weights card's fields that this domain knows."""
+        """Return the weights card's fields that this domain fills in."""
         card = self._starting_card()
         return {
             "model": card.model if card else self.recipe.model.model,
@@ -145,7 +145,7 @@ class SegmentationTask(Pairs):
             "input": {**self.contract.to_json(), "goal": "segment"},
             "labels": list(self.set.labels),
             "licence": self.recipe.licence,
-            "limits": [DISCLAIMER, *self.recipe.limits, *(f"Chosen from the data: {said}." for said in self.chosen)],
+            "limits": [DISCLAIMER, *self.recipe.limits, *(f"Chosen from the data: {note}." for note in self.chosen)],
         }
 
     def _options(self, card: "WeightsCard | None") -> tuple[dict[str, Any], list[str]]:
@@ -214,5 +214,5 @@ def case_metrics(mask: np.ndarray, volume: Volume, labels: int, *, distances: bo
     if not distances:
         return {"dice": mean_dice(mask, volume.mask, labels)}
     scores = [label_scores(mask == k, volume.mask == k, volume.spacing) for k in range(1, labels)]
-    found = {name: [getattr(s, name) for s in scores if getattr(s, name) is not None] for name in names}
-    return {name: float(np.mean(values)) if values else None for name, values in found.items()}
+    measured = {name: [getattr(s, name) for s in scores if getattr(s, name) is not None] for name in names}
+    return {name: float(np.mean(values)) if values else None for name, values in measured.items()}

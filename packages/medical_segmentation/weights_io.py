@@ -1,4 +1,4 @@
-"""Networks from their cards: what the general loader cannot build, and which goal weights have."""
+"""Build networks from their cards that the general loader cannot build, and the goal of weights."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ def goal_of(card: WeightsCard) -> str:
     """Return what weights are for: "segment" or "malignancy".
 
     Raises:
-        WeightsError: the card is of another domain, or says nothing of it.
+        WeightsError: the card is of another domain, or does not name it.
     """
     if card.domain != DOMAIN_NAME:
         raise WeightsError(f"weights {card.name!r} belong to {card.domain}, not to {DOMAIN_NAME}")
@@ -70,14 +70,14 @@ def load_segmenting(name: str | Path) -> tuple[UNet | MonaiNetwork, WeightsCard]
     """Load a segmenting network by name or folder, in evaluation mode on the CPU.
 
     Raises:
-        UnknownNameError: there is nothing of this name.
+        UnknownNameError: there are no weights of this name.
         WeightsError: the weights are damaged, do not fit their card, or are for another goal.
     """
     return _load(name, "segment")
 
 
 def load_classifier(name: str | Path) -> tuple[nn.Module, WeightsCard]:
-    """Load a network that judges nodules, likewise."""
+    """Load a nodule classifier in the same way."""
     return _load(name, "malignancy")
 
 

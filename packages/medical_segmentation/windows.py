@@ -74,7 +74,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a network says of every voxel; the maps that were not asked for are None."""
+    """The mask and the maps of a volume; maps that were not requested are None."""
 
     mask: Tensor  # [X, Y, Z] uint8, the most probable label
     foreground: Tensor | None = None  # [X, Y, Z] float16: probability that it is not label 0
@@ -164,7 +164,7 @@ def gaussians(window: Sequence[int]) -> list[Tensor]:
 
 
 class _Network:
-    """Passes windows through the network, averages over mirror images, and tells how far it is."""
+    """Passes windows through the network, averages over mirror images, and reports the progress."""
 
     def __init__(self, model: nn.Module, shape: Sequence[int], windows: Windows, progress: Observer | None) -> None:
         self.model, self.progress = model.eval(), progress
@@ -185,7 +185,7 @@ class _Network:
         self.done += 1
         advance = Advance(self.done, self.total, time.perf_counter() - self.started)
         if self.progress is not None and self.progress(advance) is False:
-            raise StoppedError(f"stopped after {self.done} of {self.total} windows, as asked")
+            raise StoppedError(f"stopped after {self.done} of {self.total} windows, as requested")
         return total.div_(len(self.views))
 
     def _scores(self, window: Tensor, view: tuple[int, ...]) -> Tensor:
@@ -199,18 +199,18 @@ class _Network:
 
 def _maps(scores: Tensor, wanted: Container[str]) -> dict[str, Tensor]:
     """Compute the wanted maps of scores [K, *S]."""
-    found: dict[str, Tensor] = {}
+    maps: dict[str, Tensor] = {}
     if not any(name in wanted for name in MAPS):
-        return found
+        return maps
     log_probs = scores.log_softmax(0)
     probabilities = log_probs.exp()
     if "foreground" in wanted:
-        found["foreground"] = 1 - probabilities[0]
+        maps["foreground"] = 1 - probabilities[0]
     if "confidence" in wanted:
-        found["confidence"] = probabilities.amax(0)
+        maps["confidence"] = probabilities.amax(0)
     if "entropy" in wanted:
-        found["entropy"] = probabilities.mul_(log_probs).sum(0).neg_().div_(math.log(len(scores)))
-    return found
+        maps["entropy"] = probabilities.mul_(log_probs).sum(0).neg_().div_(math.log(len(scores)))
+    return maps
 
 
 def fuse(model: nn.Module) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Where the tokens of a text stand in it: tokenizers change the text, people want to see their own words coloured."""
+"""The positions of tokens in the original text: tokenizers change it, and the pages colour the original words."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ BREAK = "<br />"  # taken for white space by tokenizers of film reviews
 def align_tokens(text: str, tokens: Sequence[str]) -> list[tuple[int, int] | None]:
     """Return (start, end) in `text` of each token, None for one that is not found.
 
-    Tokens are searched one behind the other, in lower case, with any run of white space as one space, and without the
+    Tokens are searched in order, in lower case, with any run of white space as one space, and without the
     double quotes that some tokenizers take out of words.
 
     Args:
@@ -20,20 +20,20 @@ def align_tokens(text: str, tokens: Sequence[str]) -> list[tuple[int, int] | Non
     kept = list(_kept(text, quotes=quotes, breaks=breaks))
     searched = "".join(sign for sign, _ in kept)
     places = [place for _, place in kept]
-    found: list[tuple[int, int] | None] = []
+    spans: list[tuple[int, int] | None] = []
     at = 0
     for token in tokens:
         begin = searched.find(token.lower(), at)
         if begin < 0:
-            found.append(None)
+            spans.append(None)
             continue
         at = begin + len(token.lower())
-        found.append((places[begin], places[at - 1] + 1))
-    return found
+        spans.append((places[begin], places[at - 1] + 1))
+    return spans
 
 
 def _kept(text: str, *, quotes: bool, breaks: bool) -> Iterator[tuple[str, int]]:
-    """Yield each character that is searched, with its place in the text."""
+    """Yield each character that is searched, with its position in the text."""
     lowered = text.lower()
     places: Sequence[int] = range(len(text))
     if len(lowered) != len(text):  # a few capitals are two characters in lower case

@@ -7,7 +7,7 @@ The network is the paper's (widths 3, 4, 5, 100 filters each, 300 numbers per wo
 at random. The training is ours: Adam instead of Adadelta, see the recipes `kim-*`.
 
 Beyond the paper, the probabilities of all seeds' networks are averaged where there is an official test set: what
-several small networks reach together, without outside data.
+several small networks reach as an ensemble, without outside data.
 """
 
 import logging
@@ -56,7 +56,7 @@ def kim2014(
     seeds: Sequence[int] = (0, 1, 2),
     report: Callable[[str], None] = log.info,
 ) -> dict[str, Any]:
-    """Train every column, write `table.json` and `table.md` into `folder`; trainings that are there are not repeated.
+    """Train every column, write `table.json` and `table.md` into `folder`; existing trainings are not repeated.
 
     Args:
         folder: gets a run folder per training.

@@ -1,4 +1,4 @@
-"""The one preprocessing: from any text to the network's input, as written in the weights card."""
+"""The preprocessing from any text to the network's input, as written in the weights card."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from text_classification.tokenizers import TOKENIZERS
 
 DOMAIN_NAME = "text_classification"
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # numbers of the padding, of words outside the vocabulary, of its first word
-LONGEST = 4000  # tokens: what lies behind them is not read, and the answer says so
-LONGEST_TEXT = 1 << 20  # characters that are looked at
+LONGEST = 4000  # tokens: the rest of a text is not read, and its prediction has a note
+LONGEST_TEXT = 1 << 20  # characters that are read
 
 
 @contract
@@ -28,7 +28,7 @@ class TextContract(Contract):
         tokenizer: a name of `TOKENIZERS`.
         vocabulary: the known tokens; token i has the number i + 2.
         length: tokens that the network takes, no more and no fewer: longer texts are cut, shorter ones padded. None:
-            any number, and padding does not change the answer.
+            any number, and padding does not change the output.
         longest: tokens that are read at most where `length` is None.
     """
 
@@ -52,7 +52,7 @@ class TextContract(Contract):
 
     @property
     def vocab_size(self) -> int:
-        """V: numbers there are, padding and unknown among them."""
+        """V: the number of token ids, padding and unknown included."""
         return len(self.vocabulary) + FIRST
 
     @property
@@ -85,7 +85,7 @@ class Encoded:
     """Texts as numbers, without padding.
 
     Args:
-        numbers: int32, all texts behind one another.
+        numbers: int32, all texts concatenated.
         ends: int64 [N + 1]; text i is `numbers[ends[i]:ends[i + 1]]`.
         length: of every row of a batch, None: that of its longest text.
     """

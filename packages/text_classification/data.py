@@ -2,7 +2,7 @@
 
 Splits: "test" is the official test set; where there is none, one of ten stratified parts, chosen by `fold`, as in
 ten-fold cross-validation. "val" is the official development set, or a stratified tenth of what is not test; "train" is
-rest, "train+val" both. Nothing is ever tuned on the test set. Texts that a user's table repeats are in one split.
+the rest, "train+val" both. Nothing is ever tuned on the test set. Texts that a user's table repeats are in one split.
 """
 
 import logging
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnn_core.data.paths import own_path
+from cnn_core.data.paths import custom_path
 from cnn_core.data.splits import fold_out
 from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError, unknown_name
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 SPLITS = ("train", "val", "train+val", "test")
 SPLIT_SEED = 20240501  # any number; changing it changes every fold and validation split
 FOLDS = 10
-PHRASES = "train_phrases"  # the table that is learned from with `phrases`
-NAMED = 6  # classes that are called by their names
+PHRASES = "train_phrases"  # the training table with `phrases`
+NAMED = 6  # classes that a description names
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class Corpus(DataSet):
 
 
 def describe_table(path: Path, *, text_column: str, label_column: str) -> str:
-    """Return in words what there is to learn from in a table: texts, classes, how it was read, what was left out.
+    """Describe a table: texts, classes, how it was read, what was left out.
 
     Raises:
-        DataError: nothing can be learned from it.
+        DataError: it cannot be used for training.
     """
     notes = read_table(path, text_column=text_column, label_column=label_column).notes
     sets = load_sets(path, splits=("train", "val", "test"), text_column=text_column, label_column=label_column)
@@ -131,10 +131,10 @@ def load_sets(
         name_or_path: a name of `DATA_SETS`, or a path.
         splits: some of `SPLITS`, see the module.
         fold: 0 to 9: the tenth that is the test set where there is no official one.
-        phrases: learn from the labelled phrases of the sentences too, where there are some (the Stanford Treebank).
+        phrases: train on the labelled phrases of the sentences too, where there are some (the Stanford Treebank).
         text_column: of a user's table; None: guessed.
         label_column: likewise.
-        data_root: where the sets lie; None: `CNN_DATA_DIR` or the platform's user data folder.
+        data_root: the folder of the sets; None: `CNN_DATA_DIR` or the platform's user data folder.
 
     Raises:
         UnknownNameError: neither a known name nor an existing path.
@@ -172,7 +172,7 @@ def _read_custom(
     name_or_path: str | os.PathLike[str], text_column: str | None, label_column: str | None
 ) -> dict[str, Table]:
     expected = "a table of texts, or a folder with train.csv"
-    path = own_path(name_or_path, DATA_SETS, expected=expected, kinds=("file", "folder"))
+    path = custom_path(name_or_path, DATA_SETS, expected=expected, kinds=("file", "folder"))
     tables = {
         part: read_table(file, text_column=text_column, label_column=label_column)
         for part, file in table_files(path).items()
@@ -204,7 +204,7 @@ def _to_set(table: Table, labels: tuple[str, ...], name: str) -> TextSet:
 
 
 def _split(parts: Mapping[str, TextSet], fold: int, *, keep_together: bool) -> dict[str, TextSet]:
-    """Make all splits out of the parts that there are; `keep_together`: equal texts stay in one split."""
+    """Derive all splits from the given parts; `keep_together`: equal texts stay in one split."""
 
     def divide(texts: TextSet, fold: int) -> tuple[TextSet, TextSet]:
         groups = texts.texts if keep_together else None

@@ -1,4 +1,4 @@
-"""A real text set that every Python holds: docstrings of the standard library, by the part of it they come from.
+"""A real text set that every Python contains: docstrings of the standard library, by the part of it they come from.
 
 The areas are chapters of the Library Reference. The sources are read as text and parsed, never imported or run. Another
 Python version has slightly other texts, so figures name the version they were measured with.
@@ -96,7 +96,7 @@ def _file_texts(file: Path) -> list[str]:
 
 
 def _docstrings(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
-    """Yield the docstrings of a module, its classes and functions; what stands inside of ifs and loops is left out."""
+    """Yield the docstrings of a module, its classes and functions; those inside of ifs and loops are left out."""
     yield ast.get_docstring(node, clean=False) or ""
     for inner in node.body:
         if isinstance(inner, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

@@ -1,4 +1,4 @@
-"""What text classification fills in: its task, how its weights are measured, which ways of transfer there are."""
+"""The domain of text classification: its task, how its weights are measured, and the ways of transfer learning."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ EXPORTED_LENGTH = 64  # tokens
 
 
 def _reading(predictor: Predictor) -> dict[str, Any]:
-    """Return how the weights' own data were divided and read, as keywords of `load_sets`."""
+    """Return how the training data of the weights were split and read, as keywords of `load_sets`."""
     settings = predictor.card.section("data")
     return {key: settings[key] for key in ("fold", "text_column", "label_column") if key in settings}
 
@@ -31,7 +31,7 @@ def _measure(predictor: Predictor, data: str, split: str, own: bool) -> Report:
 
 
 def _report(predictor: Predictor) -> Report:
-    """Measure the test set, and look in what was learned from for the n-grams of the filters."""
+    """Measure the test set, and search the training set for the n-grams of the filters."""
     settings = predictor.card.section("data")
     learned = "train" if settings["validation"] else "train+val"
     phrases = settings.get("phrases", False)
@@ -40,9 +40,9 @@ def _report(predictor: Predictor) -> Report:
 
 
 def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:
-    """Return training from `weights` and from nothing: the same network, tokenizer, length and size of vectors."""
+    """Return training from `weights` and from scratch: the same network, tokenizer, length and size of vectors."""
     network, contract = arguments_of(card), TextContract.of_card(card, domain=DOMAIN_NAME)
-    vectors = "one-hot" if network["vectors"] == "one-hot" else "rand"  # from nothing: without a file of vectors
+    vectors = "one-hot" if network["vectors"] == "one-hot" else "rand"  # from scratch: without a file of vectors
     same = {
         "tokenizer": contract.tokenizer, "length": contract.length, "vectors": vectors, "vector_size": network["size"],
         "model": card.model, "options": network["options"],
@@ -65,7 +65,7 @@ def _exportable(predictor: Predictor) -> dict[str, Any]:
 
 
 class _Plain(nn.Module):
-    """A `TextNet` by its plain way, vectors then backbone: the quick one gathers a batch's words, which no file can."""
+    """A `TextNet` in plain form, vectors then backbone: the fast form gathers a batch's words, which ONNX cannot."""
 
     def __init__(self, network: TextNet) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Getting the published text sets: verified downloads, written as the tables that are read here.
+"""Download the published text sets: verified files, written as the tables that are read here.
 
 The addresses are those of torchtext 0.6.0, which has no checksums; ours are SHA-256 of the publishers' files. Only AG's
-news have another address: torchtext 0.6.0 leads to an archive on Google Drive without a published checksum, later
+news have another address: torchtext 0.6.0 points to an archive on Google Drive without a published checksum, later
 releases to the two files of it and their MD5.
 
 torchtext's own readers are not used. They download without a check and unpack without limits, and read in the

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 METHODS = ("ngrams", "integrated-gradients", "occlusion", "gradient")
 EXHAUSTIVE = 3000  # deletions of one size that are all tried
-BEAM = 40  # partial deletions that are followed where not all can be tried
+BEAM = 40  # partial deletions that are extended where not all can be tried
 LARGEST_DELETION = 6  # words
 MOST_OCCLUDED = 600  # tokens of a text that are covered one by one
 BATCH_SIZE = 256
@@ -57,7 +57,7 @@ class TextExplanation:
 
     input: str
     tokens: list[str]
-    weights: list[float]  # one per token, in units of the score; negative ones speak against the label
+    weights: list[float]  # one per token, in units of the score; negative ones are evidence against the label
     label: str
     probability: float
     method: str
@@ -90,13 +90,13 @@ def explain_text(
     target: int | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> TextExplanation:
-    """Say what each token of a text adds to the score of a class.
+    """Compute what each token of a text adds to the score of a class.
 
     Args:
-        predictor: whose answer it is.
-        text: what was answered.
+        predictor: whose prediction is explained.
+        text: its input.
         method: one of `METHODS`; "ngrams" becomes "integrated-gradients" for networks that it is not exact for.
-        target: the class; None: the answer.
+        target: the class; None: the predicted one.
         options: of integrated gradients and gradient, see `cnn_core.explain`.
 
     Raises:
@@ -204,21 +204,21 @@ def _scores_without(predictor: "Predictor", tokens: list[str], choices: Sequence
 
 @dataclass(frozen=True)
 class Deletion:
-    """The words whose removal changes the answer."""
+    """The words whose removal changes the prediction."""
 
     positions: tuple[int, ...]  # of the tokens
     words: tuple[str, ...]
     text: str  # what is left, as tokens
-    label: str  # the new answer
+    label: str  # the new prediction
     probability: float
     smallest: bool  # True: every smaller deletion was tried
 
 
 def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGEST_DELETION) -> Deletion | None:
-    """Return the fewest tokens whose removal gives another answer, the most probable of equals; None: there is none.
+    """Return the fewest tokens whose removal changes the prediction, the most probable of equals; None: there are none.
 
     All deletions of one size are tried while there are at most `EXHAUSTIVE` of them; beyond that the most promising
-    smaller ones are extended. Where that found nothing of one size, a larger answer is not certain to be the smallest.
+    smaller ones are extended. If that finds nothing of one size, a larger deletion is not certain to be the smallest.
 
     Raises:
         DataError: the text is empty.
@@ -228,7 +228,7 @@ def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGE
         raise DataError("the text is empty; nothing can be taken out of it")
     answer = int(_scores_without(predictor, tokens, [()])[0].argmax())
     beam: list[tuple[int, ...]] = [()]
-    certain = True  # that no smaller deletion changes the answer
+    certain = True  # that no smaller deletion changes the prediction
     for size in range(1, min(largest, len(tokens) - 1) + 1):
         every = math.comb(len(tokens), size) <= EXHAUSTIVE
         if every:
@@ -239,7 +239,7 @@ def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGE
         order = probabilities[:, answer].argsort()
         changed = order[probabilities[order].argmax(1) != answer]
         if len(changed):
-            first = int(changed[0])  # the old answer may be less probable elsewhere, and still be the answer
+            first = int(changed[0])  # the old label may be less probable elsewhere, and still be the prediction
             taken, label = tried[first], int(probabilities[first].argmax())
             rest = " ".join(token for i, token in enumerate(tokens) if i not in taken)
             words = tuple(tokens[i] for i in taken)

@@ -34,7 +34,7 @@ class TextNet(nn.Module):
         vocab_size: V, with padding and unknown.
         size: E; of "one-hot" ignored.
         vectors: one of `VECTORS`.
-        word_dropout: probability with which a token is taken for an unknown one in training.
+        word_dropout: probability that a token is replaced by the unknown token in training.
     """
 
     learned: nn.Parameter  # [V, E]; unless the vectors are "static" or "one-hot"
@@ -87,10 +87,10 @@ class TextNet(nn.Module):
         return self._look_up(ids).transpose(1, 2)
 
     def set_vectors(self, table: Tensor, known: Tensor) -> None:
-        """Put pretrained vectors [V, E] where `known` [V] says that there are some.
+        """Put pretrained vectors [V, E] where `known` [V] is true.
 
         Raises:
-            CnnError: the vectors are of another length, or this network has none that could be set.
+            CnnError: the vectors are of another length, or this network has no vectors to set.
         """
         tables = [getattr(self, name) for name in ("learned", "fixed") if hasattr(self, name)]
         if not tables or tables[0].shape != table.shape:
@@ -157,7 +157,7 @@ def build_model(
 
 
 def needs_length(name: str) -> bool:
-    """Tell whether a backbone's answer depends on how far a text is padded, so that every text needs one length."""
+    """Return whether a backbone's output depends on the padding, so that every text needs one length."""
     return name != "kim_cnn"
 
 
@@ -186,7 +186,7 @@ def load_text_model(name: str | Path) -> tuple[TextNet, WeightsCard]:
     """Load weights by name or folder, in evaluation mode on the CPU.
 
     Raises:
-        UnknownNameError: there is nothing of this name.
+        UnknownNameError: there are no weights of this name.
         WeightsError: the weights are damaged, or do not fit their card.
     """
 

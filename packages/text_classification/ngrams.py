@@ -1,7 +1,7 @@
 """`ngram_max`: convolution over word vectors and the maximum over all places, without computing most of either.
 
 A filter of width h over a sentence adds h products of a word vector and a slice of the filter. The same word gives the
-same product wherever it stands, so the products of the batch's different words are computed once, in one dense matrix
+same product wherever it occurs, so the products of the batch's different words are computed once, in one dense matrix
 product per width (no padding, no repeats), and every window is a sum of h rows of that table. Backwards, the maximum
 hands a filter's gradient to one window of each sentence, so a few numbers per sentence are scattered back into the
 table instead of convolving all places again. The result is that of `torch.nn.functional.conv1d` and `amax`.
@@ -17,14 +17,14 @@ from torch.autograd.function import once_differentiable
 
 
 def ngram_max(vectors: Tensor, ids: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
-    """Return the strongest answer of every filter anywhere in each sentence: `-> [B, widths * F]`.
+    """Return the strongest response of every filter anywhere in each sentence: `-> [B, widths * F]`.
 
-    Windows reach beyond both ends of the sentence, where zeros stand, and one window sees zeros alone; see
+    Windows reach beyond both ends of the sentence, where there are zeros, and one window sees only zeros; see
     `cnn_core.models.kim_cnn.ParallelConvs`, whose pre-activation maximum this is.
 
     Args:
         vectors: of the words, [U, E]; the first is padding and must be zero.
-        ids: [B, L] int64, which word stands where.
+        ids: [B, L] int64, the word at each position.
         weights: filters of each width h, [F, E, h], as many of each.
         biases: of each width, [F].
     """
@@ -50,7 +50,7 @@ def window_indices(ids: Tensor, width: int) -> Tensor:
 
 
 def window_answers(products: Tensor, places: Tensor) -> Tensor:
-    """Return what every filter answers to every window, before the bias: `[U * h, F], [B, T, h] -> [B, T, F]`."""
+    """Return the response of every filter to every window, before the bias: `[U * h, F], [B, T, h] -> [B, T, F]`."""
     batch, windows, width = places.shape
     return F.embedding_bag(places.reshape(-1, width), products, mode="sum").view(batch, windows, -1)
 
@@ -87,7 +87,7 @@ class _NgramMax(torch.autograd.Function):
         vectors, ids, slices, *best = (tensor.detach() for tensor in ctx.saved_tensors)
         total, filters, size = slices.shape
         batch = len(ids)
-        # The words of the winning windows, place by place, and what each is handed back: [H, F, B].
+        # The words of the winning windows, position by position, and the gradient of each: [H, F, B].
         word_parts, share_parts = [], []
         for i, width in enumerate(ctx.widths):
             steps = torch.arange(width, device=ids.device)[:, None]
@@ -95,7 +95,7 @@ class _NgramMax(torch.autograd.Function):
             word_parts.append(F.pad(ids, (width - 1, width)).gather(1, at).T)
             share_parts.append(grad[:, i * filters : (i + 1) * filters].T.repeat(width, 1))
         words, shares = torch.cat(word_parts), torch.cat(share_parts)  # [H * F, B]
-        # A slice of a filter learns from one word of each sentence: the weighted sum of B vectors.
+        # The gradient of a filter's slice has one word of each sentence: the weighted sum of B vectors.
         grad_slices = F.embedding_bag(words, vectors, mode="sum", per_sample_weights=shares).view(total, filters, size)
         grad_weights = [part.permute(1, 2, 0) for part in grad_slices.split(ctx.widths)]
         grad_vectors = None

@@ -1,4 +1,4 @@
-"""From texts to labels and reasons: what a trained network answers, and how sure it is."""
+"""Predictions for texts: labels with probabilities, and the words that explain them."""
 
 import contextlib
 import os
@@ -23,14 +23,14 @@ from text_classification.ngrams import window_answers, window_indices, word_prod
 from text_classification.tables import SUFFIXES, read_texts
 from text_classification.tokenizers import TOKENIZERS
 
-CHUNK = 4096  # texts that are answered at once
+CHUNK = 4096  # texts that are classified at once
 TABLE_LIMIT = 256 * 2**20  # bytes of the products of the whole vocabulary with all filters, kept for many texts
-MANY = 2048  # texts from which on those products pay
+MANY = 2048  # texts from which on those products save time
 SHOWN = 200  # characters of a text that name it
 
 
 class Predictor:
-    """A trained network with everything it needs to answer for raw texts.
+    """A trained network with its preprocessing, for raw texts.
 
     Args:
         model: with the card's weights.
@@ -55,7 +55,7 @@ class Predictor:
             return self._scores(encoded).float().cpu()
 
     def predict(self, texts: Iterable[str] | str, *, top_k: int = 5) -> list[Prediction]:
-        """Answer for texts; one that cannot be answered gets an `error`, the others their answer.
+        """Classify texts; one that cannot be classified gets an `error`, the others their labels.
 
         Args:
             texts: any number of texts, or one.
@@ -64,7 +64,7 @@ class Predictor:
         return list(self.stream([texts] if isinstance(texts, str) else texts, top_k=top_k))
 
     def stream(self, texts: Iterable[str], *, top_k: int = 5) -> Iterator[Prediction]:
-        """Answer as `predict` does, in chunks: any number of texts in the memory of a few thousand."""
+        """Yield what `predict` returns, in chunks: any number of texts in the memory of a few thousand."""
         if top_k < 1:
             raise CnnError(f"top_k must be at least 1, got {top_k}")
         top_k = min(top_k, len(self.labels))
@@ -93,9 +93,9 @@ class Predictor:
     def stream_inputs(
         self, inputs: Iterable[str], *, output: Path | None = None, top_k: int = 5
     ) -> Iterator[Prediction]:
-        """Answer for texts and for files of texts: tables, or `.txt` with one text per line.
+        """Classify texts and files of texts: tables, or `.txt` with one text per line.
 
-        The texts of a table are in the column that they were learned from, where it has that column.
+        The texts of a table are read from the column used in training, where it has that column.
         """
         learned = self.card.section("data").get("text_column")
         for entry in inputs:
@@ -120,7 +120,7 @@ class Predictor:
         target: int | str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> TextExplanation:
-        """Say which words the answer came from; see `explain.explain_text`."""
+        """Explain which words led to the prediction; see `explain.explain_text`."""
         return explain_text(self, text, method=method, target=class_index(target, self.labels), options=options)
 
     def _scores(self, encoded: Encoded) -> Tensor:
@@ -165,7 +165,7 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     """Return the predictor of shipped weights or of a finished run's folder.
 
     Raises:
-        UnknownNameError: there is nothing of this name.
+        UnknownNameError: there are no weights of this name.
         WeightsError: the weights are damaged or belong to another domain.
     """
     chosen = choose_device(device)
@@ -174,7 +174,7 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
 
 
 def _is_file_name(entry: str) -> bool:
-    """Tell whether an input is meant as a file: it ends like one and is one word, or it is there (folders too)."""
+    """Return whether an input is meant as a file: it ends like one and is one word, or it is there (folders too)."""
     path = Path(entry)
     if "/" in entry and os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
         return True

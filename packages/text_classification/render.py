@@ -45,7 +45,7 @@ def save_explanation(explanation: "TextExplanation", path: Path) -> None:
 
 
 def to_html(explanation: "TextExplanation") -> str:
-    """Return a page of its own with the coloured text and the votes."""
+    """Return a standalone page with the coloured text and the votes."""
     words = []
     for token, weight, strength in zip(
         explanation.tokens, explanation.weights, strengths(explanation.weights), strict=True

@@ -1,4 +1,4 @@
-"""How good a predictor is on a labelled set, and which n-grams its filters look for.
+"""Metrics of a predictor on a labelled set, and the n-grams that its filters look for.
 
 The report of the test set is written beside the weights (`report.json`), so that pages can show it without the data.
 """
@@ -32,7 +32,7 @@ class FilterNgrams:
 
     filter: int  # counted through all widths
     width: int
-    label: str  # the class that the filter speaks for most
+    label: str  # the class that the filter supports most
     weight: float  # what it adds to that class' centred score per unit of activation
     ngrams: list[tuple[str, float]]  # the n-grams that fire it most, each once, with the activation
 
@@ -59,7 +59,7 @@ class Report(classification.Report):
 
 
 def upgraded(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the values of a report in today's form: once a mistake had no number, and its input was called "text"."""
+    """Return the values of a report in the current form: older mistakes have no number, and call their input "text"."""
     mistakes = values["mistakes"]
     if mistakes and "text" in mistakes[0]:
         mistakes = [{"index": -1, "input": entry.pop("text"), **entry} for entry in map(dict, mistakes)]
@@ -75,9 +75,9 @@ def evaluate(predictor: Predictor, texts: TextSet, *, training: TextSet | None =
     """Measure a predictor on a set.
 
     Args:
-        predictor: whose answers are measured.
+        predictor: the predictor to measure.
         texts: the set.
-        training: where the filters' n-grams are looked for; None: nowhere.
+        training: the set to search for the filters' n-grams; None: none.
 
     Raises:
         DataError: the set is empty, or has another number of classes.
@@ -121,9 +121,9 @@ def filter_ngrams(predictor: Predictor, texts: Sequence[str], *, count: int = NG
     words = ["·", "?", *predictor.contract.vocabulary]
     widths = [weight.shape[2] for weight, _ in stage.filters() for _ in weight]
     entries = []
-    for f, (found, width) in enumerate(zip(strongest, widths, strict=True)):
+    for f, (windows_of_filter, width) in enumerate(zip(strongest, widths, strict=True)):
         label = int(centred[:, f].argmax())
-        top = sorted(found.items(), key=lambda pair: -pair[1])[:count]
+        top = sorted(windows_of_filter.items(), key=lambda pair: -pair[1])[:count]
         ngrams = [(" ".join(words[i] for i in window), round(value, 4)) for window, value in top if value > 0]
         entries.append(FilterNgrams(f, width, predictor.labels[label], round(float(centred[label, f]), 4), ngrams))
     return entries

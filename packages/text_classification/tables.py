@@ -1,4 +1,4 @@
-"""Tables of texts: CSV, TSV and JSON Lines, whatever their encoding, delimiter and columns; one row at a time.
+"""Tables of texts: CSV, TSV and JSON Lines, of any encoding, delimiter and columns; one row at a time.
 
 `Table.notes` say what was guessed; what cannot be read is refused in one sentence.
 """
@@ -13,14 +13,14 @@ from cnn_core.data.tables import SAMPLE_ROWS, SUFFIXES, Layout, encoding_of, lin
 from cnn_core.errors import DataError
 
 MOST_CHARACTERS = 2 << 30  # of all texts of a training set together: it is held in memory
-# The likeliest first; a title mostly stands beside the text that it is of.
+# The likeliest first; a title is usually next to its text.
 TEXT_NAMES = ("text", "sentence", "review", "content", "body", "message", "question", "comment", "tweet", "title")
 LABEL_NAMES = ("label", "class", "category", "target", "sentiment", "topic", "y", "stars", "rating")
 
 
 @dataclass(frozen=True)
 class Table:
-    """Labelled texts as they stand in a file, and what was guessed or left out in reading it."""
+    """Labelled texts as they are in a file, and what was guessed or left out in reading it."""
 
     texts: list[str] = field(repr=False)
     labels: list[str] = field(repr=False)
@@ -31,7 +31,7 @@ def table_files(path: Path) -> dict[str, Path]:
     """Return part -> file: the one table that `path` is, or train, val, dev and test in the folder that it is.
 
     Raises:
-        DataError: a folder without a training table, or a file that is no table.
+        DataError: a folder without a training table, or a file that is not a table.
     """
     if not path.is_dir():
         if path.suffix.lower() not in SUFFIXES:
@@ -137,7 +137,7 @@ class Columns:
     names: tuple[str, ...]
     text: str
     label: str | None  # None: there is only one column
-    said: str  # how the file was read
+    description: str  # how the file was read
 
 
 def guess_columns(path: Path) -> Columns:

@@ -43,12 +43,12 @@ class DataConfig(Settings):
     validation: bool = True  # hold texts out to choose the best epoch; False: train on all but the test set
     fold: Annotated[int, Field(ge=0, lt=FOLDS)] = 0  # which tenth is the test set, where there is no official one
     phrases: bool = False  # learn from the Treebank's labelled phrases too
-    once: bool = False  # learn from a text that occurs several times as if it occurred once
+    once: bool = False  # train on a text that occurs several times as if it occurred once
     text_column: str | None = None  # of a custom table; None: guessed
     label_column: str | None = None
     tokenizer: Literal["basic_english", "cased_english", "kim", "whitespace", "characters"] = "basic_english"
-    lower_case_too: bool = False  # learn every text a second time in lower case, for people who type so
-    min_count: Count = 1  # rarer tokens are unknown ones
+    lower_case_too: bool = False  # train on every text again in lower case, for people who type so
+    min_count: Count = 1  # rarer tokens become unknown
     largest_vocabulary: Count | None = None  # most frequent tokens that are kept; None: all
     length: Length | None = None  # tokens of every text; None: any number where the network allows it
 
@@ -62,7 +62,7 @@ class VectorConfig(Settings):
     )
     vector_size: Annotated[int, Field(ge=1, le=10_000)] = 300  # E; pretrained ones have their own
     vector_file: str | None = None  # pretrained vectors: a text file of GloVe, word2vec or fastText
-    word_dropout: Share = 0.0  # share of words that are taken for unknown ones in training
+    word_dropout: Share = 0.0  # share of words that are replaced by the unknown token in training
 
     @model_validator(mode="after")
     def _pretrained_vectors_have_a_file(self) -> "VectorConfig":
@@ -102,7 +102,7 @@ class TextTask(Pairs):
         recipe: what to learn, and how. Starting weights keep their tokenizer, length and kind of vectors.
 
     Raises:
-        ConfigError: it names starting weights and pretrained vectors.
+        ConfigError: the recipe names both starting weights and pretrained vectors.
     """
 
     metric = "accuracy"
@@ -121,7 +121,7 @@ class TextTask(Pairs):
     def build_data(self, device: torch.device) -> None:
         """Load the splits, fix the vocabulary and encode.
 
-        The vocabulary is that of the starting weights, if any, and new words; one-hot weights take no new ones.
+        The vocabulary is that of the starting weights, if any, plus new words; one-hot weights take no new ones.
         """
         data = self.recipe.data
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
@@ -149,7 +149,7 @@ class TextTask(Pairs):
 
     @property
     def training_split(self) -> str:
-        """The split that is learned from."""
+        """The split to train on."""
         return "train" if self.recipe.data.validation else "train+val"
 
     def build_model(self) -> nn.Module:
@@ -186,11 +186,11 @@ class TextTask(Pairs):
         return Evaluation(len(targets), classification_metrics(scores.float(), targets))
 
     def fingerprint(self) -> str:
-        """Return what tells the texts and labels of all splits from those of other data."""
+        """Return a fingerprint of the texts and labels of all splits."""
         return cache_key(*((name, s.labels, s.texts, s.targets.tolist()) for name, s in self.sets.items()))
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
-        """Return the weights card's fields that this domain knows."""
+        """Return the weights card's fields that this domain fills in."""
         arguments = self._arguments()
         network = as_backbone(model.get_submodule("backbone"))
         return {
@@ -261,13 +261,13 @@ class TextTask(Pairs):
 
 
 def _without_repeats(texts: TextSet) -> TextSet:
-    """Return every text once, at its first place, with the label of its last one."""
+    """Return every text once, at its first position, with the label of its last one."""
     places = {text: i for i, text in enumerate(texts.texts)}
     return replace(texts, texts=list(places), targets=texts.targets[list(places.values())])
 
 
 def _with_lower_case(texts: TextSet) -> TextSet:
-    """Return the texts, and behind them those again whose lower case differs."""
+    """Return the texts, followed by the lower-case form of those that it changes."""
     again = [i for i, text in enumerate(texts.texts) if text != text.lower()]
     lower = [texts.texts[i].lower() for i in again]
     return replace(texts, texts=texts.texts + lower, targets=torch.cat([texts.targets, texts.targets[again]]))

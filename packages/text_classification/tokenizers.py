@@ -17,17 +17,17 @@ _KIM_SIGNS = re.compile(r"([,!?()])")
 
 
 def basic_english(text: str) -> list[str]:
-    """Lower case; `. , ( ) ! ?` and apostrophes stand alone; double quotes, `;`, `:` and `<br />` go."""
+    """Lower case; `. , ( ) ! ?` and apostrophes become tokens; double quotes, `;`, `:` and `<br />` are removed."""
     return cased_english(text.lower())
 
 
 def cased_english(text: str) -> list[str]:
-    """Split as `basic_english` and keep the case: names tell much in short texts."""
+    """Split as `basic_english` and keep the case: names matter in short texts."""
     if "'" in text:
         text = text.replace("'", " '  ")
     if '"' in text:
         text = text.replace('"', "")
-    if "<br />" in text:  # after quotes, which may have stood inside it; nothing else changes it
+    if "<br />" in text:  # after quotes, which may be inside it; nothing else changes it
         text = text.replace("<br />", " ")
     for sign, spaced in _SPACED:
         if sign in text:

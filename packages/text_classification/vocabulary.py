@@ -1,4 +1,4 @@
-"""What training makes of words with torchtext: a vocabulary, and where published vectors can be had.
+"""The vocabulary, built with torchtext, and pretrained word vectors.
 
 Trained models carry their vocabulary and vectors themselves and predict without torchtext.
 
@@ -43,12 +43,12 @@ def load_vectors(file: Path, words: Sequence[str]) -> tuple[Tensor, Tensor]:
 
     Args:
         file: text with a word and its numbers in every line, separated by spaces (GloVe, word2vec, fastText); a first
-            line with two numbers, as word2vec and fastText write it, is passed over.
+            line with two numbers, as word2vec and fastText write it, is skipped.
         words: the vocabulary.
 
     Raises:
-        DataError: no such file, or a line that is no vector; a name that torchtext knows is answered with where the
-            file can be had.
+        DataError: no such file, or a line that is not a vector; for a name that torchtext knows the message says where
+            to download the file.
     """
     if not file.is_file():
         raise DataError(_how_to_get(str(file)))
@@ -89,7 +89,7 @@ def _numbers(text: bytes, where: str) -> Tensor:
 
 
 def _how_to_get(source: str) -> str:
-    """Say what is missing; for a name of torchtext's, where the file lies."""
+    """Return a message on a missing file; for a name of torchtext's, where to download it."""
     names = load_torchtext().vocab.pretrained_aliases
     if source not in names:
         some = ", ".join(islice(names, 3))

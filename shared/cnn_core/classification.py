@@ -1,4 +1,4 @@
-"""What every classifier answers and is measured by: labels with probabilities, confusion matrix, worst mistakes."""
+"""Predictions and metrics of every classifier: labels with probabilities, confusion matrix, worst mistakes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ NOT_A_NUMBER = "the network's answer is not a number; its weights do not suit th
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one input, the most probable label first; or why there is none."""
+    """The prediction for one input, the most probable label first; or why there is none."""
 
     input: str
     labels: list[str] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
-    note: str = ""  # what the reader of the answer should know, such as: the text was cut
+    note: str = ""  # what the user should know, such as: the text was cut
     error: str | None = None
-    warnings: tuple[str, ...] | None = None  # likewise, of answers that mostly have some
+    warnings: tuple[str, ...] | None = None  # likewise, of predictions that mostly have some
 
     def to_json(self) -> dict[str, Any]:
         """Return the item of `cnn predict --json`."""
@@ -58,13 +58,13 @@ def class_index(target: int | str | None, labels: Sequence[str]) -> int | None:
             raise unknown_name("label", target, labels)
         return list(labels).index(target)
     if target is not None and not 0 <= target < len(labels):
-        raise CnnError(f"target must be a label or lie in 0..{len(labels) - 1}, got {target}")
+        raise CnnError(f"target must be a label or in 0..{len(labels) - 1}, got {target}")
     return target
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer: which input, what it is, what was answered, and how probable that was said to be."""
+    """A wrong prediction: the input, its label, the predicted label, and the predicted probability."""
 
     index: int
     input: str
@@ -81,8 +81,8 @@ class Report:
         n: items.
         metrics: accuracy; top5 (only for more than five classes); macro_f1, the mean over the classes that occur.
         labels: K names.
-        confusion: K x K counts, row: truth, column: answer.
-        mistakes: those with the highest probabilities first; None: left out when the weights were taken away.
+        confusion: K x K counts, row: truth, column: prediction.
+        mistakes: those with the highest probabilities first; None: left out when the weights were downloaded.
     """
 
     n: int
@@ -110,7 +110,7 @@ def measure_classes(
         probabilities: [N, K], on the CPU.
         targets: int64 [N].
         labels: K names.
-        item_name: what item i is called.
+        item_name: the name of item i.
         source: what was measured on, for messages.
 
     Raises:

@@ -38,19 +38,19 @@ S = TypeVar("S", bound="DataSet")
 
 
 class Answer(Protocol):
-    """The answer for one input, or why there is none; as text it is a line of `cnn predict`."""
+    """The prediction for one input, or why there is none; as text it is a line of `cnn predict`."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the item of `cnn predict --json`: "input", and the answer or "error"."""
+        """Return the item of `cnn predict --json`: "input", and the prediction or "error"."""
 
 
 class Predictor(Protocol):
-    """A trained network with everything it needs to answer for raw inputs."""
+    """A trained network with its preprocessing, for raw inputs."""
 
     card: WeightsCard
 
     def stream_inputs(self, inputs: Sequence[str], *, output: Path | None = None) -> Iterator[Answer]:
-        """Answer for what `cnn predict` gets, in its order and as soon as each answer is known.
+        """Predict the inputs of `cnn predict`, in their order and each as soon as it is ready.
 
         Args:
             inputs: files, folders, texts: what the domain takes.
@@ -58,7 +58,7 @@ class Predictor(Protocol):
         """
 
     def explain(self, source: Any, *, method: str = ...) -> Any:
-        """Return where the answer for `source` comes from; its `save(path)` writes that and returns a sentence."""
+        """Return the explanation of the prediction for `source`; its `save(path)` writes it and returns a sentence."""
 
 
 class Report(Protocol):
@@ -82,9 +82,9 @@ class DataSet:
         description: what is in it.
         licence: of the data.
         source: who published it, for those who have to get it.
-        folder: where its files lie under the data root; empty: it comes with the software.
+        folder: of its files, under the data root; empty: it comes with the software.
         layout: the files that are expected there, for messages.
-        count: folder -> what is there in words; raises DataError where it is missing or damaged.
+        count: folder -> a description of what is there; raises DataError where it is missing or damaged.
         official: what `count` says of the whole set; empty: whatever is there is taken for it.
         get: (folder, progress) -> downloads and unpacks it there; None: it is not offered for download.
     """
@@ -153,7 +153,7 @@ def missing_set(entry: DataSet, path: Path) -> DataError:
 
 
 def check_labels(predictor: Any, labels: Sequence[str], data: str) -> None:
-    """Raise CnnError unless `data` has the classes that a predictor knows."""
+    """Raise CnnError unless `data` has the classes of a predictor."""
     if tuple(predictor.labels) != tuple(labels):
         raise CnnError(
             f"{predictor.card.name} knows the classes {', '.join(predictor.labels)}, but {data} has "
@@ -174,7 +174,7 @@ class Domain:
         data_sets: by name.
         measure: (predictor, data, split, own) -> Report of a split; `own`: data is what the weights learned from. None:
             no `cnn eval`, and no report beside the weights.
-        ways: (card, weights) -> what `cnn compare` trains: name of a way -> its recipe and the settings it insists on;
+        ways: (card, weights) -> what `cnn compare` trains: name of a way -> its recipe and its fixed settings;
             None: nothing.
         report: predictor of a finished run -> what is written beside the weights, unless its Task has made it; None:
             `measure` of the test split.
@@ -213,7 +213,7 @@ class Domain:
             resume: go on with the run in `folder`.
             observe: called after every step and epoch with a `Progress`; returning False stops the run.
             settings: single fields to change, by name: `{"epochs": 3, "data": "my_photos"}`.
-            command: what the card says to type for the same again; None: composed from the other arguments.
+            command: the command to repeat the training, for the card; None: composed from the other arguments.
         """
         source, recipe = self._find(recipe)
         name = name or name_for(Path(source).stem if source else "")
@@ -243,7 +243,7 @@ class Domain:
         return outcome
 
     def train_once(self, recipe: str, folder: Path, settings: Mapping[str, Any]) -> WeightsCard:
-        """Return the card of a training among several; one that is there is not repeated, one that was killed goes on.
+        """Return the card of a training among several; a finished one is not repeated, an interrupted one is resumed.
 
         Args:
             recipe: its name or TOML file.
@@ -279,7 +279,7 @@ class Domain:
 
         Args:
             name: shipped weights or a run folder.
-            data: a set name, or a path to own data; None: the set the weights were trained on.
+            data: a set name, or a path to custom data; None: the set the weights were trained on.
             split: "test", "val" or "train".
             device: auto, cpu, cuda, mps.
         """
@@ -293,7 +293,7 @@ class Domain:
         return {"data": data, "split": split, "n": report.n, "metrics": report.metrics, **cases}
 
     def learned_from(self, card: WeightsCard, data: str | None) -> bool:
-        """Tell whether `data` is the set that weights were trained on: by its name, by its folder, or None."""
+        """Return whether `data` is the set that weights were trained on: by its name, by its folder, or None."""
         if data is None or card.learned_from(data, self.data_sets):
             return True
         learned = find_set(self.data_sets, card.section("data").get("data"))
@@ -307,7 +307,7 @@ class Domain:
     def predict_items(
         self, name: str, inputs: Sequence[str], *, device: str = "auto", output: Path | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Answer for inputs as they come; one item per input, an item that failed carries "error".
+        """Predict inputs one after another; one item per input, an item that failed has "error".
 
         Args:
             name: shipped weights or a run folder.
@@ -320,13 +320,13 @@ class Domain:
     def answers(
         self, name: str, inputs: Sequence[str], *, device: str = "auto", output: Path | None = None
     ) -> Iterator[Answer]:
-        """Yield what `predict_items` yields, as objects that say themselves as text."""
+        """Yield what `predict_items` yields, as objects that can be printed."""
         return self.load(name, device=device).stream_inputs(inputs, output=output)
 
     def explain_to_file(
         self, name: str, source: str, output: Path, *, method: str | None = None, device: str = "auto"
     ) -> str:
-        """Write where an answer comes from, and return one sentence that says what is shown."""
+        """Write the explanation of a prediction, and return one sentence that says what is shown."""
         how = {"method": method} if method else {}
         explain = self._offered(getattr(self.load(name, device=device), "explain", None), "explain")
         return explain(source, **how).save(output)
@@ -338,7 +338,7 @@ class Domain:
 
         Args:
             weights: shipped weights or a run folder.
-            data: a set name, or a path to own data.
+            data: a set name, or a path to custom data.
             folder: gets one run folder per way.
             settings: fields of the recipe, the same for all.
 

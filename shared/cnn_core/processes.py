@@ -35,25 +35,25 @@ def environment() -> dict[str, str]:
 
 
 def process_start(pid: int) -> str:
-    """Return what tells a process from a later one of the same number, or "" where the system does not say.
+    """Return the identity of a process, which a later one of the same number does not share; "" if unknown.
 
     On Linux that is the start time, field 22 of /proc/PID/stat (see proc(5)).
     """
     return (_stat(pid) or [""] * 20)[19]
 
 
-def is_running(pid: int, mark: str = "") -> bool:
-    """Tell whether a process runs; with its `mark`, a later one of the same number is another one."""
+def is_running(pid: int, identity: str = "") -> bool:
+    """Return whether a process runs; with its `identity`, a later one of the same number does not count."""
     if pid < 1:
         return False
     stat = _stat(pid)
     if stat is not None:
-        return bool(stat) and stat[0] not in ("Z", "X") and mark in ("", stat[19])  # a zombie runs no more
+        return bool(stat) and stat[0] not in ("Z", "X") and identity in ("", stat[19])  # a zombie runs no more
     return exists(pid) or False
 
 
 def exists(pid: int) -> bool | None:
-    """Tell whether there is a process of this number, a zombie too; None where the system cannot be asked."""
+    """Return whether there is a process of this number, a zombie too; None where the system does not say."""
     if os.name != "posix":
         return None  # there, os.kill would end the process instead of asking for it
     try:
@@ -75,34 +75,34 @@ def start_detached(arguments: Sequence[str], *, log: Path) -> None:
 
 
 def supervise(command: Sequence[str]) -> int:
-    """Run a program until it ends, and return its exit code, or until this process is asked to end: then it is 0.
+    """Run a program until it ends, and return its exit code; 0 if this process was asked to end before.
 
     SIGINT and SIGTERM are handed on as SIGTERM; a program that is still there `PATIENCE` seconds later is killed.
     """
-    asked: list[float] = []
+    signalled: list[float] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.append(time.monotonic()))
-    process, told = subprocess.Popen(command), False
+        signal.signal(number, lambda *_: signalled.append(time.monotonic()))
+    process, terminated = subprocess.Popen(command), False
     while (code := process.poll()) is None:
-        if asked and not told:
+        if signalled and not terminated:
             process.terminate()
-            told = True
-        elif asked and time.monotonic() - asked[0] > PATIENCE:
+            terminated = True
+        elif signalled and time.monotonic() - signalled[0] > PATIENCE:
             process.kill()
         time.sleep(0.05)
-    return 0 if asked else code
+    return 0 if signalled else code
 
 
-def interrupt(pid: int, mark: str) -> bool:
-    """Ask a process to end as Ctrl-C does; return whether it was there. One without a known mark is left alone."""
-    if os.name != "posix" or not mark or not is_running(pid, mark):
+def interrupt(pid: int, identity: str) -> bool:
+    """Ask a process to end as Ctrl-C does; return whether it was there. One of unknown identity is left alone."""
+    if os.name != "posix" or not identity or not is_running(pid, identity):
         return False
     os.kill(pid, signal.SIGINT)
     return True
 
 
 def end_children() -> None:
-    """Kill the processes that this one has started and not waited for, where /proc tells which they are."""
+    """Kill the processes that this one has started and not waited for, where there is a /proc that lists them."""
     for entry in Path("/proc").glob("[0-9]*"):
         if (_stat(int(entry.name)) or ["", ""])[1] == str(os.getpid()):
             with contextlib.suppress(ProcessLookupError):

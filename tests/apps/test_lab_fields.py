@@ -54,7 +54,7 @@ def test_all_augmentations_are_shown_and_the_code_makes_them(monkeypatch):
     for figure in shown[1:]:
         title, said = figure.caption.split(": ", 1)
         assert said in html(page)
-        assert names["changed"][title].said == said
+        assert names["changed"][title].description == said
         again = np.round(255 * np.moveaxis(names["changed"][title].picture.numpy(), 0, -1))
         assert np.array_equal(again, figure.image)
     checked(page.button[0].click().run())

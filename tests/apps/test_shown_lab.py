@@ -277,7 +277,7 @@ def test_augmentation_shows_what_the_seed_draws():
     x = torch.tensor(np.moveaxis(image, -1, 0) / 255, dtype=torch.float32)
     for number, (one, (caption, pixels)) in enumerate(zip(AUGMENTATIONS, shown[1:], strict=True)):
         found = augmented(x, one, seed=800 + number, strength=2.0)
-        assert caption == f"{one.title} {found.said}".strip()
+        assert caption == f"{one.title} {found.description}".strip()
         assert np.abs(pixels.astype(int) - 255 * np.moveaxis(found.picture.numpy(), 0, -1)).max() <= 0.51
 
 

@@ -13,7 +13,7 @@ from cnn_core.data.files import data_root
 from cnn_core.errors import DataError, UnknownNameError
 from image_captioning.contract import CaptionContract
 from image_captioning.data import DATA_SETS, load_sets
-from image_captioning.layouts import Record, divided, read_coco, read_flickr8k, read_own
+from image_captioning.layouts import Record, divided, read_coco, read_custom, read_flickr8k
 
 
 @pytest.fixture(autouse=True)
@@ -34,14 +34,14 @@ def table(folder: Path, text: str, *, name: str = "captions.csv", encoding: str 
 
 
 def all_records(folder: Path) -> dict[str, tuple[str, ...]]:
-    return {record.name: record.captions for part in read_own(folder).splits.values() for record in part}
+    return {record.name: record.captions for part in read_custom(folder).splits.values() for record in part}
 
 
 def test_a_picture_that_is_named_in_two_ways_is_one_picture_in_one_split(tmp_path: Path) -> None:
     names = [f"p{i}.png" for i in range(12)]
     pictures(tmp_path, *(f"in/{name}" for name in names))
     table(tmp_path, "image,caption\n" + "".join(f"{n},red\n./in/{n},a red one\n{n},red\n" for n in names))
-    found = read_own(tmp_path)
+    found = read_custom(tmp_path)
     files = [record.file.name for part in found.splits.values() for record in part]
     assert sorted(files) == sorted(names)
     assert all_records(tmp_path) == dict.fromkeys(names, ("red", "a red one"))
@@ -55,7 +55,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         "image,caption\na.png,a dog\na.png,a dog\na.png,two dogs\nb.png,\nb.png, .,!\nin/c.png,a cat\n"
         "gone.png,nothing\n../a.png,outside\n/etc/x.png,far\n",
     )
-    listing = read_own(tmp_path)
+    listing = read_custom(tmp_path)
     assert all_records(tmp_path) == {"a.png": ("a dog", "two dogs", "outside"), "in/c.png": ("a cat",)}
     said = " ".join(listing.notes)
     assert "2 pictures that are not there, such as gone.png, /etc/x.png" in said
@@ -87,7 +87,7 @@ def test_a_column_cannot_be_picture_and_caption(tmp_path: Path) -> None:
     pictures(tmp_path, "a.png")
     table(tmp_path, "image,text\na.png,a dog\n")
     with pytest.raises(DataError, match="expected two columns, image and caption, found image, text"):
-        read_own(tmp_path, caption_column="image")
+        read_custom(tmp_path, caption_column="image")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
@@ -101,12 +101,12 @@ def test_tables_in_other_encodings(tmp_path: Path, encoding: str) -> None:
 def test_a_column_split_says_where_a_picture_belongs(tmp_path: Path) -> None:
     pictures(tmp_path, "a.png", "b.png", "c.png")
     table(tmp_path, "image,caption,split\na.png,x,train\nb.png,y,dev\nc.png,z,TEST\n")
-    assert {k: [r.name for r in v] for k, v in read_own(tmp_path).splits.items()} == {
+    assert {k: [r.name for r in v] for k, v in read_custom(tmp_path).splits.items()} == {
         "train": ["a.png"], "val": ["b.png"], "test": ["c.png"]
     }  # fmt: skip
     table(tmp_path, "image,caption,split\na.png,x,elsewhere\n")
     with pytest.raises(DataError, match="train, val or test"):
-        read_own(tmp_path)
+        read_custom(tmp_path)
 
 
 def test_pictures_are_divided_by_their_names_whatever_their_order() -> None:
@@ -136,15 +136,15 @@ def test_tables_that_cannot_be_used(tmp_path: Path, files: dict[str, str], said:
     for name, text in files.items():
         table(tmp_path, text, name=name)
     with pytest.raises(DataError, match=said):
-        read_own(tmp_path)
+        read_custom(tmp_path)
 
 
 def test_named_columns_and_names_that_are_none(tmp_path: Path) -> None:
     pictures(tmp_path, "a.png")
     table(tmp_path, "id,image,caption,note\n7,a.png,a dog,a hound\n")
-    assert read_own(tmp_path, caption_column="note").splits["train"][0].captions == ("a hound",)
+    assert read_custom(tmp_path, caption_column="note").splits["train"][0].captions == ("a hound",)
     with pytest.raises(DataError, match="no column 'words'"):
-        read_own(tmp_path, caption_column="words")
+        read_custom(tmp_path, caption_column="words")
 
 
 def coco(folder: Path, part: str, images: list, annotations: list, *, encoding: str = "utf-8") -> None:
@@ -170,8 +170,8 @@ def test_coco_layout(tmp_path: Path) -> None:
     [
         ([{"id": 1, "file_name": "a.jpg"}] * 2, [], "image ids occur twice"),
         ([{"id": 1, "file_name": "a.jpg"}], [{"image_id": 2, "caption": "x"}], "does not list"),
-        ([{"id": 1}], [], "no COCO captions file"),
-        ("none", [], "no COCO captions file"),
+        ([{"id": 1}], [], "is not a COCO captions file"),
+        ("none", [], "is not a COCO captions file"),
     ],
 )
 def test_coco_files_that_cannot_be_used(tmp_path: Path, images: list, annotations: list, said: str) -> None:

@@ -74,7 +74,7 @@ def test_axes_are_turned_and_missing_blocks_keep_their_weights(tmp_path: Path) -
     [
         ({"conv1/kernel": np.zeros((3, 3, 3, 5), np.float32)}, r"conv1/kernel is \[3, 3, 3, 5\]"),
         ({"conv1_bn/gamma": np.full(4, np.nan, np.float32)}, "NaN"),
-        ({"conv_dw_99/depthwise_kernel": np.zeros(3)}, "no array of this network"),
+        ({"conv_dw_99/depthwise_kernel": np.zeros(3)}, "is not an array of this network"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, change: dict[str, np.ndarray], said: str) -> None:

@@ -108,7 +108,7 @@ def test_pictures_beside_the_class_folders_of_a_given_split_are_reported(tmp_pat
     assert {split: set(count.values()) for split, count in data.report.counts.items()} == {
         "train": {7}, "val": {1}, "train+val": {8}, "test": {2},
     }  # fmt: skip
-    outside = "lies outside the class folders"
+    outside = "is outside the class folders"
     classless = "test has no class folders, so this split is taken from train"
     assert data.report.skipped == [
         ("000.png", outside), ("test/000.png", classless), ("test/001.png", classless), ("train/007.png", outside),

@@ -188,7 +188,7 @@ def test_a_network_that_the_starting_weights_replace_is_named(
 
 
 def test_a_way_of_transfer_needs_weights(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'freeze' says what becomes of weights"):
+    with pytest.raises(ConfigError, match="'freeze' needs starting weights"):
         train("digits", folder=tmp_path, settings={"transfer": "freeze", **QUICK})
 
 

@@ -1,4 +1,4 @@
-"""Five-fold cross-validation: every case judged once, cases pooled, nothing trained twice."""
+"""Five-fold cross-validation: every case measured once, cases pooled, nothing trained twice."""
 
 import json
 from pathlib import Path

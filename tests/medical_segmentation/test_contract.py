@@ -10,7 +10,7 @@ import torch
 from cnn_core.errors import ConfigError
 from medical_segmentation.checker import Facts, Volume
 from medical_segmentation.contract import VolumeContract
-from medical_segmentation.fingerprint import Wishes, network_options, plan
+from medical_segmentation.fingerprint import PlanSettings, network_options, plan
 from medical_segmentation.nodules import NoduleContract
 from medical_segmentation.segmenter import Segmenter, clean, cut_centre, resample_labels
 from medical_segmentation.task import training_blocks
@@ -141,8 +141,8 @@ def test_the_nearest_piece_is_nearest_in_mm() -> None:
 def test_the_centre_is_in_voxels_of_the_network_and_moves_with_the_grid() -> None:
     cases = [replace(facts((40, 40, 40), (2.0, 2.0, 2.0)), middle=(4.0, 0.0, -2.0)),
              replace(facts((40, 40, 40), (1.0, 1.0, 1.0)), middle=(8.0, 0.0, -4.0))]  # fmt: skip
-    wishes = Wishes(dims=3, spacing=[1.0, 1.0, 1.0], patch=[16, 16, 16], centred=True, keep="central")
-    contract, _ = plan(cases, wishes, modality="CT")
+    requested = PlanSettings(dims=3, spacing=[1.0, 1.0, 1.0], patch=[16, 16, 16], centred=True, keep="central")
+    contract, _ = plan(cases, requested, modality="CT")
     assert contract.centre == (8.0, 0.0, -4.0)  # mm
     mask = np.zeros((21, 21, 21), np.uint8)
     mask[14, 10, 8] = 1  # (4, 0, -2) from the middle: 8 and -4 mm in voxels of 2 mm
@@ -257,7 +257,7 @@ def facts(shape: tuple[int, int, int], spacing: tuple[float, float, float], *, n
 def test_spacing_intensities_and_patch_follow_the_set() -> None:
     cases = [facts((512, 512, 90), (0.7, 0.7, 5.0)), facts((512, 512, 110), (0.8, 0.8, 4.0)),
              facts((512, 512, 100), (0.9, 0.9, 1.0))]  # fmt: skip
-    contract, said = plan(cases, Wishes(), modality="CT")
+    contract, said = plan(cases, PlanSettings(), modality="CT")
     assert contract.dims == 3 and contract.spacing[:2] == (0.8, 0.8)
     assert contract.spacing[2] == 1.6  # uneven: a tenth of the way from the finest, 1 + 0.2 * (4 - 1)
     assert contract.usual_spacing is None  # resampled
@@ -268,7 +268,7 @@ def test_spacing_intensities_and_patch_follow_the_set() -> None:
 
 
 def test_slices_make_a_2d_network_and_equal_spacing_is_left_alone() -> None:
-    contract, said = plan([facts((256, 256, 1), (1, 1, 1))] * 3, Wishes(window=[-1000, 400]), modality="CT")
+    contract, said = plan([facts((256, 256, 1), (1, 1, 1))] * 3, PlanSettings(window=[-1000, 400]), modality="CT")
     assert contract.dims == 2 and contract.patch == (256, 256) and contract.spacing is None
     assert contract.usual_spacing == (1, 1, 1)
     assert (contract.low, contract.high) == (-1000, 400) and "2-D" in said[0]
@@ -277,7 +277,7 @@ def test_slices_make_a_2d_network_and_equal_spacing_is_left_alone() -> None:
 
 
 def test_other_modalities_have_a_scale_of_their_own() -> None:
-    contract, _ = plan([facts((64, 64, 64), (1, 1, 1))], Wishes(centred=True, patch=[32, 32, 32]), modality="MRI")
+    contract, _ = plan([facts((64, 64, 64), (1, 1, 1))], PlanSettings(centred=True, patch=[32, 32, 32]), modality="MRI")
     assert contract.own_scale and (contract.low, contract.high) == (0.005, 0.995)
     assert contract.centre == (1.0, -0.5, 0.0)
 
@@ -289,7 +289,7 @@ def test_other_modalities_have_a_scale_of_their_own() -> None:
 ])  # fmt: skip
 def test_wishes_that_cannot_be_met(wish: dict[str, list[float]], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        plan([facts((64, 64, 64), (1, 1, 1))], Wishes(**wish), modality="CT")
+        plan([facts((64, 64, 64), (1, 1, 1))], PlanSettings(**wish), modality="CT")
 
 
 def test_the_network_is_as_deep_as_the_patch_can_be_halved() -> None:

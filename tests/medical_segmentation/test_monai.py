@@ -134,7 +134,7 @@ def test_what_cannot_be_built_is_said(name: str, options: dict, said: str) -> No
     ("name", "patch", "options", "said"),
     [
         ("monai.UNet", [10, 16, 16], {"channels": [4, 8, 8], "strides": [2, 2]}, "patches of 10 x 16 x 16"),
-        ("monai.DenseNet121", [32, 32, 32], {}, r"no network that segments: expected scores \[1, 3, 32, 32, 32\]"),
+        ("monai.DenseNet121", [32, 32, 32], {}, r"is not a segmentation network: expected scores \[1, 3, 32, 32, 32\]"),
     ],
 )
 def test_a_patch_that_does_not_fit_and_a_network_that_does_not_segment_are_refused(

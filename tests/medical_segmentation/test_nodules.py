@@ -1,4 +1,4 @@
-"""Nodules to judge: tables and pictures, sampling, calibration, training and answering."""
+"""Nodules to classify: tables and pictures, sampling, calibration, training and answering."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ from cnn_core.weights import load_card
 from medical_segmentation import compare, evaluate_weights, explain_to_file, load, predict_items, train
 from medical_segmentation.data import DATA_SETS
 from medical_segmentation.evaluate import read_report
-from medical_segmentation.judge import NodulePredictor
+from medical_segmentation.nodule_predictor import NodulePredictor
 from medical_segmentation.nodule_task import NoduleTask, calibrate, nodule_metrics, nodule_scores, probability
 from medical_segmentation.nodules import NoduleContract, load_nodules, read_picture
 from medical_segmentation.recipe import Recipe
@@ -112,7 +112,7 @@ def test_bytes_stand_for_hounsfield_units() -> None:
     ("train/benign/e0_0_0.png,e0,1,0,0,3,6.0,val", r"in several are e0 \(train, val\); correct the table or give"),
     ("train/benign/e0_0_0.png,new,0,0,2,3,6.0,train", "new_0: expected the label 0 or 1"),
     ("train/benign/e0_0_0.png,new,0,0,1,3,wide,train", "and a diameter in mm"),
-    ("../elsewhere.png,new,0,0,1,3,5,train", "new_0: a file lies outside"),
+    ("../elsewhere.png,new,0,0,1,3,5,train", "new_0: a file is outside"),
     ("train/benign/e0_0_0.png,new,0,0,1", "and a diameter in mm"),
     ("train/benign/nobody.png,new,0,0,1,3,5,train", r"nobody\.png: there is no such file; expected a picture"),
 ])  # fmt: skip
@@ -128,7 +128,7 @@ def test_folds_are_made_of_whole_exams_whatever_the_split_of_the_table_is(tmp_pa
     folder = write_slices(tmp_path, exams=20)
     with (folder / "index.csv").open("a") as stream:
         stream.write("train/benign/e0_0_0.png,e0,1,0,0,3,6.0,test\n")
-    with pytest.raises(DataError, match=r"each exam must lie in one split.*e0 \(test, train\)"):
+    with pytest.raises(DataError, match=r"each exam must be in one split.*e0 \(test, train\)"):
         load_nodules(str(folder), CONTRACT, splits=("train",))
     names = [load_nodules(str(folder), CONTRACT, splits=("test",), fold=k)["test"].names for k in range(5)]
     assert [{"e0_0", "e0_1"} <= {*found} for found in names].count(True) == 1
@@ -299,7 +299,7 @@ def test_cubes_are_judged_in_3d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (said,) = warnings_of(predictor, noise, np.eye(4), tmp_path)
     assert said.startswith("not a CT in Hounsfield units")
     scan = read_scan(tmp_path / "cube.nii.gz")
-    monkeypatch.setattr("medical_segmentation.judge.read_scan", lambda _: replace(scan, modality="MR"))
+    monkeypatch.setattr("medical_segmentation.nodule_predictor.read_scan", lambda _: replace(scan, modality="MR"))
     assert "the network was trained on CT alone" in predictor.predict(tmp_path / "cube.nii.gz").warnings
     monkeypatch.undo()
     assert 0 < predictor.predict(folder / "imagesTr" / "c0.nii.gz").probability < 1

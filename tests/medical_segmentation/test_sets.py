@@ -60,7 +60,7 @@ def test_files_outside_of_the_folder_are_not_touched(tmp_path: Path) -> None:
     shutil.copy(folder / "imagesTr" / "case0.nii.gz", tmp_path / "secret.nii.gz")
     table = json.loads((folder / "dataset.json").read_text())
     (folder / "dataset.json").write_text(json.dumps({**table, "training": table["training"] + entries}))
-    with pytest.raises(DataError, match="the image lies outside the folder"):
+    with pytest.raises(DataError, match="the image is outside the folder"):
         check(read_decathlon(folder))
 
 

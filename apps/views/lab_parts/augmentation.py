@@ -22,7 +22,9 @@ def run(picture: Picture, seed: int, strength: float) -> list[Figure]:
         found = augmented(x, one, seed=seed * 100 + number, strength=strength)
         pixels = np.round(255 * found.picture.numpy()).astype(np.uint8)
         pixels = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
-        shown.append(Figure(pixels, f"{one.title}: {found.said}", f"{one.title} {found.said}", pixels=True))
+        shown.append(
+            Figure(pixels, f"{one.title}: {found.description}", f"{one.title} {found.description}", pixels=True)
+        )
     return shown
 
 
@@ -44,5 +46,5 @@ changed = {{
     for number, one in enumerate(AUGMENTATIONS)
 }}
 for title, found in changed.items():
-    print(title, found.said, tuple(found.picture.shape))
+    print(title, found.description, tuple(found.picture.shape))
 """

@@ -57,7 +57,7 @@ def _uploaded(network: Network, name: str, data: bytes) -> list[Any]:
     if not name.lower().endswith(".txt"):
         table = columns(name, data)
         column = choose_column("Column with the texts", table.names, table.text, key=f"batch-column-{name}")
-        note(f"{name}: {table.said}.")
+        note(f"{name}: {table.description}.")
     with st.spinner("Reading and answering"):
         answers, more = _answers(network.card.sha256, name, data, column, _network=network)
     if more:

@@ -1,9 +1,9 @@
-"""Paths as a user types them: with `~`, and where a data set's name could stand as well; and what a run was given.
+"""Paths as a user types them: with `~`, or in place of a data set's name; and the upload of a run.
 
-    <run>/upload/<name>         what a visitor of the pages uploaded to train on, called as its owner calls it
+    <run>/upload/<name>         what a visitor of the pages uploaded to train on, under its own name
     <run>/upload/features       what is computed once of it
 
-The settings of such a run, its card and its messages hold that name alone, and no place on this machine. An empty
+The settings of such a run, its card and its messages hold only that name, and no path of this machine. An empty
 folder says that the upload was removed when the training had ended.
 """
 
@@ -25,27 +25,27 @@ def user_path(path: str | os.PathLike[str]) -> Path:
 
 
 def given_path(path: str | os.PathLike[str]) -> Path:
-    """Return where a path leads: a bare name to what was uploaded for the run at work, if anything was."""
+    """Return what a path means: a bare name is the upload of the current run, if there is one."""
     name, given = os.fspath(path), _upload.get()
     if given is not None and name == Path(name).name not in ("", ".."):
-        return given / name  # there or not: another file of that name in the current folder is not meant
+        return given / name  # even if missing: another file of that name in the current folder is not meant
     return user_path(path)
 
 
-def own_path(
+def custom_path(
     name_or_path: str | os.PathLike[str], known: Iterable[str], *, expected: str, kinds: Sequence[str] = ("folder",)
 ) -> Path:
-    """Return where a user's own data lie.
+    """Return the path of a user's custom data.
 
     Args:
         name_or_path: a path: it is not a known name.
         known: names of the domain's data sets.
         expected: what should have been there, for the message.
-        kinds: what own data may be, the usual one first.
+        kinds: what custom data may be, the usual one first.
 
     Raises:
         DataError: there is nothing at this path, or it was uploaded for a run and is not there any more.
-        UnknownNameError: nor is it written as a path.
+        UnknownNameError: it is not written as a path either.
     """
     name, path = os.fspath(name_or_path), given_path(name_or_path)
     if os.path.exists(path):  # noqa: PTH110 (pathlib raises for names that no file can have)
@@ -53,13 +53,13 @@ def own_path(
     if os.sep in name or name.startswith((".", "~")):
         raise DataError(f"there is no {' or '.join(kinds)} {name}; expected {expected}")
     if _upload.get() is not None:
-        raise DataError(f"{name} was uploaded for this run and is not kept here; say with --data where it lies")
+        raise DataError(f"{name} was uploaded for this run and is not kept here; give its path with --data")
     raise unknown_name(f"data set or {kinds[0]}", name, known)
 
 
 @contextmanager
 def with_upload_of(run: Path) -> Iterator[None]:
-    """Within: own data of a bare name are what was uploaded for a run, if anything was."""
+    """Inside the `with`, a bare name is the upload of `run`, if there is one."""
     token = _upload.set(run / UPLOAD if (run / UPLOAD).is_dir() else None)
     try:
         yield

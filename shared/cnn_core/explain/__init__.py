@@ -1,4 +1,4 @@
-"""Why a model answers as it does: heat maps for any backbone in 1-D, 2-D and 3-D, feature maps, filters, pictures.
+"""Explain a model's predictions: heat maps for any backbone in 1-D, 2-D and 3-D, feature maps, filters, pictures.
 
 A method is one file plus one import line here.
 """

@@ -22,7 +22,7 @@ class Explanation:
     heat: Tensor  # [B, *S], float32, on the input's device
     target: Tensor | None  # [B] explained classes; None when a function was explained
     method: str
-    signed: bool  # True: negative heat speaks against the target
+    signed: bool  # True: negative heat is evidence against the target
     options: Mapping[str, Any]  # all options as used, the chosen layer among them
 
 
@@ -34,7 +34,7 @@ def explain(
     target: Target = None,
     options: Mapping[str, Any] | None = None,
 ) -> Explanation:
-    """Say which places of the input the model's answer came from.
+    """Compute which parts of the input led to the model's output.
 
     Afterwards the model is as before, also after an error: mode, gradients, hooks. May be called under `no_grad` and
     `inference_mode`, and from several threads on one model that is in evaluation mode.
@@ -43,14 +43,14 @@ def explain(
         model: a `Backbone`; or any module, which then needs the option `layer` for the methods that have it.
         x: `[B, C, *S]`, preprocessed as in training, on the model's device.
         method: one of `list_methods()`.
-        target: what to explain: a class, one class per sample, or a function from the answer to one number per
+        target: what to explain: a class, one class per sample, or a function from the output to one number per
             sample (`[B, K] -> [B]`); None: the most probable class of each sample.
         options: the method's own settings by name, see `method_spec(method).options`.
 
     Raises:
         UnknownNameError: no such method, option or layer.
-        CnnError: `x` is not an input of this model or not finite, the target does not fit the answer, an option has
-            no sense, or the answer is not finite.
+        CnnError: `x` is not an input of this model or not finite, the target does not fit the output, an option makes
+            no sense, or the output is not finite.
     """
     spec = method_spec(method)
     settings = spec.fill(options)
@@ -70,15 +70,15 @@ def explain(
 
 
 def _last_spatial(maps: Mapping[str, Tensor]) -> str:
-    """Return the last stage that knows places: more than one cell, and no blow-up of a smaller map before it."""
-    found, fewest = None, float("inf")
+    """Return the last stage with spatial resolution: more than one cell, and not enlarged from a smaller map."""
+    finest, fewest = None, float("inf")
     for name, stage_map in maps.items():
         cells = stage_map[0, 0].numel() if stage_map.ndim > 2 else 1
         if 1 < cells <= fewest:
-            found = name
+            finest = name
         fewest = min(fewest, cells)
-    if found is not None:
-        return found
+    if finest is not None:
+        return finest
     if maps:
         raise CnnError(
             "no stage of this network has a map with more than one cell, so there is no layer to look at; "

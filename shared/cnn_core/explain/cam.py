@@ -11,7 +11,7 @@ from cnn_core.explain.target import Score
 def map_and_gradient(model: nn.Module, x: Tensor, score: Score, *, layer: str | None) -> tuple[Tensor, Tensor]:
     """Return the layer's map and d score / d map, both `[B, C, *S']` in float32.
 
-    Captum's LayerGradCam is not used: behind its back an in-place ReLU after the layer changes the captured map.
+    Captum's LayerGradCam is not used: an in-place ReLU after the layer silently changes the map that it captured.
     """
     # The input asks for a gradient so that a graph exists also where every parameter is frozen.
     if layer is None:

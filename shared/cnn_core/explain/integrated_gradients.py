@@ -1,4 +1,4 @@
-"""Integrated gradients: the gradient gathered on the straight way from an empty input to the real one.
+"""Integrated gradients: the gradient integrated on the straight path from an empty input to the real one.
 
 Sundararajan, Taly, Yan 2017, "Axiomatic Attribution for Deep Networks", arXiv:1703.01365. Differs from the paper:
 nothing; Captum computes it, with Gauss-Legendre quadrature. Completeness: the heat of a sample sums to

@@ -65,7 +65,7 @@ def overlay(
     alpha: float = 0.75,
     limits: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """Lay a heat map on its picture: uint8 `[H, W, 3]` (RGB); where there is no heat the picture shows through.
+    """Blend a heat map over its picture: uint8 `[H, W, 3]` (RGB); where there is no heat the picture shows through.
 
     Of a volume, give one slice of both, and the limits of the whole: `limits=heat_limits(heat, signed=...)`.
 
@@ -106,7 +106,7 @@ def overlay(
 
 
 def _position(heat: np.ndarray | Tensor, signed: bool, limits: tuple[float, float] | None) -> np.ndarray:
-    """Return where the heat lies on the scale, 0..1; a constant map is cold, or 0 in the middle if signed."""
+    """Return the position of the heat on the scale, 0..1; a constant map is cold, or 0 in the middle if signed."""
     values = _heat_array(heat)
     low, high = heat_limits(values, signed=signed) if limits is None else limits
     if not high > low:

@@ -12,11 +12,11 @@ from cnn_core.errors import unknown_name
 
 @dataclass(frozen=True)
 class MethodSpec:
-    """What is known of a method without running it."""
+    """The facts about a method, without running it."""
 
     name: str
     run: Callable[..., Tensor]
-    signed: bool  # True: negative heat speaks against the target; False: heat is only more or less
+    signed: bool  # True: negative heat is evidence against the target; False: heat is only more or less
     paper: str  # authors, year, title
     url: str  # arXiv or DOI
 

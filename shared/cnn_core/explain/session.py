@@ -25,7 +25,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def capturing(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Fill the dictionary with the outputs of `layers` at every forward pass inside the `with`; hooks go on leaving.
+    """Fill the dictionary with the outputs of `layers` at every forward pass inside the `with` block, no longer.
 
     The next layer gets a copy, so that one that works in place cannot change what was captured. Forward passes of
     other threads through the same model are left alone.
@@ -80,7 +80,7 @@ def bare(model: nn.Module) -> nn.Module:
 def gradient(scores: Tensor, source: Tensor) -> Tensor:
     """Return d(scores[b]) / d(source[b]) for every sample, shaped as `source`; parameters get no gradient.
 
-    The samples do not touch each other in evaluation mode, so the gradient of the sum holds them all.
+    The samples are independent in evaluation mode, so the gradient of the sum holds them all.
     """
     if not scores.requires_grad:
         raise CnnError(
@@ -97,9 +97,9 @@ def check_input(model: nn.Module, x: Tensor) -> None:
         raise DataError(f"expected a tensor [B, C, *S], got {type(x).__name__}")
     if x.ndim < 3 or x.numel() == 0:
         raise DataError(f"expected a batch [B, C, *S] with at least one sample and one cell, got {list(x.shape)}")
-    own_check = getattr(model, "check_input", None)
-    if own_check is not None:
-        own_check(x)
+    model_check = getattr(model, "check_input", None)
+    if model_check is not None:
+        model_check(x)
     if not x.is_floating_point():
         raise DataError(f"expected a floating-point input, got {x.dtype}; scale and normalise it as in training")
     parameter = next(model.parameters(), None)
@@ -112,7 +112,7 @@ def check_input(model: nn.Module, x: Tensor) -> None:
 
 
 def as_baseline(baseline: float | Tensor, x: Tensor) -> Tensor:
-    """Return the input that stands for "nothing here", shaped as `x`.
+    """Return the input that means "nothing here", shaped as `x`.
 
     Args:
         baseline: one number, or a tensor that broadcasts to `x` `[B, C, *S]`, in the units of `x` (0 is the mean of

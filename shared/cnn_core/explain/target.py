@@ -1,4 +1,4 @@
-"""What to explain: a class per sample, or any function of the model's answer, as one number per sample."""
+"""What to explain: a class per sample, or any function of the model's output, as one number per sample."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ class Score:
 
 
 def resolve(logits: Tensor, target: Target) -> Score:
-    """Turn the user's target into a `Score`, given the model's answer `[B, K]` to the input.
+    """Turn the user's target into a `Score`, given the model's output `[B, K]` for the input.
 
     Raises:
-        CnnError: the answer is not finite, or the target does not fit it.
+        CnnError: the output is not finite, or the target does not fit it.
     """
     if not isinstance(logits, Tensor) or logits.ndim < 1:
         raise CnnError(f"expected the model to answer with one tensor [B, K], got {type(logits).__name__}")

@@ -1,7 +1,7 @@
 """The contract that every backbone keeps: named stages, what each puts out, and a head that can be replaced.
 
 U-Net encoders, captioning encoders, Grad-CAM and the layer explorer are all built on `feature_info` and
-`forward_features`, so a new backbone gets them for nothing.
+`forward_features`, so a new backbone gets them for free.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class FeatureInfo:
 
 
 class TakesInput(Protocol):
-    """What `Backbone.check_input` needs, for networks that are no backbones and check likewise."""
+    """What `Backbone.check_input` needs, for networks that are not backbones but check their input with it."""
 
     spatial_dims: int
     in_channels: int

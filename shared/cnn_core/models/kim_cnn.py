@@ -24,7 +24,7 @@ class ParallelConvs(nn.Module):
 
     W is the largest width. Cell p of a filter of width h has seen the input's cells p - h + 1 to p, zeros outside. So
     the last cell of every filter sees padding only, as does every cell beyond it: the maximum over all cells does not
-    change when zeros are added behind the input, whatever the batch it stands in.
+    change when zeros are appended to the input, in whatever batch it is.
     """
 
     def __init__(self, in_channels: int, *, spatial_dims: int, widths: Sequence[int], filters: int) -> None:

@@ -19,7 +19,7 @@ from cnn_core.nn.blocks import Head
 from cnn_core.nn.dims import dims
 from cnn_core.nn.init import init_he
 
-FIELD = 32  # edge of the paper's input: 28x28 digits lie in the middle of a 32x32 field, so that corners are seen
+FIELD = 32  # edge of the paper's input: 28x28 digits are centred in a 32x32 field, so that corners are seen
 
 
 class PadToField(nn.Module):

@@ -18,7 +18,7 @@ Build = TypeVar("Build", bound=Callable[..., nn.Module])
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What is known of a registered model without building it."""
+    """The facts about a registered model, without building it."""
 
     name: str
     build: Callable[..., nn.Module]
@@ -28,7 +28,7 @@ class ModelSpec:
     input_shape: tuple[int, ...]  # the paper's own input, channels first, without the batch
     spatial_dims: tuple[int, ...]  # the dimensionalities it can be built for
     torchvision: bool  # torchvision has the same network under this name or one of the aliases
-    aliases: tuple[str, ...] = ()  # other names that `create_model` understands
+    aliases: tuple[str, ...] = ()  # other names that `create_model` accepts
     segments: bool = False  # a class for every cell, [B, K, *S]; else a class for the whole, [B, K]
 
     @property
@@ -140,7 +140,7 @@ def create_model(
 
 
 def as_backbone(model: nn.Module) -> Backbone:
-    """Return `model`, or raise CnnError if it is no `Backbone`: it has no stages, or no head to replace."""
+    """Return `model`, or raise CnnError if it is not a `Backbone`: it has no stages, or no head to replace."""
     if not isinstance(model, Backbone):
         raise CnnError(f"expected a network with stages and a head, got {type(model).__name__}; choose a backbone")
     return model

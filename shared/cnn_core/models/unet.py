@@ -278,5 +278,5 @@ def create_unet(
 
 
 def _has_maps(name: str) -> bool:
-    """Tell whether a backbone keeps maps of the input: dense layers on raw pixels have none."""
+    """Return whether a backbone keeps maps of the input: dense layers on raw pixels have none."""
     return "input_size" not in inspect.signature(model_spec(name).build).parameters

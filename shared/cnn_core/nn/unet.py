@@ -1,4 +1,4 @@
-"""What U-Nets are made of besides convolutions: the decoder, its meeting with the skip, and the head; 1-D, 2-D, 3-D."""
+"""Parts of U-Nets besides convolutions: decoder blocks that join the skips, and the head; 1-D, 2-D, 3-D."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
@@ -101,7 +101,7 @@ class SegmentationHead(nn.Module):
 
     A map `stride` times coarser than the input gets K scores for each of its `stride ** spatial_dims` sub-cells: an
     up-convolution whose kernel is as wide as its step (the sub-pixel convolution of Shi et al. 2016, arXiv:1609.05158),
-    started alike everywhere so that there is no checkerboard (Aitken et al. 2017, arXiv:1707.02937).
+    initialised alike everywhere so that there is no checkerboard (Aitken et al. 2017, arXiv:1707.02937).
     """
 
     def __init__(self, channels: int, num_classes: int, *, spatial_dims: int, stride: int = 1) -> None:

@@ -33,7 +33,7 @@ TOLERANCE = 0.05  # of the norm: right kernels are off by 0.002 to 0.02, wrong o
 TRIALS = 2  # of random numbers, taken together
 FEW = 8  # numbers that may all be nearly zero by chance, which is no measure; with more, one trial is enough
 
-_told: list[str] = []  # the one sentence of this process
+_warned: list[str] = []  # the one sentence of this process
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -142,12 +142,12 @@ def _is_trusted(
         # 3-D kernels as long as the map are not even tried: some write where they must not, and end the process.
         unsafe = len(kernels) == 3 and any(1 < kernel >= edge for kernel, edge in zip(kernels, maps, strict=False))
         verdicts[key] = not unsafe and _is_right(func, [input[:2], weight, bias], rest, options, learning=learning)
-    if not verdicts[key] and not _told:
-        _told.append(
+    if not verdicts[key] and not _warned:
+        _warned.append(
             f"{func.__name__} with kernels {list(kernels)} on maps {list(maps)}, and every other convolution whose "
             f"{str(dtype)[6:]} is wrong or unsafe on this processor with torch {torch.__version__}, runs in float32"
         )
-        log.warning(_told[0])
+        log.warning(_warned[0])
     return verdicts[key]
 
 

@@ -36,7 +36,7 @@ class RunInfo:
     error: str = ""  # one sentence
     changed: float = 0.0  # when something was last written, in seconds since 1970
     pid: int = 0
-    mark: str = ""
+    process_identity: str = ""
     queued: bool = False  # begun from the queue, by a page
     job: Mapping[str, Any] = field(default_factory=dict)
 
@@ -103,7 +103,7 @@ def look(root: Path, folder: Path) -> RunInfo:
         seconds_left=progress.get("seconds_left") if running and own else None,
         error=str(job.get("error", "")) if state == "failed" else "",
         changed=max((_time(folder / file) for file in (*SIGNS, PROGRESS, "card.json")), default=0.0),
-        pid=_whole(holder, "pid"), mark=str(holder.get("mark", "")), queued=bool(job), job=job,
+        pid=_whole(holder, "pid"), process_identity=str(holder.get("mark", "")), queued=bool(job), job=job,
     )  # fmt: skip
 
 

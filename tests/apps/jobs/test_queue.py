@@ -56,7 +56,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     for file in (tmp_path / QUEUE).glob("*.json"):
         file.unlink()
     for run in list_runs(tmp_path):
-        if run.pid not in (0, os.getpid()) and is_running(run.pid, run.mark):
+        if run.pid not in (0, os.getpid()) and is_running(run.pid, run.process_identity):
             os.kill(run.pid, signal.SIGKILL)
 
 
@@ -403,7 +403,7 @@ def test_an_upload_goes_when_its_training_has_finished(root: Path, capsys: pytes
     assert "--data 'tall & wide.zip'" in card["command"]
     capsys.readouterr()
     assert main(["eval", str(folder), "--device", "cpu"]) == 1
-    said = "cnn: tall & wide.zip was uploaded for this run and is not kept here; say with --data where it lies\n"
+    said = "cnn: tall & wide.zip was uploaded for this run and is not kept here; give its path with --data\n"
     assert capsys.readouterr().err == said
     (root / "copy.zip").write_bytes(two_classes())
     assert main(["eval", str(folder), "--data", str(root / "copy.zip"), "--device", "cpu", "--json"]) == 0

@@ -79,7 +79,7 @@ def test_a_shift_is_as_said():
     x[0, 8, 8] = 1
     found = augmented(x, TITLES["shift"], seed=3)
     ((_, row, column),) = found.picture.nonzero().tolist()
-    right, down = (int(text.split()[0].replace("−", "-")) for text in found.said.split(", ")[:2])
+    right, down = (int(text.split()[0].replace("−", "-")) for text in found.description.split(", ")[:2])
     assert (row, column) == (8 + down, 8 + right)
 
 
@@ -87,7 +87,7 @@ def test_a_turn_is_as_said():
     x = torch.zeros(1, 65, 65)
     x[0, 32, 33:60] = 1  # a ray to the right
     found = augmented(x, TITLES["rotate"], seed=1)
-    degrees = float(found.said.split()[1].rstrip("°").replace("−", "-"))
+    degrees = float(found.description.split()[1].rstrip("°").replace("−", "-"))
     rows, columns = (found.picture[0] > 0.3).nonzero().double().unbind(1)
     seen = torch.atan2(-(rows - 32).mean(), (columns - 32).mean()).rad2deg()  # y points down
     assert abs(degrees) > 2
@@ -99,10 +99,10 @@ def test_each_is_repeatable_and_keeps_the_range(one):
     x = torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0))
     first, second = augmented(x, one, seed=5, strength=2), augmented(x, one, seed=5, strength=2)
     assert torch.equal(first.picture, second.picture)
-    assert first.said == second.said
+    assert first.description == second.description
     assert first.picture.shape == x.shape
     assert float(first.picture.min()) >= 0 and float(first.picture.max()) <= 1
-    others = [augmented(x, one, seed=seed).said for seed in range(6)]
+    others = [augmented(x, one, seed=seed).description for seed in range(6)]
     assert len(set(others)) > 1
     with pytest.raises(CnnError, match="strength"):
         augmented(x, one, seed=0, strength=3)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_core.data.paths import beside_upload, given_path, own_path, user_path, with_upload_of
+from cnn_core.data.paths import beside_upload, custom_path, given_path, user_path, with_upload_of
 from cnn_core.errors import DataError, UnknownNameError
 
 SETS = ("mnist", "cifar10")
@@ -17,17 +17,17 @@ def test_the_home_folder_is_put_in_where_somebody_has_one(tmp_path: Path, monkey
 
 
 def test_own_data_are_found_or_said_to_be_missing(tmp_path: Path) -> None:
-    assert own_path(tmp_path, SETS, expected="pictures") == tmp_path
+    assert custom_path(tmp_path, SETS, expected="pictures") == tmp_path
     with pytest.raises(DataError, match=r"there is no file or folder \./gone; expected a table"):
-        own_path("./gone", SETS, expected="a table", kinds=("file", "folder"))
+        custom_path("./gone", SETS, expected="a table", kinds=("file", "folder"))
     with pytest.raises(UnknownNameError, match="unknown data set or folder 'mnits'; did you mean mnist"):
-        own_path("mnits", SETS, expected="pictures")
+        custom_path("mnits", SETS, expected="pictures")
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
 def test_names_that_no_file_can_have_are_unknown(name: str) -> None:
     with pytest.raises(UnknownNameError):
-        own_path(name, SETS, expected="pictures")
+        custom_path(name, SETS, expected="pictures")
 
 
 def test_what_was_uploaded_for_a_run_is_found_by_its_bare_name_alone(
@@ -42,19 +42,19 @@ def test_what_was_uploaded_for_a_run_is_found_by_its_bare_name_alone(
     for name in ("mine.csv", "other.csv"):
         (elsewhere / name).write_text("of the current folder")
     with with_upload_of(run):
-        assert own_path("mine.csv", SETS, expected="a table").read_text() == "of the run"
+        assert custom_path("mine.csv", SETS, expected="a table").read_text() == "of the run"
         assert given_path("./mine.csv").read_text() == "of the current folder"
-        assert own_path(tmp_path, SETS, expected="a folder") == tmp_path
+        assert custom_path(tmp_path, SETS, expected="a folder") == tmp_path
         for name in ("other.csv", "gone.csv"):  # never another file that happens to bear the name
             with pytest.raises(DataError, match=rf"{name} was uploaded for this run and is not kept here; say with"):
-                own_path(name, SETS, expected="a table")
+                custom_path(name, SETS, expected="a table")
         with pytest.raises(DataError, match="there is no folder"):
-            own_path("../secret.csv", SETS, expected="a table")
+            custom_path("../secret.csv", SETS, expected="a table")
         assert [given_path(name) for name in ("", "..", ".")] == [Path(), Path(".."), Path()]
         assert beside_upload("features") == run / "upload" / "features"
         (run / "upload" / "mine.csv").unlink()
         assert beside_upload("features") is None
-    assert own_path("mine.csv", SETS, expected="a table").read_text() == "of the current folder"
+    assert custom_path("mine.csv", SETS, expected="a table").read_text() == "of the current folder"
     with with_upload_of(elsewhere):  # a run without an upload
-        assert own_path("mine.csv", SETS, expected="a table") == Path("mine.csv")
+        assert custom_path("mine.csv", SETS, expected="a table") == Path("mine.csv")
         assert beside_upload("features") is None

@@ -56,7 +56,7 @@ def verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Begins each test without verdicts, and keeps its own where no other process finds them."""
     file = tmp_path / "cache" / "verdicts.json"
     monkeypatch.setattr(devices, "_file", lambda: file)
-    monkeypatch.setattr(devices, "_told", [])
+    monkeypatch.setattr(devices, "_warned", [])
     devices._verdicts.cache_clear()
     yield file
     devices._verdicts.cache_clear()

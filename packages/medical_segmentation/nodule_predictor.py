@@ -1,4 +1,4 @@
-"""From pictures of a nodule to a probability of malignancy and where the network looked.
+"""Predictions for lung nodules: the probability of malignancy, and heat maps that explain it.
 
 Research and teaching only, not for diagnosis.
 """
@@ -23,19 +23,19 @@ from medical_segmentation.scan import read_scan
 from medical_segmentation.weights_io import nodule_contract_of
 
 MOST_SLICES = 2000  # of one nodule
-LEARNED, FAR = 1.0, 0.25  # mm: edges of the voxels that were learned from, and by how much others may differ
+LEARNED, FAR = 1.0, 0.25  # mm: edge of the training voxels, and by how much others may differ
 FINE = 4  # cells along an edge of the map that a method looks at
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
 class NoduleResult:
-    """The answer for one nodule.
+    """The prediction for one nodule.
 
     Args:
         probability: of "malignant", calibrated.
-        pictures: how many it is the mean of.
-        warnings: what the reader of the answer should know.
+        pictures: the number of pictures that it is averaged over.
+        warnings: what the user should know about this prediction.
     """
 
     probability: float
@@ -43,7 +43,7 @@ class NoduleResult:
     warnings: tuple[str, ...] = ()
 
     def of(self, source: str) -> Prediction:
-        """Return the answer of `cnn predict` for an input."""
+        """Return the item of `cnn predict` for an input."""
         pairs = sorted(zip((1 - self.probability, self.probability), LABELS, strict=True), reverse=True)
         return Prediction(
             source, [label for _, label in pairs], [probability for probability, _ in pairs], warnings=self.warnings
@@ -51,7 +51,7 @@ class NoduleResult:
 
 
 class NodulePredictor:
-    """A network that judges nodules, with everything it needs.
+    """A nodule classifier with its preprocessing.
 
     Args:
         model: with the card's weights.
@@ -68,7 +68,7 @@ class NodulePredictor:
         self.model = model.to(self.device).eval()
 
     def predict(self, source: str | Path) -> NoduleResult:
-        """Judge one nodule: a picture, or a folder with its slices; for 3-D networks a cube (see `read_scan`).
+        """Classify one nodule: a picture, or a folder with its slices; for 3-D networks a cube (see `read_scan`).
 
         Raises:
             DataError: it cannot be used.
@@ -78,7 +78,7 @@ class NodulePredictor:
         return NoduleResult(float(probability(scores.mean(keepdims=True), self.contract)[0]), len(pictures), warnings)
 
     def stream_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator[Prediction]:
-        """Answer for one nodule per input; nothing goes to `output`."""
+        """Classify one nodule per input; nothing is written to `output`."""
         for entry in inputs:
             try:
                 yield self.predict(entry).of(str(entry))
@@ -90,10 +90,10 @@ class NodulePredictor:
         return explain_nodule(self, source, method=method)
 
     def heat_of(self, source: str | Path, *, method: str = "grad-cam") -> tuple[np.ndarray, np.ndarray, bool]:
-        """Return what was seen, the heat of "malignant" on it, and whether heat has a sign: `[*size], [*size]`.
+        """Return the network's input, the heat of "malignant" on it, and whether heat has a sign: `[*size], [*size]`.
 
-        Of a folder of slices the largest one is taken. Methods that look at a layer look at the last one that tells
-        places apart, with `FINE` cells along every edge: the last of a small cube has two.
+        Of a folder of slices the largest one is used. Methods that need a layer use the last one with at least
+        `FINE` cells along every edge: the last layer of a small cube has two.
 
         Raises:
             UnknownNameError: no such method.
@@ -105,11 +105,11 @@ class NodulePredictor:
         x = channels_last(self.contract.inputs(picture[None].to(self.device).float() / 255))
         fine = [i.name for i in getattr(self.model, "feature_info", ()) if min(self.contract.size) >= FINE * i.stride]
         options = {"layer": fine[-1]} if fine and "layer" in method_spec(method).options else {}
-        found = explain(self.model, x, method=method, target=1, options=options)
-        return picture[0].numpy(), found.heat[0].cpu().numpy(), signed
+        explanation = explain(self.model, x, method=method, target=1, options=options)
+        return picture[0].numpy(), explanation.heat[0].cpu().numpy(), signed
 
     def _read(self, source: str | Path) -> tuple[Tensor, tuple[str, ...]]:
-        """Return what the network sees, uint8 [N, 1, *size], and what the reader of the answer should know."""
+        """Return the network's input before normalisation, uint8 [N, 1, *size], and warnings."""
         files = self._files(source)
         if self.contract.dims == 2:
             pictures, largest = [], (0,)
@@ -119,13 +119,13 @@ class NodulePredictor:
                 largest = max(largest, picture.shape, key=max)
             return torch.stack(pictures), tuple(self._remark_on_size(largest))
         scan = read_scan(files[0])
-        said = [*scan.warnings, *self._remark_on_size(scan.voxels.shape)]
+        notes = [*scan.warnings, *self._remark_on_size(scan.voxels.shape)]
         if scan.modality not in ("", "CT"):
-            said.append("the network was trained on CT alone")
+            notes.append("the network was trained on CT alone")
         if max(abs(length - LEARNED) for length in scan.spacing) > FAR:
             came = " x ".join(f"{length:.3g}" for length in scan.spacing)
-            said.append(f"the network learned from voxels of {LEARNED:g} mm, these are {came} mm")
-        return self.contract.cut(scan.voxels)[None], tuple(said)
+            notes.append(f"the network learned from voxels of {LEARNED:g} mm, these are {came} mm")
+        return self.contract.cut(scan.voxels)[None], tuple(notes)
 
     def _remark_on_size(self, shape: tuple[int, ...]) -> list[str]:
         size = self.contract.size
