@@ -230,7 +230,11 @@ def _planes(layout: _Layout, grid: Grid, index: int, name: str) -> Iterator[tupl
     size = math.prod(edges) * layout.dtype.itemsize
     with open_plain(layout.data) as (stream, _):
         for k in range(index * depth, (index + 1) * depth):
-            yield array_from_file(edges, layout.dtype, stream, layout.offset + k * size, mmap=False), slope, inter
+            yield (
+                array_from_file(tuple(edges), layout.dtype, stream, layout.offset + k * size, mmap=False),
+                slope,
+                inter,
+            )
         end = layout.offset + layout.volumes * depth * size
         if stream.seek(end) < end:
             raise EOFError

@@ -5,13 +5,13 @@ a header says about the patient.
 """
 
 import gzip
+import io
 import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import IO
 
 from cnn_core.errors import CnnError, DataError
 from cnn_core.storage import readable_size
@@ -96,7 +96,7 @@ def reading(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_plain(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+def open_plain(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
     """Yield the file, unpacked if it is gzip, and the most bytes that it can hold."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -109,7 +109,7 @@ def open_plain(path: Path) -> Iterator[tuple[IO[bytes], int]]:
             yield plain, GZIP_RATIO * size
 
 
-def check_end(stream: IO[bytes], name: str) -> None:
+def check_end(stream: io.BufferedIOBase, name: str) -> None:
     """Read to the end, so that gzip compares its checksum, and refuse a file that goes on far behind its voxels.
 
     Raises:
