@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from cnn_core.data.epoch import EpochContext, take_share
-from cnn_core.data.memory import channels_last
+from cnn_core.data.memory import EpochContext, channels_last, take_share
 from image_captioning.contract import CaptionContract
 from image_captioning.model import CaptionBatch
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key
-from cnn_core.data.epoch import EpochContext
+from cnn_core.data.memory import EpochContext
 from cnn_core.errors import DataError
 from cnn_core.train.task import Evaluation, say_unused
 from cnn_core.weights import WeightsCard, round_weights

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -12,13 +13,11 @@ from torch import Tensor, nn
 from cnn_core.classification import Report, measure_classes
 from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.cache import cache_key
-from cnn_core.data.epoch import EpochContext
-from cnn_core.data.memory import MemoryBatches, channels_last
+from cnn_core.data.memory import EpochContext, MemoryBatches, channels_last
 from cnn_core.errors import CnnError, DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import as_backbone, create_model
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
-from cnn_core.train.freeze import freeze
 from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Edge, Natural, Settings, Text
 from image_classification.data import ImageSet, few_of_each, load_sets
@@ -243,6 +242,17 @@ class ImageTask(Pairs):
         mean = torch.tensor(self.contract.mean, device=x.device).view(1, -1, 1, 1)
         std = torch.tensor(self.contract.std, device=x.device).view(1, -1, 1, 1)
         return (x - mean) / std
+
+
+def freeze(module: nn.Module) -> None:
+    """Keep `module` as it is: no gradients, and dropout and normalisation stay in evaluation mode.
+
+    `model.train()` on a parent would switch its batch normalisation back to the statistics of the small new set, so
+    the module's own `train` is replaced by one that does nothing.
+    """
+    module.requires_grad_(False)
+    module.eval()
+    module.train = MethodType(lambda self, mode=True: self, module)  # type: ignore[method-assign]  # of this module alone
 
 
 def _check_filled(data: str, sets: Mapping[str, ImageSet]) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key, cached_array
-from cnn_core.data.epoch import EpochContext, take_share
+from cnn_core.data.memory import EpochContext, take_share
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import as_backbone
 from cnn_core.train.task import Evaluation, Pairs

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from cnn_core.data.augment import apply_with_mask, draw
 from cnn_core.data.augment_config import AugmentConfig
-from cnn_core.data.epoch import EpochContext, take_share
-from cnn_core.data.memory import as_unit, channels_last
+from cnn_core.data.memory import EpochContext, as_unit, channels_last, take_share
 from cnn_core.errors import CnnError
 from cnn_core.nn.dims import last_axes
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key
-from cnn_core.data.epoch import EpochContext
+from cnn_core.data.memory import EpochContext
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.models.unet import UNet
 from cnn_core.train.task import Evaluation, Pairs

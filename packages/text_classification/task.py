@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key
-from cnn_core.data.epoch import EpochContext, take_share
+from cnn_core.data.memory import EpochContext, take_share
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import as_backbone

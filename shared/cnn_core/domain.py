@@ -25,9 +25,8 @@ from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError, DataError
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
 from cnn_core.train.commands import compare_command, train_command
-from cnn_core.train.config import override, read_recipe
+from cnn_core.train.config import check_settings, override, read_recipe
 from cnn_core.train.finish import Observer, Outcome, train_seeds, train_task
-from cnn_core.train.settings import check_settings
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from cnn_core.weights.card import name_for
 from cnn_core.weights.reports import REPORT_FILE, write_report

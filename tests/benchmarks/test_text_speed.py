@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from cnn_core.data.epoch import EpochContext
 from cnn_core.data.files import data_root
+from cnn_core.data.memory import EpochContext
 from cnn_core.train.config import override
 from cnn_core.train.optim import build_optimizers
 from text_classification import load, train

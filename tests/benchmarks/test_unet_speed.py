@@ -18,8 +18,8 @@ from monai.inferers import sliding_window_inference
 from monai.networks.nets import UNet as MonaiUNet
 from torch import Tensor, nn
 
+from cnn_core.models.backbone import count_parameters
 from cnn_core.models.unet import create_unet
-from cnn_core.nn.parameters import count_parameters
 from medical_segmentation.windows import Windows, fuse, segment
 
 INFERENCE = 5  # times faster, at least

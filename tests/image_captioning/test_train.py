@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from tiny_captions import FEW, TINY
 
-from cnn_core.data.epoch import EpochContext
+from cnn_core.data.memory import EpochContext
 from cnn_core.errors import CnnError, ConfigError, WeightsError
 from cnn_core.train.config import override
 from cnn_core.weights import load_card

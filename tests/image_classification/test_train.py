@@ -1,5 +1,6 @@
 """Training pictures end to end on the embedded digits: accuracy, card, transfer modes, saved precision."""
 
+import copy
 import dataclasses
 import json
 import math
@@ -10,17 +11,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import image_classification
 from cnn_core.classification import Report
-from cnn_core.data.epoch import EpochContext
+from cnn_core.data.memory import EpochContext
 from cnn_core.errors import CnnError, ConfigError, DataError, UnknownNameError
 from cnn_core.train.config import ModelConfig, override, read_recipe
 from cnn_core.train.runs import read_rows
 from cnn_core.weights import load_card, load_model, save_weights
 from cnn_core.weights.reports import read_report
 from image_classification.domain import compare, make_task, train
-from image_classification.task import DataConfig, ImageTask, Recipe, TransferConfig
+from image_classification.task import DataConfig, ImageTask, Recipe, TransferConfig, freeze
 from image_classification.transfer import HeadTask
 
 RECIPES = Path(image_classification.__file__).parent / "recipes"
@@ -373,3 +375,36 @@ def test_a_run_leaves_the_report_of_its_test_set(digits_run: Path) -> None:
     assert confusion.trace() / 599 == pytest.approx(load_card(digits_run).metrics["accuracy"]["mean"], abs=1e-6)
     assert len(report.mistakes) == min(50, 599 - confusion.trace())
     assert all(mistake.input.startswith("test/") and mistake.truth != mistake.answer for mistake in report.mistakes)
+
+
+def frozen_stem() -> nn.Sequential:
+    torch.manual_seed(0)
+    stem = nn.Sequential(nn.Conv1d(1, 2, 3), nn.BatchNorm1d(2), nn.Dropout(0.5))
+    model = nn.Sequential(stem, nn.Flatten(), nn.Linear(8, 2))
+    freeze(stem)
+    return model
+
+
+def test_a_frozen_part_stays_as_it_is_while_the_rest_trains():
+    model = frozen_stem()
+    before = copy.deepcopy(model[0].state_dict())
+    model.train()
+    assert not any(part.training for part in model[0].modules())
+    assert model[2].training
+    x = torch.randn(6, 1, 6)
+    assert torch.equal(model[0](x), model[0](x))  # no dropout
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0, weight_decay=0.1)
+    model(x).square().sum().backward()
+    optimizer.step()
+    assert all(torch.equal(value, before[name]) for name, value in model[0].state_dict().items())
+    assert model[0][0].weight.grad is None
+    assert model[2].weight.grad is not None
+
+
+def test_a_copy_of_a_frozen_network_is_frozen_by_itself():
+    model = frozen_stem()
+    twin = copy.deepcopy(model).train()
+    assert not twin[0].training
+    twin[0][0].weight.data.add_(1)
+    assert not torch.equal(twin[0][0].weight, model[0][0].weight)
+    assert twin[0].train.__self__ is twin[0]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cnn_core.data.epoch import EpochContext
+from cnn_core.data.memory import EpochContext
 from cnn_core.errors import CnnError, ConfigError, DataError, UnknownNameError
 from cnn_core.explain import explain
 from cnn_core.train.config import override

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from cnn_core.data.augment_config import AugmentConfig
-from cnn_core.data.epoch import EpochContext
+from cnn_core.data.memory import EpochContext
 from cnn_core.errors import CnnError
 from medical_segmentation import patches
 from medical_segmentation.patches import PatchBatches

@@ -12,7 +12,7 @@ import torch
 from trips import sentences, write_table
 
 from cnn_core.classification import Mistake
-from cnn_core.data.epoch import EpochContext
+from cnn_core.data.memory import EpochContext
 from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import override
 from text_classification import Predictor, bench, compare, domain, evaluate_weights, load, train

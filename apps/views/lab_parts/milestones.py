@@ -50,8 +50,8 @@ def parameters(names: "frozenset[str]") -> dict[str, int]:
     """Return how many numbers the registered ones of these networks learn, as their papers have them."""
     import torch
 
+    from cnn_core.models.backbone import count_parameters
     from cnn_core.models.registry import create_model, list_models, model_spec
-    from cnn_core.nn.parameters import count_parameters
 
     counts = {}
     for name in sorted(names & set(list_models())):
@@ -71,7 +71,7 @@ def snippet() -> str:
     return """\
 import torch
 
-from cnn_core.nn.parameters import count_parameters
+from cnn_core.models.backbone import count_parameters
 from cnn_core.models.registry import create_model
 
 with torch.device("meta"):  # shapes without numbers

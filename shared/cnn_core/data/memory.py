@@ -1,18 +1,39 @@
-"""Batches of a data set that is held in memory, on the training device, without worker processes.
+"""One epoch of one process, and the batches of a set that is held in memory, on the training device.
 
 Sets of this repository are small next to main memory: CIFAR-10 is 150 MB as bytes. Keeping the bytes on the device and
 turning a whole batch into floats at once is several times faster than a DataLoader with one sample at a time.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from cnn_core.data.augment import apply, apply_with_mask, draw
 from cnn_core.data.augment_config import AugmentConfig
-from cnn_core.data.epoch import EpochContext, take_share
 from cnn_core.errors import CnnError
+
+
+@dataclass(frozen=True)
+class EpochContext:
+    """One epoch of one process: its number, its source of randomness, and its share of every batch.
+
+    The generator is the same in all processes: draw for the whole batch, then keep `[rank::world]`.
+    """
+
+    epoch: int
+    generator: torch.Generator
+    rank: int = 0
+    world: int = 1
+
+
+def take_share(count: int, context: EpochContext) -> slice:
+    """Return the part of a batch of `count` samples that belongs to this process.
+
+    A batch with fewer samples than there are processes (what is left of a set) is computed by all of them.
+    """
+    return slice(context.rank, count, context.world) if count >= context.world else slice(count)
 
 
 class MemoryBatches:

@@ -101,3 +101,8 @@ class Backbone(nn.Module):
                 f"the input must be at least {self.minimum_size} pixels along every axis, got {size}; "
                 "enlarge it or choose a network with fewer pooling stages"
             )
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return how many numbers the network learns or could learn, each shared one once; buffers do not count."""
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -5,6 +5,7 @@ sections, so that a command-line flag needs no prefix. A recipe file holds only 
 """
 
 import dataclasses
+import json
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -32,6 +33,19 @@ from cnn_core.validation import (
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+RECIPE_FILE = "recipe.json"  # of a run: its settings, resolved
+MAY_CHANGE = {
+    "device",
+    "devices",
+    "num_nodes",
+    "strategy",
+    "compile",
+    "micro_batch",
+    "description",
+    "licence",
+    "limits",
+}
 
 Recipe = TypeVar("Recipe", bound="DataclassInstance")
 Device = Annotated[str, matching(r"auto|cpu|mps|cuda(:\d{1,3})?", "auto, cpu, cuda, cuda:1 or mps")]
@@ -180,3 +194,38 @@ def to_table(recipe: Any) -> dict[str, Any]:
         for key, value in dataclasses.asdict(recipe).items()
         if value is not None
     }
+
+
+def check_settings(folder: Path, recipe: Any) -> None:
+    """Compare a recipe with the one that the run in `folder` was begun with, if it left one.
+
+    Where a run computes, on how many devices, and what is said of it may change. Settings that did not exist yet when
+    it was begun were as they are by default.
+
+    Raises:
+        ConfigError: they differ in what is computed, or recipe.json is damaged.
+    """
+    file = folder / RECIPE_FILE
+    if not file.exists():
+        return
+    try:
+        begun = recipe_from_table(type(recipe), json.loads(file.read_text("utf-8")))
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, brackets without end, or no settings
+        problems = [
+            f"expected the settings of the run as JSON, but the file is damaged ({error})",
+            "delete it and resume with the settings that the run began with, or choose another folder with --run",
+        ]
+        raise ConfigError(str(file), problems) from error
+    old, new = _values(begun), _values(recipe)
+    changed = [name for name in sorted({**old, **new}) if name not in MAY_CHANGE and old.get(name) != new.get(name)]
+    if changed:
+        lines = [f"cannot resume with other settings: {n} was {old.get(n)}, now {new.get(n)}" for n in changed]
+        raise ConfigError(str(folder), lines)
+
+
+def _values(recipe: Any) -> dict[str, Any]:
+    """Return setting name -> value as JSON has it, over all sections."""
+    values: dict[str, Any] = {}
+    for name, value in json.loads(json.dumps(to_table(recipe))).items():
+        values |= value if isinstance(value, dict) else {name: value}
+    return values

@@ -12,10 +12,9 @@ import torch
 from cnn_core.errors import CnnError
 from cnn_core.storage import write_bytes
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
-from cnn_core.train.config import to_table
+from cnn_core.train.config import RECIPE_FILE, check_settings, to_table
 from cnn_core.train.devices import has_bfloat16_cpu
 from cnn_core.train.loop import Progress, Run, fit, is_trained
-from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Evaluation, Task
 from cnn_core.weights import WeightsCard, load_card, round_weights, save_weights
 from cnn_core.weights.card import check_fields
@@ -115,7 +114,7 @@ def train_seeds(
             check_settings(part, task.recipe)
             outcomes.append(Outcome(None, load_card(part)))
             continue
-        going_on = resume and (part / "recipe.json").exists()
+        going_on = resume and (part / RECIPE_FILE).exists()
         outcome = train_task(task, part, name=name, domain=domain, command=command, resume=going_on, observe=observe)
         outcomes.append(outcome)
         if outcome.run is not None and (outcome.run.stopped or not outcome.run.main):

@@ -28,18 +28,17 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from cnn_core.data.epoch import EpochContext
+from cnn_core.data.memory import EpochContext
 from cnn_core.data.tables import csv_text
 from cnn_core.errors import CnnError
 from cnn_core.processes import process_start
 from cnn_core.storage import folder_lock, write_text
 from cnn_core.train.checkpoint import CHECKPOINT_FILE, has_checkpoint, load_checkpoint, save_checkpoint
-from cnn_core.train.config import to_table
+from cnn_core.train.config import RECIPE_FILE, check_settings, to_table
 from cnn_core.train.devices import choose_device, fabric_precision
 from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor, restore_optimizer
 from cnn_core.train.parallel import agree, average_rows, keep_sparse, leave_group, normalise_together, use_channels_last
 from cnn_core.train.runs import read_json
-from cnn_core.train.settings import check_settings
 from cnn_core.train.task import Task
 
 if TYPE_CHECKING:
@@ -391,7 +390,7 @@ def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
         raise CnnError(f"{folder} already holds a run; go on with --resume or choose another folder with --run")
     if begun:  # a start that failed, over a mistyped option say, must not leave its settings behind
         check_settings(folder, task.recipe)
-    write_text(folder / "recipe.json", json.dumps(to_table(task.recipe), indent=2) + "\n")
+    write_text(folder / RECIPE_FILE, json.dumps(to_table(task.recipe), indent=2) + "\n")
 
 
 def is_trained(folder: Path) -> bool:

@@ -22,7 +22,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 import cnn_core
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.models import create_model
-from cnn_core.nn.parameters import count_parameters
+from cnn_core.models.backbone import count_parameters
 from cnn_core.storage import folder_lock, readable_size, write_bytes, write_text
 from cnn_core.weights.card import WeightsCard
 from cnn_core.weights.find import CARD_FILE, MODEL_FILES, find_weights, model_file, read_card

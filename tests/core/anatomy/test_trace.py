@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cnn_core.anatomy import ReceptiveField, format_table, total, trace
 from cnn_core.errors import CnnError
 from cnn_core.models import create_model
-from cnn_core.nn.parameters import count_parameters
+from cnn_core.models.backbone import count_parameters
 
 
 def built(name: str, **arguments: object) -> nn.Module:

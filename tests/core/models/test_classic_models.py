@@ -6,7 +6,7 @@ from torch import nn
 
 from cnn_core.errors import CnnError
 from cnn_core.models import create_model
-from cnn_core.nn.parameters import count_parameters
+from cnn_core.models.backbone import count_parameters
 
 
 @pytest.fixture(autouse=True)

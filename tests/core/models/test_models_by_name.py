@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cnn_core.anatomy import trace
 from cnn_core.errors import CnnError
 from cnn_core.models import Backbone, create_model, list_models, model_spec
-from cnn_core.nn.parameters import count_parameters
+from cnn_core.models.backbone import count_parameters
 
 # Options that make any model small; a model takes those that it has.
 SMALL = {"base_channels": 4, "hidden": (16,), "widths": (8, 8), "grid": 1, "dropout": 0.0, "filters": 8, "dense": 16,

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from cnn_core.errors import CnnError, UnknownNameError
 from cnn_core.models import create_model, list_models, model_spec
+from cnn_core.models.backbone import count_parameters
 from cnn_core.models.unet import DECODER_OPTIONS, UNet, backbone_unet, create_unet, list_encoders
-from cnn_core.nn.parameters import count_parameters
 
 CHEAP = {
     "widths": (16, 32, 64, 132, 272), "depth": (1, 2, 2, 2, 2), "up_depth": 1, "strided": True, "stem_stride": 2,

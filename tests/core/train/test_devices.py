@@ -1,15 +1,12 @@
-"""The choice of device and precision, and freezing."""
+"""The choice of device and precision."""
 
-import copy
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from cnn_core.errors import CnnError
 from cnn_core.train.devices import choose_device, choose_precision, has_bfloat16_cpu
-from cnn_core.train.freeze import freeze
 
 
 def test_the_processor_is_always_there():
@@ -69,36 +66,3 @@ def test_bfloat16_is_reported_as_the_kernel_reports_it():
     except (OSError, StopIteration):
         pytest.skip("this system does not list processor flags in /proc/cpuinfo")
     assert has_bfloat16_cpu() == ("amx_bf16" in flags or "avx512_bf16" in flags)
-
-
-def frozen_stem() -> nn.Sequential:
-    torch.manual_seed(0)
-    stem = nn.Sequential(nn.Conv1d(1, 2, 3), nn.BatchNorm1d(2), nn.Dropout(0.5))
-    model = nn.Sequential(stem, nn.Flatten(), nn.Linear(8, 2))
-    freeze(stem)
-    return model
-
-
-def test_a_frozen_part_stays_as_it_is_while_the_rest_trains():
-    model = frozen_stem()
-    before = copy.deepcopy(model[0].state_dict())
-    model.train()
-    assert not any(part.training for part in model[0].modules())
-    assert model[2].training
-    x = torch.randn(6, 1, 6)
-    assert torch.equal(model[0](x), model[0](x))  # no dropout
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0, weight_decay=0.1)
-    model(x).square().sum().backward()
-    optimizer.step()
-    assert all(torch.equal(value, before[name]) for name, value in model[0].state_dict().items())
-    assert model[0][0].weight.grad is None
-    assert model[2].weight.grad is not None
-
-
-def test_a_copy_of_a_frozen_network_is_frozen_by_itself():
-    model = frozen_stem()
-    twin = copy.deepcopy(model).train()
-    assert not twin[0].training
-    twin[0][0].weight.data.add_(1)
-    assert not torch.equal(twin[0][0].weight, model[0][0].weight)
-    assert twin[0].train.__self__ is twin[0]

@@ -186,7 +186,7 @@ def test_what_is_said_of_a_recipe_may_change(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [(b'{"loop": {"epo', "damaged"), (b"", "damaged"), (b"\xff\xfe{}", "damaged"), (b"[" * 200_000, "damaged"),
-     (b"[1]", "list in place of an object")],
+     (b"[1]", "expected a table, got [1]")],
     ids=["cut short", "empty", "no UTF-8", "nested", "a list"],
 )  # fmt: skip
 def test_resuming_with_damaged_settings_says_which_file_and_what_to_do(

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.data.augment_config import AugmentConfig
-from cnn_core.data.epoch import EpochContext
-from cnn_core.data.memory import MemoryBatches
+from cnn_core.data.memory import EpochContext, MemoryBatches
 from cnn_core.errors import CnnError
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.loop import fit
