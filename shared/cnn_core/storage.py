@@ -12,7 +12,6 @@ import re
 import secrets
 import shutil
 import stat
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +26,6 @@ STALE_AFTER = 24 * 3600.0  # seconds after which a temporary file of another mac
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "", platform.node())[:24] or "host"  # separates containers that share a folder
 _live: set[str] = set()  # temporary files that this process is writing now
-_live_lock = threading.Lock()
 
 
 @contextmanager
@@ -46,24 +44,16 @@ def atomic_path(path: Path | str, *, needed: int | None = None) -> Iterator[Path
         StorageError: the disk is full, the folder cannot be written, or `path` is a folder.
     """
     final = Path(os.path.realpath(path))
-    with storage_errors(final, needed=needed):
-        final.parent.mkdir(parents=True, exist_ok=True)
+    with storage_errors(final, needed=needed), _temporary(final) as temporary:
         if final.is_dir():
             raise StorageError(f"could not write {final}: a folder of that name exists; choose another name")
-        temporary = _claim(final)
-        try:
-            yield temporary
-            _flush(temporary)
-            if final.exists():
-                temporary.chmod(stat.S_IMODE(final.stat().st_mode))
-            temporary.replace(final)
-            sync_folder(final.parent)
-        finally:
-            # A disk that is full or gone must not hide the first error behind a second one.
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            with _live_lock:
-                _live.discard(str(temporary))
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        if final.exists():
+            temporary.chmod(stat.S_IMODE(final.stat().st_mode))
+        temporary.replace(final)
+        sync_folder(final.parent)
 
 
 @contextmanager
@@ -76,10 +66,7 @@ def temporary_folder(path: Path | str) -> Iterator[Path]:
         StorageError: no space, no permission, or something is in the way at `path`.
     """
     final = Path(os.path.realpath(path))
-    with storage_errors(final):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _claim(final)
-    try:
+    with _temporary(final) as temporary:
         with storage_errors(final):
             temporary.mkdir()
         yield temporary
@@ -88,10 +75,6 @@ def temporary_folder(path: Path | str) -> Iterator[Path]:
                 final.rmdir()
             temporary.rename(final)
             sync_folder(final.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        with _live_lock:
-            _live.discard(str(temporary))
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
@@ -184,19 +167,29 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _flush(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _claim(final: Path) -> Path:
-    """Return a fresh temporary path for `final`, after removing what dead processes left in its folder."""
-    _remove_leftovers(final.parent)
+@contextmanager
+def _temporary(final: Path) -> Iterator[Path]:
+    """Yield a fresh path beside `final`, after removing what dead processes left there; it is removed on leaving."""
+    with storage_errors(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(final.parent)
     # The suffix stays: some writers choose the format by it.
     temporary = final.parent / f"{PREFIX}{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp{final.suffix[:16]}"
-    with _live_lock:
-        _live.add(str(temporary))
-    return temporary
+    _live.add(str(temporary))
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+        _live.discard(str(temporary))
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder if it is there and can be; a disk that is full or gone must not hide the first error."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -210,18 +203,13 @@ def _remove_leftovers(folder: Path) -> None:
         with contextlib.suppress(OSError):
             old = time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AFTER
             if old or (match["host"] == _HOST and _is_dead(int(match["pid"]), entry.path)):
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path)
-                else:
-                    Path(entry.path).unlink()
+                _remove(Path(entry.path))
 
 
 def _is_dead(pid: int, path: str) -> bool:
     """Tell whether the process that began to write `path` is gone."""
     if pid == os.getpid():
-        # Restarted containers give out the same low number again and again.
-        with _live_lock:
-            return path not in _live
+        return path not in _live  # restarted containers give out the same low number again and again
     return exists(pid) is False
 
 

@@ -19,10 +19,10 @@ from streamlit.testing.v1 import AppTest
 from cnn_core.processes import process_start
 from cnn_core.train.runs import QUEUE
 from cnn_core.weights import load_card
-from cnn_core.weights.packing import pack_network
 from components.owner import SHARED
 from components.requests import example_csv
 from jobs import queue
+from jobs.packing import pack_network
 from text_classification.report import read_report
 from views.train_parts import begin
 

@@ -11,9 +11,9 @@ from driving import asked_for, checked, html, learn, warnings
 from streamlit.testing.v1 import AppTest
 from text_driving import OWN, open_page, write
 
-from cnn_core.weights.packing import pack_network
 from components.networks import RUNS, card_in, networks
 from components.requests import example_csv
+from jobs.packing import pack_network
 
 pytestmark = pytest.mark.usefixtures("in_workplace")
 

@@ -14,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 
 from cnn_core.data.paths import with_upload_of
 from cnn_core.train.runs import QUEUE, find_run
-from cnn_core.weights.packing import pack_network
 from components.requests import example_csv
 from jobs import queue
+from jobs.packing import pack_network
 from views.train_parts.typed import commands_of
 
 

@@ -16,7 +16,7 @@ from cnn_core.train.config import RECIPE_FILE, check_settings, to_table
 from cnn_core.train.devices import has_bfloat16_cpu
 from cnn_core.train.loop import Progress, Run, fit, is_trained
 from cnn_core.train.task import Evaluation, Task
-from cnn_core.weights import WeightsCard, load_card, round_weights, save_weights
+from cnn_core.weights import WeightsCard, load_card, load_state, round_weights, save_weights
 from cnn_core.weights.card import check_fields
 from cnn_core.weights.reports import REPORT_FILE, write_report
 
@@ -125,8 +125,6 @@ def train_seeds(
 
 def _join(folder: Path, cards: Sequence[WeightsCard], seeds: Sequence[int]) -> WeightsCard:
     """Write the first seed's weights into `folder`, with a card that speaks of all seeds."""
-    from cnn_core.weights import load_state
-
     state, first = load_state(folder / f"seed{seeds[0]}")
     fields = dataclasses.asdict(first)
     for derived in ("sha256", "bytes", "dtype", "version", "created"):

@@ -158,13 +158,9 @@ class WeightsCard(Settings):
                 "flatter it; choose --split test, or train with --validation"
             )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values, in the order of the class."""
-        return asdict(self)
-
     def to_json(self) -> str:
         """Return the text of the card's file; `from_json` gives an equal card back."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def check_fields(values: Mapping[str, Any]) -> None:

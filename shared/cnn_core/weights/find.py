@@ -4,6 +4,7 @@ Shipped weights lie in the folder `weights/<name>` of a domain's package; a fini
 files, the card and the tensors, whose file is named by its content (see `cnn_core.weights.store`).
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +67,8 @@ def find_weights(name_or_folder: str | Path, *, domain: str | None = None) -> Pa
             raise WeightsError(f"weights {name_or_folder!r} exist in {domains}; say which domain you mean")
         if found:
             return found[0].folder
-        if not _looks_like_path(name_or_folder):
+        is_path = name_or_folder.startswith(".") or "/" in name_or_folder or "\\" in name_or_folder
+        if not is_path and not os.path.exists(name_or_folder):  # noqa: PTH110 (pathlib raises for impossible names)
             raise unknown_name("weights", name_or_folder, [entry.name for entry in entries])
     return _run_folder(Path(name_or_folder))
 
@@ -105,19 +107,8 @@ def model_file(folder: Path, card: WeightsCard) -> Path:
     return older if older.exists() and not file.exists() else file
 
 
-def _looks_like_path(text: str) -> bool:
-    return "/" in text or "\\" in text or text.startswith(".") or (text != "" and _exists(Path(text)))
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that is too long, holds a zero byte, or lies in a closed folder
-        return False
-
-
 def _run_folder(path: Path) -> Path:
-    if not _exists(path):
+    if not os.path.exists(path):  # noqa: PTH110 (as above)
         raise WeightsError(f"no such folder: {path}; expected the name of shipped weights or the folder of a run")
     folder = path.parent if path.is_file() and (path.name == CARD_FILE or path.match(MODEL_FILES)) else path
     missing = [name for name in (CARD_FILE, MODEL_FILES) if not any(folder.glob(name))]

@@ -9,7 +9,6 @@ from cnn_core.errors import DataError
 from cnn_core.storage import write_text
 
 REPORT_FILE = "report.json"
-FIGURES = ("goal", "n", "metrics", "labels", "confusion", "tolerance_mm")  # of all domains; all else quotes the data
 R = TypeVar("R")
 
 
@@ -23,20 +22,6 @@ class Writable(Protocol):
 def write_report(report: Writable, folder: Path) -> None:
     """Write a report beside the weights in `folder`; StorageError if it cannot be written."""
     write_text(folder / REPORT_FILE, json.dumps(report.to_json(), ensure_ascii=False) + "\n")
-
-
-def without_examples(report: str) -> str:
-    """Return the text of a report without what it quotes of the data: those values become null.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        values = json.loads(report)
-        kept = {name: value if name in FIGURES else None for name, value in values.items()}
-    except (ValueError, RecursionError, AttributeError) as error:
-        raise DataError(f"{REPORT_FILE} cannot be read ({error}); evaluate the weights again, or delete it") from error
-    return json.dumps(kept, ensure_ascii=False) + "\n"
 
 
 def read_report(folder: Path, restore: Callable[[Mapping[str, Any]], R], *, limit: int) -> R | None:

@@ -58,7 +58,9 @@ def save_weights(
         raise WeightsError(f"dtype must be one of {', '.join(STORED)}, got {dtype!r}")
     folder = Path(folder)
     state = model.state_dict() if isinstance(model, nn.Module) else dict(model)
-    stored = {_plain_key(key): _to_stored(key, value, dtype) for key, value in state.items()}
+    stored = {  # without what torch.compile puts before every name
+        key.replace("_orig_mod.", ""): _to_stored(key, value, dtype) for key, value in state.items()
+    }
     check_finite(stored, source=f"the weights for {folder}")
     plain = torch.contiguous_format  # the format refuses tensors that share memory (tied weights): each gets its own
     data = safetensors.torch.save({key: value.clone(memory_format=plain) for key, value in stored.items()})
@@ -109,20 +111,6 @@ def load_state(name_or_folder: str | Path, *, domain: str | None = None) -> tupl
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}, card
 
 
-def load_into(model: nn.Module, name_or_folder: str | Path, *, domain: str | None = None) -> WeightsCard:
-    """Load verified weights into `model`, on the device and in the type it has, and return the card.
-
-    Raises:
-        UnknownNameError: there is nothing of this name.
-        WeightsError: as `load_state`; or the weights do not fit the model, all differences listed.
-    """
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
-    state, card = load_state(name_or_folder, domain=domain)
-    check_fit(model, state, card)
-    model.load_state_dict(state)
-    return card
-
-
 def load_model(
     name_or_folder: str | Path,
     *,
@@ -143,7 +131,8 @@ def load_model(
 
     Raises:
         UnknownNameError: there is nothing of this name.
-        WeightsError: as `load_into`, or the card's model does not exist or cannot be built.
+        WeightsError: as `load_state`; the weights do not fit the model, all differences listed; or the card's model
+            does not exist or cannot be built.
     """
     state, card = load_state(name_or_folder, domain=domain)
     try:
@@ -244,10 +233,6 @@ def _to_stored(key: str, value: object, dtype: str) -> Tensor:
     if torch.isfinite(value).all() and not torch.isfinite(stored).all():
         raise WeightsError(f"{key}: its largest value {value.abs().max():.3g} does not fit {dtype}; store as float32")
     return stored
-
-
-def _plain_key(key: str) -> str:
-    return key.replace("_orig_mod.", "")  # what torch.compile puts before every name
 
 
 def _some(keys: list[str]) -> str:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cnn_core.errors import DataError
-from cnn_core.weights.reports import without_examples
+from jobs.packing import without_examples
 
 
 def test_figures_stay_and_everything_else_becomes_null() -> None:

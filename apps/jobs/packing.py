@@ -1,12 +1,15 @@
 """A network as one file to take away."""
 
 import io
+import json
 import zipfile
 from pathlib import Path
 
-from cnn_core.weights.reports import REPORT_FILE, without_examples
+from cnn_core.errors import DataError
+from cnn_core.weights.reports import REPORT_FILE
 
 PACKED = ("card.json", "model*.safetensors", "recipe.json", "report.json", "log.csv")
+FIGURES = ("goal", "n", "metrics", "labels", "confusion", "tolerance_mm")  # of all domains; all else quotes the data
 
 
 def pack_network(folder: Path, name: str, *, examples: bool = False) -> bytes:
@@ -27,3 +30,17 @@ def pack_network(folder: Path, name: str, *, examples: bool = False) -> bytes:
             else:
                 archive.write(file, f"{name}/{file.name}")
     return buffer.getvalue()
+
+
+def without_examples(report: str) -> str:
+    """Return the text of a report without what it quotes of the data: those values become null.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        values = json.loads(report)
+        kept = {name: value if name in FIGURES else None for name, value in values.items()}
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise DataError(f"{REPORT_FILE} cannot be read ({error}); evaluate the weights again, or delete it") from error
+    return json.dumps(kept, ensure_ascii=False) + "\n"
