@@ -6,7 +6,6 @@ everything is unpacked, or not at all.
 """
 
 import bz2
-import contextlib
 import gzip
 import io
 import lzma
@@ -16,9 +15,10 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
@@ -29,6 +29,7 @@ MAX_MEMBERS = 500_000
 MAX_BYTES = 64 * 1024**3
 MAX_READ = 16 * 1024**2  # bytes that a tar header may make us read at once
 CHUNK = 1024**2
+LINK = "is a link or a device"
 
 _OPENERS: dict[bytes, Callable[[BinaryIO], io.BufferedIOBase]] = {
     b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open,
@@ -44,13 +45,8 @@ class _Member:
     """One entry of an archive."""
 
     name: str  # as the archive has it
-    is_folder: bool
     problem: str | None  # why it is refused
-    open: Callable[[], IO[bytes] | None]
-
-
-class _TarFile(tarfile.TarFile):
-    members: list[tarfile.TarInfo]  # which typeshed leaves out
+    open: Callable[[], IO[bytes] | None] | None  # None: a folder
 
 
 def extract(
@@ -77,7 +73,7 @@ def extract(
     with (
         _reading(archive),
         archive.open("rb") as file,
-        _members(archive, file, max_members, max_bytes, dest) as members,
+        closing(_members(archive, file, max_members, max_bytes, dest)) as members,
         temporary_folder(dest) as folder,
     ):
         left = max_bytes
@@ -95,7 +91,7 @@ def _unpack(archive: Path, member: _Member, folder: Path, left: int) -> int:
     path = folder / _inside(archive, member.name)
     if member.problem is not None:
         raise DataError(f"{archive}: {member.name[:200]!r} {member.problem}; such archives are not unpacked")
-    source = None if member.is_folder else member.open()
+    source = member.open() if member.open else None
     with storage_errors(path):
         try:
             if source is None:
@@ -127,10 +123,9 @@ def _inside(archive: Path, name: str) -> PurePosixPath:
     return PurePosixPath(*(part for part in parts if part not in ("", ".")))
 
 
-@contextmanager
 def _members(
     archive: Path, file: BinaryIO, max_members: int, max_bytes: int, dest: Path
-) -> Iterator[Iterator[_Member]]:
+) -> Generator[_Member, None, None]:
     start = file.read(6)
     file.seek(0)
     if start[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
@@ -140,29 +135,21 @@ def _members(
             if needed > max_bytes:
                 raise _too_large(archive, max_bytes)
             check_space(dest, needed)
-            yield (_zip_member(opened, info) for info in opened.infolist())
+            for info in opened.infolist():
+                plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
+                problem = "is encrypted" if info.flag_bits & 1 else None
+                source = None if info.is_dir() else partial(opened.open, info)
+                yield _Member(info.filename, problem if plain else LINK, source)
         return
-    with contextlib.ExitStack() as stack:
-        opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
-        plain = stack.enter_context(opener(file)) if opener else file
-        tar = stack.enter_context(_TarFile.open(fileobj=_Bounded(archive, plain), mode="r:"))
-        yield (_tar_member(tar, info) for info in tar)
-
-
-def _zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    problem = None
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        problem = "is a link or a device"
-    elif info.flag_bits & 1:
-        problem = "is encrypted"
-    return _Member(info.filename, info.is_dir(), problem, lambda: opened.open(info))
-
-
-def _tar_member(opened: _TarFile, info: tarfile.TarInfo) -> _Member:
-    opened.members = []  # tarfile would keep every member of the archive in memory
-    problem = None if info.isreg() or info.isdir() else "is a link or a device"
-    return _Member(info.name, info.isdir(), problem, lambda: opened.extractfile(info))
+    opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
+    with (
+        opener(file) if opener else nullcontext(file) as content,
+        tarfile.open(fileobj=_Bounded(archive, content), mode="r:") as tar,
+    ):
+        for entry in tar:
+            tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every member in memory
+            problem = None if entry.isreg() or entry.isdir() else LINK
+            yield _Member(entry.name, problem, None if entry.isdir() else partial(tar.extractfile, entry))
 
 
 class _Bounded(io.RawIOBase):
@@ -196,7 +183,10 @@ def check_directory(archive: Path | str, file: BinaryIO, max_members: int) -> No
     Raises:
         DataError: the directory lists more of them, or takes more than a kilobyte for each allowed one.
     """
-    size, end = _directory_size(file)
+    record = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # as ZipFile will find it
+    size = record[zipfile._ECD_SIZE] if record else 0  # type: ignore[attr-defined]
+    end = record[zipfile._ECD_LOCATION] if record else 0  # type: ignore[attr-defined]
+    file.seek(0)
     listed = 0
     if max_members < size <= 1024 * max_members:
         file.seek(max(0, end - size))
@@ -204,32 +194,6 @@ def check_directory(archive: Path | str, file: BinaryIO, max_members: int) -> No
         file.seek(0)
     if size > 1024 * max_members or listed > max_members:
         raise DataError(f"{archive}: more than {max_members} files; expected fewer, split the archive")
-
-
-def _directory_size(file: BinaryIO) -> tuple[int, int]:
-    """Return the bytes that the directory of a zip file takes by its end record, and where it ends; 0 without one.
-
-    Layout: PKWARE APPNOTE 4.3.14 to 4.3.16 (end record, and the 64-bit one in front of it).
-    """
-    end = file.seek(0, io.SEEK_END)
-    file.seek(max(0, end - 22 - 65535 - 20))
-    tail = file.read()
-    file.seek(0)
-    place = tail.rfind(b"PK\x05\x06")
-    if place < 0 or len(tail) - place < 22:
-        return 0, 0
-    ends = max(0, end - 22 - 65535 - 20) + place
-    (size,) = struct.unpack("<I", tail[place + 12 : place + 16])
-    locator = tail[max(0, place - 20) : place]
-    if locator[:4] == b"PK\x06\x07" and len(locator) == 20:
-        (offset,) = struct.unpack("<Q", locator[8:16])
-        file.seek(min(offset, end))
-        record = file.read(56)
-        file.seek(0)
-        if len(record) == 56 and record[:4] == b"PK\x06\x06":
-            size = max(size if size != 0xFFFFFFFF else 0, struct.unpack("<Q", record[40:48])[0])
-            ends = min(offset, end)
-    return size, ends
 
 
 def _too_large(archive: Path, max_bytes: int) -> DataError:

@@ -11,8 +11,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,12 +19,9 @@ import platformdirs
 import requests
 import urllib3
 
-from cnn_core.data.archives import extract
 from cnn_core.data.paths import user_path
 from cnn_core.errors import DataError, StorageError
 from cnn_core.storage import check_space, file_lock, storage_errors, sync_folder
-
-__all__ = ["data_root", "extract", "fetch"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,9 +77,13 @@ def fetch(
     final = folder / name
     if _has_hash(final, expected):  # before anything is written: the folder may be read-only
         return final
-    with _lock(folder / f".{name}.lock", final):
+    busy = f"another process has been downloading {final} for {LOCK_TIMEOUT / 60:.0f} minutes; wait for it or end it"
+    lock = folder / f".{name}.lock"
+    with file_lock(lock, final, timeout=LOCK_TIMEOUT, busy=busy):
         if not _has_hash(final, expected):  # another process may have finished meanwhile
             _Download(url, final, expected, attempts, progress).run()
+        with contextlib.suppress(OSError):  # it is not needed from now on; Windows removes no open files
+            lock.unlink()
     return final
 
 
@@ -234,13 +234,3 @@ def _has_hash(path: Path, expected: str) -> bool:
         return False
     except OSError as error:
         raise DataError(f"could not read {path}: {error.strerror}; check what is there, or remove it") from error
-
-
-@contextmanager
-def _lock(path: Path, final: Path) -> Iterator[None]:
-    """Hold the lock file; it is removed once `final` is there, since it is not needed from then on."""
-    busy = f"another process has been downloading {final} for {LOCK_TIMEOUT / 60:.0f} minutes; wait for it or end it"
-    with file_lock(path, final, timeout=LOCK_TIMEOUT, busy=busy):
-        yield
-        with contextlib.suppress(OSError):  # Windows removes no open files
-            path.unlink()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 from torch import Tensor
 
 from cnn_core.data.folders import walk
@@ -209,24 +209,12 @@ def _finish(image: Image.Image, name: str, at_least: int | None) -> Image.Image:
         raise DataError(f"{name}: the picture is damaged or incomplete ({detail}); save it again") from error
 
 
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}  # fmt: skip
-
-
 def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation (tag 0x0112); EXIF data that cannot be parsed leave the picture as it is."""
+    """Apply the EXIF orientation; EXIF data that cannot be parsed leave the picture as it is."""
     try:
-        turn = UPRIGHT.get(image.getexif().get(0x0112, 1))
+        return ImageOps.exif_transpose(image)
     except DECODE_ERRORS:
-        turn = None
-    if turn is None:
         return image
-    turned = image.transpose(turn)
-    turned.info = {key: value for key, value in image.info.items() if key == "transparency"}  # not to be turned again
-    return turned
 
 
 def _to_grey_or_rgb(image: Image.Image) -> Image.Image:

@@ -14,12 +14,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TextIO, TypedDict
+from typing import Any, BinaryIO, Literal, TextIO
 
 from cnn_core.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
-DELIMITERS = ",\t;|"
+DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 SAMPLE = 1 << 20  # bytes that encoding, delimiter and columns are guessed from
 SAMPLE_ROWS = 500
 EVIDENCE = 10  # rows below a first line that could be a header of unknown names
@@ -43,7 +43,7 @@ class Layout:
 
     @property
     def said(self) -> str:
-        kind = "JSON lines" if self.delimiter is None else f"columns separated by {_named(self.delimiter)}"
+        kind = "JSON lines" if self.delimiter is None else f"columns separated by {DELIMITERS[self.delimiter]}"
         head = "" if self.delimiter is None else (", with a header" if self.header else ", without a header")
         return f"read as {self.encoding}, {kind}{head}"
 
@@ -113,9 +113,8 @@ def rows(path: Path, layout: Layout) -> Iterator[list[str]]:
     with opened(path, layout.encoding) as stream:
         sample = stream.read(SAMPLE)
         stream.seek(0)
-        reader = csv.reader(
-            (line.replace("\0", "") for line in lines(path, stream)), **_dialect(layout.delimiter, sample)
-        )
+        text = (line.replace("\0", "") for line in lines(path, stream))
+        reader = csv.reader(text, delimiter=layout.delimiter, quoting=_quoting(layout.delimiter, sample))
         try:
             yield from islice((row for row in reader if row), int(layout.header), None)
         except csv.Error as error:
@@ -126,7 +125,8 @@ def _first_rows(sample: str, delimiter: str) -> list[list[str]]:
     """Return the rows of a sample as far as they can be read."""
     table: list[list[str]] = []
     try:
-        reader = csv.reader(io.StringIO(sample, newline=""), **_dialect(delimiter, sample))
+        text = io.StringIO(sample, newline="")
+        reader = csv.reader(text, delimiter=delimiter, quoting=_quoting(delimiter, sample))
         table.extend(row for row in islice(reader, SAMPLE_ROWS) if row)
     except csv.Error:
         pass  # said where the rows are read
@@ -241,20 +241,12 @@ def _delimiter(sample: str) -> str:
     return max(present, key=lambda d: (Counter(present[d]).most_common(1)[0][1], min(present[d])))
 
 
-class _Dialect(TypedDict):
-    """Settings of csv.reader."""
-
-    delimiter: str
-    quoting: Literal[0, 3]  # QUOTE_MINIMAL, QUOTE_NONE
-
-
-def _dialect(delimiter: str, sample: str) -> _Dialect:
-    """Return csv.reader's settings: quotes are quotes, unless a table of tabs uses them as any other sign.
+def _quoting(delimiter: str, sample: str) -> Literal[0, 3]:
+    """Return csv.reader's `quoting`: quotes are quotes, unless a table of tabs uses them as any other sign.
 
     Tab-separated files without quoting, as text sets are published, hold quotes that open nothing.
     """
-    plain = delimiter == "\t" and not _is_quoted(sample)
-    return {"delimiter": delimiter, "quoting": csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL}
+    return csv.QUOTE_NONE if delimiter == "\t" and not _is_quoted(sample) else csv.QUOTE_MINIMAL
 
 
 def _is_quoted(sample: str) -> bool:
@@ -266,7 +258,3 @@ def _is_quoted(sample: str) -> bool:
     except csv.Error:
         return stream.tell() == len(sample) >= SAMPLE  # the sample ends within a cell
     return True
-
-
-def _named(delimiter: str) -> str:
-    return {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}[delimiter]

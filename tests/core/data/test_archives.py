@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnn_core.data.files import extract
+from cnn_core.data.archives import extract
 from cnn_core.errors import CnnError, DataError, StorageError
 
 FILES = {"set/a.txt": b"alpha", "set/deep/er/b.bin": bytes(range(256)) * 8192, "é.txt": b"", "set/empty/": None}
