@@ -5,12 +5,12 @@ from typing import Any
 
 import streamlit as st
 
-from cnn_core.data.uploads import as_file
 from cnn_core.errors import CnnError
 from components.frame import note, sentence
 from components.kept import File, uploaded
 from components.networks import Network, compute
 from components.shapes import example_zip
+from components.uploads import as_file
 from views.train_parts.begin import LIMIT, UPLOADS, queue_run, show_terms
 from views.train_parts.preset import show_preset
 

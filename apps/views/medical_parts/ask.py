@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from cnn_core.data.uploads import as_file
 from components.frame import duration
 from components.kept import remembered
 from components.networks import Network, compute, predictor, submit
+from components.uploads import as_file
 
 T = TypeVar("T")
 LOOK = 0.1  # seconds between two looks at how far it is

@@ -9,13 +9,13 @@ from typing import Any
 import streamlit as st
 
 from cnn_core.answers import csv_bytes
-from cnn_core.data.uploads import as_file
 from components.bars import bars, percent
 from components.commands import file_word, network_word
 from components.frame import note
 from components.kept import remembered, uploaded
 from components.networks import Network, compute, predictor
 from components.texts import kind_of
+from components.uploads import as_file
 from views.text_parts.ask import names
 from views.text_parts.upload import TABLE_TYPES, UPLOAD_LIMIT, choose_column, columns
 

@@ -4,12 +4,12 @@ from functools import partial
 
 import streamlit as st
 
-from cnn_core.data.uploads import as_file
 from cnn_core.errors import CnnError
 from components.frame import note, sentence
 from components.kept import File, uploaded
 from components.networks import Network, networks
 from components.requests import TEMPLATES, TRIED, example_csv
+from components.uploads import as_file
 from views.text_parts.live import write_and_answer
 from views.text_parts.upload import TABLE_TYPES, UPLOAD_LIMIT, choose_column, columns
 from views.train_parts.begin import queue_run, show_terms

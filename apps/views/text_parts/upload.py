@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from cnn_core.data.uploads import as_file
+from components.uploads import as_file
 
 TABLE_TYPES = ["csv", "tsv", "jsonl", "ndjson"]
 UPLOAD_LIMIT = 50  # MB

@@ -10,7 +10,6 @@ from typing import Any
 import streamlit as st
 
 from cnn_core.data.paths import UPLOAD as UPLOADED
-from cnn_core.data.uploads import safe_name, unpack_upload
 from cnn_core.domains import recipe_files
 from cnn_core.errors import CnnError
 from cnn_core.storage import write_bytes
@@ -20,6 +19,7 @@ from components.frame import note, sentence
 from components.kept import File, choose, uploaded
 from components.networks import RUNS, compute
 from components.owner import all_is_seen, is_served, owner
+from components.uploads import safe_name, unpack_upload
 from jobs.queue import claim_folder, submit
 
 FIRST = "digits"  # a matter of seconds, and its data are embedded

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cnn_core.data.uploads import as_file, safe_name, unpack_upload
 from cnn_core.errors import DataError
+from components.uploads import as_file, safe_name, unpack_upload
 
 
 @pytest.mark.parametrize(("name", "safe"), [
