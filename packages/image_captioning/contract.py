@@ -20,7 +20,7 @@ from cnn_core.data.fits import Placement, fit_crop, fit_pad, fit_stretch
 from cnn_core.data.images import ImageSource, read_image
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.validation import Edge, Options, Positive, Settings, Share, parse, sentences
-from cnn_core.weights.contract import Contract, Tuple, contract
+from cnn_core.weights.card import Contract, Tuple, contract
 from image_captioning.words import FIRST, UNKNOWN, split_words
 
 if TYPE_CHECKING:

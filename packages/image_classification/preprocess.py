@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from cnn_core.data.fits import Fitted, Placement, fit_crop, fit_pad, fit_stretch
 from cnn_core.data.images import ImageSource, read_image
 from cnn_core.validation import Edge, Positive
-from cnn_core.weights.contract import Contract, Tuple, contract
+from cnn_core.weights.card import Contract, Tuple, contract
 from image_classification.image_set import Channels, Fit
 from image_classification.objects import OBJECT_DETAIL, fit_object
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from cnn_core.validation import Count, Positive
-from cnn_core.weights.contract import Contract, Tuple, contract
+from cnn_core.weights.card import Contract, Tuple, contract
 
 MAX_PATCH = 2**24  # cells of a patch
 SAMPLE = 2**20  # voxels that a scan's own scale is taken from

@@ -20,7 +20,7 @@ from torch import Tensor
 from cnn_core.data.images import read_image
 from cnn_core.errors import DataError
 from cnn_core.validation import Positive
-from cnn_core.weights.contract import Contract, Tuple, contract
+from cnn_core.weights.card import Contract, Tuple, contract
 from medical_segmentation.data import FOLDS, SPLIT_SEED, locate
 from medical_segmentation.decathlon import PARTS, listed
 from medical_segmentation.scan import read_scan

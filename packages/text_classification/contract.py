@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from cnn_core.weights.contract import Contract, contract
+from cnn_core.weights.card import Contract, contract
 from text_classification.tokenizers import TOKENIZERS
 
 DOMAIN_NAME = "text_classification"

@@ -104,12 +104,6 @@ class LoopConfig(Settings):
         return self
 
 
-def sections(recipe_class: type) -> dict[str, type]:
-    """Return the sections of a recipe class: field name -> dataclass."""
-    hints = typing.get_type_hints(recipe_class)
-    return {f.name: hints[f.name] for f in dataclasses.fields(recipe_class) if dataclasses.is_dataclass(hints[f.name])}
-
-
 def setting_homes(recipe_class: type) -> dict[str, str]:
     """Return setting name -> section, for every field of every section.
 
@@ -117,8 +111,9 @@ def setting_homes(recipe_class: type) -> dict[str, str]:
         ValueError: two sections have a field of the same name; a flag could not tell them apart.
     """
     homes: dict[str, str] = {}
-    for section, kind in sections(recipe_class).items():
-        for entry in dataclasses.fields(kind):
+    hints = typing.get_type_hints(recipe_class)
+    for section in (f.name for f in dataclasses.fields(recipe_class) if dataclasses.is_dataclass(hints[f.name])):
+        for entry in dataclasses.fields(hints[section]):
             if entry.name in homes:
                 raise ValueError(f"setting {entry.name!r} is in [{homes[entry.name]}] and in [{section}]")
             homes[entry.name] = section
@@ -171,7 +166,7 @@ def recipe_from_table(recipe_class: type[Recipe], table: Mapping[str, Any], *, s
         raise ConfigError(source, sentences(error, known=names, homes=homes)) from error
 
 
-def override(recipe: Recipe, changes: Mapping[str, Any], *, source: str = "settings") -> Recipe:
+def override(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """Return `recipe` with single fields replaced by their unique name, whatever section they are in.
 
     Raises:
@@ -181,10 +176,10 @@ def override(recipe: Recipe, changes: Mapping[str, Any], *, source: str = "setti
     single = {name for name in table if name not in homes.values()}
     unknown = [name for name in changes if name not in homes and name not in single]
     if unknown:
-        raise ConfigError(source, [unknown_field(name, [*single, *homes], {}) for name in unknown])
+        raise ConfigError("settings", [unknown_field(name, [*single, *homes], {}) for name in unknown])
     for name, value in changes.items():
         (table[homes[name]] if name in homes else table)[name] = value
-    return recipe_from_table(type(recipe), table, source=source)
+    return recipe_from_table(type(recipe), table)
 
 
 def to_table(recipe: Any) -> dict[str, Any]:

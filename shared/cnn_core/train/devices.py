@@ -23,13 +23,10 @@ def choose_device(name: str = "auto") -> torch.device:
     if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", name):
         raise CnnError(f"device: expected auto, cpu, cuda, cuda:1 or mps, got {name!r}")
     device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise CnnError(f"device {name!r} was asked for, but torch finds no CUDA device here; use --device cpu")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise CnnError(f"device {name!r} was asked for, but torch finds {found}: cuda:0 to cuda:{found - 1}")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise CnnError("device 'mps' was asked for, but torch finds none here; use --device cpu")
+    count = torch.cuda.device_count() if device.type == "cuda" else int(torch.backends.mps.is_available())
+    if device.type != "cpu" and (device.index or 0) >= count:
+        found = f"finds {count}, from {device.type}:0 on" if count else f"finds no {device.type.upper()} device here"
+        raise CnnError(f"device {name!r} was asked for, but torch {found}; use --device cpu")
     return device
 
 

@@ -1,10 +1,12 @@
-"""The card of a set of weights: what it is, what it takes, how well it does, and how it was made.
+"""The card of a set of weights: what it is, how well it does, and how it was made; and what the network takes.
 
 A card is a JSON file beside the weights. It is read from folders that anybody may have written, so every field is
-checked and all that is wrong is reported at once.
+checked and all that is wrong is reported at once. What goes into a network, the card's `input`, is a `Contract` of its
+domain: checked when it is built, the same after JSON.
 """
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -13,14 +15,15 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, cast, dataclass_transform
 
+import pydantic.dataclasses
 from pydantic import Field, ValidationError, model_validator
 from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on only
 
 from cnn_core.data.paths import user_path
-from cnn_core.errors import CnnError, WeightsError
-from cnn_core.validation import Count, Natural, NonNegative, Options, Settings, Text, matching, parse, sentences
+from cnn_core.errors import CnnError, ConfigError, WeightsError
+from cnn_core.validation import STRICT, Count, Natural, NonNegative, Options, Settings, Text, matching, parse, sentences
 
 CARD_LIMIT = 32 * 1024**2  # bytes; a text domain keeps its vocabulary in the card's `input`
 
@@ -29,6 +32,10 @@ Name = Annotated[
 ]
 Date = Annotated[str, matching(r"\d{4}-\d{2}-\d{2}.*", "an ISO date such as 2025-01-31")]
 Digest = Annotated[str, matching(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
+T = TypeVar("T")
+
+SOURCE = "input contract"
+Tuple = Field(strict=False)  # of a field that takes lists for tuples, as JSON has them
 Json = str | bytes  # WeightsCard has a field that is called bytes too
 
 
@@ -161,6 +168,55 @@ class WeightsCard(Settings):
     def to_json(self) -> str:
         """Return the text of the card's file; `from_json` gives an equal card back."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@dataclass_transform(frozen_default=True)
+def contract(kind: type[T]) -> type[T]:
+    """Make a frozen dataclass whose fields are checked by their annotations; ConfigError lists all that is wrong."""
+    made = pydantic.dataclasses.dataclass(kind, frozen=True, config=STRICT)
+    init, names = made.__init__, [field.name for field in fields(made)]
+
+    def checked(self: T, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, **dict(zip(names, args, strict=False)), **kwargs)
+        except ValidationError as error:
+            raise ConfigError(SOURCE, sentences(error)) from error
+
+    made.__init__ = checked  # type: ignore[method-assign, assignment]  # pydantic raises errors of its own there
+    return cast("type[T]", made)
+
+
+class Contract:
+    """Base of the domains' contracts, which are decorated with `contract`."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]  # which `contract` makes
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values; `from_json` restores an equal contract."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Build a contract from a card's `input` object; ConfigError lists everything that is wrong with it."""
+        try:
+            return parse(cls, values)
+        except ValidationError as error:
+            raise ConfigError(SOURCE, sentences(error, known=[f.name for f in fields(cls)])) from error
+
+    @classmethod
+    def of_card(cls, card: WeightsCard, *, domain: str) -> Self:
+        """Return the contract of a card of this domain.
+
+        Raises:
+            WeightsError: the card is of another domain, or its contract cannot be used.
+        """
+        if card.domain != domain:
+            raise WeightsError(f"weights {card.name!r} belong to {card.domain}, not to {domain}")
+        try:
+            return cls.from_json(card.input)
+        except ConfigError as error:
+            raise WeightsError(f"weights {card.name!r}: {error}; restore the card") from error
 
 
 def check_fields(values: Mapping[str, Any]) -> None:
