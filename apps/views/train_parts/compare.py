@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cnn_core.train.runs import Points, RunInfo, curves_of
+from cnn_core.train.runs import RunInfo
 from components.charts import MOST, show_charts
 from components.frame import note
 from components.owner import all_is_seen
 from components.tables import table
+from jobs.curves import Points, curves_of
 from views.train_parts.watch import CHARTS, WORDS, ago, card_of, chart_of
 
 HEADS = (

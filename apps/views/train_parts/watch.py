@@ -7,7 +7,7 @@ import streamlit as st
 
 from cnn_core.data.paths import UPLOAD
 from cnn_core.errors import CnnError
-from cnn_core.train.runs import Points, RunInfo, curves_of, find_run, list_runs, owner_of
+from cnn_core.train.runs import RunInfo, find_run, list_runs, owner_of
 from cnn_core.weights import WeightsCard
 from cnn_core.weights.reports import REPORT_FILE
 from components.address import begin, keep
@@ -16,6 +16,7 @@ from components.charts import LineChart, show_charts
 from components.frame import card_facts, duration, facts, note, plain, sentence
 from components.networks import RUNS, card_in, compute, forget
 from components.owner import may_change, may_see
+from jobs.curves import Points, curves_of
 from jobs.packing import pack_network
 from jobs.queue import delete, resume, stop, waiting_jobs, wake
 

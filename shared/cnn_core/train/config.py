@@ -89,7 +89,7 @@ class LoopConfig(Settings):
     micro_batch: Natural = 0  # samples per forward pass, gradients added up; 0: the whole batch
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: Device = "auto"  # auto, cpu, cuda, mps
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"  # mixed: see cnn_core.nn.precision
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"  # mixed: see cnn_core.train.devices
     strategy: Literal["auto", "ddp"] = "auto"  # of more than one device: ddp
     devices: Count = 1  # processes on a machine, as many as torchrun starts there if it does
     num_nodes: Count = 1

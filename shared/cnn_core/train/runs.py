@@ -1,4 +1,4 @@
-"""Runs in a folder, looked at from outside: by whom and how far they are trained, their curves, what they left.
+"""Runs in a folder, looked at from outside: by whom and how far they are trained, and what they left.
 
 All state lies in the run folder, so that pages, command lines and servers that know nothing of each other agree. Loads
 no torch.
@@ -81,8 +81,8 @@ def look(root: Path, folder: Path) -> RunInfo:
     taken = "asked" in job and not {"pid", "error"} & job.keys()  # the moment before its process writes its number
     entry = waiting_file(root, name)
     waiting = taken or entry.is_file()
-    own = is_running(_whole(job, "pid"), str(job.get("mark", "")))
-    other = is_running(_whole(status, "pid"), str(status.get("mark", ""))) and "mark" in status
+    own = is_running(whole(job, "pid"), str(job.get("mark", "")))
+    other = is_running(whole(status, "pid"), str(status.get("mark", ""))) and "mark" in status
     carded = _time(folder / "card.json") >= _time(folder / "status.json") > 0
     if own or (other and not carded):
         state = "stopping" if (folder / STOP).exists() else "running"
@@ -99,11 +99,11 @@ def look(root: Path, folder: Path) -> RunInfo:
     holder = job if own else status
     running = state in ("running", "stopping")
     return RunInfo(
-        name, folder, state, _whole(status, "epoch"), _whole(status, "epochs") or _whole(progress, "epochs"),
+        name, folder, state, whole(status, "epoch"), whole(status, "epochs") or whole(progress, "epochs"),
         seconds_left=progress.get("seconds_left") if running and own else None,
         error=str(job.get("error", "")) if state == "failed" else "",
         changed=max((_time(folder / file) for file in (*SIGNS, PROGRESS, "card.json")), default=0.0),
-        pid=_whole(holder, "pid"), mark=str(holder.get("mark", "")), queued=bool(job), job=job,
+        pid=whole(holder, "pid"), mark=str(holder.get("mark", "")), queued=bool(job), job=job,
     )  # fmt: skip
 
 
@@ -120,30 +120,6 @@ def _owner(job: Mapping[str, Any]) -> str:
 def waiting_file(root: Path, name: str) -> Path:
     """Return the file in which the run of that name waits for its turn."""
     return root / QUEUE / f"{name.replace('%', '%25').replace('/', '%2F')}.json"
-
-
-Points = tuple[tuple[float, float], ...]  # (epochs, value)
-
-
-def curves_of(run: RunInfo) -> dict[str, Points]:
-    """Return name -> points: "loss", and every validation metric by its own name.
-
-    The loss of a run of few epochs is the mean of each epoch so far, as its process writes it while it learns; of
-    others there is one point per epoch, and one for now while it learns; one that waits begins its epoch anew.
-    """
-    rows = read_rows(run.folder / "log.csv")
-    curves = {
-        name.removeprefix("val_"): tuple((row["epoch"], row[name]) for row in rows if name in row)
-        for name in dict.fromkeys(key for row in rows for key in row)
-        if name == "loss" or name.startswith("val_")
-    }
-    progress = read_json(run.folder / PROGRESS)
-    points = _points(progress.get("points"))
-    if points and points[0][0] < 1 and _whole(progress, "epochs") <= 8:
-        curves = {**curves, "loss": points}
-    elif points and run.state in ("running", "stopping") and points[-1][0] > (rows[-1]["epoch"] if rows else 0):
-        curves = {**curves, "loss": (*curves.get("loss", ()), points[-1])}
-    return {"loss": curves.pop("loss", ()), **curves}
 
 
 def read_rows(file: Path) -> list[dict[str, float]]:
@@ -180,14 +156,8 @@ def _text(file: Path) -> str:
         return ""
 
 
-def _points(value: Any) -> Points:
-    if not isinstance(value, list):
-        return ()
-    good = [p for p in value if isinstance(p, list) and len(p) == 2 and all(isinstance(n, int | float) for n in p)]
-    return tuple((float(x), float(y)) for x, y in good if math.isfinite(x) and math.isfinite(y))
-
-
-def _whole(table: Mapping[str, Any], name: str) -> int:
+def whole(table: Mapping[str, Any], name: str) -> int:
+    """Return the whole number from 0 of that name, 0 if there is none: other processes may have written junk."""
     value = table.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else 0
 

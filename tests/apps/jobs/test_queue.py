@@ -23,8 +23,9 @@ from cnn_core.errors import CnnError, ConfigError, StorageError
 from cnn_core.processes import environment, is_running, process_start
 from cnn_core.storage import LOCK_FILE, folder_lock
 from cnn_core.train.commands import compare_command
-from cnn_core.train.runs import QUEUE, RunInfo, curves_of, find_run, list_runs, read_rows
+from cnn_core.train.runs import QUEUE, RunInfo, find_run, list_runs, read_rows
 from jobs import queue
+from jobs.curves import curves_of
 from jobs.offers import domain_of, job_of, offer
 from jobs.queue import Job, claim_folder, delete, resume, stop, submit, waiting_jobs, wake
 

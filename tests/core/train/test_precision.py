@@ -13,9 +13,9 @@ from torch.overrides import TorchFunctionMode
 from toy import ToyRecipe, ToyTask
 
 from cnn_core.models import create_model
-from cnn_core.nn import precision
-from cnn_core.nn.precision import checked_autocast
+from cnn_core.train import devices
 from cnn_core.train.config import LoopConfig
+from cnn_core.train.devices import checked_autocast
 from cnn_core.train.loop import fit
 
 
@@ -39,7 +39,7 @@ class WrongKernel(TorchFunctionMode):
         self.fault, self.calls = fault, 0
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func not in precision.CONVOLUTIONS or not torch.is_autocast_enabled("cpu"):
+        if func not in devices.CONVOLUTIONS or not torch.is_autocast_enabled("cpu"):
             return func(*args, **(kwargs or {}))
         self.calls += 1
         x, weight, *rest = args
@@ -55,11 +55,11 @@ class WrongKernel(TorchFunctionMode):
 def verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Begins each test without verdicts, and keeps its own where no other process finds them."""
     file = tmp_path / "cache" / "verdicts.json"
-    monkeypatch.setattr(precision, "_file", lambda: file)
-    monkeypatch.setattr(precision, "_told", [])
-    precision._verdicts.cache_clear()
+    monkeypatch.setattr(devices, "_file", lambda: file)
+    monkeypatch.setattr(devices, "_told", [])
+    devices._verdicts.cache_clear()
     yield file
-    precision._verdicts.cache_clear()
+    devices._verdicts.cache_clear()
 
 
 def results(layer: nn.Module, x: Tensor, *, checked: bool) -> list[Tensor]:
@@ -67,7 +67,7 @@ def results(layer: nn.Module, x: Tensor, *, checked: bool) -> list[Tensor]:
     layer.zero_grad()
     x = x.clone().requires_grad_()
     if checked:
-        with checked_autocast("cpu", torch.bfloat16):
+        with checked_autocast(torch.bfloat16):
             y = layer(x)
         assert y.dtype == torch.bfloat16  # whatever it was computed in, what follows sees the same
     else:
@@ -108,7 +108,7 @@ def test_a_right_kernel_stays_in_bfloat16(caplog: pytest.LogCaptureFixture) -> N
     layer, x = nn.Conv2d(3, 4, 3), torch.randn(5, 3, 7, 7)
     with torch.autocast("cpu", torch.bfloat16):
         plain = layer(x)
-    with checked_autocast("cpu", torch.bfloat16):
+    with checked_autocast(torch.bfloat16):
         assert torch.equal(layer(x), plain)
     assert not caplog.messages
 
@@ -136,7 +136,7 @@ def test_a_3d_network_that_ends_in_small_maps_has_right_gradients() -> None:
         return dict(zip(kernels, torch.autograd.grad(model(x), [*kernels.values()], direction), strict=True))
 
     exact = gradients()
-    with checked_autocast("cpu", torch.bfloat16):
+    with checked_autocast(torch.bfloat16):
         found = gradients()
     for name, gradient in exact.items():
         assert (found[name] - gradient).norm() < 0.5 * gradient.norm(), name
@@ -146,37 +146,37 @@ def test_verdicts_outlive_the_process_and_a_damaged_file_does_no_harm(verdicts: 
     layer, x = nn.Conv2d(3, 4, 3), torch.randn(5, 3, 7, 7)
 
     def calls() -> int:
-        precision._verdicts.cache_clear()  # as a new process begins
-        with WrongKernel("none") as seen, checked_autocast("cpu", torch.bfloat16):
+        devices._verdicts.cache_clear()  # as a new process begins
+        with WrongKernel("none") as seen, checked_autocast(torch.bfloat16):
             layer(x)
         return seen.calls
 
-    assert (calls(), calls()) == (1 + precision.TRIALS, 1)
+    assert (calls(), calls()) == (1 + devices.TRIALS, 1)
     assert list(json.loads(verdicts.read_text()).values()) == [True]
     for damaged in ("{", "[]", '{"a": 1}'):
         verdicts.write_text(damaged)
-        assert calls() == 1 + precision.TRIALS
+        assert calls() == 1 + devices.TRIALS
 
 
 def test_sizes_layouts_and_learning_are_told_apart() -> None:
     layer, x = nn.Conv2d(3, 4, 3), torch.randn(5, 3, 7, 7)
-    with checked_autocast("cpu", torch.bfloat16):
+    with checked_autocast(torch.bfloat16):
         for changed in (x, x[:, :, :6], x.to(memory_format=torch.channels_last), x[:1]):
             layer(changed)
         with torch.inference_mode():
             layer(x)
         layer(x[:4])  # two samples stand for all numbers of them
-    assert len(precision._verdicts()) == 5
+    assert len(devices._verdicts()) == 5
 
 
 def test_what_runs_in_float32_anyway_and_traced_networks_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, x = nn.Conv2d(3, 4, 3), torch.randn(5, 3, 7, 7)
-    with checked_autocast("cpu", torch.bfloat16), torch.autocast("cpu", enabled=False):
+    with checked_autocast(torch.bfloat16), torch.autocast("cpu", enabled=False):
         assert torch.equal(layer(x), F.conv2d(x, layer.weight, layer.bias))
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    with checked_autocast("cpu", torch.bfloat16):
+    with checked_autocast(torch.bfloat16):
         assert torch.equal(layer(x), F.conv2d(x, layer.weight, layer.bias).bfloat16())
-    assert not precision._verdicts()
+    assert not devices._verdicts()
 
 
 def test_answers_are_guarded(caplog: pytest.LogCaptureFixture) -> None:
@@ -184,7 +184,7 @@ def test_answers_are_guarded(caplog: pytest.LogCaptureFixture) -> None:
     x = torch.randn(1, 1, 12, 12, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         exact = layer(x)
-        with WrongKernel("output"), checked_autocast("cpu", torch.bfloat16):
+        with WrongKernel("output"), checked_autocast(torch.bfloat16):
             found = layer(x)
     assert_near([found], [exact])
     assert len(caplog.messages) == 1
