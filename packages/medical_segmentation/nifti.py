@@ -1,33 +1,30 @@
 """NIfTI files: .nii, .nii.gz and .hdr/.img pairs, versions 1 and 2, either byte order.
 
-nibabel interprets the header; the voxels are read here, plane by plane and never further than the header says, because
-a header may lie and a gzip file may unpack to a thousand times its size.
+nibabel interprets the header and reads the voxels, here plane by plane and never further than the header says, because
+a header may lie and a gzip file may unpack to a thousand times its size. `nib.load` is not enough: it goes by the
+file's name, turns a negative spacing around instead of refusing it, reads Analyze without knowing its sides, and
+neither compares a gzip file's checksum nor sees what follows the voxels.
 """
 
-import io
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.filename_parser import splitext_addext
 from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import array_from_file
 
 from cnn_core.errors import DataError
 from cnn_core.storage import readable_size
 from medical_segmentation.grid import TILT, Grid, Header, bare_header, check_affine, tilt_degrees
-from medical_segmentation.safety import (
-    check_end,
-    check_shape,
-    open_plain,
-    read_into,
-    reading,
-    skip,
-)
-from medical_segmentation.values import VoxelStack
+from medical_segmentation.safety import check_end, check_shape, open_plain, reading
+from medical_segmentation.values import fill
 
 MAX_OFFSET = 64 * 1024**2  # bytes before the voxels: the header and what writers add to it
-HEADERS = {348: (nib.Nifti1Header, b"n+1\0", b"ni1\0"), 540: (nib.Nifti2Header, b"n+2\0", b"ni2\0")}
+HEADERS = {kind.sizeof_hdr: kind for kind in (nib.Nifti1Header, nib.Nifti2Header)}
 UNITS = {1: "metres", 3: "micrometres"}  # NIfTI codes of lengths that are not mm
 DISAGREE = 0.5  # voxels by which qform and sform may place a corner differently before it is said
 
@@ -62,7 +59,7 @@ def read_nifti(path: Path, *, name: str, volume: int | None = None) -> tuple[Gri
         layout = _layout(path, name)
         index = _choose(layout, volume, name)
         grid, said = _grid(layout, name)
-        return grid, _read_voxels(layout, grid, index, name), said
+        return grid, fill(grid, _planes(layout, grid, index, name)), said
 
 
 def _layout(path: Path, name: str) -> _Layout:
@@ -74,8 +71,9 @@ def _layout(path: Path, name: str) -> _Layout:
     size = int.from_bytes(block[:4], "little" if order == "<" else "big")
     if size not in HEADERS or len(block) < size:
         raise DataError(f"{name}: expected a NIfTI header, got {len(block)} other bytes; the file is damaged")
-    kind, single, pair = HEADERS[size]
-    magic = block[344:348] if size == 348 else block[4:8]
+    header = HEADERS[size](block[:size], endianness=order, check=False)
+    magic = header["magic"].item()[:4]
+    single, pair = header.single_magic[:4], header.pair_magic[:4]
     if magic not in (single, pair):
         raise DataError(
             f"{name}: an Analyze 7.5 file or a damaged NIfTI; Analyze does not say which side is left, so convert the "
@@ -86,7 +84,6 @@ def _layout(path: Path, name: str) -> _Layout:
         raise DataError(
             f"{name}: the header says that this is {other}, which does not fit the name; save it as .nii.gz"
         )
-    header = kind(block[:size], endianness=order, check=False)
     dims = [int(edge) for edge in header["dim"]]
     if not 1 <= dims[0] <= 7:
         raise DataError(f"{name}: the header claims {dims[0]} axes, expected 2 to 7; the file is damaged")
@@ -105,25 +102,20 @@ def _layout(path: Path, name: str) -> _Layout:
 
 def _pair(path: Path, name: str) -> tuple[Path, Path]:
     """Return the files with the header and with the voxels; the same one unless the name is that of a pair."""
-    stem, suffix = _split(path.name)
-    if suffix not in (".hdr", ".img"):
+    stem, suffix, _ = splitext_addext(path.name, (".gz",))
+    if suffix.lower() not in (".hdr", ".img"):
         return path, path
     found: dict[str, Path] = {}
     for entry in sorted(path.parent.iterdir()):
-        if _split(entry.name)[0] == stem:
-            found.setdefault(_split(entry.name)[1], entry)
+        other, suffix, _ = splitext_addext(entry.name, (".gz",))
+        if other == stem:
+            found.setdefault(suffix.lower(), entry)
     missing = next((wanted for wanted in (".hdr", ".img") if wanted not in found), None)
     if missing is not None:
         raise DataError(
             f"{name}: one half of a pair, the {missing} file is not beside it; give both, or save as .nii.gz"
         )
     return found[".hdr"], found[".img"]
-
-
-def _split(name: str) -> tuple[str, str]:
-    """Return the stem and the suffix without .gz: `"a.img.gz" -> ("a", ".img")`."""
-    plain = Path(name[:-3] if name.lower().endswith(".gz") else name)
-    return plain.stem, plain.suffix.lower()
 
 
 def _dtype(header: Header, name: str) -> np.dtype:
@@ -221,7 +213,12 @@ def _qform(header: Header) -> np.ndarray | None:
         return None
 
 
-def _read_voxels(layout: _Layout, grid: Grid, index: int, name: str) -> np.ndarray:
+def _planes(layout: _Layout, grid: Grid, index: int, name: str) -> Iterator[tuple[np.ndarray, float, float]]:
+    """Yield each plane of a volume as it is stored, with its slope and intercept, then read the file to its end.
+
+    One stream is read once: slices of nibabel's `dataobj` unpack a gzip file from its beginning for each of them (5.8 s
+    instead of 0.11 s for 256 x 256 x 150 voxels).
+    """
     try:
         slope, inter = layout.header.get_slope_inter()
     except HeaderDataError as error:
@@ -229,18 +226,15 @@ def _read_voxels(layout: _Layout, grid: Grid, index: int, name: str) -> np.ndarr
             f"{name}: the header's scaling (scl_slope, scl_inter) is no number; the file is damaged"
         ) from error
     slope, inter = (1.0 if slope is None else float(slope)), (0.0 if inter is None else float(inter))
-    width, height, depth = grid.volume_shape
-    plane = np.empty((width, height), layout.dtype, order="F")
-    size = plane.nbytes * depth
-    stack = VoxelStack(grid)
+    *edges, depth = grid.volume_shape
+    size = math.prod(edges) * layout.dtype.itemsize
     with open_plain(layout.data) as (stream, _):
-        skip(stream, layout.offset + index * size)
-        for k in range(depth):
-            read_into(stream, plane.T)
-            stack.put(k, plane, slope=slope, inter=inter)
-        skip(stream, (layout.volumes - 1 - index) * size)
+        for k in range(index * depth, (index + 1) * depth):
+            yield array_from_file(edges, layout.dtype, stream, layout.offset + k * size, mmap=False), slope, inter
+        end = layout.offset + layout.volumes * depth * size
+        if stream.seek(end) < end:
+            raise EOFError
         check_end(stream, name)
-    return stack.voxels
 
 
 def mask_bytes(mask: np.ndarray, grid: Grid) -> bytes:
@@ -248,6 +242,4 @@ def mask_bytes(mask: np.ndarray, grid: Grid) -> bytes:
     header = grid.header.copy()
     header.set_data_dtype(mask.dtype)
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    buffer = io.BytesIO()
-    kind(mask.reshape(grid.shape), None, header).to_stream(buffer)
-    return buffer.getvalue()
+    return kind(mask.reshape(grid.shape), None, header).to_bytes()

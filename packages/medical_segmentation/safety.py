@@ -6,13 +6,12 @@ a header says about the patient.
 
 import gzip
 import io
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-
-import numpy as np
 
 from cnn_core.errors import CnnError, DataError
 from cnn_core.storage import readable_size
@@ -20,8 +19,8 @@ from cnn_core.storage import readable_size
 MAX_VOXELS = 1_000_000_000  # of one volume: a whole body of 512 x 512 x 3,800, 2 GB as int16, 4 GB as float32
 MAX_EDGE = 8192  # voxels along one axis; also bounds what one plane takes while it is converted
 GZIP_RATIO = 1032  # deflate packs no better than this (zlib's technical details), so a larger claim is a lie
+TOO_SHORT = "{}: the file ends too early, it is incomplete; copy or download it again"
 SLACK = 64 * 1024  # bytes that may follow the voxels: padding of some writers
-CHUNK = 1024**2
 
 GZIP = b"\x1f\x8b"
 # What zipfile.is_zipfile would search the whole file for; archives that begin with something else are not expected.
@@ -85,12 +84,15 @@ def reading(name: str) -> Iterator[None]:
     except CnnError:
         raise
     except EOFError as error:
-        raise DataError(f"{name}: the file ends too early, it is incomplete; copy or download it again") from error
+        raise DataError(TOO_SHORT.format(name)) from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{name}: the compressed data is damaged ({error}); copy or download it again") from error
     except OSError as error:
-        reason = error.strerror or error
-        raise DataError(f"{name}: could not be read ({reason}); check that it is there and may be read") from error
+        if error.errno is None:  # by nibabel, not by the system: fewer bytes than asked for
+            raise DataError(TOO_SHORT.format(name)) from error
+        raise DataError(
+            f"{name}: could not be read ({error.strerror}); check that it is there and may be read"
+        ) from error
 
 
 @contextmanager
@@ -105,26 +107,6 @@ def open_plain(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
             return
         with gzip.open(file) as plain:
             yield plain, GZIP_RATIO * size
-
-
-def read_into(stream: io.BufferedIOBase, plane: np.ndarray) -> None:
-    """Fill the contiguous array `plane` from `stream`; raises EOFError if that ends before."""
-    view = plane.data.cast("B")
-    filled = 0
-    while filled < len(view):
-        count = stream.readinto(view[filled : filled + CHUNK])
-        if not count:
-            raise EOFError
-        filled += count
-
-
-def skip(stream: io.BufferedIOBase, count: int) -> None:
-    """Read past `count` bytes in small pieces; raises EOFError if the stream ends before."""
-    while count > 0:
-        piece = stream.read(min(count, CHUNK))
-        if not piece:
-            raise EOFError
-        count -= len(piece)
 
 
 def check_end(stream: io.BufferedIOBase, name: str) -> None:
@@ -145,10 +127,7 @@ def check_end(stream: io.BufferedIOBase, name: str) -> None:
 
 def check_shape(shape: tuple[int, ...], name: str) -> None:
     """Raise DataError if a volume of `shape` has an edge below 1 or above `MAX_EDGE`, or more than `MAX_VOXELS`."""
-    voxels = 1
-    for edge in shape:
-        voxels *= edge
-    if min(shape) < 1 or max(shape) > MAX_EDGE or voxels > MAX_VOXELS:
+    if min(shape) < 1 or max(shape) > MAX_EDGE or math.prod(shape) > MAX_VOXELS:
         size = " x ".join(f"{edge}" for edge in shape)
         raise DataError(
             f"{name}: the header claims {size} voxels, expected 1 to {MAX_EDGE} along each axis and at most "

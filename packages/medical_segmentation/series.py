@@ -1,7 +1,7 @@
 """A DICOM series as a volume: the right files, in the order in which they lie in the patient, in Hounsfield units."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from cnn_core.errors import DataError
 from medical_segmentation.dicom import LeftOutError, Slice, check_decoder, read_header, read_pixels
 from medical_segmentation.grid import Grid, check_affine, header_for
 from medical_segmentation.safety import check_shape
-from medical_segmentation.values import VoxelStack
+from medical_segmentation.values import fill
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SAME_PLACE = 1e-3  # mm along the normal, below which two slices lie at one position
@@ -41,7 +41,7 @@ def read_series(files: Iterable[Path], *, name: str) -> tuple[Grid, np.ndarray, 
     said += more
     grid, more = _grid(slices, name)
     said += more
-    voxels = _read_voxels(slices, grid, name)
+    voxels = fill(grid, _planes(slices, name))
     modality = slices[0].modality
     if modality == "CT" and any(found.intercept is None for found in slices):
         said.append("the file does not say how its numbers become Hounsfield units (no RescaleIntercept)")
@@ -176,16 +176,14 @@ def _gaps(steps: np.ndarray, usual: float) -> str:
     return f"; {missing} {'slice seems' if missing == 1 else 'slices seem'} to be missing" if missing > 0 else ""
 
 
-def _read_voxels(slices: list[Slice], grid: Grid, name: str) -> np.ndarray:
+def _planes(slices: list[Slice], name: str) -> Iterator[tuple[np.ndarray, float, float]]:
+    """Yield the stored numbers of each slice [columns, rows], its slope and its intercept."""
     for syntax in {found.syntax for found in slices}:
         check_decoder(syntax, name)
-    stack = VoxelStack(grid)
-    for k, found in enumerate(slices):
+    for found in slices:
         slope = 1.0 if found.slope is None else found.slope
         if slope == 0:
             raise DataError(
                 f"{name}: a slice has the RescaleSlope 0, which makes every voxel the same; export it again"
             )
-        pixels = read_pixels(found, name)
-        stack.put(k, pixels.T, slope=slope, inter=found.intercept or 0.0)
-    return stack.voxels
+        yield read_pixels(found, name).T, slope, found.intercept or 0.0

@@ -1,7 +1,11 @@
 """The numbers of a scan: filled in plane by plane, int16 as long as that holds them exactly, then checked.
 
-Planes are converted one at a time straight into their place in the RAS array, so that a scan is in memory once.
+Planes are converted one at a time straight into their place in the RAS array, so that a scan is in memory once. What
+nibabel's `dataobj` and pydicom's `apply_modality_lut` scale becomes float64, four times the memory of a CT as int16
+(79 MB instead of 20 for 256 x 256 x 150 voxels).
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -15,36 +19,29 @@ FAT = -30.0  # a CT has at least 1 % below this (air, lung or fat); an MR, a PET
 METAL = 4000.0  # a CT has at most 1 % above this
 
 
-class VoxelStack:
-    """A volume in RAS order that is filled with planes in the file's order.
+def fill(grid: Grid, planes: Iterable[tuple[np.ndarray, float, float]]) -> np.ndarray:
+    """Return a volume in RAS order from the planes along the file's third axis, each with its slope and intercept.
 
-    Attributes:
-        voxels: int16 [X, Y, Z], float32 from the first plane on that int16 does not hold exactly; strides are positive.
+    Returns:
+        int16 [X, Y, Z], float32 from the first plane on that int16 does not hold exactly; strides are positive.
     """
-
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
-        self.voxels = np.empty(grid.ras_shape, dtype=np.int16, order="F")
-
-    def put(self, index: int, plane: np.ndarray, *, slope: float = 1.0, inter: float = 0.0) -> None:
-        """Write `plane * slope + inter` (first two axes of the file) at `index` of the file's third axis."""
+    voxels = np.empty(grid.ras_shape, dtype=np.int16, order="F")
+    for index, (plane, slope, inter) in enumerate(planes):
         values = _scaled(plane, slope, inter)
-        if values.dtype != np.int16 and self.voxels.dtype == np.int16:
-            self.voxels = self.voxels.astype(np.float32)  # keeps the order in memory
-        self._grid.from_ras(self.voxels)[:, :, index] = values
+        if values.dtype != np.int16 and voxels.dtype == np.int16:
+            voxels = voxels.astype(np.float32)  # keeps the order in memory
+        grid.from_ras(voxels)[:, :, index] = values
+    return voxels
 
 
 def _scaled(plane: np.ndarray, slope: float, inter: float) -> np.ndarray:
-    """Return int16 if that is exact, else float32."""
-    whole = plane.dtype.kind in "biu" and float(slope).is_integer() and float(inter).is_integer()
-    if whole and max(abs(slope), abs(inter)) < 2**30:
-        low, high = sorted(int(end) * int(slope) + int(inter) for end in (plane.min(), plane.max()))
-        if low >= INT16.min and high <= INT16.max:
-            if slope == 1 and inter == 0:
-                return plane.astype(np.int16, copy=False)
-            return (plane.astype(np.int64) * int(slope) + int(inter)).astype(np.int16)
+    """Return `plane * slope + inter`: int16 if that is exact, else float32."""
+    # Where the sum fits int16 and `inter` is small, so was the product, and float64 has lost no digit of it.
+    whole = plane.dtype.kind in "iu" and slope.is_integer() and inter.is_integer() and abs(inter) < 2**30
     with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite is found by replace_missing
-        return (plane.astype(np.float64) * slope + inter).astype(np.float32)
+        values = plane if (slope, inter) == (1, 0) else plane * np.float64(slope) + inter
+        fits = whole and INT16.min <= values.min() and values.max() <= INT16.max
+        return values.astype(np.int16 if fits else np.float32, copy=False)
 
 
 def replace_missing(voxels: np.ndarray, name: str) -> tuple[int, list[str]]:
@@ -55,11 +52,8 @@ def replace_missing(voxels: np.ndarray, name: str) -> tuple[int, list[str]]:
     """
     if voxels.dtype.kind != "f":
         return 0, []
-    count, low = 0, np.inf
-    for k in range(voxels.shape[2]):
-        finite = np.isfinite(voxels[:, :, k])
-        count += finite.size - np.count_nonzero(finite)
-        low = min(low, np.min(voxels[:, :, k], where=finite, initial=np.inf))
+    finite = np.isfinite(voxels)
+    count = finite.size - np.count_nonzero(finite)
     if count > MOST * voxels.size:
         raise DataError(
             f"{name}: {count / voxels.size:.0%} of the voxels are NaN or infinite, expected numbers; the scan is "
@@ -67,9 +61,8 @@ def replace_missing(voxels: np.ndarray, name: str) -> tuple[int, list[str]]:
         )
     if count == 0:
         return 0, []
-    for k in range(voxels.shape[2]):
-        plane = voxels[:, :, k]
-        plane[~np.isfinite(plane)] = low
+    low = np.min(voxels, where=finite, initial=np.inf)
+    np.copyto(voxels, low, where=~finite)
     return count, [f"{count:,} voxels ({_percent(count / voxels.size)}) were NaN or infinite and were set to {low:g}"]
 
 

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from pydicom.pixels import apply_modality_lut
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -171,6 +172,16 @@ def test_a_single_slice(write_slice, tmp_path):
     scan = read_scan(write_slice("thin.dcm", SliceThickness=None))
     assert scan.spacing[2] == 1
     assert any("does not say how thick it is" in said for said in scan.warnings)
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1, -1024), (2, 5), (0.25, 0), (1, -32768), (-3, 0.5)])
+def test_rescaling_is_that_of_pydicom(write_slice, slope, intercept):
+    path = write_slice(RescaleSlope=slope, RescaleIntercept=intercept)
+    dataset = pydicom.dcmread(path)
+    want = apply_modality_lut(dataset.pixel_array, dataset)
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.voxels[::-1, ::-1, 0], want.T)
+    assert scan.voxels.dtype == (np.int16 if (want == want.round()).all() else np.float32)
 
 
 def test_rescaling_that_int16_cannot_hold(write_series, write_slice, tmp_path):

@@ -251,6 +251,15 @@ def test_a_truncated_file_is_incomplete_wherever_it_ends(save, tmp_path, name):
             read_scan(tmp_path / f"cut_{name}")
 
 
+def test_a_whole_gzip_file_of_a_truncated_one_is_incomplete(save, tmp_path, ct):
+    plain = gzip.decompress(save(np.stack([ct, ct + 1], axis=-1), AFFINE).read_bytes())
+    for end in (-1, -ct.nbytes - 1):  # in the second volume, in the first
+        (tmp_path / "cut.nii.gz").write_bytes(gzip.compress(plain[:end]))
+        for volume in (0, 1):
+            with pytest.raises(DataError, match="ends too early"):
+                read_scan(tmp_path / "cut.nii.gz", volume=volume)
+
+
 def test_a_flipped_bit_in_a_gzip_file_is_found(save, tmp_path):
     array = np.random.default_rng(0).integers(-1000, 1000, (9, 9, 9)).astype(np.int16)
     data = bytearray(gzip.compress(gzip.decompress(save(array).read_bytes()), 0))  # stored, so that only the sum tells
