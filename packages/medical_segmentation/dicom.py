@@ -8,14 +8,13 @@ import logging
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.misc import is_dicom
 from pydicom.pixels import get_decoder
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -24,17 +23,17 @@ from medical_segmentation.safety import MAX_EDGE
 
 MAX_SLICE_BYTES = 4 * MAX_EDGE**2 + 64 * 1024**2  # of one file; the header is read as a whole
 
-HEADER_TAGS = [
-    "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", "AcquisitionNumber", "Rows",
-    "Columns", "NumberOfFrames", "SamplesPerPixel", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-    "SliceThickness", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept",
-]  # fmt: skip
-PIXEL_TAGS = [
-    "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
-    "HighBit", "PixelRepresentation", "PlanarConfiguration", "PixelData", "FloatPixelData", "DoubleFloatPixelData",
+ELEMENTS = [  # all that is read
+    "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", "AcquisitionNumber", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "RescaleSlope",
+    "RescaleIntercept", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration", "PixelData",
+    "FloatPixelData", "DoubleFloatPixelData",
 ]  # fmt: skip
 
-# What pydicom and the decoders raise on damaged files.
+# pydicom has no error of its own for a damaged file: what its parsing runs into comes through (of 1,800 odd files
+# OSError, ValueError, TypeError, AttributeError, RuntimeError and BytesLengthException), and so does whatever a
+# decoder that is installed beside it raises.
 DICOM_ERRORS = (
     InvalidDicomError, BytesLengthException, OSError, ValueError, EOFError, LookupError, TypeError, AttributeError,
     struct.error, zlib.error, ArithmeticError, MemoryError, RuntimeError, SyntaxError,
@@ -45,7 +44,7 @@ warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slice:
     """What one file says about itself.
 
@@ -53,7 +52,7 @@ class Slice:
         series, instance, syntax: UIDs, for comparison only.
         rows, columns: pixels.
         position: mm, DICOM's LPS world, of the centre of the first pixel.
-        orientation: LPS unit vectors along a row and along a column.
+        axes: 3 x 3, LPS unit vectors along a row, along a column and normal to the slice.
         pixel_spacing: mm between rows, between columns.
         thickness: mm, None where the file does not say.
         slope, intercept: stored number -> value (HU); None where the file does not say.
@@ -67,9 +66,9 @@ class Slice:
     acquisition: int
     rows: int
     columns: int
-    position: tuple[float, float, float]
-    orientation: tuple[float, float, float, float, float, float]
-    pixel_spacing: tuple[float, float]
+    position: np.ndarray
+    axes: np.ndarray
+    pixel_spacing: np.ndarray
     thickness: float | None
     slope: float | None
     intercept: float | None
@@ -88,22 +87,17 @@ def read_header(path: Path) -> Slice:
     try:
         if path.stat().st_size > MAX_SLICE_BYTES:
             raise LeftOutError("files too large for one slice (multi-frame: convert them to NIfTI with dcm2niix)")
-        meta = pydicom.filereader.read_file_meta_info(path) if _has_preamble(path) else pydicom.Dataset()
+        meta = pydicom.filereader.read_file_meta_info(path) if is_dicom(path) else pydicom.Dataset()
         if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:  # unpacked by pydicom without a limit
             raise LeftOutError("deflated files (whole header compressed: save them uncompressed)")
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=True)
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=ELEMENTS, force=True)
         return _slice(path, dataset, str(meta.get("TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian)))
     except DICOM_ERRORS:
         raise LeftOutError("damaged or incomplete files") from None
 
 
-def _has_preamble(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
-
-
 def _slice(path: Path, dataset: pydicom.Dataset, syntax: str) -> Slice:
-    """Check what a slice must have; `dataset` holds HEADER_TAGS alone."""
+    """Check what a slice must have; `dataset` holds ELEMENTS alone."""
     modality = str(dataset.get("Modality", ""))
     if "Rows" not in dataset and modality in ("CT", "MR", "PT"):
         raise LeftOutError("damaged or incomplete files")
@@ -113,28 +107,23 @@ def _slice(path: Path, dataset: pydicom.Dataset, syntax: str) -> Slice:
         raise LeftOutError("multi-frame files (convert them to NIfTI with dcm2niix)")
     if int(dataset.get("SamplesPerPixel") or 1) != 1:
         raise LeftOutError("colour pictures")
-    kinds = {str(kind).strip().upper() for kind in _several(dataset.get("ImageType"))}
-    if kinds & {"LOCALIZER", "SCOUT"}:
+    kinds = np.atleast_1d(dataset.get("ImageType") or "")
+    if {str(kind).strip().upper() for kind in kinds} & {"LOCALIZER", "SCOUT"}:
         raise LeftOutError("localisers (overview pictures)")
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     if not (0 < rows <= MAX_EDGE and 0 < columns <= MAX_EDGE):
         raise LeftOutError(f"slices of a size that is not between 1 and {MAX_EDGE} pixels")
-    place = {}
+    place = []
     for name, count in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2)):
-        place[name] = tuple(float(number) for number in _several(dataset.get(name)))
-        if len(place[name]) != count or not np.isfinite(place[name]).all():
+        place.append(np.array(dataset.get(name) or [], dtype=float))
+        if place[-1].shape != (count,) or not np.isfinite(place[-1]).all():
             raise LeftOutError("pictures that do not say where they lie in the patient")
-    x, y, z = place["ImagePositionPatient"]
-    row_x, row_y, row_z, column_x, column_y, column_z = place["ImageOrientationPatient"]
-    between_rows, between_columns = place["PixelSpacing"]
-    along_row, along_column = np.array(place["ImageOrientationPatient"]).reshape(2, 3)
+    position, orientation, spacing = place
+    along_row, along_column = orientation.reshape(2, 3)
     lengths = np.linalg.norm(along_row), np.linalg.norm(along_column)
-    if (
-        not np.allclose(lengths, 1, atol=0.01)
-        or abs(along_row @ along_column) > 0.01
-        or min(place["PixelSpacing"]) <= 0
-    ):
+    if not np.allclose(lengths, 1, atol=0.01) or abs(along_row @ along_column) > 0.01 or min(spacing) <= 0:
         raise LeftOutError("slices with a spacing or an orientation that makes no sense")
+    normal = np.cross(along_row, along_column)
     return Slice(
         path,
         series=str(dataset.get("SeriesInstanceUID", "")),
@@ -145,19 +134,13 @@ def _slice(path: Path, dataset: pydicom.Dataset, syntax: str) -> Slice:
         acquisition=int(dataset.get("AcquisitionNumber") or 0),
         rows=rows,
         columns=columns,
-        position=(x, y, z),
-        orientation=(row_x, row_y, row_z, column_x, column_y, column_z),
-        pixel_spacing=(between_rows, between_columns),
+        position=position,
+        axes=np.array([along_row, along_column, normal / np.linalg.norm(normal)]),
+        pixel_spacing=spacing,
         thickness=_positive(dataset.get("SliceThickness")) or _positive(dataset.get("SpacingBetweenSlices")),
         slope=_number(dataset.get("RescaleSlope")),
         intercept=_number(dataset.get("RescaleIntercept")),
     )
-
-
-def _several(value: object) -> list[Any]:
-    if value is None or value == "":
-        return []
-    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
 
 
 def _number(value: object) -> float | None:
@@ -179,10 +162,8 @@ def _positive(value: object) -> float | None:
 def check_decoder(syntax: str, name: str) -> None:
     """Raise DataError if the pixels of this transfer syntax cannot be unpacked here."""
     uid = pydicom.uid.UID(syntax)
-    if not uid.is_transfer_syntax:
+    if not uid.is_transfer_syntax:  # any text, not to be repeated
         raise DataError(f"{name}: the DICOM files are packed in a way that is not known; save them uncompressed")
-    if not uid.is_encapsulated:
-        return
     try:
         decoder = get_decoder(uid)
     except NotImplementedError:
@@ -197,11 +178,14 @@ def check_decoder(syntax: str, name: str) -> None:
 def read_pixels(found: Slice, name: str) -> np.ndarray:
     """Return the stored numbers of a slice, [rows, columns].
 
+    `pydicom.pixels.pixel_array` of a path needs no list of elements, but trusts the transfer syntax: where the elements
+    are written in another one, as in files without a preamble, it returns pixels that are shifted by two.
+
     Raises:
         DataError: the pixels are missing or damaged.
     """
     try:
-        dataset = pydicom.dcmread(found.path, specific_tags=PIXEL_TAGS, force=True)
+        dataset = pydicom.dcmread(found.path, specific_tags=ELEMENTS, force=True)
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(found.syntax)
         pixels = dataset.pixel_array

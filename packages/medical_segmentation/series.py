@@ -75,7 +75,7 @@ def _fit(one: Slice, other: Slice) -> bool:
     """Tell whether two slices could be of one volume; directions and spacings may differ by rounding."""
     return (
         (one.series, one.rows, one.columns) == (other.series, other.rows, other.columns)
-        and np.allclose(one.orientation, other.orientation, rtol=0, atol=0.01)
+        and np.allclose(one.axes[:2], other.axes[:2], rtol=0, atol=0.01)
         and np.allclose(one.pixel_spacing, other.pixel_spacing, rtol=0.001, atol=0)
     )
 
@@ -91,16 +91,9 @@ def _describe(group: list[Slice]) -> str:
     return f"{count} of {group[0].columns} x {group[0].rows}{kind}"
 
 
-def _axes(found: Slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Unit vectors (LPS) along a row, along a column, and normal to the slice."""
-    along_row, along_column = np.array(found.orientation).reshape(2, 3)
-    normal = np.cross(along_row, along_column)
-    return along_row, along_column, normal / np.linalg.norm(normal)
-
-
 def _in_order(slices: list[Slice], name: str) -> tuple[list[Slice], list[str]]:
     """Sort along the normal; of several acquisitions at the same places, take the one with most slices."""
-    normal = _axes(slices[0])[2]
+    normal = slices[0].axes[2]
     slices = sorted(slices, key=lambda found: float(normal @ found.position))
     if not _repeats(slices):
         return slices, []
@@ -122,21 +115,16 @@ def _repeats(slices: list[Slice]) -> bool:
 
 def _heights(slices: list[Slice]) -> np.ndarray:
     """Positions along the normal in mm."""
-    return np.array([found.position for found in slices]) @ _axes(slices[0])[2]
+    return np.array([found.position for found in slices]) @ slices[0].axes[2]
 
 
 def _grid(slices: list[Slice], name: str) -> tuple[Grid, list[str]]:
     """Place the stack: DICOM PS3.3 C.7.6.2.1.1, equation for the mapping of pixels, then LPS -> RAS."""
     first = slices[0]
-    along_row, along_column, normal = _axes(first)
-    step, said = _step(slices, normal)
-    affine = np.eye(4)
+    step, said = _step(slices, first.axes[2])
     between_rows, between_columns = first.pixel_spacing
-    affine[:3, 0] = along_row * between_columns
-    affine[:3, 1] = along_column * between_rows
-    affine[:3, 2] = step
-    affine[:3, 3] = first.position
-    affine = LPS_TO_RAS @ affine
+    columns = first.axes[0] * between_columns, first.axes[1] * between_rows, step, first.position
+    affine = LPS_TO_RAS @ np.vstack([np.column_stack(columns), [0, 0, 0, 1]])
     check_affine(affine, name)
     shape = (first.columns, first.rows, len(slices))
     check_shape(shape, name)

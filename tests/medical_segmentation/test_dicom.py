@@ -11,6 +11,7 @@ from pydicom.pixels import apply_modality_lut
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGLosslessSV1,
     RLELossless,
@@ -99,6 +100,19 @@ def test_other_ways_to_store_the_same(write_series, tmp_path, syntax):
             pydicom.dcmwrite(file, again, **order)
             assert pydicom.dcmread(file).file_meta.TransferSyntaxUID == syntax
     np.testing.assert_array_equal(read_scan(tmp_path / "series").voxels, want)
+
+
+def test_elements_in_another_encoding_than_the_file_says(write_slice):
+    """Without a preamble nothing says which; with one, writers are known to claim implicit VR and write explicit VR."""
+    file = write_slice()
+    want = read_scan(file).voxels
+    whole = file.read_bytes()
+    file.write_bytes(whole[132:])
+    np.testing.assert_array_equal(read_scan(file).voxels, want)
+    claim, other = str(ExplicitVRLittleEndian).encode(), str(ImplicitVRLittleEndian).encode()
+    file.write_bytes(whole.replace(claim + b"\0", other.ljust(len(claim) + 1, b"\0")))
+    assert claim not in file.read_bytes()
+    np.testing.assert_array_equal(read_scan(file).voxels, want)
 
 
 def test_slices_are_sorted_along_any_normal(write_series, tmp_path):
