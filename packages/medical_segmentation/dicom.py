@@ -33,7 +33,7 @@ ELEMENTS = [  # all that is read
 
 # pydicom has no error of its own for a damaged file: what its parsing runs into comes through (of 1,800 odd files
 # OSError, ValueError, TypeError, AttributeError, RuntimeError and BytesLengthException), and so does whatever a
-# decoder that is installed beside it raises.
+# decoder that is installed beside it raises. Nothing of it goes into a message.
 DICOM_ERRORS = (
     InvalidDicomError, BytesLengthException, OSError, ValueError, EOFError, LookupError, TypeError, AttributeError,
     struct.error, zlib.error, ArithmeticError, MemoryError, RuntimeError, SyntaxError,

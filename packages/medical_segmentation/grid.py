@@ -10,7 +10,7 @@ from functools import cached_property
 
 import nibabel as nib
 import numpy as np
-from nibabel.affines import obliquity
+from nibabel.affines import obliquity, voxel_sizes
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
 
 from cnn_core.errors import DataError
@@ -66,7 +66,7 @@ class Grid:
 
 def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
     """Return the mm from voxel to voxel along each axis of the array: the lengths of the affine's columns."""
-    x, y, z = (float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
+    x, y, z = voxel_sizes(affine).tolist()
     return x, y, z
 
 

@@ -226,15 +226,11 @@ def _planes(layout: _Layout, grid: Grid, index: int, name: str) -> Iterator[tupl
             f"{name}: the header's scaling (scl_slope, scl_inter) is no number; the file is damaged"
         ) from error
     slope, inter = (1.0 if slope is None else float(slope)), (0.0 if inter is None else float(inter))
-    *edges, depth = grid.volume_shape
-    size = math.prod(edges) * layout.dtype.itemsize
+    x, y, depth = grid.volume_shape
+    size = (x * y) * layout.dtype.itemsize
     with open_plain(layout.data) as (stream, _):
         for k in range(index * depth, (index + 1) * depth):
-            yield (
-                array_from_file(tuple(edges), layout.dtype, stream, layout.offset + k * size, mmap=False),
-                slope,
-                inter,
-            )
+            yield array_from_file((x, y), layout.dtype, stream, layout.offset + k * size, mmap=False), slope, inter
         end = layout.offset + layout.volumes * depth * size
         if stream.seek(end) < end:
             raise EOFError

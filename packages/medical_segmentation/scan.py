@@ -13,14 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
+from nibabel.affines import apply_affine
 
 from cnn_core.data.archives import extract
 from cnn_core.errors import DataError
-from cnn_core.storage import STALE_AFTER, atomic_path
+from cnn_core.storage import STALE_AFTER, write_bytes
 from medical_segmentation.grid import Grid, geometry_warnings, spacing_of
 from medical_segmentation.nifti import mask_bytes, read_nifti
 from medical_segmentation.safety import Kind, kind_of, reading
@@ -215,8 +216,9 @@ def read_mask(path: str | os.PathLike[str], like: Scan) -> np.ndarray:
 
 def _apart(affine: np.ndarray, like: Scan) -> float:
     """Return the largest distance in mm between where two affines put a corner of the block."""
-    corners = np.array(np.meshgrid(*((0, edge - 1) for edge in like.voxels.shape), [1], indexing="ij")).reshape(4, 8)
-    return float(np.linalg.norm(((affine - like.affine) @ corners)[:3], axis=0).max())
+    corners = [*product(*((0, edge - 1) for edge in like.voxels.shape))]
+    between = apply_affine(affine, corners) - apply_affine(like.affine, corners)
+    return float(np.linalg.norm(between, axis=1).max())
 
 
 def write_mask(mask: np.ndarray, scan: Scan, path: str | os.PathLike[str]) -> Path:
@@ -238,10 +240,7 @@ def write_mask(mask: np.ndarray, scan: Scan, path: str | os.PathLike[str]) -> Pa
         raise DataError(f"expected a mask of whole numbers from 0 to 65535, got {mask.dtype}; round or convert it")
     labels = mask.astype(np.uint8 if mask.max() <= 255 else np.uint16)
     data = mask_bytes(scan.grid.from_ras(labels), scan.grid)
-    with atomic_path(path, needed=len(data)) as temporary, temporary.open("xb") as file:
-        if path.name.lower().endswith(".gz"):
-            with gzip.GzipFile("", "wb", compresslevel=4, fileobj=file, mtime=0) as packed:  # no name, no time
-                packed.write(data)
-        else:
-            file.write(data)
+    if path.name.lower().endswith(".gz"):
+        data = gzip.compress(data, compresslevel=4, mtime=0)  # no name, no time
+    write_bytes(path, data)
     return path

@@ -93,8 +93,7 @@ def _describe(group: list[Slice]) -> str:
 
 def _in_order(slices: list[Slice], name: str) -> tuple[list[Slice], list[str]]:
     """Sort along the normal; of several acquisitions at the same places, take the one with most slices."""
-    normal = slices[0].axes[2]
-    slices = sorted(slices, key=lambda found: float(normal @ found.position))
+    slices = [slices[k] for k in np.argsort(_heights(slices), kind="stable")]
     if not _repeats(slices):
         return slices, []
     acquisitions: defaultdict[int, list[Slice]] = defaultdict(list)
