@@ -46,7 +46,7 @@ class Job:
     recipe: Mapping[str, Any]  # sections and values, as in recipe.json
     name: str  # of the weights
     command: str  # the command to repeat it, for the card
-    owner: str = ""  # whose run it is, as the pages tell their visitors apart; "": of the command line
+    owner: str = ""  # whose run it is, as the pages distinguish their visitors; "": of the command line
     keep_upload: bool = False  # when the training has ended
 
 
@@ -109,11 +109,13 @@ def resume(root: Path, run: RunInfo, *, domain: str = "") -> None:
         status = read_json(run.folder / "status.json")
         if not all(isinstance(status.get(key), str) for key in ("name", "command")):
             raise CnnError(
-                f"the run {run.name} does not say how it was started; go on with its own command and --resume"
+                f"the run {run.name} does not say how it was started; continue it with its own command and --resume"
             )
         loop = recipe.get("loop", {})
         if loop.get("devices", 1) != 1 or loop.get("num_nodes", 1) != 1:
-            raise CnnError(f"the run {run.name} is one of several processes; go on with its own command and --resume")
+            raise CnnError(
+                f"the run {run.name} is one of several processes; continue it with its own command and --resume"
+            )
         request |= {"domain": domain, "recipe": recipe, "name": status["name"], "command": status["command"]}
     _enter(root, run.folder, {**request, "resume": True})
 

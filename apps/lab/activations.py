@@ -69,5 +69,5 @@ def softmax(scores: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def cross_entropy(probabilities: Tensor, label: int) -> float:
-    """Return `-log p_label`, the loss of an answer [K] whose right class is `label`, in nats."""
+    """Return `-log p_label`, the loss of a prediction [K] whose right class is `label`, in nats."""
     return -float(probabilities[label].log())

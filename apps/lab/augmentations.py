@@ -26,7 +26,7 @@ class Augmentation:
 
 
 def _drawn(values: Tensor | None) -> Tensor:
-    """Return random parameters that there are, for the change that is looked at."""
+    """Return the random parameters of a change; CnnError if none were drawn."""
     if values is None:
         raise CnnError("expected random parameters of this change, none were drawn")
     return values

@@ -81,7 +81,7 @@ def _too_much(survey: "Survey") -> str:
     name = survey.entry.name
     if survey.multiply_adds > MOST_MULTIPLY_ADDS:
         return (
-            f"one answer of {name} at this size takes {survey.multiply_adds / 1e9:,.0f} billion multiply-adds; "
+            f"one prediction of {name} at this size takes {survey.multiply_adds / 1e9:,.0f} billion multiply-adds; "
             f"measured is up to {MOST_MULTIPLY_ADDS / 1e9:,.0f} billion; choose a smaller input"
         )
     needed, free = BYTES * (survey.parameters + 2 * survey.activation_numbers), free_memory()
@@ -142,7 +142,7 @@ def _memory(entry: str) -> int | None:
 
 
 def _forget_peak() -> None:
-    """Let VmHWM begin anew; where that is not allowed, the peak of loading torch stays in it."""
+    """Reset VmHWM; where that is not allowed, the peak of loading torch stays in it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", "utf-8")
     except OSError:
@@ -162,7 +162,7 @@ def _write(answer: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Measure what the argument asks for, {name: input shape}, and write one line of JSON for each."""
+    """Measure the networks of the argument, {name: input shape}, and write one line of JSON for each."""
     import zoo.plans  # noqa: F401 (loaded once, before the processes part)
 
     for name, input_shape in json.loads(sys.argv[1]).items():

@@ -13,7 +13,7 @@ from cnn_core.anatomy.graph import Node
 
 @dataclass(frozen=True)
 class Fork:
-    """Ways between the part before and the part behind; an empty lane is a shortcut."""
+    """Parallel lanes between the parts before and after; an empty lane is a shortcut."""
 
     lanes: tuple["Series", ...]
 

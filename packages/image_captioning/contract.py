@@ -43,7 +43,7 @@ class CaptionContract(Contract):
     """How pictures and captions become tensors.
 
     Args:
-        size: (H, W) in pixels that pictures are brought to.
+        size: (H, W) in pixels of the prepared pictures.
         vocabulary: the known words; word i has the number i + 4.
         fit: "crop": shorter side to size, centre cut out; "pad": longer side to size, rest black; "stretch": both.
         enlarge: factor by which pictures of `size` are enlarged for the network, so that small ones can feed a trunk

@@ -39,7 +39,7 @@ def start_encoder(
     """Build an encoder, with pretrained weights if some are named.
 
     Args:
-        name: a registered backbone; weights of image classification bring their own.
+        name: a registered backbone; weights of image classification have their own.
         weights: None, "mobilenet-v1-trunk", "torchvision", or the name (or run folder) of image classification weights.
         stage: the last stage that is used; None: all (of the trunk: all that have weights).
         input_size: (H, W) of the network's input.

@@ -15,7 +15,7 @@ from image_captioning.contract import DOMAIN_NAME, CaptionContract, CaptionerOpt
 from image_captioning.decoders import Decoder, Memory, build_decoder, grid_positions
 from image_captioning.words import PADDING, START
 
-SHRINK = 0.85  # captions that have ended are dropped once so few of a batch go on
+SHRINK = 0.85  # ended captions are dropped once at most this share of a batch is active
 
 
 class CaptionBatch(NamedTuple):

@@ -145,7 +145,7 @@ class Predictor:
             DataError: no such folder, or no pictures in it.
             StorageError: the file cannot be written.
         """
-        items = (answer.to_json() for answer in self.stream(pictures_of(folder), n_best=n_best))
+        items = (caption.to_json() for caption in self.stream(pictures_of(folder), n_best=n_best))
         return write_csv(items, csv_path)
 
     # ---- reasons

@@ -1,4 +1,4 @@
-"""Writing captions: beam search, greedy, sampling; any number of pictures at once, on the device that they are on.
+"""Writing captions: beam search, greedy, sampling; any number of pictures at once, on their device.
 
 Special tokens (padding, start, unknown) are never written, and no caption is empty: probabilities are those among the
 words that may follow.
@@ -114,7 +114,7 @@ class _Search:
         return len(self.pictures) == 0
 
     def extend(self, *, first: bool, last: bool) -> None:
-        """Add one word to every beginning that goes on, and keep the best."""
+        """Extend every active beam by one word, and keep the best."""
         step = self.decoder.step(self.decoder.words(self.words[:, :, -1].flatten()), self.state, self.memory)
         log_probs = next_log_probs(self.decoder, step.out, first=first, last=last)  # [N * k, V]
         kept = min(self.beams, log_probs.shape[1])
@@ -154,15 +154,15 @@ class _Search:
 
     def results(self, length_power: float) -> list[list[Hypothesis]]:
         """Return each picture's captions, ranked."""
-        answers = []
+        ranked = []
         for _, (words, sums) in sorted(self.finished.items(), key=lambda entry: entry[0]):
             hypotheses = []
             for numbers, total in zip(words.tolist(), sums.tolist(), strict=True):
                 if total > float("-inf"):
                     plain = tuple(n for n in numbers if n > UNKNOWN)
                     hypotheses.append(Hypothesis(plain, total, total / (len(plain) + 1) ** length_power))
-            answers.append(sorted(hypotheses, key=lambda hypothesis: -hypothesis.score))
-        return answers
+            ranked.append(sorted(hypotheses, key=lambda hypothesis: -hypothesis.score))
+        return ranked
 
 
 @torch.no_grad()

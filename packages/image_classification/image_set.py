@@ -10,7 +10,7 @@ from torch import Tensor
 from cnn_core.errors import DataError
 
 Channels = Literal[1, 3]  # grey, colour
-Fit = Literal["crop", "pad", "stretch", "digit", "garment"]  # how a picture of another size is brought to a size
+Fit = Literal["crop", "pad", "stretch", "digit", "garment"]  # how a picture of another size is fitted
 
 SPLITS = ("train", "val", "train+val", "test")
 

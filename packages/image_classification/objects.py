@@ -1,4 +1,4 @@
-"""One object before a plain background, brought into the form of the MNIST family: bright on black, in a box.
+"""One object before a plain background, converted to the form of the MNIST family: bright on black, in a box.
 
 Used for what people draw and photograph; a picture that already has this form stays as it is.
 """
@@ -131,7 +131,7 @@ def _find_object(ink: np.ndarray, *, faint: float) -> tuple[int, int, int, int]:
         (edge + grow) * step for edge, grow in zip((left, top, right, bottom), (-1, -1, 1, 1), strict=True)
     )
     x0, y0 = max(x0, 0), max(y0, 0)
-    inside = ink[y0:y1, x0:x1]  # a brighter speck outside is no measure of it
+    inside = ink[y0:y1, x0:x1]  # a brighter speck outside must not set the scale
     left, top, right, bottom = _bounding_box(inside > faint * inside.max())
     return x0 + left, y0 + top, x0 + right, y0 + bottom
 

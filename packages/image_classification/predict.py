@@ -119,7 +119,7 @@ class Predictor:
         if top_k < 1 or batch_size < 1:
             raise CnnError(f"top_k and batch_size must be at least 1, got {top_k} and {batch_size}")
         for names, views in read_batches(images, self._view, size=batch_size):
-            yield from self._answer(names, views, top_k)
+            yield from self._classify(names, views, top_k)
 
     def stream_inputs(
         self, inputs: Iterable[str | os.PathLike[str]], *, output: Path | None = None, top_k: int = 5
@@ -134,7 +134,7 @@ class Predictor:
             DataError: no such folder, or no pictures in it.
             StorageError: the file cannot be written.
         """
-        items = (answer.to_json() for answer in self.stream(pictures_of(folder), top_k=top_k))
+        items = (prediction.to_json() for prediction in self.stream(pictures_of(folder), top_k=top_k))
         return write_csv(items, csv_path, columns=label_columns(min(top_k, len(self.labels))))
 
     def explain(
@@ -179,7 +179,7 @@ class Predictor:
         """Return the network's view of a picture, uint8 [C, H, W]."""
         return self.contract.to_uint8(self.contract.read(image, name=name))
 
-    def _answer(self, names: list[str], views: list[Tensor | str], top_k: int) -> Iterator[Prediction]:
+    def _classify(self, names: list[str], views: list[Tensor | str], top_k: int) -> Iterator[Prediction]:
         good = [view for view in views if isinstance(view, Tensor)]
         rows = iter(self.probabilities(self.contract.normalize(torch.stack(good)))) if good else iter(())
         for name, view in zip(names, views, strict=True):

@@ -142,7 +142,7 @@ def split_cases(source: Decathlon, sizes: Mapping[str, int], fold: int | None) -
     parts["train"] = tuple(name for name in rest if name not in parts["val"])
     if not parts["train"] or not parts["test"]:
         raise DataError(
-            f"{source.folder}: {len(sizes)} cases are too few to learn from and to measure on, expected at least 3"
+            f"{source.folder}: {len(sizes)} cases are too few to train and to measure on, expected at least 3"
         )
     return {**parts, "train+val": parts["train"] + parts["val"]}
 

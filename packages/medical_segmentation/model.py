@@ -127,18 +127,18 @@ class _LinspaceInMemory(TorchFunctionMode):
         return func(*args, **{**(kwargs or {}), **({"device": "cpu"} if func is torch.linspace else {})})
 
 
-def check_answer(model: nn.Module, name: str, *, in_channels: int, num_classes: int, patch: Sequence[int]) -> None:
+def check_output(model: nn.Module, name: str, *, in_channels: int, num_classes: int, patch: Sequence[int]) -> None:
     """Raise CnnError unless the network turns a patch into a score for every label of every voxel."""
     expected, training = [1, num_classes, *patch], model.training
     try:
         with torch.no_grad():
-            answer = model.eval()(torch.zeros(1, in_channels, *patch))
+            output = model.eval()(torch.zeros(1, in_channels, *patch))
     except REFUSALS as error:
         sizes = " x ".join(map(str, patch))
         raise CnnError(f"{name} does not take patches of {sizes}: {error}; choose another `patch`") from error
     finally:
         model.train(training)
-    got = list(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+    got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if got != expected:
         raise CnnError(f"{name} is not a segmentation network: expected scores {expected} for a patch, got {got}")
 

@@ -227,7 +227,7 @@ def _planes(layout: _Layout, grid: Grid, index: int, name: str) -> Iterator[tupl
         ) from error
     slope, inter = (1.0 if slope is None else float(slope)), (0.0 if inter is None else float(inter))
     x, y, depth = grid.volume_shape
-    size = (x * y) * layout.dtype.itemsize
+    size = x * y * layout.dtype.itemsize
     with open_plain(layout.data) as (stream, _):
         for k in range(index * depth, (index + 1) * depth):
             yield array_from_file((x, y), layout.dtype, stream, layout.offset + k * size, mmap=False), slope, inter

@@ -33,7 +33,7 @@ class PatchBatches:
         foreground: probability that a patch is centred on a labelled cell: of a random volume that has any, of a random
             one of its classes. 0: all patches are uniform.
         margin: cells cut on every side beyond the patch, augmented and taken off again, so that rotation and shift
-            bring in what is really there.
+            bring in real cells.
 
     Raises:
         CnnError: volumes and masks do not fit each other, or a setting is out of range; all that is wrong is listed.

@@ -39,7 +39,7 @@ class SegmentationResult:
 
     Args:
         scan: what was read, in RAS order.
-        mask: uint8 [X, Y, Z], RAS; `save` and `write_mask` bring it to the input's own grid.
+        mask: uint8 [X, Y, Z], RAS; `save` and `write_mask` return it to the input's own grid.
         labels: names, background first.
         maps: "foreground" (probability that it is not background) and "entropy" (0 certain ... 1 all labels alike),
             float16 [X, Y, Z], as requested.
@@ -169,7 +169,7 @@ class Predictor:
         """Segment one scan after the other.
 
         Args:
-            inputs: paths; a folder that holds several NIfTI files stands for each of them.
+            inputs: paths; a folder of several NIfTI files means each of them.
             output: folder for masks and overlays; None: none are written.
         """
         names: set[str] = set()
@@ -208,7 +208,7 @@ class Predictor:
 
 
 def _unused(name: str, names: set[str]) -> str:
-    """Return `name`, with a number behind it if it was there before, and remember it."""
+    """Return `name`, with a number appended if it was used before, and remember it."""
     unused, number = name, 2
     while unused in names:
         unused, number = f"{name}-{number}", number + 1
@@ -217,7 +217,7 @@ def _unused(name: str, names: set[str]) -> str:
 
 
 def expand(inputs: Iterable[str]) -> Iterator[Path]:
-    """Yield paths; a folder of several NIfTI files and nothing else stands for each of these."""
+    """Yield paths; a folder of several NIfTI files and nothing else means each of these."""
     for entry in inputs:
         path = Path(entry)
         files = []

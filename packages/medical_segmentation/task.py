@@ -19,7 +19,7 @@ from medical_segmentation.data import SegmentationSet, load_set
 from medical_segmentation.fingerprint import PlanSettings, network_options, plan, with_usual_spacing
 from medical_segmentation.losses import dice_cross_entropy
 from medical_segmentation.metrics import label_scores, mean_dice
-from medical_segmentation.model import check_answer, create_network
+from medical_segmentation.model import check_output, create_network
 from medical_segmentation.patches import PatchBatches
 from medical_segmentation.recipe import DISCLAIMER, Recipe, no_effect
 from medical_segmentation.resample import resample
@@ -102,7 +102,7 @@ class SegmentationTask(Pairs):
         name, arguments, patch = self.recipe.model.model, self._arguments(), self.contract.patch
         model = create_network(name, **arguments, patch=patch)
         in_channels, num_classes = self.contract.in_channels, len(self.set.labels)
-        check_answer(model, name, in_channels=in_channels, num_classes=num_classes, patch=patch)
+        check_output(model, name, in_channels=in_channels, num_classes=num_classes, patch=patch)
         if isinstance(model, UNet) and hasattr(model.encoder, "initialise"):
             x, _ = next(iter(self._batches.epoch(EpochContext(0, torch.Generator().manual_seed(0)))))
             model.initialise(x.cpu())

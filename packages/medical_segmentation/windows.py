@@ -2,7 +2,7 @@
 
 `monai.inferers.sliding_window_inference` holds the scores of the whole volume, with `buffer_steps` too: of five labels
 and 512 x 512 x 300 voxels 2.2 GB, of 62 labels 20 GB. Here it is called for one row of windows after the other along
-the last axis, and a row's scores are handed out as soon as no later row reaches them. The answer is that of one call,
+the last axis, and a row's scores are handed out as soon as no later row reaches them. The result is that of one call,
 since the weights of a window are the product of a Gaussian along each axis.
 """
 
@@ -100,7 +100,7 @@ def segment(
         progress: called after every forward pass; returning False ends it.
 
     Raises:
-        CnnError: the network does not have 2 to 256 labels, or answers with another size.
+        CnnError: the network does not have 2 to 256 labels, or returns another size.
         StoppedError: `progress` returned False.
     """
     for name in maps:

@@ -1,7 +1,7 @@
 """`cnn bench kim2014`: the table of Kim 2014 without pretrained vectors, measured again.
 
 Protocol of the paper (doi:10.3115/v1/D14-1181, tables 1 and 2): ten-fold cross-validation for MR, Subj, CR, MPQA, the
-official test sets of SST-1, SST-2 and TREC; SST is learned from phrases and measured on sentences; the best epoch of
+official test sets of SST-1, SST-2 and TREC; SST is trained on phrases and measured on sentences; the best epoch of
 SST is chosen on its development set, the others train for a fixed number of epochs on everything but the test part.
 The network is the paper's (widths 3, 4, 5, 100 filters each, 300 numbers per word, dropout 0.5), word vectors start
 at random. The training is ours: Adam instead of Adadelta, see the recipes `kim-*`.

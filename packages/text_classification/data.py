@@ -155,13 +155,13 @@ def load_sets(
     parts = {part: _to_set(table, labels, name) for part, table in tables.items()}
     made = _split(parts, fold, keep_together=known is None)
     if "train" in splits and not len(made["train"]):
-        raise DataError(f"{name}: too few different texts to hold some out and learn from the rest; add more")
+        raise DataError(f"{name}: too few different texts to hold some out and train on the rest; add more")
     return {split: replace(made[split], split=split) for split in splits}
 
 
 def _read_named(known: Corpus, data_root: str | os.PathLike[str] | None, *, phrases: bool) -> dict[str, Table]:
     if phrases and not known.has_phrases:
-        raise DataError(f"{known.name} has no labelled phrases; learn from it with --no-phrases")
+        raise DataError(f"{known.name} has no labelled phrases; train on it with --no-phrases")
     tables = known.read(known.path(data_root), [*known.parts, PHRASES] if phrases else known.parts)
     if phrases:
         tables["train"] = tables.pop(PHRASES)

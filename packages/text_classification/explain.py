@@ -226,7 +226,7 @@ def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGE
     tokens = predictor.contract.tokens(text)
     if not tokens:
         raise DataError("the text is empty; nothing can be taken out of it")
-    answer = int(_scores_without(predictor, tokens, [()])[0].argmax())
+    predicted = int(_scores_without(predictor, tokens, [()])[0].argmax())
     beam: list[tuple[int, ...]] = [()]
     certain = True  # that no smaller deletion changes the prediction
     for size in range(1, min(largest, len(tokens) - 1) + 1):
@@ -236,8 +236,8 @@ def smallest_deletion(predictor: "Predictor", text: str, *, largest: int = LARGE
         else:
             tried = sorted({tuple(sorted((*kept, i))) for kept in beam for i in range(len(tokens)) if i not in kept})
         probabilities = _scores_without(predictor, tokens, tried).softmax(1)
-        order = probabilities[:, answer].argsort()
-        changed = order[probabilities[order].argmax(1) != answer]
+        order = probabilities[:, predicted].argsort()
+        changed = order[probabilities[order].argmax(1) != predicted]
         if len(changed):
             first = int(changed[0])  # the old label may be less probable elsewhere, and still be the prediction
             taken, label = tried[first], int(probabilities[first].argmax())

@@ -49,7 +49,7 @@ def window_indices(ids: Tensor, width: int) -> Tensor:
     return padded.unfold(1, width, 1) * width + torch.arange(width, device=ids.device)
 
 
-def window_answers(products: Tensor, places: Tensor) -> Tensor:
+def window_responses(products: Tensor, places: Tensor) -> Tensor:
     """Return the response of every filter to every window, before the bias: `[U * h, F], [B, T, h] -> [B, T, F]`."""
     batch, windows, width = places.shape
     return F.embedding_bag(places.reshape(-1, width), products, mode="sum").view(batch, windows, -1)
@@ -57,7 +57,7 @@ def window_answers(products: Tensor, places: Tensor) -> Tensor:
 
 def strongest_windows(products: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     """Return the maximum over the windows, and which window has it: `[U * h, F], [B, T, h] -> [B, F], [B, F]`."""
-    return window_answers(products, places).max(1)
+    return window_responses(products, places).max(1)
 
 
 class _NgramMax(torch.autograd.Function):

@@ -19,7 +19,7 @@ from cnn_core.weights import WeightsCard
 from text_classification.contract import DOMAIN_NAME, LONGEST_TEXT, Encoded, TextContract
 from text_classification.explain import TextExplanation, explain_text
 from text_classification.model import TextNet, load_text_model, scores_of
-from text_classification.ngrams import window_answers, window_indices, word_products
+from text_classification.ngrams import window_indices, window_responses, word_products
 from text_classification.tables import SUFFIXES, read_texts
 from text_classification.tokenizers import TOKENIZERS
 
@@ -71,9 +71,9 @@ class Predictor:
         texts = iter(texts)
         while chunk := list(islice(texts, CHUNK)):
             encoded = self.contract.encode_all(text if isinstance(text, str) else "" for text in chunk)
-            yield from self._answer(chunk, encoded, top_k)
+            yield from self._classify(chunk, encoded, top_k)
 
-    def _answer(self, chunk: list[str], encoded: Encoded, top_k: int) -> Iterator[Prediction]:
+    def _classify(self, chunk: list[str], encoded: Encoded, top_k: int) -> Iterator[Prediction]:
         with torch.inference_mode():
             probabilities = self._scores(encoded).float().softmax(1).cpu().numpy()  # [N, K]
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]  # ten times as fast as topk
@@ -102,12 +102,12 @@ class Predictor:
             if not _is_file_name(entry):
                 yield from self.stream([entry], top_k=top_k)
                 continue
-            answered = False
+            any_texts = False
             try:
-                for answer in self.stream(read_texts(Path(entry), likely_column=learned), top_k=top_k):
-                    answered = True
-                    yield answer
-                if not answered:
+                for prediction in self.stream(read_texts(Path(entry), likely_column=learned), top_k=top_k):
+                    any_texts = True
+                    yield prediction
+                if not any_texts:
                     yield Prediction(entry, error="the file holds no texts")
             except DataError as error:
                 yield Prediction(entry, error=str(error))
@@ -138,7 +138,7 @@ class Predictor:
     def _from_products(self, products: list[Tensor], filters: list[tuple[Tensor, Tensor]], ids: Tensor) -> Tensor:
         """Return what the model returns, with every product of a word and a filter looked up: `[B, L] -> [B, K]`."""
         parts = [
-            window_answers(one, window_indices(ids, weight.shape[2])).amax(1) + bias
+            window_responses(one, window_indices(ids, weight.shape[2])).amax(1) + bias
             for one, (weight, bias) in zip(products, filters, strict=True)
         ]
         return self.model.backbone.head.after_pool(torch.cat(parts, 1).relu())
@@ -150,7 +150,7 @@ class Predictor:
 
     def _note(self, text: str, known: int, count: int) -> str:
         if not count:
-            return "no word was found in it; the answer is that for an empty text"
+            return "no word was found in it; the prediction is that for an empty text"
         if not known:
             return "no word of it is known"
         if len(text) > LONGEST_TEXT:

@@ -78,7 +78,7 @@ def read_table(path: Path, *, text_column: str | None = None, label_column: str 
         size += len(text)
         if size > MOST_CHARACTERS:
             raise DataError(
-                f"{path.name} holds more than {MOST_CHARACTERS >> 30} GiB of text, more than is learned from at once; "
+                f"{path.name} holds more than {MOST_CHARACTERS >> 30} GiB of text, more than one training can take; "
                 "take a sample of its rows"
             )
         texts.append(text)

@@ -42,7 +42,7 @@ class DataConfig(Settings):
     data: Text = "docstrings"  # a name of `cnn list data`, or a table (or folder of tables) of texts
     validation: bool = True  # hold texts out to choose the best epoch; False: train on all but the test set
     fold: Annotated[int, Field(ge=0, lt=FOLDS)] = 0  # which tenth is the test set, where there is no official one
-    phrases: bool = False  # learn from the Treebank's labelled phrases too
+    phrases: bool = False  # train on the Treebank's labelled phrases too
     once: bool = False  # train on a text that occurs several times as if it occurred once
     text_column: str | None = None  # of a custom table; None: guessed
     label_column: str | None = None
@@ -111,7 +111,7 @@ class TextTask(Pairs):
         weights, vector_file = recipe.model.weights, recipe.vectors.vector_file
         if weights and vector_file:
             problem = (
-                f"expected weights or vector_file, got both ({weights} and {vector_file}); the weights bring their own "
+                f"expected weights or vector_file, got both ({weights} and {vector_file}); the weights have their own "
                 "vectors, leave one of the two out"
             )
             raise ConfigError("recipe", [problem])

@@ -82,7 +82,7 @@ def _numbers(text: bytes, where: str) -> Tensor:
     try:
         vector = torch.tensor([float(number) for number in text.split()])
     except ValueError as error:
-        raise DataError(f"{where}: expected a word and numbers behind it ({error})") from error
+        raise DataError(f"{where}: expected a word followed by numbers ({error})") from error
     if not torch.isfinite(vector).all():
         raise DataError(f"{where}: a number is not finite")
     return vector

@@ -11,7 +11,7 @@ from cnn_core.metrics import classification_metrics, confusion_matrix
 from cnn_core.weights import WeightsCard
 
 MISTAKES = 50  # in a report
-NOT_A_NUMBER = "the network's answer is not a number; its weights do not suit this input"
+NOT_A_NUMBER = "the network's output is not a number; its weights do not suit this input"
 
 
 @dataclass(frozen=True, slots=True)

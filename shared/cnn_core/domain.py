@@ -167,13 +167,13 @@ class Domain:
 
     Args:
         name: of its package; the cards of its weights have it as their `domain`.
-        recipe: the dataclass of its recipes, with the sections `data`, `model` and `loop`. The section `model` brings
+        recipe: the dataclass of its recipes, with the sections `data`, `model` and `loop`. The section `model` adds
             the flag `--weights`: a domain starts from them, or refuses them.
         make_task: recipe -> Task.
         load: (name, device) -> predictor of shipped weights or a run folder.
         data_sets: by name.
-        measure: (predictor, data, split, own) -> Report of a split; `own`: data is what the weights learned from. None:
-            no `cnn eval`, and no report beside the weights.
+        measure: (predictor, data, split, own) -> Report of a split; `own`: the weights were trained on data.
+            None: no `cnn eval`, and no report beside the weights.
         ways: (card, weights) -> what `cnn compare` trains: name of a way -> its recipe and its fixed settings;
             None: nothing.
         report: predictor of a finished run -> what is written beside the weights, unless its Task has made it; None:
@@ -210,7 +210,7 @@ class Domain:
             folder: the run folder; None: `runs/<name>` in the working folder.
             name: of the weights; None: the recipe's, in the signs that a card allows.
             seeds: train once with each and report mean and spread; empty: once, with the recipe's own seed.
-            resume: go on with the run in `folder`.
+            resume: continue the run in `folder`.
             observe: called after every step and epoch with a `Progress`; returning False stops the run.
             settings: single fields to change, by name: `{"epochs": 3, "data": "my_photos"}`.
             command: the command to repeat the training, for the card; None: composed from the other arguments.

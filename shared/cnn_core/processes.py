@@ -66,7 +66,7 @@ def exists(pid: int) -> bool | None:
 
 
 def start_detached(arguments: Sequence[str], *, log: Path) -> None:
-    """Start `python ARGUMENTS`, which goes on when this process ends; what it writes is added to the file `log`."""
+    """Start `python ARGUMENTS`, which continues when this process ends; what it writes is added to the file `log`."""
     with log.open("ab") as output:
         subprocess.Popen(
             [sys.executable, *arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
@@ -110,7 +110,7 @@ def end_children() -> None:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Return the fields of /proc/PID/stat behind the name: state first; [] for no such process, None without /proc."""
+    """Return the fields of /proc/PID/stat after the name: state first; [] for no such process, None without /proc."""
     if not Path("/proc/self/stat").exists():
         return None
     try:

@@ -62,10 +62,10 @@ def reference_cider(captions: list, references: list) -> float:
 
 
 def test_cider_is_the_papers_formula() -> None:
-    chance = random.Random(5)
+    rng = random.Random(5)
     words = ["a", "dog", "cat", "runs", "jumps", "over", "the", "small", "big", "red"]
-    captions = [[chance.choice(words) for _ in range(chance.randint(1, 9))] for _ in range(30)]
-    references = [[[chance.choice(words) for _ in range(chance.randint(1, 9))] for _ in range(3)] for _ in range(30)]
+    captions = [[rng.choice(words) for _ in range(rng.randint(1, 9))] for _ in range(30)]
+    references = [[[rng.choice(words) for _ in range(rng.randint(1, 9))] for _ in range(3)] for _ in range(30)]
     references[0] = [captions[0], captions[0]]
     ours = sum(cider_d(captions, references)) / 30
     assert ours == pytest.approx(reference_cider(captions, references), rel=1e-9) and ours > 0

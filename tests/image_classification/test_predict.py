@@ -190,7 +190,7 @@ def test_heat_map_of_a_padded_picture_is_not_stretched():
     assert heat[:, 12:].mean() > 10 * heat[:, :4].mean()
 
 
-def test_explanation_takes_the_answer_or_a_wish(tmp_path):
+def test_explanation_takes_the_prediction_or_a_target(tmp_path):
     network = halves()
     found = network.explain(lit(255, 0), method="gradient")
     assert found.label == "left"

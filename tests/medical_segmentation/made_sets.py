@@ -13,10 +13,10 @@ def write_set(folder: Path, cases: int = 3, *, labels: object = None, **table: o
         (folder / part).mkdir(parents=True, exist_ok=True)
     entries = []
     for k in range(cases):
-        chance = np.random.default_rng(k)
+        rng = np.random.default_rng(k)
         mask = np.zeros((12, 10, 8), np.uint8)
         mask[2 : 4 + k, 2 : 4 + k, 2:4] = 1
-        scan = (chance.normal(-800, 20, mask.shape) + 850.0 * mask).astype(np.int16)
+        scan = (rng.normal(-800, 20, mask.shape) + 850.0 * mask).astype(np.int16)
         for part, array in (("imagesTr", scan), ("labelsTr", mask)):
             nib.save(nib.Nifti1Image(array, np.diag([1, 1, 2, 1.0])), folder / part / f"case{k}.nii.gz")
         entries.append({"image": f"./imagesTr/case{k}.nii.gz", "label": f"./labelsTr/case{k}.nii.gz"})

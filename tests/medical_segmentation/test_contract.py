@@ -168,10 +168,10 @@ class Half(torch.nn.Module):
 
     def __init__(self, seen: list[torch.Tensor]) -> None:
         super().__init__()
-        self.told = seen.append  # the segmenter copies its network, but no function
+        self.record = seen.append  # the segmenter copies its network, but no function
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.told(x)
+        self.record(x)
         return torch.cat([0.5 - x[:, :1], x[:, :1] - 0.5], dim=1)
 
 
@@ -282,14 +282,14 @@ def test_other_modalities_have_a_scale_of_their_own() -> None:
     assert contract.centre == (1.0, -0.5, 0.0)
 
 
-@pytest.mark.parametrize(("wish", "said"), [
+@pytest.mark.parametrize(("requested", "said"), [
     ({"spacing": [1.0, 1.0]}, "spacing: expected three lengths"),
     ({"window": [100, -100]}, "window: expected a low and a high"),
     ({"patch": [32, 32]}, "patch: expected 3 edges"),
 ])  # fmt: skip
-def test_wishes_that_cannot_be_met(wish: dict[str, list[float]], said: str) -> None:
+def test_settings_that_cannot_be_met(requested: dict[str, list[float]], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        plan([facts((64, 64, 64), (1, 1, 1))], PlanSettings(**wish), modality="CT")
+        plan([facts((64, 64, 64), (1, 1, 1))], PlanSettings(**requested), modality="CT")
 
 
 def test_the_network_is_as_deep_as_the_patch_can_be_halved() -> None:

@@ -111,10 +111,10 @@ def test_the_area_under_the_curve_is_that_of_scikit_learn(pairs: list[tuple[int,
 
 
 def test_calibration_by_hand() -> None:
-    chances = np.array([0.1] * 10 + [0.9] * 10)
+    probabilities = np.array([0.1] * 10 + [0.9] * 10)
     truth = np.array([0] * 9 + [1] + [1] * 9 + [0])
-    assert calibration_error(chances, truth, bins=2) == pytest.approx(0)
-    assert calibration_error(chances, 1 - truth, bins=2) == pytest.approx(0.8)
+    assert calibration_error(probabilities, truth, bins=2) == pytest.approx(0)
+    assert calibration_error(probabilities, 1 - truth, bins=2) == pytest.approx(0.8)
     # bins of 0.2, 0.4 and of 0.9 alone: two of three items are 0.3 against 1/2, one is 0.9 against 1
     found = calibration_error(np.array([0.9, 0.2, 0.4]), np.array([1, 0, 1]), bins=2)
     assert found == pytest.approx(2 / 3 * 0.2 + 1 / 3 * 0.1)
@@ -146,7 +146,7 @@ def test_scans_are_measured_against_their_truth_on_their_own_spacing() -> None:
 def test_the_loss_by_hand() -> None:
     scores = torch.tensor([[[0.0, 0.0]], [[0.0, 0.0]]])[None].transpose(1, 2).reshape(1, 2, 1, 2)  # all alike: 1/2
     target = torch.tensor([[[0, 1]]])
-    soft = 2 * 0.5 / (1.0 + 1.0)  # chances 1/2 and 1/2, truth 1 cell
+    soft = 2 * 0.5 / (1.0 + 1.0)  # probabilities 1/2 and 1/2, truth 1 cell
     assert float(soft_dice(scores, target).mean()) == pytest.approx(soft, abs=1e-4)
     assert float(dice_cross_entropy(scores, target)) == pytest.approx(np.log(2) + 1 - soft, abs=1e-4)
     found = float(dice_cross_entropy(scores, target, loss="log-dice"))

@@ -15,7 +15,7 @@ from cnn_core.export import export_onnx
 from medical_segmentation import MODELS, load, train
 from medical_segmentation.domain import DOMAIN
 from medical_segmentation.losses import dice_cross_entropy
-from medical_segmentation.model import check_answer, create_network, with_defaults
+from medical_segmentation.model import check_output, create_network, with_defaults
 
 
 def exportable(folder: Path) -> dict[str, object]:
@@ -141,14 +141,14 @@ def test_a_patch_that_does_not_fit_and_a_network_that_does_not_segment_are_refus
     name: str, patch: list[int], options: dict, said: str
 ) -> None:
     with pytest.raises(CnnError, match=said):
-        check_answer(network(name, patch=patch, **options), name, in_channels=1, num_classes=3, patch=patch)
+        check_output(network(name, patch=patch, **options), name, in_channels=1, num_classes=3, patch=patch)
 
 
 def test_swin_takes_multiples_of_32() -> None:
     pytest.importorskip("einops")
     model = network("monai.SwinUNETR", patch=[48, 32, 32], feature_size=12)
     with pytest.raises(CnnError, match=r"patches of 48 x 32 x 32: .* divisible by 2\*\*5"):
-        check_answer(model, "monai.SwinUNETR", in_channels=1, num_classes=3, patch=[48, 32, 32])
+        check_output(model, "monai.SwinUNETR", in_channels=1, num_classes=3, patch=[48, 32, 32])
 
 
 def test_without_monai_a_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

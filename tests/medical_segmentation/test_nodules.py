@@ -36,12 +36,12 @@ def write_slices(folder: Path, exams: int = 30) -> Path:
     """Write nodules: those of even exams are small or large by chance and dark, the others bright and malignant."""
     rows = []
     for exam in range(exams):
-        chance = np.random.default_rng(exam)
+        rng = np.random.default_rng(exam)
         label, split = exam % 2, ("train", "train", "train", "val", "test")[exam // 2 % 5]
         for k in range(1 + exam % 3):
-            radius = 3 + int(chance.integers(0, 4))
+            radius = 3 + int(rng.integers(0, 4))
             x, y = np.mgrid[-32:32, -32:32]
-            picture = ((x**2 + y**2 < radius**2) * (90 + 110 * label + chance.integers(0, 20))).astype(np.uint8)
+            picture = ((x**2 + y**2 < radius**2) * (90 + 110 * label + rng.integers(0, 20))).astype(np.uint8)
             file = Path(split) / ("malignant" if label else "benign") / f"e{exam}_0_{k}.png"
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture).save(folder / file)
@@ -178,9 +178,9 @@ def test_settings_that_starting_weights_decide_otherwise_are_refused(
 
 
 def test_calibration_makes_probabilities_true_and_keeps_the_order() -> None:
-    chance = np.random.default_rng(0)
-    scores = chance.normal(size=4000) * 4
-    truth = (chance.random(4000) < 1 / (1 + np.exp(-(0.5 * scores - 1)))).astype(int)
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=4000) * 4
+    truth = (rng.random(4000) < 1 / (1 + np.exp(-(0.5 * scores - 1)))).astype(int)
     slope, offset = calibrate(scores, truth)
     assert slope == pytest.approx(0.5, abs=0.1) and offset == pytest.approx(-1, abs=0.2)
     worst, _ = calibrate(-scores, truth)
@@ -197,13 +197,13 @@ def test_the_size_alone_is_measured_beside() -> None:
 
 def test_an_interval_draws_whole_exams_and_compares_within_groups() -> None:
     truth, scores, sizes = np.array([0, 0, 1, 1]), np.array([1.0, 4, 3, 5]), np.array([1.0, 2, 3, 4])
-    chances = probability(scores, CONTRACT)
-    found = nodule_metrics(scores, chances, truth, sizes, ["one"] * 4)  # the only draw there is
+    probabilities = probability(scores, CONTRACT)
+    found = nodule_metrics(scores, probabilities, truth, sizes, ["one"] * 4)  # the only draw there is
     assert [found[name] for name in ("auc", "auc_low", "auc_high")] == [0.75] * 3
     assert [found[name] for name in ("gain", "gain_low", "gain_high")] == [-0.25] * 3
     # Right within each of two groups, in whichever pairs are drawn; 4 of the first against 3 of the second is no pair.
     groups, truth = np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1])
-    found = nodule_metrics(np.array([4.0, 1, 3, 5]), chances, truth, sizes, ["a", "b", "b", "a"], groups=groups)
+    found = nodule_metrics(np.array([4.0, 1, 3, 5]), probabilities, truth, sizes, ["a", "b", "b", "a"], groups=groups)
     assert [found[name] for name in ("auc", "auc_low", "auc_high")] == [1] * 3
 
 
@@ -244,9 +244,9 @@ def test_a_network_learns_to_judge_and_answers(run_folder: Path, slices: Path, t
     items = [*predict_items(str(run_folder), [str(nodule), str(one), str(tmp_path / "none")], device="cpu")]
     assert items[0]["labels"][0] == "malignant" and items[1]["labels"][0] == "benign"
     assert sum(items[0]["probabilities"]) == pytest.approx(1) and "no such file" in items[2]["error"]
-    told = {row["case"]: row["probability"] for row in report.cases}
+    reported = {row["case"]: row["probability"] for row in report.cases}
     scores = dict(zip(items[0]["labels"], items[0]["probabilities"], strict=True))
-    assert scores["malignant"] == pytest.approx(told["e29_0"], abs=1e-4)
+    assert scores["malignant"] == pytest.approx(reported["e29_0"], abs=1e-4)
     said = explain_to_file(str(run_folder), str(one), tmp_path / "why.png", device="cpu")
     assert "what speaks for malignant" in said and "grad-cam" in said and Image.open(tmp_path / "why.png").width >= 256
     with pytest.raises(UnknownNameError):

@@ -176,12 +176,12 @@ def test_a_long_volume_is_segmented_in_the_memory_of_a_row() -> None:
 
 
 def test_progress_counts_windows_and_estimates_what_is_left() -> None:
-    told = []
-    segment(network(), torch.randn(4, 8, 12), Windows((4, 4, 4), overlap=0.0), progress=told.append)  # None: go on
-    assert [a.done for a in told] == [1, 2, 3, 4, 5, 6] and {a.total for a in told} == {6}
-    assert told[-1].fraction == 1
-    assert told[-1].seconds_left == 0
-    half = told[len(told) // 2 - 1]
+    steps = []
+    segment(network(), torch.randn(4, 8, 12), Windows((4, 4, 4), overlap=0.0), progress=steps.append)  # None: go on
+    assert [a.done for a in steps] == [1, 2, 3, 4, 5, 6] and {a.total for a in steps} == {6}
+    assert steps[-1].fraction == 1
+    assert steps[-1].seconds_left == 0
+    half = steps[len(steps) // 2 - 1]
     assert half.seconds_left == pytest.approx(half.seconds * (1 / half.fraction - 1))
 
 

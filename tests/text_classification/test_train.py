@@ -234,7 +234,7 @@ def test_vectors_from_a_file_are_used_and_a_bad_file_is_a_sentence(table: Path, 
         x, y = next(iter(task.batches(EpochContext(0, torch.Generator().manual_seed(0)))))
         task.training_step(net, (x, y)).backward()
     for text, said in (
-        ("boat 1 x\n", "line 1: expected a word and numbers"),
+        ("boat 1 x\n", "line 1: expected a word followed by numbers"),
         ("", "no word vectors"),
         ("a 1 2\nboat 1 2 3\n", "line 2: expected 2 numbers, got 3"),
         ("boat nan 1\n", "not finite"),
@@ -291,8 +291,8 @@ def test_the_bench_writes_its_table_and_does_not_train_twice(tmp_path: Path, mon
     assert "| Kim 2014, CNN-rand | 91.2 |" in table and "2 seeds" in table
     first, second = (load(tmp_path / "bench" / "trec" / f"seed{i}", device="cpu") for i in (0, 1))
     texts = load_sets("trec", splits=("test",))["test"]
-    chances = (first.scores(texts.texts).softmax(1) + second.scores(texts.texts).softmax(1)) / 2
-    right = (chances.argmax(1) == texts.targets).double().mean().item()
+    probabilities = (first.scores(texts.texts).softmax(1) + second.scores(texts.texts).softmax(1)) / 2
+    right = (probabilities.argmax(1) == texts.targets).double().mean().item()
     assert rows["trec"]["together"] == pytest.approx(100 * right, abs=0.01)
     before = (tmp_path / "bench" / "trec" / "seed0" / "card.json").stat().st_mtime_ns
     assert bench.kim2014(tmp_path / "bench", columns=["trec"], seeds=[0, 1]) == rows

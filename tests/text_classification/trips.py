@@ -10,12 +10,12 @@ FILLER = ["the", "a", "we", "saw", "near", "under", "one", "small", "old", "and"
 
 def sentences(count: int, *, seed: int = 0) -> list[tuple[str, str]]:
     """Return (label, text): filler with one to three words of the topic, in any order."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     rows = []
     for i in range(count):
         label, words = (("sea", SEA), ("hill", HILL))[i % 2]
-        text = chance.choices(FILLER, k=chance.randint(2, 9)) + chance.choices(words, k=chance.randint(1, 3))
-        chance.shuffle(text)
+        text = rng.choices(FILLER, k=rng.randint(2, 9)) + rng.choices(words, k=rng.randint(1, 3))
+        rng.shuffle(text)
         rows.append((label, " ".join(text)))
     return rows
 

@@ -25,7 +25,7 @@ def integrated_gradients(
         x: `[B, C, *S]`.
         score: the explained number of every sample.
         baseline: the empty input; a number, or a tensor that broadcasts to `x`.
-        steps: points of the quadrature; more bring the sum nearer to completeness.
+        steps: points of the quadrature; more make the sum more complete.
         rows: inputs per forward pass, at least one batch; fewer need less memory.
     """
     from captum.attr import IntegratedGradients  # takes over a second to import

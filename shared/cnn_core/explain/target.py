@@ -36,10 +36,10 @@ def resolve(logits: Tensor, target: Target) -> Score:
         CnnError: the output is not finite, or the target does not fit it.
     """
     if not isinstance(logits, Tensor) or logits.ndim < 1:
-        raise CnnError(f"expected the model to answer with one tensor [B, K], got {type(logits).__name__}")
+        raise CnnError(f"expected the model to return one tensor [B, K], got {type(logits).__name__}")
     if not torch.isfinite(logits).all():
         raise CnnError(
-            "the model's answer to this input is not finite, so there is nothing to explain; check its weights"
+            "the model's output for this input is not finite, so there is nothing to explain; check its weights"
         )
     batch = len(logits)
     if callable(target):
@@ -50,8 +50,8 @@ def resolve(logits: Tensor, target: Target) -> Score:
         return Score(batch, target)
     if logits.ndim != 2:
         raise CnnError(
-            f"a class can be explained of answers [B, K] only, this model gives {list(logits.shape)}; "
-            "pass a function from the answer to one number per sample as target"
+            f"a class can be explained of outputs [B, K] only, this model gives {list(logits.shape)}; "
+            "pass a function from the output to one number per sample as target"
         )
     return Score(batch, _classes(logits, target))
 

@@ -25,8 +25,9 @@ EPSILON = 1e-3  # of batch normalisation, as in the released weights
 class SamePad(nn.Module):
     """Zeros around a map so that a convolution of `stride` gives `ceil(edge / stride)` cells: `[B, C, *S] -> same`.
 
-    TensorFlow's rule: what is missing is halved, and the odd cell goes behind. On even edges a kernel of 3 with stride
-    2 gets nothing in front and one cell behind, where torch's `padding=1` would give one in front and none behind.
+    TensorFlow's rule: what is missing is halved, and the odd cell goes to the end. On even edges a kernel of 3 with
+    stride 2 gets no cell at the start and one at the end, where torch's `padding=1` would use one at the start and none
+    at the end.
     """
 
     def __init__(self, kernel_size: int, stride: int) -> None:

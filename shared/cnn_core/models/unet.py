@@ -3,7 +3,7 @@
 Ronneberger, Fischer, Brox 2015, "U-Net: convolutional networks for biomedical image segmentation", arXiv:1505.04597;
 in 3-D Çiçek et al. 2016, "3D U-Net", arXiv:1606.06650.
 Differs from the papers: convolutions are padded, so that the output is as large as the input; up-convolutions have no
-bias; channels double behind the pooling in 3-D too; `stem_stride` above 1 leaves out the levels at full resolution,
+bias; channels double after the pooling in 3-D too; `stem_stride` above 1 leaves out the levels at full resolution,
 which take most of the time, and scores sub-cells instead.
 """
 

@@ -12,7 +12,7 @@ from cnn_core.nn.dims import last_axes
 class PaddedShortcut(nn.Module):
     """Shortcut without parameters: every `stride`-th cell, new channels zero (section 4.2, option A).
 
-    `[B, in_channels, *S] -> [B, out_channels, *S']`, half of the new channels before and half behind the old ones.
+    `[B, in_channels, *S] -> [B, out_channels, *S']`, half of the new channels before and half after the old ones.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, stride: int) -> None:

@@ -71,7 +71,7 @@ class UpBlock(nn.Module):
         ratio: how many times finer the skip is.
         block: joined channels, `out_channels` -> the convolutions.
         merge: "concat" as Ronneberger et al., or "add" as LinkNet (Chaurasia, Culurciello 2017, arXiv:1707.03718),
-            which halves the work of the convolution behind it.
+            which halves the work of the convolution after it.
     """
 
     def __init__(

@@ -223,7 +223,7 @@ def test_a_run_of_several_processes_is_not_for_the_queue(root: Path):
     folder = status(root / "two", name="digits", command="cnn train digits --devices 2")
     table = job().recipe
     (folder / "recipe.json").write_text(json.dumps({**table, "loop": {**table["loop"], "devices": 2}}))
-    with pytest.raises(CnnError, match="one of several processes; go on with its own command and --resume"):
+    with pytest.raises(CnnError, match="one of several processes; continue it with its own command and --resume"):
         resume(root, run_of(root, "two"), domain="image_classification")
 
 
@@ -305,13 +305,13 @@ def test_all_wrong_settings_are_reported_at_once():
 
 def test_processes_are_told_apart():
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    mark = process_start(child.pid)
-    assert is_running(child.pid, mark)
+    identity = process_start(child.pid)
+    assert is_running(child.pid, identity)
     child.kill()
-    if mark:
-        wait(lambda: not is_running(child.pid, mark))  # a zombie, because nobody has asked for its end yet
+    if identity:
+        wait(lambda: not is_running(child.pid, identity))  # a zombie, because nobody has asked for its end yet
     child.wait()
-    assert not is_running(child.pid, mark)
+    assert not is_running(child.pid, identity)
     assert not is_running(0)
 
 

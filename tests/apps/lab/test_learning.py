@@ -10,9 +10,9 @@ from lab.small import LocalConnection, first_layer_cost, small_network
 
 
 def test_the_gradient_by_its_formula_is_autograds():
-    chance = torch.Generator().manual_seed(0)
-    x, target = torch.randn(5, 6, generator=chance), torch.randn(3, 4, generator=chance)
-    kernel = torch.randn(3, 3, generator=chance, requires_grad=True)
+    generator = torch.Generator().manual_seed(0)
+    x, target = torch.randn(5, 6, generator=generator), torch.randn(3, 4, generator=generator)
+    kernel = torch.randn(3, 3, generator=generator, requires_grad=True)
     loss = (F.conv2d(x[None, None], kernel[None, None])[0, 0] - target).square().sum() / 2
     loss.backward()
     found = backward_step(x, kernel.detach(), target, rate=0.1)

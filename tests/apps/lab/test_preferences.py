@@ -1,4 +1,4 @@
-"""Searching and drawing what channels want, on a network whose wishes are known."""
+"""Searching and drawing what channels want, on a network whose preferences are known."""
 
 import pytest
 import torch

@@ -149,7 +149,7 @@ def test_any_module_will_do_when_the_layer_is_named():
     x = torch.randn(2, 1, 6, 6)
     with pytest.raises(CnnError, match="names no stages; give the option 'layer'"):
         explain(net, x, target=lambda scores: scores[:, 1].mean((1, 2)))
-    with pytest.raises(CnnError, match=r"answers \[B, K\] only, this model gives \[2, 3, 4, 4\]"):
+    with pytest.raises(CnnError, match=r"outputs \[B, K\] only, this model gives \[2, 3, 4, 4\]"):
         explain(net, x, target=1, options={"layer": "1"})
     result = explain(net, x, target=lambda scores: scores[:, 1].mean((1, 2)), options={"layer": "1"})
     assert result.heat.shape == (2, 6, 6)

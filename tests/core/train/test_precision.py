@@ -190,9 +190,9 @@ def test_answers_are_guarded(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.messages) == 1
 
 
-@pytest.mark.parametrize("wish", ["auto", "bf16-mixed"])
+@pytest.mark.parametrize("requested", ["auto", "bf16-mixed"])
 def test_training_with_a_wrong_kernel_goes_as_in_float32(
-    wish: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    requested: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("cnn_core.train.devices.has_bfloat16_cpu", lambda: True)
 
@@ -203,5 +203,5 @@ def test_training_with_a_wrong_kernel_goes_as_in_float32(
 
     exact = losses("32-true")
     with WrongKernel("weight gradient"), caplog.at_level(logging.WARNING):
-        assert losses(wish) == pytest.approx(exact, rel=0.02)
+        assert losses(requested) == pytest.approx(exact, rel=0.02)
     assert [line for line in caplog.messages if "in float32" in line] == caplog.messages[-1:]
