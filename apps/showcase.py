@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from components.address import run_begins, run_ends
+from components.lab import IDEAS
 from components.networks import warm_up
 from components.owner import keep_owner
 
@@ -24,18 +25,7 @@ PAGES = {
     ],
     "Learn": [
         st.Page("views/lab.py", title="All ideas"),
-        st.Page("views/lab_seeing.py", title="What a computer sees"),
-        st.Page("views/lab_convolution.py", title="Convolution"),
-        st.Page("views/lab_pooling.py", title="Convolution, ReLU, pooling"),
-        st.Page("views/lab_sharing.py", title="Sharing weights"),
-        st.Page("views/lab_activations.py", title="Activations and softmax"),
-        st.Page("views/lab_receptive.py", title="Receptive field"),
-        st.Page("views/lab_learning.py", title="Learning"),
-        st.Page("views/lab_overfitting.py", title="Overfitting"),
-        st.Page("views/lab_augmentation.py", title="Augmentation"),
-        st.Page("views/lab_filters.py", title="What filters learned"),
-        st.Page("views/lab_transfer.py", title="Transfer learning"),
-        st.Page("views/lab_timeline.py", title="Timeline"),
+        *(st.Page(idea.page, title=idea.title) for idea in IDEAS),
     ],
     "Build": [
         st.Page("views/train.py", title="Train", url_path="train"),

@@ -10,36 +10,19 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from PIL import Image
-
 APPS = Path(__file__).resolve().parents[1]
-STORED = ("filters", "sharing", "overfitting", "transfer")
-COLOURS = 96  # keep a picture below 30 kB
+STORED = ("thumbnails", "filters", "sharing", "overfitting", "transfer")
 
 
 def main() -> int:
     """Make what is wanted, by default the thumbnails; return an exit code."""
     sys.path.insert(0, str(APPS))
-    wanted = sys.argv[1] if len(sys.argv) > 1 else "thumbnails"
-    if wanted not in ("thumbnails", *STORED):
-        sys.stderr.write(f"expected one of {', '.join(('thumbnails', *STORED))}, got {wanted}\n")
+    wanted = sys.argv[1] if len(sys.argv) > 1 else STORED[0]
+    if wanted not in STORED:
+        sys.stderr.write(f"expected one of {', '.join(STORED)}, got {wanted}\n")
         return 2
-    if wanted in STORED:
-        import_module(f"views.lab_parts.{wanted}").make(APPS / "assets" / "lab")
-    else:
-        thumbnails()
+    import_module(f"lab.{wanted}").make(APPS / "assets" / "lab")
     return 0
-
-
-def thumbnails() -> None:
-    """Draw the small pictures of the index."""
-    from components.lab import IDEAS, THUMBNAILS
-    from views.lab_parts.thumbs import thumbnail
-
-    THUMBNAILS.mkdir(exist_ok=True)
-    for idea in IDEAS:
-        image = Image.fromarray(thumbnail(idea.name)).quantize(COLOURS, dither=Image.Dither.NONE)
-        image.save(THUMBNAILS / f"{idea.name}.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Choices in the page's address, by their short names (Streamlit's own binding would write the words on the button)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
 import streamlit as st
 
+from components.frame import plain_errors
 from components.kept import kept, recall, retain, was_shown
 
 LAG = 0.3  # seconds until the browser surely knows the address that a run wrote
@@ -52,12 +53,36 @@ def keep(key: str, default: str) -> None:
     kept()[f"{key} in the address"] = st.query_params.get(key)
 
 
-def tabs(labels: Sequence[str], *, key: str) -> Sequence[Any]:
-    """Show tabs of which the chosen one, the only one that is `open`, is kept in the address.
+def pick(
+    control: Callable[..., Any], label: str, options: Sequence[str], *, key: str, default: str = "", **settings: Any
+) -> str:
+    """Let one of the options be chosen, and keep the choice in the address.
+
+    Args:
+        control: shows the options, such as `st.pills`.
+        label: of the control.
+        options: to choose from.
+        key: of the control, and in the address.
+        default: chosen first, and left out of the address; "": the first of the options.
+        settings: passed to the control.
+    """
+    first = default or options[0]
+    begin(key, options, first)
+    chosen: str | None = control(label, options, key=key, **settings)
+    keep(key, first)
+    return chosen or first
+
+
+def sections(parts: Mapping[str, Callable[[], None]], *, key: str) -> None:
+    """Show tabs, each with what shows its content; the chosen one is kept in the address, and alone computed.
 
     Bound to the address by Streamlit, tabs of one key on two pages leave steps behind that Back stops at.
     """
+    labels = list(parts)
     begin(key, labels, labels[0])
     places = st.tabs(labels, key=key, on_change="rerun")
     keep(key, labels[0])
-    return places
+    for place, show in zip(places, parts.values(), strict=True):
+        if place.open:
+            with place, plain_errors():
+                show()

@@ -13,18 +13,16 @@ def percent(probability: float) -> str:
     return "< 0.1 %" if probability < 0.001 else f"{100 * probability:.1f} %"
 
 
-def answer(
-    labels: Sequence[str], probabilities: Sequence[float], *, kicker: str, shown: int = 10, small: bool = False
-) -> None:
-    """Show the most probable class in large type, and the bars.
+def answer(labels: Sequence[str], probabilities: Sequence[float], *, kicker: str, small: bool = False) -> None:
+    """Show the most probable class in large type, and bars of the first ten.
 
     Args:
         labels: class names, most probable first.
         probabilities: in the same order.
         kicker: the small line above.
-        shown: number of bars.
-        small: for several answers side by side.
+        small: for several answers side by side, with three bars each.
     """
+    shown = 3 if small else 10
     rest = len(labels) - shown
     said = [percent(probability) for probability in probabilities]
     more = (
@@ -38,9 +36,9 @@ def answer(
     )
 
 
-def headline(word: str, *, kicker: str, sure: str, small: bool = False) -> None:
+def headline(word: str, *, kicker: str, sure: str) -> None:
     """Show a word in large type between a small line above and one below."""
-    st.html(_headline(word, kicker=kicker, sure=sure, small=small))
+    st.html(_headline(word, kicker=kicker, sure=sure, small=True))
 
 
 def _headline(word: str, *, kicker: str, sure: str, small: bool) -> str:

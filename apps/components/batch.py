@@ -10,13 +10,18 @@ from PIL import Image
 from cnn_core.answers import csv_bytes
 from components.bring import SUFFIXES, UPLOAD_LIMIT, digest_of
 from components.commands import network_word
-from components.frame import note
+from components.frame import download, note
 from components.kept import remembered, uploaded
 from components.networks import Network, compute, predictor
 from components.pictures import data_uri
 
 MOST_FILES = 200
 EDGE = 112  # pixels of a thumbnail
+CLASSES = {  # columns of a table of answers
+    "answer": "Answer",
+    "probability": st.column_config.ProgressColumn("Probability", format="percent", min_value=0, max_value=1),
+    "second": "Second guess",
+}
 Sources = list[tuple[str, bytes | Image.Image]]  # file names, and what is in them
 
 
@@ -86,10 +91,15 @@ def answers_table(
     st.dataframe(
         rows, column_config=show, column_order=list(show), hide_index=True, row_height=EDGE // 2, key="batch-table"
     )
-    st.download_button(
-        "Table (CSV)", csv_bytes(answers, top_k=top_k), file, "text/csv", key="batch-download", on_click="ignore",
-        icon=":material/download:",
-    )  # fmt: skip
+    download("Table (CSV)", csv_bytes(answers, top_k=top_k), file, key="batch-download")
+
+
+def class_cells(answer: Any, labels: Sequence[str]) -> dict[str, object]:
+    """Return what stands in the columns `CLASSES` for an answer or an error; `labels` are as the page calls them."""
+    if answer.error is not None:
+        return {"answer": "", "probability": None, "second": ""}
+    second = labels[1] if len(labels) > 1 else ""
+    return {"answer": labels[0], "probability": round(answer.probabilities[0], 4), "second": second}
 
 
 def opened(data: bytes | Image.Image, edge: int) -> Image.Image:

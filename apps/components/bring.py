@@ -2,18 +2,22 @@
 
 import hashlib
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
+from typing import Any
 from urllib.parse import urlsplit
 
 import streamlit as st
 from PIL import Image
 
 from components.frame import note
-from components.kept import uploaded
-from components.networks import compute
-from components.pictures import SHOWN_EDGE, Figure, figures, png
+from components.kept import recall, retain, uploaded
+from components.networks import Network, compute
+from components.pictures import SHOWN_EDGE, png
 
+SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 UPLOAD_LIMIT = 20  # MB
 SUFFIXES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic"]
 
@@ -40,12 +44,28 @@ class Picture:
         return self.name, self.source if isinstance(self.source, bytes) else png(self.source)
 
 
+# How Streamlit's caches tell them apart.
+BY_DIGEST: dict[str | type[Any], Callable[[Any], Any]] = dict.fromkeys((Network, Picture), attrgetter("digest"))
+
+
 def digest_of(source: bytes | Image.Image) -> str:
     """Return a name for exactly this file, or for exactly these pixels."""
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
     head = f"{source.mode} {source.size}".encode()
     return hashlib.sha256(head + source.tobytes()).hexdigest()
+
+
+def choose_way(ways: Sequence[str], **settings: Any) -> str:
+    """Let one of the ways to bring a picture be chosen: samples if the address names one, else the first at first."""
+    recall("input", ways, ways[0], wanted=SAMPLES if "sample" in st.query_params else None)
+    way = st.segmented_control(
+        "Picture from", ways, key="input", required=True, label_visibility="collapsed", **settings
+    )
+    retain("input")
+    if way != SAMPLES:
+        st.query_params.pop("sample", None)
+    return way
 
 
 def upload() -> Picture | None:
@@ -78,13 +98,6 @@ def is_secure(url: str) -> bool:
     host = address.hostname or ""
     local = host in ("localhost", "::1") or host.endswith(".localhost") or re.fullmatch(r"127(\.\d+){3}", host)
     return address.scheme != "http" or bool(local)
-
-
-def show(picture: Picture) -> None:
-    """Show what was brought, with its size."""
-    image = picture.image
-    said = f"{picture.name}, {image.width} × {image.height} pixels as shown here"
-    figures([Figure(image, said, "your picture")])
 
 
 def _read(data: bytes, name: str, *, theirs: bool = False) -> Picture:

@@ -4,16 +4,15 @@ Which word is looked at is the browser's own business; Python hears which senten
 picture is covered.
 """
 
-import base64
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
 from components.browser import component, is_number
+from components.pictures import data_uri
 
 VEIL_EDGE = 96  # pixels of a veil; the browser enlarges it smoothly
 DARKNESS = 0.8  # of the veil where nothing spoke for the word
@@ -36,31 +35,6 @@ class Word:
     veil: str = ""
 
 
-@dataclass(frozen=True)
-class CaptionedPicture:
-    """A picture and what a network says of it.
-
-    Args:
-        picture: a data URI.
-        alt: what screen readers call the picture.
-        size: (width, height) of the picture in pixels.
-        sentences: what was said, the best first, with a line each that says how likely it is.
-        chosen: which of them is shown word by word.
-        words: of that one.
-        pixels: True shows the pixels of a small picture as squares.
-        hint: what the veil means.
-    """
-
-    picture: str
-    alt: str
-    size: tuple[int, int]
-    sentences: Sequence[tuple[str, str]]
-    chosen: int
-    words: Sequence[Word] = field(repr=False)
-    pixels: bool = False
-    hint: str = ""
-
-
 def choice(key: str, count: int) -> int:
     """Return which sentence is chosen, 0 at first."""
     state = st.session_state.get(key) or {}
@@ -78,26 +52,42 @@ def covered_part(key: str) -> tuple[float, float, float, float] | None:
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def caption_explorer(shown: CaptionedPicture, *, key: str) -> None:
-    """Show the picture and its sentence; another key begins anew, with the first sentence and nothing covered."""
+def caption_explorer(
+    picture: str,
+    sentences: Sequence[tuple[str, str]],
+    words: Sequence[Word],
+    *,
+    key: str,
+    alt: str,
+    size: tuple[int, int],
+    chosen: int,
+    pixels: bool = False,
+    hint: str = "",
+) -> None:
+    """Show a picture and what a network says of it.
+
+    Args:
+        picture: a data URI.
+        sentences: what was said, the best first, with a line each that says how likely it is.
+        words: of the chosen sentence.
+        key: of the widget; another one begins anew, with the first sentence and nothing covered.
+        alt: what screen readers call the picture.
+        size: (width, height) of the picture in pixels.
+        chosen: which sentence is shown word by word.
+        pixels: True shows the pixels of a small picture as squares.
+        hint: what the veil means.
+    """
     data = {
-        "picture": shown.picture,
-        "alt": shown.alt,
-        "size": list(shown.size),
-        "sentences": [list(sentence) for sentence in shown.sentences],
-        "chosen": shown.chosen,
+        "picture": picture, "alt": alt, "size": list(size), "sentences": [list(sentence) for sentence in sentences],
+        "chosen": chosen, "pixels": pixels, "hint": hint,
         "words": [
             {
-                "text": w.text,
-                "p": round(w.probability, 4),
-                "others": [[t, round(p, 4)] for t, p in w.others],
-                "veil": w.veil,
+                "text": word.text, "p": round(word.probability, 4), "veil": word.veil,
+                "others": [[text, round(p, 4)] for text, p in word.others],
             }
-            for w in shown.words
+            for word in words
         ],
-        "pixels": shown.pixels,
-        "hint": shown.hint,
-    }
+    }  # fmt: skip
     nothing = lambda: None  # noqa: E731 (the component wants one for each state)
     component("caption_explorer")(key=key, data=data, on_chosen_change=nothing, on_box_change=nothing)
 
@@ -110,6 +100,4 @@ def veil(heat: np.ndarray) -> str:
     layer[..., 3] = np.round(255 * DARKNESS * (1 - share))
     image = Image.fromarray(layer)
     image.thumbnail((VEIL_EDGE, VEIL_EDGE), Image.Resampling.BILINEAR)
-    block = io.BytesIO()
-    image.save(block, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(block.getvalue()).decode()}"
+    return data_uri(image)

@@ -18,3 +18,17 @@ def file_word(name: str) -> str:
 def text_word(text: str) -> str:
     """Return a text as one word; a space keeps one that begins with a minus from being read as a flag."""
     return shlex.quote(f" {text}" if text.startswith("-") else text)
+
+
+def asking(network: Network, word: str, *, method: str, output: str = "why.png", saved: str = "") -> list[str]:
+    """Return the commands that ask a network for the same answer and its reasons.
+
+    Args:
+        network: that was asked.
+        word: for the input.
+        method: of the reasons.
+        output: the file for them.
+        saved: more flags of the answer.
+    """
+    arguments = f"{network_word(network)} {word}"
+    return [f"cnn predict {arguments}{saved}", f"cnn explain {arguments} --method {method} --output {output}"]

@@ -11,9 +11,8 @@ import numpy as np
 import streamlit as st
 
 from cnn_core.errors import DataError
-from components.browser import component, is_number
+from components.browser import component, is_number, named, packed
 from components.frame import plain_errors
-from components.packed import named, packed
 
 EDGE = 3  # of the kernels
 HEAVIEST = 100.0  # weight that may be typed

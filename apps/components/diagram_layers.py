@@ -94,12 +94,16 @@ def times(numbers: Sequence[int] | str | None) -> str:
     return "" if numbers is None else numbers if isinstance(numbers, str) else " × ".join(map(str, numbers))
 
 
+def edges_text(edges: Sequence[int] | None) -> str:
+    """Return one number for edges that are the same, else all: "1,024" or "3 × 5"."""
+    if not edges:
+        return ""
+    return f"{edges[0]:,}" if len(set(edges)) == 1 else times(edges)
+
+
 def sees(row: Any) -> str:
     """Return the edges of a layer's receptive field in input pixels."""
-    if not row.receptive_field:
-        return ""
-    edges = [ceil(axis.size) for axis in row.receptive_field]
-    return f"{edges[0]:,}" if len(set(edges)) == 1 else times(edges)
+    return edges_text([ceil(axis.size) for axis in row.receptive_field or ()])
 
 
 def _words(node: Any) -> str:

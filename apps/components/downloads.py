@@ -1,11 +1,13 @@
 """One answer as a file: CSV, JSON, heat map."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
 from cnn_core.data.tables import csv_text
+from components.frame import download
 
 
 def answer_downloads(
@@ -34,13 +36,12 @@ def answer_downloads(
     table = csv_text([(thing, "probability"), *pairs])
     answered = {"input": source, f"{thing}s": [label for label, _ in pairs], probabilities_name: [p for _, p in pairs]}
     with st.container(horizontal=True, gap="small"):
-        for title, data, kind in (("CSV", table, "csv"), ("JSON", json.dumps(answered, indent=2), "json")):
-            st.download_button(
-                title, data, f"{name}-answer.{kind}", f"text/{kind}", key=f"{key}-{kind}", on_click="ignore",
-                type="tertiary", icon=":material/download:",
-            )  # fmt: skip
+        csv_and_json(table, answered, name=f"{name}-answer", key=key)
         if heat is not None:
-            st.download_button(
-                "Heat map (PNG)", heat, f"{name}-heat.png", "image/png", key="heat-download", on_click="ignore",
-                type="tertiary", icon=":material/download:",
-            )  # fmt: skip
+            download("Heat map (PNG)", heat, f"{name}-heat.png", key="heat-download", kind="tertiary")
+
+
+def csv_and_json(table: str, record: Mapping[str, Any], *, name: str, key: str) -> None:
+    """Offer a table as CSV, and what there is to say as JSON."""
+    download("CSV", table, f"{name}.csv", key=f"{key}-csv", kind="tertiary")
+    download("JSON", json.dumps(record, indent=2), f"{name}.json", key=f"{key}-json", kind="tertiary")

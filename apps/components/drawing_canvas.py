@@ -8,16 +8,15 @@ lines instead of a bundled editor.
 from dataclasses import dataclass
 from typing import Any
 
-import streamlit as st
 from PIL import Image, ImageDraw
 
 from cnn_core.errors import DataError
-from components.browser import component, is_whole
+from components.browser import component, is_whole, sent
 
 UNITS = 1000  # coordinates and widths are thousandths of the edge
 MOST_STROKES = 200
 MOST_POINTS = 2000  # per stroke
-WIDTHS = (1, 400)
+WIDTHS, BRUSH = (1, 400), 80  # of the pen; the one to begin with
 EDGE = 280  # pixels of the picture: ten times MNIST's
 OVERSAMPLE = 3  # lines are drawn this much larger and shrunk, for smooth edges
 
@@ -30,35 +29,27 @@ class Stroke:
     points: tuple[tuple[int, int], ...]
 
 
-def drawing_canvas(*, key: str, example: tuple[Stroke, ...], brush: int = 80, label: str) -> tuple[Stroke, ...]:
+def drawing_canvas(*, key: str, example: tuple[Stroke, ...], label: str) -> tuple[Stroke, ...]:
     """Show the canvas and return what is drawn on it: `example` until the user draws.
 
     Args:
         key: of the widget; the drawing is kept under it for the session.
         example: the drawing to begin with; the user's first stroke replaces it.
-        brush: width of the brush to begin with, in thousandths of the edge.
         label: what screen readers call the canvas.
 
     Raises:
         DataError: what came from the browser is not a drawing.
     """
-    kept = f"{key}-kept"  # a widget's own state ends when it is not shown; a drawing should survive that
-    state = st.session_state.get(key) or {}
-    drawn = state.get("strokes") if state else None
-    if drawn is None:
-        drawn = st.session_state.get(kept)
+    drawn = sent(key, "strokes")
     strokes = example if drawn is None else read_strokes(drawn)
     data = {
         "strokes": [{"w": s.width, "p": [number for point in s.points for number in point]} for s in strokes],
         "example": drawn is None,
-        "brush": brush,
+        "brush": BRUSH,
         "label": label,
         "id": key,  # one for ever: the canvas knows better than Python, which hears of finished strokes only
     }
-    result = component("drawing_canvas")(key=key, data=data, on_strokes_change=lambda: None)
-    if result.strokes is not None:
-        st.session_state[kept] = result.strokes
-        strokes = read_strokes(result.strokes)
+    component("drawing_canvas")(key=key, data=data, on_strokes_change=lambda: None)
     return strokes
 
 

@@ -2,9 +2,11 @@
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from mimetypes import guess_type
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -14,6 +16,8 @@ from cnn_core.weights.card import Metric
 
 ASSETS = Path(__file__).parent.parent / "assets"
 NAMED = re.compile(r"\S+[./]\S+|[^:]+\.\w+:")  # a message that begins with a file, whose name is in the user's letters
+
+Kind = Literal["primary", "secondary", "tertiary"]  # of a button
 
 
 def page(title: str, lead: str) -> None:
@@ -46,7 +50,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except CnnError as error:
-        st.warning(sentence(str(error)), icon=":material/info:")
+        warn(str(error))
 
 
 def sentence(text: str) -> str:
@@ -68,6 +72,20 @@ def plain(text: str) -> str:
     return re.sub(r"(?i)(https?\\:|\\:(?=\w)|\bwww(?=\.)|@)", "\\1\u2060", line)
 
 
+def warn(text: str) -> None:
+    """Show what went wrong, or should be known, in the words of the library."""
+    st.warning(sentence(text), icon=":material/info:")
+
+
+def download(
+    label: str, data: str | bytes | Callable[[], str | bytes], file: str, *, key: str, kind: Kind = "secondary"
+) -> None:
+    """Offer a file; the page does not run again when it is taken. A function makes its data when it is wanted."""
+    st.download_button(
+        label, data, file, guess_type(file)[0], key=key, type=kind, on_click="ignore", icon=":material/download:"
+    )
+
+
 def facts(rows: Mapping[str, str]) -> None:
     """Show names and values in two columns; values are plain text."""
     lines = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in rows.items())
@@ -87,14 +105,9 @@ def how_computed(card: WeightsCard, *, commands: list[str], steps: str, file: tu
         st.markdown(steps)
         st.code("\n".join(commands), language="bash", wrap_lines=True)
         if file is not None:
-            st.download_button(
-                plain(file[0]), file[1], file[0], key="input-download", on_click="ignore", icon=":material/download:"
-            )
+            download(plain(file[0]), file[1], file[0], key="input-download")
         facts(card_facts(card))
-        st.download_button(
-            "Model card", card.to_json(), f"{card.name}.card.json", "application/json", key="card-download",
-            on_click="ignore",
-        )  # fmt: skip
+        download("Model card", card.to_json(), f"{card.name}.card.json", key="card-download")
 
 
 def card_facts(card: WeightsCard) -> dict[str, str]:

@@ -51,7 +51,8 @@ def choose(key: str, value: str) -> None:
 def remembered(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Keep the latest `most` results of a function in the session, with which they end.
 
-    Results are told apart by the positional arguments alone, and shared: nobody may change one.
+    Results are told apart by the positional arguments alone, those with a `digest` by it, and shared: nobody may change
+    one.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -60,13 +61,14 @@ def remembered(most: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
             results: dict[Hashable, T] = st.session_state.setdefault(name, {})
-            if args in results:
-                results[args] = results.pop(args)  # at the end: the latest
+            key = tuple(getattr(argument, "digest", argument) for argument in args)
+            if key in results:
+                results[key] = results.pop(key)  # at the end: the latest
             else:
                 while len(results) >= most:  # before the next is made: some fill half of the memory
                     results.pop(next(iter(results)))
-                results[args] = function(*args, **kwargs)
-            return results[args]
+                results[key] = function(*args, **kwargs)
+            return results[key]
 
         return call
 

@@ -7,8 +7,8 @@ from statistics import mean, stdev
 
 import streamlit as st
 
-from components.address import begin, keep
-from components.frame import ASSETS, page
+from components.address import pick
+from components.frame import ASSETS, download, page
 from components.networks import await_torch
 
 THUMBNAILS = ASSETS / "lab"  # made by assets/make_lab.py
@@ -87,14 +87,9 @@ IDEAS = (
 )  # fmt: skip
 
 
-def find_idea(name: str) -> Idea:
-    """Return an idea by its name, which must be one."""
-    return next(idea for idea in IDEAS if idea.name == name)
-
-
 def opening(name: str) -> None:
     """Begin the page of an idea."""
-    idea = find_idea(name)
+    idea = next(idea for idea in IDEAS if idea.name == name)
     page(idea.promise, idea.lead)
     st.html(ASSETS / "lab.css")
     if not idea.stored:
@@ -127,15 +122,10 @@ class Choice:
 
     def ask(self) -> str:
         """Show the values and return the user's choice."""
-        first = self.default or self.options[0]
-        begin(self.key, self.options, first)
-        control = st.pills if self.pills else st.segmented_control
-        chosen = control(
-            self.label, self.options, key=self.key, required=True, wrap=True,
-            format_func=lambda name: self.words.get(name, name),
+        return pick(
+            st.pills if self.pills else st.segmented_control, self.label, self.options, key=self.key,
+            default=self.default, required=True, wrap=True, format_func=lambda name: self.words.get(name, name),
         )  # fmt: skip
-        keep(self.key, first)
-        return chosen or first
 
 
 def mean_and_spread(shares: Sequence[float]) -> str:
@@ -183,7 +173,7 @@ def closing(name: str, *, question: str, snippet: str, files: Sequence[tuple[str
     with st.expander("Show the code"):
         st.code(f"{LAB_PATH}{snippet}" if "from lab." in snippet else snippet, language="python")
         for file, data in files:
-            st.download_button(file, data, file, key=f"file-{file}", on_click="ignore", icon=":material/download:")
+            download(file, data, file, key=f"file-{file}")
     place = [idea.name for idea in IDEAS].index(name)
     before, after = st.columns(2)
     if place:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.browser import component
-from components.packed import named, packed
+from components.browser import component, named, packed
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,11 +26,8 @@ def _row(row: Sequence[int], truth: int, labels: Sequence[str]) -> str:
     total = max(1, sum(row))
     cells = "".join(
         f'<td class="{"right" if k == truth else "wrong"}" style="--share:{count / total:.3f}" '
-        f'title="{html.escape(_said(count, total, labels[truth], labels[k]))}">{count or "·"}</td>'
+        f'title="{count:,} of {total:,} “{html.escape(labels[truth])}” predicted as “{html.escape(labels[k])}” '
+        f'({100 * count / total:.1f} %)">{count or "·"}</td>'
         for k, count in enumerate(row)
     )
     return f'<tr><th scope="row">{html.escape(labels[truth])}</th>{cells}</tr>'
-
-
-def _said(count: int, total: int, truth: str, answer: str) -> str:
-    return f"{count:,} of {total:,} “{truth}” predicted as “{answer}” ({100 * count / total:.1f} %)"

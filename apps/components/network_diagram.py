@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.browser import drawing
+import streamlit as st
+
+from components.browser import style
 from components.diagram_layers import LayerBox, kind_of, layer_box, legend, shape_text
 
 WIDEST = 1090.0  # units
@@ -54,8 +56,13 @@ def show_legend(surveys: Sequence[Any], *, key: str) -> None:
     _plan()(key=key, data=legend({kind_of(node) for survey in surveys for node in survey.nodes}))
 
 
+@st.cache_resource(show_spinner=False)
 def _plan() -> Any:
-    return drawing("network_diagram", attributes='tabindex="0" role="group" aria-label="Network diagram"')
+    """Return the component that shows the markup it is given; it is not looked at: all text in it is escaped."""
+    place = "parentElement.querySelector('.network-diagram')"
+    show = f"export default ({{ parentElement, data }}) => {{ {place}.innerHTML = data; }}"
+    body = '<div class="network-diagram" tabindex="0" role="group" aria-label="Network diagram"></div>'
+    return st.components.v2.component("network_diagram", html=body, css=style("network_diagram"), js=show)
 
 
 def draw(survey: Any, *, title: str) -> str:

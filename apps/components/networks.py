@@ -19,7 +19,7 @@ import streamlit as st
 from cnn_core.errors import CnnError
 from cnn_core.train.runs import owner_of
 from cnn_core.weights import WeightsCard, list_weights, load_card
-from components.address import begin, keep
+from components.address import pick
 from components.frame import plain
 from components.owner import may_see
 
@@ -60,6 +60,11 @@ class Network:
         return TITLES.get(self.id, self.id)
 
     @property
+    def digest(self) -> str:
+        """A name for exactly these weights."""
+        return self.card.sha256
+
+    @property
     def channels(self) -> int:
         return self.card.arguments["in_channels"]
 
@@ -80,14 +85,24 @@ def networks(domain: str) -> dict[str, Network]:
     return found
 
 
-def choose_network(known: dict[str, Network], favourite: str) -> Network:
-    """Let one of the networks be chosen, and keep the choice in the address; `favourite` comes first if it is there."""
-    names = list(known)
-    first = favourite if favourite in known else names[0]
-    begin("weights", names, first)
-    name = st.pills("Network", names, required=True, key="weights", format_func=lambda name: plain(known[name].title))
-    keep("weights", first)
-    return known[name or first]
+def choose_network(domain: str, favourite: str, *, training: str) -> tuple[dict[str, Network], Network | None]:
+    """Let one of a domain's networks be chosen, and keep the choice in the address; return all of them, and that one.
+
+    Args:
+        domain: whose networks.
+        favourite: chosen first if it is there.
+        training: the sentence that is shown if there are none.
+    """
+    known = networks(domain)
+    if not known:
+        st.warning(f"There are no networks yet. {training}")
+        return known, None
+    first = favourite if favourite in known else next(iter(known))
+    name = pick(
+        st.pills, "Network", list(known), key="weights", default=first, required=True,
+        format_func=lambda name: plain(known[name].title),
+    )  # fmt: skip
+    return known, known[name]
 
 
 def card_in(folder: Path) -> WeightsCard:
@@ -151,17 +166,12 @@ def await_torch() -> None:
 
 def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
     """Begin something long, for all sessions one after the other, so that nobody's short answer has to wait for it."""
-    return _patient().submit(function, *args, **kwargs)
+    return _workers(1, "long").submit(function, *args, **kwargs)
 
 
 @st.cache_resource(show_spinner=False)
-def _workers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(WORKERS, thread_name_prefix="network", initializer=_settle)
-
-
-@st.cache_resource(show_spinner=False)
-def _patient() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="long", initializer=_settle)
+def _workers(count: int = WORKERS, name: str = "network") -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix=name, initializer=_settle)
 
 
 def _settle() -> None:
@@ -171,13 +181,9 @@ def _settle() -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // WORKERS))
 
 
-def warm_up() -> None:
-    """Begin to load torch in the background, so that the first answer does not have to wait for it."""
-    _warm()
-
-
 @st.cache_resource(show_spinner=False)
-def _warm() -> Future[Any]:
+def warm_up() -> Future[Any]:
+    """Begin to load torch in the background, so that the first answer does not have to wait for it."""
     loaded = _workers().submit(_import_predictors)
     _workers().submit(importlib.import_module, "monai.inferers")  # four seconds, for scans that go through in windows
     return loaded
@@ -195,4 +201,4 @@ def _import_predictors() -> None:
 
 def is_warm() -> bool:
     """Tell whether an answer can be had at once."""
-    return _warm().done()
+    return warm_up().done()

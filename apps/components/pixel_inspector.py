@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from cnn_core.errors import DataError
-from components.browser import component, is_whole
-from components.packed import named, packed
+from components.browser import component, is_whole, named, packed, sent
 
 
 def inspector_key(name: str, picture: np.ndarray) -> str:
@@ -32,12 +30,8 @@ def pixel_inspector(
     Raises:
         DataError: what came from the browser is no painting of this picture.
     """
-    kept = f"{key}-kept"
-    state = st.session_state.get(key) or {}
-    sent = state.get("edits")
-    edits = read_edits(
-        st.session_state.get(kept, []) if sent is None else sent, size=picture.shape[0] * picture.shape[1]
-    )
+    found = sent(key, "edits")
+    edits = read_edits([] if found is None else found, size=picture.shape[0] * picture.shape[1])
     edits = edits if picture.ndim == 2 else {}
     painted = paint(picture, edits)
     height, width = picture.shape[:2]
@@ -49,9 +43,7 @@ def pixel_inspector(
     }  # fmt: skip
     # The id leaves the edits out: the browser has them first, and would lose those made while Python was at work.
     data = {**named(about), "pixels": packed(painted), "edits": [[i, v] for i, v in edits.items()]}
-    result = component("pixel_inspector")(key=key, data=data, on_edits_change=lambda: None)
-    if result.edits is not None:
-        st.session_state[kept] = result.edits
+    component("pixel_inspector")(key=key, data=data, on_edits_change=lambda: None)
     return painted
 
 

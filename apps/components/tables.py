@@ -46,7 +46,13 @@ def table(
     """
     kinds = [kind for _, kind in heads]
     head = "".join(f'<th scope="col" class="{kind}">{html.escape(name)}</th>' for name, kind in heads)
-    lines = ["".join(map(_cell, row, kinds)) for row in rows]
+    lines = [
+        "".join(
+            f'<td class="{kind}">{cell.html if isinstance(cell, Markup) else html.escape(cell)}</td>'
+            for cell, kind in zip(row, kinds, strict=True)
+        )
+        for row in rows
+    ]
     first_foot = len(lines) - foot
     body = "".join(f'<tr class="{"foot" if i >= first_foot else ""}">{line}</tr>' for i, line in enumerate(lines))
     st.html(
@@ -54,11 +60,6 @@ def table(
         f'<table class="results{" narrow" if narrow else ""}">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-
-
-def _cell(content: str | Markup, kind: str) -> str:
-    inner = content.html if isinstance(content, Markup) else html.escape(content)
-    return f'<td class="{kind}">{inner}</td>'
 
 
 def results(cards: Sequence[WeightsCard]) -> None:

@@ -11,10 +11,13 @@ The planes are not NiiVue's: it keeps all of a scan in the graphics processor, m
 import gzip
 import hashlib
 import json
+import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,12 +25,14 @@ import streamlit as st
 from streamlit import runtime
 
 from components.browser import component
-from components.niivue import niivue
 from components.volumes import Slabs, middle, own_window, pooled, shades, slabs, strongest, whole_numbers
 
 MOST_AT_ONCE = 5_000_000  # voxels of the overview
 MOST_VOXELS = 200_000_000  # that a browser is sent: three or four bytes each there; of larger scans the overview is all
 CT_RANGE = (-1200, 3000)  # HU that the sliders reach
+# Where the script in that package begins to build its own page, and the class that we are after.
+START = re.compile(r'const \w+=document\.getElementById\("root"\);.{0,80}\Z', re.DOTALL)
+CLASS = re.compile(r'([\w$]+)=class extends EventTarget\{constructor\([^)]*\)\{super\(\),\w+\(this,"loaders"')
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +79,14 @@ class Packed:
         return replace(self, overview=overview, waiting={**self.waiting, name: (array, convert)})
 
 
+@dataclass(frozen=True)
+class Script:
+    """A JavaScript module, and the SHA-256 of it."""
+
+    data: bytes
+    digest: str
+
+
 def _gzip(array: np.ndarray) -> bytes:
     return gzip.compress(array.tobytes(order="F"), compresslevel=4, mtime=0)
 
@@ -94,6 +107,25 @@ def viewer(packed: Packed, *, key: str) -> None:
     text = json.dumps(header).encode()
     block = b"".join([struct.pack("<I", len(text)), text, *packed.overview.values()])
     component("viewer")(key=key, data=block)
+
+
+@st.cache_resource(show_spinner=False)
+def niivue() -> Script | None:
+    """Return NiiVue as a module that exports `Niivue`; None if it is not there in the form that we know.
+
+    The package holds it inside the script of a page of its own, which exports nothing: the last statement, which
+    builds that page, becomes an export.
+    """
+    package = find_spec("niivue_component")
+    if package is None or not package.submodule_search_locations:
+        return None
+    file = Path(package.submodule_search_locations[0]) / "frontend" / "build" / "assets" / "index.js"
+    text = file.read_text("utf-8") if file.is_file() else ""
+    start, found = START.search(text), CLASS.findall(text)
+    if start is None or len(found) != 1:
+        return None
+    data = f"{text[: start.start()]}export{{{found[0]} as Niivue}};".encode()
+    return Script(data, hashlib.sha256(data).hexdigest())
 
 
 def _url(file: Any, kind: str, place: str) -> str:

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import streamlit as st
-
-from components.browser import component
+from components.browser import component, sent
 from components.coloured import Span, utf16_places
 
 LIMIT = 100_000  # UTF-16 units that travel to the server; networks read the first few thousand words
@@ -15,15 +13,8 @@ def written(key: str) -> str | None:
 
     The text is kept for the session: it survives that the field is not shown for a while.
     """
-    kept = f"{key}-kept"
-    state = st.session_state.get(key) or {}
-    text = state.get("text")
-    if text is None:
-        text = st.session_state.get(kept)
-    if not isinstance(text, str):
-        return None
-    st.session_state[kept] = text
-    return readable(text)
+    text = sent(key, "text")
+    return readable(text) if isinstance(text, str) else None
 
 
 def readable(text: str) -> str:

@@ -219,10 +219,6 @@ def _take(root: Path) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
-def _me() -> dict[str, Any]:
-    return {"pid": os.getpid(), "mark": process_start(os.getpid())}
-
-
 def _train(root: Path, folder: Path, entry: dict[str, Any]) -> None:
     """Train in this process, and record how it ended.
 
@@ -230,7 +226,7 @@ def _train(root: Path, folder: Path, entry: dict[str, Any]) -> None:
         StorageError: nothing can be written; if that shows before the training, the run waits again.
     """
     try:
-        write_text(folder / JOB, json.dumps({**entry, **_me()}) + "\n")
+        write_text(folder / JOB, json.dumps({**entry, "pid": os.getpid(), "mark": process_start(os.getpid())}) + "\n")
     except StorageError:
         (folder / JOB).replace(waiting_file(root, folder.relative_to(root).as_posix()))
         raise

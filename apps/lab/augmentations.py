@@ -36,10 +36,6 @@ def _cell(draws: Draws, row: int, column: int) -> float:
     return float(_drawn(draws.matrix)[0, row, column])
 
 
-def _angle(draws: Draws) -> float:
-    return math.degrees(math.atan2(_cell(draws, 1, 0), _cell(draws, 0, 0)))
-
-
 def _percent(value: float) -> str:
     return f"{value:+.0%}".replace("-", "−").replace("%", " %")
 
@@ -48,22 +44,18 @@ def _signed(value: float) -> str:
     return f"{value:+.0f}".replace("-", "−")
 
 
-def _shear(draws: Draws) -> float:
-    return math.degrees(math.atan(_cell(draws, 0, 1)))
-
-
 AUGMENTATIONS = (
     Augmentation("flip", "Mirror", lambda s, n: AugmentConfig(flip="random"),
                  lambda d, size: "left and right swapped" if bool(_drawn(d.flip)[0]) else "left as it is"),
     Augmentation("rotate", "Rotate", lambda s, n: AugmentConfig(rotate=15 * s),
-                 lambda d, size: f"by {_signed(_angle(d))}°"),
+                 lambda d, size: f"by {_signed(math.degrees(math.atan2(_cell(d, 1, 0), _cell(d, 0, 0))))}°"),
     Augmentation("scale", "Scale", lambda s, n: AugmentConfig(scale=0.2 * s),
                  lambda d, size: f"size {_percent(1 / _cell(d, 0, 0) - 1)}"),
     Augmentation("zoom", "Stretch", lambda s, n: AugmentConfig(zoom=0.2 * s),
                  lambda d, size: f"width {_percent(1 / _cell(d, 0, 0) - 1)}, "
                  f"height {_percent(1 / _cell(d, 1, 1) - 1)}"),
     Augmentation("shear", "Shear", lambda s, n: AugmentConfig(shear=15 * s),
-                 lambda d, size: f"leans by {_signed(_shear(d))}°"),
+                 lambda d, size: f"leans by {_signed(math.degrees(math.atan(_cell(d, 0, 1))))}°"),
     Augmentation("shift", "Shift", lambda s, n: AugmentConfig(shift=max(1, round(n * s / 8))),
                  lambda d, size: f"{_signed(float(_drawn(d.shift)[0, 1]))} right, "
                  f"{_signed(float(_drawn(d.shift)[0, 0]))} down"),

@@ -1,11 +1,10 @@
-"""Convolution and pooling one position at a time, so that a page can show every number that is multiplied and added.
+"""Convolution one position at a time, so that a page can show every number that is multiplied and added.
 
 Slow on purpose and complete: over all positions the results are those of `torch.nn.functional`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,8 +12,7 @@ from torch import Tensor
 from cnn_core.anatomy.sizes import output_size
 from cnn_core.errors import CnnError
 
-PaddingMode = Literal["zeros", "replicate", "reflect"]
-Setting = int | Sequence[int]  # one number for all spatial axes, or one per axis
+MODES = {"zeros": "constant", "replicate": "replicate", "reflect": "reflect"}  # as `torch.nn.functional.pad` has them
 
 
 @dataclass(frozen=True)
@@ -30,19 +28,12 @@ class ConvolutionStep:
 
 
 def output_shape(
-    x: Tensor, kernel_size: Setting, *, stride: Setting = 1, padding: Setting = 0, dilation: Setting = 1
+    x: Tensor, kernel_size: Sequence[int], *, stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> tuple[int, ...]:
-    """Return the spatial size that a convolution or pooling of `x` [C, *S] puts out: the range of `position`."""
-    n = x.ndim - 1
-    settings = zip(
-        *(_per_axis(name, v, n) for name, v in (
-            ("kernel_size", kernel_size), ("stride", stride), ("padding", padding), ("dilation", dilation),
-        )),
-        strict=True,
-    )  # fmt: skip
+    """Return the spatial size that a convolution of `x` [C, *S] puts out: the range of `position`."""
     return tuple(
-        output_size(size, k, stride=s, padding=p, dilation=d)
-        for size, (k, s, p, d) in zip(x.shape[1:], settings, strict=True)
+        output_size(size, k, stride=stride, padding=padding, dilation=dilation)
+        for size, k in zip(x.shape[1:], kernel_size, strict=True)
     )
 
 
@@ -51,10 +42,10 @@ def convolve(
     kernels: Tensor,
     *,
     bias: Tensor | None = None,
-    stride: Setting = 1,
-    padding: Setting = 0,
-    padding_mode: PaddingMode = "zeros",
-    dilation: Setting = 1,
+    stride: int = 1,
+    padding: int = 0,
+    padding_mode: str = "zeros",
+    dilation: int = 1,
 ) -> Tensor:
     """Compute the whole output [C_out, *S'] at once: cell by cell what `convolution_step` computes for each kernel.
 
@@ -69,19 +60,23 @@ def convolve(
     """
     if kernels.ndim != x.ndim + 1 or kernels.shape[1] != x.shape[0]:
         raise CnnError(f"expected kernels with {x.shape[0]} channels for {list(x.shape)}, got {list(kernels.shape)}")
-    output_shape(x, tuple(kernels.shape[2:]), stride=stride, padding=padding, dilation=dilation)
+    output_shape(x, kernels.shape[2:], stride=stride, padding=padding, dilation=dilation)
     function = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[x.ndim - 1]
     wide = padded(x, padding, padding_mode)
     return function(wide.unsqueeze(0), kernels, bias, stride=stride, dilation=dilation).squeeze(0)
 
 
-def padded(x: Tensor, padding: Setting, mode: PaddingMode = "zeros") -> Tensor:
+def padded(x: Tensor, padding: int, mode: str = "zeros") -> Tensor:
     """Return `x` [C, *S] with `padding` cells added on each side, filled with zeros, the border or the mirror image.
 
     Raises:
         CnnError: an unknown mode, or more to mirror than there is.
     """
-    return _pad(x, _per_axis("padding", padding, x.ndim - 1), mode)
+    if mode not in MODES:
+        raise CnnError(f"padding_mode must be zeros, replicate or reflect, got {mode!r}")
+    if mode == "reflect" and padding >= min(x.shape[1:]):
+        raise CnnError(f"an input of {tuple(x.shape[1:])} can be mirrored by less than its own size, got {padding}")
+    return F.pad(x, (padding,) * 2 * (x.ndim - 1), mode=MODES[mode])
 
 
 def convolution_step(
@@ -90,10 +85,10 @@ def convolution_step(
     *,
     position: Sequence[int],
     bias: float = 0.0,
-    stride: Setting = 1,
-    padding: Setting = 0,
-    padding_mode: PaddingMode = "zeros",
-    dilation: Setting = 1,
+    stride: int = 1,
+    padding: int = 0,
+    padding_mode: str = "zeros",
+    dilation: int = 1,
 ) -> ConvolutionStep:
     """Compute one number of the output map of one kernel.
 
@@ -112,55 +107,12 @@ def convolution_step(
     """
     if kernel.ndim != x.ndim or kernel.shape[0] != x.shape[0]:
         raise CnnError(f"expected a kernel with {x.shape[0]} channels for {list(x.shape)}, got {list(kernel.shape)}")
-    patch, start = _patch(
-        x, tuple(kernel.shape[1:]), position=position, stride=stride, padding=padding, dilation=dilation,
-        mode=padding_mode,
-    )  # fmt: skip
-    products = patch * kernel
-    return ConvolutionStep(patch, kernel, products, bias, float(products.sum()) + bias, start)
-
-
-def _patch(
-    x: Tensor,
-    edges: tuple[int, ...],
-    *,
-    position: Sequence[int],
-    stride: Setting,
-    padding: Setting,
-    dilation: Setting,
-    mode: PaddingMode,
-) -> tuple[Tensor, tuple[int, ...]]:
-    """Return the cells [C, *edges] under a kernel at `position`, and the first of them in input coordinates."""
-    n = x.ndim - 1
+    edges = kernel.shape[1:]
     sizes = output_shape(x, edges, stride=stride, padding=padding, dilation=dilation)
-    if len(position) != n or any(not 0 <= i < size for i, size in zip(position, sizes, strict=True)):
+    if len(position) != len(sizes) or any(not 0 <= i < size for i, size in zip(position, sizes, strict=True)):
         raise CnnError(f"expected a position inside the output {sizes}, got {tuple(position)}")
-    pads = _per_axis("padding", padding, n)
-    padded = _pad(x, pads, mode)
-    start = tuple(i * s - p for i, s, p in zip(position, _per_axis("stride", stride, n), pads, strict=True))
-    window = padded
-    for axis, (first, p, k, d) in enumerate(zip(start, pads, edges, _per_axis("dilation", dilation, n), strict=True)):
-        window = window.narrow(1 + axis, first + p, d * (k - 1) + 1)
-        window = window[(slice(None),) * (1 + axis) + (slice(None, None, d),)]
-    return window, start
-
-
-def _pad(x: Tensor, pads: tuple[int, ...], mode: str) -> Tensor:
-    if mode not in ("zeros", "replicate", "reflect"):
-        raise CnnError(f"padding_mode must be zeros, replicate or reflect, got {mode!r}")
-    flat = [cells for p in reversed(pads) for cells in (p, p)]
-    if not any(flat):
-        return x
-    if mode == "zeros":
-        return F.pad(x, flat)
-    if mode == "reflect" and any(p >= size for p, size in zip(pads, x.shape[1:], strict=True)):
-        raise CnnError(f"an input of {tuple(x.shape[1:])} can be mirrored by less than its own size, got {pads}")
-    return F.pad(x, flat, mode=mode)
-
-
-def _per_axis(name: str, value: Setting, axes: int) -> tuple[int, ...]:
-    if isinstance(value, int):
-        return (value,) * axes
-    if len(value) != axes:
-        raise CnnError(f"{name} needs one number or {axes}, got {tuple(value)}")
-    return tuple(value)
+    under = (slice(i * stride, i * stride + dilation * k, dilation) for i, k in zip(position, edges, strict=True))
+    patch = padded(x, padding, padding_mode)[(slice(None), *under)]
+    products = patch * kernel
+    start = tuple(i * stride - padding for i in position)
+    return ConvolutionStep(patch, kernel, products, bias, float(products.sum()) + bias, start)

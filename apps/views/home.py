@@ -12,7 +12,7 @@ from components.bars import answer, headline
 from components.bring import Picture
 from components.coloured import coloured
 from components.frame import note, page, plain_errors
-from components.networks import is_warm, networks, warm_up
+from components.networks import Network, is_warm, networks, warm_up
 from components.pictures import Figure, figures
 from components.samples import find_sample
 from components.tables import results
@@ -31,10 +31,9 @@ from views.text_parts.ask import reasons as text_reasons
 class Tile:
     """An application on the home page."""
 
-    name: str
+    name: str  # of its page
     title: str
     sentence: str
-    page: str
     live: Callable[[], None]  # shows an example and its answer, computed now
 
 
@@ -53,7 +52,7 @@ def _image() -> None:
             found = ask(network, picture)
             why = reasons(network, picture, "grad-cam", found.labels[0])
             shown.append(Figure(why.overlay, "Where the network looked", "heat map over the picture", pixels=True))
-            answer(found.labels, found.probabilities, kicker="Read just now", shown=3, small=True)
+            answer(found.labels, found.probabilities, kicker="Read just now", small=True)
         else:
             note("The network is being loaded ...")
     with left:
@@ -83,78 +82,59 @@ def _text() -> None:
             note(f"Orange speaks for “{why.label}”, blue against it.")
         with right:
             labels = names(network, answered.labels)
-            answer(labels, answered.probabilities, kicker="Read just now", shown=3, small=True)
+            answer(labels, answered.probabilities, kicker="Read just now", small=True)
+
+
+def _ready(domain: str, name: str, training: str) -> Network | None:
+    """Return a network that can answer at once; None after saying why there is none, and how to get it."""
+    network = networks(domain).get(name)
+    if network is None:
+        note(f"No weights are here yet; {training}.")
+    elif not is_warm():
+        note("The network is being loaded ...")
+    return network if is_warm() else None
 
 
 def _medical() -> None:
     """A chest CT and what a network found in it."""
-    known = networks("medical_segmentation")
-    network = known.get("lung-ct")
+    network = _ready("medical_segmentation", "lung-ct", "cnn train lung-ct makes some")
+    if network is None:
+        return
     with plain_errors():
-        if network is None:
-            note("No weights are here yet; cnn train lung-ct makes some.")
-        elif not is_warm():
-            note("The network is being loaded ...")
-        else:
-            example = medical_example(network)
-            left, right = st.columns([3, 4], gap="medium")
-            with left:
-                shown = Figure(
-                    example.picture, "A slice of a chest CT, labelled just now", "a chest with its lungs coloured"
-                )
-                figures([shown], square=False)
-            with right:
-                volumes(example.volumes_ml)
-                note("Research and teaching only, not for diagnosis.")
+        example = medical_example(network)
+        left, right = st.columns([3, 4], gap="medium")
+        with left:
+            said = "A slice of a chest CT, labelled just now"
+            figures([Figure(example.picture, said, "a chest with its lungs coloured")], square=False)
+        with right:
+            volumes(example.volumes_ml)
+            note("Research and teaching only, not for diagnosis.")
 
 
 def _caption() -> None:
     """A drawn scene and what a network says of it."""
-    known = networks("image_captioning")
-    network = known.get("scenes")
+    network = _ready("image_captioning", "scenes", "cnn train scenes makes some in five minutes")
+    if network is None:
+        return
     with plain_errors():
-        if network is None:
-            note("No weights are here yet; cnn train scenes makes some in five minutes.")
-        elif not is_warm():
-            note("The network is being loaded ...")
-        else:
-            picture = next(iter(sample_pictures(network).values()))
-            found = captions(network, picture, Way())
-            left, right = st.columns([3, 4], gap="medium")
-            with left:
-                figures([Figure(picture.image, "A scene drawn just now", "coloured shapes", pixels=True)])
-            with right:
-                sure = sentence_info(found.captions[0], found.probabilities[0], picture)
-                headline(found.captions[0], kicker="Written just now", sure=sure, small=True)
+        picture = next(iter(sample_pictures(network).values()))
+        found = captions(network, picture, Way())
+        left, right = st.columns([3, 4], gap="medium")
+        with left:
+            figures([Figure(picture.image, "A scene drawn just now", "coloured shapes", pixels=True)])
+        with right:
+            sure = sentence_info(found.captions[0], found.probabilities[0], picture)
+            headline(found.captions[0], kicker="Written just now", sure=sure)
 
 
 TILES = (
-    Tile(
-        "image",
-        "Image",
-        "Draw a digit, drop a photo: an answer, and where the network looked.",
-        "views/image.py",
-        _image,
-    ),
-    Tile(
-        "text",
-        "Text",
-        "Type a sentence: an answer at every pause, and the words that decided.",
-        "views/text.py",
-        _text,
-    ),
-    Tile(
-        "medical",
-        "Medical",
-        "Drop a CT: a mask with volumes, in three planes and in 3-D.",
-        "views/medical.py",
-        _medical,
-    ),
+    Tile("image", "Image", "Draw a digit, drop a photo: an answer, and where the network looked.", _image),
+    Tile("text", "Text", "Type a sentence: an answer at every pause, and the words that decided.", _text),
+    Tile("medical", "Medical", "Drop a CT: a mask with volumes, in three planes and in 3-D.", _medical),
     Tile(
         "caption",
         "Captions",
         "Drop a photo: a sentence, and for every word the place where the network looked.",
-        "views/caption.py",
         _caption,
     ),
 )
@@ -184,7 +164,9 @@ def _tiles(warm: bool) -> None:
                 st.subheader(tile.title, anchor=False)
                 note(tile.sentence)
                 tile.live()
-                st.page_link(tile.page, label="Try it", icon=":material/arrow_forward:", icon_position="right")
+                st.page_link(
+                    f"views/{tile.name}.py", label="Try it", icon=":material/arrow_forward:", icon_position="right"
+                )
 
 
 def _results() -> None:

@@ -4,15 +4,17 @@ from pathlib import Path
 
 import streamlit as st
 
-from components.address import tabs
+from components.address import sections
 from components.bars import answer
-from components.commands import file_word, network_word
+from components.bring import Picture
+from components.commands import asking, file_word
 from components.downloads import answer_downloads
 from components.frame import how_computed, note, page, plain_errors
-from components.networks import Network, choose_network, networks
-from views.image_parts.ask import ask
+from components.networks import Network, choose_network
+from components.pictures import Figure, figures
+from components.side_by_side import cost, side_by_side
+from views.image_parts.ask import ask, reasons
 from views.image_parts.batch import show_batch
-from views.image_parts.compare import show_compare
 from views.image_parts.inside import show_inside
 from views.image_parts.source import choose_picture
 from views.image_parts.tune import show_tune
@@ -43,21 +45,14 @@ def main() -> None:
         "Draw it, drop it or photograph it. A small network that this repository trained "
         "answers and shows where it looked.",
     )
-    known = networks("image_classification")
-    if not known:
-        st.warning("There are no networks yet. Train one in half a minute with: cnn train digits")
+    training = "Train one in half a minute with: cnn train digits"
+    known, network = choose_network("image_classification", FAVOURITE, training=training)
+    if network is None:
         return
-    network = choose_network(known, FAVOURITE)
-    one, many, own = tabs([ONE, MANY, OWN], key="view")
-    if one.open:
-        with one:
-            _one(known, network)
-    if many.open:
-        with many, plain_errors():
-            show_batch(network)
-    if own.open:
-        with own, plain_errors():
-            show_tune(known, network)
+    parts = {
+        ONE: lambda: _one(known, network), MANY: lambda: show_batch(network), OWN: lambda: show_tune(known, network),
+    }  # fmt: skip
+    sections(parts, key="view")
 
 
 def _one(known: dict[str, Network], network: Network) -> None:
@@ -76,22 +71,26 @@ def _one(known: dict[str, Network], network: Network) -> None:
         answer_downloads(picture.name, found.labels, found.probabilities, name=Path(picture.name).stem)
     if found is None:
         return
-    why, inside, compare = tabs([WHY, INSIDE, COMPARE], key="part")
-    if why.open:
-        with why, plain_errors():
-            show_why(network, picture, found.labels)
-    if inside.open:
-        with inside, plain_errors():
-            show_inside(network, picture)
-    if compare.open:
-        with compare, plain_errors():
-            show_compare(known, network, picture)
+    parts = {
+        WHY: lambda: show_why(network, picture, found.labels),
+        INSIDE: lambda: show_inside(network, picture),
+        COMPARE: lambda: side_by_side(known, network, lambda chosen: _column(chosen, picture)),
+    }
+    sections(parts, key="part")
     method = st.session_state.get("method", "grad-cam")
-    arguments = f"{network_word(network)} {file_word(picture.name)}"
-    commands = [f"cnn predict {arguments}", f"cnn explain {arguments} --method {method} --output why.png"]
+    commands = asking(network, file_word(picture.name), method=method)
     views = VIEWS[str(network.card.input.get("tta", "none"))]
     steps = STEPS.format(views=views, alone=views and ALONE)
     how_computed(network.card, commands=commands, steps=steps, file=picture.file)
+
+
+def _column(network: Network, picture: Picture) -> None:
+    """Show answer, heat map and cost of a network."""
+    found = ask(network, picture)
+    answer(found.labels, found.probabilities, kicker=f"{network.title}, {network.card.model}", small=True)
+    caption = cost(network, picture.source)
+    why = reasons(network, picture, "grad-cam", found.labels[0])
+    figures([Figure(why.overlay, caption, f"where {network.title} looked")])
 
 
 main()

@@ -10,7 +10,7 @@ from components.lab import Choice, closing, formula, opening
 from components.maps import maps
 from components.networks import compute, networks, predictor
 from components.samples import find_sample
-from views.lab_parts.activations import REACH, Curve, names, probabilities, rounded, run, scores, snippet
+from views.lab_parts.activations import REACH, Curve, names, probabilities, run, scores, snippet
 from views.lab_parts.picture import sample_picture
 
 READER, ASKED, RIGHT = "mnist", "broken-five", 5  # a digit that can be taken for others
@@ -60,7 +60,7 @@ def _softmax(name: str, x: float) -> None:
     network = networks("image_classification").get(READER)
     sample = find_sample(ASKED)
     values = compute(scores, predictor(network), Image.open(sample.path)) if network is not None else WITHOUT
-    values = rounded(values)
+    values = [round(value, 4) for value in values]  # as the page and its code write them
     left, right = st.columns([2, 5], gap="large")
     with left:
         st.image(sample.path, caption=f"{sample.title.capitalize()}; the right answer is {RIGHT}", width=180)

@@ -1,15 +1,16 @@
 """Lab: convolution, one step at a time."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from components.address import begin, keep
+from components.address import pick
 from components.convolution_stepper import convolution_stepper
 from components.frame import note, plain_errors
 from components.lab import Choice, arithmetic, ask_side_by_side, closing, formula, opening
 from components.networks import compute
-from views.lab_parts.convolution import FILLS, MODES, Settings, colour_steps, snippet, steps
+from views.lab_parts.convolution import MODES, Settings, colour_steps, snippet, steps
 from views.lab_parts.picture import DRAW, UPLOAD, Picture, choose_picture, sample_picture
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def main() -> None:
     shown = None
     with stage, plain_errors():
         shown = compute(steps, picture, settings)
-        edit = _edit_turned if settings.turned else _edit
+        edit = partial(_edit, turned=settings.turned)
         convolution_stepper(shown, key="steps", label=f"Input: {picture.title}", on_edit=edit)
     if shown is None:
         return
@@ -56,19 +57,17 @@ def _choose_kernel() -> tuple[tuple[float, ...], ...]:
     """Return the kernel's rows: of a named one, or what was typed."""
     named, own = compute(_named_kernels), st.session_state.get("typed") or _from_address()
     options = [*named, OWN] if own else [*named]
-    begin("kernel", options, "sobel-x")
-    name = st.pills(
-        "Kernel", options, key="kernel", required=True,
+    name = pick(
+        st.pills, "Kernel", options, key="kernel", required=True,
         format_func=lambda name: "Your own" if name == OWN else named[name].title,
     )  # fmt: skip
-    keep("kernel", "sobel-x")
     if name == OWN and own:
         st.query_params["weights"] = "_".join(f"{weight:.6g}" for weight in own)
         note("Your own nine weights.")
         return tuple(tuple(own[i : i + 3]) for i in (0, 3, 6))
     if "weights" in st.query_params:
         del st.query_params["weights"]
-    kernel = named[name or "sobel-x"]
+    kernel = named[name]
     note(kernel.does + " The weights can be typed over.")
     return kernel.rows
 
@@ -88,14 +87,10 @@ def _from_address() -> list[float] | None:
     return weights if len(weights) == 9 and all(abs(weight) <= 100 for weight in weights) else None
 
 
-def _edit(weights: list[float]) -> None:
-    st.session_state["typed"] = weights
+def _edit(weights: list[float], *, turned: bool) -> None:
+    """Take weights as they slide; a turned kernel was typed for the one before it was turned by half a circle."""
+    st.session_state["typed"] = weights[::-1] if turned else weights
     st.session_state["kernel"] = OWN
-
-
-def _edit_turned(weights: list[float]) -> None:
-    """Take weights as they slide, turned by half a circle, from the kernel that they are typed for."""
-    _edit(weights[::-1])
 
 
 def _choose_settings(rows: tuple[tuple[float, ...], ...]) -> Settings:
@@ -111,8 +106,7 @@ def _choose_settings(rows: tuple[tuple[float, ...], ...]) -> Settings:
         note(
             "Mathematicians turn the kernel by half a circle first. Networks do not, as they learn the weights anyway."
         )
-    fill = next(fill for fill in FILLS if fill == mode)
-    return Settings(rows, kind == "convolution", int(padding), fill, int(stride), int(dilation))
+    return Settings(rows, kind == "convolution", int(padding), mode, int(stride), int(dilation))
 
 
 def _sizes(picture: Picture, settings: Settings, shape: tuple[int, int]) -> None:

@@ -10,7 +10,7 @@ from components.frame import note, plain_errors
 from components.lab import THUMBNAILS, Choice, closing, formula, opening
 from components.networks import Network, networks
 from components.pictures import data_uri
-from views.lab_parts.filters import PICTURES, STAGES, Wanted, snippet, stored, stretched
+from lab.filters import PICTURES, STAGES, Wanted, snippet, stored, stretched
 from views.lab_parts.receptive import titled
 
 

@@ -6,7 +6,7 @@ from components.charts import LineChart, show_charts
 from components.frame import note, plain_errors
 from components.lab import THUMBNAILS, Choice, closing, formula, mean_and_spread, opening
 from components.tables import table
-from views.lab_parts.overfitting import (
+from lab.overfitting import (
     DECAY,
     DROPOUT,
     EVERY,

@@ -1,15 +1,15 @@
 """Lab: the receptive field."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import streamlit as st
 
+from components.browser import is_whole
 from components.frame import note, plain_errors
 from components.lab import Choice, arithmetic, closing, formula, opening
 from components.maps import maps
 from components.networks import compute, networks, predictor
 from views.lab_parts.receptive import EXAMPLES, run, snippet
+
+LARGEST = 10_000  # number of a map, a row or a column
 
 
 def main() -> None:
@@ -22,9 +22,11 @@ def main() -> None:
     name = Choice("Network", "network", names, {name: known[name].title for name in names}, pills=True).ask()
     network, key = known[name], f"fields-{name}"
     state = (st.session_state.get(key) or {}).get("chosen")
-    chosen = tuple(state) if isinstance(state, list | tuple) and len(state) == 3 else None
+    chosen = None
+    if isinstance(state, list | tuple) and len(state) == 3 and all(is_whole(n, 0, LARGEST) for n in state):
+        chosen = (int(state[0]), int(state[1]), int(state[2]))
     with plain_errors():
-        shown = compute(run, predictor(network), EXAMPLES[name], _whole(chosen))
+        shown = compute(run, predictor(network), EXAMPLES[name], chosen)
         maps(
             shown.maps, key=key, chosen=shown.chosen, reports=True, columns=3,
             hint="Click a cell of any map. The frame in the picture is its receptive field: all that it can see.",
@@ -47,13 +49,6 @@ def main() -> None:
             "what does it do there?",
             snippet=snippet(network, EXAMPLES[name], shown.chosen),
         )
-
-
-def _whole(chosen: Sequence[Any] | None) -> tuple[int, int, int] | None:
-    if chosen is None or not all(isinstance(n, int | float) and n % 1 == 0 and n >= 0 for n in chosen):
-        return None
-    number, row, column = (int(n) for n in chosen)
-    return number, row, column
 
 
 main()

@@ -5,12 +5,12 @@ import streamlit as st
 from PIL import Image
 
 from components.bars import answer
+from components.bring import Picture as Question
 from components.frame import note, plain_errors
 from components.lab import Choice, closing, formula, opening
 from components.networks import networks
 from components.pictures import png
 from components.pixel_inspector import inspector_key, pixel_inspector
-from views.image_parts.ask import Picture as Question
 from views.image_parts.ask import ask
 from views.lab_parts.picture import DRAW, UPLOAD, Picture, choose_picture
 from views.lab_parts.seeing import SCALES, snippet
@@ -57,7 +57,7 @@ def _read(painted: np.ndarray) -> None:
     left, _ = st.columns([3, 2])
     with left, plain_errors():
         found = ask(network, Question("painted.png", png(painted), Image.fromarray(painted)))
-        answer(found.labels, found.probabilities, kicker="A network reads these numbers as", shown=3, small=True)
+        answer(found.labels, found.probabilities, kicker="A network reads these numbers as", small=True)
 
 
 main()

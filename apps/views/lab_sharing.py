@@ -12,7 +12,7 @@ from components.frame import note, plain_errors
 from components.lab import THUMBNAILS, Choice, ask_side_by_side, closing, formula, opening
 from components.pictures import Figure, figures
 from components.tables import table
-from views.lab_parts.sharing import FURTHEST, SEEDS, TITLES, Kind, place_of, snippet, stored
+from lab.sharing import FURTHEST, SEEDS, TITLES, Kind, place_of, snippet, stored
 
 BEST = 3  # classes shown
 HEADS = (
@@ -71,7 +71,7 @@ def _answers(kinds: dict[str, Kind], values: np.ndarray, digit: int, down: int, 
         probabilities = kind.answers[digit][place_of(down, right)]
         order = sorted(range(len(probabilities)), key=lambda label: -probabilities[label])[:BEST]
         with column:
-            headline(str(order[0]), kicker=TITLES[name], sure="right" if order[0] == digit else "wrong", small=True)
+            headline(str(order[0]), kicker=TITLES[name], sure="right" if order[0] == digit else "wrong")
             bars([str(i) for i in order], [probabilities[i] for i in order], [percent(probabilities[i]) for i in order])
 
 

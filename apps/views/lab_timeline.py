@@ -8,7 +8,7 @@ import streamlit as st
 from components.frame import note
 from components.lab import closing, opening
 from components.networks import compute
-from views.lab_parts.milestones import MILESTONES, Milestone, parameters, snippet
+from lab.milestones import MILESTONES, Milestone, parameters, snippet
 
 LARGEST = 1.5e8  # parameters that fill a bar
 SMALLEST = 1e3

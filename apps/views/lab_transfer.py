@@ -6,7 +6,7 @@ from components.charts import LineChart, show_charts
 from components.frame import note, plain_errors
 from components.lab import THUMBNAILS, Choice, ask_side_by_side, closing, formula, mean_and_spread, opening
 from components.tables import table
-from views.lab_parts.transfer import LABELS, SEEDS, STEPS, TARGETS, TITLES, Run, snippet, stored
+from lab.transfer import LABELS, SEEDS, STEPS, TARGETS, TITLES, snippet, stored
 
 HEADS = (
     ("Method", ""), ("Test accuracy", "number"), ("Trained parameters", "number"), ("Trained in", "number"),
@@ -35,7 +35,10 @@ def main() -> None:
         )
         table(
             HEADS,
-            [_row(TITLES[way], runs[count]) for way, runs in target.runs.items()],
+            [
+                (TITLES[way], mean_and_spread(run.accuracy), f"{run.trained:,}", f"{run.seconds:.0f} s")
+                for way, run in ((way, runs[count]) for way, runs in target.runs.items())
+            ],
             label=f"With {labels} labels per class",
             narrow=True,
         )
@@ -51,10 +54,6 @@ def main() -> None:
             "clothes that it does not lose on digits?",
             snippet=snippet(data, count),
         )
-
-
-def _row(title: str, run: Run) -> tuple[str, ...]:
-    return title, mean_and_spread(run.accuracy), f"{run.trained:,}", f"{run.seconds:.0f} s"
 
 
 main()

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from components.commands import file_word, network_word
+from components.commands import asking, file_word
 from components.frame import how_computed, note, page, plain_errors
-from components.networks import Network, choose_network, networks
+from components.networks import Network, choose_network
 from views.medical_parts.ask import Given
 from views.medical_parts.nodule import show_nodule
 from views.medical_parts.result import show_result
@@ -21,11 +21,10 @@ def main() -> None:
         "A CT in, a mask with volumes out, on the scan's own voxels. Move through it in three planes.",
     )
     st.html(f'<p class="disclaimer" role="note">{DISCLAIMER}</p>')
-    known = networks("medical_segmentation")
-    if not known:
-        st.warning("There are no networks yet. Train one in two minutes with: cnn train phantom")
+    training = "Train one in two minutes with: cnn train phantom"
+    _, network = choose_network("medical_segmentation", FAVOURITE, training=training)
+    if network is None:
         return
-    network = choose_network(known, FAVOURITE)
     with plain_errors():
         given = choose(network)
         if given is None:
@@ -43,14 +42,12 @@ def main() -> None:
 
 
 def _how(network: Network, given: Given) -> None:
-    judged = network.card.input["goal"] == "malignancy"
-    method = "grad-cam" if judged else "entropy"
-    arguments = f"{network_word(network)} {file_word(given.name)}"
-    commands = [
-        f"cnn predict {arguments}" + ("" if judged else " --output out"),
-        f"cnn explain {arguments} --method {method} --output why.png",
-    ]
-    steps = nodule_steps(network.card.input) if judged else mask_steps(network.card.input)
+    rule = network.card.input
+    word = file_word(given.name)
+    if rule["goal"] == "malignancy":
+        commands, steps = asking(network, word, method="grad-cam"), nodule_steps(rule)
+    else:
+        commands, steps = asking(network, word, method="entropy", saved=" --output out"), mask_steps(rule)
     how_computed(network.card, commands=commands, steps=steps, file=given.file)
 
 

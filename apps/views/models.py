@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from cnn_core.errors import CnnError
-from components.address import tabs
-from components.frame import note, page, plain_errors, sentence
+from components.address import sections
+from components.frame import download, note, page, warn
 from components.network_diagram import show_legend
 from views.models_parts.choose import MOST, choose, entries, title_of
 from views.models_parts.everything import show_everything
@@ -33,27 +33,21 @@ def main() -> None:
         "and costs follow.",
     )
     known = entries()
-    diagrams, everything = tabs([DIAGRAMS, ALL], key="view")
-    if diagrams.open:
-        with diagrams:
-            _diagrams(known)
-    if everything.open:
-        with everything, plain_errors():
-            show_everything(known)
+    sections({DIAGRAMS: lambda: _diagrams(known), ALL: lambda: show_everything(known)}, key="view")
 
 
 def _diagrams(known: Mapping[str, Any]) -> None:
-    chosen = choose(known)
-    if not chosen.names:
+    names, size, dims = choose(known)
+    if not names:
         note(f"Choose a network, or up to {MOST} to compare them.")
         return
     surveys = []
-    for name in chosen.names:
+    for name in names:
         try:
-            found = survey(name, size=chosen.size, dims=chosen.dims)
+            found = survey(name, size=size, dims=dims)
         except CnnError as error:
             st.subheader(title_of(name), anchor=False)
-            st.warning(sentence(str(error)), icon=":material/info:")
+            warn(str(error))
             continue
         show_network(found)
         surveys.append(found)
@@ -64,8 +58,8 @@ def _diagrams(known: Mapping[str, Any]) -> None:
     done = measured(surveys)
     show_comparison(surveys, done)
     offer_measuring(surveys, done)
-    st.header("Its results" if len(chosen.names) == 1 else "Their results", anchor=False)
-    show_reached(chosen.names)
+    st.header("Its results" if len(names) == 1 else "Their results", anchor=False)
+    show_reached(names)
     _layers(surveys)
     _how(surveys)
 
@@ -80,10 +74,7 @@ def _layers(surveys: Sequence[Any]) -> None:
         )
     found = surveys[names.index(name)]
     show_layers(found)
-    st.download_button(
-        "Layers (CSV)", layers_csv(found), f"{name}-layers.csv", "text/csv", key="models-csv", on_click="ignore",
-        type="tertiary", icon=":material/download:",
-    )  # fmt: skip
+    download("Layers (CSV)", layers_csv(found), f"{name}-layers.csv", key="models-csv", kind="tertiary")
 
 
 def _how(surveys: Sequence[Any]) -> None:
@@ -91,7 +82,7 @@ def _how(surveys: Sequence[Any]) -> None:
         st.markdown(STEPS)
         shapes = {found.entry.name: "x".join(map(str, found.input_shape)) for found in surveys}
         lines = [
-            f"cnn anatomy {found.entry.name} --input {shapes[found.entry.name]} --classes {found.entry.classes}"
+            f"cnn anatomy {found.entry.name} --input {shapes[found.entry.name]} --classes {found.classes}"
             for found in surveys
             if found.entry.name != "unet"
         ]

@@ -2,14 +2,16 @@
 
 import streamlit as st
 
-from components.address import tabs
-from components.commands import network_word, text_word
-from components.frame import how_computed, page, plain_errors
-from components.networks import Network, choose_network, networks
-from views.text_parts.ask import ask
+from components.address import sections
+from components.bars import answer
+from components.coloured import coloured
+from components.commands import asking, text_word
+from components.frame import how_computed, note, page
+from components.networks import Network, choose_network
+from components.side_by_side import cost, side_by_side
+from views.text_parts.ask import ask, names, reasons
 from views.text_parts.attribution import show_attribution
 from views.text_parts.batch import show_batch
-from views.text_parts.compare import show_compare
 from views.text_parts.deletion import show_deletion
 from views.text_parts.filters import show_filters
 from views.text_parts.live import write_and_answer
@@ -28,51 +30,40 @@ def main() -> None:
         "Type, and a small network that this repository trained answers at every pause and colours the words that "
         "decided.",
     )
-    known = networks("text_classification")
-    if not known:
-        st.warning("There are no networks yet. Train one in half a minute with: cnn train docstrings")
+    training = "Train one in half a minute with: cnn train docstrings"
+    known, network = choose_network("text_classification", FAVOURITE, training=training)
+    if network is None:
         return
-    network = choose_network(known, FAVOURITE)
-    one, many, filters, own = tabs([ONE, MANY, FILTERS, OWN], key="view")
-    if one.open:
-        with one:
-            st.fragment(_one)(known, network)
-    if many.open:
-        with many, plain_errors():
-            show_batch(network)
-    if filters.open:
-        with filters, plain_errors():
-            show_filters(network)
-    if own.open:
-        with own, plain_errors():
-            show_teach(known)
+    parts = {
+        ONE: lambda: st.fragment(_one)(known, network), MANY: lambda: show_batch(network),
+        FILTERS: lambda: show_filters(network), OWN: lambda: show_teach(known),
+    }  # fmt: skip
+    sections(parts, key="view")
 
 
 def _one(known: dict[str, Network], network: Network) -> None:
     text = write_and_answer(network, key="text")
     if text is None:
         return
-    ngrams, deletion, attribution, compare = tabs([NGRAMS, DELETION, ATTRIBUTION, COMPARE], key="part")
-    if ngrams.open:
-        with ngrams, plain_errors():
-            show_ngrams(network, text)
-    if deletion.open:
-        with deletion, plain_errors():
-            show_deletion(network, text)
-    if attribution.open:
-        with attribution, plain_errors():
-            show_attribution(network, text, ask(network, text).labels)
-    if compare.open:
-        with compare, plain_errors():
-            show_compare(known, network, text)
-    _how(network, text)
-
-
-def _how(network: Network, text: str) -> None:
+    parts = {
+        NGRAMS: lambda: show_ngrams(network, text),
+        DELETION: lambda: show_deletion(network, text),
+        ATTRIBUTION: lambda: show_attribution(network, text, ask(network, text).labels),
+        COMPARE: lambda: side_by_side(known, network, lambda chosen: _column(chosen, text)),
+    }
+    sections(parts, key="part")
     method = st.session_state.get("method", "ngrams")
-    arguments = f"{network_word(network)} {text_word(text)}"
-    commands = [f"cnn predict {arguments}", f"cnn explain {arguments} --method {method} --output why.html"]
+    commands = asking(network, text_word(text), method=method, output="why.html")
     how_computed(network.card, commands=commands, steps=text_steps(network.card))
+
+
+def _column(network: Network, text: str) -> None:
+    """Show answer, coloured text and cost of a network."""
+    found = ask(network, text)
+    kicker = f"{network.title}, {network.card.model}"
+    answer(names(network, found.labels), found.probabilities, kicker=kicker, small=True)
+    coloured(text, reasons(network, text).spans, small=True)
+    note(cost(network, text))
 
 
 main()

@@ -5,9 +5,9 @@ import streamlit as st
 from cnn_core.train.runs import RunInfo
 from components.charts import load_early
 from components.frame import note, page, plain_errors
+from jobs.commands import commands_of
 from views.train_parts.begin import show_begin
 from views.train_parts.compare import curves_of_all, show_comparison, show_runs
-from views.train_parts.typed import commands_of
 from views.train_parts.watch import all_runs, watch_one_of
 
 STEPS = """\
@@ -37,7 +37,10 @@ def main() -> None:
             drawn = curves_of_all(runs)
             show_comparison(drawn)
             show_runs(runs, drawn)
-    _how(runs)
+    with st.expander("How this works"):
+        st.markdown(STEPS)
+        chosen = next((run for run in runs if run.name == st.session_state.get("run")), None)
+        st.code("\n".join(commands_of(chosen)), language="bash", wrap_lines=True)
 
 
 def _chosen(runs: list[RunInfo]) -> None:
@@ -48,13 +51,6 @@ def _chosen(runs: list[RunInfo]) -> None:
         )
         return
     watch_one_of(runs)
-
-
-def _how(runs: list[RunInfo]) -> None:
-    with st.expander("How this works"):
-        st.markdown(STEPS)
-        chosen = next((run for run in runs if run.name == st.session_state.get("run")), None)
-        st.code("\n".join(commands_of(chosen)), language="bash", wrap_lines=True)
 
 
 main()

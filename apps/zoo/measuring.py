@@ -6,6 +6,7 @@ the convolutions need to compute.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -95,13 +96,7 @@ def _too_much(survey: "Survey") -> str:
 
 def free_memory() -> int | None:
     """Return the bytes that new processes can have, or None where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text("utf-8").splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    except OSError:
-        return None
-    return None
+    return _proc("meminfo", "MemAvailable")
 
 
 def _measure_here(name: str, input_shape: tuple[int, ...]) -> Measurement:
@@ -112,7 +107,7 @@ def _measure_here(name: str, input_shape: tuple[int, ...]) -> Measurement:
 
     build("lenet", (1, 32, 32)).eval()(torch.zeros(1, 1, 32, 32))  # what torch loads with its first convolution
     _forget_peak()
-    before = _memory("VmRSS")
+    before = _proc("self/status", "VmRSS")
     with torch.inference_mode():
         model = build(name, input_shape).eval()
         x = torch.zeros(1, *input_shape)
@@ -123,22 +118,20 @@ def _measure_here(name: str, input_shape: tuple[int, ...]) -> Measurement:
             start = time.perf_counter()
             model(x)
             times.append(time.perf_counter() - start)
-    peak = _memory("VmHWM")
+    peak = _proc("self/status", "VmHWM")  # the most so far
     memory = None if peak is None or before is None else max(0, peak - before)
     middle, fastest, slowest = (1000 * s for s in (median(times), min(times), max(times)))
     version = torch.__version__.split("+")[0]
     return Measurement(middle, fastest, slowest, len(times), 1, torch.get_num_threads(), memory, version)
 
 
-def _memory(entry: str) -> int | None:
-    """Return VmRSS (memory now) or VmHWM (the most so far) of this process in bytes, where Linux says it."""
+def _proc(file: str, entry: str) -> int | None:
+    """Return the bytes that Linux writes behind `entry` in a file of /proc; None elsewhere."""
     try:
-        for line in Path("/proc/self/status").read_text("utf-8").splitlines():
-            if line.startswith(f"{entry}:"):
-                return 1024 * int(line.split()[1])
+        found = re.search(rf"^{entry}:\s+(\d+) kB$", (Path("/proc") / file).read_text("utf-8"), re.MULTILINE)
     except OSError:
         return None
-    return None
+    return 1024 * int(found[1]) if found else None
 
 
 def _forget_peak() -> None:
@@ -147,13 +140,6 @@ def _forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5", "utf-8")
     except OSError:
         return
-
-
-def _answer(name: str, input_shape: tuple[int, ...]) -> dict[str, Any]:
-    try:
-        return {"name": name, "figures": asdict(_measure_here(name, input_shape))}
-    except (CnnError, RuntimeError, MemoryError) as error:
-        return {"name": name, "problem": (str(error).splitlines() or ["there is not enough memory"])[0]}
 
 
 def _write(answer: dict[str, Any]) -> None:
@@ -172,7 +158,10 @@ def main() -> int:
             if code:
                 _write({"name": name, "problem": _why_ended(name, code)})
             continue
-        _write(_answer(name, tuple(input_shape)))
+        try:
+            _write({"name": name, "figures": asdict(_measure_here(name, tuple(input_shape)))})
+        except (CnnError, RuntimeError, MemoryError) as error:
+            _write({"name": name, "problem": (str(error).splitlines() or ["there is not enough memory"])[0]})
         if hasattr(os, "fork"):
             os._exit(0)
     return 0

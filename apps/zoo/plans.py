@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from cnn_core.anatomy import LayerRow, Node, is_inside, total, trace_graph
-from cnn_core.errors import CnnError, unknown_name
+from cnn_core.errors import CnnError
 from cnn_core.models import create_model, list_models, model_spec
+from cnn_core.models.registry import ModelSpec
 from zoo.series import Series, as_series
 
 MOST_CELLS = 2**31 - 1  # of an input; beyond it torch cannot count
@@ -16,23 +17,11 @@ LARGE = 200  # pixels: networks for such inputs were made for the 1000 classes o
 
 
 @dataclass(frozen=True)
-class ZooEntry:
-    """A network of the zoo without building it."""
-
-    name: str
-    paper: str  # authors, year, title
-    url: str
-    year: int
-    input_shape: tuple[int, ...]  # the paper's own input, channels first, without the batch
-    spatial_dims: tuple[int, ...]  # the dimensionalities it can be built for
-    classes: int  # that it is surveyed with
-
-
-@dataclass(frozen=True)
 class Survey:
     """One network on one input."""
 
-    entry: ZooEntry
+    entry: ModelSpec
+    classes: int
     input_shape: tuple[int, ...]
     rows: tuple[LayerRow, ...]
     nodes: tuple[Node, ...]
@@ -50,7 +39,8 @@ class Survey:
         """Convolutions and dense layers on the longest way from the input to the output, as papers count depth."""
         depth = [0] * len(self.nodes)
         for i, node in enumerate(self.nodes):
-            depth[i] = max((depth[j] for j in node.inputs), default=0) + is_weighty(node.kind)
+            weighty = "Conv" in node.kind or node.kind == "Linear"
+            depth[i] = max((depth[j] for j in node.inputs), default=0) + weighty
         return depth[-1]
 
     @property
@@ -71,20 +61,17 @@ class Survey:
         return max(pairs, default=0)
 
 
-def is_weighty(kind: str) -> bool:
-    """Return whether a layer of this class multiplies its input with weights."""
-    return "Conv" in kind or kind == "Linear"
-
-
-def zoo_entries() -> dict[str, ZooEntry]:
+def zoo_entries() -> dict[str, ModelSpec]:
     """Return name -> entry of every registered network, oldest first."""
-    entries = []
-    for name in [*list_models(), *list_models(segments=True)]:
-        spec = model_spec(name)
-        large = len(spec.input_shape) == 3 and spec.input_shape[-1] >= LARGE
-        classes = 2 if spec.segments else 1000 if large else 10
-        entries.append(ZooEntry(name, spec.paper, spec.url, spec.year, spec.input_shape, spec.spatial_dims, classes))
+    entries = map(model_spec, [*list_models(), *list_models(segments=True)])
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: (entry.year, _natural(entry.name)))}
+
+
+def _classes(entry: ModelSpec) -> int:
+    """Return how many classes a network is surveyed with."""
+    if entry.segments:
+        return 2
+    return 1000 if len(entry.input_shape) == 3 and entry.input_shape[-1] >= LARGE else 10
 
 
 def build(name: str, input_shape: tuple[int, ...]) -> nn.Module:
@@ -94,17 +81,14 @@ def build(name: str, input_shape: tuple[int, ...]) -> nn.Module:
         UnknownNameError: no such network.
         CnnError: it does not exist for this number of axes, or not for this size.
     """
-    entries = zoo_entries()
-    if name not in entries:
-        raise unknown_name("model", name, entries)
-    entry, dims = entries[name], len(input_shape) - 1
+    entry, dims = model_spec(name), len(input_shape) - 1
     if dims not in entry.spatial_dims:
         raise CnnError(f"{name} is defined for spatial_dims {entry.spatial_dims}, not {dims}")
     if min(input_shape) < 1 or prod(input_shape) > MOST_CELLS:
         shown = "x".join(map(str, input_shape))
         raise CnnError(f"expected an input of 1 to {MOST_CELLS:,} numbers, got {shown}; choose another size")
     return create_model(
-        name, spatial_dims=dims, in_channels=input_shape[0], num_classes=entry.classes, input_size=input_shape[1:]
+        name, spatial_dims=dims, in_channels=input_shape[0], num_classes=_classes(entry), input_size=input_shape[1:]
     )
 
 
@@ -117,10 +101,7 @@ def survey(name: str, *, size: int | None = None, spatial_dims: int | None = Non
         UnknownNameError: no such network.
         CnnError: it does not exist for this number of axes, or refuses the size.
     """
-    entries = zoo_entries()
-    if name not in entries:
-        raise unknown_name("model", name, entries)
-    entry = entries[name]
+    entry = model_spec(name)
     channels, *own = entry.input_shape
     dims = len(own) if spatial_dims is None else spatial_dims
     shape = (channels, *([own[0] if size is None else size] * dims))
@@ -130,7 +111,15 @@ def survey(name: str, *, size: int | None = None, spatial_dims: int | None = Non
     sums = total(rows)
     stages = tuple(path for path in _stage_paths(model) if any(is_inside(row.name, path) for row in rows))
     return Survey(
-        entry, shape, tuple(rows), tuple(nodes), as_series(nodes), stages, sums.parameters, sums.multiply_adds
+        entry,
+        _classes(entry),
+        shape,
+        tuple(rows),
+        tuple(nodes),
+        as_series(nodes),
+        stages,
+        sums.parameters,
+        sums.multiply_adds,
     )
 
 

@@ -72,7 +72,9 @@ def export_onnx(
         CnnError: a package is missing, the network cannot be exported, or the file answers otherwise.
         StorageError: the folder cannot be written.
     """
-    _check_packages()
+    for name in PACKAGES:
+        if importlib.util.find_spec(name) is None:
+            raise missing_package(name)
     folder = Path(folder)
     _check_folder(folder, card)
     shape = tuple(example_shape)
@@ -99,12 +101,6 @@ def export_onnx(
     report = ExportReport(path, size, opset, sum(BATCHES), difference)
     logger.info("%s", report)
     return report
-
-
-def _check_packages() -> None:
-    for name in PACKAGES:
-        if importlib.util.find_spec(name) is None:
-            raise missing_package(name)
 
 
 def _check_folder(folder: Path, card: WeightsCard) -> None:

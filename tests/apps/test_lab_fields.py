@@ -10,8 +10,8 @@ from lab_pages import open_lab, run_shown_code
 from cnn_core.models.registry import list_models, model_spec
 from components.networks import networks, predictor
 from components.samples import find_sample
+from lab.milestones import MILESTONES, parameters
 from views.lab_parts.augmentation import run as augment
-from views.lab_parts.milestones import MILESTONES, parameters
 from views.lab_parts.picture import sample_picture
 from views.lab_parts.receptive import edge_of, run
 

@@ -9,7 +9,7 @@ from lab_pages import open_lab, run_shown_code
 from cnn_core.weights import load_card
 from components.lab import THUMBNAILS
 from lab import preferences
-from views.lab_parts.filters import CHANNELS, PATCHES, STAGES, stored
+from lab.filters import CHANNELS, PATCHES, STAGES, stored
 
 
 @pytest.mark.parametrize("network", STAGES)

@@ -8,7 +8,7 @@ from lab_pages import open_lab, run_shown_code
 import image_classification.domain
 from cnn_core.weights import load_card
 from components.lab import THUMBNAILS
-from views.lab_parts import overfitting, sharing, transfer
+from lab import overfitting, sharing, transfer
 
 
 def test_the_sharing_page_and_its_code_agree(monkeypatch):

@@ -14,8 +14,9 @@ from cnn_core.models import create_model, list_models
 from cnn_core.train.config import read_recipe
 from components.diagram_layers import shape_text
 from components.network_diagram import draw
+from jobs.commands import training_command
 from views.models_parts.look import amount, layers_csv, survey
-from views.models_parts.reached import data_of, training_command
+from views.models_parts.reached import data_of
 
 pytestmark = pytest.mark.usefixtures("in_workplace")
 

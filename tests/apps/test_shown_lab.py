@@ -31,14 +31,15 @@ from cnn_core.explain import filters
 from components.lab import IDEAS, THUMBNAILS
 from components.pixel_inspector import inspector_key
 from components.samples import find_sample
+from lab import filters as preferred
+from lab import milestones, overfitting, sharing, transfer
 from lab.activations import find_activation
 from lab.augmentations import AUGMENTATIONS, augmented
 from lab.effective import effective_field, stage_fields
 from lab.kernels import NAMED_KERNELS
 from lab.learning import backward_step, digits, learn
 from lab.small import small_network
-from views.lab_parts import filters as preferred
-from views.lab_parts import learning, milestones, overfitting, sharing, transfer
+from views.lab_parts import learning
 from views.lab_parts.convolution import COLOUR_FILTERS
 from views.lab_parts.picture import sample_picture
 

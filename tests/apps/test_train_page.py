@@ -16,8 +16,8 @@ from cnn_core.data.paths import with_upload_of
 from cnn_core.train.runs import QUEUE, find_run
 from components.requests import example_csv
 from jobs import queue
+from jobs.commands import commands_of
 from jobs.packing import pack_network
-from views.train_parts.typed import commands_of
 
 
 def open_page(**address: str) -> AppTest:

@@ -11,8 +11,7 @@ from driving import joined, unpack
 
 from components import viewer as parts
 from components import volumes
-from components.niivue import niivue
-from components.viewer import Packed, View, pack, pack_rest, viewer, with_heat
+from components.viewer import Packed, View, niivue, pack, pack_rest, viewer, with_heat
 from components.volumes import middle, pooled, slabs
 
 WINDOWS = {"Lung": (-600.0, 1500.0), "Bone": (400.0, 1800.0)}

@@ -11,7 +11,7 @@ import streamlit as st
 from PIL import Image
 
 import components.browser
-from components.caption_explorer import CaptionedPicture, Word, caption_explorer
+from components.caption_explorer import Word, caption_explorer
 from components.coloured import Span
 from components.drawing_canvas import Stroke, drawing_canvas
 from components.gallery import Item, gallery
@@ -96,7 +96,7 @@ def test_a_words_veil_and_alternatives_are_its_own(shown):
         Word("cat", 0.9, [("cat", 0.9)], GREEN),
     ]
     sentences = [("a cat", "22.5 %"), ("a dog", "1 in 9")]
-    page = shown(lambda: caption_explorer(CaptionedPicture(RED, "a.png", (40, 20), sentences, 0, words), key="t"))
+    page = shown(lambda: caption_explorer(RED, sentences, words, key="t", alt="a.png", size=(40, 20), chosen=0))
     buttons = page.locator(".sentence button")
     assert buttons.all_inner_texts() == ["a", "cat"]
     assert page.locator(".veil").get_attribute("src") == GREEN  # of the last word

@@ -1,7 +1,6 @@
 """Many pictures at once: captions in a table, and the table as CSV; or the pictures that suit a sentence best."""
 
 from math import exp
-from typing import Any
 
 import streamlit as st
 
@@ -19,11 +18,10 @@ def show_batch(network: Network) -> None:
     """Take pictures, caption them all, and offer the table."""
     sources = bring_many(network, lambda: _samples(network), key="batch")
     answers = answered(network, sources, n_best=1)
-    answers_table(answers, sources, _cells, COLUMNS, file=f"{network.card.name}-captions.csv")
-
-
-def _cells(answer: Any) -> dict[str, object]:
-    return {"caption": answer.captions[0] if answer.captions else ""}
+    answers_table(
+        answers, sources, lambda answer: {"caption": answer.captions[0] if answer.captions else ""}, COLUMNS,
+        file=f"{network.card.name}-captions.csv",
+    )  # fmt: skip
 
 
 def _samples(network: Network) -> Sources:

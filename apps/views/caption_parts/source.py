@@ -7,15 +7,13 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
-from components.bring import Picture, camera, upload
+from components.bring import CAMERA, SAMPLES, UPLOAD, Picture, camera, choose_way, upload
 from components.frame import plain_errors
 from components.gallery import Item, gallery
-from components.kept import recall, retain
 from components.networks import Network
 from components.pictures import data_uri
 from components.samples import find_sample
 
-SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 SCENES = (33, 62, 41, 27, 55, 14, 2, 9)  # of the test scenes: each with a combination that training never showed
 PHOTOS = ("palace", "astronaut", "cat", "coffee")
 
@@ -88,12 +86,8 @@ def probability_text(probability: float) -> str:
 
 def choose_picture(network: Network) -> Picture | None:
     """Show the ways to bring a picture, and return it; None while there is none."""
-    ways = [SAMPLES, UPLOAD, CAMERA]
-    recall("input", ways, SAMPLES, wanted=SAMPLES if "sample" in st.query_params else None)
-    way = st.segmented_control("Picture from", ways, key="input", required=True, label_visibility="collapsed")
-    retain("input")
+    way = choose_way([SAMPLES, UPLOAD, CAMERA])
     if way != SAMPLES:
-        st.query_params.pop("sample", None)
         with plain_errors():
             return upload() if way == UPLOAD else camera()
         return None

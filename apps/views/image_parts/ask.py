@@ -8,7 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from cnn_core.errors import DataError
-from components.bring import Picture
+from components.bring import BY_DIGEST, Picture
 from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.pictures import SHOWN_EDGE
@@ -16,21 +16,17 @@ from components.pictures import SHOWN_EDGE
 ALL = 1000  # labels; every class gets its bar
 
 
+@st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=BY_DIGEST)
 def ask(network: Network, picture: Picture) -> Any:
     """Return the `Prediction` with all classes.
 
     Raises:
         CnnError: the network cannot be loaded, or the picture cannot be answered.
     """
-    found = _ask(network.card.sha256, picture.digest, _network=network, _picture=picture)
+    found = compute(predictor(network).predict, [picture.source], top_k=ALL)[0]
     if found.error is not None:
         raise DataError(found.error)
     return found
-
-
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _ask(sha256: str, digest: str, *, _network: Network, _picture: Picture) -> Any:
-    return compute(predictor(_network).predict, [_picture.source], top_k=ALL)[0]
 
 
 @dataclass(frozen=True)
@@ -41,18 +37,14 @@ class Reasons:
     seen: np.ndarray  # uint8 [H, W] or [H, W, 3]: the network's input before normalisation
 
 
+@remembered(64)  # pictures go with their owner
 def reasons(network: Network, picture: Picture, method: str, label: str) -> Reasons:
     """Return why a network would say `label`.
 
     Raises:
         CnnError: the picture cannot be read, or the method does not suit the network.
     """
-    return _reasons(network.card.sha256, picture.digest, method, label, _network=network, _picture=picture)
-
-
-@remembered(64)  # pictures go with their owner
-def _reasons(sha256: str, digest: str, method: str, label: str, *, _network: Network, _picture: Picture) -> Reasons:
-    return compute(_explain, predictor(_network), _picture.source, method, label)
+    return compute(_explain, predictor(network), picture.source, method, label)
 
 
 def _explain(predictor: Any, source: bytes | Image.Image, method: str, label: str) -> Reasons:

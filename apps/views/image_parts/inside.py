@@ -29,7 +29,7 @@ class Stage:
 
 def show_inside(network: Network, picture: Picture) -> None:
     """Show the explorer: stage, channel, and the chosen channel large."""
-    stages = _stages(network.card.sha256, picture.digest, _network=network, _picture=picture)
+    stages = _stages(network, picture)
     names = [stage.name for stage in stages]
     key = f"stage-{network.id}"
     name = st.segmented_control(
@@ -64,13 +64,13 @@ def show_inside(network: Network, picture: Picture) -> None:
 
 
 @remembered(16)  # pictures go with their owner
-def _stages(sha256: str, digest: str, *, _network: Network, _picture: Picture) -> list[Stage]:
-    loaded = predictor(_network)
+def _stages(network: Network, picture: Picture) -> list[Stage]:
+    loaded = predictor(network)
 
     def run() -> list[Stage]:
         from cnn_core.explain import feature_maps
 
-        maps = feature_maps(loaded.model, loaded.contract.prepare([_picture.source]))
+        maps = feature_maps(loaded.model, loaded.contract.prepare([picture.source]))
         return [_stage(name, values[0].float().numpy()) for name, values in maps.items()]
 
     return compute(run)

@@ -5,8 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from cnn_core.errors import CnnError
-from components.frame import note, sentence
+from components.frame import download, note, plain_errors
 from components.kept import File, uploaded
 from components.networks import Network, compute
 from components.shapes import example_zip
@@ -45,10 +44,7 @@ def _form(known: dict[str, Network], network: Network) -> None:
     with st.container(horizontal=True):
         go = st.button("Train on my pictures", type="primary", disabled=not usable, key="tune-go")
         example = st.button("Train on the example", key="tune-example")
-    st.download_button(
-        "The example as a zip", example_zip, "shapes.zip", "application/zip", type="tertiary", key="tune-example-zip",
-        on_click="ignore", icon=":material/download:",
-    )  # fmt: skip
+    download("The example as a zip", example_zip, "shapes.zip", key="tune-example-zip", kind="tertiary")
     if go or example:
         file = File("shapes.zip", example_zip()) if example else files[0]
         settings = {"weights": start, "epochs": epochs, **compute(_settings_of, way)}
@@ -64,25 +60,24 @@ def _settings_of(way: str) -> dict[str, Any]:
 
 def _look(name: str, data: bytes, start: Network) -> bool:
     """Say what the uploaded zip holds and what of it is left out; tell whether a network can learn from it."""
-    usable, text = _report(name, data, start.card.input)
-    if usable:
-        note(text)
-    else:
-        st.warning(sentence(text), icon=":material/info:")
-    return usable
+    with plain_errors():
+        note(_report(name, data, start.card.input))
+        return True
+    return False
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking through the pictures")
-def _report(name: str, data: bytes, contract: dict[str, Any]) -> tuple[bool, str]:
-    """Return whether the zip can be learned from, and the sentences that say what is in it or why not."""
+def _report(name: str, data: bytes, contract: dict[str, Any]) -> str:
+    """Return the sentences that say what is in the zip.
+
+    Raises:
+        CnnError: nothing can be learned from it.
+    """
     from image_classification.folder import load_folder
     from image_classification.preprocess import InputContract
 
-    try:
-        with as_file(name, data) as archive:
-            return True, load_folder(archive, InputContract.from_json(contract), splits=SPLITS).report.sentences
-    except CnnError as error:
-        return False, str(error)
+    with as_file(name, data) as archive:
+        return load_folder(archive, InputContract.from_json(contract), splits=SPLITS).report.sentences
 
 
 def _before() -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from components.address import begin, keep
+from components.address import pick
 from components.bring import Picture
-from components.frame import note
+from components.frame import download, note
 from components.networks import Network, compute
 from components.pictures import Figure, figures, png
 from views.image_parts.ask import reasons
@@ -46,18 +46,16 @@ def show_why(network: Network, picture: Picture, labels: list[str]) -> None:
     choices, pictures = st.columns([3, 8], gap="medium")
     with choices:
         methods = compute(_methods)
-        begin("method", list(methods), FIRST)
-        method = st.selectbox("Method", list(methods), format_func=title, key="method", filter_mode=None)
-        keep("method", FIRST)
+        method = pick(
+            st.selectbox, "Method", list(methods), key="method", default=FIRST, format_func=title, filter_mode=None
+        )
         # The key holds the answer: another answer begins with its own class again.
         wanted = st.selectbox("Evidence for", labels[:5], key=f"class-{network.id}-{labels[0]}", filter_mode=None)
         note(SENTENCES.get(method, methods[method]))
         with st.spinner(f"Computing {title(method)}"):
             why = reasons(network, picture, method, wanted)
-        st.download_button(
-            "Heat map (PNG)", png(why.overlay), f"{Path(picture.name).stem}-{method}.png", "image/png",
-            key="heat-download", on_click="ignore", icon=":material/download:",
-        )  # fmt: skip
+        file = f"{Path(picture.name).stem}-{method}.png"
+        download("Heat map (PNG)", png(why.overlay), file, key="heat-download")
     height, width = why.seen.shape[:2]
     size = f"{width} × {height} pixels"
     small = max(why.overlay.shape) < 64

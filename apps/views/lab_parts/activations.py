@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 
 from components.maps import Map
@@ -97,8 +96,3 @@ scores = torch.tensor([{written}])
 answer = softmax(scores, temperature={temperature})
 print(answer, cross_entropy(answer, {label}))
 """
-
-
-def rounded(values: list[float]) -> list[float]:
-    """Return scores as the page and its code write them."""
-    return np.round(values, 4).tolist()

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from components.convolution_stepper import Steps
 from views.lab_parts.picture import Picture
 
-Fill = Literal["zeros", "replicate", "reflect"]
-FILLS: tuple[Fill, ...] = ("zeros", "replicate", "reflect")
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MODES = {"zeros": "Zeros", "replicate": "Same value", "reflect": "Mirror"}
 
 
@@ -21,7 +22,7 @@ class Settings:
     rows: tuple[tuple[float, ...], ...]  # the kernel as typed
     turned: bool = False  # True: convolution in the strict sense, the kernel turned by half a circle
     padding: int = 0
-    mode: Fill = "zeros"
+    mode: str = "zeros"
     stride: int = 1
     dilation: int = 1
 
@@ -45,25 +46,19 @@ def steps(picture: Picture, settings: Settings) -> Steps:
     """
     import torch
 
-    from lab.stepwise import convolve, padded
-
     x = torch.from_numpy(picture.values.astype(np.float32)).unsqueeze(0)  # [1, H, W]
     kernel = torch.tensor(settings.rows, dtype=torch.float32)
     kernel = kernel.flip(0, 1) if settings.turned else kernel
-    output = convolve(
-        x, kernel[None, None], stride=settings.stride, padding=settings.padding, padding_mode=settings.mode,
-        dilation=settings.dilation,
-    )  # fmt: skip
-    return Steps(
-        padded=padded(x, settings.padding, settings.mode).numpy(),
-        output=output.numpy(),
-        kernels=kernel[None, None].numpy(),
-        stride=settings.stride,
-        dilation=settings.dilation,
-        padding=settings.padding,
-        position=start(output.numpy()[0]),
-        filters=["kernel"],
-    )
+    return _slid(x, kernel[None, None], settings, ["kernel"])
+
+
+def _slid(x: "Tensor", kernels: "Tensor", settings: Settings, filters: Sequence[str]) -> Steps:
+    from lab.stepwise import convolve, padded
+
+    stride, padding, dilation = settings.stride, settings.padding, settings.dilation
+    output = convolve(x, kernels, stride=stride, padding=padding, padding_mode=settings.mode, dilation=dilation).numpy()
+    wide = padded(x, padding, settings.mode).numpy()
+    return Steps(wide, output, kernels.numpy(), stride, dilation, padding, start(output[0]), filters)
 
 
 def start(output: np.ndarray) -> tuple[int, int]:
@@ -78,23 +73,11 @@ def colour_steps(picture: Picture) -> Steps:
     """Compute four maps of a colour picture [H, W, 3]."""
     import torch
 
-    from lab.stepwise import convolve, padded
-
     x = torch.from_numpy(picture.values.astype(np.float32)).permute(2, 0, 1).contiguous()  # [3, H, W]
     kernels = torch.stack(
         [torch.tensor(c, dtype=torch.float32)[:, None, None] * torch.tensor(k) for k, c in COLOUR_FILTERS.values()]
     )  # [4, 3, 3, 3]
-    output = convolve(x, kernels, padding=1, padding_mode="replicate")
-    return Steps(
-        padded=padded(x, 1, "replicate").numpy(),
-        output=output.numpy(),
-        kernels=kernels.numpy(),
-        stride=1,
-        dilation=1,
-        padding=1,
-        position=start(output.numpy()[0]),
-        filters=list(COLOUR_FILTERS),
-    )
+    return _slid(x, kernels, Settings((), padding=1, mode="replicate"), list(COLOUR_FILTERS))
 
 
 def snippet(picture: Picture, settings: Settings, position: Sequence[int]) -> str:

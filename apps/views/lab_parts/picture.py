@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageOps
 
-from components.address import begin, keep
+from components.address import pick
 from components.bring import SUFFIXES, UPLOAD_LIMIT
 from components.drawing_canvas import Stroke, draw, drawing_canvas
 from components.frame import note, plain_errors
@@ -52,27 +52,24 @@ class Picture:
         )
 
 
-def choose_picture(options: Sequence[str], *, edge: int, mode: str = "L", key: str = "picture") -> Picture | None:
+def choose_picture(options: Sequence[str], *, edge: int, mode: str = "L") -> Picture | None:
     """Let a picture be chosen; None while there is nothing drawn or uploaded.
 
     Args:
         options: ids of samples, `DRAW`, `UPLOAD`; the first is shown at the beginning.
         edge: of photographs, which are cut to a square; digits and drawings keep their 28 pixels.
         mode: "L" or "RGB".
-        key: of the widget and in the address.
     """
-    begin(key, options, options[0])
-    chosen = st.pills("Picture", options, key=key, required=True, format_func=lambda name: WORDS[name])
-    keep(key, options[0])
+    chosen = pick(st.pills, "Picture", options, key="picture", required=True, format_func=WORDS.__getitem__)
     with plain_errors():
         if chosen == DRAW:
             place, _ = st.columns([2, 5])
             with place:
-                strokes = drawing_canvas(key=f"{key}-drawing", example=FIVE, label="Canvas to draw on")
+                strokes = drawing_canvas(key="picture-drawing", example=FIVE, label="Canvas to draw on")
             return _drawn(strokes, mode)
         if chosen == UPLOAD:
-            return _uploaded(key, edge=edge, mode=mode)
-        return sample_picture(find_sample(chosen or options[0]), edge=edge, mode=mode)
+            return _uploaded(edge=edge, mode=mode)
+        return sample_picture(find_sample(chosen), edge=edge, mode=mode)
     return None
 
 
@@ -90,8 +87,8 @@ def _drawn(strokes: tuple[Stroke, ...], mode: str) -> Picture:
     return Picture(np.asarray(image), "your drawing", "picture.png", mode)
 
 
-def _uploaded(key: str, *, edge: int, mode: str) -> Picture | None:
-    files = uploaded("A picture", SUFFIXES, key=f"{key}-upload", limit=UPLOAD_LIMIT)
+def _uploaded(*, edge: int, mode: str) -> Picture | None:
+    files = uploaded("A picture", SUFFIXES, key="picture-upload", limit=UPLOAD_LIMIT)
     if not files:
         note("A photo or a drawing of any size; it is made small here and not kept.")
         return None

@@ -42,24 +42,19 @@ class Given:
         return None if self.source == THEIRS else (self.name, self.data)
 
 
+@remembered(1)  # scans are large
 def segmented(network: Network, given: Given) -> Any:
     """Return the `SegmentationResult` with the map "entropy", computed once in this session.
 
     Raises:
         CnnError: the file is no scan, or the network cannot be loaded.
     """
-    scan = _scan(given.digest, _given=given)
-    return _result(network.card.sha256, given.digest, _network=network, _scan=scan)
-
-
-@remembered(1)  # scans are large
-def _scan(digest: str, *, _given: Given) -> Any:
-    return compute(_read, _given)
+    return _segment(network, _scan(given))
 
 
 @remembered(1)
-def _result(sha256: str, digest: str, *, _network: Network, _scan: Any) -> Any:
-    return _segment(_network, _scan)
+def _scan(given: Given) -> Any:
+    return compute(_read, given)
 
 
 def _read(given: Given) -> Any:

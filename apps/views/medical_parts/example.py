@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from components.bring import BY_DIGEST
 from components.networks import Network, compute, predictor
 from views.medical_parts.ask import with_file
 from views.medical_parts.source import given_of, samples_for
@@ -19,15 +20,11 @@ class Example:
     volumes_ml: dict[str, float]
 
 
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=BY_DIGEST)
 def medical_example(network: Network) -> Example:
     """Segment the first sample of a network; the same answer for everybody until the weights change."""
-    return _example(network.card.sha256, _network=network)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _example(sha256: str, *, _network: Network) -> Example:
-    loaded = predictor(_network)
-    return compute(with_file, given_of(samples_for(_network)[0]), lambda path: _shown(loaded.predict(path)))
+    loaded = predictor(network)
+    return compute(with_file, given_of(samples_for(network)[0]), lambda path: _shown(loaded.predict(path)))
 
 
 def _shown(result: Any) -> Example:

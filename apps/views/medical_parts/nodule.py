@@ -8,13 +8,13 @@ from PIL import Image
 
 from components.bars import answer
 from components.downloads import answer_downloads
-from components.frame import note
+from components.frame import note, warn
 from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.pictures import Figure, figures, png
 from components.viewer import Packed, View, pack, viewer
 from views.medical_parts.ask import Given, with_file
-from views.medical_parts.result import ct_windows, warn
+from views.medical_parts.result import ct_windows
 
 
 def show_nodule(network: Network, given: Given) -> None:
@@ -26,8 +26,9 @@ def show_nodule(network: Network, given: Given) -> None:
     from medical_segmentation.decathlon import stem
 
     name = stem(given.name)
-    result, picture, heat = _judged(network.card.sha256, given.digest, _network=network, _given=given)
-    warn(result.warnings)
+    result, picture, heat = _judged(network, given)
+    for said in result.warnings:
+        warn(said)
     found = result.probability
     labels = ["malignant", "benign"] if found >= 0.5 else ["benign", "malignant"]
     probabilities = [max(found, 1 - found), min(found, 1 - found)]
@@ -44,13 +45,13 @@ def show_nodule(network: Network, given: Given) -> None:
     answer_downloads(given.name, labels, probabilities, name=name)
     strength = heat.clip(min=0) / max(float(heat.max()), 1e-9)
     view = View(picture, (1.0, 1.0, 1.0), np.zeros(picture.shape, np.uint8), (), (), ct_windows(), strength)
-    viewer(_packed(network.card.sha256, given.digest, _view=view), key="nodule-viewer")
+    viewer(_packed(network, given, view=view), key="nodule-viewer")
     note("Bright where the evidence for malignant lies (Grad-CAM).")
 
 
 @remembered(1)
-def _packed(sha256: str, digest: str, *, _view: View) -> Packed:
-    return compute(pack, _view)
+def _packed(network: Network, given: Given, *, view: View) -> Packed:
+    return compute(pack, view)
 
 
 def _answer(network: Network, labels: list[str], probabilities: list[float]) -> None:
@@ -75,8 +76,8 @@ def _pictures(picture: np.ndarray, heat: np.ndarray) -> list[Figure]:
 
 
 @remembered(8)
-def _judged(sha256: str, digest: str, *, _network: Network, _given: Given) -> tuple[Any, np.ndarray, np.ndarray]:
-    loaded = predictor(_network)
+def _judged(network: Network, given: Given) -> tuple[Any, np.ndarray, np.ndarray]:
+    loaded = predictor(network)
 
     def judge(path: Any) -> tuple[Any, np.ndarray, np.ndarray]:
         picture, heat, _ = loaded.heat_of(path)
@@ -84,4 +85,4 @@ def _judged(sha256: str, digest: str, *, _network: Network, _given: Given) -> tu
             picture = loaded.contract.values(picture)
         return loaded.predict(path), picture, heat
 
-    return compute(with_file, _given, judge)
+    return compute(with_file, given, judge)

@@ -1,17 +1,17 @@
 """What was found in a scan: the three planes, millilitres, downloads."""
 
 import html
-import json
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from cnn_core.data.tables import csv_text
-from components.address import begin, keep
-from components.frame import note, sentence
+from components.address import pick
+from components.downloads import csv_and_json
+from components.frame import download, note, warn
 from components.kept import kept, remembered
 from components.networks import Network, compute
 from components.tables import Markup, table
@@ -29,11 +29,11 @@ def show_result(network: Network, given: Given) -> Callable[[], None]:
         CnnError: the file is no scan.
     """
     result = segmented(network, given)
-    warn(result.warnings)
-    begin("overlay", [LABELS, UNSURE], LABELS)
-    what = st.segmented_control("Show", [LABELS, UNSURE], key="overlay", required=True, label_visibility="collapsed")
-    keep("overlay", LABELS)
-    shown = (network.card.sha256, given.digest, what or LABELS)
+    for said in result.warnings:
+        warn(said)
+    ways = [LABELS, UNSURE]
+    what = pick(st.segmented_control, "Show", ways, key="overlay", required=True, label_visibility="collapsed")
+    shown = (network.digest, given.digest, what)
     packed = _packed(*shown, shown in _sent_whole(), _result=result)
     viewer(packed, key="viewer")
     if what == UNSURE:
@@ -48,12 +48,6 @@ def show_result(network: Network, given: Given) -> Callable[[], None]:
             st.rerun()
 
     return send_rest
-
-
-def warn(warnings: Iterable[str]) -> None:
-    """Show what the reader of an answer should know."""
-    for said in warnings:
-        st.warning(sentence(said), icon=":material/info:")
 
 
 @remembered(4)  # of one scan: with and without all its voxels, under the labels and under the uncertainty
@@ -126,15 +120,9 @@ def _downloads(result: Any, given: Given) -> None:
     lines = [(label, round(volume, 3), result.mean_hu[label]) for label, volume in result.volumes_ml.items()]
     volumes_csv = csv_text([("label", "volume_ml", "mean_hu"), *lines])
     with st.container(horizontal=True, gap="small"):
-        st.download_button(
-            "Mask (NIfTI)", lambda: _mask_file(result, name), f"{name}_mask.nii.gz", "application/gzip", type="primary",
-            key="mask-download", on_click="ignore", icon=":material/download:",
-        )  # fmt: skip
-        for title, data, kind in (("CSV", volumes_csv, "csv"), ("JSON", json.dumps(report, indent=2), "json")):
-            st.download_button(
-                title, data, f"{name}_volumes.{kind}", f"text/{kind}", key=f"volumes-{kind}", on_click="ignore",
-                type="tertiary", icon=":material/download:",
-            )  # fmt: skip
+        mask = f"{name}_mask.nii.gz"
+        download("Mask (NIfTI)", lambda: _mask_file(result, name), mask, key="mask-download", kind="primary")
+        csv_and_json(volumes_csv, report, name=f"{name}_volumes", key="volumes")
 
 
 def _mask_file(result: Any, name: str) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from components.address import begin, keep
+from components.address import pick
 from components.frame import note
 from components.kept import recall, retain, uploaded
 from components.networks import Network, compute
@@ -73,13 +73,11 @@ def choose(network: Network) -> Given | None:
 
 def _sample(choices: tuple[Sample, ...]) -> Given:
     known = {sample.id: sample for sample in choices}
-    begin("scan", list(known), choices[0].id)
-    name = st.pills(
-        "Sample", list(known), key="scan", required=True, format_func=lambda id_: known[id_].title,
+    name = pick(
+        st.pills, "Sample", list(known), key="scan", required=True, format_func=lambda id_: known[id_].title,
         label_visibility="collapsed",
     )  # fmt: skip
-    keep("scan", choices[0].id)
-    return given_of(known[name or choices[0].id])
+    return given_of(known[name])
 
 
 def given_of(sample: Sample) -> Given:

@@ -1,13 +1,12 @@
 """Which networks, and on which input: the choices of the models page, kept in its address."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from cnn_core.errors import unknown_name
-from components.frame import sentence
+from components.frame import warn
 from components.networks import compute
 
 FAVOURITE = "resnet18"
@@ -22,15 +21,6 @@ FAMILIES = {
 AXES = {1: "1-D, sequences", 2: "2-D, pictures", 3: "3-D, volumes"}
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """What the page shows."""
-
-    names: tuple[str, ...]
-    size: int
-    dims: int
-
-
 def title_of(name: str) -> str:
     """Return how people call a network."""
     family = next((f for f in sorted(FAMILIES, key=len, reverse=True) if name.startswith(f)), "")
@@ -40,14 +30,10 @@ def title_of(name: str) -> str:
     return called + rest
 
 
+@st.cache_resource(show_spinner="Loading the networks")
 def entries() -> Mapping[str, Any]:
-    """Return name -> `zoo.plans.ZooEntry`, oldest first; loads torch with its first use."""
-    with st.spinner("Loading the networks"):
-        return _entries()
+    """Return name -> the network's entry in the core's registry, oldest first; loads torch with its first use."""
 
-
-@st.cache_resource(show_spinner=False)
-def _entries() -> Mapping[str, Any]:
     def find() -> Mapping[str, Any]:
         from zoo.plans import zoo_entries
 
@@ -56,8 +42,8 @@ def _entries() -> Mapping[str, Any]:
     return compute(find)
 
 
-def choose(known: Mapping[str, Any]) -> Chosen:
-    """Show the controls and return what is chosen."""
+def choose(known: Mapping[str, Any]) -> tuple[list[str], int, int]:
+    """Show the controls and return the networks chosen, and size and axes of their input."""
     _begin(known)
     names = st.multiselect(
         "Networks", list(known), key="models-names", max_selections=MOST, filter_mode="fuzzy",
@@ -72,9 +58,9 @@ def choose(known: Mapping[str, Any]) -> Chosen:
         )  # fmt: skip
     with right:
         dims = st.segmented_control("Axes", list(AXES), format_func=AXES.__getitem__, key="models-dims", required=True)
-    chosen = Chosen(tuple(names), int(size), int(dims or 2))
-    _keep(chosen)
-    return chosen
+    size, dims = int(size), int(dims or 2)
+    _keep(names, size, dims)
+    return names, size, dims
 
 
 def _begin(known: Mapping[str, Any]) -> None:
@@ -84,7 +70,7 @@ def _begin(known: Mapping[str, Any]) -> None:
         wanted = list(dict.fromkeys(filter(None, query.get("model", FAVOURITE).split(","))))
         for name in wanted:
             if name not in known:
-                st.warning(sentence(str(unknown_name("model", name, known))), icon=":material/info:")
+                warn(str(unknown_name("model", name, known)))
         state["models-names"] = [name for name in wanted if name in known][:MOST] or [FAVOURITE]
         state["models-first"] = _own(known, state["models-names"][0])
     names = state["models-names"]
@@ -112,13 +98,9 @@ def _own(known: Mapping[str, Any], name: str) -> tuple[int, int]:
     return edges[0], len(edges)
 
 
-def _keep(chosen: Chosen) -> None:
+def _keep(names: list[str], size: int, dims: int) -> None:
     """Write the choices into the address, unless they are what the page opens with."""
-    values: dict[str, str | None] = {
-        "model": ",".join(chosen.names),
-        "size": str(chosen.size),
-        "dims": str(chosen.dims),
-    }
+    values: dict[str, str | None] = {"model": ",".join(names), "size": str(size), "dims": str(dims)}
     if values == {"model": FAVOURITE, "size": "224", "dims": "2"}:
         values = dict.fromkeys(values)
     for name, value in values.items():

@@ -20,18 +20,15 @@ HEADS = (
 
 def show_everything(known: Mapping[str, Any]) -> None:
     """Show one line per network; its name opens its diagram."""
+    whole = all(set(entry.spatial_dims) == {1, 2, 3} for entry in known.values())
+    axes = "one, two and three axes" if whole else "one or two axes, most of them for three"
     note(
-        f"{len(known)} networks, all for {_axes(known)}. Layers are those with weights, one after another on the "
+        f"{len(known)} networks, all for {axes}. Layers are those with weights, one after another on the "
         "longest path, as papers count depth."
     )
     with st.spinner("Surveying all networks"):
         lines = [_line(survey(name)) for name in known]
     table(HEADS, lines, label="All networks")
-
-
-def _axes(known: Mapping[str, Any]) -> str:
-    whole = all(set(entry.spatial_dims) == {1, 2, 3} for entry in known.values())
-    return "one, two and three axes" if whole else "one or two axes, most of them for three"
 
 
 def _line(found: Any) -> list[str | Markup]:

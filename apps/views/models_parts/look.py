@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.diagram_layers import sees, shape_text, times
+from components.diagram_layers import edges_text, sees, shape_text, times
 from components.frame import note
 from components.network_diagram import show_diagram
 from components.networks import compute
@@ -16,17 +16,14 @@ from views.models_parts.choose import title_of
 SCROLL = 520  # pixels; a longer table of layers scrolls
 
 
+@st.cache_resource(max_entries=200, show_spinner=False)
 def survey(name: str, *, size: int | None = None, dims: int | None = None) -> Any:
     """Return the `zoo.plans.Survey` of a network.
 
     Raises:
         CnnError: it does not exist for so many axes, or refuses the size.
     """
-    return _survey(name, size, dims)
 
-
-@st.cache_resource(max_entries=200, show_spinner=False)
-def _survey(name: str, size: int | None, dims: int | None) -> Any:
     def make() -> Any:
         from zoo.plans import survey
 
@@ -44,10 +41,8 @@ def show_network(found: Any) -> None:
         f"<b>{amount(found.parameters)}</b> parameters, <b>{amount(found.multiply_adds)}</b> multiply-adds, "
         f"<b>{found.layers}</b> layers with weights one after another."
     )
-    seen = found.sees
-    if seen:
-        wide = times(seen) if len(set(seen)) > 1 else f"{seen[0]:,}"
-        figures += f" Receptive field of the last map: <b>{wide}</b> pixels."
+    if found.sees:
+        figures += f" Receptive field of the last map: <b>{edges_text(found.sees)}</b> pixels."
     st.html(f'<p class="note" data-model="{name}">{link}. {figures}</p>')
     show_diagram(found, title=title_of(name), key=f"diagram-{name}")
 
@@ -72,12 +67,11 @@ def show_comparison(surveys: Sequence[Any], measured: Mapping[str, Any]) -> None
 
 
 def _line(found: Any, measured: Mapping[str, Any]) -> list[str]:
-    seen = found.sees
     line = [
         title_of(found.entry.name), str(found.entry.year),
         shape_text(found.input_shape), shape_text(found.output_shape),
         str(found.layers), f"{found.parameters:,}", f"{found.multiply_adds:,}",
-        "" if seen is None else times(seen) if len(set(seen)) > 1 else f"{seen[0]:,}",
+        edges_text(found.sees),
     ]  # fmt: skip
     if measured:
         took = measured.get(found.entry.name)
@@ -92,7 +86,7 @@ def _line(found: Any, measured: Mapping[str, Any]) -> list[str]:
 def show_layers(found: Any) -> None:
     """Show the table of a network's layers."""
     every = st.toggle("Also normalisation, activations and other layers without weights", key="models-every")
-    rows = [r for r in found.rows if every or _matters(r)]
+    rows = [r for r in found.rows if every or r.kernel or r.multiply_adds or "Pool" in r.kind]
     biggest = max((row.multiply_adds for row in found.rows), default=0) or 1
     lines: list[list[str | Markup]] = [
         [
@@ -113,10 +107,6 @@ def show_layers(found: Any) -> None:
         "The receptive field is the edge, in cells of the input, of what one cell of the layer’s output depends on. "
         "Multiply-adds are of one input; biases, normalisation and pooling are not counted, as in papers."
     )
-
-
-def _matters(row: Any) -> bool:
-    return bool(row.kernel or row.multiply_adds or "Pool" in row.kind)
 
 
 def _once(numbers: Any) -> str:

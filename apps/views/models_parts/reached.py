@@ -10,6 +10,7 @@ from cnn_core.weights import WeightsCard
 from components.frame import duration, note
 from components.networks import networks
 from components.tables import Markup, table
+from jobs.commands import training_command
 from views.models_parts.choose import title_of
 
 HEADS = (
@@ -49,17 +50,3 @@ def _line(card: WeightsCard) -> tuple[str | Markup, ...]:
         data_of(card), title_of(card.model), result, count, f"{card.parameters:,}", duration(card.seconds),
         Markup(f"<code>{html.escape(card.command)}</code>"),
     )  # fmt: skip
-
-
-def training_command(name: str) -> str:
-    """Return a recipe's command, with the flags that put this network into it."""
-    if name == "unet":
-        return "cnn train phantom"
-    if name == "char_cnn":  # as in its paper
-        return "cnn train ag-news --model char_cnn --tokenizer characters --vectors one-hot --length 1014"
-    if name in ("kim_cnn", "dpcnn"):
-        return f"cnn train trec --model {name}"
-    plain = f"--model {name} --optimizer adamw --learning-rate 1e-3"
-    if name in ("lenet", "mlp"):
-        return f"cnn train digits {plain}"
-    return f"cnn train cifar10 {plain}" + (" --size 64" if name == "alexnet" else "")

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from cnn_core.errors import CnnError
-from components.frame import note, sentence
+from components.frame import note, warn
 
 ONE = threading.Lock()  # two measurements at a time would measure each other
 
@@ -31,9 +31,8 @@ def offer_measuring(surveys: Sequence[Any], done: dict[str, Any]) -> None:
         with st.spinner("Measuring"):
             _measure(left)
         st.rerun()
-    problems = st.session_state.pop("models-problems", [])
-    for problem in problems:
-        st.warning(sentence(problem), icon=":material/info:")
+    for problem in st.session_state.pop("models-problems", []):
+        warn(problem)
     if not done:
         note("Time and memory of one answer on this machine: a few seconds for each network.")
         return

@@ -17,13 +17,14 @@ FAINTEST = 0.02  # share of the strongest word below which a word is not coloure
 GAMMA = 0.7  # lifts the colours of weaker words, which one strong word would leave unseen
 
 
+@remembered(256)
 def ask(network: Network, text: str) -> Any:
     """Return the `Prediction` with all classes.
 
     Raises:
         CnnError: the network cannot be loaded, or the text cannot be answered.
     """
-    found = _ask(network.card.sha256, text, _network=network)
+    found = compute(predictor(network).predict, [text], top_k=ALL)[0]
     if found.error is not None:
         raise DataError(found.error)
     return found
@@ -32,11 +33,6 @@ def ask(network: Network, text: str) -> Any:
 def names(network: Network, labels: Sequence[str]) -> list[str]:
     """Return what pages call labels of a network."""
     return [spoken(label, network.card.labels) for label in labels]
-
-
-@remembered(256)
-def _ask(sha256: str, text: str, *, _network: Network) -> Any:
-    return compute(predictor(_network).predict, [text], top_k=ALL)[0]
 
 
 @dataclass(frozen=True)
@@ -48,20 +44,16 @@ class Reasons:
     spans: tuple[Span, ...]  # the coloured words, in the order of the text
 
 
+@remembered(256)
 def reasons(network: Network, text: str, method: str = FIRST, label: str | None = None) -> Reasons:
     """Return why a network would say `label` (one of the card's; None: its answer).
 
     Raises:
         CnnError: there is nothing to explain, or the method does not suit the text.
     """
-    return _reasons(network.card.sha256, text, method, label, _network=network)
-
-
-@remembered(256)
-def _reasons(sha256: str, text: str, method: str, label: str | None, *, _network: Network) -> Reasons:
-    loaded = predictor(_network)
+    loaded = predictor(network)
     found = compute(loaded.explain, text, method=method, target=label)
-    name = spoken(found.label, _network.card.labels)
+    name = spoken(found.label, network.card.labels)
     known = [token in loaded.contract.numbers for token in found.tokens]
     return Reasons(found, name, tuple(spans(text, found.tokens, found.weights, known=known, label=name)))
 

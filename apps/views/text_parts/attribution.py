@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from components.address import begin, keep
+from components.address import pick
 from components.coloured import coloured
 from components.frame import note
 from components.networks import Network
 from components.tables import table
 from components.texts import spoken
-from views.text_parts.ask import FIRST, names, reasons, signed
+from views.text_parts.ask import names, reasons, signed
 
 TITLES = {
     "ngrams": "N-grams",
@@ -34,9 +34,9 @@ def show_attribution(network: Network, text: str, labels: list[str]) -> None:
     """
     choices, shown = st.columns([4, 7], gap="medium")
     with choices:
-        begin("method", list(TITLES), FIRST)
-        method = st.selectbox("Method", list(TITLES), format_func=TITLES.__getitem__, key="method", filter_mode=None)
-        keep("method", FIRST)
+        method = pick(
+            st.selectbox, "Method", list(TITLES), key="method", format_func=TITLES.__getitem__, filter_mode=None
+        )
         # The key holds the answer: another answer begins with its own class again.
         wanted = st.selectbox(
             "Evidence for", labels[:10], key=f"class-{network.id}-{labels[0]}", filter_mode=None,

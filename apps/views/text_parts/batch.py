@@ -10,8 +10,9 @@ import streamlit as st
 
 from cnn_core.answers import csv_bytes
 from components.bars import bars, percent
+from components.batch import CLASSES, class_cells
 from components.commands import file_word, network_word
-from components.frame import note
+from components.frame import download, note
 from components.kept import remembered, uploaded
 from components.networks import Network, compute, predictor
 from components.texts import kind_of
@@ -59,7 +60,7 @@ def _uploaded(network: Network, name: str, data: bytes) -> list[Any]:
         column = choose_column("Column with the texts", table.names, table.text, key=f"batch-column-{name}")
         note(f"{name}: {table.description}.")
     with st.spinner("Reading and answering"):
-        answers, more = _answers(network.card.sha256, name, data, column, _network=network)
+        answers, more = _answers(network, name, data, column)
     if more:
         note(
             f"The page answers the first {MOST_TEXTS:,} texts. For all of them: "
@@ -69,13 +70,13 @@ def _uploaded(network: Network, name: str, data: bytes) -> list[Any]:
 
 
 @remembered(4)  # the answers hold the texts
-def _answers(sha256: str, name: str, data: bytes, column: str | None, *, _network: Network) -> tuple[list[Any], bool]:
+def _answers(network: Network, name: str, data: bytes, column: str | None) -> tuple[list[Any], bool]:
     """Return the answers, and whether the file goes on."""
     from text_classification.tables import read_texts
 
     with as_file(name, data) as path:
         texts = list(islice(read_texts(path, text_column=column), MOST_TEXTS + 1))
-    answers = compute(predictor(_network).predict, texts[:MOST_TEXTS], top_k=TOP)
+    answers = compute(predictor(network).predict, texts[:MOST_TEXTS], top_k=TOP)
     return answers, len(texts) > MOST_TEXTS
 
 
@@ -98,28 +99,18 @@ def _table(network: Network, answers: Sequence[Any]) -> None:
     rows = [_row(network, answer) for answer in answers[:SHOWN]]
     show: dict[str, Any] = {
         "text": st.column_config.TextColumn("Text", width="large"),
-        "answer": "Answer",
-        "probability": st.column_config.ProgressColumn("Probability", format="percent", min_value=0, max_value=1),
-        "second": "Second guess",
+        **CLASSES,
         "note": "Note",
     }
     order = [name for name in show if name != "note" or any(row["note"] for row in rows)]
     st.dataframe(rows, column_config=show, column_order=order, hide_index=True, key="batch-table")
     if len(answers) > SHOWN:
         note(f"The first {SHOWN:,} rows; the download holds all {len(answers):,}.")
-    st.download_button(
-        "Table (CSV)", csv_bytes(answers, top_k=TOP), f"{network.card.name}-answers.csv", "text/csv",
-        key="batch-download", on_click="ignore", icon=":material/download:",
-    )  # fmt: skip
+    file = f"{network.card.name}-answers.csv"
+    download("Table (CSV)", csv_bytes(answers, top_k=TOP), file, key="batch-download")
 
 
 def _row(network: Network, answer: Any) -> dict[str, object]:
-    row: dict[str, object] = {"text": answer.input[:SHOWN_TEXT].encode("utf-8", "replace").decode()}
-    if answer.error is not None:
-        return {**row, "answer": "", "probability": None, "second": "", "note": answer.error}
-    said = names(network, answer.labels)
-    second = said[1] if len(said) > 1 else ""
-    return {
-        **row, "answer": said[0], "probability": round(answer.probabilities[0], 4), "second": second,
-        "note": answer.note,
-    }  # fmt: skip
+    text = answer.input[:SHOWN_TEXT].encode("utf-8", "replace").decode()
+    cells = class_cells(answer, names(network, answer.labels))
+    return {"text": text, **cells, "note": answer.note if answer.error is None else answer.error}

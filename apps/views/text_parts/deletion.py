@@ -25,7 +25,7 @@ def show_deletion(network: Network, text: str) -> None:
         note(f"This text has {len(tokens):,} words; the search takes texts of at most {MOST_WORDS}. Shorten it.")
         return
     with st.spinner("Taking words out"):
-        found = _search(network.card.sha256, text, _network=network)
+        found = _search(network, text)
     if found is None:
         most = min(LARGEST, len(tokens) - 1)
         what = f"No deletion of up to {most} words was found that" if most else "It is a single word: nothing"
@@ -39,7 +39,6 @@ def show_deletion(network: Network, text: str) -> None:
         label,
         kicker=f"Without {words} the answer would be",
         sure=f"{percent(found.probability)}, instead of {why.label}, {percent(why.found.probability)}",
-        small=True,
     )
     coloured(text, [Span(*place, 0.0, "") for place, _ in kept], struck={i for i, (_, gone) in enumerate(kept) if gone})
     note(
@@ -50,12 +49,12 @@ def show_deletion(network: Network, text: str) -> None:
 
 
 @remembered(128)
-def _search(sha256: str, text: str, *, _network: Network) -> Any:
-    loaded = predictor(_network)
-    return compute(_smallest, loaded, text)
+def _search(network: Network, text: str) -> Any:
+    loaded = predictor(network)
 
+    def run() -> Any:
+        from text_classification.explain import smallest_deletion
 
-def _smallest(predictor: Any, text: str) -> Any:
-    from text_classification.explain import smallest_deletion
+        return smallest_deletion(loaded, text, largest=LARGEST)
 
-    return smallest_deletion(predictor, text, largest=LARGEST)
+    return compute(run)

@@ -7,8 +7,9 @@ from typing import Any
 import streamlit as st
 
 from cnn_core.weights.reports import REPORT_FILE
-from components.address import begin, keep
+from components.address import pick
 from components.bars import percent
+from components.bring import BY_DIGEST
 from components.frame import note, plain
 from components.matrix import confusion
 from components.networks import Network, compute
@@ -27,7 +28,7 @@ def show_filters(network: Network) -> None:
         changed = (network.folder / REPORT_FILE).stat().st_mtime_ns
     except OSError:  # written last, some seconds behind the weights
         changed = 0
-    report = _report(network.card.sha256, str(network.folder), changed, _network=network)
+    report = _report(network, str(network.folder), changed)
     if report is None:
         note("No report lies beside these weights. Training them again writes one; the command is in the model card.")
         return
@@ -39,15 +40,14 @@ def show_filters(network: Network) -> None:
         _mistakes(network, report)
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
-def _report(sha256: str, folder: str, changed: int, *, _network: Network) -> Any:
-    return compute(_read, _network)
+@st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=BY_DIGEST)
+def _report(network: Network, folder: str, changed: int) -> Any:
+    def read() -> Any:
+        from text_classification.report import read_report
 
+        return read_report(network.folder)
 
-def _read(network: Network) -> Any:
-    from text_classification.report import read_report
-
-    return read_report(network.folder)
+    return compute(read)
 
 
 def _explorer(network: Network, report: Any) -> None:
@@ -64,11 +64,8 @@ def _explorer(network: Network, report: Any) -> None:
         "the highest activation; filters with the largest weight for the class come first."
     )
     labels = [label for label in network.card.labels if any(entry.label == label for entry in entries)]
-    key = "class"
-    begin(key, labels, labels[0])
     called = dict(zip(labels, map(plain, names(network, labels)), strict=True))
-    chosen = st.pills("Class", labels, required=True, key=key, format_func=called.__getitem__)
-    keep(key, labels[0])
+    chosen = pick(st.pills, "Class", labels, key="class", required=True, format_func=called.__getitem__)
     own = sorted((entry for entry in entries if entry.label == chosen), key=lambda entry: -entry.weight)
     everything = len(own) > SHOWN and st.toggle(f"All {len(own)} filters of this class", key="all-filters")
     shown = own if everything else own[:SHOWN]

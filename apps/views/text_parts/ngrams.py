@@ -33,7 +33,9 @@ def show_ngrams(network: Network, text: str) -> None:
         "Lines", [GRAMS, FILTERS], default=GRAMS, required=True, key="votes-way", label_visibility="collapsed"
     )
     grouped = way == GRAMS
-    lines = _by_ngram(votes) if grouped else _by_filter(votes)
+    lines = [(v.ngram, str(v.filter), f"{v.activation:.2f}", v.contribution) for v in votes]
+    if grouped:
+        lines = _by_ngram(votes)
     shown, rest = lines[:SHOWN], lines[SHOWN:]
     largest = max((abs(line[-1]) for line in shown), default=1.0)
     rows = [(*line[:-1], _bar(line[-1], largest)) for line in shown]
@@ -52,11 +54,6 @@ def show_ngrams(network: Network, text: str) -> None:
         "The score is that of the class less the mean of all classes; “·” is a position outside the text. "
         f"{silent} of {len(why.found.votes)} filters were not active and added nothing."
     )
-
-
-def _by_filter(votes: Sequence[Any]) -> list[tuple[str, str, str, float]]:
-    """Return one line per filter, the largest contribution first."""
-    return [(v.ngram, str(v.filter), f"{v.activation:.2f}", v.contribution) for v in votes]
 
 
 def _by_ngram(votes: Sequence[Any]) -> list[tuple[str, str, str, float]]:

@@ -19,9 +19,9 @@ def text_steps(card: WeightsCard) -> str:
     options = card.arguments["options"]
     unit = "character" if card.input["tokenizer"] == "characters" else "word"
     if card.model == PARALLEL:
-        slid = (
-            f"Filters slid over {_some(_widths(options.get('widths')), unit)} at a time; each kept its highest value."
-        )
+        given = options.get("widths")
+        widths = [width for width in given if isinstance(width, int)] if isinstance(given, list) else WIDTHS
+        slid = f"Filters slid over {_some(widths, unit)} at a time; each kept its highest value."
         weighed = "those"
     else:
         slid, weighed = f"The layers of {card.model} went over them, one after another.", "what they put out"
@@ -39,10 +39,6 @@ def text_steps(card: WeightsCard) -> str:
 4. {colours}
 
 The same on the command line:"""
-
-
-def _widths(given: object) -> Sequence[int]:
-    return [width for width in given if isinstance(width, int)] if isinstance(given, list) else WIDTHS
 
 
 def _some(widths: Sequence[int], unit: str) -> str:

@@ -4,8 +4,8 @@ from functools import partial
 
 import streamlit as st
 
-from cnn_core.errors import CnnError
-from components.frame import note, sentence
+from cnn_core.errors import DataError
+from components.frame import download, note, plain_errors
 from components.kept import File, uploaded
 from components.networks import Network, networks
 from components.requests import TEMPLATES, TRIED, example_csv
@@ -43,10 +43,7 @@ def _form(known: dict[str, Network]) -> None:
     with st.container(horizontal=True):
         go = st.button("Train on my texts", type="primary", disabled=chosen is None, key="teach-go")
         example = st.button("Train on the example", key="teach-example")
-    st.download_button(
-        "The example as CSV", example_csv, "requests.csv", "text/csv", type="tertiary", key="teach-example-csv",
-        on_click="ignore", icon=":material/download:",
-    )  # fmt: skip
+    download("The example as CSV", example_csv, "requests.csv", key="teach-example-csv", kind="tertiary")
     if go or example:
         file = File("requests.csv", example_csv().encode()) if example else files[0]
         text, label = EXAMPLE if example or chosen is None else chosen
@@ -59,11 +56,10 @@ def _form(known: dict[str, Network]) -> None:
 
 def _columns(name: str, data: bytes) -> tuple[str, str] | None:
     """Let the columns be chosen and say what is in them; None if nothing can be learned from them."""
-    try:
+    with plain_errors():
         found = columns(name, data)
         if found.label is None:
-            st.warning(sentence(f"{name} has one column; a second one must name the class of each text"))
-            return None
+            raise DataError(f"{name} has one column; a second one must name the class of each text")
         text, label = found.text, found.label
         if len(found.names) > 2:
             left, right = st.columns(2)
@@ -72,10 +68,8 @@ def _columns(name: str, data: bytes) -> tuple[str, str] | None:
             with right:
                 label = choose_column("Classes", found.names, label, key=f"teach-label-{name}")
         note(_report(name, data, text, label))
-    except CnnError as error:
-        st.warning(sentence(str(error)), icon=":material/info:")
-        return None
-    return text, label
+        return text, label
+    return None
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the texts")

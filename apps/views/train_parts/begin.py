@@ -4,7 +4,6 @@ import dataclasses
 import re
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -14,7 +13,7 @@ from cnn_core.domains import recipe_files
 from cnn_core.errors import CnnError
 from cnn_core.storage import write_bytes
 from cnn_core.train.runs import list_runs
-from components.address import begin, keep
+from components.address import pick
 from components.frame import note, sentence
 from components.kept import File, choose, uploaded
 from components.networks import RUNS, compute
@@ -42,23 +41,21 @@ KINDS = {
 
 
 def show_begin() -> None:
-    """Show the form; a click puts a run into the queue."""
+    """Show the form; a click puts a run into the queue.
+
+    Raises:
+        CnnError: the recipe cannot be read, or see `queue_run`.
+    """
     files = recipe_files()
     names = sorted(files, key=lambda name: (name != FIRST, list(KINDS).index(files[name][0]) if files[name][0] in KINDS
                                             else len(KINDS), name))  # fmt: skip
-    begin("recipe", names, FIRST if FIRST in names else names[0])
-    name = st.selectbox(
-        "Recipe", names, key="recipe",
+    name = pick(
+        st.selectbox, "Recipe", names, key="recipe",
         format_func=lambda name: f"{name}, {KINDS.get(files[name][0], files[name][0])}",
     )  # fmt: skip
-    keep("recipe", FIRST)
-    try:
-        with st.spinner("Reading the recipe"):
-            recipe = files[name][1]
-            found = _offer(name, str(recipe), recipe.stat().st_mtime_ns)
-    except CnnError as error:
-        st.warning(sentence(str(error)), icon=":material/info:")
-        return
+    with st.spinner("Reading the recipe"):
+        recipe = files[name][1]
+        found = _offer(name, str(recipe), recipe.stat().st_mtime_ns)
     note(f"{sentence(found.description)} Network: {found.model}.".replace("\\", ""))
     data, file, kept = _data(found)
     changes = _settings(found)
@@ -68,13 +65,7 @@ def show_begin() -> None:
     if go and data is not None:
         if file is None and data != found.data:
             changes["data"] = data
-        try:
-            queue_run(
-                name, changes, called=called.strip(), file=file, unpack=found.domain in UNPACKED, keep_upload=kept
-            )
-        except CnnError as error:
-            st.warning(sentence(str(error)), icon=":material/info:")
-            return
+        queue_run(name, changes, called=called.strip(), file=file, unpack=found.domain in UNPACKED, keep_upload=kept)
         st.rerun()
 
 
@@ -164,12 +155,17 @@ def queue_run(
 
     if file is not None:
         changes = {**changes, "data": safe_name(file.name)}
-    job = compute(job_of, recipe, changes, called=_weights_name(called))  # wrong settings leave no folder
+    weights = re.sub(r"[^a-z0-9._-]", "-", called.lower()) or "run"
+    job = compute(job_of, recipe, changes, called=weights)  # wrong settings leave no folder
     _check_limits(upload=file is not None)
     folder = claim_folder(RUNS, called, apart=is_served())
     try:
         if file is not None:
-            _place(file, folder / UPLOADED / changes["data"], unpack=unpack)
+            place = folder / UPLOADED / changes["data"]
+            if unpack:
+                unpack_upload(file.name, file.data, place, max_members=MOST_FILES, max_bytes=MOST_BYTES)
+            else:
+                write_bytes(place, file.data)
         submit(RUNS, folder, dataclasses.replace(job, owner=owner(), keep_upload=keep_upload))
     except CnnError:
         shutil.rmtree(folder, ignore_errors=True)  # what nobody sees, nobody could delete
@@ -191,15 +187,3 @@ def _check_limits(*, upload: bool) -> None:
     ):
         if count >= most:
             raise CnnError(f"{count} of your runs {what}")
-
-
-def _place(file: File, place: Path, *, unpack: bool) -> None:
-    """Put an upload into the run folder; DataError for a bad archive."""
-    if unpack:
-        unpack_upload(file.name, file.data, place, max_members=MOST_FILES, max_bytes=MOST_BYTES)
-    else:
-        write_bytes(place, file.data)
-
-
-def _weights_name(text: str) -> str:
-    return re.sub(r"[^a-z0-9._-]", "-", text.lower()) or "run"

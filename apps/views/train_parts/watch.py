@@ -13,7 +13,7 @@ from cnn_core.weights.reports import REPORT_FILE
 from components.address import begin, keep
 from components.bars import headline
 from components.charts import LineChart, show_charts
-from components.frame import card_facts, duration, facts, note, plain, sentence
+from components.frame import card_facts, download, duration, facts, note, plain, plain_errors, warn
 from components.networks import RUNS, card_in, compute, forget
 from components.owner import may_change, may_see
 from jobs.curves import Points, curves_of
@@ -40,15 +40,9 @@ def watch_one_of(runs: Sequence[RunInfo]) -> str:
     begin("run", names, names[0])
     name = st.selectbox("Run", names, key="run")  # without its state: the browser keeps the words that it showed first
     keep("run", "")  # the first one too: another will be first some day
-    watch(name)
+    run = run_called(name)  # shown again and again until it is finished
+    st.fragment(_live, run_every=1.0 if run and run.busy else None)(name, run.state if run else "")
     return name
-
-
-def watch(name: str) -> None:
-    """Show the run `name` again and again until it is finished."""
-    run = run_called(name)
-    busy = run is not None and run.busy
-    st.fragment(_live, run_every=1.0 if busy else None)(name, run.state if run is not None else "")
 
 
 def _live(name: str, before: str) -> None:
@@ -93,12 +87,11 @@ def _say(run: RunInfo) -> None:
             f"{figure['mean']:.4f}",
             kicker=f"{called[0].upper()}{called[1:]} of {run.name}{early}",
             sure=f"on {figure['n']:,} items of the test set, trained in {duration(card.seconds)}",
-            small=True,
         )
     else:
-        headline(WORDS[run.state], kicker=run.name, sure=_progress(run), small=True)
+        headline(WORDS[run.state], kicker=run.name, sure=_progress(run))
     if run.state == "failed":
-        st.warning(sentence(_with_own_names(run)), icon=":material/info:")
+        warn(_with_own_names(run))
     if run.state in ("running", "stopping") and run.epochs:
         st.progress(min(1.0, run.epoch / run.epochs))
 
@@ -132,12 +125,9 @@ def _buttons(run: RunInfo) -> None:
         elif run.state in ("stopped", "failed") and st.button(
             "Resume", key=f"resume-{run.name}", icon=":material/play_arrow:"
         ):
-            try:
+            with plain_errors():
                 resume(RUNS, run, domain=_domain(run))
-            except CnnError as error:
-                st.warning(sentence(str(error)), icon=":material/info:")
-                return
-            st.rerun()
+                st.rerun()
 
 
 def _delete(run: RunInfo) -> None:
@@ -145,14 +135,11 @@ def _delete(run: RunInfo) -> None:
     if not st.button(f"Delete {plain(run.name)}", key=f"delete-{run.name}", type="primary"):
         return
     card = card_of(run)
-    try:
+    with plain_errors():
         delete(RUNS, run)
-    except CnnError as error:
-        st.warning(sentence(str(error)), icon=":material/info:")
-        return
-    if card is not None:
-        forget(run.folder, card)
-    st.rerun()
+        if card is not None:
+            forget(run.folder, card)
+        st.rerun()
 
 
 def _domain(run: RunInfo) -> str:
@@ -188,16 +175,11 @@ def _take_away(run: RunInfo) -> None:
 
     with st.container(horizontal=True, gap="small"):
         if card is not None:
-            st.download_button(
-                "Weights (zip)", guarded(lambda: pack_network(run.folder, card.name, examples=examples)),
-                f"{card.name}.zip", "application/zip", key=f"weights-{run.name}", on_click="ignore",
-                icon=":material/download:",
-            )  # fmt: skip
+            weights = guarded(lambda: pack_network(run.folder, card.name, examples=examples))
+            download("Weights (zip)", weights, f"{card.name}.zip", key=f"weights-{run.name}")
         if log.is_file():
-            st.download_button(
-                "Log (CSV)", guarded(log.read_bytes), f"{run.name.replace('/', '-')}-log.csv", "text/csv",
-                key=f"log-{run.name}", on_click="ignore", icon=":material/download:", type="tertiary",
-            )  # fmt: skip
+            file = f"{run.name.replace('/', '-')}-log.csv"
+            download("Log (CSV)", guarded(log.read_bytes), file, key=f"log-{run.name}", kind="tertiary")
         if may_change(run.owner):
             with st.popover("Delete", icon=":material/delete:", type="tertiary"):
                 _delete(run)

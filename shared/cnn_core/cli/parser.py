@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from cnn_core.cli import benching, looking, training, using
+from cnn_core.cli import looking, training, using
 
 DEVICES = "auto, cpu, cuda, cuda:1, mps"
 
@@ -77,7 +77,7 @@ def _add_training(commands: Any) -> None:
     _training_output(entry)
 
     text = "measure a table again (kim2014, five-fold)"
-    entry = _command(commands, "bench", benching.run_bench, text)
+    entry = _command(commands, "bench", training.run_bench, text)
     entry.add_argument("name", metavar="NAME")
     entry.add_argument("--columns", nargs="+", default=[], help="some of its columns; default all")
     entry.add_argument("--seeds", type=_seed, nargs="+", default=[], help="default 0 1 2")

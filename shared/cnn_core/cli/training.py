@@ -1,4 +1,4 @@
-"""`cnn train` and `cnn compare`: the recipe's settings become flags."""
+"""`cnn train` and `cnn compare`, with the settings of a recipe as flags, and `cnn bench`, tables of trainings."""
 
 import argparse
 import contextlib
@@ -100,6 +100,39 @@ def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
     for row in rows:
         print("  ".join(f"{name} {value}" for name, value in row.items()))
     print(f"runs: {folder}")
+
+
+def run_bench(options: argparse.Namespace, _: list[str]) -> None:
+    """Train every column of a table and print it; with --json {"bench", "columns"}."""
+    bench = find_bench(options.name)
+    folder = options.folder or Path("runs") / f"bench-{options.name}"
+    rows = bench.run(
+        folder,
+        columns=options.columns,
+        seeds=options.seeds or (0, 1, 2),
+        report=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    if options.json:
+        write_json(options, {"bench": options.name, "columns": rows})
+        return
+    print(bench.format(rows))
+    print(f"trainings and table: {folder}")
+
+
+def find_bench(name: str) -> Any:
+    """Return the bench of that name from the domain that has it.
+
+    Raises:
+        UnknownNameError: no domain has it.
+    """
+    from cnn_core.domains import loaded_domains
+
+    benches: dict[str, Any] = {}
+    for _, package in loaded_domains():
+        benches |= getattr(package, "BENCHES", {})
+    if name not in benches:
+        raise unknown_name("bench", name, benches)
+    return benches[name]
 
 
 def locate_recipe(name: str) -> tuple[str, Path]:

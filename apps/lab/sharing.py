@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -46,8 +48,7 @@ class Runs:
 @cache
 def stored(folder: Path) -> Runs:
     """Return what `make` wrote."""
-    found = json.loads((folder / FILE).read_text("utf-8"))
-    return Runs({name: Kind(**kind) for name, kind in found["kinds"].items()}, found["digits"])
+    return TypeAdapter(Runs).validate_json((folder / FILE).read_bytes())
 
 
 def place_of(down: int, right: int) -> int:

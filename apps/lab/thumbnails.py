@@ -1,14 +1,22 @@
 """The small picture of each idea, computed by the same code as its page."""
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image, ImageDraw
 
-from components.lab import THUMBNAILS
-from components.samples import find_sample
-from views.lab_parts.picture import sample_picture
-
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+DIGIT, PALACE, DAHLIA = (ASSETS / "samples" / name for name in ("mnist-0.png", "photo-china.jpg", "photo-flower.jpg"))
+COLOURS = 96  # keep a picture below 30 kB
 WIDTH, HEIGHT = 360, 216
 ZERO, PLUS, MINUS = (24, 22, 20), (255, 157, 102), (124, 162, 255)
+
+
+def make(folder: Path) -> None:
+    """Draw and store all of them."""
+    for name in _DRAWN:
+        image = Image.fromarray(thumbnail(name)).quantize(COLOURS, dither=Image.Dither.NONE)
+        image.save(folder / f"{name}.png", optimize=True)
 
 
 def thumbnail(name: str) -> np.ndarray:
@@ -24,12 +32,11 @@ def signed(values: np.ndarray) -> Image.Image:
 
 
 def _digit() -> np.ndarray:
-    return sample_picture(find_sample("seven"), edge=28).values[4:22, :]  # three by five cells nearly
+    return np.asarray(Image.open(DIGIT).convert("L"))[4:22, :]  # three by five cells nearly
 
 
-def _wide(name: str, mode: str = "L", width: int = 120) -> np.ndarray:
-    sample = find_sample(name)
-    image = Image.open(sample.path).convert(mode)
+def _wide(file: Path, mode: str = "L", width: int = 120) -> np.ndarray:
+    image = Image.open(file).convert(mode)
     height = round(width * HEIGHT / WIDTH)
     scale = width / image.width
     image = image.resize((width, round(image.height * scale)))
@@ -63,7 +70,7 @@ def _convolution() -> Image.Image:
 
 def _pooling() -> Image.Image:
     """A third of the picture each: as it is, after ReLU, after pooling."""
-    values = _wide("palace")
+    values = _wide(PALACE)
     edges = np.maximum(0, _edges(values, "sobel-x"))
     height, width = (n // 4 * 4 for n in edges.shape)
     pooled = edges[:height, :width].reshape(height // 4, 4, width // 4, 4).max((1, 3)).repeat(4, 0).repeat(4, 1)
@@ -85,9 +92,9 @@ def _lines(*curves: tuple[np.ndarray, tuple[int, int, int]]) -> Image.Image:
 
 def _sharing() -> Image.Image:
     """A digit at three places."""
-    from views.lab_parts.sharing import stored
+    from lab.sharing import stored
 
-    digit = np.pad(np.array(stored(THUMBNAILS).digits[3]), ((0, 0), (1, 1))) * 255 // 16
+    digit = np.pad(np.array(stored(ASSETS / "lab").digits[3]), ((0, 0), (1, 1))) * 255 // 16
     return Image.fromarray(
         np.concatenate([np.roll(digit, by, (0, 1)) for by in ((2, -2), (0, 0), (-2, 2))], 1)[:14].astype(np.uint8)
     )
@@ -95,9 +102,9 @@ def _sharing() -> Image.Image:
 
 def _overfitting() -> Image.Image:
     """The loss of 50 digits, and of new ones."""
-    from views.lab_parts.overfitting import stored
+    from lab.overfitting import stored
 
-    run = stored(THUMBNAILS)[50]["none"]
+    run = stored(ASSETS / "lab")[50]["none"]
     return _lines((np.array(run.loss) / max(run.loss), MINUS), (np.array(run.test_loss) / max(run.loss), PLUS))
 
 
@@ -111,7 +118,7 @@ def _activations() -> Image.Image:
 
 
 def _receptive() -> Image.Image:
-    image = Image.fromarray(_wide("dahlia", "RGB")).resize((WIDTH, HEIGHT), Image.Resampling.NEAREST)
+    image = Image.fromarray(_wide(DAHLIA, "RGB")).resize((WIDTH, HEIGHT), Image.Resampling.NEAREST)
     pen = ImageDraw.Draw(image)
     for edge in (18, 60, 150):
         box = [WIDTH / 2 - edge / 2, HEIGHT / 2 - edge / 2, WIDTH / 2 + edge / 2, HEIGHT / 2 + edge / 2]
@@ -133,10 +140,9 @@ def _augmentation() -> Image.Image:
 
     from lab.augmentations import AUGMENTATIONS, augmented
 
-    x = torch.from_numpy(np.asarray(Image.open(find_sample("dahlia").path).convert("RGB").resize((72, 72))) / 255)
+    x = torch.from_numpy(np.asarray(Image.open(DAHLIA).convert("RGB").resize((72, 72))) / 255)
     x = x.permute(2, 0, 1).float()
-    tiles = [augmented(x, one, seed=4, strength=1.5).picture for one in AUGMENTATIONS[1:] for _ in (0,)]
-    tiles = [x, *tiles][:10]
+    tiles = [x, *(augmented(x, one, seed=4, strength=1.5).picture for one in AUGMENTATIONS[1:10])]
     rows = [torch.cat(tiles[i : i + 5], 2) for i in (0, 5)]
     sheet = (255 * torch.cat(rows, 1)).round().byte().permute(1, 2, 0).numpy()
     return Image.fromarray(sheet)
@@ -144,15 +150,15 @@ def _augmentation() -> Image.Image:
 
 def _filters() -> Image.Image:
     """Ten drawn pictures; `filters` of make_lab.py makes them first."""
-    from views.lab_parts.filters import stored, stretched
+    from lab.filters import stored, stretched
 
-    _, tiles = stored(THUMBNAILS, "fashion-mnist")
+    _, tiles = stored(ASSETS / "lab", "fashion-mnist")
     drawn = [stretched(row[0]) for row in tiles[:10]]
     return Image.fromarray(np.concatenate([np.concatenate(drawn[:5], 1), np.concatenate(drawn[5:], 1)], 0))
 
 
 def _timeline() -> Image.Image:
-    from views.lab_parts.milestones import MILESTONES
+    from lab.milestones import MILESTONES
 
     image = Image.new("RGB", (2 * WIDTH, 2 * HEIGHT), ZERO)
     pen = ImageDraw.Draw(image)
@@ -175,9 +181,9 @@ def _timeline() -> Image.Image:
 
 def _transfer() -> Image.Image:
     """The frozen encoder and the network from nothing against labels per class."""
-    from views.lab_parts.transfer import stored
+    from lab.transfer import stored
 
-    runs = stored(THUMBNAILS)["digits"].runs
+    runs = stored(ASSETS / "lab")["digits"].runs
     known, nothing = (
         np.array([np.mean(run.accuracy) for run in runs[way].values()]) for way in ("bottleneck", "scratch")
     )

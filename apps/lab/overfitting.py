@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 FILE = "overfitting.json"
 SIZES = (50, 200, 1437)  # digits to learn from
 STEPS, EVERY, BATCH, RATE, MAPS = 1500, 50, 32, 0.02, 16
@@ -37,8 +39,7 @@ class Run:
 @cache
 def stored(folder: Path) -> dict[int, dict[str, Run]]:
     """Return what `make` wrote: digits to learn from -> remedy -> run."""
-    found = json.loads((folder / FILE).read_text("utf-8"))
-    return {int(size): {name: Run(**run) for name, run in runs.items()} for size, runs in found.items()}
+    return TypeAdapter(dict[int, dict[str, Run]]).validate_json((folder / FILE).read_bytes())
 
 
 def make(folder: Path) -> None:

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 FILE = "transfer.json"
 WEIGHTS = "mnist"
 TARGETS = {"digits": "Digits of another scanner", "fashion_mnist": "Clothes"}
@@ -40,14 +42,7 @@ class Target:
 @cache
 def stored(folder: Path) -> dict[str, Target]:
     """Return what `make` wrote."""
-    found = json.loads((folder / FILE).read_text("utf-8"))
-    return {
-        name: Target(
-            target["sha256"], target["n"],
-            {way: {int(labels): Run(**run) for labels, run in runs.items()} for way, runs in target["runs"].items()},
-        )
-        for name, target in found.items()
-    }  # fmt: skip
+    return TypeAdapter(dict[str, Target]).validate_json((folder / FILE).read_bytes())
 
 
 def settings(labels: int, seed: int) -> dict[str, Any]:
