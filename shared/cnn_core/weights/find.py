@@ -14,7 +14,6 @@ from cnn_core.weights.card import CARD_LIMIT, WeightsCard
 
 CARD_FILE = "card.json"
 MODEL_FILES = "model*.safetensors"
-OLD_MODEL_FILE = "model.safetensors"  # of runs before version 0.2
 
 
 @dataclass(frozen=True)
@@ -99,12 +98,6 @@ def read_card(folder: Path) -> WeightsCard:
             f"{shipped.domain}/{shipped.name}; restore the card"
         )
     return card
-
-
-def model_file(folder: Path, card: WeightsCard) -> Path:
-    """Return the file of a card's tensors, which need not be there; its name was another one before version 0.2."""
-    file, older = folder / f"model-{card.sha256[:12]}.safetensors", folder / OLD_MODEL_FILE
-    return older if older.exists() and not file.exists() else file
 
 
 def _run_folder(path: Path) -> Path:

@@ -23,12 +23,13 @@ import cnn_core
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.models import create_model
 from cnn_core.models.backbone import count_parameters
-from cnn_core.storage import folder_lock, readable_size, write_bytes, write_text
+from cnn_core.storage import folder_lock, write_bytes, write_text
 from cnn_core.weights.card import WeightsCard
-from cnn_core.weights.find import CARD_FILE, MODEL_FILES, find_weights, model_file, read_card
+from cnn_core.weights.find import CARD_FILE, MODEL_FILES, find_weights, read_card
 
 logger = logging.getLogger(__name__)
 
+OLD_MODEL_FILE = "model.safetensors"  # of runs before version 0.2
 STORED = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -78,7 +79,7 @@ def save_weights(
         for older in folder.glob(MODEL_FILES):
             if older != file:
                 older.unlink(missing_ok=True)
-    logger.info("saved %s (%s) to %s", card.name, readable_size(card.bytes), folder)
+    logger.info("saved %s (%d bytes) to %s", card.name, card.bytes, folder)
     return card
 
 
@@ -146,6 +147,12 @@ def load_model(
     check_fit(model, state, card)
     model.load_state_dict(state, assign=True)
     return model.to(device).eval(), card
+
+
+def model_file(folder: Path, card: WeightsCard) -> Path:
+    """Return the file of a card's tensors, which need not be there; its name was another one before version 0.2."""
+    file, older = folder / f"model-{card.sha256[:12]}.safetensors", folder / OLD_MODEL_FILE
+    return older if older.exists() and not file.exists() else file
 
 
 def check_fit(model: nn.Module, state: Mapping[str, Tensor], card: WeightsCard) -> None:

@@ -17,7 +17,8 @@ from cnn_core.models import create_model, list_models
 from cnn_core.models.registry import MODELS
 from cnn_core.storage import LOCK_FILE
 from cnn_core.weights import load_card, load_model, load_state, save_weights
-from cnn_core.weights.find import CARD_FILE, OLD_MODEL_FILE, model_file
+from cnn_core.weights.find import CARD_FILE
+from cnn_core.weights.store import OLD_MODEL_FILE, model_file
 
 
 def files_of(folder: Path) -> set[str]:

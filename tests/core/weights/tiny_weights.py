@@ -10,7 +10,8 @@ from cnn_core.models import create_model
 from cnn_core.models.backbone import Backbone, FeatureInfo
 from cnn_core.nn.blocks import ConvNormAct, Head
 from cnn_core.weights import load_card
-from cnn_core.weights.find import CARD_FILE, OLD_MODEL_FILE, model_file
+from cnn_core.weights.find import CARD_FILE
+from cnn_core.weights.store import OLD_MODEL_FILE, model_file
 
 
 def tiny(in_channels: int, num_classes: int, *, spatial_dims: int, width: int = 4) -> Backbone:
