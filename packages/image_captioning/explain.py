@@ -15,8 +15,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from cnn_core.data.fits import Placement
-from cnn_core.data.images import ImageSource
-from cnn_core.data.reading import input_name
+from cnn_core.data.images import ImageSource, input_name
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.explain import overlay
 from cnn_core.storage import atomic_path

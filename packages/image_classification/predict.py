@@ -14,9 +14,9 @@ from typing_extensions import TypeIs
 
 from cnn_core.answers import label_columns, write_csv
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
-from cnn_core.data.images import ImageSource, read_image
+from cnn_core.data.images import ImageSource, input_name, read_image
 from cnn_core.data.memory import channels_last
-from cnn_core.data.reading import Unreadable, input_name, pictures_in, pictures_of, read_batches
+from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.explain import explain, overlay
 from cnn_core.models import Backbone

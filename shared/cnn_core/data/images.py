@@ -58,7 +58,7 @@ def read_image(source: ImageSource, *, name: str | None = None, at_least: int | 
     """
     if isinstance(source, np.ndarray | Tensor):
         return array_to_image(source, name=name)
-    name = name or _name_of(source)
+    name = name or input_name(source)
     if isinstance(source, Image.Image):
         return _finish(source, name, at_least=None)
     if isinstance(source, str | os.PathLike):
@@ -124,11 +124,12 @@ def _to_bytes(array: np.ndarray, name: str) -> np.ndarray:
     return np.rint(values).astype(np.uint8)
 
 
-def _name_of(source: object) -> str:
-    if isinstance(source, str | os.PathLike):
-        return str(source)
-    name = getattr(source, "name", None) or getattr(source, "filename", None)
-    return str(name) if isinstance(name, str) and name else "the picture"
+def input_name(entry: object, index: int | None = None) -> str:
+    """Return what an input is called: its path or name, else "picture 1" for index 0, or "the picture"."""
+    if isinstance(entry, str | os.PathLike):
+        return os.fspath(entry)
+    name = getattr(entry, "filename", None) or getattr(entry, "name", None)
+    return name if isinstance(name, str) and name else "the picture" if index is None else f"picture {index + 1}"
 
 
 def _checked_path(source: str | os.PathLike[str], name: str) -> Path:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cnn_core.data.images import picture_files
+from cnn_core.data.images import input_name, picture_files
 from cnn_core.errors import CnnError, DataError
 
 READERS = min(4, os.cpu_count() or 1)  # threads
@@ -40,14 +40,6 @@ def read_batches(
             names = [input_name(entry, count + i) for i, entry in enumerate(chunk)]
             count += len(chunk)
             yield names, list(readers.map(partial(_try, view), chunk, names))
-
-
-def input_name(entry: Any, index: int) -> str:
-    """Return what an input is called in answers: its path or name, else "picture 1" for index 0."""
-    if isinstance(entry, str | os.PathLike):
-        return os.fspath(entry)
-    name = getattr(entry, "filename", None) or getattr(entry, "name", None)
-    return name if isinstance(name, str) and name else f"picture {index + 1}"
 
 
 def pictures_in(inputs: Iterable[str | os.PathLike[str]]) -> Iterator[Path | Unreadable]:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TextIO
+from typing import Any, Literal, TextIO
 
 from cnn_core.errors import DataError
 
@@ -176,25 +176,16 @@ def encoding_of(path: Path) -> str:
     """Return utf-8 or utf-16 where the bytes are that, else Windows-1252 with its five gaps filled from Latin-1."""
     try:
         with path.open("rb") as stream:
-            start = stream.read(4)
-            stream.seek(0)
-            if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+            if stream.read(2) in (b"\xff\xfe", b"\xfe\xff"):
                 return "utf-16"
-            return "utf-8-sig" if _is_utf8(stream) else "cp1252"
+        with path.open(encoding="utf-8", newline="") as text:
+            while text.read(SAMPLE):  # in the memory of a block
+                pass
+        return "utf-8-sig"
+    except UnicodeDecodeError:
+        return "cp1252"
     except OSError as error:
         raise DataError(f"could not read {path}: {error.strerror}") from error
-
-
-def _is_utf8(stream: BinaryIO) -> bool:
-    """Tell whether a whole file is UTF-8, in the memory of a block."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        while block := stream.read(SAMPLE):
-            decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def opened(path: Path, encoding: str) -> io.TextIOWrapper:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cnn_core.data.reading import Unreadable, input_name, pictures_in, pictures_of, read_batches
+from cnn_core.data.images import input_name
+from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
 from cnn_core.errors import DataError
 
 
