@@ -117,7 +117,14 @@ class WeightsCard(Settings):
     @classmethod
     def from_json(cls, text: Json, *, source: str = "weights card") -> "WeightsCard":
         """Make a card from its file's content; raises WeightsError as `from_dict` does, and for damaged JSON."""
-        return cls.from_dict(_parse(text, source), source=source)
+        if len(text) > CARD_LIMIT:
+            raise WeightsError(f"{source}: {len(text)} bytes are too many for a card, at most {CARD_LIMIT} are read")
+        try:
+            values = json.loads(text, object_pairs_hook=_once)
+        except (ValueError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise WeightsError(f"{source}: not valid JSON ({reason}); restore the file or train again") from error
+        return cls.from_dict(values, source=source)
 
     def section(self, name: str) -> Mapping[str, Any]:
         """Return the settings in a section of the recipe by name, none where there is no such section."""
@@ -239,25 +246,13 @@ def name_for(text: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:100] or "custom"
 
 
-def _parse(text: str | bytes, source: str) -> Any:
-    if len(text) > CARD_LIMIT:
-        raise WeightsError(f"{source}: {len(text)} bytes are too many for a card, at most {CARD_LIMIT} are read")
-    repeated: list[str] = []
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) < len(items):
-            repeated.extend(key for key, count in Counter(key for key, _ in items).items() if count > 1)
-        return found
-
-    try:
-        values = json.loads(text, object_pairs_hook=pairs)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise WeightsError(f"{source}: not valid JSON ({reason}); restore the file or train again") from error
-    if repeated:
-        raise WeightsError(f"{source}: given more than once: {', '.join(sorted(set(repeated))[:5])}")
-    return values
+def _once(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs; ValueError if a name is given more than once."""
+    found = dict(items)
+    if len(found) < len(items):
+        repeated = sorted(key for key, count in Counter(key for key, _ in items).items() if count > 1)
+        raise ValueError(f"given more than once: {', '.join(repeated[:5])}")
+    return found
 
 
 def _metric_problems(metrics: Mapping[str, Metric]) -> Iterator[str]:
