@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from cnn_core.train.runs import PROGRESS, RunInfo, read_json, read_rows
+from cnn_core.train.runs import PROGRESS, RunInfo, read_json, read_rows, whole
 
 Points = tuple[tuple[float, float], ...]  # (epochs, value)
 
@@ -22,7 +22,7 @@ def curves_of(run: RunInfo) -> dict[str, Points]:
     }
     progress = read_json(run.folder / PROGRESS)
     points = _points(progress.get("points"))
-    if points and points[0][0] < 1 and run.epochs <= 8:
+    if points and points[0][0] < 1 and whole(progress, "epochs") <= 8:
         curves = {**curves, "loss": points}
     elif points and run.state in ("running", "stopping") and points[-1][0] > (rows[-1]["epoch"] if rows else 0):
         curves = {**curves, "loss": (*curves.get("loss", ()), points[-1])}

@@ -81,8 +81,8 @@ def look(root: Path, folder: Path) -> RunInfo:
     taken = "asked" in job and not {"pid", "error"} & job.keys()  # the moment before its process writes its number
     entry = waiting_file(root, name)
     waiting = taken or entry.is_file()
-    own = is_running(_whole(job, "pid"), str(job.get("mark", "")))
-    other = is_running(_whole(status, "pid"), str(status.get("mark", ""))) and "mark" in status
+    own = is_running(whole(job, "pid"), str(job.get("mark", "")))
+    other = is_running(whole(status, "pid"), str(status.get("mark", ""))) and "mark" in status
     carded = _time(folder / "card.json") >= _time(folder / "status.json") > 0
     if own or (other and not carded):
         state = "stopping" if (folder / STOP).exists() else "running"
@@ -99,11 +99,11 @@ def look(root: Path, folder: Path) -> RunInfo:
     holder = job if own else status
     running = state in ("running", "stopping")
     return RunInfo(
-        name, folder, state, _whole(status, "epoch"), _whole(status, "epochs") or _whole(progress, "epochs"),
+        name, folder, state, whole(status, "epoch"), whole(status, "epochs") or whole(progress, "epochs"),
         seconds_left=progress.get("seconds_left") if running and own else None,
         error=str(job.get("error", "")) if state == "failed" else "",
         changed=max((_time(folder / file) for file in (*SIGNS, PROGRESS, "card.json")), default=0.0),
-        pid=_whole(holder, "pid"), process_identity=str(holder.get("mark", "")), queued=bool(job), job=job,
+        pid=whole(holder, "pid"), process_identity=str(holder.get("mark", "")), queued=bool(job), job=job,
     )  # fmt: skip
 
 
@@ -156,7 +156,8 @@ def _text(file: Path) -> str:
         return ""
 
 
-def _whole(table: Mapping[str, Any], name: str) -> int:
+def whole(table: Mapping[str, Any], name: str) -> int:
+    """Return the whole number from 0 of that name, 0 if there is none: other processes may have written junk."""
     value = table.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else 0
 
