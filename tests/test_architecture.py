@@ -189,6 +189,13 @@ def no_asserts(_: Path, module: ast.Module, __: str) -> Iterator[str]:
             yield f"line {node.lineno}: an assert vanishes with python -O; raise an error"
 
 
+def ignored_types_say_why(_: Path, __: ast.Module, text: str) -> Iterator[str]:
+    """The checker of types is told to look away by the code of its error, and a reason."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if re.search(r"# type: ignore(?!\[[a-z, -]+\]  # \S)", line):
+            yield f"line {number}: ignores an error of types without its code or a reason"
+
+
 def no_promises(_: Path, __: ast.Module, text: str) -> Iterator[str]:
     yield from re.findall(r"\b(?:TODO|FIXME|XXX|HACK)\b", text)
 
@@ -226,6 +233,7 @@ BREAKING: dict[Rule, tuple[Path, str]] = {
     short_and_introduced: (CORE / "x.py", "x = 1\n" * (LIMIT + 1)),
     no_blanket_excepts: (CORE / "x.py", "try:\n    f()\nexcept Exception:\n    pass"),
     no_asserts: (CORE / "x.py", "assert data"),
+    ignored_types_say_why: (CORE / "x.py", "x = 1  # type: ignore[assignment]"),
     no_promises: (CORE / "x.py", "# TODO later"),
     no_name_that_no_index_has: (CORE / "x.py", "'try: pip install cnn-showcase[all]'"),
     papers_named: (
@@ -293,6 +301,15 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
     assert used - declared == set()
     # a script of niivue-streamlit is read, MONAI imports einops, torch the others
     assert declared - used == {"einops", "niivue-streamlit", "onnxscript", "tensorboard"}
+
+
+def test_no_file_escapes_the_checker_of_types():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["mypy"]
+    assert [ROOT / folder for folder in settings["files"]] == [CORE, PACKAGES, APPS]
+    assert not {"exclude", "ignore_errors", "ignore_missing_imports"} & settings.keys()
+    for special in settings["overrides"]:
+        assert special.keys() == {"module", "ignore_missing_imports"}
+        assert not {name.split(".")[0] for name in special["module"]} & {"cnn_core", *DOMAINS, *PAGES}
 
 
 def test_torchtext_is_used_in_one_place_at_most():

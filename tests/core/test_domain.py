@@ -1,11 +1,24 @@
 """What a domain does once for all: sets that are fetched or explained, and what it does not offer."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from cnn_core.domain import DataSet, Domain, check_labels, find_set, missing_set
 from cnn_core.errors import CnnError, DataError
+from cnn_core.train.finish import Outcome
+from cnn_core.validation import Settings
+
+
+@dataclass(frozen=True)
+class DataConfig(Settings):
+    data: str = "lines"
+
+
+@dataclass(frozen=True)
+class Recipe(Settings):
+    data: DataConfig = field(default_factory=DataConfig)
 
 
 def lines_in(folder: Path) -> str:
@@ -85,3 +98,17 @@ def test_other_classes_are_refused() -> None:
     check_labels(Known, ["a", "b"], "here")
     with pytest.raises(CnnError, match="ab knows the classes a, b, but here has b, a"):
         check_labels(Known, ["b", "a"], "here")
+
+
+def test_ways_are_not_compared_in_a_process_that_writes_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain = Domain(
+        name="made", recipe=Recipe, make_task=Recipe, load=Recipe, data_sets={},
+        ways=lambda card, weights: {"scratch": (Recipe(), {})},
+    )  # fmt: skip
+    monkeypatch.setattr("cnn_core.domain.find_weights", lambda weights, *, domain: tmp_path)
+    monkeypatch.setattr("cnn_core.domain.load_card", lambda folder: None)
+    monkeypatch.setattr(Domain, "train", lambda *_, **__: Outcome(None, None))
+    with pytest.raises(CnnError, match="comparing in several processes is not supported"):
+        domain.compare("weights", "lines", folder=tmp_path)

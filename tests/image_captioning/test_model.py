@@ -1,12 +1,15 @@
 """The networks: the loss by hand, padding, attention, encoders of every kind."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from tiny_captions import small_decoder
 
-from cnn_core.errors import CnnError, UnknownNameError
+from cnn_core.errors import CnnError, UnknownNameError, WeightsError
 from cnn_core.models import create_model
+from image_captioning import encoders
 from image_captioning.decoders import grid_positions
 from image_captioning.model import CaptionBatch, Captioner, Encoder, caption_loss
 from image_captioning.words import END, FIRST, START
@@ -160,3 +163,17 @@ def test_features_must_fill_their_grid() -> None:
     with pytest.raises(CnnError, match="grid"):
         captioner("show-tell").remember(torch.randn(1, 5, 5))
     assert FIRST == END + 2
+
+
+def test_a_captioner_without_an_encoder_takes_features_alone() -> None:
+    model = Captioner(None, captioner("show-tell").decoder)
+    with pytest.raises(CnnError, match=r"no encoder; give it features \[B, P, C\]"):
+        model.remember(torch.zeros(1, 3, 16, 16))
+
+
+def test_weights_whose_card_lacks_the_statistics_of_their_pictures_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimpleNamespace(name="photos", input={"mean": [0.5]}, model="lenet", arguments={"options": {}})
+    backbone = create_model("lenet", in_channels=3, input_size=(28, 28))
+    monkeypatch.setattr(encoders, "load_model", lambda *_, **__: (backbone, card))
+    with pytest.raises(WeightsError, match="'photos': its input lacks std"):
+        encoders.start_encoder("lenet", weights="photos", stage=None, input_size=(28, 28), options={})

@@ -257,3 +257,9 @@ def test_official_sets(name):
         started = time.process_time()
         load_set(name, split="train+val")
         assert time.process_time() - started < 0.5
+
+
+def test_pictures_are_grey_or_in_colour():
+    pictures = ImageSet("two", "test", ("a",), torch.zeros(1, 2, 4, 4, dtype=torch.uint8), torch.zeros(1).long())
+    with pytest.raises(DataError, match="two: expected pictures with 1 or 3 channels, got 2"):
+        _ = pictures.channels

@@ -2,18 +2,20 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from cnn_core.errors import ConfigError
+from cnn_core.errors import ConfigError, WeightsError
 from medical_segmentation.checker import Facts, Volume
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.fingerprint import PlanSettings, network_options, plan
 from medical_segmentation.nodules import NoduleContract
 from medical_segmentation.segmenter import Segmenter, clean, cut_centre, resample_labels
 from medical_segmentation.task import training_blocks
+from medical_segmentation.weights_io import DOMAIN_NAME, nodule_contract_of, volume_contract_of
 
 PLAIN = VolumeContract(3, -1000.0, 1000.0, 0.25, 0.5, (8, 8, 8))
 
@@ -297,3 +299,14 @@ def test_the_network_is_as_deep_as_the_patch_can_be_halved() -> None:
     assert network_options((64, 64, 16), name="unet", given={})[0]["widths"] == [16, 32, 64]
     assert network_options((64, 64, 16), name="unet", given={"widths": [4, 8]}) == ({"widths": [4, 8]}, [])
     assert network_options((64, 64), name="resnet18", given={}) == ({}, [])
+
+
+def test_weights_are_asked_for_the_contract_of_their_goal() -> None:
+    judging = NoduleContract(2, (8, 8), 0.0, 255.0, 0.0, 1.0)
+    card = SimpleNamespace(
+        name="a", domain=DOMAIN_NAME, input={**judging.to_json(), "goal": "malignancy"},
+        arguments={"spatial_dims": 2, "in_channels": 1},
+    )  # fmt: skip
+    assert nodule_contract_of(card) == judging
+    with pytest.raises(WeightsError, match="'a' are for the goal 'malignancy', expected 'segment'"):
+        volume_contract_of(card)

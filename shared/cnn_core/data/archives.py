@@ -184,8 +184,8 @@ def check_directory(archive: Path | str, file: BinaryIO, max_members: int) -> No
         DataError: the directory lists more of them, or takes more than a kilobyte for each allowed one.
     """
     record = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # as ZipFile will find it
-    size = record[zipfile._ECD_SIZE] if record else 0  # type: ignore[attr-defined]
-    end = record[zipfile._ECD_LOCATION] if record else 0  # type: ignore[attr-defined]
+    size = record[zipfile._ECD_SIZE] if record else 0  # type: ignore[attr-defined]  # a private name
+    end = record[zipfile._ECD_LOCATION] if record else 0  # type: ignore[attr-defined]  # likewise
     file.seek(0)
     listed = 0
     if max_members < size <= 1024 * max_members:
