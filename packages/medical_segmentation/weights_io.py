@@ -59,7 +59,7 @@ def volume_contract_of(card: WeightsCard) -> VolumeContract:
 
 
 def nodule_contract_of(card: WeightsCard) -> NoduleContract:
-    """Return the input contract of weights that judge nodules, likewise."""
+    """Return the input contract of weights that classify nodules, likewise."""
     contract = contract_of(card)
     if not isinstance(contract, NoduleContract):
         raise WeightsError(f"weights {card.name!r} are for the goal {goal_of(card)!r}, expected 'malignancy'")
