@@ -226,11 +226,12 @@ def _planes(layout: _Layout, grid: Grid, index: int, name: str) -> Iterator[tupl
             f"{name}: the header's scaling (scl_slope, scl_inter) is no number; the file is damaged"
         ) from error
     slope, inter = (1.0 if slope is None else float(slope)), (0.0 if inter is None else float(inter))
-    x, y, depth = grid.volume_shape
-    size = x * y * layout.dtype.itemsize
+    width, height, depth = grid.volume_shape
+    size = width * height * layout.dtype.itemsize
     with open_plain(layout.data) as (stream, _):
         for k in range(index * depth, (index + 1) * depth):
-            yield array_from_file((x, y), layout.dtype, stream, layout.offset + k * size, mmap=False), slope, inter
+            place = layout.offset + k * size
+            yield array_from_file((width, height), layout.dtype, stream, place, mmap=False), slope, inter
         end = layout.offset + layout.volumes * depth * size
         if stream.seek(end) < end:
             raise EOFError
