@@ -46,7 +46,7 @@ def test_what_was_uploaded_for_a_run_is_found_by_its_bare_name_alone(
         assert given_path("./mine.csv").read_text() == "of the current folder"
         assert custom_path(tmp_path, SETS, expected="a folder") == tmp_path
         for name in ("other.csv", "gone.csv"):  # never another file that happens to bear the name
-            with pytest.raises(DataError, match=rf"{name} was uploaded for this run and is not kept here; say with"):
+            with pytest.raises(DataError, match=rf"{name} was uploaded for this run .*; give its path with --data"):
                 custom_path(name, SETS, expected="a table")
         with pytest.raises(DataError, match="there is no folder"):
             custom_path("../secret.csv", SETS, expected="a table")
