@@ -51,14 +51,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
 
 
 def missing_package(package: str) -> CnnError:
-    """Build the error for an import `package` that is not installed; says the command that installs it.
+    """Build the error for an import of `package`, or of a module of it, that is not installed; says what installs it.
 
     That is the smallest extra of this distribution that the package belongs to. Of a wheel it is the requirements
     themselves: no index has the distribution by name.
     """
-    sentence = f"this needs the package {package!r}, which is not installed"
+    top = package.split(".")[0]
+    sentence = f"this needs the package {top!r}, which is not installed"
     extras = _extras()
-    name = package.split(".")[0].replace("_", "-").lower()
+    name = top.replace("_", "-").lower()
     homes = [extra for extra, requirements in extras.items() if name in requirements]
     if not homes:
         return CnnError(f"{sentence}; install what provides it")
