@@ -35,6 +35,7 @@ def test_what_one_browser_uploads_and_trains_no_other_sees(open_page, folder: Pa
     table = tmp_path / "reviews.csv"
     table.write_text(example_csv().replace("hall", "sauna"))
     anna.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(table)
+    anna.get_by_text(table.name).wait_for()  # another field that changes during an upload may make Streamlit lose it
     epochs = anna.get_by_role("spinbutton", name="Epochs")
     epochs.fill("1")
     epochs.press("Enter")
