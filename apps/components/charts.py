@@ -5,6 +5,7 @@ Streamlit runs Vega with its interpreter, which needs no `eval`: the pages' Cont
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,14 @@ def load_early(*, key: str = "charts-early") -> None:
 
     It comes with the first chart of a page; if the connection is lost just then, Streamlit does not ask for it again.
     """
+    _early()(key=key, data=_scripts())
+
+
+@cache
+def _scripts() -> list[str]:
+    """Return the addresses of Streamlit's files for charts, which stay the same while the server runs."""
     folder = Path(st.__file__).parent / "static" / "static" / "js"
-    files = [file.name for name in SCRIPTS for file in folder.glob(f"{name}.*.js")]
-    _early()(key=key, data=[f"static/js/{name}" for name in files])
+    return [f"static/js/{file.name}" for name in SCRIPTS for file in folder.glob(f"{name}.*.js")]
 
 
 def show_charts(charts: Sequence[LineChart], *, key: str, live: bool = False) -> None:
