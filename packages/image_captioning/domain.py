@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cnn_core.domain import Domain
+from cnn_core.domain import Domain, Measured
 from cnn_core.errors import CnnError, DataError
 from cnn_core.train.config import override
 from cnn_core.weights import WeightsCard
@@ -32,14 +32,15 @@ def evaluate(predictor: Predictor, truth: CaptionSet) -> Report:
     return report_on(captions, truth)
 
 
-def _measure(predictor: Predictor, data: str, split: str, own: bool) -> Report:
+def _measure(predictor: Predictor, data: str, split: str | None, own: bool) -> Measured:
     """Measure a split, preprocessed as the network takes it; training data with the columns of the training."""
+    split = split or "test"
     contract, columns = predictor.contract, predictor.card.section("data") if own else {}
     pictures = load_sets(
         data, splits=(split,), size=contract.size, fit=contract.fit, image_column=columns.get("image_column"),
         caption_column=columns.get("caption_column"),
     )  # fmt: skip
-    return evaluate(predictor, pictures[split])
+    return Measured.split_of_set(evaluate(predictor, pictures[split]), data, split, items="pictures")
 
 
 def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from cnn_core.classification import Report, measure_classes
-from cnn_core.domain import Domain, check_labels
+from cnn_core.domain import Domain, Measured, check_labels
 from cnn_core.errors import ConfigError
 from cnn_core.train.config import ModelConfig
 from cnn_core.weights import WeightsCard
@@ -52,14 +52,15 @@ def evaluate(predictor: Predictor, images: ImageSet, *, batch_size: int = BATCH_
     return Report(**fields)
 
 
-def _measure(predictor: Predictor, data: str, split: str, own: bool) -> Report:
+def _measure(predictor: Predictor, data: str, split: str | None, own: bool) -> Measured:
     """Measure a split, preprocessed as the network takes it."""
+    split = split or "test"
     contract = predictor.contract
     pictures = load_set(
         data, split=split, size=contract.size, channels=contract.channels, fit=contract.fit, box=contract.box
     )
     check_labels(predictor, pictures.labels, data)
-    return evaluate(predictor, pictures)
+    return Measured.split_of_set(evaluate(predictor, pictures), data, split, items="pictures")
 
 
 def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cnn_core.domain import Domain, check_labels
+from cnn_core.domain import Domain, Measured, check_labels
 from cnn_core.train.config import override
 from cnn_core.train.task import Task
 from cnn_core.weights import WeightsCard
 from medical_segmentation.data import DATA_SETS, load_set
-from medical_segmentation.evaluate import Report, evaluate, evaluate_nodules
+from medical_segmentation.evaluate import evaluate, evaluate_nodules
 from medical_segmentation.nodule_predictor import NodulePredictor
 from medical_segmentation.nodule_task import NoduleTask
 from medical_segmentation.nodules import load_nodules
@@ -23,13 +23,16 @@ def make_task(recipe: Recipe) -> Task:
     return NoduleTask(recipe) if recipe.data.goal == "malignancy" else SegmentationTask(recipe)
 
 
-def _measure(predictor: Predictor | NodulePredictor, data: str, split: str, own: bool) -> Report:
+def _measure(predictor: Predictor | NodulePredictor, data: str, split: str | None, own: bool) -> Measured:
+    split = split or "test"
     fold = predictor.card.section("data").get("fold") if own else None
     if isinstance(predictor, NodulePredictor):
-        return evaluate_nodules(predictor, load_nodules(data, predictor.contract, splits=(split,), fold=fold)[split])
+        nodules = load_nodules(data, predictor.contract, splits=(split,), fold=fold)[split]
+        return Measured.split_of_set(evaluate_nodules(predictor, nodules), data, split, items="nodules")
     data_set = load_set(data, fold=fold)
     check_labels(predictor, data_set.labels, data)
-    return evaluate(predictor, (data_set.checked.volume(case) for case in data_set.splits[split]))
+    report = evaluate(predictor, (data_set.checked.volume(case) for case in data_set.splits[split]))
+    return Measured.split_of_set(report, data, split, items="scans")
 
 
 def _exportable(predictor: Predictor | NodulePredictor) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cnn_core.domain import Domain, check_labels
+from cnn_core.domain import Domain, Measured, check_labels
 from cnn_core.train.config import override
 from cnn_core.weights import WeightsCard
 from text_classification.contract import DOMAIN_NAME, TextContract
@@ -24,10 +24,11 @@ def _reading(predictor: Predictor) -> dict[str, Any]:
     return {key: settings[key] for key in ("fold", "text_column", "label_column") if key in settings}
 
 
-def _measure(predictor: Predictor, data: str, split: str, own: bool) -> Report:
+def _measure(predictor: Predictor, data: str, split: str | None, own: bool) -> Measured:
+    split = split or "test"
     texts = load_sets(data, splits=(split,), **(_reading(predictor) if own else {}))[split]
     check_labels(predictor, texts.labels, data)
-    return evaluate(predictor, texts)
+    return Measured.split_of_set(evaluate(predictor, texts), data, split, items="texts")
 
 
 def _report(predictor: Predictor) -> Report:

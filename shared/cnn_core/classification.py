@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from cnn_core.errors import CnnError, DataError, unknown_name
@@ -11,6 +12,9 @@ from cnn_core.metrics import classification_metrics, confusion_matrix
 from cnn_core.weights import WeightsCard
 
 MISTAKES = 50  # in a report
+SHOWN_CLASSES = 20  # at the end of a training
+SHOWN_CONFUSIONS = 5
+CALIBRATION_BINS = 15
 NOT_A_NUMBER = "the network's output is not a number; its weights do not suit this input"
 
 
@@ -74,6 +78,31 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class ClassFigures:
+    """What was measured of one class; precision, recall and F1 are None where nothing was there to divide by."""
+
+    label: str
+    n: int  # items of the class
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How often answers are right, by their probability, in `CALIBRATION_BINS` equal bins from 0 to 1.
+
+    Args:
+        error: expected calibration error (Guo et al. 2017, arXiv:1706.04599, equation 3): the mean distance between
+            probability and accuracy over the bins, weighted by their items.
+        bins: per bin the number of answers, their mean probability and their accuracy; empty ones are 0, 0, 0.
+    """
+
+    error: float
+    bins: list[tuple[int, float, float]]
+
+
+@dataclass(frozen=True)
 class Report:
     """What was measured on a labelled set.
 
@@ -83,6 +112,7 @@ class Report:
         labels: K names.
         confusion: K x K counts, row: truth, column: prediction.
         mistakes: those with the highest probabilities first; None: left out when the weights were downloaded.
+        calibration: None in reports of before it was measured.
     """
 
     n: int
@@ -90,15 +120,81 @@ class Report:
     labels: list[str]
     confusion: list[list[int]] = field(repr=False)
     mistakes: list[Mistake] | None = field(repr=False)
+    calibration: Calibration | None = field(default=None, repr=False)
+
+    @property
+    def classes(self) -> list[ClassFigures]:
+        """The figures of every class, from the confusion matrix."""
+        answered = [sum(row[k] for row in self.confusion) for k in range(len(self.labels))]
+        figures = []
+        for k, (label, row) in enumerate(zip(self.labels, self.confusion, strict=True)):
+            n, right = sum(row), row[k]
+            figures.append(ClassFigures(
+                label, n, right / answered[k] if answered[k] else None, right / n if n else None,
+                2 * right / (n + answered[k]) if n + answered[k] else None,
+            ))  # fmt: skip
+        return figures
+
+    @property
+    def lines(self) -> list[str]:
+        """What a training ends with: the figures of every class, what was mistaken for what, and the calibration."""
+        width = max(map(len, self.labels))
+        lines = [f"{'':{width}}  items  precision  recall     F1"]
+        for entry in self.classes[:SHOWN_CLASSES]:
+            values = [_figure(value) for value in (entry.precision, entry.recall, entry.f1)]
+            lines.append(f"{entry.label:{width}} {entry.n:6,}     {values[0]:>6}  {values[1]:>6} {values[2]:>6}")
+        if len(self.labels) > SHOWN_CLASSES:
+            lines.append(f"and {len(self.labels) - SHOWN_CLASSES} more classes, see report.json")
+        if pairs := self.confusions:
+            lines.append("most often mistaken: " + ", ".join(f"{a} for {b} ({n})" for a, b, n in pairs))
+        if self.calibration:
+            lines.append(f"calibration error {self.calibration.error:.4f} (0: of answers with 80 %, 80 % are right)")
+        return lines
+
+    @property
+    def confusions(self) -> list[tuple[str, str, int]]:
+        """The most frequent confusions: (truth, answer, how often)."""
+        pairs = [
+            (self.labels[i], self.labels[j], n)
+            for i, row in enumerate(self.confusion) for j, n in enumerate(row) if i != j and n
+        ]  # fmt: skip
+        return sorted(pairs, key=lambda pair: -pair[2])[:SHOWN_CONFUSIONS]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
-        return {**vars(self), "mistakes": self.mistakes and [vars(mistake) for mistake in self.mistakes]}
+        return {
+            **vars(self),
+            "mistakes": self.mistakes and [vars(mistake) for mistake in self.mistakes],
+            "calibration": self.calibration and vars(self.calibration),
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Restore a report that `to_json` made."""
-        return cls(**{**values, "mistakes": values["mistakes"] and [Mistake(**entry) for entry in values["mistakes"]]})
+        mistakes, calibration = values["mistakes"], values.get("calibration")
+        restored = {
+            "mistakes": mistakes and [Mistake(**entry) for entry in mistakes],
+            "calibration": calibration and Calibration(calibration["error"], [tuple(b) for b in calibration["bins"]]),
+        }
+        return cls(**{**values, **restored})
+
+
+def calibrate(probabilities: Tensor, targets: Tensor) -> Calibration:
+    """Compare the probabilities of the answers with how often they are right: [N, K], int64 [N]."""
+    highest, answers = probabilities.double().max(1)
+    right = (answers == targets).double()
+    # Bin b holds (b / B, (b + 1) / B], as Guo et al. define it.
+    place = ((highest * CALIBRATION_BINS).ceil().long() - 1).clamp(0, CALIBRATION_BINS - 1)
+    counts = place.bincount(minlength=CALIBRATION_BINS)
+    sums = torch.stack([place.bincount(values, CALIBRATION_BINS) for values in (highest, right)])
+    means = sums / counts.clamp_min(1)
+    error = float((counts * (means[0] - means[1]).abs()).sum() / len(targets))
+    bins = [(n, round(p, 6), round(a, 6)) for n, p, a in zip(counts.tolist(), *means.tolist(), strict=True)]
+    return Calibration(round(error, 6), bins)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def measure_classes(
@@ -132,4 +228,5 @@ def measure_classes(
             Mistake(i, item_name(i), labels[int(targets[i])], labels[int(answers[i])], float(highest[i]))
             for i in wrong.tolist()
         ],
+        "calibration": calibrate(probabilities, targets),
     }  # fmt: skip

@@ -16,11 +16,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+import torch
 
 from cnn_core.data.files import Progress as DownloadProgress
 from cnn_core.data.files import data_root as default_root
 from cnn_core.data.paths import user_path, with_upload_of
+from cnn_core.data.summary import DataSummary
 from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError, DataError
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
@@ -71,6 +74,30 @@ class Report(Protocol):
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What `cnn eval` found.
+
+    Args:
+        report: of the items that were measured.
+        split: what they are: "test", "val" or "train", or "all" of the data.
+        data: what was understood of the data, and which of them were measured.
+        of: items that the data hold, as far as they were read.
+        unseen: metrics without the items that the weights learned from; empty where there are none of these.
+    """
+
+    report: Report
+    split: str
+    data: DataSummary
+    of: int
+    unseen: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def split_of_set(cls, report: Report, data: str, split: str, *, items: str) -> Self:
+        """Return what was measured on a whole split of a named set."""
+        return cls(report=report, split=split, data=DataSummary(data, items, {split: report.n}), of=report.n)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,8 +199,9 @@ class Domain:
         make_task: recipe -> Task.
         load: (name, device) -> predictor of shipped weights or a run folder.
         data_sets: by name.
-        measure: (predictor, data, split, own) -> Report of a split; `own`: the weights were trained on data.
-            None: no `cnn eval`, and no report beside the weights.
+        measure: (predictor, data, split, own) -> Measured; `own`: the weights were trained on data. A split None
+            stands for the test split of a named set and of the training data, and for all of any other data (see
+            `cnn_core.weights.members`). None: no `cnn eval`, and no report beside the weights.
         ways: (card, weights) -> what `cnn compare` trains: name of a way -> its recipe and its fixed settings;
             None: nothing.
         report: predictor of a finished run -> what is written beside the weights, unless its Task has made it; None:
@@ -186,7 +214,7 @@ class Domain:
     make_task: Callable[[Any], "Task"]
     load: Callable[..., Any]
     data_sets: Mapping[str, DataSet]
-    measure: Callable[[Any, str, str, bool], Report] | None = None
+    measure: Callable[[Any, str, str | None, bool], Measured] | None = None
     ways: Callable[[WeightsCard, str], Mapping[str, tuple[Any, Mapping[str, Any]]]] | None = None
     report: Callable[[Any], Report] | None = None
     exportable: Callable[[Any], dict[str, Any]] | None = None
@@ -200,6 +228,7 @@ class Domain:
         seeds: Sequence[int] = (),
         resume: bool = False,
         observe: Observer | None = None,
+        show: Callable[[DataSummary], None] | None = None,
         settings: Mapping[str, Any] | None = None,
         command: str | None = None,
     ) -> Outcome:
@@ -212,6 +241,7 @@ class Domain:
             seeds: train once with each and report mean and spread; empty: once, with the recipe's own seed.
             resume: continue the run in `folder`.
             observe: called after every step and epoch with a `Progress`; returning False stops the run.
+            show: called with the summary of the data before the first step.
             settings: single fields to change, by name: `{"epochs": 3, "data": "my_photos"}`.
             command: the command to repeat the training, for the card; None: composed from the other arguments.
         """
@@ -230,17 +260,34 @@ class Domain:
             if seeds:
                 outcome = train_seeds(
                     with_seed, folder, seeds=seeds, name=name, domain=self.name, command=command, resume=resume,
-                    observe=observe,
+                    observe=observe, show=show,
                 )  # fmt: skip
             else:
                 outcome = train_task(
                     self.make_task(recipe), folder, name=name, domain=self.name, command=command, resume=resume,
-                    observe=observe,
+                    observe=observe, show=show,
                 )  # fmt: skip
             there = (folder / "card.json").exists()  # not of a seed that was stopped
             if self.measure and outcome.card is not None and there and not (folder / REPORT_FILE).exists():
-                self.write_report(folder)
+                outcome = dataclasses.replace(outcome, report=self.write_report(folder))
         return outcome
+
+    def summarise(self, recipe: Any, settings: Mapping[str, Any] | None = None) -> DataSummary:
+        """Return what a training would understand of its data, without training.
+
+        Args:
+            recipe: as in `train`.
+            settings: as in `train`.
+
+        Raises:
+            DataError: nothing can be learned from them.
+        """
+        task = self.make_task(override(self._find(recipe)[1], settings or {}))
+        task.build_data(torch.device("cpu"))
+        summary: DataSummary | None = getattr(task, "summary", None)
+        if summary is None:
+            raise CnnError(f"{self.name} has no summary of its data")
+        return summary
 
     def train_once(self, recipe: str, folder: Path, settings: Mapping[str, Any]) -> WeightsCard:
         """Return the card of a training among several; a finished one is not repeated, an interrupted one is resumed.
@@ -268,29 +315,38 @@ class Domain:
         else:
             report = self._offered(self.measure, "eval")(
                 predictor, predictor.card.section("data")["data"], "test", True
-            )
+            ).report
         write_report(report, folder)
         return report
 
     def evaluate_weights(
-        self, name: str, *, data: str | None = None, split: str = "test", device: str = "auto"
+        self, name: str, *, data: str | None = None, split: str | None = None, device: str = "auto"
     ) -> dict[str, Any]:
-        """Measure weights on a data set: `{"data", "split", "n", "metrics"}`, and "cases" where there are some.
+        """Measure weights on a data set.
 
         Args:
             name: shipped weights or a run folder.
             data: a set name, or a path to custom data; None: the set the weights were trained on.
-            split: "test", "val" or "train".
+            split: "test", "val" or "train"; None: "test" of a named set and of the training data, all of other data.
             device: auto, cpu, cuda, mps.
+
+        Returns:
+            {"data", "split", "n", "of", "metrics", "summary"}; "unseen", the metrics without copies of what was
+            learned, and "cases" where there are some.
         """
         measure = self._offered(self.measure, "eval")
         predictor = self.load(name, device=device)
         own = self.learned_from(predictor.card, data)
-        predictor.card.check_unseen(split, own=own)
+        predictor.card.check_unseen(split or "test", own=own)
         data = data or predictor.card.section("data")["data"]
-        report = measure(predictor, data, split, own)
+        measured = measure(predictor, data, split, own)
+        report = measured.report
         cases = {"cases": report.cases} if hasattr(report, "cases") else {}
-        return {"data": data, "split": split, "n": report.n, "metrics": report.metrics, **cases}
+        unseen = {"unseen": dict(measured.unseen)} if measured.unseen else {}
+        return {
+            "data": data, "split": measured.split, "n": report.n, "of": measured.of, "metrics": report.metrics,
+            **unseen, **cases, "summary": measured.data.to_json(),
+        }  # fmt: skip
 
     def learned_from(self, card: WeightsCard, data: str | None) -> bool:
         """Return whether `data` is the set that weights were trained on: by its name, by its folder, or None."""

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from cnn_core.classification import Mistake, Prediction, Report, class_index, measure_classes
+from cnn_core.classification import Mistake, Prediction, Report, calibrate, class_index, measure_classes
 from cnn_core.errors import CnnError, DataError, UnknownNameError
 
 
@@ -63,3 +63,32 @@ def test_classes_by_number_and_by_label() -> None:
     for target in (-1, 2):
         with pytest.raises(CnnError, match=r"in 0\.\.1"):
             class_index(target, ["a", "b"])
+
+
+def test_the_figures_of_each_class_by_hand() -> None:
+    report = Report(10, {}, ["a", "b", "c"], [[4, 1, 0], [2, 3, 0], [0, 0, 0]], [])
+    a, b, c = report.classes
+    assert (a.label, a.n, a.precision, a.recall) == ("a", 5, 4 / 6, 4 / 5)
+    assert a.f1 == pytest.approx(2 * (4 / 6) * (4 / 5) / (4 / 6 + 4 / 5))
+    assert (b.n, b.precision, b.recall) == (5, 3 / 4, 3 / 5)
+    assert (c.n, c.precision, c.recall, c.f1) == (0, None, None, None)
+    assert report.confusions == [("b", "a", 2), ("a", "b", 1)]
+    assert report.lines == [
+        "   items  precision  recall     F1",
+        "a      5      0.667   0.800  0.727",
+        "b      5      0.750   0.600  0.667",
+        "c      0          -       -      -",
+        "most often mistaken: b for a (2), a for b (1)",
+    ]
+
+
+def test_calibration_by_hand() -> None:
+    # Answers with 0.9 (right), 0.9 (wrong), 0.6 (right): |0.9 - 1/2| * 2/3 + |0.6 - 1| * 1/3
+    found = calibrate(torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]]), torch.tensor([0, 1, 1]))
+    assert found.error == pytest.approx(0.4 * 2 / 3 + 0.4 / 3, abs=1e-6)
+    assert [entry for entry in found.bins if entry[0]] == [(1, 0.6, 1.0), (2, 0.9, 0.5)]
+    assert len(found.bins) == 15
+    sure = calibrate(torch.tensor([[1.0, 0.0]]), torch.tensor([0]))
+    assert (sure.error, sure.bins[-1]) == (0.0, (1, 1.0, 1.0))
+    report = Report(1, {}, ["a"], [[1]], [], sure)
+    assert Report.from_json(json.loads(json.dumps(report.to_json()))) == report

@@ -99,7 +99,10 @@ def _add_using(commands: Any) -> None:
     entry = _command(commands, "eval", using.run_eval, "measure shipped or own weights")
     _weights(entry)
     entry.add_argument("--data", help="a set name or a folder; default the set they were trained on")
-    entry.add_argument("--split", default="test", choices=["test", "val", "train"])
+    entry.add_argument(
+        "--split", choices=["test", "val", "train"], help="default test; of other data than those learned from, all"
+    )
+    entry.add_argument("--quiet", action="store_true", help="figures alone, without what was understood of the data")
     _json(entry)
 
     entry = _command(commands, "predict", using.run_predict, "answer for files or folders")

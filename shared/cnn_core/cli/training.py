@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
+import json
 import logging
 import shlex
 import sys
@@ -33,7 +34,8 @@ def explain_train(*, asked: bool) -> int:
 
 
 def run_train(options: argparse.Namespace, flags: list[str]) -> None:
-    """Train and print the test metrics; with --json {"run", "weights", "metrics", "seconds"}."""
+    """Train and print the test metrics; with --json {"run", "weights", "metrics", "seconds", "data"}."""
+    from cnn_core.data.summary import SUMMARY_FILE
     from cnn_core.domains import load_domain
     from cnn_core.train.config import read_recipe
     from cnn_core.weights.card import name_for
@@ -54,6 +56,7 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
         seeds=options.seeds,
         resume=options.resume,
         observe=_observer(options),
+        show=None if options.quiet or options.json else _show,
         command=repeating(options.given),
     )
     if outcome.run is not None and not outcome.run.main:
@@ -61,8 +64,13 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
     metrics = outcome.card.metrics if outcome.card else {}
     if options.json:
         seconds = outcome.card.seconds if outcome.card else None
-        write_json(options, {"run": str(folder), "weights": name, "metrics": metrics, "seconds": seconds})
+        answer = {"run": str(folder), "weights": name, "metrics": metrics, "seconds": seconds}
+        if (folder / SUMMARY_FILE).exists():
+            answer["data"] = json.loads((folder / SUMMARY_FILE).read_text("utf-8"))
+        write_json(options, answer)
         return
+    for line in getattr(outcome.report, "lines", ()):
+        print(line)
     for label, entry in metrics.items():
         spread = f" ± {entry['std']:.4f} over {len(entry['seeds'])} seeds" if entry["std"] is not None else ""
         print(f"{entry['split']} {label} {entry['mean']:.4f}{spread} (n {entry['n']})")
@@ -205,6 +213,11 @@ def repeating(arguments: Sequence[str]) -> str:
         elif word not in NOR_THESE and not word.startswith(tuple(f"{flag}=" for flag in NOT_OF_THE_CARD)):
             words.append(word)
     return shlex.join(words)
+
+
+def _show(summary: Any) -> None:
+    """Print what was understood of the data, before the training."""
+    _draw("".join(f"{sentence}\n" for sentence in summary.sentences))
 
 
 def _observer(options: argparse.Namespace) -> Callable[[Any], None] | None:

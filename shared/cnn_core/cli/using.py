@@ -18,7 +18,7 @@ EXAMPLE_EDGE = 64  # of an input for networks that take any size
 
 
 def run_eval(options: argparse.Namespace, _: list[str]) -> None:
-    """Print the metrics; with --json {"weights", "data", "split", "n", "metrics", "seconds"}."""
+    """Print the metrics; with --json {"weights", "data", "split", "n", "of", "metrics", "summary", "seconds"}."""
     from cnn_core.data.paths import with_upload_of
     from cnn_core.weights import find_weights
 
@@ -30,11 +30,15 @@ def run_eval(options: argparse.Namespace, _: list[str]) -> None:
     if options.json:
         write_json(options, result)
         return
-    print(f"{result['weights']} on {result['data']} {result['split']}, n {result['n']}, {result['seconds']} s")
+    if not options.quiet:
+        print("\n".join(result["summary"]["sentences"]), file=sys.stderr)
+    n = f"{result['n']}" + (f" of {result['of']}" if result["of"] != result["n"] else "")
+    print(f"{result['weights']} on {result['data']} {result['split']}, n {n}, {result['seconds']} s")
     for case in result.get("cases", []):
         print("  " + "  ".join(f"{key} {_short(value)}" for key, value in flat(case)))
     for name, value in result["metrics"].items():
-        print(f"  {name} {value:.4f}")
+        unseen = result.get("unseen", {}).get(name)
+        print(f"  {name} {value:.4f}" + (f"  (unseen: {unseen:.4f})" if unseen is not None else ""))
 
 
 def flat(case: dict, before: str = "") -> Iterator[tuple[str, object]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from cnn_core.data.summary import SUMMARY_FILE, DataSummary
 from cnn_core.errors import CnnError
 from cnn_core.storage import write_bytes
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
@@ -18,7 +19,8 @@ from cnn_core.train.loop import Progress, Run, fit, is_trained
 from cnn_core.train.task import Evaluation, Task
 from cnn_core.weights import WeightsCard, load_card, load_state, round_weights, save_weights
 from cnn_core.weights.card import check_fields
-from cnn_core.weights.reports import REPORT_FILE, write_report
+from cnn_core.weights.members import MEMBERS_FILE, write_members
+from cnn_core.weights.reports import REPORT_FILE, Writable, write_report
 
 Observer = Callable[[Progress], bool | None]
 
@@ -29,6 +31,7 @@ class Outcome:
 
     run: Run | None  # None: the run was finished before
     card: WeightsCard | None  # None in the processes of a parallel run that write no files
+    report: Writable | None = None  # of the test split
 
 
 def train_task(
@@ -40,6 +43,7 @@ def train_task(
     command: str,
     resume: bool = False,
     observe: Observer | None = None,
+    show: Callable[[DataSummary], None] | None = None,
 ) -> Outcome:
     """Fit, evaluate on the test split, and write the weights and their card into the run folder.
 
@@ -51,13 +55,14 @@ def train_task(
         command: what to type to train them again.
         resume: go on with the run in `folder`.
         observe: see `fit`.
+        show: see `fit`.
 
     Raises:
         WeightsError: a card could not hold the name, the command or the settings; what `fit` raises.
     """
     known = {key: getattr(task.recipe, key) for key in ("licence", "limits") if hasattr(task.recipe, key)}
     check_fields({**known, "name": name, "domain": domain, "command": command, "recipe": to_table(task.recipe)})
-    run = fit(task, folder, resume=resume, observe=observe, origin={"name": name, "command": command})
+    run = fit(task, folder, resume=resume, observe=observe, origin={"name": name, "command": command}, show=show)
     if not run.main:
         return Outcome(run, None)
     model = run.model
@@ -76,10 +81,12 @@ def train_task(
         "seconds": round(run.seconds, 1),
     }
     card = save_weights(fields.pop("model_module", model), fields, folder, dtype=store)
+    if members := getattr(task, "members", None):
+        write_members(folder, members)
     (folder / REPORT_FILE).unlink(missing_ok=True)  # of weights that are not there any more
     if result and result.report:
         write_report(result.report, folder)
-    return Outcome(run, card)
+    return Outcome(run, card, result.report if result else None)
 
 
 def train_seeds(
@@ -92,6 +99,7 @@ def train_seeds(
     command: str,
     resume: bool = False,
     observe: Observer | None = None,
+    show: Callable[[DataSummary], None] | None = None,
 ) -> Outcome:
     """Train once per seed, in `folder/seed<N>`, and put the first seed's weights into `folder`.
 
@@ -115,12 +123,15 @@ def train_seeds(
             outcomes.append(Outcome(None, load_card(part)))
             continue
         going_on = resume and (part / RECIPE_FILE).exists()
-        outcome = train_task(task, part, name=name, domain=domain, command=command, resume=going_on, observe=observe)
+        outcome = train_task(
+            task, part, name=name, domain=domain, command=command, resume=going_on, observe=observe, show=show
+        )
+        show = None  # the data are the same for all
         outcomes.append(outcome)
         if outcome.run is not None and (outcome.run.stopped or not outcome.run.main):
             return outcome
     cards = [outcome.card for outcome in outcomes if outcome.card is not None]
-    return Outcome(outcomes[-1].run, _join(folder, cards, seeds))
+    return Outcome(outcomes[-1].run, _join(folder, cards, seeds), outcomes[0].report)
 
 
 def _join(folder: Path, cards: Sequence[WeightsCard], seeds: Sequence[int]) -> WeightsCard:
@@ -136,9 +147,10 @@ def _join(folder: Path, cards: Sequence[WeightsCard], seeds: Sequence[int]) -> W
     ]
     fields["metrics"] = _metrics(results, seeds)
     fields["seconds"] = round(statistics.fmean(card.seconds for card in cards), 1)
-    report = folder / f"seed{seeds[0]}" / REPORT_FILE
-    if report.exists():
-        write_bytes(folder / REPORT_FILE, report.read_bytes())
+    for name in (REPORT_FILE, SUMMARY_FILE, MEMBERS_FILE):
+        file = folder / f"seed{seeds[0]}" / name
+        if file.exists():
+            write_bytes(folder / name, file.read_bytes())
     return save_weights(state, fields, folder, dtype=first.dtype)
 
 

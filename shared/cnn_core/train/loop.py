@@ -5,6 +5,7 @@ one run folder, and continues an interrupted run exactly: all chance of an epoch
 epoch and a resume give the same weights, bit for bit, as two epochs at a stretch (on a CPU).
 
     <run>/recipe.json             the resolved settings
+    <run>/data.json               what was understood of the data
     <run>/log.csv                 one line per epoch
     <run>/events.out.tfevents...  the same for TensorBoard
     <run>/status.json             how far it is, in which process, and by which command
@@ -29,6 +30,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from cnn_core.data.memory import EpochContext
+from cnn_core.data.summary import DataSummary, write_summary
 from cnn_core.data.tables import csv_text
 from cnn_core.errors import CnnError
 from cnn_core.processes import process_start
@@ -97,6 +99,7 @@ def fit(
     resume: bool = False,
     observe: Callable[[Progress], bool | None] | None = None,
     origin: Mapping[str, str] | None = None,
+    show: Callable[[DataSummary], None] | None = None,
 ) -> Run:
     """Train until the epochs of the recipe are done, patience ends, or the observer returns False.
 
@@ -107,6 +110,7 @@ def fit(
         observe: called after every step, and with `metrics` after every epoch; returning False stops the run, which
             can be resumed later. Several processes stop after the epoch.
         origin: what status.json has to keep so that a killed run can be resumed: "name", "command".
+        show: called with the summary of the data before the first step; it is written to data.json as well.
 
     Raises:
         ConfigError: a resumed run was started with other settings, or its recipe.json is damaged.
@@ -150,6 +154,11 @@ def fit(
         fabric.barrier()
         torch.manual_seed(loop.seed)
         task.build_data(fabric.device)
+        summary: DataSummary | None = getattr(task, "summary", None)
+        if summary is not None and fabric.is_global_zero:
+            write_summary(summary, folder)
+            if show:
+                show(summary)
         if not task.steps_per_epoch():
             raise CnnError("the training set is empty; nothing can be learned from it")
         trainer = _Trainer(task, fabric, folder, observe, origin or {})

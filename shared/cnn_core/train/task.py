@@ -70,6 +70,8 @@ class Task(Protocol):
     Attributes:
         recipe: the settings.
         metric: the validation metric that chooses the best epoch; greater is better.
+        summary: what `build_data` understood of the data, for the user; may be missing.
+        members: content hashes of a user's own items by split (`cnn_core.weights.members`); may be missing.
     """
 
     @property

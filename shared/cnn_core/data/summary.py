@@ -1,0 +1,195 @@
+"""What was understood of a data set before anything runs: the same sentences in commands, library and pages."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from cnn_core.storage import write_text
+
+SUMMARY_FILE = "data.json"
+NAMED = 6  # classes that a sentence names
+EXAMPLES = 3  # items left out that a sentence names
+UNBALANCED = 10  # times the items of the smallest class, from which on accuracy says little of it
+FEW = 10  # items of a class, below which nothing reliable is learned of it
+SPLITS = {"train": "training", "val": "validation", "test": "test", "train+val": "training"}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Items that are not used, for one reason."""
+
+    reason: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.examples[:EXAMPLES])
+        more = ", ..." if shown and self.count > len(self.examples[:EXAMPLES]) else ""
+        return f"{self.count:,} {self.reason}" + (f" ({shown}{more})" if shown else "")
+
+
+class Omissions:
+    """Collects what is left out, by reason."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._examples: dict[str, list[str]] = {}
+
+    def add(self, reason: str, example: str = "", count: int = 1) -> None:
+        """Count `count` items left out for `reason`; the first few examples are kept."""
+        if not count:
+            return
+        self._counts[reason] = self._counts.get(reason, 0) + count
+        examples = self._examples.setdefault(reason, [])
+        if example and len(examples) < EXAMPLES:
+            examples.append(example)
+
+    @property
+    def all(self) -> tuple[LeftOut, ...]:
+        """The reasons in the order in which they first occurred."""
+        return tuple(LeftOut(reason, n, tuple(self._examples[reason])) for reason, n in self._counts.items())
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What a data set holds and how it is used.
+
+    Args:
+        data: its name, or the path as it was given.
+        items: what its items are called: "texts", "pictures".
+        splits: number of items by split: train, val, test, or all.
+        classes: class -> split -> number of items; empty where there are no classes.
+        divided: how the splits came about, a clause: "as given in train.csv and test.csv".
+        read: sentences on what was chosen in reading, and why: columns, series, encoding.
+        left_out: what is not used.
+        warnings: what the user should know before trusting a result.
+    """
+
+    data: str
+    items: str
+    splits: Mapping[str, int]
+    classes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    divided: str = ""
+    read: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def sentences(self) -> list[str]:
+        """Everything in sentences, the counts first."""
+        total = sum(self.splits.values())
+        said = [f"{total:,} {self.items}{_classes(self.classes)}."]
+        if self.splits and set(self.splits) != {"all"}:
+            sizes = ", ".join(f"{count:,} {SPLITS.get(split, split)}" for split, count in self.splits.items())
+            said.append(f"{sizes[0].upper()}{sizes[1:]}{': ' if self.divided else ''}{self.divided}.")
+        elif self.divided:
+            said.append(f"{self.divided[0].upper()}{self.divided[1:]}.")
+        said += [_sentence(text) for text in self.read]
+        if self.left_out:
+            said.append(f"Left out: {'; '.join(map(str, self.left_out))}.")
+        return said + [_sentence(text) for text in self.warnings]
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values, the sentences too."""
+        return {
+            "data": self.data,
+            "items": self.items,
+            "splits": dict(self.splits),
+            "classes": {name: dict(counts) for name, counts in self.classes.items()},
+            "divided": self.divided,
+            "read": list(self.read),
+            "left_out": [{**vars(entry), "examples": list(entry.examples)} for entry in self.left_out],
+            "warnings": list(self.warnings),
+            "sentences": self.sentences,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Restore what `to_json` made."""
+        left_out = tuple(LeftOut(e["reason"], e["count"], tuple(e["examples"])) for e in values["left_out"])
+        known = {key: values[key] for key in ("data", "items", "splits", "classes", "divided")}
+        return cls(**known, read=tuple(values["read"]), left_out=left_out, warnings=tuple(values["warnings"]))
+
+
+def write_summary(summary: DataSummary, folder: Path) -> None:
+    """Write the summary of a run's data into its folder."""
+    write_text(folder / SUMMARY_FILE, json.dumps(summary.to_json(), ensure_ascii=False) + "\n")
+
+
+def class_counts(labels: Sequence[str], targets: Mapping[str, Iterable[int]]) -> dict[str, dict[str, int]]:
+    """Return class -> split -> items of the targets (numbers in 0..K-1) of each split."""
+    counts = {label: dict.fromkeys(targets, 0) for label in labels}
+    for split, numbers in targets.items():
+        for number in numbers:
+            counts[labels[number]][split] += 1
+    return counts
+
+
+def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str = "") -> list[str]:
+    """Return what is wrong with the classes of labelled items: too few, missing in a split, unequal, alike, too many.
+
+    Args:
+        classes: class -> split -> items.
+        label_flag: the flag that chooses the column of the labels, for advice; empty: labels are folders.
+    """
+    totals = {name: sum(counts.values()) for name, counts in classes.items()}
+    total = sum(totals.values())
+    said = []
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(" ".join(name.split()).casefold(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            said.append(
+                f"the labels {_list(map(repr, names))} differ in case or spaces alone and are learned as different "
+                "classes: write them alike if they are one"
+            )
+    if label_flag and len(totals) > 20 and total < 5 * len(totals):
+        said.append(
+            f"{len(totals)} different labels in {total:,} items: these may be scores, names or lists instead of "
+            f"classes; {label_flag} chooses another column"
+        )
+        return said
+    for split in ("test", "val", "train"):
+        missing = [name for name, counts in classes.items() if split in counts and not counts[split]]
+        if missing and len(missing) < len(classes):
+            consequence = {
+                "test": "nothing is measured of it", "val": "it does not count when the best epoch is chosen",
+                "train": "it cannot be learned",
+            }[split]  # fmt: skip
+            several = "these classes have" if len(missing) > 1 else "this class has"
+            said.append(f"{several} no {SPLITS[split]} item, so {consequence}: {_list(missing)}")
+    few = [name for name, count in totals.items() if count < FEW]
+    if few:
+        said.append(f"fewer than {FEW} items, too few to rely on: {_list(f'{name} ({totals[name]})' for name in few)}")
+    if totals and max(totals.values()) > UNBALANCED * max(1, min(totals.values())):
+        large = max(totals, key=totals.__getitem__)
+        said.append(
+            f"the classes are of very different sizes ({large!r} has {totals[large]:,} of {total:,}): look at the "
+            "figures per class and at macro F1, accuracy alone flatters"
+        )
+    return said
+
+
+def _classes(classes: Mapping[str, Mapping[str, int]]) -> str:
+    if not classes:
+        return ""
+    totals = {name: sum(counts.values()) for name, counts in classes.items()}
+    shown = [f"{name} {count:,}" for name, count in list(totals.items())[:NAMED]]
+    more = f" and {len(totals) - NAMED} more" if len(totals) > NAMED else ""
+    return f" in {len(totals)} class{'es' * (len(totals) != 1)}: {', '.join(shown)}{more}"
+
+
+def _list(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def _sentence(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return text[:1].upper() + text[1:] + "."

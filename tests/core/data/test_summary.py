@@ -1,0 +1,66 @@
+import json
+
+from cnn_core.data.summary import DataSummary, LeftOut, Omissions, class_counts, class_warnings
+
+SUMMARY = DataSummary(
+    "pets", "pictures", {"train": 7, "val": 1, "test": 2},
+    {"cats": {"train": 4, "val": 1, "test": 1}, "dogs": {"train": 3, "val": 0, "test": 1}},
+    "a fifth of every class is test", ("Pictures are read from labels.csv",),
+    (LeftOut("files that are no pictures", 4, ("a.txt", "b.txt", "c.txt")),), ("dogs have no validation item",),
+)  # fmt: skip
+
+
+def test_the_sentences_hold_every_count_and_reason() -> None:
+    assert SUMMARY.sentences == [
+        "10 pictures in 2 classes: cats 6, dogs 4.",
+        "7 training, 1 validation, 2 test: a fifth of every class is test.",
+        "Pictures are read from labels.csv.",
+        "Left out: 4 files that are no pictures (a.txt, b.txt, c.txt, ...).",
+        "Dogs have no validation item.",
+    ]
+    assert str(SUMMARY).splitlines() == SUMMARY.sentences
+
+
+def test_it_goes_through_json() -> None:
+    values = json.loads(json.dumps(SUMMARY.to_json()))
+    assert values["sentences"] == SUMMARY.sentences
+    assert DataSummary.from_json(values) == SUMMARY
+
+
+def test_omissions_count_by_reason_and_keep_a_few_examples() -> None:
+    omissions = Omissions()
+    for number in range(5):
+        omissions.add("empty rows", f"line {number}")
+    omissions.add("rows without a label", count=7)
+    omissions.add("nothing", count=0)
+    assert [str(entry) for entry in omissions.all] == [
+        "5 empty rows (line 0, line 1, line 2, ...)",
+        "7 rows without a label",
+    ]
+
+
+def test_classes_are_counted_by_split() -> None:
+    counts = class_counts(["a", "b"], {"train": [0, 0, 1], "test": [0]})
+    assert counts == {"a": {"train": 2, "test": 1}, "b": {"train": 1, "test": 0}}
+
+
+def test_what_is_wrong_with_classes_is_said() -> None:
+    def said(**classes: tuple[int, int]) -> str:
+        named = {name.replace("_", " "): {"train": a, "test": b} for name, (a, b) in classes.items()}
+        return "; ".join(class_warnings(named))
+
+    assert said(a=(40, 10), b=(40, 10)) == ""
+    assert "no test item, so nothing is measured of it: b" in said(a=(40, 10), b=(50, 0))
+    assert "fewer than 10 items, too few to rely on: b (4)" in said(a=(30, 1), b=(2, 2))
+    assert "'a' has 200 of 212" in said(a=(190, 10), b=(10, 2))
+    assert "'Spam', 'spam' differ in case or spaces alone" in said(Spam=(40, 10), spam=(40, 10))
+    assert "'no entry', 'no  entry' differ" in said(no_entry=(40, 10), no__entry=(40, 10))
+
+
+def test_more_labels_than_classes_can_be_is_said_with_the_flag_that_helps() -> None:
+    scores = {str(k): {"train": 1} for k in range(199)}
+    assert class_warnings(scores, label_flag="--label-column") == [
+        "199 different labels in 199 items: these may be scores, names or lists instead of classes; --label-column "
+        "chooses another column"
+    ]
+    assert "label-column" not in "; ".join(class_warnings(scores))  # class folders are meant
