@@ -11,9 +11,10 @@ folders `recipes` and `weights`, and these names in its `__init__`, loaded with 
 
 import contextlib
 import dataclasses
+import inspect
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
     from cnn_core.train.task import Task
 
 S = TypeVar("S", bound="DataSet")
+FLAGS = {  # options of some domains: the flag, and why another domain does not take it
+    "text_column": ("text-column", "they read no tables of texts"),
+    "label_column": ("label-column", "they read no tables of texts"),
+    "texts": ("text", "their inputs are no texts"),
+    "answered": ("resume", "their answers cannot be taken up again"),
+}
 
 
 class Answer(Protocol):
@@ -58,6 +65,11 @@ class Predictor(Protocol):
         Args:
             inputs: files, folders, texts: what the domain takes.
             output: where a predictor that writes files of its own puts them; None: nowhere.
+
+        A predictor may take `text_column`, `label_column` and `texts`, which are flags of `cnn predict`, and
+        `answered`, the inputs that are answered already (see `cnn_core.answers.skip_answered`). It may have a method
+        `examine_inputs` of the same inputs and flags, which returns a DataSummary: how many items there are to answer,
+        and how they are read.
         """
 
     def explain(self, source: Any, *, method: str = ...) -> Any:
@@ -179,6 +191,15 @@ def missing_set(entry: DataSet, path: Path) -> DataError:
     )
 
 
+def check_options(function: Callable[..., object], options: Iterable[str], weights: str) -> None:
+    """Raise CnnError unless a function takes these options; `weights` are what it belongs to."""
+    taken = inspect.signature(function).parameters
+    for option in options:
+        if option not in taken:
+            flag, reason = FLAGS.get(option, (option, "they do not take it"))
+            raise CnnError(f"--{flag} is not for the weights {weights}: {reason}; leave it out")
+
+
 def check_labels(predictor: Any, labels: Sequence[str], data: str) -> None:
     """Raise CnnError unless `data` has the classes of a predictor."""
     if tuple(predictor.labels) != tuple(labels):
@@ -214,7 +235,7 @@ class Domain:
     make_task: Callable[[Any], "Task"]
     load: Callable[..., Any]
     data_sets: Mapping[str, DataSet]
-    measure: Callable[[Any, str, str | None, bool], Measured] | None = None
+    measure: Callable[..., Measured] | None = None
     ways: Callable[[WeightsCard, str], Mapping[str, tuple[Any, Mapping[str, Any]]]] | None = None
     report: Callable[[Any], Report] | None = None
     exportable: Callable[[Any], dict[str, Any]] | None = None
@@ -320,7 +341,13 @@ class Domain:
         return report
 
     def evaluate_weights(
-        self, name: str, *, data: str | None = None, split: str | None = None, device: str = "auto"
+        self,
+        name: str,
+        *,
+        data: str | None = None,
+        split: str | None = None,
+        device: str = "auto",
+        columns: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Measure weights on a data set.
 
@@ -329,17 +356,19 @@ class Domain:
             data: a set name, or a path to custom data; None: the set the weights were trained on.
             split: "test", "val" or "train"; None: "test" of a named set and of the training data, all of other data.
             device: auto, cpu, cuda, mps.
+            columns: of a table of texts, `text_column` and `label_column`; a domain without tables refuses them.
 
         Returns:
             {"data", "split", "n", "of", "metrics", "summary"}; "unseen", the metrics without copies of what was
             learned, and "cases" where there are some.
         """
-        measure = self._offered(self.measure, "eval")
+        measure, columns = self._offered(self.measure, "eval"), columns or {}
+        check_options(measure, columns, name)
         predictor = self.load(name, device=device)
         own = self.learned_from(predictor.card, data)
         predictor.card.check_unseen(split or "test", own=own)
         data = data or predictor.card.section("data")["data"]
-        measured = measure(predictor, data, split, own)
+        measured = measure(predictor, data, split, own, **columns)
         report = measured.report
         cases = {"cases": report.cases} if hasattr(report, "cases") else {}
         unseen = {"unseen": dict(measured.unseen)} if measured.unseen else {}
