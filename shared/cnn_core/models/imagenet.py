@@ -52,6 +52,12 @@ def weights_file() -> Path:
     return files[0]
 
 
+def imagenet_state() -> dict[str, Tensor]:
+    """Return the tensors of `efficientnet_lite0` under our names, float32 on the CPU; errors as `weights_file`."""
+    state: dict[str, Tensor] = torch.load(weights_file(), map_location="cpu", weights_only=True)
+    return {_our_name(name): value for name, value in state.items()}
+
+
 def load_imagenet(model: Backbone, *, head: bool = True) -> None:
     """Give an `efficientnet_lite0` in 2-D for RGB pictures the ImageNet weights.
 
@@ -62,7 +68,7 @@ def load_imagenet(model: Backbone, *, head: bool = True) -> None:
     Raises:
         CnnError: as `weights_file`, or the weights do not fit the model.
     """
-    state = {_our_name(name): value for name, value in _read(weights_file()).items()}
+    state = imagenet_state()
     if not head:
         own = model.state_dict()
         state |= {name: own[name] for name in state if name.startswith("head.")}
@@ -72,11 +78,6 @@ def load_imagenet(model: Backbone, *, head: bool = True) -> None:
         raise WeightsError(
             f"the ImageNet weights fit efficientnet_lite0 in 2-D with 3 channels alone: {error}"
         ) from None
-
-
-def _read(file: Path) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    return state
 
 
 def _our_name(name: str) -> str:

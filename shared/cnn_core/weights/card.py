@@ -83,6 +83,7 @@ class WeightsCard(Settings):
     limits: list[Text]  # sentences: where it should not be used, what it was not tested on
     created: Date  # ISO 8601
     version: Text  # of the project that made it
+    package: str = ""  # import package that brings the file of the tensors; empty: it lies beside the card
 
     @model_validator(mode="after")
     def _fields_agree(self) -> "WeightsCard":
