@@ -4,7 +4,7 @@ Training, evaluation, prediction and page all go through `InputContract`, so the
 """
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -44,6 +44,8 @@ class InputContract(Contract):
             centre of 224 pixels of pictures of 256.
         tta: test-time augmentation, see `tta_logits`: "none", "flip", "shift" or "flip-shift".
     """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"crop_share"})
 
     channels: Channels
     size: Annotated[tuple[Edge, Edge], Tuple]

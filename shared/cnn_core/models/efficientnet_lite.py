@@ -1,10 +1,10 @@
 """EfficientNet-Lite: inverted residual blocks, scaled for phones; ImageNet accuracy in 4.7 million parameters.
 
-Tan and Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", arXiv:1905.11946, in the
-form Lite0 that its authors released in 2020: without squeeze-and-excitation, ReLU6 for swish, stem and head not
-scaled. 4,652,008 parameters with 1,000 classes. The blocks are those of Sandler et al. 2018 (MobileNetV2,
-arXiv:1801.04381), the padding is TensorFlow's "same", batch normalisation has epsilon 0.001 and momentum 0.01, as in
-the released weights.
+Tan and Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", arXiv:1905.11946: table 1,
+4,652,008 parameters with 1,000 classes. The blocks are those of Sandler et al. 2018 (MobileNetV2, arXiv:1801.04381).
+Differs from the paper: Lite0, which its authors released in 2020, has no squeeze-and-excitation, ReLU6 for swish, and
+stem and head that are not scaled. As in the released weights, the padding is TensorFlow's "same", and batch
+normalisation has epsilon 0.001 and momentum 0.01.
 """
 
 from collections import OrderedDict

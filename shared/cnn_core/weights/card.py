@@ -198,10 +198,15 @@ class Contract:
     """Base of the domains' contracts, which are decorated with `contract`."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]  # which `contract` makes
+    LATER: ClassVar[frozenset[str]] = frozenset()  # fields that older cards have not: written where they say something
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values; `from_json` restores an equal contract."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        unsaid = {
+            field.name for field in fields(self) if field.name in self.LATER and values[field.name] == field.default
+        }
+        values = {name: value for name, value in values.items() if name not in unsaid}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
