@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ class TextContract(Contract):
         text_column: of the table that the network learned from, which is read of other tables too where they have it.
         label_column: likewise, to measure on.
     """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"text_column", "label_column"})
 
     tokenizer: str
     vocabulary: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, repr=False)]

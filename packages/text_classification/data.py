@@ -7,65 +7,26 @@ nearly so, are in one split.
 """
 
 import os
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from cnn_core.data.paths import custom_path
-from cnn_core.data.splits import fold_out, hold_out
 from cnn_core.data.summary import DataSummary, class_counts, class_warnings
 from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError, unknown_name
 from text_classification import docstrings
 from text_classification.copies import contradictions, copies, grouped, label_warnings, similar
 from text_classification.download import get_ag_news, get_trec, get_treebank
+from text_classification.splits import FOLDS, Reading, TextSet, amount_of, split_parts
 from text_classification.tables import Table, read_table, table_files
 
 SPLITS = ("train", "val", "train+val", "test")
-SPLIT_SEED = 20240501  # any number; changing it changes every fold and validation split
-FOLDS = 10
 PHRASES = "train_phrases"  # the training table with `phrases`
-
-
-@dataclass(frozen=True)
-class TextSet:
-    """One split of a labelled text set.
-
-    Args:
-        name: of the set, as in `DATA_SETS`, or the table's path.
-        split: one of `SPLITS`.
-        labels: the K class names; target k means `labels[k]`.
-        texts: N texts.
-        targets: int64 [N] in 0..K-1.
-    """
-
-    name: str
-    split: str
-    labels: tuple[str, ...]
-    texts: list[str] = field(repr=False)
-    targets: Tensor = field(repr=False)
-
-    def __post_init__(self) -> None:
-        if len(self.texts) != len(self.targets):
-            raise DataError(f"{self.name}: {len(self.texts)} texts for {len(self.targets)} labels")
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.labels)
-
-    def subset(self, indices: np.ndarray) -> "TextSet":
-        """Return the texts at `indices`, in that order."""
-        texts = [self.texts[i] for i in indices]
-        return replace(self, texts=texts, targets=self.targets[torch.from_numpy(indices)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,26 +57,6 @@ class Corpus(DataSet):
             if not (folder / f"{part}.tsv").is_file():
                 raise missing_set(self, folder)
         return {part: read_table(folder / f"{part}.tsv", text_column="text", label_column="label") for part in parts}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a user's texts are read and divided.
-
-    Args:
-        text_column: of a table; None: guessed.
-        label_column: likewise.
-        group_column: rows with the same value in it stay in one split; None: there is none.
-        test: a table for the test set, or how much of the texts it is: a share (0.2) or a number (500); None: a
-            tenth, by `fold`.
-        fold: 0 to 9: the tenth that is the test set where there is no official one.
-    """
-
-    text_column: str | None = None
-    label_column: str | None = None
-    group_column: str | None = None
-    test: str | None = None
-    fold: int = 0
 
 
 @dataclass(frozen=True)
@@ -193,7 +134,7 @@ def load_data(
     labels = known.labels or _labels(tables, known.name)
     parts = {part: _to_set(table, labels, known.name) for part, table in tables.items()}
     divided = "as published" if "test" in parts else f"fold {reading.fold} of {FOLDS} is the test set"
-    made = _split(parts, reading, {})
+    made = split_parts(parts, reading, {})
     return LoadedSets(made, DataSummary(known.name, "texts", _sizes(made), _counts(made), divided))
 
 
@@ -224,7 +165,7 @@ def read_custom(
     """
     expected = "a table of texts, or a folder with train.csv"
     files = table_files(custom_path(name_or_path, DATA_SETS, expected=expected, kinds=("file", "folder")))
-    if reading.test and _amount(reading.test) is None:
+    if reading.test and amount_of(reading.test) is None:
         if "test" in files:
             raise DataError(f"{name_or_path} has a test table, {files['test'].name}; leave test out")
         files["test"] = custom_path(reading.test, (), expected="a table of texts, a share or a number", kinds=("file",))
@@ -246,7 +187,7 @@ def _load_custom(name: str, reading: Reading) -> LoadedSets:
     labels = _labels(tables, name)
     parts = {part: _to_set(table, labels, name) for part, table in tables.items()}
     groups = {part: grouped([similar(text) for text in table.texts], table.groups) for part, table in tables.items()}
-    made = _split(parts, reading, groups)
+    made = split_parts(parts, reading, groups)
     counts = _counts(made)
     warnings = [*class_warnings(counts, label_flag="--label-column"), *label_warnings(labels)]
     summary = DataSummary(
@@ -295,42 +236,6 @@ def _to_set(table: Table, labels: tuple[str, ...], name: str) -> TextSet:
         raise DataError(f"{name}: the label {unknown!r} is none of {', '.join(labels)}")
     targets = torch.tensor([places[label] for label in table.labels], dtype=torch.int64)
     return TextSet(name, "", labels, table.texts, targets)
-
-
-def _split(
-    parts: Mapping[str, TextSet], reading: Reading, groups: Mapping[str, Sequence[Hashable]]
-) -> dict[str, TextSet]:
-    """Derive all splits from the given parts; of those with groups, equal groups stay in one split."""
-    pool = "train" if "train" in parts else "all"
-    learned, test, val = parts[pool], parts.get("test"), parts.get("val", parts.get("dev"))
-    kept: Sequence[Hashable] | None = groups.get(pool)
-    if test is None:
-        targets = learned.targets.numpy()
-        if reading.test and (amount := _amount(reading.test)) is not None:
-            share = amount if amount < 1 else amount / len(learned)
-            if not 0 < share < 1:
-                raise DataError(f"test: expected a share or number of the {len(learned):,} texts, got {reading.test}")
-            rest, inside = hold_out(targets, [share], seed=SPLIT_SEED, groups=kept)
-        else:
-            rest, inside = fold_out(targets, folds=FOLDS, fold=reading.fold, seed=SPLIT_SEED, groups=kept)
-        learned, test = learned.subset(rest), learned.subset(inside)
-        kept = kept and [kept[i] for i in rest]
-    if val is None:
-        rest, inside = fold_out(learned.targets.numpy(), folds=FOLDS, fold=0, seed=SPLIT_SEED, groups=kept)
-        train, val = learned.subset(rest), learned.subset(inside)
-    else:
-        train = learned
-        learned = replace(train, texts=train.texts + val.texts, targets=torch.cat([train.targets, val.targets]))
-    made = {"train": train, "val": val, "train+val": learned, "test": test}
-    return {split: replace(texts, split=split) for split, texts in made.items()}
-
-
-def _amount(test: str) -> float | None:
-    """Return the share or number of texts that `test` says, None where it is a path."""
-    try:
-        return float(test)
-    except ValueError:
-        return None
 
 
 def _sizes(made: Mapping[str, TextSet]) -> dict[str, int]:

@@ -6,18 +6,18 @@ folders `recipes` and `weights`, and these names in its `__init__`, loaded with 
     DATA_SETS   name -> DataSet
     DOMAIN      a Domain
     BENCHES     name -> Bench (cnn_core.train.benches), for `cnn bench`; may be missing
+    SOURCES     source -> (name -> folder of weights that others publish), for `SOURCE:NAME`; may be missing
     MODELS      name -> a line on each network that the domain builds itself, for `cnn list models`; may be missing
 """
 
 import contextlib
 import dataclasses
-import inspect
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -27,6 +27,7 @@ from cnn_core.data.paths import user_path, with_upload_of
 from cnn_core.data.summary import DataSummary
 from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError, DataError
+from cnn_core.predictor import Answer, Measured, Report, check_options
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
 from cnn_core.train.commands import compare_command, train_command
 from cnn_core.train.config import check_settings, override, read_recipe
@@ -39,77 +40,6 @@ if TYPE_CHECKING:
     from cnn_core.train.task import Task
 
 S = TypeVar("S", bound="DataSet")
-FLAGS = {  # options of some domains: the flag, and why another domain does not take it
-    "text_column": ("text-column", "they read no tables of texts"),
-    "label_column": ("label-column", "they read no tables of texts"),
-    "texts": ("text", "their inputs are no texts"),
-    "answered": ("resume", "their answers cannot be taken up again"),
-}
-
-
-class Answer(Protocol):
-    """The prediction for one input, or why there is none; as text it is a line of `cnn predict`."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the item of `cnn predict --json`: "input", and the prediction or "error"."""
-
-
-class Predictor(Protocol):
-    """A trained network with its preprocessing, for raw inputs."""
-
-    card: WeightsCard
-
-    def stream_inputs(self, inputs: Sequence[str], *, output: Path | None = None) -> Iterator[Answer]:
-        """Predict the inputs of `cnn predict`, in their order and each as soon as it is ready.
-
-        Args:
-            inputs: files, folders, texts: what the domain takes.
-            output: where a predictor that writes files of its own puts them; None: nowhere.
-
-        A predictor may take `text_column`, `label_column` and `texts`, which are flags of `cnn predict`, and
-        `answered`, the inputs that are answered already (see `cnn_core.answers.skip_answered`). It may have a method
-        `examine_inputs` of the same inputs and flags, which returns a DataSummary: how many items there are to answer,
-        and how they are read.
-        """
-
-    def explain(self, source: Any, *, method: str = ...) -> Any:
-        """Return the explanation of the prediction for `source`; its `save(path)` writes it and returns a sentence."""
-
-
-class Report(Protocol):
-    """What was measured on a split."""
-
-    @property
-    def n(self) -> int: ...
-    @property
-    def metrics(self) -> dict[str, float]: ...
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What `cnn eval` found.
-
-    Args:
-        report: of the items that were measured.
-        split: what they are: "test", "val" or "train", or "all" of the data.
-        data: what was understood of the data, and which of them were measured.
-        of: items that the data hold, as far as they were read.
-        unseen: metrics without the items that the weights learned from; empty where there are none of these.
-    """
-
-    report: Report
-    split: str
-    data: DataSummary
-    of: int
-    unseen: Mapping[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def split_of_set(cls, report: Report, data: str, split: str, *, items: str) -> Self:
-        """Return what was measured on a whole split of a named set."""
-        return cls(report=report, split=split, data=DataSummary(data, items, {split: report.n}), of=report.n)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,15 +119,6 @@ def missing_set(entry: DataSet, path: Path) -> DataError:
     return DataError(
         f"the data set {entry.name} is not there: {advice}, or set CNN_DATA_DIR to the folder that holds it"
     )
-
-
-def check_options(function: Callable[..., object], options: Iterable[str], weights: str) -> None:
-    """Raise CnnError unless a function takes these options; `weights` are what it belongs to."""
-    taken = inspect.signature(function).parameters
-    for option in options:
-        if option not in taken:
-            flag, reason = FLAGS.get(option, (option, "they do not take it"))
-            raise CnnError(f"--{flag} is not for the weights {weights}: {reason}; leave it out")
 
 
 def check_labels(predictor: Any, labels: Sequence[str], data: str) -> None:

@@ -59,7 +59,7 @@ class AnswerFiles:
                 self._json.write(self.head.encode())
             self._csv = self.csv_part.open("w", newline="", encoding="utf-8", errors="replace")
         for number, item in enumerate(self.items(), start=1):
-            self._to_csv(item)
+            self._put(item)
             if number % 1000 == 0:
                 self._write()
 
@@ -88,7 +88,7 @@ class AnswerFiles:
     def add(self, item: Item) -> None:
         """Write one answer; it is on its way to the disk within a second."""
         self._lines.append(("" if self.count == 0 and not self._lines else ",\n") + to_json(item))
-        self._to_csv(item)
+        self._put(item)
         if time.monotonic() - self._written > EVERY or len(self._lines) >= 1000:
             with storage_errors(self.part):
                 self._write()
@@ -107,7 +107,7 @@ class AnswerFiles:
             self.csv_part.replace(self.folder / f"{NAME}.csv")
             self.part.replace(self.folder / f"{NAME}.json")
 
-    def _to_csv(self, item: Item) -> None:
+    def _put(self, item: Item) -> None:
         if not self._columns:
             self._waiting.append(item)
             if "error" not in item or len(self._waiting) >= WAITING:

@@ -61,7 +61,7 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     from cnn_core.answers import Tally
     from cnn_core.cli.answer_files import AnswerFiles
     from cnn_core.cli.progress import shown_progress
-    from cnn_core.domain import check_options
+    from cnn_core.predictor import check_options
     from cnn_core.weights import find_weights, load_card
 
     if options.resume and not options.output:

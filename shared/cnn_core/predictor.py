@@ -1,0 +1,92 @@
+"""What a trained network offers whatever its domain: predictions, explanations, and what was measured of it."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from cnn_core.data.summary import DataSummary
+from cnn_core.errors import CnnError
+from cnn_core.weights import WeightsCard
+
+FLAGS = {  # options of some domains: the flag, and why another domain does not take it
+    "text_column": ("text-column", "they read no tables of texts"),
+    "label_column": ("label-column", "they read no tables of texts"),
+    "texts": ("text", "their inputs are no texts"),
+    "answered": ("resume", "their answers cannot be taken up again"),
+}
+
+
+class Answer(Protocol):
+    """The prediction for one input, or why there is none; as text it is a line of `cnn predict`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the item of `cnn predict --json`: "input", and the prediction or "error"."""
+
+
+class Predictor(Protocol):
+    """A trained network with its preprocessing, for raw inputs."""
+
+    card: WeightsCard
+
+    def stream_inputs(self, inputs: Sequence[str], *, output: Path | None = None) -> Iterator[Answer]:
+        """Predict the inputs of `cnn predict`, in their order and each as soon as it is ready.
+
+        Args:
+            inputs: files, folders, texts: what the domain takes.
+            output: where a predictor that writes files of its own puts them; None: nowhere.
+
+        A predictor may take `text_column`, `label_column` and `texts`, which are flags of `cnn predict`, and
+        `answered`, the inputs that are answered already (see `cnn_core.answers.skip_answered`). It may have a method
+        `examine_inputs` of the same inputs and flags, which returns a DataSummary: how many items there are to answer,
+        and how they are read.
+        """
+
+    def explain(self, source: Any, *, method: str = ...) -> Any:
+        """Return the explanation of the prediction for `source`; its `save(path)` writes it and returns a sentence."""
+
+
+class Report(Protocol):
+    """What was measured on a split."""
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def metrics(self) -> dict[str, float]: ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What `cnn eval` found.
+
+    Args:
+        report: of the items that were measured.
+        split: what they are: "test", "val" or "train", or "all" of the data.
+        data: what was understood of the data, and which of them were measured.
+        of: items that the data hold, as far as they were read.
+        unseen: metrics without the items that the weights learned from; empty where there are none of these.
+    """
+
+    report: Report
+    split: str
+    data: DataSummary
+    of: int
+    unseen: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def split_of_set(cls, report: Report, data: str, split: str, *, items: str) -> Self:
+        """Return what was measured on a whole split of a named set."""
+        return cls(report=report, split=split, data=DataSummary(data, items, {split: report.n}), of=report.n)
+
+
+def check_options(function: Callable[..., object], options: Iterable[str], weights: str) -> None:
+    """Raise CnnError unless a function takes these options; `weights` are what it belongs to."""
+    taken = inspect.signature(function).parameters
+    for option in options:
+        if option not in taken:
+            flag, reason = FLAGS.get(option, (option, "they do not take it"))
+            raise CnnError(f"--{flag} is not for the weights {weights}: {reason}; leave it out")
