@@ -93,7 +93,8 @@ class Columns:
             text_at, reasons["text"] = self._text(taken | {label_at})
         if text_at == label_at:
             raise DataError(f"{self.name}: the column {self.names[text_at]!r} cannot be both text and label")
-        said = f"text in {self.names[text_at]!r} ({reasons['text']})" if len(self.names) > 1 else ""
+        said = f"text in {self.names[text_at]!r}" if self.layout.header or len(self.names) > 1 else ""
+        said += f" ({reasons['text']})" if len(self.names) > 1 else ""
         if label_at is not None and labelled:
             said += f", label in {self.names[label_at]!r} ({reasons['label']})"
         return Chosen(text_at, label_at, said)

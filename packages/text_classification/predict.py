@@ -29,7 +29,7 @@ from text_classification.ngrams import window_indices, window_responses, word_pr
 from text_classification.tables import TextFile, text_file
 from text_classification.tokenizers import TOKENIZERS
 
-CHUNK = 4096  # texts that are classified at once
+CHUNK = 2048  # texts that are classified at once
 TABLE_LIMIT = 256 * 2**20  # bytes of the products of the whole vocabulary with all filters, kept for many texts
 MANY = 2048  # texts from which on those products save time
 SHOWN = 200  # characters of what is no text, in its message

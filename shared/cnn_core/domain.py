@@ -31,12 +31,12 @@ from cnn_core.predictor import Answer, Measured, Report, check_options
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
 from cnn_core.train.commands import compare_command, train_command
 from cnn_core.train.config import check_settings, override, read_recipe
-from cnn_core.train.finish import Observer, Outcome, train_seeds, train_task
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from cnn_core.weights.card import name_for
 from cnn_core.weights.reports import REPORT_FILE, write_report
 
 if TYPE_CHECKING:
+    from cnn_core.train.finish import Observer, Outcome
     from cnn_core.train.task import Task
 
 S = TypeVar("S", bound="DataSet")
@@ -169,11 +169,11 @@ class Domain:
         name: str | None = None,
         seeds: Sequence[int] = (),
         resume: bool = False,
-        observe: Observer | None = None,
+        observe: "Observer | None" = None,
         show: Callable[[DataSummary], None] | None = None,
         settings: Mapping[str, Any] | None = None,
         command: str | None = None,
-    ) -> Outcome:
+    ) -> "Outcome":
         """Train a recipe and leave a run folder that predicts, explains and exports.
 
         Args:
@@ -187,6 +187,8 @@ class Domain:
             settings: single fields to change, by name: `{"epochs": 3, "data": "my_photos"}`.
             command: the command to repeat the training, for the card; None: composed from the other arguments.
         """
+        from cnn_core.train.finish import train_seeds, train_task  # 150 MB, which only a training needs
+
         source, recipe = self._find(recipe)
         name = name or name_for(Path(source).stem if source else "")
         recipe = override(recipe, settings or {})
