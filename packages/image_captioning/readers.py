@@ -5,9 +5,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+from cnn_core.data.images import SUFFIXES
 from cnn_core.data.tables import DELIMITERS, Layout, json_rows, look, rows
 from cnn_core.errors import DataError
 from image_captioning.album import Album
@@ -84,6 +85,17 @@ def read_source(file: Path, album: Album, columns: Columns) -> Source:
 def _table(file: Path, layout: Layout, album: Album, columns: Columns) -> Source:
     table = list(rows(file, layout))
     names = list(layout.columns)
+    if layout.header and _names_picture(names, album):
+        table, names = [names, *table], []
+    elif not layout.header and not _names_picture(table[0], album):
+        if any(_names_picture(row, album) for row in table[1:EVIDENCE]):
+            names = [cell.strip() for cell in table.pop(0)]
+        else:
+            names = []
+    elif not layout.header:
+        names = []
+    if not names:  # what a row holds beyond the shortest one is a caption with delimiters in it
+        names = [str(i + 1) for i in range(max(2, min(map(len, table), default=2)))]
     filled = [[*row, *[""] * (len(names) - len(row))] for row in table[:EVIDENCE]]
     place = _places(file.name, names, columns, [[row[i] for row in filled] for i in range(len(names))], album)
     closed = {place.image, place.split, place.group}
@@ -102,6 +114,10 @@ def _table(file: Path, layout: Layout, album: Album, columns: Columns) -> Source
             f"{joined:,} captions hold {DELIMITERS[str(layout.delimiter)]} without quotation marks and are read whole"
         )
     return source
+
+
+def _names_picture(cells: Sequence[str], album: Album) -> bool:
+    return any(PurePath(cell.split("#")[0]).suffix.lower() in SUFFIXES or album.find(cell).file for cell in cells)
 
 
 def _cells(

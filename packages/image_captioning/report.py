@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import Any, Self
 
 import torch
@@ -12,7 +13,7 @@ from image_captioning.grammar import is_true, share_named
 from image_captioning.metrics import caption_metrics, cider_d
 
 EXAMPLES = 25  # of the best and of the worst captions
-SHOWN = 3  # of the worst at the end of a training
+SHOWN, SHOWN_CHARACTERS = 3, 80  # of the worst at the end of a training
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Report:
             lines.append(f"{self.known:.1%} of the words that people wrote are in the vocabulary")
         for example in (self.worst or [])[:SHOWN]:
             more = f" and {len(example.references) - 1} more" if len(example.references) > 1 else ""
-            people = f"{example.references[0]!r}{more}"
-            lines.append(f"CIDEr-D {example.cider:.2f}  {example.input}: {example.caption!r}; people wrote {people}")
+            written, people = (shorten(text, SHOWN_CHARACTERS) for text in (example.caption, example.references[0]))
+            lines.append(f"CIDEr-D {example.cider:.2f}  {example.input}: {written!r}; people wrote {people!r}{more}")
         return lines
 
     def to_json(self) -> dict[str, Any]:
