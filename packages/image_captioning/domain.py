@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from cnn_core.data.summary import DataSummary
-from cnn_core.domain import Domain, Measured
+from cnn_core.domain import Domain
 from cnn_core.errors import CnnError, DataError
+from cnn_core.predictor import Measured
 from cnn_core.train.config import override
 from cnn_core.weights import WeightsCard
 from cnn_core.weights.members import choose_items, read_members

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cnn_core.domain import Domain, Measured, check_labels
+from cnn_core.domain import Domain, check_labels
+from cnn_core.predictor import Measured
 from cnn_core.train.config import override
 from cnn_core.train.task import Task
 from cnn_core.weights import WeightsCard
