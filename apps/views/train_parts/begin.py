@@ -12,7 +12,7 @@ import streamlit as st
 
 from cnn_core.data.paths import UPLOAD as UPLOADED
 from cnn_core.domains import recipe_files
-from cnn_core.errors import CnnError
+from cnn_core.errors import CnnError, DataError
 from cnn_core.storage import write_bytes
 from cnn_core.train.runs import list_runs
 from components.address import pick
@@ -103,17 +103,20 @@ def _data(found: Any) -> tuple[str | None, File | None, bool]:
 def _understood(name: str, changes: Mapping[str, Any], file: File, *, unpack: bool) -> bool:
     """Say what a training would understand of an upload; return False where nothing could be learned from it."""
     with st.spinner("Reading your data"):
-        sentences, error = _look_at(name, changes.get("validation"), file, unpack)
-    if error:
-        warn(error)
+        said, usable = _look_at(name, changes.get("validation"), file, unpack)
+    if usable:
+        show_data(said)
     else:
-        show_data(sentences)
-    return not error
+        warn(said[0])
+    return usable
 
 
 @remembered(3)
-def _look_at(name: str, validation: bool | None, file: File, unpack: bool) -> tuple[list[str], str]:
-    """Return the sentences of an upload's summary, or why there is none."""
+def _look_at(name: str, validation: bool | None, file: File, unpack: bool) -> tuple[list[str], bool]:
+    """Return the sentences of an upload's summary, or why there is none, and whether something can be learned from it.
+
+    Where this look ahead fails for another reason, such as a full disk, the training may still succeed.
+    """
 
     def look() -> list[str]:
         from jobs.offers import summary_of
@@ -126,9 +129,10 @@ def _look_at(name: str, validation: bool | None, file: File, unpack: bool) -> tu
         place = run / UPLOADED / safe_name(file.name)
         try:
             _put(file, place, unpack=unpack)
-            return begin_long(look).result(), ""
+            return begin_long(look).result(), True
         except CnnError as error:
-            return [], str(error).replace(f"{place.parent}/", "").replace(folder, "")
+            said = str(error).replace(f"{place.parent}/", "").replace(folder, "")
+            return [said], not isinstance(error, DataError)
 
 
 def _put(file: File, place: Path, *, unpack: bool) -> None:
