@@ -35,7 +35,7 @@ class EncoderConfig(Settings):
     """What the encoder starts from, and whether it learns."""
 
     stage: str | None = None  # the encoder's stage that is used; None: its last
-    encoder_weights: str | None = None  # "mobilenet-v1-trunk", "torchvision", or weights of image classification
+    encoder_weights: str | None = None  # "imagenet", "torchvision", or weights of image classification
     frozen: bool = False  # its features are computed once, kept on disk, and only the decoder learns
 
 

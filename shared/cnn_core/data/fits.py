@@ -45,10 +45,10 @@ class Placement:
 Fitted = tuple[Image.Image, Placement]  # the network's view and where in the picture it lies
 
 
-def fit_crop(picture: Image.Image, size: tuple[int, int]) -> Fitted:
-    """Bring the shorter side to `size` (H, W) and cut out the centre."""
+def fit_crop(picture: Image.Image, size: tuple[int, int], *, share: float = 1.0) -> Fitted:
+    """Bring `share` of the shorter side to `size` (H, W) and cut out the centre."""
     height, width = size
-    scale = max(height / picture.height, width / picture.width)
+    scale = max(height / picture.height, width / picture.width) / share
     x, y = max(0.0, (picture.width - width / scale) / 2), max(0.0, (picture.height - height / scale) / 2)
     box = (x, y, picture.width - x, picture.height - y)
     return resize(picture, (width, height), box), Placement(box, (0, 0, width, height))
