@@ -7,7 +7,7 @@ also holds the `options` that the network is built from.
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -54,6 +54,8 @@ class CaptionContract(Contract):
         longest: words of a caption at most.
         tokenizer: what a word is: one of `words.TOKENIZERS`; characters are for scripts without spaces.
     """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"tokenizer"})
 
     size: Annotated[tuple[Edge, Edge], Tuple]
     vocabulary: Annotated[
