@@ -48,8 +48,8 @@ def find_sources(path: Path, album: Album, columns: Columns) -> tuple[list[Sourc
             hits = sum(album.find(entry.name).file is not None for entry in source.entries)
             if not hits and (rank <= NAMED or (len(candidates) == 1 and file.suffix.lower() != ".txt")):
                 unmatched = unmatched or source
-            if hits:
-                good.setdefault(_family(file), []).append((source, hits))
+            good.setdefault(_family(file), []).append((source, hits))
+        good = {family: sources for family, sources in good.items() if any(hits for _, hits in sources)}
         if good:
             return _best(good, rank, path, candidates)
     if beside := _beside_pictures(path, album):
@@ -89,9 +89,9 @@ def _best(
         )
     chosen: dict[str, Source] = {}
     for source, _ in good[best[0]]:
-        chosen.setdefault(_split_of(source.file), source)
-    for split, source in chosen.items():
-        if split:
+        chosen.setdefault(source.file.stem.lower(), source)  # of the same in two formats the first
+    for source in chosen.values():
+        if split := _split_of(source.file):
             source.entries = [type(e)(e.name, e.captions, e.split or split, e.group) for e in source.entries]
             source.by = source.by or source.file.name
     files = {source.file for source in chosen.values()}
