@@ -47,9 +47,7 @@ def _restored(values: Mapping[str, Any]) -> Any:
         from cnn_core.classification import Report
 
         report = Report.from_json({field.name: values[field.name] for field in fields(Report) if field.name in values})
-        if report.n != sum(
-            entry.n for entry in report.classes
-        ):
+        if report.n != sum(entry.n for entry in report.classes):
             raise ValueError(f"{report.n} items, but another number in the confusion matrix")
         return report
     if {"worst", "best"} <= values.keys():
