@@ -33,7 +33,7 @@ LIMIT = 400  # lines of a file
 LAYERS = (
     "errors", "lazy", "processes", "storage", "validation", "metrics", "domains",
     "nn", "models", "anatomy", "data", "weights", "classification", "train", "explain",
-    "answers", "domain", "export", "cli",
+    "answers", "predictor", "domain", "export", "cli",
 )  # fmt: skip
 
 Rule = Callable[[Path, ast.Module, str], Iterator[str]]

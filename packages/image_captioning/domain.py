@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cnn_core.domain import Domain, Measured
+from cnn_core.domain import Domain
 from cnn_core.errors import CnnError, DataError
+from cnn_core.predictor import Measured
 from cnn_core.train.config import override
 from cnn_core.weights import WeightsCard
 from image_captioning.contract import DOMAIN_NAME, CaptionerOptions

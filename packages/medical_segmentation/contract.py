@@ -82,7 +82,7 @@ class VolumeContract(Contract):
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, without those that older cards have not where they say nothing."""
         values = super().to_json()
-        unsaid: dict[str, object] = {"usual_spacing": None, "label_numbers": []}
+        unsaid: dict[str, Any] = {"usual_spacing": None, "label_numbers": []}
         return {name: value for name, value in values.items() if name not in unsaid or value != unsaid[name]}
 
     def numbers_of(self, labels: int) -> tuple[int, ...]:

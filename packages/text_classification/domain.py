@@ -5,7 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cnn_core.domain import Domain, Measured, check_labels
+from cnn_core.domain import Domain, check_labels
+from cnn_core.predictor import Measured
 from cnn_core.train.config import override
 from cnn_core.weights import WeightsCard
 from text_classification.contract import DOMAIN_NAME, TextContract

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -26,6 +26,7 @@ from cnn_core.data.paths import user_path, with_upload_of
 from cnn_core.data.summary import DataSummary
 from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError, DataError
+from cnn_core.predictor import Answer, Measured, Report
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
 from cnn_core.train.commands import compare_command, train_command
 from cnn_core.train.config import check_settings, override, read_recipe
@@ -38,66 +39,6 @@ if TYPE_CHECKING:
     from cnn_core.train.task import Task
 
 S = TypeVar("S", bound="DataSet")
-
-
-class Answer(Protocol):
-    """The prediction for one input, or why there is none; as text it is a line of `cnn predict`."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the item of `cnn predict --json`: "input", and the prediction or "error"."""
-
-
-class Predictor(Protocol):
-    """A trained network with its preprocessing, for raw inputs."""
-
-    card: WeightsCard
-
-    def stream_inputs(self, inputs: Sequence[str], *, output: Path | None = None) -> Iterator[Answer]:
-        """Predict the inputs of `cnn predict`, in their order and each as soon as it is ready.
-
-        Args:
-            inputs: files, folders, texts: what the domain takes.
-            output: where a predictor that writes files of its own puts them; None: nowhere.
-        """
-
-    def explain(self, source: Any, *, method: str = ...) -> Any:
-        """Return the explanation of the prediction for `source`; its `save(path)` writes it and returns a sentence."""
-
-
-class Report(Protocol):
-    """What was measured on a split."""
-
-    @property
-    def n(self) -> int: ...
-    @property
-    def metrics(self) -> dict[str, float]: ...
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What `cnn eval` found.
-
-    Args:
-        report: of the items that were measured.
-        split: what they are: "test", "val" or "train", or "all" of the data.
-        data: what was understood of the data, and which of them were measured.
-        of: items that the data hold, as far as they were read.
-        unseen: metrics without the items that the weights learned from; empty where there are none of these.
-    """
-
-    report: Report
-    split: str
-    data: DataSummary
-    of: int
-    unseen: Mapping[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def split_of_set(cls, report: Report, data: str, split: str, *, items: str) -> Self:
-        """Return what was measured on a whole split of a named set."""
-        return cls(report=report, split=split, data=DataSummary(data, items, {split: report.n}), of=report.n)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,8 +272,8 @@ class Domain:
             device: auto, cpu, cuda, mps.
 
         Returns:
-            {"data", "split", "n", "of", "metrics", "summary"}; "unseen", the metrics without copies of what was
-            learned, and "cases" where there are some.
+            {"data", "split", "n", "of", "metrics", "lines", "summary"}; "unseen", the metrics without copies of what
+            was learned, "counts", the n of metrics that have their own, and "cases", where there are some.
         """
         measure = self._offered(self.measure, "eval")
         predictor = self.load(name, device=device)
@@ -343,9 +284,11 @@ class Domain:
         report = measured.report
         cases = {"cases": report.cases} if hasattr(report, "cases") else {}
         unseen = {"unseen": dict(measured.unseen)} if measured.unseen else {}
+        counts = {"counts": report.counts} if getattr(report, "counts", None) else {}
         return {
             "data": data, "split": measured.split, "n": report.n, "of": measured.of, "metrics": report.metrics,
-            **unseen, **cases, "summary": measured.data.to_json(),
+            **counts, **unseen, **cases, "lines": list(getattr(report, "lines", ())),
+            "summary": measured.data.to_json(),
         }  # fmt: skip
 
     def learned_from(self, card: WeightsCard, data: str | None) -> bool:

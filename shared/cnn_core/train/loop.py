@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from cnn_core.data.memory import EpochContext
@@ -37,9 +36,16 @@ from cnn_core.processes import process_start
 from cnn_core.storage import folder_lock, write_text
 from cnn_core.train.checkpoint import CHECKPOINT_FILE, has_checkpoint, load_checkpoint, save_checkpoint
 from cnn_core.train.config import RECIPE_FILE, check_settings, to_table
-from cnn_core.train.devices import choose_device, fabric_precision
 from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor, restore_optimizer
-from cnn_core.train.parallel import agree, average_rows, keep_sparse, leave_group, normalise_together, use_channels_last
+from cnn_core.train.parallel import (
+    agree,
+    average_rows,
+    keep_sparse,
+    leave_group,
+    make_fabric,
+    normalise_together,
+    use_channels_last,
+)
 from cnn_core.train.runs import read_json
 from cnn_core.train.task import Task
 
@@ -121,30 +127,7 @@ def fit(
         StorageError: somebody else trains in the folder.
     """
     loop = task.recipe.loop
-    device = choose_device(loop.device)
-    try:
-        fabric = Fabric(
-            accelerator=device.type,
-            devices=[device.index] if device.index is not None else loop.devices,
-            num_nodes=loop.num_nodes,
-            strategy=loop.strategy if loop.strategy != "auto" or loop.devices * loop.num_nodes == 1 else "ddp",
-            **fabric_precision(loop.precision, device),
-        )
-    except (MisconfigurationException, ValueError) as error:
-        raise CnnError(
-            f"this machine cannot train with --device {loop.device} and --devices {loop.devices}: {error}"
-        ) from error
-    started = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
-    if loop.devices * loop.num_nodes == 1 and started > 1:
-        raise CnnError(
-            f"torchrun started {started} processes for a run of one; add --devices N, how many it starts on a machine, "
-            "and --num-nodes to the command"
-        )
-    if loop.batch_size < fabric.world_size:
-        raise CnnError(
-            f"batches of {loop.batch_size} cannot be shared by {fabric.world_size} processes, each needs a sample of "
-            "every batch; use a larger --batch-size or fewer processes"
-        )
+    fabric = make_fabric(loop)
     fabric.launch()
     if fabric.world_size > 1:
         atexit.register(leave_group)
