@@ -12,10 +12,10 @@ import torch
 from cnn_core.data.summary import SUMMARY_FILE, DataSummary
 from cnn_core.errors import CnnError
 from cnn_core.storage import write_bytes
-from cnn_core.train.checkpoint import CHECKPOINT_FILE
+from cnn_core.train.checkpoint import CHECKPOINT_FILE, is_trained
 from cnn_core.train.config import RECIPE_FILE, check_settings, to_table
 from cnn_core.train.devices import has_bfloat16_cpu
-from cnn_core.train.loop import Progress, Run, fit, is_trained
+from cnn_core.train.loop import Progress, Run, fit
 from cnn_core.train.task import Evaluation, Task
 from cnn_core.weights import WeightsCard, load_card, load_state, round_weights, save_weights
 from cnn_core.weights.card import check_fields
