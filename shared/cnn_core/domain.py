@@ -149,6 +149,7 @@ class Domain:
         report: predictor of a finished run -> what is written beside the weights, unless its Task has made it; None:
             `measure` of the test split.
         exportable: predictor -> keywords of `cnn_core.export.export_onnx`; None: its model, as the card describes it.
+        limits: of all its networks that learn from a user's own data.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Domain:
     ways: Callable[[WeightsCard, str], Mapping[str, tuple[Any, Mapping[str, Any]]]] | None = None
     report: Callable[[Any], Report] | None = None
     exportable: Callable[[Any], dict[str, Any]] | None = None
+    limits: Sequence[str] = ()
 
     def train(
         self,
@@ -189,7 +191,7 @@ class Domain:
         """
         source, recipe = self._find(recipe)
         name = name or name_for(Path(source).stem if source else "")
-        recipe = override(recipe, settings or {})
+        recipe = self.with_settings(recipe, override(recipe, settings or {}))
         folder = Path(folder) if folder is not None else Path("runs") / name
         if command is None:
             own = f"{self.name}.train(recipe) in Python; recipe.json of the run holds the settings"
@@ -213,6 +215,18 @@ class Domain:
             if self.measure and outcome.card is not None and there and not (folder / REPORT_FILE).exists():
                 outcome = dataclasses.replace(outcome, report=self.write_report(folder))
         return outcome
+
+    def with_settings(self, recipe: Any, changed: Any) -> Any:
+        """Return `changed`, a recipe with other settings, without what `recipe` says of its own data, if it has others.
+
+        The description, the limits and the last clause of the licence speak of the set that a recipe is for.
+        """
+        before, now = (getattr(getattr(entry, "data", None), "data", None) for entry in (recipe, changed))
+        if before == now or find_set(self.data_sets, before) is None or recipe.limits != changed.limits:
+            return changed
+        terms = recipe.licence.split("; ")[:-1] or [recipe.licence]
+        licence = "; ".join([*terms, "the training data have their own terms"])
+        return dataclasses.replace(changed, description="", limits=list(self.limits), licence=licence)
 
     def summarise(self, recipe: Any, settings: Mapping[str, Any] | None = None) -> DataSummary:
         """Return what a training would understand of its data, without training.
@@ -243,7 +257,8 @@ class Domain:
             ConfigError: the folder holds a training with other settings.
         """
         if (folder / "card.json").exists():
-            check_settings(folder, override(self._find(recipe)[1], settings))
+            begun = self._find(recipe)[1]
+            check_settings(folder, self.with_settings(begun, override(begun, settings)))
         else:
             self.train(recipe, folder=folder, settings=settings, resume=folder.exists())
             (folder / CHECKPOINT_FILE).unlink(missing_ok=True)  # a hundred megabytes each, of no more use

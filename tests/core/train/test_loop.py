@@ -18,6 +18,7 @@ from toy import Slope, ToyRecipe, ToyTask
 
 from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import LoopConfig, OptimizerConfig
+from cnn_core.train.finish import train_task
 from cnn_core.train.loop import Progress, fit
 from cnn_core.train.optim import learning_rate_factor
 from cnn_core.train.runs import read_rows
@@ -123,6 +124,21 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr("cnn_core.train.loop.learning_rate_factor", factor)
     monkeypatch.setattr(Timed, "now", 100.0)
     return found
+
+
+def test_a_metric_may_have_its_own_number_of_items(tmp_path: Path) -> None:
+    class Distances(ToyTask):
+        def evaluate(self, model: torch.nn.Module, split: str) -> Evaluation:
+            return Evaluation(4, {"accuracy": 0.5, "distance": 7.0}, counts={"distance": 2})
+
+        def card_fields(self, model: torch.nn.Module) -> dict[str, object]:
+            arguments = {"spatial_dims": 1, "in_channels": 1, "num_classes": 2, "input_size": None, "options": {}}
+            said = {"licence": "MIT", "limits": [], "labels": [], "input": {}}
+            return {"model": "toy", "arguments": arguments, **said}
+
+    names = {"name": "x", "domain": "image_classification", "command": "cnn train x"}
+    card = train_task(Distances(recipe(epochs=1)), tmp_path, **names).card
+    assert {name: entry["n"] for name, entry in card.metrics.items()} == {"accuracy": 4, "distance": 2}
 
 
 def test_a_run_fits_its_minutes_and_its_learning_rate_falls_to_the_end(tmp_path: Path, rates: list[float]) -> None:
