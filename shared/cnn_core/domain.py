@@ -347,7 +347,13 @@ class Domain:
         return explain(source, **how).save(output)
 
     def compare(
-        self, weights: str, data: str, *, folder: Path, settings: Mapping[str, Any] | None = None
+        self,
+        weights: str,
+        data: str,
+        *,
+        folder: Path,
+        settings: Mapping[str, Any] | None = None,
+        show: Callable[[DataSummary], None] | None = None,
     ) -> list[dict[str, float | str]]:
         """Train the domain's ways of transfer on the same data with the same settings.
 
@@ -356,6 +362,7 @@ class Domain:
             data: a set name, or a path to custom data.
             folder: gets one run folder per way.
             settings: fields of the recipe, the same for all.
+            show: called once with the summary of the data.
 
         Returns:
             One row per way: mode, the first metric of its card on the test set, n, seconds, trained parameters.
@@ -365,7 +372,8 @@ class Domain:
         for mode, (recipe, fixed) in ways(load_card(find_weights(weights, domain=self.name)), weights).items():
             recipe = override(recipe, {"data": data, **(settings or {}), **fixed})
             started = time.perf_counter()
-            outcome = self.train(recipe, folder=folder / mode, name=mode, command=command)
+            outcome = self.train(recipe, folder=folder / mode, name=mode, command=command, show=show)
+            show = None  # the data are the same for all
             if outcome.card is None or outcome.run is None:
                 raise CnnError("comparing in several processes is not supported; leave devices and num_nodes at 1")
             metric, entry = next(iter(outcome.card.metrics.items()))
