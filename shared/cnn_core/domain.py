@@ -219,7 +219,7 @@ class Domain:
     def with_settings(self, recipe: Any, changed: Any) -> Any:
         """Return `changed`, a recipe with other settings, without what `recipe` says of its own data, if it has others.
 
-        The description, the limits and the last clause of the licence speak of the set that a recipe is for.
+        Description, limits and the last clause of the licence speak of the set that a recipe is for.
         """
         before, now = (getattr(getattr(entry, "data", None), "data", None) for entry in (recipe, changed))
         if before == now or find_set(self.data_sets, before) is None or recipe.limits != changed.limits:
@@ -257,8 +257,7 @@ class Domain:
             ConfigError: the folder holds a training with other settings.
         """
         if (folder / "card.json").exists():
-            begun = self._find(recipe)[1]
-            check_settings(folder, self.with_settings(begun, override(begun, settings)))
+            check_settings(folder, override(self._find(recipe)[1], settings))  # limits and licence may differ
         else:
             self.train(recipe, folder=folder, settings=settings, resume=folder.exists())
             (folder / CHECKPOINT_FILE).unlink(missing_ok=True)  # a hundred megabytes each, of no more use
@@ -298,13 +297,11 @@ class Domain:
         data = data or predictor.card.section("data")["data"]
         measured = measure(predictor, data, split, own)
         report = measured.report
-        cases = {"cases": report.cases} if hasattr(report, "cases") else {}
-        unseen = {"unseen": dict(measured.unseen)} if measured.unseen else {}
-        counts = {"counts": report.counts} if getattr(report, "counts", None) else {}
+        more = {name: found for name in ("counts", "cases") if (found := getattr(report, name, None))}
+        more |= {"unseen": dict(measured.unseen)} if measured.unseen else {}
         return {
             "data": data, "split": measured.split, "n": report.n, "of": measured.of, "metrics": report.metrics,
-            **counts, **unseen, **cases, "lines": list(getattr(report, "lines", ())),
-            "summary": measured.data.to_json(),
+            **more, "lines": list(getattr(report, "lines", ())), "summary": measured.data.to_json(),
         }  # fmt: skip
 
     def learned_from(self, card: WeightsCard, data: str | None) -> bool:
