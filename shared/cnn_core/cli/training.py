@@ -47,7 +47,7 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
     domain = load_domain(home).DOMAIN
     logging.getLogger(f"{home}.task").setLevel(logging.INFO)  # what a task derives from the data is shown
     recipe = read_recipe(domain.recipe, file)
-    recipe = with_flags(recipe, flags, options, prog=f"cnn train {options.recipe}")
+    recipe = domain.with_settings(recipe, with_flags(recipe, flags, options, prog=f"cnn train {options.recipe}"))
     name = options.name or name_for(file.stem)
     outcome = domain.train(
         recipe,

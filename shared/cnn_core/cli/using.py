@@ -40,8 +40,9 @@ def run_eval(options: argparse.Namespace, _: list[str]) -> None:
     if not options.quiet:
         print("".join(f"  {line}\n" for line in lines), end="")
     for name, value in result["metrics"].items():
-        unseen = result.get("unseen", {}).get(name)
-        print(f"  {name} {value:.4f}" + (f"  (unseen: {unseen:.4f})" if unseen is not None else ""))
+        unseen, own_n = result.get("unseen", {}).get(name), result.get("counts", {}).get(name)
+        of_some = f"  (n {own_n})" if own_n is not None else ""
+        print(f"  {name} {value:.4f}{of_some}" + (f"  (unseen: {unseen:.4f})" if unseen is not None else ""))
 
 
 def flat(case: dict, before: str = "") -> Iterator[tuple[str, object]]:
