@@ -19,6 +19,8 @@ FIGURES = (
     "tolerance_mm",
     "different",
     "known",
+    "figures",
+    "counts",
 )  # of all domains; all else quotes the data
 
 

@@ -3,6 +3,7 @@
 import json
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from driving import html, opened, warnings
@@ -11,6 +12,16 @@ from cnn_core.classification import Calibration, Mistake, Report
 from cnn_core.weights.reports import write_report
 from image_captioning.report import Example
 from image_captioning.report import Report as CaptionReport
+from medical_segmentation.evaluate import Report as ScanReport
+
+SCANS = {
+    "goal": "segment", "n": 3, "metrics": {"dice": 0.5}, "tolerance_mm": 1.0,
+    "cases": None,
+    "figures": [{
+        "label": "lung", "number": 1, "n": 3, "missed": 1, "invented": 0, "dice": 0.5, "n_dice": 3, "hd95_mm": 2.0,
+        "n_hd95": 2, "surface_dice": 0.5, "volume_error_ml": -1.0, "absolute_error_ml": 1.0,
+    }],
+}  # fmt: skip
 
 
 def run_with(folder: Path, report: object) -> None:
@@ -76,7 +87,16 @@ def test_a_report_without_examples_says_so(empty: Path):
     assert "The worst answers are not there" in html(opened("train", run="taken"))
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"confusion": 1}', '{"worst": 1, "best": 2}'])
+def test_scans_have_the_lines_of_the_command(empty: Path):
+    run_with(empty / "runs" / "chests", SimpleNamespace(to_json=lambda: SCANS))
+    page = opened("train", run="chests")
+    assert not warnings(page)
+    assert titles(page) == ["Each label, on 3 test scans"]
+    (block,) = (block.value for block in page.code if "lung (1)" in block.value)
+    assert block.splitlines() == ScanReport.from_json(SCANS).lines and "1 of 3" in block
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"confusion": 1}', '{"worst": 1, "best": 2}', '{"goal": 1}'])
 def test_a_damaged_report_is_a_sentence(empty: Path, text: str):
     run_with(empty / "runs" / "bad", Report(2, {"accuracy": 0.5}, ["a", "b"], [[1, 1], [0, 0]], None))
     (empty / "runs" / "bad" / "report.json").write_text(text)

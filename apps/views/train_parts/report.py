@@ -23,7 +23,7 @@ HEADS = (("Class", "short"), ("Items", "number"), ("Precision", "number"), ("Rec
 
 
 def show_report(run: RunInfo) -> None:
-    """Show the report beside a run's weights, if it is one of classes or of captions.
+    """Show the report beside a run's weights.
 
     Raises:
         DataError: it cannot be read.
@@ -35,8 +35,11 @@ def show_report(run: RunInfo) -> None:
         _classes(report)
         _calibration(report, run.name)
         _mistakes(report)
-    else:
+    elif hasattr(report, "worst"):
         _captions(report)
+    else:
+        st.subheader(f"Each label, on {report.n:,} test scans", anchor=False)
+        st.code("\n".join(report.lines), language=None, wrap_lines=False)
 
 
 def _restored(values: Mapping[str, Any]) -> Any:
@@ -54,6 +57,11 @@ def _restored(values: Mapping[str, Any]) -> Any:
         from image_captioning.report import Report as CaptionReport
 
         return CaptionReport.from_json(values)
+    if "goal" in values:
+        from medical_segmentation.evaluate import Report as ScanReport
+
+        scans = ScanReport.from_json(values)
+        return scans.classes or (scans if scans.lines else None)  # nodules are classified
     return None
 
 
