@@ -17,10 +17,10 @@ FIGURES = (
     "confusion",
     "calibration",
     "tolerance_mm",
-    "different",
-    "known",
     "figures",
     "counts",
+    "different",
+    "known",
 )  # of all domains; all else quotes the data
 
 
