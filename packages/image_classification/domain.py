@@ -78,6 +78,7 @@ DOMAIN = Domain(
     data_sets=DATA_SETS,
     measure=_measure,
     ways=_ways,
+    limits=("Knows the classes that it learned from; anything else is still given one of their names.",),
 )
 train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights
 predict_items, explain_to_file = DOMAIN.predict_items, DOMAIN.explain_to_file

@@ -175,6 +175,7 @@ DOMAIN = Domain(
     ways=_ways,
     report=_report,
     exportable=_exportable,
+    limits=("Knows the classes that it learned from; anything else is still given one of their names.",),
 )
 train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights
 predict_items, explain_to_file = DOMAIN.predict_items, DOMAIN.explain_to_file

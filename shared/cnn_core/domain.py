@@ -149,6 +149,7 @@ class Domain:
         report: predictor of a finished run -> what is written beside the weights, unless its Task has made it; None:
             `measure` of the test split.
         exportable: predictor -> keywords of `cnn_core.export.export_onnx`; None: its model, as the card describes it.
+        limits: of all its networks that learn from a user's own data.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Domain:
     ways: Callable[[WeightsCard, str], Mapping[str, tuple[Any, Mapping[str, Any]]]] | None = None
     report: Callable[[Any], Report] | None = None
     exportable: Callable[[Any], dict[str, Any]] | None = None
+    limits: Sequence[str] = ()
 
     def train(
         self,
@@ -191,7 +193,7 @@ class Domain:
 
         source, recipe = self._find(recipe)
         name = name or name_for(Path(source).stem if source else "")
-        recipe = override(recipe, settings or {})
+        recipe = self.with_settings(recipe, override(recipe, settings or {}))
         folder = Path(folder) if folder is not None else Path("runs") / name
         if command is None:
             own = f"{self.name}.train(recipe) in Python; recipe.json of the run holds the settings"
@@ -215,6 +217,18 @@ class Domain:
             if self.measure and outcome.card is not None and there and not (folder / REPORT_FILE).exists():
                 outcome = dataclasses.replace(outcome, report=self.write_report(folder))
         return outcome
+
+    def with_settings(self, recipe: Any, changed: Any) -> Any:
+        """Return `changed`, a recipe with other settings, without what `recipe` says of its own data, if it has others.
+
+        Description, limits and the last clause of the licence speak of the set that a recipe is for.
+        """
+        before, now = (getattr(getattr(entry, "data", None), "data", None) for entry in (recipe, changed))
+        if before == now or find_set(self.data_sets, before) is None or recipe.limits != changed.limits:
+            return changed
+        terms = recipe.licence.split("; ")[:-1] or [recipe.licence]
+        licence = "; ".join([*terms, "the training data have their own terms"])
+        return dataclasses.replace(changed, description="", limits=list(self.limits), licence=licence)
 
     def summarise(self, recipe: Any, settings: Mapping[str, Any] | None = None) -> DataSummary:
         """Return what a training would understand of its data, without training.
@@ -245,7 +259,7 @@ class Domain:
             ConfigError: the folder holds a training with other settings.
         """
         if (folder / "card.json").exists():
-            check_settings(folder, override(self._find(recipe)[1], settings))
+            check_settings(folder, override(self._find(recipe)[1], settings))  # limits and licence may differ
         else:
             self.train(recipe, folder=folder, settings=settings, resume=folder.exists())
             (folder / CHECKPOINT_FILE).unlink(missing_ok=True)  # a hundred megabytes each, of no more use
@@ -282,8 +296,8 @@ class Domain:
             columns: of a table of texts, `text_column` and `label_column`; a domain without tables refuses them.
 
         Returns:
-            {"data", "split", "n", "of", "metrics", "summary"}; "unseen", the metrics without copies of what was
-            learned, and "cases" where there are some.
+            {"data", "split", "n", "of", "metrics", "lines", "summary"}; "unseen", the metrics without copies of what
+            was learned, "counts", the n of metrics that have their own, and "cases", where there are some.
         """
         measure, columns = self._offered(self.measure, "eval"), columns or {}
         check_options(measure, columns, name)
@@ -293,11 +307,11 @@ class Domain:
         data = data or predictor.card.section("data")["data"]
         measured = measure(predictor, data, split, own, **columns)
         report = measured.report
-        cases = {"cases": report.cases} if hasattr(report, "cases") else {}
-        unseen = {"unseen": dict(measured.unseen)} if measured.unseen else {}
+        more = {name: found for name in ("counts", "cases") if (found := getattr(report, name, None))}
+        more |= {"unseen": dict(measured.unseen)} if measured.unseen else {}
         return {
             "data": data, "split": measured.split, "n": report.n, "of": measured.of, "metrics": report.metrics,
-            **unseen, **cases, "summary": measured.data.to_json(),
+            **more, "lines": list(getattr(report, "lines", ())), "summary": measured.data.to_json(),
         }  # fmt: skip
 
     def learned_from(self, card: WeightsCard, data: str | None) -> bool:
@@ -340,7 +354,13 @@ class Domain:
         return explain(source, **how).save(output)
 
     def compare(
-        self, weights: str, data: str, *, folder: Path, settings: Mapping[str, Any] | None = None
+        self,
+        weights: str,
+        data: str,
+        *,
+        folder: Path,
+        settings: Mapping[str, Any] | None = None,
+        show: Callable[[DataSummary], None] | None = None,
     ) -> list[dict[str, float | str]]:
         """Train the domain's ways of transfer on the same data with the same settings.
 
@@ -349,6 +369,7 @@ class Domain:
             data: a set name, or a path to custom data.
             folder: gets one run folder per way.
             settings: fields of the recipe, the same for all.
+            show: called once with the summary of the data.
 
         Returns:
             One row per way: mode, the first metric of its card on the test set, n, seconds, trained parameters.
@@ -358,7 +379,8 @@ class Domain:
         for mode, (recipe, fixed) in ways(load_card(find_weights(weights, domain=self.name)), weights).items():
             recipe = override(recipe, {"data": data, **(settings or {}), **fixed})
             started = time.perf_counter()
-            outcome = self.train(recipe, folder=folder / mode, name=mode, command=command)
+            outcome = self.train(recipe, folder=folder / mode, name=mode, command=command, show=show)
+            show = None  # the data are the same for all
             if outcome.card is None or outcome.run is None:
                 raise CnnError("comparing in several processes is not supported; leave devices and num_nodes at 1")
             metric, entry = next(iter(outcome.card.metrics.items()))

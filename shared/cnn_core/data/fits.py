@@ -1,8 +1,8 @@
 """How a picture of any size becomes one of the network's size: which part of it is taken, and where it is put.
 
-torchvision's `transforms.v2` rounds the resized edges and the corner of the crop to whole pixels, and does not say which
-part of the picture that is, which heat maps need. Of 60 photos of clothing at 224 pixels, 41 come out differently by its
-Resize and CenterCrop, by 2 of 255 levels on average.
+torchvision's `transforms.v2` rounds the resized edges and the corner of the crop to whole pixels, and does not say
+which part of the picture that is, which heat maps need. Of 60 photos of clothing at 224 pixels, 41 come out differently
+by its Resize and CenterCrop, by 2 of 255 levels on average.
 """
 
 from dataclasses import dataclass
