@@ -118,9 +118,8 @@ class AnswerFiles:
         self._rows.append(row_of(item, self._columns, cells))
 
     def _start_csv(self) -> None:
-        """Write the header: the columns of the first answers; the notes of labels come later than these."""
+        """Write the header: the columns of the first answers; `finish` adds those that come later."""
         columns = columns_of(self._waiting)
-        columns += ["note"] if "label" in columns and "note" not in columns else []
         self._columns, self._known = columns, {*columns}
         self._rows = [["input", *columns, "error"], *(row_of(item, columns) for item in self._waiting)]
         self._waiting = []

@@ -180,7 +180,7 @@ def choose_dialect(name: str, delimiter: str, skip_lines: int, read: Callable[[D
     ]  # fmt: skip
     for dialect in others:
         found = read(dialect)
-        if dialect.quotes == "none" and delimiter != "\t" and _quoted_cells(found) > 0:
+        if dialect.quotes == "none" and delimiter != "\t" and _quotes_cells(found):
             continue  # quotation marks have their meaning here, and one is in a wrong place
         if found.even:
             return found
@@ -284,9 +284,12 @@ def _has_spaced_quotes(found: Scan) -> bool:
     return any(_SPACED_QUOTE.match(cell) for row in chain([found.first], found.kept) for cell in row)
 
 
-def _quoted_cells(found: Scan) -> int:
+def _quotes_cells(found: Scan) -> bool:
+    """Tell whether there are cells in quotation marks, of a reading that took these for signs like others."""
+    sign = re.escape(found.dialect.delimiter)
+    quoted = re.compile(rf'(?:^|{sign})\s*"(?:[^"]|"")*"\s*(?:{sign}|$)')
     rows = chain([found.first], found.kept, (row for _, row in found.uneven))
-    return sum(len(cell) > 1 and cell[0] == cell[-1] == '"' for row in rows for cell in row)
+    return any('"' in line and quoted.search(line) for line in map(found.dialect.delimiter.join, rows))
 
 
 def _refuse_swallowed(found: Scan, tall: Sequence[tuple[int, list[str]]]) -> None:
