@@ -79,14 +79,14 @@ class Columns:
             raise DataError(f"{self.name}: expected a column with texts and one with labels, found {len(self.names)}")
         taken: set[int | None] = set() if other is None else {self.named(other)}
         text_at, label_at, reasons = None, None, {"text": "as chosen", "label": "as chosen"}
-        if text:
-            text_at = self.named(text)
-        elif likely_text and (text_at := self.find(likely_text)) is not None:
-            reasons["text"] = "as in training"
         if label:
             label_at = self.named(label)
         elif labelled and likely_label and (label_at := self.find(likely_label)) is not None:
             reasons["label"] = "as in training"
+        if text:
+            text_at = self.named(text)
+        elif likely_text and self.find(likely_text) not in (None, label_at):
+            text_at, reasons["text"] = self.find(likely_text), "as in training"
         if labelled and label_at is None:
             label_at, reasons["label"] = self._label(taken | {text_at})
         if text_at is None:

@@ -65,7 +65,7 @@ def test_a_backslash_before_a_quotation_mark_is_none_elsewhere(tmp_path: Path) -
     [
         ('label,text\nx,"one, two"\ny,"three\nx,four\nx,"five, six"\n', "line 3: a quotation mark ends a cell before"),
         ('label,text\nx,"one, two"\ny,"three\nx,four\n', "line 3: a quotation mark opens a cell here and nothing"),
-        ('label,text\nx,"one ""two"" three"\ny,"a "bad, b" c"\n', "line 3: a quotation mark ends a cell before its end"),
+        ('label,text\nx,"one ""two"" three"\ny,"a "bad, b" c"\n', "line 3: a quotation mark ends a cell before"),
         (
             'label,text\n' + 'x,"a, b"\ny,c\n' * 5 + 'x,"open\n' + "y,one more\nx,and more\n" * 3 + 'y,shut"\n',
             "row of line 12: a quotation mark opens a cell that holds 6 lines which look like rows",
