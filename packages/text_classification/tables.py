@@ -240,14 +240,15 @@ def _lines_of(path: Path) -> TextFile:
 
 
 def _by_its_header(path: Path) -> Layout | None:
-    """Return the layout of a file whose name says nothing, if it is a table with a header."""
+    """Return the layout of a file whose name says nothing, if it is a table with a header, or one of even tabs."""
     if path.is_dir():
         return None
     try:
         layout = look(path)
     except DataError:
         return None
-    return layout if layout.header and len(layout.columns) > 1 and layout.dialect else None
+    known = layout.header or (layout.delimiter == "\t" and len({*map(len, layout.sample)}) == 1)
+    return layout if known and len(layout.columns) > 1 and layout.dialect else None
 
 
 def _name(likely: str | None) -> str | None:

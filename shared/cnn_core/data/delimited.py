@@ -14,7 +14,7 @@ from typing import Literal
 from cnn_core.data.decoding import LONGEST_LINE
 from cnn_core.errors import DataError
 
-DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}  # the rarest in texts first
 KEPT_ROWS = 1_000  # of a file, from all over it, that columns are guessed from
 FEW_BEYOND = 0.05  # share of rows up to which what stands behind the named columns belongs to the last of them
 UNEVEN_ROWS = 5_000  # of rows with too many cells, by which the column that holds them is found
@@ -196,6 +196,11 @@ def choose_dialect(name: str, delimiter: str, skip_lines: int, read: Callable[[D
         raise refused.error
     line, row = refused.uneven[0]
     columns = len(refused.first)
+    if columns == 1:
+        raise DataError(
+            f"{name}, line {line}: {len(row)} cells as in all rows, but line 1 has one; delete what stands above "
+            f"the header, or put cells that hold {DELIMITERS.get(delimiter, 'the delimiter')} between quotation marks"
+        )
     raise DataError(
         f"{name}, line {line}: {len(row)} cells, but the first row has {columns}; put cells that hold "
         f"{DELIMITERS.get(delimiter, 'the delimiter')} between quotation marks"
@@ -334,8 +339,8 @@ def _merging(found: Scan, width: int) -> Dialect | None:
     uneven += [row for row in (found.first, *found.kept) if width < len(row) <= len(found.first)]
     if not uneven:
         return None
-    if width == 1:
-        return replace(found.dialect, open_column=0, width=1)
+    if width == 1:  # unless all rows have as many cells, and the first one is a title above them
+        return replace(found.dialect, open_column=0, width=1) if len({*found.widths}) > 1 or found.count < 2 else None
     even = [row for row in found.kept if len(row) == width]
     clear, likely = [], []
     for at in range(width):

@@ -128,7 +128,7 @@ def _array_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
         raise DataError(f"{path.name} is larger than {LARGEST_ARRAY >> 30} GiB; write one object a line (.jsonl)")
     value = _parsed(text, path.name)
     if isinstance(value, dict):
-        value = _rows_of(value)
+        value = _rows_of(value, path.name)
     if not isinstance(value, list):
         raise DataError(f'{path.name}: expected a list of objects such as [{{"text": ..., "label": ...}}]')
     for number, row in enumerate(value, start=1):
@@ -137,11 +137,13 @@ def _array_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
         yield row
 
 
-def _rows_of(value: dict[str, Any]) -> Any:
+def _rows_of(value: dict[str, Any], name: str) -> Any:
     """Return the rows of an object: its one list of objects, or its columns as pandas writes them."""
-    lists = [entry for entry in value.values() if isinstance(entry, list) and entry and isinstance(entry[0], dict)]
-    if len(lists) == 1:
-        return lists[0]
+    lists = {k: v for k, v in value.items() if isinstance(v, list) and v and isinstance(v[0], dict)}
+    if len(lists) > 1:
+        raise DataError(f"{name} holds {len(lists)} tables ({', '.join(lists)}); save each as a file of its own")
+    if lists:
+        return next(iter(lists.values()))
     columns = {k: [*v.values()] if isinstance(v, dict) else v for k, v in value.items()}
     if columns and all(isinstance(entry, list) for entry in columns.values()):
         lengths = {len(entry) for entry in columns.values()}

@@ -155,8 +155,8 @@ ROWS = [{"text": "one, two", "label": "x"}, {"text": "three", "label": "y"}]
         ("a.json", json.dumps({"text": ["one, two", "three"], "label": ["x", "y"]})),
         ("a.json", json.dumps({"text": {"0": "one, two", "1": "three"}, "label": {"0": "x", "1": "y"}})),
         ("a.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS)),
-        ("a.jsonl.gz", gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode())),
-        ("a.csv.gz", gzip.compress(b'text,label\n"one, two",x\nthree,y\n')),
+        ("a.jsonl.gz", gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS).encode(), mtime=0)),
+        ("a.csv.gz", gzip.compress(b'text,label\n"one, two",x\nthree,y\n', mtime=0)),
     ],
 )
 def test_json_and_gzip_are_tables_too(tmp_path: Path, name: str, data: str | bytes) -> None:
@@ -179,6 +179,26 @@ def test_parquet_and_excel_are_read_where_pandas_reads_them(tmp_path: Path, endi
     path.write_bytes(b"no such file")
     with pytest.raises(DataError, match=f"a{ending}"):
         look(path, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.json", '{"train": [{"a": 1}], "test": [{"a": 2}]}', "holds 2 tables (train, test)"),
+        ("a.json", '["one", "two"]', "entry 1: expected an object, got str"),
+        ("a.json", "[1, 2", "not JSON"),
+        ("a.csv", "Export of 2024\nlabel,text\nx,one\ny,two\n", "delete what stands above the header"),
+        ("a.csv", "PK\x03\x04\x14\0\x06\0\x08\0", "is not text"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, name: str, text: str, said: str) -> None:
+    with pytest.raises(DataError, match=re.escape(said)):
+        read(tmp_path / name, text)
+
+
+def test_a_tab_is_the_delimiter_where_a_comma_could_be(tmp_path: Path) -> None:
+    _, found = read(tmp_path / "a", "ham\tsee you, bye\nspam\twin, now\n" * 4)
+    assert found[:2] == [["ham", "see you, bye"], ["spam", "win, now"]]
 
 
 def test_a_damaged_gzip_is_a_sentence(tmp_path: Path) -> None:
