@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cnn_core.data.summary import NAMED, DataSummary, Omissions, class_counts
-from cnn_core.domain import Domain, check_labels, find_set
+from cnn_core.domain import Domain, find_set
 from cnn_core.errors import CnnError, DataError
-from cnn_core.predictor import Measured
+from cnn_core.predictor import Measured, check_labels
 from cnn_core.train.config import override
 from cnn_core.weights import WeightsCard
 from cnn_core.weights.members import Choice, choose_items, content_hashes, read_members

@@ -121,15 +121,6 @@ def missing_set(entry: DataSet, path: Path) -> DataError:
     )
 
 
-def check_labels(predictor: Any, labels: Sequence[str], data: str) -> None:
-    """Raise CnnError unless `data` has the classes of a predictor."""
-    if tuple(predictor.labels) != tuple(labels):
-        raise CnnError(
-            f"{predictor.card.name} knows the classes {', '.join(predictor.labels)}, but {data} has "
-            f"{', '.join(labels)}; choose data with the same classes"
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Domain:
     """What a domain fills in, and what the commands and pages do with it.
@@ -278,14 +269,9 @@ class Domain:
         return report
 
     def evaluate_weights(
-        self,
-        name: str,
-        *,
-        data: str | None = None,
-        split: str | None = None,
-        device: str = "auto",
+        self, name: str, *, data: str | None = None, split: str | None = None, device: str = "auto",
         columns: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any]:  # fmt: skip
         """Measure weights on a data set.
 
         Args:

@@ -90,3 +90,12 @@ def check_options(function: Callable[..., object], options: Iterable[str], weigh
         if option not in taken:
             flag, reason = FLAGS.get(option, (option, "they do not take it"))
             raise CnnError(f"--{flag} is not for the weights {weights}: {reason}; leave it out")
+
+
+def check_labels(predictor: Any, labels: Sequence[str], data: str) -> None:
+    """Raise CnnError unless `data` has the classes of a predictor."""
+    if tuple(predictor.labels) != tuple(labels):
+        raise CnnError(
+            f"{predictor.card.name} knows the classes {', '.join(predictor.labels)}, but {data} has "
+            f"{', '.join(labels)}; choose data with the same classes"
+        )
