@@ -523,12 +523,16 @@ def test_any_description_is_read_or_refused_and_nothing_gets_lost(
     except DataError as error:
         assert str(error)
         return
-    listed = sum(len(table[name]) for name in ("training", "validation", "test", "testing") if table.get(name))
-    if not listed and isinstance(table.get("dataset"), dict) and "training" not in table:
-        listed = len(table["dataset"])
-    listed = listed or 5  # those of the folders
+    lists = [table.get(name) or () for name in ("training", "validation", "test", "testing")]
+    expected = sum(map(len, lists))
+    if "training" not in table and table.get("dataset"):
+        expected += len(table["dataset"])
+    elif "training" not in table:  # and those of the folders that are in no list
+        listed = {Path(e["image"].replace("\\", "/")).name for part in lists for e in part if isinstance(e, dict)}
+        expected += len({f"case{k}.nii.gz" for k in range(5)} - listed)
     unused = sum(entry.count for entry in source.left_out if "list" in entry.reason)
-    assert len(source.cases) + unused == listed
+    assert len(source.cases) + unused == expected
+    assert len({case_.name for case_ in source.cases}) == len(source.cases)
     divided = sum(len(found.splits[part]) for part in ("train", "val", "test"))
     unnamed = sum(entry.count for entry in source.left_out if "splits.json" in entry.reason)
     assert divided + unnamed == len(source.cases)
