@@ -49,6 +49,7 @@ class Decathlon:
         ignored: number of the voxels that nobody has labelled; None: there are none.
         read: how it was read, in sentences.
         left_out: what is not used.
+        named: the labels have names of their own.
     """
 
     folder: Path
@@ -62,6 +63,7 @@ class Decathlon:
     ignored: int | None = None
     read: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    named: bool = True
 
     @property
     def index(self) -> Mapping[int, int]:
@@ -141,7 +143,7 @@ def named_by_numbers(source: Decathlon, found: Iterable[int]) -> Decathlon:
         )
     names = ("background", *(f"label {value}" for value in values[1:]))
     said = "the labels have no names, they are called by their numbers; a dataset.json can name them"
-    return replace(source, labels=names, values=values, read=(*source.read, said))
+    return replace(source, labels=names, values=values, read=(*source.read, said), named=False)
 
 
 def join(source: Decathlon, test: Decathlon) -> Decathlon:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_sets import case, replace, save, write_set
 
-from cnn_core.errors import CnnError, DataError
+from cnn_core.errors import DataError
 from cnn_core.train.config import override
 from cnn_core.weights import load_card
 from medical_segmentation import evaluate_weights, train
@@ -366,6 +366,8 @@ def test_test_cases_that_are_not_there_are_refused(tmp_path: Path) -> None:
         DataError, match=r"--test: there is no case nobody in .*; expected a number, names of cases such"
     ):
         load_set(folder, test=["case1", "nobody"])
+    with pytest.raises(DataError, match=r"--test 5: .* has 6 cases, and two are needed to learn from"):
+        load_set(folder, test=["5"])
     with pytest.raises(DataError, match="--fold and --test both"):
         load_set(folder, test=["case1"], fold=0)
     with pytest.raises(DataError, match="too few"):
@@ -431,8 +433,11 @@ def test_its_own_test_scans_are_found_again(run: tuple[Path, Path], tmp_path: Pa
         scan, mask = case(k)
         save(scan, tmp_path / "images" / f"new{11 - k:02d}.nii.gz")
         save(mask, tmp_path / "labels" / f"new{11 - k:02d}.nii.gz")
-    with pytest.raises(CnnError, match=r"knows the classes background, thing, but .* has background, label 1"):
-        evaluate_weights(str(run[0]), data=str(tmp_path), device="cpu")
+    found = evaluate_weights(str(run[0]), data=str(tmp_path), device="cpu")
+    assert found["metrics"] == own["metrics"] and (
+        "The labels have no names here and are taken by the numbers that these weights learned: 0 background, 1 thing."
+        in found["summary"]["sentences"]
+    )
     (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "Thing": 1}, "channel_names": {"0": "CT"}}')
     found = evaluate_weights(str(run[0]), data=str(tmp_path), device="cpu")
     assert [row["case"] for row in found["cases"]] == ["new06", "new09"] and (found["n"], found["of"]) == (2, 12)
