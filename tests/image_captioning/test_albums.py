@@ -82,8 +82,6 @@ LINES = "\n".join(json.dumps({name: captions}) for name, captions in WANTED.item
         {"captions_csv": KAGGLE.replace('"', "")},
         {"captions_txt": KAGGLE.replace('"', "").replace("image,caption\n", "")},
         {"captions_csv": "image,caption\na.jpg#0,a dog, small\na.jpg#1,a dog\nb.jpg#0,two cats\nc.jpg#0,a red bus\n"},
-        {"captions_csv": "image,caption,split\na.jpg,a dog, small,train\na.jpg,a dog,train\n"
-                         "b.jpg,two cats,val\nc.jpg,a red bus,test\n"},
         {"captions_csv": "split,image,caption\ntrain,a.jpg,a dog, small\ntrain,a.jpg,a dog\n"
                          "val,b.jpg,two cats\ntest,c.jpg,a red bus\n"},
         {"captions_csv": KAGGLE.replace("\n", ",,\n")},
@@ -222,8 +220,9 @@ def test_captions_that_cannot_be_used_are_counted_by_reason(tmp_path: Path) -> N
 
 def test_a_row_that_cannot_be_told_apart_is_refused_with_its_number(tmp_path: Path) -> None:
     pictures(tmp_path, *NAMES)
-    written(tmp_path, captions_csv="image,caption,note\na.jpg,a dog,mine\nb.jpg,two cats, black,yours\n")
-    with pytest.raises(DataError, match=r"captions.csv.* 3: .*4 cells for 3 columns .image, caption, note.*quotation"):
+    rows = "a.jpg,a dog, small,train\na.jpg,a dog,train\nb.jpg,two cats,val\nc.jpg,a red bus,test\n"
+    written(tmp_path, captions_csv=f"image,caption,split\n{rows}")
+    with pytest.raises(DataError, match=r"captions.csv, line 2: 4 cells, but the first row has 3; put .* quotation"):
         read_custom(tmp_path)
 
 
@@ -238,7 +237,23 @@ def test_what_was_chosen_is_said(tmp_path: Path) -> None:
     ]
     assert found(read_custom(folder / "captions.csv")) == {"a.jpg": ("a dog",), "b.jpg": ("a cat",)}
     written(folder, captions_csv="image,caption\na.jpg,a dog, small\nb.jpg,a cat\n")
-    assert read_custom(folder).read[0] == "1 captions hold commas without quotation marks and are read whole"
+    assert read_custom(folder).read[0] == (
+        "1 rows hold commas without quotation marks; they are read as part of 'caption'"
+    )
+
+
+def test_packed_files_and_spreadsheets(tmp_path: Path) -> None:
+    import gzip
+
+    pandas = pytest.importorskip("pandas")
+    pictures(tmp_path, *NAMES)
+    for name, text in (("captions.csv.gz", KAGGLE), ("captions.json.gz", json.dumps(COCO))):
+        (tmp_path / name).write_bytes(gzip.compress(text.encode()))
+        assert found(read_custom(tmp_path)) == WANTED
+        (tmp_path / name).unlink()
+    rows = [(name, caption) for name, captions in WANTED.items() for caption in captions]
+    pandas.DataFrame(rows, columns=["image", "caption"]).to_parquet(tmp_path / "captions.parquet")
+    assert found(read_custom(tmp_path)) == WANTED
 
 
 def test_two_tables_of_equal_right_are_refused(tmp_path: Path) -> None:
