@@ -68,8 +68,13 @@ class Division:
     warnings: tuple[str, ...]
 
 
-def divide(pictures: Pictures, wishes: Wishes) -> Division:
+def divide(pictures: Pictures, wishes: Wishes, *, validation: bool = True) -> Division:
     """Divide pictures; splits that are not given get their share of each class of train.
+
+    Args:
+        pictures: all of them.
+        wishes: of the user.
+        validation: whether the validation split is used, and so is worth a word.
 
     Raises:
         DataError: more test pictures are wanted than a class has.
@@ -86,7 +91,9 @@ def divide(pictures: Pictures, wishes: Wishes) -> Division:
     parts, said, worries = _held_out(pictures, train, copies, shares, wishes)
     members = {split: np.flatnonzero(given == split) for split in ("train", "val", "test")} | parts
     clauses = [f"as given in {', '.join(sorted(there - {'train'}))}"] if there - {"train"} else []
-    clauses += [f"{_words(split, share)} of each class" for split, share in shares.items()]
+    clauses += [
+        f"{_words(split, share)} of each class" for split, share in shares.items() if validation or split == "test"
+    ]
     read = _said_of_copies(same, near, divided=bool(shares))
     return Division(members, "; ".join([*clauses, *said]), tuple(read), (*warnings, *worries))
 

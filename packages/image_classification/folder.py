@@ -115,7 +115,7 @@ def load_folder(
         tested, summary, more = load_whole(place, contract, labels=plan.labels)
         pictures = _with_test(pictures, tested)
         skipped += [(f"{place.name}/{name}", reason) for name, reason in more]
-    division = divide(pictures, wishes)
+    division = divide(pictures, wishes, validation="val" in splits)
     sets = {split: _set_of(files.name, split, pictures, division.members) for split in splits}
     shown = {split: s for split, s in sets.items() if split != "train+val" or "train" not in sets}
     classes = class_counts(plan.labels, {split: s.targets.tolist() for split, s in shown.items()})

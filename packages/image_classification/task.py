@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 INITIALISE_SAMPLES = 5000  # pictures that data-dependent initialisation looks at
 EVALUATION_BATCH = 500
-LEAST_STEPS = 20  # of an epoch of a user's own pictures: of a few dozen, one pass is a step or two and teaches nothing
+LEAST_STEPS = 10  # of an epoch of a user's own pictures: of a few dozen, one pass is a step or two and teaches nothing
 
 Tta = Literal["none", "flip", "shift", "flip-shift"]
 

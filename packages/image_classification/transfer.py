@@ -21,7 +21,7 @@ from image_classification.task import EVALUATION_BATCH, ImageTask
 
 # For a few dozen pictures per class: smaller where more pretrained weights are trained.
 LEARNING_RATES = {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4, "scratch": 3e-3}
-COMPARED = LoopConfig(epochs=10, batch_size=16)  # of a few dozen pictures an epoch has `LEAST_STEPS`
+COMPARED = LoopConfig(epochs=15, batch_size=16)  # of a few dozen pictures an epoch has `LEAST_STEPS`
 
 
 class HeadTask(Pairs):
