@@ -1,7 +1,7 @@
 """The preprocessing from any scan to the network's input, as written in the weights card."""
 
 from math import prod
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -39,7 +39,11 @@ class VolumeContract(Contract):
         modality: of the training set, "CT" or another; "" unknown.
         usual_spacing: mm along X, Y, Z of the median training scan, where `spacing` is None; it changes no input, but
             predictions warn when a scan is far from it. None: unknown.
+        label_numbers: of each label, background first, its number in the mask files it was learned from, which masks
+            of predictions hold too; empty: 0, 1, 2 ...
     """
+
+    LATER = frozenset({"usual_spacing", "label_numbers"})
 
     dims: Literal[2, 3]
     low: float
@@ -54,6 +58,7 @@ class VolumeContract(Contract):
     keep: Literal["all", "largest", "central"] = "all"
     modality: str = ""
     usual_spacing: Lengths | None = None
+    label_numbers: Annotated[tuple[Annotated[int, Field(ge=0, le=65535)], ...], Tuple] = ()
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -70,14 +75,15 @@ class VolumeContract(Contract):
             problems.append(f"centre: is for 3-D networks, got dims {self.dims}")
         if not {*self.flips} <= {*range(self.dims)} or len({*self.flips}) < len(self.flips):
             problems.append(f"flips: expected different axes from 0 to {self.dims - 1}, got {self.flips}")
+        if self.label_numbers and (self.label_numbers[0] != 0 or len({*self.label_numbers}) < len(self.label_numbers)):
+            problems.append(f"label_numbers: expected 0 and different numbers, got {self.label_numbers}")
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values, without a `usual_spacing` that is not known: older cards have none."""
-        values = super().to_json()
-        return {name: value for name, value in values.items() if name != "usual_spacing" or value is not None}
+    def numbers_of(self, labels: int) -> tuple[int, ...]:
+        """Return the number of each of `labels` labels in mask files, background first."""
+        return self.label_numbers or tuple(range(labels))
 
     @property
     def in_channels(self) -> int:

@@ -18,7 +18,8 @@ import torch
 from cnn_core.errors import DataError
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_card
-from medical_segmentation.decathlon import stem
+from cnn_core.weights.members import Members
+from medical_segmentation.cases import stem
 from medical_segmentation.explain import Explanation, explain_scan
 from medical_segmentation.pictures import save_overlay
 from medical_segmentation.scan import Scan, read_scan, write_mask
@@ -125,6 +126,7 @@ class Predictor:
     """
 
     goal = "segment"
+    members: Members | None = None  # what the weights learned from, where it is known
 
     def __init__(self, model: torch.nn.Module, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
         self.card, self.contract = card, volume_contract_of(card)

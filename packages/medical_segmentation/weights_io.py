@@ -47,6 +47,9 @@ def contract_of(card: WeightsCard) -> VolumeContract | NoduleContract:
     dims = card.arguments["spatial_dims"]
     if contract.dims != dims or contract.in_channels != card.arguments["in_channels"]:
         raise WeightsError(f"weights {card.name!r}: the input contract does not fit the network; restore the card")
+    numbers = getattr(contract, "label_numbers", ())
+    if numbers and len(numbers) != card.arguments["num_classes"]:
+        raise WeightsError(f"weights {card.name!r}: label_numbers: expected one for each label; restore the card")
     return contract
 
 

@@ -26,9 +26,11 @@ def test_contracts_survive_json() -> None:
         flips=(0, 2), keep="central", modality="MRI",
     )  # fmt: skip
     nodule = NoduleContract(2, (40, 40), 0.0, 255.0, 0.1, 0.3, mirror=True, slope=1.5, offset=-0.2)
-    for contract in (PLAIN, full, nodule, replace(PLAIN, usual_spacing=(0.7, 0.7, 5.0))):
+    more = [replace(PLAIN, usual_spacing=(0.7, 0.7, 5.0)), replace(PLAIN, label_numbers=(0, 3, 6))]
+    for contract in (PLAIN, full, nodule, *more):
         assert type(contract).from_json(json.loads(json.dumps(contract.to_json()))) == contract
-    assert "usual_spacing" not in PLAIN.to_json()  # as in older cards
+    assert not {"usual_spacing", "label_numbers"} & {*PLAIN.to_json()}  # as in older cards
+    assert more[1].numbers_of(3) == (0, 3, 6) and PLAIN.numbers_of(3) == (0, 1, 2)
 
 
 @pytest.mark.parametrize(("change", "said"), [
@@ -42,6 +44,8 @@ def test_contracts_survive_json() -> None:
     ({"usual_spacing": [1, 1]}, r"usual_spacing\.2' is missing"),
     ({"centre": [1, 2]}, r"centre\.2' is missing"),
     ({"flips": [0, 0]}, "flips: expected different axes"),
+    ({"label_numbers": [1, 2]}, "label_numbers: expected 0 and different numbers"),
+    ({"label_numbers": [0, 2, 2]}, "label_numbers: expected 0 and different numbers"),
     ({"keep": "some"}, "keep: expected 'all', 'largest' or 'central'"),
     ({"own_scale": True}, "expected shares from 0 to 1"),
     ({"colour": 1}, "unknown field 'colour'"),
