@@ -8,17 +8,11 @@ import numpy as np
 import torch
 
 from cnn_core.classification import Report, measure_classes
-<<<<<<< HEAD
 from cnn_core.data.paths import custom_path
-from cnn_core.domain import Domain, Measured, check_labels, find_set
+from cnn_core.domain import Domain, check_labels, find_set
 from cnn_core.errors import ConfigError, DataError
-from cnn_core.train.config import ModelConfig, OptimizerConfig
-=======
-from cnn_core.domain import Domain, check_labels
-from cnn_core.errors import ConfigError
 from cnn_core.predictor import Measured
-from cnn_core.train.config import ModelConfig
->>>>>>> main
+from cnn_core.train.config import ModelConfig, OptimizerConfig
 from cnn_core.weights import WeightsCard
 from cnn_core.weights.members import choose_items, read_members
 from image_classification.data import DATA_SETS, ImageSet, load_set
@@ -134,11 +128,8 @@ DOMAIN = Domain(
     data_sets=DATA_SETS,
     measure=_measure,
     ways=_ways,
-<<<<<<< HEAD
     exportable=_exportable,
-=======
     limits=("Knows the classes that it learned from; anything else is still given one of their names.",),
->>>>>>> main
 )
 train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights
 predict_items, explain_to_file = DOMAIN.predict_items, DOMAIN.explain_to_file
