@@ -189,10 +189,11 @@ def omissions(skipped: Sequence[tuple[str, str]]) -> Omissions:
     return collected
 
 
-def natural(text: str) -> tuple[tuple[int, str], ...]:
+def natural(text: str) -> tuple[tuple[bool, int, str], ...]:
     """Return a key that sorts texts as people count: 1, 2, 10."""
-    pieces = re.split(r"(\d+)", unicodedata.normalize("NFKC", text).casefold())
-    return (*((int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces if piece), (-1, text))
+    pieces = filter(None, re.split(r"([0-9]+)", unicodedata.normalize("NFKC", text).casefold()))
+    counted = ((False, int(piece), "") if piece.isdecimal() else (True, 0, piece) for piece in pieces)
+    return (*counted, (True, 0, text))
 
 
 def _plan(files: Files, wishes: Wishes, *, known: Sequence[str] | None = None) -> _Plan:
