@@ -28,7 +28,7 @@ from cnn_core.weights.members import Members, content_hashes
 from image_classification.division import Pictures, Wishes, divide, is_share
 from image_classification.image_set import SPLITS, ImageSet
 from image_classification.label_table import SPLIT_NAMES, LabelTable, listed, read_labels
-from image_classification.listing import OUTSIDE, Files, list_files
+from image_classification.listing import OUTSIDE, Files, list_files, may_be_picture
 from image_classification.preprocess import InputContract
 
 MEMORY_SHARE = 0.5  # of the machine's memory that the decoded pictures may take
@@ -204,7 +204,7 @@ def _plan(files: Files, wishes: Wishes, *, known: Sequence[str] | None = None) -
         wishes: of the user.
         known: the classes of a network that is measured: splits and classes may be missing.
     """
-    filled = {parts[0] for parts in files.paths if len(parts) > 1}
+    filled = {parts[0] for parts in files.paths if len(parts) > 1 and may_be_picture(parts)}
     folders = {parts[0] for parts in files.folders}
     given = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
     given = {name: split for name, split in given.items() if not known or name not in known}
@@ -216,17 +216,23 @@ def _plan(files: Files, wishes: Wishes, *, known: Sequence[str] | None = None) -
         for parts in sorted(files.paths) if len(parts) > depth + 1
     ]  # fmt: skip
     table = read_labels(files, label_column=wishes.label_column, group_column=wishes.group_column)
-    if table and (wishes.label_column or wishes.group_column or not _agree(table, entries)):
+    if table.labels and (wishes.label_column or wishes.group_column or not _agree(table, entries)):
         return _plan_of_table(files, table, given if divided else {})
     classes: dict[str, set[str]] = {}
-    for parts in files.folders:
+    useless = _without_pictures(files, depth)
+    entries = [entry for entry in entries if entry.parts[: depth + 1] not in useless]
+    for parts in sorted({*files.folders} - useless):
         if len(parts) == depth + 1 and (not divided or parts[0] in given):
             classes.setdefault(given[parts[0]] if divided else "train", set()).add(parts[depth])
     labels = _class_names(files.name, classes.get("train", set()) if known is None else set().union(*classes.values()))
     problems = _layout_problems(files, labels, classes, entries, known)
     if problems:
-        raise DataError(f"{files.name}: " + "; ".join(problems))
+        raise DataError(f"{files.name}: " + "; ".join([*problems, *table.read]))
     left_out = [*files.problems]
+    left_out += [
+        ("/".join(parts), "files in folders without pictures")
+        for parts in sorted(files.paths) if parts[: depth + 1] in useless and len(parts) > depth + 1
+    ]  # fmt: skip
     bare = {name for name in given if divided and not any(entry.given == given[name] for entry in entries)}
     for parts in sorted([*files.paths, *(t for t in files.tables if t[: len(files.wrapper)] != files.wrapper)]):
         if len(parts) <= depth + 1:
@@ -235,6 +241,12 @@ def _plan(files: Files, wishes: Wishes, *, known: Sequence[str] | None = None) -
             left_out.append(("/".join(parts), why if classless else OUTSIDE))
     inside = [f"the classes are the folders in {'/'.join(files.wrapper)}"] if files.wrapper else []
     return _Plan(labels, entries, left_out, inside)
+
+
+def _without_pictures(files: Files, depth: int) -> set[Parts]:
+    """Return the folders at this depth that hold files, none of them a picture by its name."""
+    inside = [(parts[: depth + 1], may_be_picture(parts)) for parts in files.paths if len(parts) > depth + 1]
+    return {folder for folder, _ in inside} - {folder for folder, picture in inside if picture}
 
 
 def _plan_of_table(files: Files, table: LabelTable, given: Mapping[str, str]) -> _Plan:

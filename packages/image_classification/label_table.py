@@ -54,8 +54,8 @@ class LabelTable:
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
 
-def read_labels(files: Files, *, label_column: str | None = None, group_column: str | None = None) -> LabelTable | None:
-    """Return what the tables beside the pictures say; None: there is no table that names the pictures.
+def read_labels(files: Files, *, label_column: str | None = None, group_column: str | None = None) -> LabelTable:
+    """Return what the tables beside the pictures say; without labels where no table has any.
 
     Args:
         files: the pictures and the tables.
@@ -73,7 +73,7 @@ def read_labels(files: Files, *, label_column: str | None = None, group_column: 
         flag = f"--label-column {label_column}" if label_column else f"--group-column {group_column}"
         raise DataError(f"{files.name}: {flag} needs a table (.csv or .tsv) that names the pictures, found none")
     if not found.labels:
-        return None
+        return found
     named = {parts for parts in finder.pictures if parts in found.labels}
     left_out = {name for name, reason in found.left_out if reason == SEVERAL_LABELS}
     for parts in finder.pictures:
@@ -109,7 +109,7 @@ def _read_table(
 ) -> None:  # fmt: skip
     """Add what one table says, if it is one of labels."""
     name = source[-1]
-    columns, table = _rows(files, source, label_column, group_column)
+    columns, table, header = _rows(files, source, label_column, group_column)
     split = _split_of(PurePosixPath(name).stem)
     width = max(map(len, table), default=0)
     places = [[finder.find(row[k], split) if k < len(row) else None for row in table] for k in range(width)]
@@ -117,6 +117,8 @@ def _read_table(
     best = max(range(width), key=lambda k: matches[k], default=0)
     if not width or not _names_pictures(places[best], len(finder.pictures)):
         return
+    if not header and places[best][0] is None:  # a first row that names no picture is one of names after all
+        columns, table, places = [cell.strip() for cell in table[0]], table[1:], [column[1:] for column in places]
     rest = [k for k in range(width) if k != best]
     group = _column(columns, group_column, name, "--group-column")
     label = _column(columns, label_column, name, "--label-column")
@@ -124,6 +126,7 @@ def _read_table(
     divided = next(iter(splits), None)
     labels, chosen = _labels(columns, table, [k for k in rest if k not in (group, divided)], label)
     if labels is None:  # such as Kaggle's test.csv: pictures without labels
+        found.read.append(f"{name} names the pictures, but no column of it holds at least two labels")
         return
     found.sources.append(name)
     found.read.append(f"the labels are read from {name}: {chosen} for the pictures in {_title(columns, best)}")
@@ -150,13 +153,13 @@ def _read_table(
         found.left_out.append(("/".join(place), SEVERAL_LABELS))
 
 
-def _rows(files: Files, source: Parts, *wanted: str | None) -> tuple[list[str], list[list[str]]]:
-    """Return the columns and the rows of a table."""
+def _rows(files: Files, source: Parts, *wanted: str | None) -> tuple[list[str], list[list[str]], bool]:
+    """Return the columns and the rows of a table, and whether it has a header."""
     with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as folder:
         path = Path(folder) / PurePosixPath(source[-1]).name
         path.write_bytes(files.content(source))
         layout = look(path, {*LABEL_NAMES, *NAME_COLUMNS}, wanted=wanted, content="a table of labels")
-        return list(layout.columns), list(rows(path, layout))
+        return list(layout.columns), list(rows(path, layout)), layout.header
 
 
 def _names_pictures(places: Sequence[Parts | None], pictures: int) -> bool:

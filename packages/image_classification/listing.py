@@ -110,8 +110,10 @@ def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
             limit = max(1024**3, SWELLING * path.stat().st_size)
             yield _walk(extract(path, Path(place) / "tar", max_bytes=limit), str(source))
     else:
+        with path.open("rb") as file:
+            cut = " (it begins like a zip, but its end is missing: copy it again)" if file.read(2) == b"PK" else ""
         raise DataError(
-            f"{source} is a file; expected a folder, a zip or a tar, with one subfolder of pictures per class"
+            f"{source} is a file; expected a folder, a zip or a tar, with one subfolder of pictures per class{cut}"
         )
 
 
@@ -195,3 +197,8 @@ def is_table(parts: tuple[str, ...]) -> bool:
 def is_picture(parts: tuple[str, ...]) -> bool:
     """Tell whether a file has the suffix of a picture."""
     return PurePosixPath(parts[-1]).suffix.lower() in SUFFIXES
+
+
+def may_be_picture(parts: tuple[str, ...]) -> bool:
+    """Tell whether a file has the suffix of a picture, or none that says what it is."""
+    return is_picture(parts) or not PurePosixPath(parts[-1]).suffix

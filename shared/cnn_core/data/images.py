@@ -202,8 +202,8 @@ def _why_not(source: Path | BinaryIO) -> str:
         return "is an SVG drawing, not pixels; export it as PNG and try again"
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
         return (
-            "is a damaged HEIC photo; save it again, or as JPEG" if HEIC
-            else "is a HEIC photo; install pillow-heif to read it (pip install pillow-heif), or save it as JPEG or PNG"
+            "is a damaged HEIC photo: save it again, or as JPEG" if HEIC
+            else "is a HEIC photo: install pillow-heif to read it, or save it as JPEG or PNG"
         )  # fmt: skip
     if head.startswith(b"%PDF"):
         return "is a PDF document, not a picture; export the page as PNG and try again"
