@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cnn_core.data.archives import extract
 from cnn_core.data.cache import cache_key, cached_array
+from cnn_core.data.copies import nearly_same
 from cnn_core.data.files import data_root as default_root
 from cnn_core.data.paths import beside_upload, custom_path, given_path
 from cnn_core.data.reading import read_batches
@@ -36,6 +37,7 @@ from image_captioning.layouts import (
     read_coco,
     read_custom,
     read_flickr8k,
+    units_of,
 )  # fmt: skip
 from image_captioning.readers import Columns
 from image_captioning.scenes import EDGE, SEEDS, Scene, make_scenes, render
@@ -261,10 +263,13 @@ def load_photos(
         parts = {split: part for split, part in parts.items() if split in splits}
         return PhotoSets(whole, parts, _summary(whole, parts, listing, divided))
     hashes = content_hashes(pixels.numpy().tobytes() for pixels in whole.images)
-    parts, divided = divide(listing, copies=hashes.tolist(), test=share)
-    if copies := len(hashes) - len(np.unique(hashes)):
-        listing.read.append(f"{copies:,} pictures are copies of others, by their pixels")
-    listing.warnings += _copies(hashes, parts)
+    pairs = nearly_same(whole.images)
+    parts, divided = divide(listing, units=units_of(listing, hashes, pairs), test=share)
+    exact = len(hashes) - len(np.unique(hashes))
+    near = len(np.unique(pairs[hashes[pairs[:, 0]] != hashes[pairs[:, 1]]][:, 1]))
+    if exact or near:
+        listing.read.append(f"{exact:,} pictures are copies of others, pixel by pixel, and {near:,} nearly so")
+    listing.warnings += _copies(hashes, pairs, parts)
     return PhotoSets(whole, parts, _summary(whole, parts, listing, divided), hashes)
 
 
@@ -301,15 +306,18 @@ def _add_test(listing: Listing, test: str, album: Album, columns: Columns | None
     return share
 
 
-def _copies(hashes: np.ndarray, parts: Mapping[str, np.ndarray]) -> list[str]:
-    """Return what is to be said of copies: those within a split, and those that one split has of another."""
+def _copies(hashes: np.ndarray, pairs: np.ndarray, parts: Mapping[str, np.ndarray]) -> list[str]:
+    """Return what is to be said of the pictures that one split has of another."""
     said = []
+    learned = np.isin(np.arange(len(hashes)), parts["train"])
+    copies = np.isin(hashes, hashes[learned])
+    for one, other in ((0, 1), (1, 0)):
+        copies[pairs[learned[pairs[:, one]], other]] = True
     for split, name in (("test", "test"), ("val", "validation")):
-        copies = int(np.isin(hashes[parts[split]], hashes[parts["train"]]).sum())
-        if copies:
+        if count := int(copies[parts[split]].sum()):
             said.append(
-                f"{copies:,} of {len(parts[split]):,} {name} pictures are copies of training pictures, which flatters "
-                "the figures"
+                f"{count:,} of {len(parts[split]):,} {name} pictures are copies of training pictures, or nearly so, "
+                "which flatters the figures"
             )
     return said
 

@@ -307,12 +307,29 @@ def test_copies_and_groups_stay_on_one_side(tmp_path: Path) -> None:
     where = {photos.whole.files[i]: split for split, part in photos.parts.items() for i in part}
     assert len(where) == 40 and all(where[names[i]] == where[f"copy{i}.bmp"] for i in range(20))
     assert {split: len(part) for split, part in photos.parts.items()} == {"train": 32, "val": 4, "test": 4}
-    assert "20 pictures are copies of others, by their pixels" in photos.summary.read
+    assert "20 pictures are copies of others, pixel by pixel, and 0 nearly so" in photos.summary.read
     grouped = load_photos(tmp_path, size=(8, 8), columns=Columns(group="place"))
     where = {grouped.whole.files[i]: split for split, part in grouped.parts.items() for i in part}
     for place in range(5):
         assert len({where[name] for i in range(4 * place, 4 * place + 4) for name in (names[i], f"copy{i}.bmp")}) == 1
     assert "by their names, groups and copies together" in grouped.summary.divided
+
+
+def test_near_copies_stay_on_one_side_and_are_counted_between_given_splits(tmp_path: Path) -> None:
+    rows = ["image,caption,split"]
+    for i in range(12):
+        coarse = np.random.RandomState(i).randint(0, 255, (12, 12, 3), np.uint8)
+        photo = Image.fromarray(coarse).resize((96, 96), Image.Resampling.BICUBIC)
+        photo.save(tmp_path / f"{i}.png")
+        photo.resize((70, 70)).save(tmp_path / f"small{i}.jpg", quality=60)
+        rows += [f"{i}.png,see {i},train", f"small{i}.jpg,small {i},{'test' if i < 4 else 'train'}"]
+    written(tmp_path, captions_csv="\n".join(row.rpartition(",")[0] for row in rows))
+    photos = load_photos(tmp_path, size=(64, 64))
+    where = {photos.whole.files[i]: split for split, part in photos.parts.items() for i in part}
+    assert all(where[f"{i}.png"] == where[f"small{i}.jpg"] for i in range(12))
+    assert "0 pictures are copies of others, pixel by pixel, and 12 nearly so" in photos.summary.read
+    photos = load_photos(written(tmp_path, captions_csv="\n".join(rows)), size=(64, 64))
+    assert photos.summary.warnings[0].startswith("4 of 4 test pictures are copies of training pictures, or nearly so")
 
 
 def test_copies_between_given_splits_are_counted(tmp_path: Path) -> None:
@@ -322,7 +339,7 @@ def test_copies_between_given_splits_are_counted(tmp_path: Path) -> None:
     rows = [f"{n}.png,see,{s}" for n, s in zip(["a", "b", "c", "d", "again"], splits, strict=True)]
     photos = load_photos(written(tmp_path, captions_csv="\n".join(["image,caption,split", *rows])), size=(8, 8))
     assert photos.summary.warnings == (
-        "1 of 2 test pictures are copies of training pictures, which flatters the figures",
+        "1 of 2 test pictures are copies of training pictures, or nearly so, which flatters the figures",
     )
 
 
