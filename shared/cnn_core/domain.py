@@ -273,8 +273,8 @@ class Domain:
             device: auto, cpu, cuda, mps.
 
         Returns:
-            {"data", "split", "n", "of", "metrics", "summary"}; "unseen", the metrics without copies of what was
-            learned, and "cases" where there are some.
+            {"data", "split", "n", "of", "metrics", "summary", "lines"}; "unseen", the metrics without copies of what
+            was learned, and "cases" where there are some.
         """
         measure = self._offered(self.measure, "eval")
         predictor = self.load(name, device=device)
@@ -288,6 +288,7 @@ class Domain:
         return {
             "data": data, "split": measured.split, "n": report.n, "of": measured.of, "metrics": report.metrics,
             **unseen, **cases, "summary": measured.data.to_json(),
+            "lines": list(getattr(report, "lines", ())),
         }  # fmt: skip
 
     def learned_from(self, card: WeightsCard, data: str | None) -> bool:
@@ -330,7 +331,13 @@ class Domain:
         return explain(source, **how).save(output)
 
     def compare(
-        self, weights: str, data: str, *, folder: Path, settings: Mapping[str, Any] | None = None
+        self,
+        weights: str,
+        data: str,
+        *,
+        folder: Path,
+        settings: Mapping[str, Any] | None = None,
+        show: Callable[[DataSummary], None] | None = None,
     ) -> list[dict[str, float | str]]:
         """Train the domain's ways of transfer on the same data with the same settings.
 
@@ -339,6 +346,7 @@ class Domain:
             data: a set name, or a path to custom data.
             folder: gets one run folder per way.
             settings: fields of the recipe, the same for all.
+            show: called once with the summary of the data.
 
         Returns:
             One row per way: mode, the first metric of its card on the test set, n, seconds, trained parameters.
@@ -348,7 +356,8 @@ class Domain:
         for mode, (recipe, fixed) in ways(load_card(find_weights(weights, domain=self.name)), weights).items():
             recipe = override(recipe, {"data": data, **(settings or {}), **fixed})
             started = time.perf_counter()
-            outcome = self.train(recipe, folder=folder / mode, name=mode, command=command)
+            outcome = self.train(recipe, folder=folder / mode, name=mode, command=command, show=show)
+            show = None  # the data are the same for all
             if outcome.card is None or outcome.run is None:
                 raise CnnError("comparing in several processes is not supported; leave devices and num_nodes at 1")
             metric, entry = next(iter(outcome.card.metrics.items()))

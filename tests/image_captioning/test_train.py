@@ -175,7 +175,10 @@ def test_captions_per_picture_are_drawn_anew_and_stay_with_their_pictures() -> N
 
 
 def test_compare_trains_both_decoders(run: Path, tmp_path: Path) -> None:
-    rows = compare(str(run), "scenes", folder=tmp_path, settings={"epochs": 1, "batch_size": 32, "beams": 1})
+    shown = []
+    few = {"epochs": 1, "batch_size": 32, "beams": 1}
+    rows = compare(str(run), "scenes", folder=tmp_path, settings=few, show=shown.append)
+    assert [summary.splits for summary in shown] == [FEW]  # once for all ways
     assert [row["mode"] for row in rows] == ["fine-tune", "show-attend-tell", "show-tell"]
     assert load_card(tmp_path / "show-tell").arguments["options"]["decoder"] == "show-tell"
     assert all(row["n"] == FEW["test"] for row in rows)

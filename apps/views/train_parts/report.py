@@ -41,10 +41,17 @@ def show_report(run: RunInfo) -> None:
 
 def _restored(values: Mapping[str, Any]) -> Any:
     """Return the report of the kind that the values are of; None: of another kind."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"expected an object, got {type(values).__name__}")
     if "confusion" in values:
         from cnn_core.classification import Report
 
-        return Report.from_json({field.name: values[field.name] for field in fields(Report) if field.name in values})
+        report = Report.from_json({field.name: values[field.name] for field in fields(Report) if field.name in values})
+        if report.n != sum(
+            entry.n for entry in report.classes
+        ):
+            raise ValueError(f"{report.n} items, but another number in the confusion matrix")
+        return report
     if {"worst", "best"} <= values.keys():
         from image_captioning.report import Report as CaptionReport
 

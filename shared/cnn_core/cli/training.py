@@ -78,7 +78,7 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
 
 
 def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
-    """Train every way of transfer and print one row each; with --json {"weights", "data", "rows"}."""
+    """Train every way of transfer and print one row each; with --json {"weights", "data", "summary", "rows"}."""
     from cnn_core.domains import load_domain
     from cnn_core.train.config import setting_homes, to_table
     from cnn_core.weights import find_weights, load_card
@@ -101,9 +101,12 @@ def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
         if after[section].get(name) != before[section].get(name)
     }
     folder = options.folder or Path("runs") / f"compare-{Path(options.name).name}"
-    rows = domain.compare(options.name, options.data, folder=folder, settings=changed)
+    understood: list[Any] = []
+    show = understood.append if options.quiet or options.json else _show
+    rows = domain.compare(options.name, options.data, folder=folder, settings=changed, show=show)
     if options.json:
-        write_json(options, {"weights": options.name, "data": options.data, "rows": rows})
+        answer = {"weights": options.name, "data": options.data, "rows": rows}
+        write_json(options, answer | ({"summary": understood[0].to_json()} if understood else {}))
         return
     for row in rows:
         print("  ".join(f"{name} {value}" for name, value in row.items()))
