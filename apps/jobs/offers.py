@@ -58,11 +58,11 @@ def job_of(name: str, changes: Mapping[str, Any], *, called: str) -> Job:
         ConfigError: with the list of all problems.
         CnnError: see `offer`.
     """
-    domain, recipe, _ = _recipe(name)
+    domain, recipe, package = _recipe(name)
     homes, before = setting_homes(type(recipe)), to_table(recipe)
     own = {key: before.get(homes[key], {}).get(key) for key in changes if key in homes}
     changed = {key: value for key, value in changes.items() if own.get(key) != value}
-    table = to_table(override(recipe, changed))
+    table = to_table(package.DOMAIN.with_settings(recipe, override(recipe, changed)))
     return Job(domain, table, called, train_command(name, changed))
 
 

@@ -22,6 +22,7 @@ from cnn_core.data.summary import DataSummary
 from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
 from cnn_core.weights.members import content_hashes
+from image_captioning.album import Album
 from image_captioning.contract import CaptionContract, Fit, Tokenizer
 from image_captioning.grammar import CAPTIONS, write_captions
 from image_captioning.layouts import (
@@ -252,7 +253,7 @@ def load_photos(
         path, name, share = _custom_path(name_or_path), str(name_or_path), HELD_FRACTION
         listing = read_custom(path, columns=columns)
         if test is not None:
-            share = _add_test(listing, test, columns)
+            share = _add_test(listing, test, Album(path if path.is_dir() else path.parent), columns)
     listing.records.sort(key=lambda record: SPLITS.index(record.split or "train"))  # then splits are not copied
     whole = _decode(name, listing, size or (entry.size if entry else CUSTOM_SIZE), fit, tokenizer)
     if entry is not None:
@@ -261,6 +262,8 @@ def load_photos(
         return PhotoSets(whole, parts, _summary(whole, parts, listing, divided))
     hashes = content_hashes(pixels.numpy().tobytes() for pixels in whole.images)
     parts, divided = divide(listing, copies=hashes.tolist(), test=share)
+    if copies := len(hashes) - len(np.unique(hashes)):
+        listing.read.append(f"{copies:,} pictures are copies of others, by their pixels")
     listing.warnings += _copies(hashes, parts)
     return PhotoSets(whole, parts, _summary(whole, parts, listing, divided), hashes)
 
@@ -280,7 +283,7 @@ def _custom_path(name_or_path: str | os.PathLike[str]) -> Path:
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else place
 
 
-def _add_test(listing: Listing, test: str, columns: Columns | None) -> float:
+def _add_test(listing: Listing, test: str, album: Album, columns: Columns | None) -> float:
     """Take the test pictures that the setting `test` names, and return the share or number that is held out."""
     try:
         share = float(test)
@@ -291,7 +294,7 @@ def _add_test(listing: Listing, test: str, columns: Columns | None) -> float:
                 f"--test: expected a share such as 0.2, a number of pictures, a folder with captions, or a file with "
                 f"the names of test pictures; got {test!r}, and there is no such path"
             ) from None
-        add_test(listing, path, columns=columns)
+        add_test(listing, path, album, columns=columns)
         return HELD_FRACTION
     if any(record.split == "test" for record in listing.records):
         raise DataError(f"{listing.by} says which pictures are test pictures; leave --test out")

@@ -12,10 +12,9 @@ import numpy as np
 
 from cnn_core.data.splits import hold_out
 from cnn_core.data.summary import Omissions
-from cnn_core.data.tables import encoding_of, lines, opened
 from cnn_core.errors import DataError
-from image_captioning.album import Album, parts_of
-from image_captioning.readers import SPLIT_NAMES, Columns, Entry, Source, read_json, such_as
+from image_captioning.album import Album, Match, parts_of
+from image_captioning.readers import SPLIT_NAMES, Columns, Entry, Source, read_json, such_as, text_lines
 from image_captioning.sources import find_sources
 from image_captioning.words import LONGEST_CAPTION, split_words
 
@@ -63,7 +62,7 @@ def collect(listing: Listing, entries: Iterable[Entry], album: Album) -> None:
     or not known for certain; pictures without a caption. A picture that is named in several splits stays in the first.
     """
     by_file: dict[Path, list[Entry]] = {}
-    for entry, file in _matched(entries, album, listing.left_out):
+    for entry, file in _matched(entries, album, listing):
         by_file.setdefault(file, []).append(entry)
     left_out, moved = listing.left_out, 0
     for file, named in by_file.items():
@@ -81,9 +80,21 @@ def collect(listing: Listing, entries: Iterable[Entry], album: Album) -> None:
         listing.warnings.append(f"{moved:,} pictures are named in several splits and stay in the first")
 
 
-def _matched(entries: Iterable[Entry], album: Album, left_out: Omissions) -> Iterable[tuple[Entry, Path]]:
+def _say_guesses(matches: Sequence[Match], listing: Listing) -> None:
+    guesses = {
+        "by their number alone": {match.name for match in matches if match.by_number},
+        "in another folder than they say": {match.name for match in matches if match.file and not match.folders_agree},
+    }
+    for how, names in guesses.items():
+        if names:
+            listing.read.append(f"{len(names):,} pictures are found {how}{such_as(sorted(names)[:1])}")
+
+
+def _matched(entries: Iterable[Entry], album: Album, listing: Listing) -> Iterable[tuple[Entry, Path]]:
     """Yield the entries whose picture is there, with a name that it has in the album."""
     found = [(entry, album.find(entry.name)) for entry in entries]
+    _say_guesses([match for _, match in found], listing)
+    left_out = listing.left_out
     certain = {match.file for _, match in found if match.folders_agree}
     guessed: dict[Path, set[tuple[str, ...]]] = {}  # pictures that are called by other folders than their own
     for _, match in found:
@@ -223,9 +234,10 @@ def read_custom(path: Path, *, columns: Columns | None = None) -> Listing:
             listing.left_out.add(reason, source.file.name, count)
     if not listing.records:
         names = list(dict.fromkeys(entry.name for source in sources for entry in source.entries))
+        there = sum(album.find(name).file is not None for name in names)
         raise DataError(
-            f"{_named(sources)}: none of its {len(names)} pictures is in {root} and has a caption; expected names "
-            f"relative to the folder{such_as(names)}"
+            f"{_named(sources)}: none of its {len(names)} pictures is in {root} and has a caption ({there} are there); "
+            f"expected names relative to the folder, and a text for each{such_as(names)}"
         )
     if 0 < sum(not record.split for record in listing.records) < len(listing.records):
         bare = sum(not record.split for record in listing.records)
@@ -241,7 +253,7 @@ def _said_by(sources: Sequence[Source]) -> str:
     return _named(sources) if len(sources) > 1 or not sources[0].by else sources[0].by
 
 
-def add_test(listing: Listing, path: Path, *, columns: Columns | None = None) -> None:
+def add_test(listing: Listing, path: Path, album: Album, *, columns: Columns | None = None) -> None:
     """Make test pictures of those in another folder with captions, or of those that a list of names has.
 
     Raises:
@@ -254,23 +266,24 @@ def add_test(listing: Listing, path: Path, *, columns: Columns | None = None) ->
         listing.records += [Record(r.file, f"{path.name}/{r.name}", r.captions, "test", r.group) for r in added.records]
         for entry in added.left_out.all:
             listing.left_out.add(entry.reason, ", ".join(entry.examples), entry.count)
-        listing.by = f"{path.name} holds the test pictures"
+        listing.by = f"--test {path.name}"
         return
-    known = {part: i for i, record in enumerate(listing.records) for part in (record.name, record.file.name)}
+    known = {record.file: i for i, record in enumerate(listing.records)}
     wanted = [line.strip().strip('",').strip() for line in text_lines(path) if line.strip()]
-    found = {known[name] for name in wanted if name in known}
+    places = {name: known.get(album.find(name).file or path) for name in wanted}
+    found = {place for place in places.values() if place is not None}
     if not found:
         raise DataError(
             f"{path}: expected the names of test pictures, one a line, or a folder with captions; none of its "
             f"{len(wanted)} lines names a picture with a caption{such_as(wanted)}"
         )
-    for name in wanted:
-        if name not in known:
+    for name, place in places.items():
+        if place is None:
             listing.left_out.add(f"names of {path.name} that are no picture with a caption", name)
     for i, record in enumerate(listing.records):
         split = "test" if i in found else record.split
         listing.records[i] = Record(record.file, record.name, record.captions, split, record.group)
-    listing.by = f"{path.name} names the test pictures"
+    listing.by = f"--test {path.name}"
 
 
 def divide(
@@ -347,9 +360,3 @@ def _names_by_unit(records: Sequence[Record], units: Sequence[int]) -> dict[int,
     for record, unit in zip(records, units, strict=True):
         names.setdefault(unit, []).append(record.name)
     return names
-
-
-def text_lines(file: Path) -> Iterable[str]:
-    """Yield the lines of a text file of any encoding."""
-    with opened(file, encoding_of(file)) as stream:
-        yield from (line.rstrip("\r\n") for line in lines(file, stream))

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from cnn_core.data.images import SUFFIXES
-from cnn_core.data.tables import DELIMITERS, Layout, json_rows, look, rows
+from cnn_core.data.tables import DELIMITERS, Layout, encoding_of, json_rows, lines, look, opened, rows
 from cnn_core.errors import DataError
 from image_captioning.album import Album
 
@@ -99,7 +99,7 @@ def _table(file: Path, layout: Layout, album: Album, columns: Columns) -> Source
     filled = [[*row, *[""] * (len(names) - len(row))] for row in table[:EVIDENCE]]
     place = _places(file.name, names, columns, [[row[i] for row in filled] for i in range(len(names))], album)
     closed = {place.image, place.split, place.group}
-    source = Source(file, [], place.said(names), by="the column split" if place.split is not None else "")
+    source = Source(file, [], place.said(names), by=place.by(names))
     joined = 0
     for number, row in enumerate(table, start=1):
         cells, mended = _cells(file.name, number, row, names, place.captions, closed, layout)
@@ -117,7 +117,13 @@ def _table(file: Path, layout: Layout, album: Album, columns: Columns) -> Source
 
 
 def _names_picture(cells: Sequence[str], album: Album) -> bool:
-    return any(PurePath(cell.split("#")[0]).suffix.lower() in SUFFIXES or album.find(cell).file for cell in cells)
+    return any(PurePath(cell.split("#")[0]).suffix.lower() in SUFFIXES or _hit(cell, album) == 2 for cell in cells)
+
+
+def _hit(cell: object, album: Album) -> int:
+    """Return 2 for the name of a picture, 1 for a number that one has, which a row's number may be too, else 0."""
+    match = album.find(cell) if isinstance(cell, str) else None
+    return 0 if match is None or match.file is None else 2 - match.by_number
 
 
 def _cells(
@@ -163,6 +169,10 @@ class _Places:
     group: int | None
     chosen: bool  # by their contents, not by name or wish
 
+    def by(self, columns: Sequence[str]) -> str:
+        """Return what says which split a picture belongs to."""
+        return "" if self.split is None else f"the column {columns[self.split]}"
+
     def said(self, columns: Sequence[str]) -> list[str]:
         """Return a sentence on columns that were chosen by what is in them."""
         if not self.chosen:
@@ -190,12 +200,12 @@ def _places(
     image = _asked(name, columns, wanted.image, remembered=wanted.remembered)
     caption = _asked(name, columns, wanted.caption, remembered=wanted.remembered)
     group = _asked(name, columns, wanted.group, remembered=wanted.remembered)
-    split = folded.index("split") if "split" in folded else None
+    split = next((i for i, name in enumerate(folded) if _says_splits(name, values[i])), None)
     chosen = False
     if image is None:
         known = _by_name(folded, FILE_NAMES)
         free = [i for i in range(len(columns)) if i not in (caption, group, split)]
-        hits = {i: sum(isinstance(v, str) and album.find(v).file is not None for v in values[i]) for i in free}
+        hits = {i: sum(_hit(value, album) for value in values[i]) for i in free}
         ranked = [i for i in known if hits.get(i)] or sorted((i for i in free if hits[i]), key=lambda i: -hits[i])
         image = next(iter(ranked or [i for i in known if i in free] or _others(folded, free, CAPTION_NAMES)), None)
         chosen = image is not None and image not in known
@@ -214,6 +224,11 @@ def _places(
     several = [i for i, n in enumerate(folded) if n.rstrip("0123456789_") == stem and i != image and stem]
     captions = several if wanted.caption is None and caption in several else [caption]
     return _Places(image, captions, split if split not in (image, *captions) else None, group, chosen)
+
+
+def _says_splits(name: str, values: Sequence[Any]) -> bool:
+    said = {str(value).strip().lower() for value in values if value} - {""}
+    return name == "split" or (name in ("set", "subset", "partition") and bool(said) and said <= SPLIT_NAMES.keys())
 
 
 def _asked(name: str, columns: Sequence[str], wanted: str | None, *, remembered: bool) -> int | None:
@@ -240,7 +255,10 @@ def _split(name: str, value: object) -> str:
     text = str(value or "").strip()
     known = SPLIT_NAMES.get(text.lower())
     if text and known is None:
-        raise DataError(f"{name}: expected train, val or test in the column split, got {text[:40]!r}")
+        raise DataError(
+            f"{name}: expected train, val or test in the column split, got {text[:40]!r}; rename the "
+            "column if it says something else"
+        )
     return known or ""
 
 
@@ -347,7 +365,7 @@ def _objects(file: Path, objects: Sequence[Mapping[str, Any]], album: Album, col
         return Source(file, [Entry(key, _texts(value)) for row in objects for key, value in row.items()])
     first = objects[:EVIDENCE]
     place = _places(file.name, names, columns, [[row.get(name) for row in first] for name in names], album)
-    source = Source(file, [], place.said(names), by="the column split" if place.split is not None else "")
+    source = Source(file, [], place.said(names), by=place.by(names))
     for row in objects:
         captions = [text for i in place.captions if names[i] in row for text in _texts(row[names[i]])]
         split = _split(file.name, row.get(names[place.split])) if place.split is not None else ""
@@ -373,3 +391,9 @@ def such_as(names: Sequence[object]) -> str:
     """Return the first of some names as the end of a sentence."""
     shown = ", ".join(str(name)[:60] for name in names[:3])
     return f", such as {shown}" if shown else ""
+
+
+def text_lines(file: Path) -> Iterable[str]:
+    """Yield the lines of a text file of any encoding."""
+    with opened(file, encoding_of(file)) as stream:
+        yield from (line.rstrip("\r\n") for line in lines(file, stream))

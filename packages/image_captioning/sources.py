@@ -8,9 +8,10 @@ from cnn_core.data.folders import walk
 from cnn_core.data.tables import SUFFIXES
 from cnn_core.errors import DataError
 from image_captioning.album import Album
-from image_captioning.readers import SPLIT_NAMES, Columns, Source, read_source
+from image_captioning.readers import SPLIT_NAMES, Columns, Entry, Source, read_source, text_lines
 
 KINDS = (*SUFFIXES, ".txt", ".token", ".json")
+BESIDE = (".txt", ".caption")  # of files beside each picture
 NAMED = 1  # up to this rank a file says by its name that it holds captions
 RANKS = 4
 
@@ -40,17 +41,19 @@ def find_sources(path: Path, album: Album, columns: Columns) -> tuple[list[Sourc
             try:
                 source = read_source(file, album, columns)
             except DataError as error:
-                if rank <= NAMED or len(candidates) == 1:
+                if rank <= NAMED or (len(candidates) == 1 and file.suffix.lower() != ".txt"):
                     raise
-                first_error = first_error or error
+                first_error = first_error or (error if file.suffix.lower() != ".txt" else None)
                 continue
             hits = sum(album.find(entry.name).file is not None for entry in source.entries)
-            if not hits and (rank <= NAMED or len(candidates) == 1):
+            if not hits and (rank <= NAMED or (len(candidates) == 1 and file.suffix.lower() != ".txt")):
                 unmatched = unmatched or source
-            if hits:
-                good.setdefault(_family(file), []).append((source, hits))
+            good.setdefault(_family(file), []).append((source, hits))
+        good = {family: sources for family, sources in good.items() if any(hits for _, hits in sources)}
         if good:
             return _best(good, rank, path, candidates)
+    if beside := _beside_pictures(path, album):
+        return [beside], []
     if unmatched is not None:
         return [unmatched], []
     if first_error is not None:
@@ -60,6 +63,18 @@ def find_sources(path: Path, album: Album, columns: Columns) -> tuple[list[Sourc
         f"{path}: expected one table of captions, captions.csv (or .tsv, .txt, .jsonl, .json), with the columns image "
         f"and caption and the names of pictures that are there; found {found}"
     )
+
+
+def _beside_pictures(root: Path, album: Album) -> Source | None:
+    """Return the captions of text files beside the pictures, photo.txt of photo.jpg, a caption in each line."""
+    entries = []
+    for path, file in album.files.items():
+        text = next((t for t in map(file.with_suffix, BESIDE) if t.is_file()), None)
+        if text is not None:
+            entries.append(Entry(path, tuple(line for line in text_lines(text) if line.strip()) or ("",)))
+    if not entries:
+        return None
+    return Source(root, entries, ["the captions are the lines of the text files beside the pictures"])
 
 
 def _best(
@@ -74,9 +89,9 @@ def _best(
         )
     chosen: dict[str, Source] = {}
     for source, _ in good[best[0]]:
-        chosen.setdefault(_split_of(source.file), source)
-    for split, source in chosen.items():
-        if split:
+        chosen.setdefault(source.file.stem.lower(), source)  # of the same in two formats the first
+    for source in chosen.values():
+        if split := _split_of(source.file):
             source.entries = [type(e)(e.name, e.captions, e.split or split, e.group) for e in source.entries]
             source.by = source.by or source.file.name
     files = {source.file for source in chosen.values()}

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from cnn_core.data.summary import DataSummary
 from cnn_core.errors import DataError
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_card
-from medical_segmentation.decathlon import stem
+from cnn_core.weights.members import Members
+from medical_segmentation.cases import stem
 from medical_segmentation.explain import Explanation, explain_scan
 from medical_segmentation.pictures import save_overlay
 from medical_segmentation.scan import Scan, read_scan, write_mask
@@ -125,6 +127,7 @@ class Predictor:
     """
 
     goal = "segment"
+    members: Members | None = None  # what the weights learned from, where it is known
 
     def __init__(self, model: torch.nn.Module, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
         self.card, self.contract = card, volume_contract_of(card)
@@ -183,6 +186,10 @@ class Predictor:
                 yield ScanPrediction(str(path), result.to_json(mask=written))
             except DataError as error:
                 yield ScanPrediction(str(path), error=str(error))
+
+    def examine_inputs(self, inputs: Iterable[str]) -> DataSummary:
+        """Return how many scans the inputs of `stream_inputs` are."""
+        return DataSummary("", "scans", {"all": sum(1 for _ in expand(inputs))})
 
     def explain(self, source: str, *, method: str = "entropy") -> Explanation:
         """Return a picture of where the mask is uncertain; see `explain.explain_scan`."""

@@ -27,16 +27,16 @@ from cnn_core.data.paths import user_path, with_upload_of
 from cnn_core.data.summary import DataSummary
 from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError, DataError
-from cnn_core.predictor import Answer, Measured, Report
+from cnn_core.predictor import Answer, Measured, Report, check_options
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
 from cnn_core.train.commands import compare_command, train_command
 from cnn_core.train.config import check_settings, override, read_recipe
-from cnn_core.train.finish import Observer, Outcome, train_seeds, train_task
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from cnn_core.weights.card import name_for
 from cnn_core.weights.reports import REPORT_FILE, write_report
 
 if TYPE_CHECKING:
+    from cnn_core.train.finish import Observer, Outcome
     from cnn_core.train.task import Task
 
 S = TypeVar("S", bound="DataSet")
@@ -121,15 +121,6 @@ def missing_set(entry: DataSet, path: Path) -> DataError:
     )
 
 
-def check_labels(predictor: Any, labels: Sequence[str], data: str) -> None:
-    """Raise CnnError unless `data` has the classes of a predictor."""
-    if tuple(predictor.labels) != tuple(labels):
-        raise CnnError(
-            f"{predictor.card.name} knows the classes {', '.join(predictor.labels)}, but {data} has "
-            f"{', '.join(labels)}; choose data with the same classes"
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Domain:
     """What a domain fills in, and what the commands and pages do with it.
@@ -149,6 +140,7 @@ class Domain:
         report: predictor of a finished run -> what is written beside the weights, unless its Task has made it; None:
             `measure` of the test split.
         exportable: predictor -> keywords of `cnn_core.export.export_onnx`; None: its model, as the card describes it.
+        limits: of all its networks that learn from a user's own data.
     """
 
     name: str
@@ -156,10 +148,11 @@ class Domain:
     make_task: Callable[[Any], "Task"]
     load: Callable[..., Any]
     data_sets: Mapping[str, DataSet]
-    measure: Callable[[Any, str, str | None, bool], Measured] | None = None
+    measure: Callable[..., Measured] | None = None
     ways: Callable[[WeightsCard, str], Mapping[str, tuple[Any, Mapping[str, Any]]]] | None = None
     report: Callable[[Any], Report] | None = None
     exportable: Callable[[Any], dict[str, Any]] | None = None
+    limits: Sequence[str] = ()
 
     def train(
         self,
@@ -169,11 +162,11 @@ class Domain:
         name: str | None = None,
         seeds: Sequence[int] = (),
         resume: bool = False,
-        observe: Observer | None = None,
+        observe: "Observer | None" = None,
         show: Callable[[DataSummary], None] | None = None,
         settings: Mapping[str, Any] | None = None,
         command: str | None = None,
-    ) -> Outcome:
+    ) -> "Outcome":
         """Train a recipe and leave a run folder that predicts, explains and exports.
 
         Args:
@@ -187,9 +180,11 @@ class Domain:
             settings: single fields to change, by name: `{"epochs": 3, "data": "my_photos"}`.
             command: the command to repeat the training, for the card; None: composed from the other arguments.
         """
+        from cnn_core.train.finish import train_seeds, train_task  # 150 MB, which only a training needs
+
         source, recipe = self._find(recipe)
         name = name or name_for(Path(source).stem if source else "")
-        recipe = override(recipe, settings or {})
+        recipe = self.with_settings(recipe, override(recipe, settings or {}))
         folder = Path(folder) if folder is not None else Path("runs") / name
         if command is None:
             own = f"{self.name}.train(recipe) in Python; recipe.json of the run holds the settings"
@@ -213,6 +208,18 @@ class Domain:
             if self.measure and outcome.card is not None and there and not (folder / REPORT_FILE).exists():
                 outcome = dataclasses.replace(outcome, report=self.write_report(folder))
         return outcome
+
+    def with_settings(self, recipe: Any, changed: Any) -> Any:
+        """Return `changed`, a recipe with other settings, without what `recipe` says of its own data, if it has others.
+
+        Description, limits and the last clause of the licence speak of the set that a recipe is for.
+        """
+        before, now = (getattr(getattr(entry, "data", None), "data", None) for entry in (recipe, changed))
+        if before == now or find_set(self.data_sets, before) is None or recipe.limits != changed.limits:
+            return changed
+        terms = recipe.licence.split("; ")[:-1] or [recipe.licence]
+        licence = "; ".join([*terms, "the training data have their own terms"])
+        return dataclasses.replace(changed, description="", limits=list(self.limits), licence=licence)
 
     def summarise(self, recipe: Any, settings: Mapping[str, Any] | None = None) -> DataSummary:
         """Return what a training would understand of its data, without training.
@@ -243,7 +250,7 @@ class Domain:
             ConfigError: the folder holds a training with other settings.
         """
         if (folder / "card.json").exists():
-            check_settings(folder, override(self._find(recipe)[1], settings))
+            check_settings(folder, override(self._find(recipe)[1], settings))  # limits and licence may differ
         else:
             self.train(recipe, folder=folder, settings=settings, resume=folder.exists())
             (folder / CHECKPOINT_FILE).unlink(missing_ok=True)  # a hundred megabytes each, of no more use
@@ -262,8 +269,9 @@ class Domain:
         return report
 
     def evaluate_weights(
-        self, name: str, *, data: str | None = None, split: str | None = None, device: str = "auto"
-    ) -> dict[str, Any]:
+        self, name: str, *, data: str | None = None, split: str | None = None, device: str = "auto",
+        columns: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """Measure weights on a data set.
 
         Args:
@@ -271,24 +279,25 @@ class Domain:
             data: a set name, or a path to custom data; None: the set the weights were trained on.
             split: "test", "val" or "train"; None: "test" of a named set and of the training data, all of other data.
             device: auto, cpu, cuda, mps.
+            columns: of a table of texts, `text_column` and `label_column`; a domain without tables refuses them.
 
         Returns:
-            {"data", "split", "n", "of", "metrics", "summary", "lines"}; "unseen", the metrics without copies of what
-            was learned, and "cases" where there are some.
+            {"data", "split", "n", "of", "metrics", "lines", "summary"}; "unseen", the metrics without copies of what
+            was learned, "counts", the n of metrics that have their own, and "cases", where there are some.
         """
-        measure = self._offered(self.measure, "eval")
+        measure, columns = self._offered(self.measure, "eval"), columns or {}
+        check_options(measure, columns, name)
         predictor = self.load(name, device=device)
         own = self.learned_from(predictor.card, data)
         predictor.card.check_unseen(split or "test", own=own)
         data = data or predictor.card.section("data")["data"]
-        measured = measure(predictor, data, split, own)
+        measured = measure(predictor, data, split, own, **columns)
         report = measured.report
-        cases = {"cases": report.cases} if hasattr(report, "cases") else {}
-        unseen = {"unseen": dict(measured.unseen)} if measured.unseen else {}
+        more = {name: found for name in ("counts", "cases") if (found := getattr(report, name, None))}
+        more |= {"unseen": dict(measured.unseen)} if measured.unseen else {}
         return {
             "data": data, "split": measured.split, "n": report.n, "of": measured.of, "metrics": report.metrics,
-            **unseen, **cases, "summary": measured.data.to_json(),
-            "lines": list(getattr(report, "lines", ())),
+            **more, "lines": list(getattr(report, "lines", ())), "summary": measured.data.to_json(),
         }  # fmt: skip
 
     def learned_from(self, card: WeightsCard, data: str | None) -> bool:

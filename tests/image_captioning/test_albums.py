@@ -134,6 +134,10 @@ def test_every_layout_gives_the_same_captions(tmp_path: Path, files: dict[str, o
         ("v1.2.jpg", "v1.2"),
         ("v1.2.jpg", "v1.2#3"),
         ("a#1.jpg", "a#1.jpg"),
+        ("img_1.jpg", "https://example.org/p/img_1.jpg?width=200"),
+        ("000042.jpg", "42"),
+        ("COCO_val2014_000000000042.jpg", "42"),
+        ("42.jpg", "42.0"),
     ],
 )
 def test_names_are_matched_by_form_case_stem_and_folder(tmp_path: Path, there: str, named: str) -> None:
@@ -163,6 +167,44 @@ def test_a_name_that_is_not_certain_is_counted(tmp_path: Path, there: list, name
     said.pop("pictures without a caption", None)
     assert said == reasons
     assert sum(len(record.captions) for record in listing.records) + sum(said.values()) == 1 + len(named)
+
+
+@pytest.mark.parametrize("head", [",image,caption", ",bild,wort"])
+def test_the_number_of_a_row_is_no_picture(tmp_path: Path, head: str) -> None:
+    names = [f"img_{i}.jpg" for i in range(12)]
+    rows = "".join(f"{i},{name},a thing numbered {i}\n" for i, name in enumerate(names[::-1]))
+    listing = read_custom(written(pictures(tmp_path, *names), captions_csv=f"{head}\n{rows}"))
+    assert found(listing) == {name: (f"a thing numbered {i}",) for i, name in enumerate(names[::-1])}
+
+
+def test_guesses_are_said(tmp_path: Path) -> None:
+    pictures(tmp_path, "x/a.jpg", "IMG_007.jpg")
+    listing = read_custom(written(tmp_path, captions_csv="image,caption\ny/a.jpg,a dog\n7,a cat\n"))
+    assert found(listing) == {"y/a.jpg": ("a dog",), "7": ("a cat",)}
+    assert listing.read == [
+        "1 pictures are found by their number alone, such as 7",
+        "1 pictures are found in another folder than they say, such as y/a.jpg",
+    ]
+
+
+def test_captions_in_a_text_file_beside_each_picture(tmp_path: Path) -> None:
+    pictures(tmp_path, *NAMES)
+    written(tmp_path, a_txt="a dog, small\n\na dog\n", b_txt="two cats", c_caption="a red bus\n")
+    listing = read_custom(tmp_path)
+    assert found(listing) == WANTED
+    assert listing.read == ["the captions are the lines of the text files beside the pictures"]
+
+
+@pytest.mark.parametrize("name", ["split", "Set", "subset", "partition"])
+def test_columns_that_say_the_split(tmp_path: Path, name: str) -> None:
+    pictures(tmp_path, *NAMES)
+    written(tmp_path, captions_csv=f"image,caption,{name}\na.jpg,one,train\nb.jpg,two,Valid\nc.jpg,three,test\n")
+    assert {split: [r.name for r in part] for split, part in read_custom(tmp_path).splits.items()} == {
+        "train": ["a.jpg"], "val": ["b.jpg"], "test": ["c.jpg"],
+    }  # fmt: skip
+    if name != "split":
+        written(tmp_path, captions_csv=f"image,caption,{name}\na.jpg,one,red\nb.jpg,two,blue\nc.jpg,three,red\n")
+        assert not read_custom(tmp_path).by.startswith("the column")
 
 
 def test_captions_that_cannot_be_used_are_counted_by_reason(tmp_path: Path) -> None:
@@ -250,6 +292,7 @@ def test_copies_and_groups_stay_on_one_side(tmp_path: Path) -> None:
     where = {photos.whole.files[i]: split for split, part in photos.parts.items() for i in part}
     assert len(where) == 40 and all(where[names[i]] == where[f"copy{i}.bmp"] for i in range(20))
     assert {split: len(part) for split, part in photos.parts.items()} == {"train": 32, "val": 4, "test": 4}
+    assert "20 pictures are copies of others, by their pixels" in photos.summary.read
     grouped = load_photos(tmp_path, size=(8, 8), columns=Columns(group="place"))
     where = {grouped.whole.files[i]: split for split, part in grouped.parts.items() for i in part}
     for place in range(5):
@@ -275,7 +318,7 @@ def test_test_pictures_of_another_folder_or_of_a_list(tmp_path: Path) -> None:
     written(pictures(other, "x.png", "y.png"), captions_csv="image,caption\nx.png,an x\ny.png,a y\nz.png,a z\n")
     photos = load_photos(folder, size=(8, 8), test=str(other))
     assert [photos.whole.files[i] for i in photos.parts["test"]] == ["new/x.png", "new/y.png"]
-    assert photos.summary.divided.startswith("as new holds the test pictures")
+    assert photos.summary.divided.startswith("as --test new says; ")
     names = written(tmp_path, names_txt="3.png\n7.png\nnone.png\n") / "names.txt"
     photos = load_photos(folder, size=(8, 8), test=str(names))
     assert sorted(photos.whole.files[i] for i in photos.parts["test"]) == ["3.png", "7.png"]
