@@ -95,6 +95,11 @@ class BundlePredictor(Predictor):
             notes.append("nothing was found: the mask is empty")
         return SegmentationResult(scan, mask, self.labels, warnings=(*scan.warnings, *notes))
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """As `Predictor.numbers`."""
+        return tuple(range(len(self.labels)))
+
     def explain(self, source: str, *, method: str = "entropy") -> Explanation:
         """Refuse: the bundle's own transforms hide the scores."""
         raise CnnError(f"{self.card.name} is a MONAI bundle, whose masks are not explained; use a network of ours")

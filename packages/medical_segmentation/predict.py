@@ -136,6 +136,11 @@ class Predictor:
         self.model = model.to(self.device).eval()
         self.segmenter: Callable[..., SegmenterOutput] = Segmenter(self.model, self.contract)
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The number of each label in mask files, background first."""
+        return self.contract.numbers_of(len(self.labels))
+
     def predict(
         self,
         source: str | Path | Scan,
