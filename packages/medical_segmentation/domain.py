@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from cnn_core.data.summary import DataSummary, class_counts
-from cnn_core.domain import Domain, check_labels
+from cnn_core.domain import Domain
 from cnn_core.errors import DataError
-from cnn_core.predictor import Measured
+from cnn_core.predictor import Measured, check_labels
 from cnn_core.train.config import override
 from cnn_core.train.task import Task
 from cnn_core.weights import WeightsCard, find_weights

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from cnn_core.data.summary import DataSummary
 from cnn_core.errors import DataError
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_card
@@ -185,6 +186,10 @@ class Predictor:
                 yield ScanPrediction(str(path), result.to_json(mask=written))
             except DataError as error:
                 yield ScanPrediction(str(path), error=str(error))
+
+    def examine_inputs(self, inputs: Iterable[str]) -> DataSummary:
+        """Return how many scans the inputs of `stream_inputs` are."""
+        return DataSummary("", "scans", {"all": sum(1 for _ in expand(inputs))})
 
     def explain(self, source: str, *, method: str = "entropy") -> Explanation:
         """Return a picture of where the mask is uncertain; see `explain.explain_scan`."""

@@ -121,7 +121,7 @@ def test_eval_as_json_keeps_its_shape(cnn, run):
 def test_predict_as_json_has_an_item_per_input_and_errors_inside(cnn, run, digit, tmp_path):
     (tmp_path / "empty.png").touch()
     answer = cnn("predict", run, digit, "empty.png", "missing.png", "--json", "--output", "answers")
-    assert answer.code == 0
+    assert answer.code == 1
     result = json.loads(answer.out)
     assert result["weights"] == str(run)
     good, empty, missing = result["items"]
