@@ -23,7 +23,7 @@ from cnn_core.explain import explain, overlay
 from cnn_core.models import Backbone
 from cnn_core.storage import atomic_path
 from cnn_core.train.devices import choose_device
-from cnn_core.weights import WeightsCard, load_model
+from cnn_core.weights import WeightsCard, find_weights, load_model
 from image_classification.preprocess import InputContract, tta_logits
 
 DOMAIN_NAME = "image_classification"
@@ -72,12 +72,16 @@ class Predictor:
         model: with the card's weights.
         card: its `input` is an `InputContract`.
         device: where to compute.
+        folder: of the weights, with what a run has kept of its data; None: there is none.
 
     Raises:
         WeightsError: the card is of another domain, or its input contract does not fit its model.
     """
 
-    def __init__(self, model: Backbone, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, model: Backbone, card: WeightsCard, *, device: torch.device | str = "cpu", folder: Path | None = None
+    ) -> None:
+        self.folder = folder
         self.card, self.contract = card, InputContract.of_card(card, domain=DOMAIN_NAME)
         self.labels = labels_of(card)
         if self.contract.channels != card.arguments["in_channels"]:
@@ -213,7 +217,7 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     """
     chosen = choose_device(device)
     model, card = load_model(name, device=chosen, domain=DOMAIN_NAME)
-    return Predictor(model, card, device=chosen)
+    return Predictor(model, card, device=chosen, folder=find_weights(name, domain=DOMAIN_NAME))
 
 
 def _as_list(images: Sequence[ImageSource] | ImageSource) -> Iterable[ImageSource]:
