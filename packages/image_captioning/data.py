@@ -100,8 +100,8 @@ class CaptionSet:
                 f"{self.name}: the {split} split holds no picture with a caption; add some, or mark some as {split} in "
                 "a column named split"
             )
-        first, last = int(places[0]), int(places[-1])
-        part = slice(first, last + 1) if last - first + 1 == len(places) else torch.from_numpy(places)
+        span = slice(int(places[0]), int(places[-1]) + 1)
+        part = span if span.stop - span.start == len(places) else torch.from_numpy(places)
         return replace(
             self, split=split, images=self.images[part], captions=tuple(self.captions[i] for i in places),
             files=tuple(self.files[i] for i in places),
@@ -158,8 +158,8 @@ class PhotoSets:
     Args:
         whole: all pictures that can be read, with their captions.
         parts: split -> indices in `whole`, ascending.
-        hashes: uint64 [N] of the pixels, by which copies are known; of custom pictures.
         summary: for the user.
+        hashes: uint64 [N] of the pixels of custom pictures.
     """
 
     whole: CaptionSet
@@ -235,13 +235,9 @@ def load_photos(
 
     Args:
         name_or_path: as in `load_sets`, but for the rendered scenes.
-        size: as in `load_sets`.
-        fit: as in `load_sets`.
-        tokenizer: as in `load_sets`.
-        columns: as in `load_sets`.
+        size, fit, tokenizer, columns, data_root: as in `load_sets`.
         test: custom test pictures: a share, a number, a folder with captions, or a file with names.
         splits: of a named set those that are wanted; of custom pictures all are read, to know copies.
-        data_root: as in `load_sets`.
 
     Raises:
         UnknownNameError: neither a known name nor an existing path.

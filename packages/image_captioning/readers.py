@@ -88,7 +88,11 @@ def _table(file: Path, layout: Layout, album: Album, columns: Columns) -> Source
     first, rest = (names, table) if layout.header else (table[0], table[1:])
     if layout.header and _names_picture(first, album):
         table, names = [first, *table], [str(i + 1) for i in range(len(names))]
-    elif not layout.header and not _names_picture(first, album) and _names_picture(sum(rest[:EVIDENCE], []), album):
+    elif (
+        not layout.header
+        and not _names_picture(first, album)
+        and any(_names_picture(row, album) for row in rest[:EVIDENCE])
+    ):
         table, names = rest, [cell.strip() or str(i) for i, cell in enumerate(first, start=1)]
     filled = [[*row, *[""] * (len(names) - len(row))] for row in table]
     place = _places(
