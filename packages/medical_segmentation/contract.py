@@ -12,6 +12,7 @@ from cnn_core.weights.card import Contract, Tuple, contract
 
 MAX_PATCH = 2**24  # cells of a patch
 SAMPLE = 2**20  # voxels that a scan's own scale is taken from
+ALIKE = 0.1  # spacings that differ less are not worth an interpolation
 
 Length = Annotated[float, Field(ge=1e-3, le=1e3)]  # mm
 Lengths = Annotated[tuple[Length, Length, Length], Tuple]
@@ -37,8 +38,10 @@ class VolumeContract(Contract):
         flips: axes that the scan is mirrored along to average the predictions.
         keep: what is left of each label: "all", its "largest" connected piece, or the "central" piece.
         modality: of the training set, "CT" or another; "" unknown.
-        usual_spacing: mm along X, Y, Z of the median training scan, where `spacing` is None; it changes no input, but
-            predictions warn when a scan is far from it. None: unknown.
+        usual_spacing: mm along X, Y, Z of the median training scan, where `spacing` is None because they are all alike;
+            a scan that is not like them is resampled to it. None: unknown.
+        usual_intensities: the 1 % and 99 % quantiles of the median training scan, HU for a CT, which tell whether a
+            scan is of the same kind. None: unknown.
         label_numbers: of each label, background first, its number in the mask files it was learned from, which masks
             of predictions hold too; empty: 0, 1, 2 ...
     """
@@ -56,6 +59,7 @@ class VolumeContract(Contract):
     keep: Literal["all", "largest", "central"] = "all"
     modality: str = ""
     usual_spacing: Lengths | None = None
+    usual_intensities: Annotated[tuple[float, float], Tuple] | None = None
     label_numbers: Annotated[tuple[Annotated[int, Field(ge=0, le=65535)], ...], Tuple] = ()
 
     @model_validator(mode="after")
@@ -82,12 +86,27 @@ class VolumeContract(Contract):
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, without those that older cards have not where they say nothing."""
         values = super().to_json()
-        unsaid = {"usual_spacing": None, "label_numbers": []}
+        unsaid: dict[str, Any] = {"usual_spacing": None, "usual_intensities": None, "label_numbers": []}
         return {name: value for name, value in values.items() if name not in unsaid or value != unsaid[name]}
 
     def numbers_of(self, labels: int) -> tuple[int, ...]:
         """Return the number of each of `labels` labels in mask files, background first."""
         return self.label_numbers or tuple(range(labels))
+
+    def working_spacing(self, spacing: tuple[float, float, float]) -> tuple[float, float, float] | None:
+        """Return the mm along X, Y, Z that a scan of `spacing` is resampled to; None: it stays as it is.
+
+        A network knows sizes in voxels, so it is shown any scan in voxels of the size that it learned from. Scans that
+        are like those stay as they are, as they did in training.
+        """
+        wanted = self.spacing
+        if wanted is None and self.usual_spacing is not None:
+            ratios = [length / usual for length, usual in zip(spacing, self.usual_spacing, strict=True)][: self.dims]
+            if max(*ratios, *(1 / ratio for ratio in ratios)) > 1 + ALIKE:
+                wanted = self.usual_spacing
+        if wanted is None or self.dims == 3:
+            return wanted
+        return wanted[0], wanted[1], spacing[2]
 
     @property
     def in_channels(self) -> int:

@@ -13,14 +13,14 @@ import numpy as np
 
 from cnn_core.errors import ConfigError
 from medical_segmentation.checker import Facts
-from medical_segmentation.contract import VolumeContract
+from medical_segmentation.contract import ALIKE, VolumeContract
 from medical_segmentation.model import PREFIX, WIDTHS, with_defaults
 
 FLAT = 12  # slices: thinner stacks are segmented slice by slice
 CLIP = (0.005, 0.995)  # quantiles that intensities are clipped at
+USUAL = (0.01, 0.99)  # quantiles that other scans are compared with
 BUDGET = {2: 256 * 256, 3: 64**3}  # cells of a patch
 COARSEST = 4  # cells along the shortest edge of the deepest map
-ALIKE = 0.1  # spacings that differ less from the median are left as they are
 UNEVEN = 3.0  # longest to shortest spacing, above which the longest one is made finer
 FINER = 0.1  # quantile that it is then taken from
 
@@ -80,12 +80,15 @@ def plan(
         dims, low, high, mean, std, patch, spacing=spacing, own_scale=own_scale, centre=centre,
         flips=tuple(range(dims)) if requested.flips else (), keep=requested.keep, modality=modality,
     )  # fmt: skip
-    return with_usual_spacing(contract, facts), notes
+    return with_usual(contract, facts), notes
 
 
-def with_usual_spacing(contract: VolumeContract, facts: Sequence[Facts]) -> VolumeContract:
-    """Return a contract that knows the median spacing of the training cases, unless it resamples scans."""
-    if contract.spacing is not None:
+def with_usual(contract: VolumeContract, facts: Sequence[Facts]) -> VolumeContract:
+    """Return a contract that knows the median spacing and intensities of the training cases, unless it does already."""
+    if contract.usual_intensities is None and not contract.own_scale:
+        low, high = np.median([np.quantile(entry.overall, USUAL) for entry in facts], axis=0)
+        contract = replace(contract, usual_intensities=(round(float(low), 1), round(float(high), 1)))
+    if contract.spacing is not None or contract.usual_spacing is not None:
         return contract
     median = np.median([entry.spacing for entry in facts], axis=0)
     x, y, z = (round(float(length), 4) for length in median)
