@@ -4,9 +4,10 @@ Streamlit forgets a widget that a run does not show, as when another page is ope
 session when its connection is lost for a moment. The session state, under names of no widget, survives both.
 """
 
+import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
@@ -81,6 +82,11 @@ class File:
 
     name: str
     data: bytes
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells it apart from other files."""
+        return hashlib.sha256(self.name.encode(errors="replace") + b"\0" + self.data).hexdigest()
 
 
 def uploaded(

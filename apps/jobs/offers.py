@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from cnn_core.data.paths import with_upload_of
+from cnn_core.data.summary import DataSummary
 from cnn_core.domains import domain_folders, find_recipe, load_domain
 from cnn_core.errors import CnnError, missing_package
 from cnn_core.train.commands import train_command
@@ -55,12 +58,30 @@ def job_of(name: str, changes: Mapping[str, Any], *, called: str) -> Job:
         ConfigError: with the list of all problems.
         CnnError: see `offer`.
     """
-    domain, recipe, _ = _recipe(name)
+    domain, recipe, package = _recipe(name)
     homes, before = setting_homes(type(recipe)), to_table(recipe)
     own = {key: before.get(homes[key], {}).get(key) for key in changes if key in homes}
     changed = {key: value for key, value in changes.items() if own.get(key) != value}
-    table = to_table(override(recipe, changed))
+    table = to_table(package.DOMAIN.with_settings(recipe, override(recipe, changed)))
     return Job(domain, table, called, train_command(name, changed))
+
+
+def summary_of(name: str, changes: Mapping[str, Any], run: Path) -> DataSummary:
+    """Return what a training would understand of the upload in a run folder.
+
+    Args:
+        name: of the recipe.
+        changes: setting -> value.
+        run: the folder, which needs to hold nothing else.
+
+    Raises:
+        DataError: nothing could be learned from it.
+        CnnError: see `offer`.
+    """
+    _, recipe, package = _recipe(name)
+    with with_upload_of(run):
+        summary: DataSummary = package.DOMAIN.summarise(recipe, changes)
+    return summary
 
 
 def domain_of(table: Mapping[str, Any]) -> str:

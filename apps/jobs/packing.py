@@ -9,7 +9,19 @@ from cnn_core.errors import DataError
 from cnn_core.weights.reports import REPORT_FILE
 
 PACKED = ("card.json", "model*.safetensors", "recipe.json", "report.json", "log.csv")
-FIGURES = ("goal", "n", "metrics", "labels", "confusion", "tolerance_mm")  # of all domains; all else quotes the data
+FIGURES = (
+    "goal",
+    "n",
+    "metrics",
+    "labels",
+    "confusion",
+    "calibration",
+    "tolerance_mm",
+    "figures",
+    "counts",
+    "different",
+    "known",
+)  # of all domains; all else quotes the data
 
 
 def pack_network(folder: Path, name: str, *, examples: bool = False) -> bytes:

@@ -7,7 +7,7 @@ also holds the `options` that the network is built from.
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from cnn_core.data.images import ImageSource, read_image
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.validation import Edge, Options, Positive, Settings, Share, parse, sentences
 from cnn_core.weights.card import Contract, Tuple, contract
-from image_captioning.words import FIRST, UNKNOWN, split_words
+from image_captioning.words import FIRST, JOINTS, TOKENIZERS, UNKNOWN
 
 if TYPE_CHECKING:
     from cnn_core.weights import WeightsCard
@@ -35,6 +35,7 @@ MOST_BEAMS = 100
 Beams = Annotated[int, Field(ge=1, le=MOST_BEAMS)]
 LengthPower = Annotated[float, Field(ge=0, le=2)]  # see `search.beam_search`
 Fit = Literal["crop", "pad", "stretch"]
+Tokenizer = Literal["words", "characters"]
 Size = Annotated[int, Field(ge=1, le=8192)]
 
 
@@ -51,7 +52,10 @@ class CaptionContract(Contract):
         mean: per channel (or one for all) on the scale 0..1, subtracted.
         std: likewise, divided by.
         longest: words of a caption at most.
+        tokenizer: what a word is: one of `words.TOKENIZERS`; characters are for scripts without spaces.
     """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"tokenizer"})
 
     size: Annotated[tuple[Edge, Edge], Tuple]
     vocabulary: Annotated[
@@ -63,6 +67,7 @@ class CaptionContract(Contract):
     mean: Annotated[tuple[float, ...], Tuple] = (0.5,)
     std: Annotated[tuple[Positive, ...], Tuple] = (0.5,)
     longest: Annotated[int, Field(ge=1, le=MOST_WORDS)] = 30
+    tokenizer: Tokenizer = "words"
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -130,13 +135,21 @@ class CaptionContract(Contract):
         """Word -> number."""
         return {word: i for i, word in enumerate(self.vocabulary, start=FIRST)}
 
+    def split(self, caption: str) -> list[str]:
+        """Return the words of a sentence."""
+        return TOKENIZERS[self.tokenizer](caption)
+
+    def sentence(self, numbers: Sequence[int]) -> str:
+        """Return the text of token ids."""
+        return JOINTS[self.tokenizer].join(self.decode(numbers))
+
     def encode(self, caption: str | Sequence[str]) -> list[int]:
         """Return the numbers of a caption's words, at most `longest`; unknown words are `UNKNOWN`.
 
         Raises:
             CnnError: the caption holds no word.
         """
-        words = split_words(caption) if isinstance(caption, str) else caption
+        words = self.split(caption) if isinstance(caption, str) else caption
         if not words:
             raise CnnError(f"expected a sentence with words, got {str(caption)[:60]!r}")
         return [self.numbers.get(word, UNKNOWN) for word in words[: self.longest]]

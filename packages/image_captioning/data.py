@@ -1,31 +1,45 @@
 """Captioned picture sets by name, and custom ones by path; whole in memory, or memory-mapped from decoded files.
 
 Splits: "train", "val", "test". Rendered scenes: "test" has the held-out combinations. Flickr8k: the official ones, its
-dev as "val". COCO: official val as "test". Custom pictures: as their table says, else 80, 10 and 10 percent.
+dev as "val". COCO: official val as "test". Custom pictures: as their captions say, else 80, 10 and 10 percent.
 """
 
-import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cnn_core.data.archives import extract
 from cnn_core.data.cache import cache_key, cached_array
-from cnn_core.data.paths import custom_path
+from cnn_core.data.files import data_root as default_root
+from cnn_core.data.paths import beside_upload, custom_path, given_path
 from cnn_core.data.reading import read_batches
+from cnn_core.data.summary import DataSummary
 from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
-from image_captioning.contract import CaptionContract, Fit
+from cnn_core.weights.members import content_hashes
+from image_captioning.album import Album
+from image_captioning.contract import CaptionContract, Fit, Tokenizer
 from image_captioning.grammar import CAPTIONS, write_captions
-from image_captioning.layouts import COCO, FLICKR8K, Listing, Record, read_coco, read_custom, read_flickr8k
+from image_captioning.layouts import (
+    COCO,
+    FLICKR8K,
+    HELD_FRACTION,
+    Listing,
+    Record,
+    add_test,
+    divide,
+    read_coco,
+    read_custom,
+    read_flickr8k,
+)  # fmt: skip
+from image_captioning.readers import Columns
 from image_captioning.scenes import EDGE, SEEDS, Scene, make_scenes, render
-from image_captioning.words import split_words
-
-log = logging.getLogger(__name__)
+from image_captioning.words import JOINTS, TOKENIZERS, lacks_spaces
 
 SPLITS = ("train", "val", "test")
 CUSTOM_SIZE = (128, 128)  # (H, W) in pixels of custom pictures, unless a size is given
@@ -43,6 +57,7 @@ class CaptionSet:
         captions: per picture one or more captions as words.
         files: N names to show in reports, or nothing where the set has no files.
         scenes: what is in each picture, where that is known.
+        tokenizer: what the words are, see `CaptionContract`.
     """
 
     name: str
@@ -51,6 +66,7 @@ class CaptionSet:
     captions: tuple[tuple[tuple[str, ...], ...], ...] = field(repr=False)
     files: tuple[str, ...] = field(default=(), repr=False)
     scenes: tuple[Scene, ...] = field(default=(), repr=False)
+    tokenizer: Tokenizer = "words"
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] != 3:
@@ -66,6 +82,28 @@ class CaptionSet:
     def item_name(self, index: int) -> str:
         """Return the file name of picture `index`, or "split/index" in a set without files."""
         return self.files[index] if self.files else f"{self.split}/{index}"
+
+    def sentence(self, words: Sequence[str]) -> str:
+        """Return the text of a caption."""
+        return JOINTS[self.tokenizer].join(words)
+
+    def subset(self, places: np.ndarray, split: str) -> "CaptionSet":
+        """Return some of the pictures as a split; consecutive ones are not copied.
+
+        Raises:
+            DataError: there are none.
+        """
+        if not len(places):
+            raise DataError(
+                f"{self.name}: the {split} split holds no picture with a caption; add some, or mark some as {split} in "
+                "a column named split"
+            )
+        first, last = int(places[0]), int(places[-1])
+        part = slice(first, last + 1) if last - first + 1 == len(places) else torch.from_numpy(places)
+        return replace(
+            self, split=split, images=self.images[part], captions=tuple(self.captions[i] for i in places),
+            files=tuple(self.files[i] for i in places),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,25 +149,58 @@ DATA_SETS: dict[str, CaptionedPictures] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class PhotoSets:
+    """What was read of a set of files: all its pictures, how they are divided, and what there is to say of them.
+
+    Args:
+        whole: all pictures that can be read, with their captions.
+        parts: split -> indices in `whole`, ascending.
+        hashes: uint64 [N] of the pixels, by which copies are known; of custom pictures.
+        summary: for the user.
+    """
+
+    whole: CaptionSet
+    parts: Mapping[str, np.ndarray]
+    summary: DataSummary
+    hashes: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint64), repr=False)
+
+    def split(self, name: str) -> CaptionSet:
+        """Return a split; DataError if there is nothing in it."""
+        return self.whole.subset(self.parts[name], name)
+
+    @property
+    def members(self) -> dict[str, np.ndarray]:
+        """The hashes by split, of custom pictures."""
+        return {split: self.hashes[part] for split, part in self.parts.items()} if len(self.hashes) else {}
+
+
+def makes_scenes(name_or_path: str | os.PathLike[str]) -> bool:
+    """Tell whether this is the name of the rendered scenes."""
+    entry = find_set(DATA_SETS, name_or_path)
+    return entry is not None and entry.read is None
+
+
 def load_sets(
     name_or_path: str | os.PathLike[str],
     *,
     splits: Sequence[str],
     size: tuple[int, int] | None = None,
     fit: Fit = "crop",
-    image_column: str | None = None,
-    caption_column: str | None = None,
+    tokenizer: Tokenizer = "words",
+    columns: Columns | None = None,
     data_root: str | os.PathLike[str] | None = None,
 ) -> dict[str, CaptionSet]:
-    """Load splits of a named set, or of a folder of pictures with captions.
+    """Load splits of a named set, or of pictures with captions.
 
     Args:
-        name_or_path: a name of `DATA_SETS`, or a folder. Write a folder with the name of a set as `./scenes`.
+        name_or_path: a name of `DATA_SETS`, or what `load_photos` takes. Write a folder with the name of a set as
+            `./scenes`.
         splits: some of `SPLITS`.
         size: (H, W) of the returned pictures; None: the set's own, for a folder 128.
         fit: how, see `CaptionContract`.
-        image_column: of a custom table; None: guessed.
-        caption_column: likewise.
+        tokenizer: likewise.
+        columns: of a custom table.
         data_root: the folder of the sets; None: `CNN_DATA_DIR` or the platform's user data folder.
 
     Raises:
@@ -139,17 +210,127 @@ def load_sets(
     for split in splits:
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
+    if makes_scenes(name_or_path):
+        return {split: _scene_set(split, size or (EDGE, EDGE), fit) for split in splits}
+    photos = load_photos(
+        name_or_path, size=size, fit=fit, tokenizer=tokenizer, columns=columns, data_root=data_root, splits=splits
+    )
+    return {split: photos.split(split) for split in splits}
+
+
+def load_photos(
+    name_or_path: str | os.PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    fit: Fit = "crop",
+    tokenizer: Tokenizer = "words",
+    columns: Columns | None = None,
+    test: str | None = None,
+    splits: Sequence[str] = SPLITS,
+    data_root: str | os.PathLike[str] | None = None,
+) -> PhotoSets:
+    """Read a set of photos, or custom pictures: a folder or zip with captions, or a file of captions beside pictures.
+
+    Args:
+        name_or_path: as in `load_sets`, but for the rendered scenes.
+        size: as in `load_sets`.
+        fit: as in `load_sets`.
+        tokenizer: as in `load_sets`.
+        columns: as in `load_sets`.
+        test: custom test pictures: a share, a number, a folder with captions, or a file with names.
+        splits: of a named set those that are wanted; of custom pictures all are read, to know copies.
+        data_root: as in `load_sets`.
+
+    Raises:
+        UnknownNameError: neither a known name nor an existing path.
+        DataError: the set is missing or damaged, or nothing of it can be used.
+    """
     entry = find_set(DATA_SETS, name_or_path)
-    if entry is None:
-        listing, name = _custom_listing(name_or_path, image_column, caption_column), str(name_or_path)
-    elif entry.read is None:
-        return {split: _scene_set(split, size or entry.size, fit) for split in splits}
+    if entry is not None and entry.read is not None:
+        listing, name, share = entry.read(entry.path(data_root)), entry.name, HELD_FRACTION
+        listing.records = [record for record in listing.records if record.split in splits]
     else:
-        listing, name = entry.read(entry.path(data_root)), entry.name
-    for note in listing.notes:
-        log.warning("%s", note)
-    size = size or (entry.size if entry else CUSTOM_SIZE)
-    return {split: _from_files(name, split, listing.splits.get(split, []), size, fit) for split in splits}
+        path, name, share = _custom_path(name_or_path), str(name_or_path), HELD_FRACTION
+        listing = read_custom(path, columns=columns)
+        if test is not None:
+            share = _add_test(listing, test, Album(path if path.is_dir() else path.parent), columns)
+    listing.records.sort(key=lambda record: SPLITS.index(record.split or "train"))  # then splits are not copied
+    whole = _decode(name, listing, size or (entry.size if entry else CUSTOM_SIZE), fit, tokenizer)
+    if entry is not None:
+        parts, divided = divide(listing)
+        parts = {split: part for split, part in parts.items() if split in splits}
+        return PhotoSets(whole, parts, _summary(whole, parts, listing, divided))
+    hashes = content_hashes(pixels.numpy().tobytes() for pixels in whole.images)
+    parts, divided = divide(listing, copies=hashes.tolist(), test=share)
+    if copies := len(hashes) - len(np.unique(hashes)):
+        listing.read.append(f"{copies:,} pictures are copies of others, by their pixels")
+    listing.warnings += _copies(hashes, parts)
+    return PhotoSets(whole, parts, _summary(whole, parts, listing, divided), hashes)
+
+
+def _custom_path(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the folder or file of custom data; a zip is unpacked once, beside what is computed of pictures."""
+    path = custom_path(
+        name_or_path, DATA_SETS, expected="pictures and a table of captions", kinds=("folder", "zip", "table")
+    )
+    if path.suffix.lower() != ".zip" or path.is_dir():
+        return path
+    place = (beside_upload("features") or default_root() / "features") / f"album-{cache_key(str(path), _stat(path))}"
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        extract(path, place)
+    inside = [entry for entry in place.iterdir() if not entry.name.startswith((".", "__"))]
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else place
+
+
+def _add_test(listing: Listing, test: str, album: Album, columns: Columns | None) -> float:
+    """Take the test pictures that the setting `test` names, and return the share or number that is held out."""
+    try:
+        share = float(test)
+    except ValueError:
+        path = given_path(test)
+        if not path.exists():
+            raise DataError(
+                f"--test: expected a share such as 0.2, a number of pictures, a folder with captions, or a file with "
+                f"the names of test pictures; got {test!r}, and there is no such path"
+            ) from None
+        add_test(listing, path, album, columns=columns)
+        return HELD_FRACTION
+    if any(record.split == "test" for record in listing.records):
+        raise DataError(f"{listing.by} says which pictures are test pictures; leave --test out")
+    return share
+
+
+def _copies(hashes: np.ndarray, parts: Mapping[str, np.ndarray]) -> list[str]:
+    """Return what is to be said of copies: those within a split, and those that one split has of another."""
+    said = []
+    for split, name in (("test", "test"), ("val", "validation")):
+        copies = int(np.isin(hashes[parts[split]], hashes[parts["train"]]).sum())
+        if copies:
+            said.append(
+                f"{copies:,} of {len(parts[split]):,} {name} pictures are copies of training pictures, which flatters "
+                "the figures"
+            )
+    return said
+
+
+def _summary(whole: CaptionSet, parts: Mapping[str, np.ndarray], listing: Listing, divided: str) -> DataSummary:
+    counts = [len(captions) for captions in whole.captions]
+    words = [len(words) for captions in whole.captions for words in captions]
+    unit = "words" if whole.tokenizer == "words" else "characters"
+    each = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    read = [f"{len(words):,} captions, {each} per picture, of {np.mean(words):.1f} {unit} on average", *listing.read]
+    warnings = list(listing.warnings)
+    if whole.tokenizer == "words" and lacks_spaces(words for captions in whole.captions for words in captions):
+        warnings.append(
+            "the captions are in a script without spaces between words, so that each of them would be learned as one "
+            "long word: --tokenizer characters learns them character by character"
+        )
+    sizes = {split: len(part) for split, part in parts.items()}
+    return DataSummary(
+        whole.name, "pictures", sizes, divided=divided, read=tuple(read), left_out=listing.left_out.all,
+        warnings=tuple(warnings),
+    )  # fmt: skip
 
 
 def _scene_set(split: str, size: tuple[int, int], fit: Fit) -> CaptionSet:
@@ -165,43 +346,37 @@ def _scene_set(split: str, size: tuple[int, int], fit: Fit) -> CaptionSet:
     return CaptionSet("scenes", split, images, captions, scenes=tuple(scenes))
 
 
-def _custom_listing(path: str | os.PathLike[str], image_column: str | None, caption_column: str | None) -> Listing:
-    folder = custom_path(path, DATA_SETS, expected="one with pictures and a table of captions")
-    return read_custom(folder, image_column=image_column, caption_column=caption_column)
-
-
-def _from_files(name: str, split: str, records: Sequence[Record], size: tuple[int, int], fit: Fit) -> CaptionSet:
-    """Decode the pictures of a split, once: the result is kept on disk beside the features."""
-    if not records:
-        raise DataError(
-            f"{name}: the {split} split holds no picture with a caption; add some, or mark some as {split} in a column "
-            "named split"
-        )
-    height, width = size
+def _decode(name: str, listing: Listing, size: tuple[int, int], fit: Fit, tokenizer: Tokenizer) -> CaptionSet:
+    """Decode all pictures, once: the result is kept on disk beside the features. What cannot be read is left out."""
+    if not listing.records:
+        raise DataError(f"{name}: there is no picture with a caption")
+    records, (height, width) = listing.records, size
     stats = [(os.path.realpath(record.file), *_stat(record.file)) for record in records]  # names recur in other folders
     # One byte after the pixels of each picture says whether it could be read.
     shape = (len(records), 3 * height * width + 1)
     contract = CaptionContract(size, ("a",), fit=fit)
-    whole = cached_array(
+    pixels = cached_array(
         cache_key("pictures", stats, size, fit), _decoded(records, contract), shape=shape, dtype="uint8"
     )
-    for i in np.flatnonzero(whole[:, -1] != 1):  # what could not be read may be readable by now
+    for i in np.flatnonzero(pixels[:, -1] != 1):  # what could not be read may be readable by now
+        record = records[int(i)]
         try:
-            whole[i] = _pixels(records[int(i)], contract)
-        except DataError as error:
-            log.warning("%s", error)
-    table = torch.from_numpy(whole)
+            pixels[i] = _pixels(record, contract)
+        except DataError:
+            listing.left_out.add("pictures that cannot be read", record.name)
+            listing.left_out.add("captions of these", count=len(record.captions))
+    table = torch.from_numpy(pixels)
     good = table[:, -1] == 1
     images = table[:, :-1].unflatten(1, (3, height, width))
     if not good.all():
-        bad = [record.name for record, fine in zip(records, good.tolist(), strict=True) if not fine]
-        log.warning("%s: %d pictures cannot be read and are left out, such as %s", name, len(bad), ", ".join(bad[:3]))
-        records = [record for record, fine in zip(records, good.tolist(), strict=True) if fine]
+        listing.records = [record for record, fine in zip(records, good.tolist(), strict=True) if fine]
         images = images[good]
-        if not records:
-            raise DataError(f"{name}: not one picture of the {split} split can be read, such as {bad[0]}")
-    captions = tuple(tuple(tuple(split_words(c)) for c in record.captions) for record in records)
-    return CaptionSet(name, split, images, captions, tuple(record.name for record in records))
+        if not listing.records:
+            raise DataError(f"{name}: not one of {len(records)} pictures can be read, such as {records[0].name}")
+    split = TOKENIZERS[tokenizer]
+    captions = tuple(tuple(tuple(split(caption)) for caption in record.captions) for record in listing.records)
+    files = tuple(record.name for record in listing.records)
+    return CaptionSet(name, "all", images, captions, files, tokenizer=tokenizer)
 
 
 def _decoded(records: Sequence[Record], contract: CaptionContract) -> Iterator[np.ndarray]:

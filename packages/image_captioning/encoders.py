@@ -12,6 +12,7 @@ from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.files import data_root
 from cnn_core.errors import CnnError, UnknownNameError, WeightsError
 from cnn_core.models import Backbone, as_backbone, create_model, load_torchvision
+from cnn_core.models.imagenet import load_imagenet
 from cnn_core.weights import WeightsCard, load_model
 from image_captioning.contract import CaptionContract
 from image_captioning.mobilenet_weights import TRUNK_FILE, TRUNK_FOLDER, load_mobilenet_trunk
@@ -40,7 +41,8 @@ def start_encoder(
 
     Args:
         name: a registered backbone; weights of image classification have their own.
-        weights: None, "mobilenet-v1-trunk", "torchvision", or the name (or run folder) of image classification weights.
+        weights: None, "imagenet", "mobilenet-v1-trunk", "torchvision", or the name (or run folder) of image
+            classification weights.
         stage: the last stage that is used; None: all (of the trunk: all that have weights).
         input_size: (H, W) of the network's input.
         options: of the backbone.
@@ -55,6 +57,12 @@ def start_encoder(
         backbone = as_backbone(create_model(name, num_classes=1))
         loaded = load_mobilenet_trunk(backbone, data_root() / TRUNK_FOLDER / TRUNK_FILE)
         return Start(Encoder(backbone, stage=stage or loaded[-1]), name, {}, *HALF)
+    if weights == "imagenet":
+        if name != "efficientnet_lite0" or options:
+            raise CnnError(f"imagenet are weights of efficientnet_lite0 without options, got {name} {dict(options)}")
+        backbone = as_backbone(create_model(name))
+        load_imagenet(backbone)
+        return Start(Encoder(backbone, stage=stage), name, {}, *HALF)
     if weights == "torchvision":
         return Start(Encoder(_from_torchvision(name, options), stage=stage), name, options, *IMAGENET)
     if weights is not None:

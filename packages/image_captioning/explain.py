@@ -122,7 +122,7 @@ def explain_caption(
         for t, number in enumerate(numbers)
     ]  # fmt: skip
     total = float(probabilities.double().gather(1, output.targets.cpu()[:, None]).log().sum().exp())
-    return CaptionExplanation(name, " ".join(contract.decode(numbers)), total, method, picture, reasons)
+    return CaptionExplanation(name, contract.sentence(numbers), total, method, picture, reasons)
 
 
 def _attention(weights: Tensor, grid_map: Tensor) -> Tensor:
@@ -188,5 +188,5 @@ def cover(
     best = predictor.best(memory)
     numbers = contract.encode(caption) if caption is not None else best[0]
     probabilities = predictor.word_log_probs(memory, [*numbers, END]).exp()[:, :-1].tolist()
-    before, after = (" ".join(contract.decode(words)) for words in best)
+    before, after = map(contract.sentence, best)
     return Covered(before, after, list(zip(contract.decode(numbers), *probabilities, strict=True)))

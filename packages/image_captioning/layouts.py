@@ -1,110 +1,134 @@
-"""Layouts of pictures with captions on disk: Flickr8k, COCO captions, and a folder with a table of captions.
+"""Captions on disk: a folder of pictures with tables or JSON files of captions, and Flickr8k's and COCO's own layouts.
 
-Each reader returns records per split and notes about what was left out: captions of missing pictures, pictures without
-captions, empty and repeated captions. Nothing is decoded here.
+Whatever the layout, the captions of a picture are collected under the file that their name stands for, and each caption
+and each picture that is not used is counted by its reason. Nothing is decoded here.
 """
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from cnn_core.data.images import picture_files
 from cnn_core.data.splits import hold_out
-from cnn_core.data.tables import SUFFIXES, encoding_of, json_rows, lines, look, opened, rows
+from cnn_core.data.summary import Omissions
 from cnn_core.errors import DataError
+from image_captioning.album import Album, Match, parts_of
+from image_captioning.readers import SPLIT_NAMES, Columns, Entry, Source, read_json, such_as, text_lines
+from image_captioning.sources import find_sources
 from image_captioning.words import LONGEST_CAPTION, split_words
 
-HELD_FRACTION = 0.1
-SHARES = {"val": HELD_FRACTION, "test": HELD_FRACTION}  # of custom pictures whose table has no splits
+HELD_FRACTION = 0.1  # of custom pictures, for each of validation and test where the data name none
 FLICKR8K = (
     "Flickr8k.token.txt, Flickr_8k.trainImages.txt, Flickr_8k.devImages.txt, Flickr_8k.testImages.txt and the photos"
 )
 COCO = "annotations/captions_train2017.json, annotations/captions_val2017.json and the photos"
 COCO_HELD = 2_000  # training pictures of COCO that become "val", its official val being "test"
-JSON_LIMIT = 2 << 30  # bytes of an annotations file; COCO's have 90 MB
 CAPTIONS_LIMIT = 1_000  # of one picture
-FILE_NAMES = ("image", "file_name", "filename", "file", "picture", "photo", "path", "image_id", "image_name", "name")
-CAPTION_NAMES = ("caption", "captions", "text", "sentence", "description", "comment", "title")
-SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "dev": "val", "valid": "val", "validation": "val",
-               "test": "test", "testing": "test"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Record:
-    """A picture file and its captions."""
+    """A picture file and its captions; which split and group the data put it into, "" where they do not say."""
 
     file: Path
-    name: str  # relative to the set
+    name: str  # as its first caption calls it
     captions: tuple[str, ...]
+    split: str = ""
+    group: str = ""
 
 
 @dataclass
 class Listing:
-    """The records of each split, and notes about what was left out."""
+    """Pictures with captions, what was chosen in reading them, what is not used, and what lowers the trust in it."""
 
-    splits: dict[str, list[Record]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+    left_out: Omissions = field(default_factory=Omissions)
+    warnings: list[str] = field(default_factory=list)
+    by: str = ""  # what says which split a picture belongs to
 
-
-class _Folder:
-    """The pictures of a folder by their name."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        files = {file.relative_to(root).as_posix(): file for file in picture_files(root)}
-        self.by_path = files
-        names = Counter(PurePosixPath(path).name for path in files)
-        self.by_name = {PurePosixPath(p).name: f for p, f in files.items() if names[PurePosixPath(p).name] == 1}
-
-    def find(self, name: str) -> Path | None:
-        """Return the file of a name in a captions file, with or without folders, always inside the folder."""
-        path = PurePosixPath(name.strip().replace("\\", "/"))
-        return self.by_path.get(str(path)) or self.by_name.get(path.name)
+    @property
+    def splits(self) -> dict[str, list[Record]]:
+        """The records of each split, without a look at the pictures."""
+        parts, _ = divide(self)
+        return {split: [self.records[i] for i in part] for split, part in parts.items() if len(part)}
 
 
-class _Collector:
-    """Captions by picture name, in the order in which the pictures first occur."""
+def collect(listing: Listing, entries: Iterable[Entry], album: Album) -> None:
+    """Add the records of the pictures that are there and have captions, in the order in which they are first named.
 
-    def __init__(self) -> None:
-        self.captions: dict[str, list[str]] = {}
-        self.empty = self.repeated = self.surplus = 0
+    Counted and left out: captions without a word, repeated, too long or too many; captions whose picture is not there,
+    or not known for certain; pictures without a caption. A picture that is named in several splits stays in the first.
+    """
+    by_file: dict[Path, list[Entry]] = {}
+    for entry, file in _matched(entries, album, listing):
+        by_file.setdefault(file, []).append(entry)
+    left_out, moved = listing.left_out, 0
+    for file, named in by_file.items():
+        captions = _usable([caption for entry in named for caption in entry.captions], left_out, named[0].name)
+        splits = list(dict.fromkeys(entry.split for entry in named if entry.split))
+        moved += len(splits) > 1
+        if captions:
+            group = next((entry.group for entry in named if entry.group), "")
+            listing.records.append(Record(file, named[0].name, captions, splits[0] if splits else "", group))
+    used = {record.file for record in listing.records}
+    for path, file in album.files.items():
+        if file not in used:
+            left_out.add("pictures without a caption", path)
+    if moved:
+        listing.warnings.append(f"{moved:,} pictures are named in several splits and stay in the first")
 
-    def add(self, name: str, caption: str) -> None:
-        """Take one caption; empty, repeated and surplus ones are counted and left out."""
-        kept = self.captions.setdefault(name, [])
-        caption = caption[:LONGEST_CAPTION].strip()
-        if not split_words(caption):
-            self.empty += 1
-        elif caption in kept:
-            self.repeated += 1
-        elif len(kept) >= CAPTIONS_LIMIT:
-            self.surplus += 1
+
+def _say_guesses(matches: Sequence[Match], listing: Listing) -> None:
+    guesses = {
+        "by their number alone": {match.name for match in matches if match.by_number},
+        "in another folder than they say": {match.name for match in matches if match.file and not match.folders_agree},
+    }
+    for how, names in guesses.items():
+        if names:
+            listing.read.append(f"{len(names):,} pictures are found {how}{such_as(sorted(names)[:1])}")
+
+
+def _matched(entries: Iterable[Entry], album: Album, listing: Listing) -> Iterable[tuple[Entry, Path]]:
+    """Yield the entries whose picture is there, with a name that it has in the album."""
+    found = [(entry, album.find(entry.name)) for entry in entries]
+    _say_guesses([match for _, match in found], listing)
+    left_out = listing.left_out
+    certain = {match.file for _, match in found if match.folders_agree}
+    guessed: dict[Path, set[tuple[str, ...]]] = {}  # pictures that are called by other folders than their own
+    for _, match in found:
+        if match.file and not match.folders_agree:
+            guessed.setdefault(match.file, set()).add(tuple(parts_of(match.name)))
+    for entry, match in found:
+        if match.several:
+            left_out.add("captions whose name fits several pictures", match.name, len(entry.captions))
+        elif match.file is None:
+            left_out.add("captions of pictures that are not there", match.name, len(entry.captions))
+        elif not match.folders_agree and (match.file in certain or len(guessed[match.file]) > 1):
+            left_out.add("captions of pictures in folders that are not there", match.name, len(entry.captions))
         else:
-            kept.append(caption)
+            yield Entry(match.name, entry.captions, entry.split, entry.group), match.file
 
-    def records(self, folder: _Folder, source: str) -> tuple[dict[str, Record], list[str]]:
-        """Return name -> record of pictures that are there and have captions, and notes about the others."""
-        records, missing = {}, []
-        for name, captions in self.captions.items():
-            file = folder.find(name)
-            if file is None:
-                missing.append(name)
-            elif captions:
-                records[name] = Record(file, name, tuple(captions))
-        named = {record.file for record in records.values()}
-        bare = sum(file not in named for file in folder.by_path.values())
-        notes = [
-            (len(missing), f"captions name {len(missing)} pictures that are not there{_such_as(missing)}"),
-            (bare, f"{bare} pictures have no caption"),
-            (self.empty, f"{self.empty} captions are empty"),
-            (self.repeated, f"{self.repeated} captions are repeated for the same picture"),
-            (self.surplus, f"{self.surplus} captions are beyond {CAPTIONS_LIMIT} of one picture"),
-        ]
-        return records, [f"{source}: {text}; left out" for count, text in notes if count]
+
+def _usable(captions: Sequence[str], left_out: Omissions, name: str) -> tuple[str, ...]:
+    kept: dict[str, None] = {}
+    for caption in captions:
+        caption = caption.strip()
+        if len(caption) > LONGEST_CAPTION:
+            left_out.add(f"captions of more than {LONGEST_CAPTION:,} characters", name)
+        elif not split_words(caption):
+            left_out.add("captions without a word", name)
+        elif caption in kept:
+            left_out.add("captions repeated for the same picture", name)
+        elif len(kept) >= CAPTIONS_LIMIT:
+            left_out.add(f"captions beyond {CAPTIONS_LIMIT:,} of one picture", name)
+        else:
+            kept[caption] = None
+    return tuple(kept)
+
+
+# ---- official layouts
 
 
 def read_flickr8k(root: Path) -> Listing:
@@ -119,24 +143,30 @@ def read_flickr8k(root: Path) -> Listing:
             f"the data set flickr8k is not there: expected {FLICKR8K} in {root}; set CNN_DATA_DIR to the folder that "
             "holds flickr8k"
         )
-    collector = _Collector()
-    for number, line in enumerate(_text(token), start=1):
+    splits: dict[str, str] = {}
+    listing = Listing(by="Flickr8k's own lists")
+    for part in ("train", "dev", "test"):
+        file = root / f"Flickr_8k.{part}Images.txt"
+        if not file.is_file():
+            split = SPLIT_NAMES[part]
+            raise DataError(f"{file} is missing; it belongs to the official Flickr8k and says which photos are {split}")
+        splits |= {line.strip(): SPLIT_NAMES[part] for line in text_lines(file) if line.strip()}
+    entries = []
+    for number, line in enumerate(text_lines(token), start=1):
         if not line.strip():
             continue
         key, tab, caption = line.partition("\t")
         if not tab or "#" not in key:
             raise DataError(f"{token.name}, line {number}: expected `file.jpg#0<TAB>caption`, got {line[:80]!r}")
-        collector.add(key.rpartition("#")[0], caption)
-    records, notes = collector.records(_Folder(root), token.name)
-    listing = Listing(notes=notes)
-    for split, part in (("train", "train"), ("val", "dev"), ("test", "test")):
-        file = root / f"Flickr_8k.{part}Images.txt"
-        if not file.is_file():
-            raise DataError(f"{file} is missing; it belongs to the official Flickr8k and says which photos are {split}")
-        names = list(dict.fromkeys(line.strip() for line in _text(file) if line.strip()))
-        listing.splits[split] = [records[name] for name in names if name in records]
-        if len(listing.splits[split]) < len(names):
-            listing.notes.append(f"{file.name}: {len(names) - len(listing.splits[split])} photos are not there")
+        name = key.rpartition("#")[0]
+        if name in splits:
+            entries.append(Entry(name, (caption,), splits[name]))
+        else:
+            listing.left_out.add("captions of photos in none of the three lists", name)
+    collect(listing, entries, Album(root))
+    there = {record.name for record in listing.records}
+    for name in splits.keys() - there:
+        listing.left_out.add("photos of the lists that are not there", name)
     return listing
 
 
@@ -154,174 +184,179 @@ def read_coco(root: Path) -> Listing:
         raise DataError(
             f"COCO's captions are not there: expected {COCO} in {root}; set CNN_DATA_DIR to the folder that holds coco"
         )
-    folder = _Folder(root)
-    records, notes = _coco_captions(train).records(folder, train.name)
-    pool = list(records.values())
+    listing = Listing(by="COCO's files")
     official = next((f for f in files if "val" in f.name), None)
-    if official is None:
-        return Listing(divided(pool), notes)
-    tested, more = _coco_captions(official).records(folder, official.name)
-    splits = divided(pool, {"val": min(HELD_FRACTION, COCO_HELD / max(1, len(pool)))})
-    return Listing(splits | {"test": list(tested.values())}, notes + more)
+    entries = read_json(train).entries
+    if official is not None:
+        entries += [Entry(e.name, e.captions, "test") for e in read_json(official).entries]
+    collect(listing, entries, Album(root))
+    pool = [i for i, record in enumerate(listing.records) if not record.split]
+    names = [listing.records[i].name for i in pool]
+    share = min(HELD_FRACTION, COCO_HELD / max(1, len(pool))) if official else HELD_FRACTION
+    parts = hold_out(np.zeros(len(pool)), [share] if official else [share, HELD_FRACTION], keys=names)
+    for split, part in zip(("train", "val", "test"), parts, strict=False):
+        for i in part:
+            record = listing.records[pool[i]]
+            listing.records[pool[i]] = Record(record.file, record.name, record.captions, split)
+    return listing
 
 
-def _coco_captions(file: Path) -> _Collector:
-    """Collect the captions of an annotations file by file name."""
-    if file.stat().st_size > JSON_LIMIT:
-        raise DataError(f"{file.name} has more than {JSON_LIMIT >> 30} GiB; this is not a captions file")
-    try:
-        values = json.loads(file.read_text("utf-8-sig"))
-        images, annotations = values["images"], values["annotations"]
-        pairs = [(image["id"], image["file_name"]) for image in images]
-        captions = [(entry.get("id"), entry["image_id"], entry["caption"]) for entry in annotations]
-    except OSError as error:
-        raise DataError(f"could not read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file.name} is not UTF-8 ({error}); JSON must be; save it as UTF-8") from error
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f'{file.name} is not a COCO captions file ({error!r}): expected {{"images": [{{"id", "file_name"}}], '
-            '"annotations": [{"image_id", "caption"}]}'
-        ) from error
-    names = dict(pairs)
-    if len(names) < len(pairs):
-        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-        raise DataError(f"{file.name}: {len(twice)} image ids occur twice{_such_as(twice)}; give each picture its own")
-    collector, seen, unknown = _Collector(), set(), []
-    for name in names.values():
-        collector.captions.setdefault(str(name), [])
-    for key, image, caption in captions:
-        if key is not None and key in seen:
-            collector.repeated += 1
-        elif image not in names:
-            unknown.append(image)
-        else:
-            collector.add(str(names[image]), str(caption))
-        seen.add(key)
-    if unknown:
-        raise DataError(
-            f"{file.name}: {len(unknown)} captions are of image ids that it does not list{_such_as(unknown)}"
-        )
-    return collector
+# ---- custom data
 
 
-def read_custom(root: Path, *, image_column: str | None = None, caption_column: str | None = None) -> Listing:
-    """Read a folder of pictures with a CSV, TSV or JSONL of captions; Flickr8k's and COCO's layouts are recognised too.
+def read_custom(path: Path, *, columns: Columns | None = None) -> Listing:
+    """Read a folder of pictures with tables or JSON files of captions; or one such file beside its pictures.
 
-    A table has a row per caption, or columns caption1, caption2 ... or, in JSONL, a list. A column `split` may say
-    train, val or test; else a tenth of the pictures each are "val" and "test".
+    A table has a row per caption, or columns caption1, caption2 ..., or a list of captions in a cell. A column `split`,
+    or the names of several files, may say train, val or test. The layouts of Flickr8k, Flickr30k, COCO and Karpathy's
+    JSON are recognised.
 
     Args:
-        root: the folder.
-        image_column: name of the column with the pictures' names; None: guessed.
-        caption_column: likewise.
+        path: the folder, or the file.
+        columns: the columns that are wanted; None: chosen by their names and contents.
 
     Raises:
-        DataError: there is no table, or none of it can be used.
+        DataError: there are no captions, or none that can be used.
     """
-    if not root.is_dir():
-        raise DataError(f"{root} is not a folder; expected one with pictures and a table of captions (captions.csv)")
-    if (root / "Flickr8k.token.txt").is_file():
+    root = path if path.is_dir() else path.parent
+    if path.is_dir() and all((root / name).is_file() for name in FLICKR8K.removesuffix(" and the photos").split(", ")):
         return read_flickr8k(root)
-    if any(root.glob("annotations/captions_*.json")) or any(root.glob("captions*.json")):
-        return read_coco(root)
-    table = _table_of(root)
-    folder, collector = _Folder(root), _Collector()
-    splits: dict[str, str] = {}
-    spelled: dict[Path | str, str] = {}
-    for name, captions, split in _table_rows(table, image_column, caption_column):
-        name = spelled.setdefault(folder.find(name) or name, name)  # one picture, with and without its folder
-        collector.captions.setdefault(name, [])
-        for caption in captions:
-            collector.add(name, caption)
-        known = SPLIT_NAMES.get(split.strip().lower())
-        if split.strip() and known is None:
-            raise DataError(f"{table.name}: expected train, val or test in the column split, got {split[:40]!r}")
-        if known:
-            splits[name] = known
-    records, notes = collector.records(folder, table.name)
-    if not records:
+    album = Album(root)
+    sources, others = find_sources(path, album, columns or Columns())
+    listing = Listing(by=_said_by(sources))
+    listing.read = list(dict.fromkeys(said for source in sources for said in source.said))
+    if others:
+        shown = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
+        listing.read.append(f"read {_named(sources)}; there and not read: {shown} (--data takes a file too)")
+    collect(listing, (e for source in sources for e in source.entries), album)
+    for source in sources:
+        for reason, count in source.left_out.items():
+            listing.left_out.add(reason, source.file.name, count)
+    if not listing.records:
+        names = list(dict.fromkeys(entry.name for source in sources for entry in source.entries))
+        there = sum(album.find(name).file is not None for name in names)
         raise DataError(
-            f"{table}: none of its {len(collector.captions)} pictures is in {root} and has a caption; expected names "
-            f"relative to the folder{_such_as(list(collector.captions))}"
+            f"{_named(sources)}: none of its {len(names)} pictures is in {root} and has a caption ({there} are there); "
+            f"expected names relative to the folder, and a text for each{such_as(names)}"
         )
-    if not splits:
-        return Listing(divided(list(records.values())), notes)
-    parts: dict[str, list[Record]] = {"train": [], "val": [], "test": []}
-    for name, record in records.items():
-        parts[splits.get(name, "train")].append(record)
-    return Listing(parts, notes)
+    if 0 < sum(not record.split for record in listing.records) < len(listing.records):
+        bare = sum(not record.split for record in listing.records)
+        listing.read.append(f"{bare:,} pictures without a split are training pictures")
+    return listing
 
 
-def divided(records: Sequence[Record], shares: Mapping[str, float] = SHARES) -> dict[str, list[Record]]:
-    """Hold out shares of the pictures by their names: the same ones in whatever order they come; the rest is train."""
-    parts = hold_out(np.zeros(len(records)), [*shares.values()], keys=[record.name for record in records])
-    return {name: [records[i] for i in part] for name, part in zip(["train", *shares], parts, strict=True)}
+def _named(sources: Sequence[Source]) -> str:
+    return ", ".join(source.file.name for source in sources)
 
 
-def _table_of(root: Path) -> Path:
-    tables = sorted(
-        file for file in root.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    )
-    named = [file for file in tables if file.stem.lower() in ("captions", "metadata")]
-    if len(named or tables) != 1:
-        raise DataError(
-            f"{root}: expected one table of captions, captions.csv (or .tsv, .jsonl) with the columns image and "
-            f"caption; found {', '.join(file.name for file in named or tables) or 'none'}"
-        )
-    return (named or tables)[0]
+def _said_by(sources: Sequence[Source]) -> str:
+    return _named(sources) if len(sources) > 1 or not sources[0].by else sources[0].by
 
 
-def _table_rows(
-    table: Path, image_column: str | None, caption_column: str | None
-) -> Iterable[tuple[str, list[str], str]]:
-    """Yield (picture, captions, split) of each row."""
-    wanted = (image_column, caption_column)
-    layout = look(table, (*FILE_NAMES, *CAPTION_NAMES), wanted=wanted, content="a table of captions")
-    names = [name.lower() for name in layout.columns]
-    image_at = _column(table.name, layout.columns, image_column, FILE_NAMES)
-    chosen = _column(table.name, layout.columns, caption_column, CAPTION_NAMES)
-    others = [i for i in range(len(names)) if i not in (image_at, chosen)]  # without known names: the first ones
-    image_at = others.pop(0) if image_at is None and others else image_at
-    chosen = others.pop(0) if chosen is None and others else chosen
-    if image_at is None or chosen is None or image_at == chosen:
-        columns_found = ", ".join(layout.columns) or "none"
-        raise DataError(f"{table.name}: expected two columns, image and caption, found {columns_found}")
-    stem = names[chosen].rstrip("0123456789_")
-    several = [i for i, n in enumerate(names) if n.rstrip("0123456789_") == stem and i != image_at and stem]
-    caption_at = several if caption_column is None and chosen in several else [chosen]
-    split_at = names.index("split") if "split" in names else None
-    if layout.delimiter is None:
-        for entry in json_rows(table, layout.encoding):
-            values = [entry.get(layout.columns[i]) for i in caption_at]
-            captions = [c for v in values for c in (v if isinstance(v, list) else [v]) if isinstance(c, str)]
-            split = entry.get(layout.columns[split_at]) if split_at is not None else ""
-            yield str(entry.get(layout.columns[image_at], "")), captions or [""], str(split or "")
+def add_test(listing: Listing, path: Path, album: Album, *, columns: Columns | None = None) -> None:
+    """Make test pictures of those in another folder with captions, or of those that a list of names has.
+
+    Raises:
+        DataError: there is nothing, or none of the names is a picture with captions.
+    """
+    if any(record.split == "test" for record in listing.records):
+        raise DataError(f"{listing.by} says which pictures are test pictures; leave --test out")
+    if path.is_dir():
+        added = read_custom(path, columns=columns)
+        listing.records += [Record(r.file, f"{path.name}/{r.name}", r.captions, "test", r.group) for r in added.records]
+        for entry in added.left_out.all:
+            listing.left_out.add(entry.reason, ", ".join(entry.examples), entry.count)
+        listing.by = f"--test {path.name}"
         return
-    for row in rows(table, layout):
-        cells = [*row, *[""] * (len(names) - len(row))]
-        captions = [cells[i] for i in caption_at]
-        captions = [c for c in captions if c.strip()] or [""]
-        yield cells[image_at].strip(), captions, cells[split_at] if split_at is not None else ""
+    known = {record.file: i for i, record in enumerate(listing.records)}
+    wanted = [line.strip().strip('",').strip() for line in text_lines(path) if line.strip()]
+    places = {name: known.get(album.find(name).file or path) for name in wanted}
+    found = {place for place in places.values() if place is not None}
+    if not found:
+        raise DataError(
+            f"{path}: expected the names of test pictures, one a line, or a folder with captions; none of its "
+            f"{len(wanted)} lines names a picture with a caption{such_as(wanted)}"
+        )
+    for name, place in places.items():
+        if place is None:
+            listing.left_out.add(f"names of {path.name} that are no picture with a caption", name)
+    for i, record in enumerate(listing.records):
+        split = "test" if i in found else record.split
+        listing.records[i] = Record(record.file, record.name, record.captions, split, record.group)
+    listing.by = f"--test {path.name}"
 
 
-def _column(name: str, columns: Sequence[str], wanted: str | None, known: Sequence[str]) -> int | None:
-    """Return the place of the column that is wanted, or of the first one with a known name; None: there is none."""
-    folded = [column.lower() for column in columns]
-    if wanted is not None:
-        if wanted.lower() not in folded:
-            raise DataError(f"{name} has no column {wanted!r}; its columns are {', '.join(columns)}")
-        return folded.index(wanted.lower())
-    matches = [i for i, column in enumerate(folded) if column.rstrip("0123456789_") in known]
-    return min(matches, key=lambda i: known.index(folded[i].rstrip("0123456789_")), default=None)
+def divide(
+    listing: Listing, *, copies: Sequence[int] | None = None, test: float = HELD_FRACTION
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return split -> indices of its records, and a clause that says how they came about.
+
+    What the data say is kept. Where they name no validation or no test pictures, these are held out of the others, by
+    their names: the same ones in whatever order they come. Groups and copies stay together. Data that call all their
+    pictures validation (COCO without its training part) are divided as if they had said nothing.
+
+    Args:
+        listing: its records, in their order.
+        copies: per record the number of its picture, the same for copies.
+        test: share of the pictures, or their number from 1 on.
+    """
+    records = listing.records
+    given = np.array([record.split or "train" for record in records], dtype=object)
+    present = {record.split for record in records} - {""}
+    if present == {"val"} and all(record.split for record in records):
+        given[:], present = "train", set()
+    pool = np.flatnonzero(given == "train")
+    missing = [split for split in ("val", "test") if split not in present] if len(pool) else []
+    parts = {split: np.flatnonzero(given == split) for split in ("train", "val", "test")}
+    units = _units(records, copies)
+    names = [min(names) for names in _names_by_unit(records, units).values()]
+    if missing:
+        shares = [HELD_FRACTION if split == "val" else _share(test, len(pool)) for split in missing]
+        held = hold_out(
+            np.zeros(len(pool)), shares, keys=[names[units[i]] for i in pool], groups=[units[i] for i in pool]
+        )
+        parts |= {split: pool[part] for split, part in zip(["train", *missing], held, strict=True)}
+    return parts, _divided(listing, present, missing, test, grouped=any(record.group for record in records))
 
 
-def _text(file: Path) -> Iterable[str]:
-    """Yield the lines of a text file of any encoding."""
-    with opened(file, encoding_of(file)) as stream:
-        yield from (line.rstrip("\r\n") for line in lines(file, stream))
+def _divided(listing: Listing, present: set[str], missing: Sequence[str], test: float, *, grouped: bool) -> str:
+    amount = f"{test:.0%}" if test < 1 else f"{test:.0f}"
+    held = " and ".join({"val": f"{HELD_FRACTION:.0%} for validation", "test": f"{amount} for the test"}[m]
+                        for m in missing)  # fmt: skip
+    together = ", groups and copies together" if grouped else ", copies together"
+    given = f"as {listing.by} says" if present else ""
+    if not missing:
+        return given
+    how = f"{held} held out of the {'training ' * bool(present)}pictures, by their names{together}"
+    return f"{given}; {how}" if given else how
 
 
-def _such_as(names: Sequence[object] | Mapping[str, object]) -> str:
-    shown = ", ".join(str(name)[:60] for name in list(names)[:3])
-    return f", such as {shown}" if shown else ""
+def _share(test: float, count: int) -> float:
+    if not 0 < test < count:
+        raise DataError(f"--test: expected a share below 1 or a number below the {count:,} pictures, got {test:g}")
+    return test if test < 1 else test / count
+
+
+def _units(records: Sequence[Record], copies: Sequence[int] | None) -> list[int]:
+    """Return the number of the unit of each record: those of one group, or of one picture, are one."""
+    parents = list(range(len(records)))
+
+    def top(i: int) -> int:
+        while parents[i] != i:
+            parents[i] = i = parents[parents[i]]
+        return i
+
+    first: dict[tuple[str, object], int] = {}
+    for i, record in enumerate(records):
+        keys = [("copy", copies[i])] if copies is not None else []
+        for key in [*keys, *([("group", record.group)] if record.group else [])]:
+            parents[top(i)] = top(first.setdefault(key, i))
+    numbers: dict[int, int] = {}
+    return [numbers.setdefault(top(i), len(numbers)) for i in range(len(records))]
+
+
+def _names_by_unit(records: Sequence[Record], units: Sequence[int]) -> dict[int, list[str]]:
+    names: dict[int, list[str]] = {}
+    for record, unit in zip(records, units, strict=True):
+        names.setdefault(unit, []).append(record.name)
+    return names

@@ -16,13 +16,13 @@ from cnn_core.data.memory import channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
 from cnn_core.errors import CnnError
 from cnn_core.train.devices import choose_device
-from cnn_core.weights import WeightsCard
+from cnn_core.weights import WeightsCard, find_weights
 from image_captioning.contract import CaptionContract, CaptionerOptions
 from image_captioning.decoders import Memory
 from image_captioning.explain import CaptionExplanation, explain_caption
 from image_captioning.model import Captioner, load_captioner
 from image_captioning.search import Hypothesis, beam_search, sample, teacher_forced_log_probs
-from image_captioning.words import END, UNKNOWN, split_words
+from image_captioning.words import END, UNKNOWN
 
 BATCH_SIZE = 32
 
@@ -72,6 +72,7 @@ class Predictor:
 
     def __init__(self, model: Captioner, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
         self.contract, self.card = CaptionContract.of_card(card), card
+        self.folder: Path | None = None  # of the weights
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
         if self.model.encoder is not None:
@@ -174,7 +175,7 @@ class Predictor:
 
     def unknown_words(self, caption: str) -> list[str]:
         """Return the words of a sentence that the network does not know."""
-        return [word for word in split_words(caption) if word not in self.contract.numbers]
+        return [word for word in self.contract.split(caption) if word not in self.contract.numbers]
 
     def retrieve(self, images: Iterable[ImageSource], caption: str, *, batch_size: int = BATCH_SIZE) -> list[Match]:
         """Rank pictures by how well a sentence matches them, the best first; unreadable ones come last with an `error`.
@@ -247,7 +248,7 @@ class Predictor:
         return [drawn[i : i + count] for i in range(0, len(drawn), count)]
 
     def _caption(self, name: str, hypotheses: Sequence[Hypothesis]) -> Caption:
-        texts = [" ".join(self.contract.decode(hypothesis.words)) for hypothesis in hypotheses]
+        texts = [self.contract.sentence(hypothesis.words) for hypothesis in hypotheses]
         probabilities = torch.tensor(
             [hypothesis.log_probability for hypothesis in hypotheses], dtype=torch.float64
         ).exp()
@@ -265,4 +266,6 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     """
     chosen = choose_device(device)
     model, card = load_captioner(name)
-    return Predictor(model, card, device=chosen)
+    predictor = Predictor(model, card, device=chosen)
+    predictor.folder = find_weights(name)
+    return predictor

@@ -9,7 +9,7 @@ from pydantic import Field
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig, to_table
 from cnn_core.validation import Count, Edge, Natural, NonNegative, Settings, Share, Text
 from cnn_core.weights import WeightsCard
-from image_captioning.contract import MOST_WORDS, Beams, CaptionContract, CaptionerOptions, LengthPower, Size
+from image_captioning.contract import MOST_WORDS, Beams, CaptionContract, CaptionerOptions, LengthPower, Size, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,11 @@ class DataConfig(Settings):
     size: Edge | None = None  # edge in pixels; None: the set's own, for a folder 128
     fit: Literal["crop", "pad", "stretch"] = "crop"  # how pictures of another size are fitted
     enlarge: Annotated[float, Field(ge=1, le=8)] = 1.0  # factor by which they are enlarged for the network
-    image_column: str | None = None  # of a custom table; None: guessed
+    image_column: str | None = None  # of a custom table; None: chosen by name and contents
     caption_column: str | None = None
+    group_column: str | None = None  # pictures of one group, such as a camera or a person, stay in one split
+    test: str | None = None  # custom test pictures: a share, a number, a folder with captions, or a list of names
+    tokenizer: Tokenizer = "words"  # characters: for scripts without spaces, such as Chinese, Japanese and Thai
     min_count: Count = 1  # rarer words of the training captions become unknown
     longest: Annotated[int, Field(ge=1, le=MOST_WORDS)] = 30  # words of a caption that are learned and written
     captions_per_picture: Natural = 0  # drawn anew in every epoch; 0: all of them
@@ -32,7 +35,7 @@ class EncoderConfig(Settings):
     """What the encoder starts from, and whether it learns."""
 
     stage: str | None = None  # the encoder's stage that is used; None: its last
-    encoder_weights: str | None = None  # "mobilenet-v1-trunk", "torchvision", or weights of image classification
+    encoder_weights: str | None = None  # "imagenet", "torchvision", or weights of image classification
     frozen: bool = False  # its features are computed once, kept on disk, and only the decoder learns
 
 
@@ -78,8 +81,9 @@ def settings_of(card: WeightsCard) -> dict[str, Any]:
     contract, options = CaptionContract.of_card(card), CaptionerOptions.of_card(card)
     return {
         "size": contract.size[0], "fit": contract.fit, "enlarge": contract.enlarge, "longest": contract.longest,
-        "model": card.model, "options": options.encoder, "stage": options.stage, "decoder": options.decoder,
-        "hidden": options.hidden, "word_size": options.size, "attention_size": options.attention,
+        "tokenizer": contract.tokenizer, "model": card.model, "options": options.encoder, "stage": options.stage,
+        "decoder": options.decoder, "hidden": options.hidden, "word_size": options.size,
+        "attention_size": options.attention,
     }  # fmt: skip
 
 

@@ -5,20 +5,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import EpochContext
+from cnn_core.data.summary import DataSummary
 from cnn_core.errors import DataError
 from cnn_core.train.task import Evaluation, say_unused
 from cnn_core.weights import WeightsCard, round_weights
 from image_captioning.batches import CaptionBatches, Pictures
 from image_captioning.contract import CaptionContract, CaptionerOptions
-from image_captioning.data import SPLITS, CaptionSet, load_sets
+from image_captioning.data import SPLITS, CaptionSet, load_photos, load_sets, makes_scenes
 from image_captioning.decoders import build_decoder
 from image_captioning.encoders import Start, cached_features, start_encoder
 from image_captioning.model import CaptionBatch, Captioner, caption_loss, load_captioner
+from image_captioning.readers import Columns
 from image_captioning.recipe import Recipe, unused_settings
 from image_captioning.report import measure, report_on
 from image_captioning.search import beam_search
@@ -33,6 +36,8 @@ class CaptionTask:
     """Learn to write captions; the validation metric is the truth rate where it is known, else CIDEr-D."""
 
     metric = "cider"
+    summary: DataSummary
+    members: Mapping[str, np.ndarray]
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -54,18 +59,12 @@ class CaptionTask:
         if card and weights:
             say_unused(log, weights, unused_settings(self.recipe, card))
         size = base.size if base else (data.size, data.size) if data.size else None
-        self.sets = load_sets(
-            data.data,
-            splits=SPLITS,
-            size=size,
-            fit=base.fit if base else data.fit,
-            image_column=data.image_column,
-            caption_column=data.caption_column,
-        )
+        self._load(size, base)
         if all(split.scenes for split in self.sets.values()):
             self.metric = "truth_rate"
         train = self.sets["train"]
         self.contract = self._contract(base, train)
+        self.summary = replace(self.summary, warnings=(*self.summary.warnings, *self._cut(train)))
         self.start = self._start(card)
         if self.recipe.encoder.frozen:
             round_weights(self.start.encoder, self.recipe.model.store)  # train the decoder on what will be loaded
@@ -79,6 +78,35 @@ class CaptionTask:
             per_picture=data.captions_per_picture,
         )
 
+    def _load(self, size: tuple[int, int] | None, base: CaptionContract | None) -> None:
+        """Read the splits, and what there is to say of them."""
+        data = self.recipe.data
+        how: dict[str, Any] = {
+            "size": size, "fit": base.fit if base else data.fit,
+            "tokenizer": base.tokenizer if base else data.tokenizer,
+        }  # fmt: skip
+        columns = Columns(data.image_column, data.caption_column, data.group_column)
+        self.members = {}
+        if makes_scenes(data.data):
+            self.sets = load_sets(data.data, splits=SPLITS, **how)
+            sizes = {name: len(split) for name, split in self.sets.items()}
+            self.summary = DataSummary(data.data, "pictures", sizes, divided="the test holds combinations of its own")
+            return
+        photos = load_photos(data.data, columns=columns, test=data.test, **how)
+        self.sets = {split: photos.split(split) for split in SPLITS}
+        self.summary, self.members = photos.summary, photos.members
+
+    def _cut(self, train: CaptionSet) -> list[str]:
+        """Say how many training captions are longer than what is learned of them."""
+        longest, unit = self.contract.longest, self.contract.tokenizer
+        lengths = [len(words) for captions in train.captions for words in captions]
+        if not (count := sum(length > longest for length in lengths)):
+            return []
+        return [
+            f"{count:,} of {len(lengths):,} training captions have more than {longest} {unit} (up to {max(lengths)}), "
+            "the rest of which is not learned: --longest sets how many are"
+        ]
+
     def _contract(self, base: CaptionContract | None, train: CaptionSet) -> CaptionContract:
         data = self.recipe.data
         every = (caption for captions in train.captions for caption in captions)
@@ -88,7 +116,9 @@ class CaptionTask:
         if not vocabulary:
             raise DataError(f"{train.name}: no word occurs {data.min_count} times in a training caption")
         size = (train.images.shape[2], train.images.shape[3])
-        return CaptionContract(size, vocabulary, fit=data.fit, enlarge=data.enlarge, longest=data.longest)
+        return CaptionContract(
+            size, vocabulary, fit=data.fit, enlarge=data.enlarge, longest=data.longest, tokenizer=data.tokenizer
+        )
 
     def _start(self, card: WeightsCard | None) -> Start:
         """Return the encoder of the starting weights, or a pretrained or fresh one."""
@@ -185,7 +215,7 @@ class CaptionTask:
                 length_power=self.options.length_power,
             )  # fmt: skip
             captions += [self.contract.decode(best[0].words) for best in results]
-        report = report_on(captions, self.sets[split]) if split == "test" else None
+        report = report_on(captions, self.sets[split], self.contract.numbers) if split == "test" else None
         metrics = report.metrics if report else measure(captions, self.sets[split])
         return Evaluation(len(captions), metrics, report)
 

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from cnn_core.classification import Report, measure_classes
-from cnn_core.domain import Domain, Measured, check_labels
+from cnn_core.domain import Domain, check_labels
 from cnn_core.errors import ConfigError
+from cnn_core.predictor import Measured
 from cnn_core.train.config import ModelConfig
 from cnn_core.weights import WeightsCard
 from image_classification.data import DATA_SETS, ImageSet, load_set
@@ -77,6 +78,7 @@ DOMAIN = Domain(
     data_sets=DATA_SETS,
     measure=_measure,
     ways=_ways,
+    limits=("Knows the classes that it learned from; anything else is still given one of their names.",),
 )
 train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights
 predict_items, explain_to_file = DOMAIN.predict_items, DOMAIN.explain_to_file

@@ -4,7 +4,7 @@ Training, evaluation, prediction and page all go through `InputContract`, so the
 """
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -40,8 +40,12 @@ class InputContract(Contract):
             A picture of the right size and a dark background (any background for the first three) is left as it is.
         box: for "digit" and "garment", the part of the edge that the object's longer side takes; None: for digits
             LeCun's 20 of 28 pixels, for garments and for digits below 16 pixels (UCI's fill their 8 x 8) all of it.
+        crop_share: for "crop", the part of the shorter side that is kept: 224 / 256 where networks of ImageNet take the
+            centre of 224 pixels of pictures of 256.
         tta: test-time augmentation, see `tta_logits`: "none", "flip", "shift" or "flip-shift".
     """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"crop_share"})
 
     channels: Channels
     size: Annotated[tuple[Edge, Edge], Tuple]
@@ -49,6 +53,7 @@ class InputContract(Contract):
     std: Annotated[tuple[Positive, ...], Tuple] = (1.0,)
     fit: Fit = "crop"
     box: Annotated[float, Field(gt=0, le=1)] | None = None
+    crop_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     tta: Literal["none", "flip", "shift", "flip-shift"] = "none"
 
     @model_validator(mode="after")
@@ -84,7 +89,7 @@ class InputContract(Contract):
 
     def _fit(self, picture: Image.Image) -> Fitted:
         if self.fit == "crop":
-            return fit_crop(picture, self.size)
+            return fit_crop(picture, self.size, share=self.crop_share)
         if self.fit == "stretch":
             return fit_stretch(picture, self.size)
         if self.fit == "pad":

@@ -14,7 +14,7 @@ from typing import Any
 
 from cnn_core.errors import CnnError
 from cnn_core.train.benches import Bench, markdown, write_table
-from medical_segmentation.data import FOLDS
+from medical_segmentation.cases import FOLDS
 from medical_segmentation.domain import DOMAIN
 from medical_segmentation.evaluate import Report, pool, read_report
 

@@ -1,20 +1,21 @@
 """Check every scan and mask of a set before training; all problems are reported at once.
 
 A problem ends the training: files that are missing or cannot be read, a mask on another grid than its scan, labels
-without a name, voxels that are not finite. What is only unusual is a remark.
+without a name. What is only unusual is a remark.
 """
 
-import logging
+import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cnn_core.errors import DataError
-from medical_segmentation.decathlon import Case, Decathlon, listed
-from medical_segmentation.scan import read_mask, read_scan
-
-log = logging.getLogger(__name__)
+from cnn_core.weights.members import content_hash
+from medical_segmentation.cases import Case, listed, some
+from medical_segmentation.decathlon import Decathlon, named_by_numbers
+from medical_segmentation.metrics import IGNORED
+from medical_segmentation.scan import read_labels, read_scan
 
 HELD = 1_000_000_000  # voxels that stay in memory after the check (3 GB); others are read again
 OUTLIER = 3.0  # times the usual spacing
@@ -28,9 +29,11 @@ class Volume:
     Args:
         name: of the case.
         voxels: int16 or float32 [X, Y, Z], HU for a CT.
-        mask: uint8 [X, Y, Z], 0 to K - 1.
+        mask: uint8 [X, Y, Z], 0 to K - 1, or `IGNORED`.
         spacing: mm along X, Y, Z.
         voxel_ml: the volume of one voxel in mL, as of a `Scan`; None: the product of the spacing.
+        missing: voxels that were NaN or infinite and were filled.
+        rounded: the mask held numbers such as 1.0000001.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Volume:
     mask: np.ndarray = field(repr=False)
     spacing: tuple[float, float, float]
     voxel_ml: float | None = None
+    missing: int = 0
+    rounded: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +54,9 @@ class Facts:
         inside: intensities of a sample of the labelled voxels.
         overall: of a sample of all voxels.
         middle: centre of what is labelled, in voxels from the middle of the scan; None: nothing is labelled.
+        content: hash of the voxels, whatever file they are in.
+        missing: as of the `Volume`.
+        rounded: likewise.
     """
 
     name: str
@@ -58,6 +66,9 @@ class Facts:
     inside: np.ndarray = field(repr=False)
     overall: np.ndarray = field(repr=False)
     middle: tuple[float, float, float] | None = None
+    content: int = 0
+    missing: int = 0
+    rounded: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +104,8 @@ def check(source: Decathlon, *, left_out: Iterable[str] = ()) -> Checked:
     """
     skipped = {*left_out}
     problems, facts, held, size = list(source.problems), {}, {}, 0
+    if not source.labels:
+        source = named_by_numbers(source, _numbers(source))
     remarks = [*_not_listed(source)]
     for case in source.cases:
         if case.name in skipped:
@@ -112,57 +125,83 @@ def check(source: Decathlon, *, left_out: Iterable[str] = ()) -> Checked:
     if problems:
         notes = f"; also: {listed(remarks)}" if remarks else ""
         raise DataError(f"{source.folder}: {len(problems)} problems: {listed(problems)}{notes}")
-    for remark in remarks:
-        log.info("%s: %s", source.folder.name, remark)
     return Checked(source, facts, tuple(remarks), held)
+
+
+def _numbers(source: Decathlon) -> set[int]:
+    """Return the numbers in all masks that can be read; what is wrong with the others is found afterwards."""
+    found: set[int] = set()
+    for case in source.cases:
+        try:
+            numbers, _ = read_labels(case.label, read_scan(case.image))
+        except DataError:
+            continue
+        found |= {*np.flatnonzero(np.bincount(numbers.ravel())).tolist()}
+    return found
 
 
 def read_volume(case: Case, source: Decathlon) -> Volume:
     """Read one scan with its mask.
 
     Raises:
-        DataError: they cannot be read or do not belong together, a label has no name, or a voxel is not finite.
+        DataError: they cannot be read or do not belong together, or a label has no name.
     """
     scan = read_scan(case.image)
-    if scan.missing:
-        raise DataError(
-            f"{case.image.name}: {scan.missing:,} voxels were NaN or infinite; expected numbers, repair the scan"
-        )
-    numbers = read_mask(case.label, scan)
-    table = np.full(65536, 255, np.uint8)
-    table[list(source.values)] = np.arange(len(source.values), dtype=np.uint8)
-    mask = table[numbers]
-    if len(source.values) < 256 and (mask == 255).any():
-        strange = ", ".join(map(str, np.unique(numbers[mask == 255])[:5]))
+    numbers, rounded = read_labels(case.label, scan)
+    table = np.zeros(65536, np.uint8)
+    known = np.zeros(65536, bool)
+    for value, index in source.index.items():
+        table[value], known[value] = index, True
+    if source.ignored is not None:
+        table[source.ignored], known[source.ignored] = IGNORED, True
+    present = np.flatnonzero(np.bincount(numbers.ravel()))
+    if not known[present].all():
+        strange = ", ".join(map(str, present[~known[present]][:5]))
         names = ", ".join(f"{value} {label}" for value, label in zip(source.values, source.labels, strict=True))
         raise DataError(f"{case.label.name}: the label {strange} has no name in dataset.json, which has {names:.200}")
-    return Volume(case.name, scan.voxels, mask, scan.spacing, scan.voxel_ml)
+    return Volume(
+        case.name, scan.voxels, table[numbers], scan.spacing, scan.voxel_ml, missing=scan.missing, rounded=rounded
+    )
+
+
+def content_of(voxels: np.ndarray) -> int:
+    """Return the hash of a scan's numbers, which is the same for int16 and float32: `[X, Y, Z] -> 64 bits`."""
+    digest = hashlib.sha256(repr(voxels.shape).encode())
+    for k in range(voxels.shape[2]):  # plane by plane: a copy of the whole would be another scan in memory
+        digest.update(np.ascontiguousarray(voxels[:, :, k], dtype=np.float32).tobytes())
+    return content_hash(digest.digest())
 
 
 def _facts(volume: Volume, labels: int) -> Facts:
-    counts = np.bincount(volume.mask.ravel(), minlength=labels)
+    counts = np.bincount(volume.mask.ravel(), minlength=labels)[:labels]
     rng = np.random.default_rng(0)
     flat = volume.voxels.ravel(order="K")
     overall = flat[rng.integers(0, flat.size, SAMPLE)].astype(np.float32)
-    places = np.argwhere(volume.mask)
+    places = np.argwhere((volume.mask > 0) & (volume.mask != IGNORED))
+    facts = Facts(
+        volume.name, volume.voxels.shape, volume.spacing, counts, overall[:0], overall,
+        content=content_of(volume.voxels), missing=volume.missing, rounded=volume.rounded,
+    )  # fmt: skip
     if not len(places):
-        return Facts(volume.name, volume.voxels.shape, volume.spacing, counts, overall[:0], overall)
+        return facts
     middle = places.mean(0) - (np.array(volume.voxels.shape) - 1) / 2
     picked = places[rng.integers(0, len(places), SAMPLE)]
     inside = volume.voxels[tuple(picked.T)].astype(np.float32)
-    return Facts(volume.name, volume.voxels.shape, volume.spacing, counts, inside, overall, tuple(middle.tolist()))
+    return replace(facts, inside=inside, middle=tuple(middle.tolist()))
 
 
 def _not_listed(source: Decathlon) -> list[str]:
     """Return a note on files beside the listed ones that are not used; a listed file that is missing is a problem."""
     listed_files = {path.resolve() for case in source.cases for path in (case.image, case.label)}
+    said = {name for entry in source.left_out for name in entry.examples}
     notes = []
     for folder, kind in ((source.folder / "imagesTr", "scan"), (source.folder / "labelsTr", "mask")):
         if folder.is_dir():
             files = [f for f in sorted(folder.iterdir()) if f.name.lower().endswith((".nii", ".nii.gz"))]
             others = [f.name for f in files if f.resolve() not in listed_files and not f.name.startswith(".")]
+            others = [name for name in others if name not in said]
             if others:
-                notes.append(f"{len(others)} {kind}s are not listed in dataset.json and not used: {listed(others)}")
+                notes.append(f"{len(others)} {kind}s are not listed in dataset.json and not used: {some(others)}")
     return notes
 
 
@@ -172,7 +211,14 @@ def _remarks(source: Decathlon, facts: dict[str, Facts]) -> list[str]:
     notes = []
     empty = [name for name, entry in facts.items() if not entry.counts[1:].any()]
     if empty:
-        notes.append(f"{len(empty)} masks are empty: {listed(empty)}")
+        notes.append(f"{len(empty)} masks are empty: {some(empty)}")
+    if filled := [f"{name} ({entry.missing:,})" for name, entry in facts.items() if entry.missing]:
+        notes.append(
+            f"{len(filled)} scans hold voxels that are NaN or infinite, which were set to their scan's lowest "
+            f"intensity: {some(filled)}"
+        )
+    if rounded := [name for name, entry in facts.items() if entry.rounded]:
+        notes.append(f"the labels of {len(rounded)} masks were rounded to whole numbers: {some(rounded)}")
     seen = np.sum([entry.counts > 0 for entry in facts.values()], axis=0)
     notes += [f"no mask has the label {source.labels[k]}" for k in range(1, len(seen)) if not seen[k]]
     usual = np.median([entry.spacing for entry in facts.values()], axis=0)

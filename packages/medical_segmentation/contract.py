@@ -1,7 +1,7 @@
 """The preprocessing from any scan to the network's input, as written in the weights card."""
 
 from math import prod
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -46,6 +46,8 @@ class VolumeContract(Contract):
             of predictions hold too; empty: 0, 1, 2 ...
     """
 
+    LATER = frozenset({"usual_spacing", "usual_intensities", "label_numbers"})
+
     dims: Literal[2, 3]
     low: float
     high: float
@@ -82,12 +84,6 @@ class VolumeContract(Contract):
         if problems:
             raise ValueError("; ".join(problems))
         return self
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values, without those that older cards have not where they say nothing."""
-        values = super().to_json()
-        unsaid: dict[str, Any] = {"usual_spacing": None, "usual_intensities": None, "label_numbers": []}
-        return {name: value for name, value in values.items() if name not in unsaid or value != unsaid[name]}
 
     def numbers_of(self, labels: int) -> tuple[int, ...]:
         """Return the number of each of `labels` labels in mask files, background first."""

@@ -1,29 +1,31 @@
-"""The sets by name, their splits; custom data is a folder in the Decathlon layout (see `decathlon`).
+"""The sets by name, their splits; custom data is a folder of scans and masks (see `decathlon`, and `dividing`).
 
-Splits: those of splits.json; missing ones are drawn so that they are alike in how much is labelled. With `fold` the
-test set is one of five such parts of all cases, as in five-fold cross-validation. Nothing is tuned on the test set.
+Splits of named sets: those of splits.json; missing ones are drawn so that they are alike in how much is labelled. With
+`fold` the test set is one of five such parts of all cases, as in five-fold cross-validation. Nothing is tuned on the
+test set.
 """
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cnn_core.data import files
-from cnn_core.data.paths import custom_path
+from cnn_core.data.paths import custom_path, given_path
+from cnn_core.data.summary import DataSummary, LeftOut, Omissions
 from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError
-from medical_segmentation.decathlon import PARTS, Decathlon, read_decathlon
+from medical_segmentation.cases import FOLDS, HELD_OUT, PARTS
+from medical_segmentation.decathlon import Decathlon, join, read_decathlon
 from medical_segmentation.download import TASKS, get_task
 
 if TYPE_CHECKING:
     from medical_segmentation.checker import Checked, Volume
+    from medical_segmentation.dividing import Division
 
-FOLDS = 5
-HELD_OUT = 7  # one case in this many is for validation, and one for the test, where there is no split
 SPLIT_SEED = 20240607  # any number; changing it changes every fold
 
 
@@ -40,11 +42,26 @@ class ScanSet(DataSet):
 
 @dataclass(frozen=True, eq=False)
 class SegmentationSet:
-    """A checked set and its splits."""
+    """A checked set and its splits.
+
+    Args:
+        name: as it was given.
+        checked: the set.
+        division: its splits.
+        own: it is a user's own, no set by name.
+        left_out: what is not used.
+    """
 
     name: str
     checked: "Checked"
-    splits: Mapping[str, tuple[str, ...]]
+    division: "Division"
+    own: bool = False
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def splits(self) -> Mapping[str, tuple[str, ...]]:
+        """train, val, test and train+val -> names of cases."""
+        return self.division.splits
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -55,39 +72,131 @@ class SegmentationSet:
         """Return the cases of a split."""
         return [self.checked.volume(name) for name in self.splits[split]]
 
+    def contents(self, names: Sequence[str]) -> np.ndarray:
+        """Return the hashes of the voxels of cases: uint64 [N]."""
+        return np.array([self.checked.facts[name].content for name in names], dtype=np.uint64)
+
+    def summary(self, splits: Sequence[str], *, read: Sequence[str] = ()) -> DataSummary:
+        """Return what is in some of the splits, label by label, and what was chosen besides the set's own."""
+        source, facts, division = self.checked.source, self.checked.facts, self.division
+        parts = {split: self.splits[split] for split in splits}
+        classes = {
+            f"{label} ({number})" if source.values != tuple(range(len(self.labels))) else label: {
+                split: sum(bool(facts[name].counts[k]) for name in names) for split, names in parts.items()
+            }
+            for k, (label, number) in enumerate(zip(self.labels, source.values, strict=True))
+            if k
+        }
+        return DataSummary(
+            self.name, "scans", {split: len(names) for split, names in parts.items()}, classes, division.divided,
+            (*source.read, *division.read, *read), self.left_out,
+            (*self.checked.remarks, *_missing_labels(classes), *division.warnings),
+        )  # fmt: skip
+
+
+def _missing_labels(classes: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Say which labels occur in some split but not in another."""
+    said = []
+    for split, lost in (
+        ("train", "cannot be learned"),
+        ("train+val", "cannot be learned"),
+        ("test", "is not measured"),
+    ):
+        names = [n for n, counts in classes.items() if split in counts and not counts[split] and any(counts.values())]
+        if names:
+            where = "test" if split == "test" else "training"
+            said.append(f"no {where} scan holds {', '.join(names)}, so it {lost}")
+    return said
+
 
 def load_set(
     name_or_path: str | os.PathLike[str],
     *,
     fold: int | None = None,
     data_root: str | os.PathLike[str] | None = None,
+    test: Sequence[str] = (),
+    by_patient: bool = True,
 ) -> SegmentationSet:
-    """Read and check a set: a name of `DATA_SETS`, or a custom folder.
+    """Read, check and divide a set: a name of `DATA_SETS`, or a custom folder.
 
     Args:
-        name_or_path: a name, or a folder with dataset.json.
+        name_or_path: a name, or a folder with dataset.json or with images and labels.
         fold: 0 to 4: the fifth of all cases that is the test set; None: the set's own split.
         data_root: the folder of the sets; None: `CNN_DATA_DIR` or the platform's user data folder.
+        test: the test cases of a custom set, see `dividing.divide`; or one folder of further scans and masks.
+        by_patient: whether the names of cases of a custom set may tell of patients.
 
     Raises:
         UnknownNameError: neither a known name nor an existing folder.
         DataError: the set is missing, or it has problems; all are listed.
     """
-    from medical_segmentation.checker import check  # `cnn list data` works without the packages that read scans
+    from medical_segmentation.dividing import Division, divide  # `cnn list data` works without what reads scans
 
     if fold is not None and not 0 <= fold < FOLDS:
         raise DataError(f"fold: expected 0 to {FOLDS - 1}, got {fold}")
-    name, folder, left_out = locate(name_or_path, data_root)
-    source = read_decathlon(folder)
-    checked = check(source, left_out=left_out)
-    splits = split_cases(source, {k: int(f.counts[1:].sum()) for k, f in checked.facts.items()}, fold)
-    return SegmentationSet(name, checked, splits)
+    found = read_set(name_or_path, data_root=data_root, test=test)
+    if found.own:
+        names = () if found.splits["test"] else test
+        division = divide(found.checked, fold=fold, test=names, by_patient=by_patient)
+    else:
+        if test:
+            raise DataError(f"--test chooses among your own scans, and {found.name} has its own split; leave it out")
+        sizes = {name: int(entry.counts[1:].sum()) for name, entry in found.checked.facts.items()}
+        source = found.checked.source
+        how = (
+            f"fold {fold} of {FOLDS} is the test set"
+            if fold is not None
+            else "as published" * (source.splits is not None)
+        )
+        division = Division(split_cases(source, sizes, fold), how)
+    return replace(found, division=division)
+
+
+def read_set(
+    name_or_path: str | os.PathLike[str],
+    *,
+    data_root: str | os.PathLike[str] | None = None,
+    test: Sequence[str] = (),
+) -> SegmentationSet:
+    """Read and check a set that is not divided: its only split is "all", and "test" where `test` is a folder.
+
+    Raises:
+        UnknownNameError, DataError: as `load_set`.
+    """
+    from medical_segmentation.checker import check
+    from medical_segmentation.dividing import Division
+
+    name, path, skipped = locate(name_or_path, data_root)
+    source = read_decathlon(path)
+    own = is_own(name_or_path, data_root)
+    further = given_path(test[0]) if own and len(test) == 1 else None
+    if further is not None and not further.is_dir():
+        further = None
+    if further is not None:
+        source = join(source, read_decathlon(further))
+    checked = check(source, left_out=skipped)
+    left_out = Omissions()
+    for case in (case.name for case in source.cases if case.name in skipped):
+        left_out.add(f"scans, since {skipped[case]}", case)
+    names = tuple(checked.facts)
+    splits = {"all": names, "test": tuple((source.splits or {}).get("test", ())) if further is not None else ()}
+    return SegmentationSet(name, checked, Division(splits), own, source.left_out + left_out.all)
+
+
+def is_own(name_or_path: str | os.PathLike[str], data_root: str | os.PathLike[str] | None = None) -> bool:
+    """Tell whether scans are a user's own: no set by name, nor its folder."""
+    if find_set(DATA_SETS, name_or_path) is not None:
+        return False
+    root = Path(data_root) if data_root is not None else files.data_root()
+    path = given_path(name_or_path).resolve()
+    known = {(root / entry.folder).resolve() for entry in DATA_SETS.values() if entry.folder}
+    return not known & {path, path.parent}
 
 
 def locate(
     name_or_path: str | os.PathLike[str], data_root: str | os.PathLike[str] | None = None
 ) -> tuple[str, Path, Mapping[str, str]]:
-    """Return (name, folder, cases left out with the reasons) of a named set or a custom folder.
+    """Return (name, folder, cases left out with the reasons) of a named set or a custom folder (or its JSON file).
 
     A path to the folder of a named set leaves the same cases out as its name.
 
@@ -98,10 +207,13 @@ def locate(
     root = Path(data_root) if data_root is not None else files.data_root()
     known = find_set(DATA_SETS, name_or_path)
     if known is None:
-        path = custom_path(name_or_path, DATA_SETS, expected="one with dataset.json, imagesTr and labelsTr")
+        path = custom_path(
+            name_or_path, DATA_SETS, expected="one with dataset.json, imagesTr and labelsTr, or with images and labels"
+        )
         folder = path.parent if path.is_file() else path
+        place = folder if path.name == "dataset.json" else path
         sets = {(root / entry.folder).resolve(): entry.left_out for entry in DATA_SETS.values() if entry.folder}
-        return os.fspath(name_or_path), folder, sets.get(folder.resolve(), {})
+        return os.fspath(name_or_path), place, sets.get(folder.resolve(), {})
     if not known.folder:
         from medical_segmentation.phantom import phantom_folder
 

@@ -1,55 +1,54 @@
-"""The layout of the Medical Segmentation Decathlon: a folder with dataset.json, images and masks.
+"""Sets of labelled scans: a folder with dataset.json, images and masks, of the Decathlon, of nnU-Net v2 or of MONAI.
 
     dataset.json   "labels": {"0": "background", "1": "liver"}, "modality": {"0": "CT"},
                    "training": [{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}, ...]
+                   nnU-Net v2: "channel_names" instead of "modality", labels by name, no list: the files are those of
+                   imagesTr (a_0000.nii.gz) and labelsTr; MONAI: "validation" and "test" beside "training"
     splits.json    optional: {"train": ["a", ...], "val": [...], "test": [...]}, names of files without their ending
 
-Antonelli et al. 2022, "The Medical Segmentation Decathlon", doi:10.1038/s41467-022-30695-9.
+Without dataset.json, scans and masks of the same name in images/ and labels/ are paired (see `cases`).
+Antonelli et al. 2022, "The Medical Segmentation Decathlon", doi:10.1038/s41467-022-30695-9; Isensee et al. 2021,
+"nnU-Net", doi:10.1038/s41592-020-01008-z, with its labels "ignore" and its regions.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from cnn_core.data.summary import LeftOut, Omissions
 from cnn_core.errors import DataError
+from medical_segmentation.cases import CHANNEL, PARTS, Case, key_of, listed, pairs, stem, unique
+from medical_segmentation.labels import MAX_LABELS, named_labels
 
 JSON_LIMIT = 16 << 20  # bytes
-MAX_LABELS = 255  # besides background: masks of networks are bytes
-SHOWN = 20  # problems that a message lists
 EXAMPLE = (
     '{"labels": {"0": "background", "1": "liver"}, "modality": {"0": "CT"}, "training": [{"image": ..., "label": ...}]}'
 )
-PARTS = ("train", "val", "test")
-ENDINGS = (  # of scans, and of pictures of nodules
-    ".nii.gz", ".nii", ".hdr.gz", ".hdr", ".img.gz", ".img", ".dcm", ".dicom", ".ima", ".zip",
-    ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Case:
-    """One scan and its mask, as files."""
-
-    name: str  # the image's file name without its ending
-    image: Path
-    label: Path
+LISTS = {  # of dataset.json -> part
+    "training": "train", "validation": "val", "val": "val", "test": "test", "testing": "test",
+}  # fmt: skip
+PATIENT = ("patient", "patient_id", "patientid", "subject", "subject_id", "group")  # of an entry
 
 
 @dataclass(frozen=True)
 class Decathlon:
-    """A folder in the Decathlon layout.
+    """A folder of labelled scans.
 
     Args:
         folder: the folder of dataset.json.
-        labels: names by number; number 0 is the background, the others rise without gaps.
-        values: their numbers in the mask files.
+        labels: names by number; number 0 is the background, the others rise; empty where nothing names them.
+        values: their numbers in the mask files; of a region of nnU-Net its first.
         modality: "CT", "MRI" ..., "" if unknown.
         cases: those whose two files are there, by name.
-        splits: part -> names of its cases, as splits.json has it; None: there is none.
+        splits: part -> names of its cases, as splits.json, dataset.json or folders have it; None: there are none.
         problems: what is wrong with the rest, in sentences.
+        numbers: number in the mask files -> index of its label, where regions join several of them.
+        ignored: number of the voxels that nobody has labelled; None: there are none.
+        read: how it was read, in sentences.
+        left_out: what is not used.
     """
 
     folder: Path
@@ -59,53 +58,134 @@ class Decathlon:
     cases: tuple[Case, ...] = field(repr=False)
     splits: Mapping[str, tuple[str, ...]] | None = field(repr=False)
     problems: tuple[str, ...] = ()
+    numbers: Mapping[int, int] = field(default_factory=dict, repr=False)
+    ignored: int | None = None
+    read: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def index(self) -> Mapping[int, int]:
+        """Number in the mask files -> index of its label."""
+        return self.numbers or {value: index for index, value in enumerate(self.values)}
 
 
-def read_decathlon(folder: Path) -> Decathlon:
-    """Read the description of a folder; images and masks are not opened (see `checker`).
+class _Reader:
+    """What is found wrong and left out while a description is read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[str] = []
+        self.read: list[str] = []
+        self.left_out = Omissions()
+        self.moved = 0  # absolute paths that were found in the folder
+
+
+def read_decathlon(path: Path) -> Decathlon:
+    """Read the description of a set; images and masks are not opened (see `checker`).
+
+    Args:
+        path: its folder, or the JSON file that describes it.
 
     Raises:
-        DataError: dataset.json is missing or damaged, or names no labels or no cases.
+        DataError: the description is damaged, or names no labels or no cases; or there is none, and no pairs.
     """
-    file = folder / "dataset.json"
+    folder = path.parent if path.is_file() else path
+    file = path if path.is_file() else folder / "dataset.json"
+    reader = _Reader(folder)
     if not file.is_file():
+        return _without_description(reader)
+    table = _read_json(file)
+    labels, numbers, ignored = named_labels(table.get("labels"), reader.problems, reader.read)
+    modality = _modality(table, reader.problems)
+    cases = _cases(table, reader)
+    table_of_patients = table.get("patients", table.get("groups"))
+    cases = _with_patients(cases, table_of_patients, reader) if table_of_patients is not None else cases
+    splits = _splits(folder / "splits.json", cases, reader)
+    if reader.problems and (not cases or len(labels) < 2 or 0 not in labels):  # nothing is left to check
+        raise DataError(f"{file}: {listed(reader.problems)}")
+    if reader.moved:
+        reader.read.append(f"{reader.moved} absolute paths of {file.name} were taken for files of this folder")
+    values = tuple(sorted(labels))
+    names = tuple(labels[value] for value in values)
+    index = {number: values.index(value) for number, value in numbers.items()}
+    return Decathlon(
+        folder, names, values, modality, tuple(cases), splits, tuple(reader.problems), index, ignored,
+        tuple(reader.read), reader.left_out.all,
+    )  # fmt: skip
+
+
+def _without_description(reader: _Reader) -> Decathlon:
+    folder = reader.folder
+    cases = pairs(folder, reader.left_out)
+    if not cases:
+        said = f"; found {listed([str(entry) for entry in reader.left_out.all])}" if reader.left_out.all else ""
         raise DataError(
             f"{folder}: no dataset.json, expected the layout of the Medical Segmentation Decathlon: imagesTr, labelsTr "
-            f"and a dataset.json such as {EXAMPLE}"
+            f"and a dataset.json such as {EXAMPLE}; or images and labels with files of the same names{said}"
         )
-    table = _read_json(file)
-    problems: list[str] = []
-    labels = _labels(table.get("labels"), problems)
-    modality = _modality(table, problems)
-    cases = _cases(folder, table.get("training"), problems)
-    splits = _splits(folder / "splits.json", {case.name for case in cases}, problems)
-    if problems and (not cases or len(labels) < 2 or 0 not in labels):  # nothing is left to check
-        raise DataError(f"{file}: {listed(problems)}")
-    numbers = tuple(sorted(labels))
-    names = tuple(labels[number] for number in numbers)
-    return Decathlon(folder, names, numbers, modality, tuple(cases), splits, tuple(problems))
+    splits = _splits(folder / "splits.json", cases, reader)
+    reader.read.append("there is no dataset.json: scans and masks were paired by their names")
+    return Decathlon(
+        folder, (), (), "", tuple(cases), splits, tuple(reader.problems), read=tuple(reader.read),
+        left_out=reader.left_out.all,
+    )  # fmt: skip
 
 
-def listed(problems: list[str]) -> str:
-    """Join sentences for a message, at most `SHOWN` of them."""
-    rest = len(problems) - SHOWN
-    return "; ".join(problems[:SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
+def named_by_numbers(source: Decathlon, found: Iterable[int]) -> Decathlon:
+    """Return a set without names of labels with those of the numbers that its masks hold."""
+    values = (0, *sorted({*found} - {0}))
+    if len(values) > MAX_LABELS + 1:
+        raise DataError(
+            f"{source.folder}: the masks hold {len(values):,} different numbers, expected at most {MAX_LABELS}: these "
+            f"may be scans, or probabilities; name the labels in a dataset.json such as {EXAMPLE}"
+        )
+    names = ("background", *(f"label {value}" for value in values[1:]))
+    said = "the labels have no names, they are called by their numbers; a dataset.json can name them"
+    return replace(source, labels=names, values=values, read=(*source.read, said))
 
 
-def stem(name: str) -> str:
-    """Return a file's name without folder and ending: `"imagesTr/a.nii.gz" -> "a"`; `"1.2.840.113.1"` has none."""
-    name = Path(name).name
-    for ending in ENDINGS:
-        if name.lower().endswith(ending) and len(name) > len(ending):
-            return name[: -len(ending)]
-    return name
+def join(source: Decathlon, test: Decathlon) -> Decathlon:
+    """Return a set with the cases of another one as its test cases.
+
+    Raises:
+        DataError: the other one has other labels, or other numbers for them.
+    """
+    if not {*zip(test.labels, test.values, strict=True)} <= {*zip(source.labels, source.values, strict=True)}:
+        came, wanted = (
+            ", ".join(f"{value} {label}" for value, label in zip(s.values, s.labels, strict=True))
+            for s in (test, source)
+        )
+        raise DataError(f"{test.folder} has the labels {came:.200}, expected some of {wanted:.200} with their numbers")
+    taken = {case.name for case in source.cases}
+    cases = [replace(c, name=f"test/{c.name}" if c.name in taken else c.name, part="test") for c in test.cases]
+    given = source.splits or {"train": tuple(taken)}
+    outside = tuple(given.get("test", ()))
+    splits = {**given, "test": tuple(case.name for case in cases)}
+    left_out = test.left_out
+    if outside:
+        left_out += (LeftOut("test cases of the set, since --test names others", len(outside), outside[:3]),)
+    return replace(
+        source, cases=tuple(c for c in source.cases if c.name not in outside) + tuple(cases), splits=splits,
+        problems=source.problems + test.problems, left_out=source.left_out + left_out,
+    )  # fmt: skip
 
 
 def _read_json(file: Path) -> Mapping[str, Any]:
+    def once(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        repeated = sorted(key for key, count in Counter(key for key, _ in found).items() if count > 1)
+        if repeated:
+            raise ValueError(f"given more than once: {', '.join(repeated[:5])}")
+        return dict(found)
+
     try:
         if file.stat().st_size > JSON_LIMIT:
             raise ValueError(f"larger than {JSON_LIMIT >> 20} MB")
-        table = json.loads(file.read_text("utf-8-sig"))
+        table = json.loads(file.read_text("utf-8-sig"), object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{file} cannot be read ({error}); JSON has no comments and no comma after the last entry; expected one "
+            f"such as {EXAMPLE}"
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file} cannot be read ({error}); expected JSON such as {EXAMPLE}") from error
     if not isinstance(table, Mapping):
@@ -113,77 +193,157 @@ def _read_json(file: Path) -> Mapping[str, Any]:
     return table
 
 
-def _labels(table: Any, problems: list[str]) -> dict[int, str]:
-    """Return number -> name; nnU-Net writes the pairs the other way round, both are read."""
-    names: dict[int, str] = {}
-    if isinstance(table, Mapping):
-        for key, value in table.items():
-            number, name = (key, value) if isinstance(value, str) and not value.isdecimal() else (value, key)
-            if str(number).isascii() and str(number).isdecimal() and int(number) <= 65535 and str(name).strip():
-                if int(number) in names:
-                    problems.append(f"labels: {number} is given twice")
-                names[int(number)] = str(name).strip()
-            else:
-                problems.append(f"labels: expected a number and a name, got {key!r}: {value!r}")
-    if 0 not in names or not 2 <= len(names) <= MAX_LABELS + 1:
-        problems.append(
-            f'labels: expected "0": "background" and 1 to {MAX_LABELS} others, got {table!r:.80}; give each value that '
-            "occurs in the masks its name"
-        )
-    for name, count in Counter(names.values()).items():
-        if count > 1:
-            problems.append(f"labels: {name!r} names {count} of them")
-    return names
-
-
 def _modality(table: Mapping[str, Any], problems: list[str]) -> str:
     channels = table.get("modality", table.get("channel_names", {}))
+    if isinstance(channels, str):
+        channels = {"0": channels}
+    if isinstance(channels, list):
+        channels = dict(enumerate(channels))
     if not isinstance(channels, Mapping):
         problems.append(f'modality: expected an object such as {{"0": "CT"}}, got {channels!r:.80}')
         return ""
     if len(channels) > 1:
         names = ", ".join(map(str, channels.values()))
-        problems.append(f"modality: the scans have {len(channels)} channels ({names}); the networks here take one")
+        problems.append(
+            f"modality: the scans have {len(channels)} channels ({names}); the networks here take one: write a "
+            "dataset.json with one of them"
+        )
     return str(next(iter(channels.values()), ""))
 
 
-def _cases(folder: Path, entries: Any, problems: list[str]) -> list[Case]:
-    if not isinstance(entries, list) or not entries:
-        problems.append('training: expected a list of {"image": ..., "label": ...}')
-        return []
+def _cases(table: Mapping[str, Any], reader: _Reader) -> list[Case]:
+    """Return the cases of the lists in dataset.json, or those of the folders where there are no lists (nnU-Net v2)."""
+    lists = {name: part for name, part in LISTS.items() if table.get(name)}
+    further = table.get("dataset")  # nnU-Net v2: where its files lie, where they are not in imagesTr
+    if "training" not in table and isinstance(further, Mapping) and further:
+        lists, table = {"training": "train"}, {"training": [_entry_of(name, e) for name, e in further.items()]}
+    if "training" not in table and ("file_ending" in table or "channel_names" in table or not lists):
+        found = pairs(reader.folder, reader.left_out)
+        if not found:
+            reader.problems.append(
+                'training: expected a list of {"image": ..., "label": ...}, or imagesTr and labelsTr with files of the '
+                "same names"
+            )
+        _compare_count(table, len([case for case in found if case.part == "train"]), reader)
+        return found
     cases: list[Case] = []
-    root = folder.resolve()
-    for i, entry in enumerate(entries):
-        if not isinstance(entry, Mapping) or not all(isinstance(entry.get(k), str) for k in ("image", "label")):
-            problems.append(f'training, entry {i}: expected {{"image": ..., "label": ...}}, got {entry!r:.80}')
+    entries: list[Any] = []
+    for name, part in lists.items():
+        if not isinstance(table[name], list):
+            reader.problems.append(f'{name}: expected a list of {{"image": ..., "label": ...}}')
             continue
-        paths = {key: folder / entry[key] for key in ("image", "label")}
-        outside = [key for key, path in paths.items() if not path.resolve().is_relative_to(root)]
-        problems += [f"training, entry {i}: the {key} is outside the folder" for key in outside]
-        missing = [key for key, path in paths.items() if key not in outside and not path.is_file()]
-        problems += [f"{stem(entry['image'])}: the {key} {entry[key]} is missing" for key in missing]
-        if not outside and not missing:
-            cases.append(Case(stem(entry["image"]), paths["image"], paths["label"]))
-    for name, count in Counter(case.name for case in cases).items():
-        if count > 1:
-            problems.append(f"{name}: listed {count} times")
-    return sorted(cases, key=lambda case: case.name)
+        read = (_case(name, i, entry, part, reader) for i, entry in enumerate(table[name]))
+        cases += [case for case in read if case is not None]
+        entries += table[name]
+    if "training" in table and not table["training"]:
+        reader.problems.append('training: expected a list of {"image": ..., "label": ...}')
+    same = Counter((case.image, case.label) for case in cases)
+    reader.problems += [f"{stem(image.name)}: listed {n} times" for (image, _), n in same.items() if n > 1]
+    if any(isinstance(entry, Mapping) and "fold" in entry for entry in entries):
+        reader.read.append("the folds in dataset.json are not used; --fold divides the cases anew")
+    return unique(list(dict.fromkeys(cases)), reader.folder)
 
 
-def _splits(file: Path, known: set[str], problems: list[str]) -> Mapping[str, tuple[str, ...]] | None:
-    if not file.exists():
+def _compare_count(table: Mapping[str, Any], found: int, reader: _Reader) -> None:
+    expected = table.get("numTraining")
+    if isinstance(expected, int) and found and expected != found:
+        reader.read.append(f"dataset.json speaks of {expected} training cases, {found} are there")
+
+
+def _entry_of(name: str, entry: Any) -> Any:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("images"), list) or len(entry["images"]) != 1:
+        return entry
+    return {"image": entry["images"][0], "label": entry.get("label"), "name": name}
+
+
+def _case(list_name: str, i: int, entry: Any, part: str, reader: _Reader) -> Case | None:
+    where = f"{list_name}, entry {i}"
+    if part != "train" and (isinstance(entry, str) or (isinstance(entry, Mapping) and not entry.get("label"))):
+        reader.left_out.add(f"scans of the list {list_name!r} that have no mask", str(entry)[:60])
         return None
+    if not isinstance(entry, Mapping) or not all(isinstance(entry.get(k), str) for k in ("image", "label")):
+        if isinstance(entry, Mapping) and isinstance(entry.get("image"), list):
+            reader.problems.append(f"{where}: several images of a case are channels, and the networks here take one")
+        else:
+            reader.problems.append(f'{where}: expected {{"image": ..., "label": ...}}, got {entry!r:.80}')
+        return None
+    paths = {}
+    for kind in ("image", "label"):
+        path = _inside(entry[kind], reader)
+        if path is None:
+            reader.problems.append(
+                f"{where}: the {kind} is outside the folder ({entry[kind]:.80}); expected a path in {reader.folder}, "
+                "which may be a link"
+            )
+        elif not path.exists() or (kind == "label" and not path.is_file()):
+            reader.problems.append(f"{stem(entry['image'])}: the {kind} {entry[kind]} is missing")
+        else:
+            paths[kind] = path
+    if len(paths) < 2:
+        return None
+    patient = next((str(entry[key]) for key in entry if key.lower() in PATIENT and entry[key] not in (None, "")), "")
+    name = str(entry.get("name") or stem(paths["image"].name))
+    if CHANNEL.search(name) and key_of(CHANNEL.sub("", name)) == key_of(stem(paths["label"].name)):
+        name = CHANNEL.sub("", name)
+    return Case(name, paths["image"], paths["label"], patient, part)
+
+
+def _inside(text: str, reader: _Reader) -> Path | None:
+    """Return the path of a file that dataset.json names, None if it leads out of the folder.
+
+    Backslashes are those of Windows. The end of an absolute path of another machine may be in the folder. A link in the
+    folder may lead anywhere: its owner has put it there.
+    """
+    folder = reader.folder
+    written = PurePosixPath(text.replace("\\", "/"))
+    if not (written.is_absolute() or PureWindowsPath(text).is_absolute()):
+        return None if ".." in written.parts else folder / written
+    if ".." not in written.parts:
+        for base in (folder, folder.absolute()):
+            if written.is_relative_to(base.as_posix()):
+                return Path(written)
+        for begin in range(1, len(written.parts)):
+            end = folder.joinpath(*written.parts[begin:])
+            if end.exists():
+                reader.moved += 1
+                return end
+    return None
+
+
+def _with_patients(cases: list[Case], table: Any, reader: _Reader) -> list[Case]:
+    """Return the cases with the patients of a table {case: patient} or {patient: [cases]}."""
+    if not isinstance(table, Mapping):
+        reader.problems.append(f"patients: expected an object of cases and their patients, got {table!r:.80}")
+        return cases
+    of: dict[str, str] = {}
+    for key, value in table.items():
+        pairs_of = [(name, key) for name in value] if isinstance(value, list) else [(key, value)]
+        of |= {key_of(stem(str(name))): str(patient) for name, patient in pairs_of}
+    found = [replace(case, patient=case.patient or of.get(key_of(case.name), "")) for case in cases]
+    if lost := [case.name for case in found if not case.patient]:
+        reader.read.append(f"patients: {len(lost)} cases are not in the table and count as patients of their own")
+    return found
+
+
+def _splits(file: Path, cases: list[Case], reader: _Reader) -> Mapping[str, tuple[str, ...]] | None:
+    problems = reader.problems
+    if not file.exists():
+        parts = {part: tuple(case.name for case in cases if case.part == part) for part in PARTS}
+        return parts if any(parts[part] for part in PARTS if part != "train") else None
     table = _read_json(file)
+    known = {spelling: case.name for case in cases for spelling in (stem(case.name), case.name)}
     splits: dict[str, tuple[str, ...]] = {}
     for part in PARTS:
         names = table.get(part, [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             problems.append(f"splits.json: {part}: expected a list of case names, got {names!r:.80}")
             continue
-        splits[part] = tuple(names)
+        splits[part] = tuple(known.get(name) or known.get(stem(name)) or str(name) for name in names)
+    if unknown := sorted({*table} - {*PARTS}):
+        reader.read.append(f"splits.json: {', '.join(unknown)[:80]} are not used, only train, val and test")
     counts = Counter(name for names in splits.values() for name in names)
     problems += [f"splits.json: {name} is in {count} places" for name, count in counts.items() if count > 1]
-    problems += [f"splits.json: there is no case {name}" for name in counts if name not in known]
-    if not splits.get("train"):
-        problems.append("splits.json: no case to train on")
+    problems += [f"splits.json: there is no case {name}" for name in counts if name not in known.values()]
+    for name in (case.name for case in cases if case.name not in counts):
+        reader.left_out.add("cases that splits.json does not name", name)
     return splits

@@ -13,13 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnn_core.train.parallel import sum_over_processes
+from medical_segmentation.metrics import IGNORED
 
 Loss = Literal["dice", "log-dice"]
 SMOOTH = 1e-5  # keeps empty against empty at 1
 
 
 def dice_cross_entropy(scores: Tensor | list[Tensor], target: Tensor, *, loss: Loss = "dice") -> Tensor:
-    """Return the loss of `scores` [B, K, *S] for labels `target` [B, *S] int64.
+    """Return the loss of `scores` [B, K, *S] for labels `target` [B, *S] int64; those that are `IGNORED` do not count.
 
     Of a list, as under deep supervision, it is the sum with the weights 1, 1/2, 1/4 ...; smaller scores are compared
     with every second label, every fourth and so on, as MONAI's `DeepSupervisionLoss` does.
@@ -30,7 +31,9 @@ def dice_cross_entropy(scores: Tensor | list[Tensor], target: Tensor, *, loss: L
         parts = (0.5**i * dice_cross_entropy(part, label.long(), loss=loss) for i, (part, label) in pairs)
         return sum(parts, target.new_zeros((), dtype=torch.float32))
     dice = soft_dice(scores, target)
-    return F.cross_entropy(scores, target) + (1 - dice if loss == "dice" else -dice.log()).mean()
+    cross_entropy = F.cross_entropy(scores, target, ignore_index=IGNORED)
+    cross_entropy = torch.where((target != IGNORED).any(), cross_entropy, 0.0)  # NaN where there is no label at all
+    return cross_entropy + (1 - dice if loss == "dice" else -dice.log()).mean()
 
 
 def soft_dice(scores: Tensor, target: Tensor) -> Tensor:
@@ -39,6 +42,9 @@ def soft_dice(scores: Tensor, target: Tensor) -> Tensor:
     axes = [0, *range(2, scores.ndim)]
     labels = torch.arange(1, scores.shape[1], device=scores.device).view(1, -1, *[1] * (scores.ndim - 2))
     truth = (target[:, None] == labels).to(probabilities.dtype)
+    ignored = target == IGNORED
+    if ignored.any():
+        probabilities = probabilities.masked_fill(ignored[:, None], 0)
     shared = sum_over_processes((probabilities * truth).sum(axes))
     total = sum_over_processes(probabilities.sum(axes) + truth.sum(axes))
     return (2 * shared + SMOOTH) / (total + SMOOTH)

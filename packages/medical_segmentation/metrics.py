@@ -14,6 +14,7 @@ from scipy import ndimage
 TOLERANCE = 1.0  # mm, of surface Dice
 RESAMPLES = 2000  # of a bootstrap
 LEVEL = 0.95
+IGNORED = 255  # in masks: voxels that nobody has labelled, which are neither learned nor measured
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,17 @@ def label_scores(
     return LabelScores(dice(mask, truth), worst, near, **volumes)
 
 
+def without_ignored(mask: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both with background where the truth is `IGNORED`; where nothing is, they are returned as they are."""
+    ignored = truth == IGNORED
+    if not ignored.any():
+        return mask, truth
+    return np.where(ignored, 0, mask).astype(mask.dtype), np.where(ignored, 0, truth).astype(truth.dtype)
+
+
 def mean_dice(mask: np.ndarray, truth: np.ndarray, labels: int) -> float | None:
     """Return the mean Dice over the labels 1 to `labels` - 1 that occur in either array; None if none does."""
+    mask, truth = without_ignored(mask, truth)
     shared = np.bincount(truth[mask == truth].ravel(), minlength=labels)
     total = np.bincount(mask.ravel(), minlength=labels) + np.bincount(truth.ravel(), minlength=labels)
     there = total[1:labels] > 0

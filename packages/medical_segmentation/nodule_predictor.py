@@ -16,6 +16,7 @@ from cnn_core.data.memory import channels_last
 from cnn_core.errors import DataError
 from cnn_core.explain import explain, method_spec
 from cnn_core.weights import WeightsCard
+from cnn_core.weights.members import Members
 from medical_segmentation.explain import Explanation, explain_nodule
 from medical_segmentation.nodule_task import picture_scores, probability
 from medical_segmentation.nodules import LABELS, read_picture
@@ -61,6 +62,7 @@ class NodulePredictor:
     """
 
     goal = "malignancy"
+    members: Members | None = None  # what the weights learned from, where it is known
 
     def __init__(self, model: torch.nn.Module, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
         self.card, self.contract = card, nodule_contract_of(card)

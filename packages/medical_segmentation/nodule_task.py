@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from cnn_core.data.augment import apply, draw
 from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import EpochContext, channels_last, take_share
+from cnn_core.data.summary import DataSummary, class_counts, class_warnings
 from cnn_core.errors import ConfigError
 from cnn_core.models import create_model
 from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.weights import WeightsCard
+from medical_segmentation.cases import FOLDS
+from medical_segmentation.data import is_own
 from medical_segmentation.metrics import auc, bootstrap, calibration_error
 from medical_segmentation.nodules import HU, LABELS, NoduleContract, NoduleSet, load_nodules
 from medical_segmentation.recipe import DISCLAIMER, Recipe, kept_by_weights
@@ -62,10 +65,27 @@ class NoduleTask(Pairs):
             unit = self.sets[self.training_split].pictures.float() / 255
             mean, std = round(float(unit.mean()), 4), round(max(float(unit.std()), 1e-3), 4)
             self.contract = replace(self.contract, mean=mean, std=std)
+        self.summary = self._summary()
+        if is_own(data.data):
+            self.members = {split: found.contents for split, found in self.sets.items()}
         train = self.sets[self.training_split]
         self._pictures = train.pictures.to(device)
         self._targets = torch.from_numpy(train.targets[train.nodule]).to(device)
         self._of_nodule = [np.flatnonzero(train.nodule == k) for k in range(len(train))]
+
+    def _summary(self) -> DataSummary:
+        data, sets = self.recipe.data, self.sets
+        sizes = {split: len(found) for split, found in sets.items()}
+        classes = class_counts(LABELS, {split: found.targets.tolist() for split, found in sets.items()})
+        divided = "as given in the table" if data.fold is None else f"fold {data.fold} of {FOLDS} is the test set"
+        exams = len({exam for found in sets.values() for exam in found.exams})
+        read = [f"they are of {exams} exams, each in one split"]
+        learned = {split: {*found.contents.tolist()} for split, found in sets.items()}
+        before = set().union(*(hashes for split, hashes in learned.items() if split != "test"))
+        warnings = class_warnings(classes)
+        if copies := len(learned["test"] & before):
+            warnings.append(f"{copies} test nodules are copies of nodules that are learned from, which flatters")
+        return DataSummary(data.data, "nodules", sizes, classes, divided, tuple(read), (), tuple(warnings))
 
     @property
     def training_split(self) -> str:

@@ -7,7 +7,7 @@ Ratings are radiologists' opinions, not pathology, and follow the size closely: 
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -21,8 +21,9 @@ from cnn_core.data.images import read_image
 from cnn_core.errors import DataError
 from cnn_core.validation import Positive
 from cnn_core.weights.card import Contract, Tuple, contract
-from medical_segmentation.data import FOLDS, SPLIT_SEED, locate
-from medical_segmentation.decathlon import PARTS, listed
+from cnn_core.weights.members import content_hashes
+from medical_segmentation.cases import FOLDS, PARTS, listed
+from medical_segmentation.data import SPLIT_SEED, locate
 from medical_segmentation.scan import read_scan
 
 LABELS = ("benign", "malignant")
@@ -119,6 +120,23 @@ class NoduleSet:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def contents(self) -> np.ndarray:
+        """Hashes of the pictures of each nodule, as the network sees them: uint64 [M]."""
+        pictures = self.pictures.numpy()
+        return content_hashes(pictures[self.nodule == k].tobytes() for k in range(len(self)))
+
+    def subset(self, chosen: np.ndarray) -> Self:
+        """Return the nodules of these indices, in their order."""
+        kept = np.isin(self.nodule, chosen)
+        place = np.full(len(self), -1)
+        place[chosen] = np.arange(len(chosen))
+        return replace(
+            self, pictures=self.pictures[torch.from_numpy(kept)], nodule=place[self.nodule[kept]],
+            names=tuple(self.names[i] for i in chosen), exams=tuple(self.exams[i] for i in chosen),
+            targets=self.targets[chosen], sizes=self.sizes[chosen],
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -140,7 +158,7 @@ def load_nodules(
     Args:
         name_or_path: a set's name or a folder.
         contract: what is cut out of each picture.
-        splits: some of "train", "val", "train+val", "test".
+        splits: some of "train", "val", "train+val", "test", and "all", whatever the table says.
         fold: 0 to 4: the fifth of the exams that is the test set; None: the table's own split.
 
     Raises:
@@ -150,7 +168,10 @@ def load_nodules(
     """
     name, folder, _ = locate(name_or_path)
     rows = _slice_rows(folder) if contract.dims == 2 else _cube_rows(folder)
-    parts = _table_split(rows, folder) if fold is None else _folds(rows, fold)
+    if tuple(splits) == ("all",):
+        parts = dict.fromkeys((row.name for row in rows), "all")
+    else:
+        parts = _table_split(rows, folder) if fold is None else _folds(rows, fold)
     size_name = "diameter" if contract.dims == 2 else "mask volume"
     sets = {}
     for split in splits:

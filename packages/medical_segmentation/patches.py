@@ -15,6 +15,7 @@ from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.memory import EpochContext, as_unit, channels_last, take_share
 from cnn_core.errors import CnnError
 from cnn_core.nn.dims import last_axes
+from medical_segmentation.metrics import IGNORED
 
 REMEMBERED = 10_000  # cells of each class in each volume that patches may be centred on
 
@@ -137,7 +138,7 @@ def _labelled(mask: Tensor) -> list[Tensor]:
     flat = mask.flatten()
     positions = []
     for label in flat.unique().tolist():
-        if label > 0:
+        if 0 < label != IGNORED:
             cells = (flat == label).nonzero().flatten()
             if len(cells) > REMEMBERED:
                 cells = cells[

@@ -20,7 +20,8 @@ from cnn_core.errors import DataError
 from cnn_core.storage import write_text
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_card
-from medical_segmentation.decathlon import stem
+from cnn_core.weights.members import Members
+from medical_segmentation.cases import stem
 from medical_segmentation.explain import Explanation, explain_scan
 from medical_segmentation.inputs import scans_of
 from medical_segmentation.pictures import save_overlay
@@ -148,6 +149,7 @@ class Predictor:
     """
 
     goal = "segment"
+    members: Members | None = None  # what the weights learned from, where it is known
 
     def __init__(self, model: torch.nn.Module, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
         self.card, self.contract = card, volume_contract_of(card)

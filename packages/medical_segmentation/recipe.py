@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.validation import Count, Natural, Settings, Text
+from medical_segmentation.cases import FOLDS
 from medical_segmentation.contract import VolumeContract
-from medical_segmentation.data import FOLDS
 from medical_segmentation.losses import Loss
 
 DISCLAIMER = "Research and teaching only, not for diagnosis."
@@ -22,10 +22,13 @@ Fold = Annotated[int, Field(ge=0, lt=FOLDS)]
 class DataConfig(Settings):
     """Which scans, and how the network gets them; None: derived from the set (see `fingerprint`)."""
 
-    data: Text = "phantom"  # a name of `cnn list data`, or a folder in the Decathlon layout
+    data: Text = "phantom"  # a name of `cnn list data`, or a folder of scans and masks
     goal: Literal["segment", "malignancy"] = "segment"  # label every voxel, or classify whole nodules
     validation: bool = True  # hold cases out to choose the best epoch; False: train on all but the test set
     fold: Fold | None = None  # 0 to 4: which fifth of all cases is the test set; None: the set's own split
+    # Test cases of your own scans: a number, names, a file with a name a line, or a folder of scans and masks.
+    test: list[str] = field(default_factory=list)
+    by_patient: bool = True  # your own scans of one patient, as their names tell it, stay in one split
     dims: Literal[2, 3] | None = None  # 2: slice by slice
     spacing: list[float] | None = None  # mm along X, Y, Z that scans are resampled to
     window: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None  # HU, lowest and highest
@@ -49,6 +52,7 @@ class PatchConfig(Settings):
 
     patch: Annotated[list[Count], Field(min_length=2, max_length=3)] | None = None  # edges in voxels
     patches: Count = 1  # in an epoch, for each training case (2-D: for each slice)
+    steps: Count | None = None  # batches in an epoch, whatever the number of cases; None: as many as `patches` fill
     foreground: Annotated[float, Field(ge=0, le=1)] = 0.33  # share of patches around a labelled voxel
     loss: Loss = "log-dice"  # together with cross-entropy; see `losses`
     margin: Natural = 0  # voxels cut beyond the patch, so that rotation brings in real voxels

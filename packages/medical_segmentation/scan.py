@@ -27,6 +27,7 @@ from medical_segmentation.stack import read_stack
 from medical_segmentation.values import blank_warnings, replace_missing
 
 SAME_GRID = 0.1  # voxels by which a mask may lie beside its scan: rounding in headers
+OFF_WHOLE = 1e-3  # by which a label may differ from a whole number: rounding of scales in headers
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +206,15 @@ def read_mask(path: str | os.PathLike[str], like: Scan) -> np.ndarray:
     Raises:
         DataError: no NIfTI file, another grid than the scan's (shape or position), or values that are no labels.
     """
+    return read_labels(path, like)[0]
+
+
+def read_labels(path: str | os.PathLike[str], like: Scan) -> tuple[np.ndarray, bool]:
+    """Return what `read_mask` returns, and whether its numbers had to be rounded (1.0000001, of a scale in the header).
+
+    Raises:
+        DataError: as `read_mask`.
+    """
     path = existing(path)
     if path.is_dir() or kind_of(path) is not Kind.NIFTI:
         raise DataError(f"{path.name}: expected a mask as NIfTI file (.nii, .nii.gz); save it as one")
@@ -221,13 +231,17 @@ def read_mask(path: str | os.PathLike[str], like: Scan) -> np.ndarray:
             f"{path.name}: the mask lies up to {apart:.2f} mm beside its scan {like.name} (their affines differ); they "
             "do not belong together, or one was moved"
         )
-    low, high = voxels.min(), voxels.max()  # NaN makes both NaN
-    if not (low >= 0 and high <= 65535) or (voxels.dtype.kind == "f" and (voxels != np.floor(voxels)).any()):
+    whole = np.round(voxels) if voxels.dtype.kind == "f" else voxels
+    rounded = bool((whole != voxels).any())
+    off = float(np.abs(whole - voxels).max()) if rounded else 0.0
+    low, high = whole.min(), whole.max()  # NaN makes both NaN
+    if not (low >= 0 and high <= 65535 and off <= OFF_WHOLE):
+        low, high = voxels.min(), voxels.max()
         raise DataError(
             f"{path.name}: expected labels, whole numbers from 0 to 65535, got values from {low:g} to {high:g}; "
             "save the mask as whole numbers"
         )
-    return voxels.astype(np.uint8 if high <= 255 else np.uint16)
+    return whole.astype(np.uint8 if high <= 255 else np.uint16), rounded
 
 
 def _apart(affine: np.ndarray, like: Scan) -> float:

@@ -1,24 +1,28 @@
 """The segmentation Task; the Task in `nodule_task` classifies nodules."""
 
-import logging
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import EpochContext
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.models.unet import UNet
 from cnn_core.train.task import Evaluation, Pairs
+from medical_segmentation.cases import some
 from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.data import SegmentationSet, load_set
+from medical_segmentation.evaluate import NAMES, measure_case, summarise
 from medical_segmentation.fingerprint import PlanSettings, network_options, plan, with_usual
 from medical_segmentation.losses import dice_cross_entropy
-from medical_segmentation.metrics import label_scores, mean_dice
+from medical_segmentation.metrics import mean_dice
 from medical_segmentation.model import check_output, create_network
 from medical_segmentation.patches import PatchBatches
 from medical_segmentation.recipe import DISCLAIMER, Recipe, no_effect
@@ -28,9 +32,8 @@ from medical_segmentation.segmenter import Segmenter, cut_centre
 if TYPE_CHECKING:
     from cnn_core.weights import WeightsCard
 
-log = logging.getLogger(__name__)
-
 STEP = 16  # patch edges are multiples of it
+SIDED = re.compile(r"(?<![a-z])(left|right|l|r)(?![a-z])", re.IGNORECASE)  # names of labels
 
 
 class SegmentationTask(Pairs):
@@ -52,7 +55,8 @@ class SegmentationTask(Pairs):
         data, patches = self.recipe.data, self.recipe.patches
         card = self._starting_card()
         start = self._starting_contract(card)
-        self.set, self.device = load_set(data.data, fold=data.fold), device
+        self.set = load_set(data.data, fold=data.fold, test=data.test, by_patient=data.by_patient)
+        self.device = device
         if data.validation and not self.set.splits["val"]:
             raise DataError(
                 f"{self.set.name}: no case is left to validate on; train with --no-validation or at least 4 cases"
@@ -68,19 +72,27 @@ class SegmentationTask(Pairs):
             modality = self.set.checked.source.modality
             self.contract, self.chosen = plan(facts, requested, modality=modality, step=STEP)
             if data.window is not None and self.contract.own_scale:
-                log.warning(
-                    "window %s is not used: each scan is scaled by its own intensities, since the scans of %s are %s "
-                    "and not CT; with own_scale = false it is", data.window, self.set.name, modality,
-                )  # fmt: skip
+                self.chosen.append(
+                    f"the window {data.window} is not used: each scan is scaled by its own intensities, since they are "
+                    f"{modality} and not CT; with own_scale = false it is"
+                )
+        values = self.set.checked.source.values
+        numbers = values if values != tuple(range(len(values))) else ()
+        self.contract = replace(self.contract, label_numbers=numbers)
         self.options, notes = self._options(card)
-        for sentence in (*self.chosen, *notes):
-            log.info("%s", sentence)
+        self.augment = self._augment(notes)
+        splits = ("train", "val", "test") if data.validation else ("train+val", "test")
+        self.summary = self.set.summary(splits, read=[*self.chosen, *notes])
+        if self.set.own:
+            self.members = {split: self.set.contents(self.set.splits[split]) for split in splits}
         volumes, masks = self._training_blocks()
-        size = min(self.recipe.loop.batch_size, len(volumes) * patches.patches)
+        size = self.recipe.loop.batch_size
+        if patches.steps is None:
+            size = min(size, len(volumes) * patches.patches)
         self._batches = PatchBatches(
             volumes, masks, patch=self.contract.patch, batch_size=size,
-            steps=-(-len(volumes) * patches.patches // size), normalize=self.contract.inputs,
-            augment=self.recipe.augment, foreground=0.0 if self.contract.centre else patches.foreground,
+            steps=patches.steps or -(-len(volumes) * patches.patches // size), normalize=self.contract.inputs,
+            augment=self.augment, foreground=0.0 if self.contract.centre else patches.foreground,
             margin=patches.margin,
         )  # fmt: skip
 
@@ -124,13 +136,23 @@ class SegmentationTask(Pairs):
             return None
         segmenter = Segmenter(model, self.contract)
         flips = () if split == "val" else None  # no mirror images in validation: they only cost time
-        rows = []
+        labels = {name: k for k, name in enumerate(self.set.labels) if k}
+        rows, means = [], []
         for name in self.set.splits[split]:
             volume = self.set.checked.volume(name)
             mask = segmenter(volume.voxels, volume.spacing, flips=flips).mask
-            rows.append(case_metrics(mask, volume, len(self.set.labels), distances=split != "val"))
-        found = {name: [value for row in rows if (value := row[name]) is not None] for name in rows[0]}
-        return Evaluation(len(rows), {name: float(np.mean(values)) for name, values in found.items() if values})
+            if split == "val":
+                means.append(mean_dice(mask, volume.mask, len(self.set.labels)))
+            else:
+                rows.append(measure_case(mask, volume, labels))
+        if split == "val":
+            found = [value for value in means if value is not None]
+            return Evaluation(
+                len(means), {"dice": float(np.mean(found)) if found else 1.0}
+            )  # nothing there, none found
+        numbers = self.contract.numbers_of(len(self.set.labels))
+        report = summarise(rows, {name: numbers[k] for name, k in labels.items()})
+        return Evaluation(report.n, {k: v for k, v in report.metrics.items() if k in NAMES}, report, report.counts)
 
     def fingerprint(self) -> str:
         """Return a fingerprint of the labels and the cases of all splits."""
@@ -145,8 +167,24 @@ class SegmentationTask(Pairs):
             "input": {**self.contract.to_json(), "goal": "segment"},
             "labels": list(self.set.labels),
             "licence": self.recipe.licence,
-            "limits": [DISCLAIMER, *self.recipe.limits, *(f"Chosen from the data: {note}." for note in self.chosen)],
+            "limits": [DISCLAIMER, *self.recipe.limits, *self._limits()],
         }
+
+    def _limits(self) -> list[str]:
+        limits = [f"Chosen from the data: {note}." for note in self.chosen]
+        if self.set.own:
+            count = len(self.set.splits[self.training_split])
+            limits.insert(0, f"Learned from {count} scans of one set; those of other scanners and patients may differ.")
+        return limits
+
+    def _augment(self, notes: list[str]) -> AugmentConfig:
+        """Return the augmentation, without mirror images where labels have sides: the left would be the right."""
+        augment, sided = self.recipe.augment, [name for name in self.set.labels if SIDED.search(name)]
+        if not sided or (augment.flip == "none" and not self.contract.flips):
+            return augment
+        self.contract = replace(self.contract, flips=())
+        notes.append(f"no mirror images, since labels have sides ({some(sided)})")
+        return replace(augment, flip="none")
 
     def _options(self, card: "WeightsCard | None") -> tuple[dict[str, Any], list[str]]:
         if card is not None:
@@ -206,13 +244,3 @@ def training_blocks(volume: Volume, contract: VolumeContract) -> Iterable[tuple[
         return
     for k in range(x.shape[2]):
         yield x[None, :, :, k].contiguous(), y[:, :, k].contiguous()
-
-
-def case_metrics(mask: np.ndarray, volume: Volume, labels: int, *, distances: bool) -> dict[str, float | None]:
-    """Return the means over the labels above 0 of one case: dice, and on request hd95_mm and surface_dice."""
-    names = ("dice", "hd95_mm", "surface_dice") if distances else ("dice",)
-    if not distances:
-        return {"dice": mean_dice(mask, volume.mask, labels)}
-    scores = [label_scores(mask == k, volume.mask == k, volume.spacing) for k in range(1, labels)]
-    measured = {name: [getattr(s, name) for s in scores if getattr(s, name) is not None] for name in names}
-    return {name: float(np.mean(values)) if values else None for name, values in measured.items()}

@@ -114,7 +114,7 @@ def segment(
             for begin in range(0, scores.shape[-1], step):
                 part = scores[..., begin : begin + step]
                 place = (..., slice(first + begin, first + begin + part.shape[-1]))
-                mask[place] = part.argmax(0).to(torch.uint8)
+                mask[place] = most_probable(part)
                 for name, values in _maps(part, made).items():
                     made[name][place] = values.to(torch.float16)
     return Segmentation(mask, **made)
@@ -195,6 +195,13 @@ class _Network:
             size = list(window.shape[2:])
             raise CnnError(f"expected scores of 2 to 256 classes for {size} voxels, got {list(scores.shape)}")
         return scores.float().flip(view) if view else scores.float()
+
+
+def most_probable(scores: Tensor) -> Tensor:
+    """Return the label with the highest score, the first of equal ones: `[K, *S] -> uint8 [*S]`."""
+    if len(scores) == 2:  # takes a tenth of argmax along the first axis
+        return (scores[1] > scores[0]).to(torch.uint8)
+    return scores.argmax(0).to(torch.uint8)
 
 
 def _maps(scores: Tensor, wanted: Container[str]) -> dict[str, Tensor]:

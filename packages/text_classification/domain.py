@@ -5,7 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cnn_core.domain import Domain, Measured, check_labels
+from cnn_core.domain import Domain, check_labels
+from cnn_core.predictor import Measured
 from cnn_core.train.config import override
 from cnn_core.weights import WeightsCard
 from text_classification.contract import DOMAIN_NAME, TextContract
@@ -86,6 +87,7 @@ DOMAIN = Domain(
     ways=_ways,
     report=_report,
     exportable=_exportable,
+    limits=("Knows the classes that it learned from; anything else is still given one of their names.",),
 )
 train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights
 predict_items, explain_to_file = DOMAIN.predict_items, DOMAIN.explain_to_file

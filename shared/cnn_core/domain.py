@@ -6,6 +6,7 @@ folders `recipes` and `weights`, and these names in its `__init__`, loaded with 
     DATA_SETS   name -> DataSet
     DOMAIN      a Domain
     BENCHES     name -> Bench (cnn_core.train.benches), for `cnn bench`; may be missing
+    SOURCES     source -> (name -> folder of weights that others publish), for `SOURCE:NAME`; may be missing
     MODELS      name -> a line on each network that the domain builds itself, for `cnn list models`; may be missing
 """
 
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -26,6 +27,7 @@ from cnn_core.data.paths import user_path, with_upload_of
 from cnn_core.data.summary import DataSummary
 from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError, DataError
+from cnn_core.predictor import Answer, Measured, Report
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
 from cnn_core.train.commands import compare_command, train_command
 from cnn_core.train.config import check_settings, override, read_recipe
@@ -38,66 +40,6 @@ if TYPE_CHECKING:
     from cnn_core.train.task import Task
 
 S = TypeVar("S", bound="DataSet")
-
-
-class Answer(Protocol):
-    """The prediction for one input, or why there is none; as text it is a line of `cnn predict`."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the item of `cnn predict --json`: "input", and the prediction or "error"."""
-
-
-class Predictor(Protocol):
-    """A trained network with its preprocessing, for raw inputs."""
-
-    card: WeightsCard
-
-    def stream_inputs(self, inputs: Sequence[str], *, output: Path | None = None) -> Iterator[Answer]:
-        """Predict the inputs of `cnn predict`, in their order and each as soon as it is ready.
-
-        Args:
-            inputs: files, folders, texts: what the domain takes.
-            output: where a predictor that writes files of its own puts them; None: nowhere.
-        """
-
-    def explain(self, source: Any, *, method: str = ...) -> Any:
-        """Return the explanation of the prediction for `source`; its `save(path)` writes it and returns a sentence."""
-
-
-class Report(Protocol):
-    """What was measured on a split."""
-
-    @property
-    def n(self) -> int: ...
-    @property
-    def metrics(self) -> dict[str, float]: ...
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What `cnn eval` found.
-
-    Args:
-        report: of the items that were measured.
-        split: what they are: "test", "val" or "train", or "all" of the data.
-        data: what was understood of the data, and which of them were measured.
-        of: items that the data hold, as far as they were read.
-        unseen: metrics without the items that the weights learned from; empty where there are none of these.
-    """
-
-    report: Report
-    split: str
-    data: DataSummary
-    of: int
-    unseen: Mapping[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def split_of_set(cls, report: Report, data: str, split: str, *, items: str) -> Self:
-        """Return what was measured on a whole split of a named set."""
-        return cls(report=report, split=split, data=DataSummary(data, items, {split: report.n}), of=report.n)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +149,7 @@ class Domain:
         report: predictor of a finished run -> what is written beside the weights, unless its Task has made it; None:
             `measure` of the test split.
         exportable: predictor -> keywords of `cnn_core.export.export_onnx`; None: its model, as the card describes it.
+        limits: of all its networks that learn from a user's own data.
     """
 
     name: str
@@ -218,6 +161,7 @@ class Domain:
     ways: Callable[[WeightsCard, str], Mapping[str, tuple[Any, Mapping[str, Any]]]] | None = None
     report: Callable[[Any], Report] | None = None
     exportable: Callable[[Any], dict[str, Any]] | None = None
+    limits: Sequence[str] = ()
 
     def train(
         self,
@@ -247,7 +191,7 @@ class Domain:
         """
         source, recipe = self._find(recipe)
         name = name or name_for(Path(source).stem if source else "")
-        recipe = override(recipe, settings or {})
+        recipe = self.with_settings(recipe, override(recipe, settings or {}))
         folder = Path(folder) if folder is not None else Path("runs") / name
         if command is None:
             own = f"{self.name}.train(recipe) in Python; recipe.json of the run holds the settings"
@@ -271,6 +215,18 @@ class Domain:
             if self.measure and outcome.card is not None and there and not (folder / REPORT_FILE).exists():
                 outcome = dataclasses.replace(outcome, report=self.write_report(folder))
         return outcome
+
+    def with_settings(self, recipe: Any, changed: Any) -> Any:
+        """Return `changed`, a recipe with other settings, without what `recipe` says of its own data, if it has others.
+
+        Description, limits and the last clause of the licence speak of the set that a recipe is for.
+        """
+        before, now = (getattr(getattr(entry, "data", None), "data", None) for entry in (recipe, changed))
+        if before == now or find_set(self.data_sets, before) is None or recipe.limits != changed.limits:
+            return changed
+        terms = recipe.licence.split("; ")[:-1] or [recipe.licence]
+        licence = "; ".join([*terms, "the training data have their own terms"])
+        return dataclasses.replace(changed, description="", limits=list(self.limits), licence=licence)
 
     def summarise(self, recipe: Any, settings: Mapping[str, Any] | None = None) -> DataSummary:
         """Return what a training would understand of its data, without training.
@@ -301,7 +257,7 @@ class Domain:
             ConfigError: the folder holds a training with other settings.
         """
         if (folder / "card.json").exists():
-            check_settings(folder, override(self._find(recipe)[1], settings))
+            check_settings(folder, override(self._find(recipe)[1], settings))  # limits and licence may differ
         else:
             self.train(recipe, folder=folder, settings=settings, resume=folder.exists())
             (folder / CHECKPOINT_FILE).unlink(missing_ok=True)  # a hundred megabytes each, of no more use
@@ -331,8 +287,8 @@ class Domain:
             device: auto, cpu, cuda, mps.
 
         Returns:
-            {"data", "split", "n", "of", "metrics", "summary"}; "unseen", the metrics without copies of what was
-            learned, and "cases" where there are some.
+            {"data", "split", "n", "of", "metrics", "lines", "summary"}; "unseen", the metrics without copies of what
+            was learned, "counts", the n of metrics that have their own, and "cases", where there are some.
         """
         measure = self._offered(self.measure, "eval")
         predictor = self.load(name, device=device)
@@ -341,11 +297,11 @@ class Domain:
         data = data or predictor.card.section("data")["data"]
         measured = measure(predictor, data, split, own)
         report = measured.report
-        cases = {"cases": report.cases} if hasattr(report, "cases") else {}
-        unseen = {"unseen": dict(measured.unseen)} if measured.unseen else {}
+        more = {name: found for name in ("counts", "cases") if (found := getattr(report, name, None))}
+        more |= {"unseen": dict(measured.unseen)} if measured.unseen else {}
         return {
             "data": data, "split": measured.split, "n": report.n, "of": measured.of, "metrics": report.metrics,
-            **unseen, **cases, "summary": measured.data.to_json(),
+            **more, "lines": list(getattr(report, "lines", ())), "summary": measured.data.to_json(),
         }  # fmt: skip
 
     def learned_from(self, card: WeightsCard, data: str | None) -> bool:
@@ -388,7 +344,13 @@ class Domain:
         return explain(source, **how).save(output)
 
     def compare(
-        self, weights: str, data: str, *, folder: Path, settings: Mapping[str, Any] | None = None
+        self,
+        weights: str,
+        data: str,
+        *,
+        folder: Path,
+        settings: Mapping[str, Any] | None = None,
+        show: Callable[[DataSummary], None] | None = None,
     ) -> list[dict[str, float | str]]:
         """Train the domain's ways of transfer on the same data with the same settings.
 
@@ -397,6 +359,7 @@ class Domain:
             data: a set name, or a path to custom data.
             folder: gets one run folder per way.
             settings: fields of the recipe, the same for all.
+            show: called once with the summary of the data.
 
         Returns:
             One row per way: mode, the first metric of its card on the test set, n, seconds, trained parameters.
@@ -406,7 +369,8 @@ class Domain:
         for mode, (recipe, fixed) in ways(load_card(find_weights(weights, domain=self.name)), weights).items():
             recipe = override(recipe, {"data": data, **(settings or {}), **fixed})
             started = time.perf_counter()
-            outcome = self.train(recipe, folder=folder / mode, name=mode, command=command)
+            outcome = self.train(recipe, folder=folder / mode, name=mode, command=command, show=show)
+            show = None  # the data are the same for all
             if outcome.card is None or outcome.run is None:
                 raise CnnError("comparing in several processes is not supported; leave devices and num_nodes at 1")
             metric, entry = next(iter(outcome.card.metrics.items()))

@@ -78,5 +78,6 @@ def find_recipe(name: str) -> tuple[str, Path]:
     """Return (domain, TOML file) of a recipe by name, or raise UnknownNameError with the nearest names."""
     files = recipe_files()
     if name not in files:
-        raise unknown_name("recipe", name, files)
+        several = [known for known in files if known.endswith(f"/{name}")]
+        raise unknown_name("recipe", name, several or files)
     return files[name]

@@ -73,7 +73,7 @@ def stream_inputs(inputs, *, output):
         yield Tones(entry, 0.5 * number, "no tones in it" if entry == "broken" else "")
 
 
-def train(recipe, *, folder, name, seeds, resume, observe, command):
+def train(recipe, *, folder, name, seeds, resume, observe, show, command):
     print("a library that talks")
     fails = recipe.model.options.get("fails")
     if fails == "defect":
@@ -95,7 +95,7 @@ def train(recipe, *, folder, name, seeds, resume, observe, command):
     Path(folder).mkdir(parents=True, exist_ok=True)
     options = sorted(recipe.model.options.items())
     (Path(folder) / "said.txt").write_text(f"{command}|{name}|{recipe.loop.epochs}|{options}")
-    return SimpleNamespace(run=SimpleNamespace(main=True), card=card)
+    return SimpleNamespace(run=SimpleNamespace(main=True), card=card, report=None)
 
 
 class Music(Domain):

@@ -110,7 +110,7 @@ def test_training_that_cannot_start(cnn, words, sentence):
 def test_eval_as_json_keeps_its_shape(cnn, run):
     answer = cnn("eval", run, "--json", "--device", "cpu")
     result = json.loads(answer.out)
-    assert {*result} == {"weights", "data", "split", "n", "metrics", "seconds"}
+    assert {*result} == {"weights", "data", "split", "n", "of", "metrics", "summary", "seconds"}
     assert (result["weights"], result["data"], result["split"], result["n"]) == (str(run), "digits", "test", 599)
     card = json.loads((run / "card.json").read_text())
     assert result["metrics"]["accuracy"] == pytest.approx(card["metrics"]["accuracy"]["mean"], abs=1e-6)

@@ -116,7 +116,7 @@ def train(recipe, *, folder, **_):
     if how == "ignored":
         Dying()
         time.sleep(60)
-DOMAIN = SimpleNamespace(recipe=Recipe, train=train)
+DOMAIN = SimpleNamespace(recipe=Recipe, train=train, with_settings=lambda recipe, changed: changed)
 if "AT_IMPORT" in os.environ:
     try:
         kill()

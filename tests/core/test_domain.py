@@ -7,6 +7,7 @@ import pytest
 
 from cnn_core.domain import DataSet, Domain, check_labels, find_set, missing_set
 from cnn_core.errors import CnnError, DataError
+from cnn_core.train.config import override
 from cnn_core.train.finish import Outcome
 from cnn_core.validation import Settings
 
@@ -18,6 +19,9 @@ class DataConfig(Settings):
 
 @dataclass(frozen=True)
 class Recipe(Settings):
+    description: str = ""
+    licence: str = "MIT; the training data have their own terms"
+    limits: list[str] = field(default_factory=list)
     data: DataConfig = field(default_factory=DataConfig)
 
 
@@ -86,6 +90,26 @@ def test_what_a_domain_does_not_offer_is_said() -> None:
     ):
         with pytest.raises(CnnError, match=f"bare does not offer `cnn {command}`"):
             call()
+
+
+@pytest.mark.parametrize(("licence", "expected"), [
+    ("MIT; the lines are CC BY", "MIT; the training data have their own terms"),
+    ("MIT for one half; the other is Apache-2.0; the lines are CC BY",
+     "MIT for one half; the other is Apache-2.0; the training data have their own terms"),
+    ("MIT", "MIT; the training data have their own terms"),
+])  # fmt: skip
+def test_what_a_recipe_says_of_its_set_is_not_said_of_other_data(licence: str, expected: str) -> None:
+    sets = {"lines": DataSet(name="lines", description="")}
+    domain = Domain(name="x", recipe=Recipe, make_task=len, load=str, data_sets=sets, limits=("Knows its lines.",))
+    recipe = Recipe("of 19 poets", licence, ["Poems alone."])
+    assert domain.with_settings(recipe, recipe) is recipe
+    changed = override(recipe, {"data": "my_lines"})
+    found = domain.with_settings(recipe, changed)
+    assert (found.description, found.limits, found.licence) == ("", ["Knows its lines."], expected)
+    own = override(changed, {"limits": ["Mine."]})
+    assert domain.with_settings(recipe, own) is own  # said on purpose
+    placeholder = Recipe("of your own", licence, ["Knows what it saw."], DataConfig("my_texts"))
+    assert domain.with_settings(placeholder, override(placeholder, {"data": "others"})).limits == ["Knows what it saw."]
 
 
 def test_other_classes_are_refused() -> None:

@@ -12,8 +12,9 @@ from PIL import Image
 from cnn_core.data.files import data_root
 from cnn_core.errors import DataError, UnknownNameError
 from image_captioning.contract import CaptionContract
-from image_captioning.data import DATA_SETS, load_sets
-from image_captioning.layouts import Record, divided, read_coco, read_custom, read_flickr8k
+from image_captioning.data import DATA_SETS, load_photos, load_sets
+from image_captioning.layouts import Listing, Record, read_coco, read_custom, read_flickr8k
+from image_captioning.readers import Columns
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,7 @@ def test_a_picture_that_is_named_in_two_ways_is_one_picture_in_one_split(tmp_pat
     files = [record.file.name for part in found.splits.values() for record in part]
     assert sorted(files) == sorted(names)
     assert all_records(tmp_path) == dict.fromkeys(names, ("red", "a red one"))
-    assert "12 captions are repeated for the same picture" in found.notes[0]
+    assert "12 captions repeated for the same picture" in " ".join(map(str, found.left_out.all))
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
@@ -57,9 +58,12 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     )
     listing = read_custom(tmp_path)
     assert all_records(tmp_path) == {"a.png": ("a dog", "two dogs", "outside"), "in/c.png": ("a cat",)}
-    said = " ".join(listing.notes)
-    assert "2 pictures that are not there, such as gone.png, /etc/x.png" in said
-    assert "2 pictures have no caption" in said and "2 captions are empty" in said and "1 captions are repeated" in said
+    assert {(entry.count, entry.reason, entry.examples) for entry in listing.left_out.all} == {
+        (2, "captions of pictures that are not there", ("gone.png", "/etc/x.png")),
+        (2, "pictures without a caption", ("b.png", "d.png")),
+        (2, "captions without a word", ("b.png", "b.png")),
+        (1, "captions repeated for the same picture", ("a.png",)),
+    }
     assert all(tmp_path in r.file.parents for part in listing.splits.values() for r in part)  # never outside
 
 
@@ -87,7 +91,7 @@ def test_a_column_cannot_be_picture_and_caption(tmp_path: Path) -> None:
     pictures(tmp_path, "a.png")
     table(tmp_path, "image,text\na.png,a dog\n")
     with pytest.raises(DataError, match="expected two columns, image and caption, found image, text"):
-        read_custom(tmp_path, caption_column="image")
+        read_custom(tmp_path, columns=Columns(caption="image"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
@@ -100,7 +104,7 @@ def test_tables_in_other_encodings(tmp_path: Path, encoding: str) -> None:
 
 def test_a_column_split_says_where_a_picture_belongs(tmp_path: Path) -> None:
     pictures(tmp_path, "a.png", "b.png", "c.png")
-    table(tmp_path, "image,caption,split\na.png,x,train\nb.png,y,dev\nc.png,z,TEST\n")
+    table(tmp_path, "image,caption,split\na.png,one,train\nb.png,two,dev\nc.png,three,TEST\n")
     assert {k: [r.name for r in v] for k, v in read_custom(tmp_path).splits.items()} == {
         "train": ["a.png"], "val": ["b.png"], "test": ["c.png"]
     }  # fmt: skip
@@ -111,12 +115,12 @@ def test_a_column_split_says_where_a_picture_belongs(tmp_path: Path) -> None:
 
 def test_pictures_are_divided_by_their_names_whatever_their_order() -> None:
     records = [Record(Path(f"{i}.png"), f"{i}.png", ("a",)) for i in range(20)]
-    parts = divided(records)
+    parts = Listing(records).splits
     assert sorted(record.name for part in parts.values() for record in part) == sorted(r.name for r in records)
     assert [len(parts[split]) for split in ("train", "val", "test")] == [16, 2, 2]
-    again = divided(records[::-1])
+    again = Listing(records[::-1]).splits
     assert all(sorted(r.name for r in again[s]) == sorted(r.name for r in parts[s]) for s in parts)
-    assert [len(part) for part in divided(records[:3]).values()] == [1, 1, 1]
+    assert [len(part) for part in Listing(records[:3]).splits.values()] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -142,9 +146,9 @@ def test_tables_that_cannot_be_used(tmp_path: Path, files: dict[str, str], said:
 def test_named_columns_and_names_that_are_none(tmp_path: Path) -> None:
     pictures(tmp_path, "a.png")
     table(tmp_path, "id,image,caption,note\n7,a.png,a dog,a hound\n")
-    assert read_custom(tmp_path, caption_column="note").splits["train"][0].captions == ("a hound",)
+    assert read_custom(tmp_path, columns=Columns(caption="note")).splits["train"][0].captions == ("a hound",)
     with pytest.raises(DataError, match="no column 'words'"):
-        read_custom(tmp_path, caption_column="words")
+        read_custom(tmp_path, columns=Columns(caption="words"))
 
 
 def coco(folder: Path, part: str, images: list, annotations: list, *, encoding: str = "utf-8") -> None:
@@ -160,7 +164,7 @@ def test_coco_layout(tmp_path: Path) -> None:
         images = [{"id": n, "file_name": n} for n in chosen]
         coco(tmp_path, part, images, [{"id": i, "image_id": n, "caption": f"see {n}"} for i, n in enumerate(chosen)])
     splits = read_coco(tmp_path).splits
-    assert {k: len(v) for k, v in splits.items()} == {"test": 2, "val": 1, "train": 9}
+    assert {k: len(v) for k, v in splits.items()} == {"train": 9, "val": 1, "test": 2}
     assert splits["test"][0].captions == ("see 010.jpg",) and splits["test"][0].file.parent.name == "val2017"
     assert all_records(tmp_path).keys() == {*names}  # an own folder in this layout is found out
 
@@ -192,7 +196,7 @@ def test_a_repeated_annotation_is_counted_once(tmp_path: Path) -> None:
     pictures(tmp_path, "a.jpg")
     coco(tmp_path, "train", [{"id": 1, "file_name": "a.jpg"}], [{"id": 5, "image_id": 1, "caption": "x"}] * 2)
     listing = read_coco(tmp_path)
-    assert sum(len(part) for part in listing.splits.values()) == 1 and "1 captions are repeated" in listing.notes[0]
+    assert sum(len(part) for part in listing.splits.values()) == 1
 
 
 def flickr(folder: Path) -> Path:
@@ -210,7 +214,9 @@ def test_flickr8k_layout(tmp_path: Path) -> None:
         "train": ["a.jpg"], "val": ["b.jpg"], "test": ["c.jpg"]
     }  # fmt: skip
     assert listing.splits["test"][0].captions == ("A c number 0 .", "A c number 1 .")
-    assert any("d.jpg" in note for note in listing.notes)
+    assert [(e.count, e.reason) for e in listing.left_out.all] == [
+        (2, "captions of photos in none of the three lists"), (1, "photos of the lists that are not there"),
+    ]  # fmt: skip
     assert DATA_SETS["flickr8k"].count(tmp_path) == "1 train, 1 val, 1 test pictures"
     (tmp_path / "Flickr8k.token.txt").write_text("no tab\n")
     with pytest.raises(DataError, match="line 1"):
@@ -251,17 +257,24 @@ def test_pictures_are_decoded_once_and_unreadable_ones_left_out(
     (folder / "3.png").write_bytes(b"no picture")
     table(folder, "image,caption,split\n" + "".join(f"{i}.png,number {i},train\n" for i in range(6)))
     with caplog.at_level(logging.WARNING):
-        first = load_sets(folder, splits=("train",), size=(8, 8), fit="stretch")["train"]
-    assert first.files == ("0.png", "1.png", "2.png", "4.png", "5.png") and "3.png" in caplog.text
+        photos = load_photos(folder, size=(8, 8), fit="stretch")
+    first = photos.whole
+    assert first.files == ("0.png", "1.png", "2.png", "4.png", "5.png") and not caplog.text
+    assert "Left out: 1 pictures that cannot be read (3.png); 1 captions of these." in photos.summary.sentences
+    assert photos.summary.divided == (
+        "as the column split says; 10% for validation and 10% for the test held out of the training pictures, by their "
+        "names, copies together"
+    )
     contract = CaptionContract((8, 8), ("a",), fit="stretch")
     wanted = torch.stack([contract.place(folder / name)[0] for name in first.files])
     assert torch.equal(first.images, wanted)
     caplog.clear()
-    again = load_sets(folder, splits=("train",), size=(8, 8), fit="stretch")["train"]
+    again = load_photos(folder, size=(8, 8), fit="stretch").whole
     assert torch.equal(again.images, wanted) and "no picture" not in caplog.text
     assert len([*(data_root() / "features").iterdir()]) == 1
-    with pytest.raises(DataError, match=r"val split holds no picture.*mark some as val in a column named split"):
-        load_sets(folder, splits=("val",))
+    table(folder, "image,caption,split\n" + "".join(f"{i}.png,number {i},test\n" for i in range(6)))
+    with pytest.raises(DataError, match=r"train split holds no picture.*mark some as train in a column named split"):
+        load_sets(folder, splits=("train",))
 
 
 def test_ten_thousand_words_are_cut() -> None:

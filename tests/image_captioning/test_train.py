@@ -58,7 +58,7 @@ def test_features_of_a_frozen_encoder_are_made_once(
     settings = {**TINY, "weights": str(run), "frozen": True, "data": str(photos), "epochs": 1, "batch_size": 4}
     outcome = train("scenes", folder=tmp_path / "a", settings=settings)
     files = {f: f.stat().st_mtime_ns for f in (tmp_path / "data" / "features").iterdir()}
-    assert len(files) == 6  # decoded pictures and features of train, val and test
+    assert len(files) == 4  # decoded pictures, and features of train, val and test
     train("scenes", folder=tmp_path / "b", settings=settings)
     assert {f: f.stat().st_mtime_ns for f in (tmp_path / "data" / "features").iterdir()} == files
     before, after = load_captioner(run)[0].state_dict(), load_captioner(tmp_path / "a")[0].state_dict()
@@ -175,7 +175,10 @@ def test_captions_per_picture_are_drawn_anew_and_stay_with_their_pictures() -> N
 
 
 def test_compare_trains_both_decoders(run: Path, tmp_path: Path) -> None:
-    rows = compare(str(run), "scenes", folder=tmp_path, settings={"epochs": 1, "batch_size": 32, "beams": 1})
+    shown = []
+    few = {"epochs": 1, "batch_size": 32, "beams": 1}
+    rows = compare(str(run), "scenes", folder=tmp_path, settings=few, show=shown.append)
+    assert [summary.splits for summary in shown] == [FEW]  # once for all ways
     assert [row["mode"] for row in rows] == ["fine-tune", "show-attend-tell", "show-tell"]
     assert load_card(tmp_path / "show-tell").arguments["options"]["decoder"] == "show-tell"
     assert all(row["n"] == FEW["test"] for row in rows)

@@ -7,16 +7,26 @@ import nibabel as nib
 import numpy as np
 
 
+def case(k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scan and the mask of case k: a cube of k + 2 voxels with the label 1."""
+    rng = np.random.default_rng(k)
+    mask = np.zeros((12, 10, 8), np.uint8)
+    mask[2 : 4 + k, 2 : 4 + k, 2:4] = 1
+    return (rng.normal(-800, 20, mask.shape) + 850.0 * mask).astype(np.int16), mask
+
+
+def save(array: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(array, np.diag([1, 1, 2, 1.0])), path)
+
+
 def write_set(folder: Path, cases: int = 3, *, labels: object = None, **table: object) -> Path:
-    """Write a set of small scans: case k has a cube of k + 2 voxels with the label 1."""
+    """Write a set of the first cases."""
     for part in ("imagesTr", "labelsTr"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     entries = []
     for k in range(cases):
-        rng = np.random.default_rng(k)
-        mask = np.zeros((12, 10, 8), np.uint8)
-        mask[2 : 4 + k, 2 : 4 + k, 2:4] = 1
-        scan = (rng.normal(-800, 20, mask.shape) + 850.0 * mask).astype(np.int16)
+        scan, mask = case(k)
         for part, array in (("imagesTr", scan), ("labelsTr", mask)):
             nib.save(nib.Nifti1Image(array, np.diag([1, 1, 2, 1.0])), folder / part / f"case{k}.nii.gz")
         entries.append({"image": f"./imagesTr/case{k}.nii.gz", "label": f"./labelsTr/case{k}.nii.gz"})

@@ -43,7 +43,7 @@ def test_every_case_is_measured_once_and_no_fold_is_trained_twice(tmp_path: Path
     assert row["mean"] == pytest.approx(np.mean(row["values"]), abs=1e-6) and row["mean"] != row["metrics"]["dice"]
     assert row["values"] == [pytest.approx(report.metrics["dice"], abs=1e-6) for report in reports]
     assert {json.loads((f / "recipe.json").read_text())["loop"]["seed"] for f in folders} == {3}
-    assert len(lines) == 5 and lines[2].startswith("own, fold 2: Dice ") and lines[2].endswith(" on 2")
+    assert len(lines) == 5 and lines[1].startswith("own, fold 1: Dice ") and lines[1].endswith(" on 2")
     assert json.loads((tmp_path / "bench" / "table.json").read_text())["columns"] == rows
     table = (tmp_path / "bench" / "table.md").read_text()
     assert table.startswith("|  | own |") and "| HD95 in mm | " in table and "| cases | 7 |" in table

@@ -19,7 +19,7 @@ from pydicom.uid import (
 )
 
 from cnn_core.errors import DataError
-from medical_segmentation.decathlon import stem
+from medical_segmentation.cases import stem
 from medical_segmentation.predict import SegmentationResult
 from medical_segmentation.scan import read_mask, read_scan, write_mask
 

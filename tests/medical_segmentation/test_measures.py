@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medical_segmentation.checker import Volume
-from medical_segmentation.evaluate import evaluate
+from medical_segmentation.evaluate import evaluate, measure_case
 from medical_segmentation.losses import dice_cross_entropy, soft_dice
 from medical_segmentation.metrics import (
     auc,
@@ -20,7 +20,6 @@ from medical_segmentation.metrics import (
     mean_dice,
     surface_distances,
 )
-from medical_segmentation.task import case_metrics
 
 SPACING = (1.0, 2.0, 3.0)
 
@@ -136,8 +135,8 @@ def test_scans_are_measured_against_their_truth_on_their_own_spacing() -> None:
     assert (near["volume_ml"], near["true_ml"]) == pytest.approx((0.012, 0.006))
     assert report.metrics["dice"] == pytest.approx((1 / 3 + 1 + 1) / 3) and report.metrics["dice_a"] == 2 / 3
     assert report.metrics["hd95_mm"] == pytest.approx((9 + 0.95) / 2 / 3)
-    found = case_metrics(mask, wrong, 3, distances=True)
-    assert (found["dice"], found["hd95_mm"]) == pytest.approx((1 / 3, (9 + 0.95) / 2))
+    found = measure_case(mask, wrong, {"a": 1, "b": 2})
+    assert (found.mean("dice"), found.mean("hd95_mm")) == pytest.approx((1 / 3, (9 + 0.95) / 2))
 
 
 # ---- the loss

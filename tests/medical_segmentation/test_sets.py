@@ -69,15 +69,13 @@ def test_files_outside_of_the_folder_are_not_touched(tmp_path: Path) -> None:
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     folder = write_set(tmp_path, cases=7)
-    scan, mask = np.zeros((12, 10, 8), np.int16), np.zeros((12, 10, 8), np.uint8)
+    mask = np.zeros((12, 10, 8), np.uint8)
     mask[3, 3, 3] = 1
     (folder / "labelsTr" / "case0.nii.gz").unlink()
     replace(folder, "labelsTr", "case1", mask[:, :, :7])
     replace(folder, "labelsTr", "case2", mask, np.array([[1, 0, 0, 9], [0, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1.0]]))
     replace(folder, "labelsTr", "case3", mask * 7)
-    with_nan = scan.astype(np.float32)
-    with_nan[0, 0, 0] = np.nan
-    replace(folder, "imagesTr", "case4", with_nan)
+    replace(folder, "labelsTr", "case4", mask + np.float32(0.4))
     (folder / "imagesTr" / "case5.nii.gz").write_bytes(b"not a scan")
     (folder / "splits.json").write_text('{"train": ["case6", "nobody"], "val": [], "test": ["case6"]}')
     with pytest.raises(DataError) as caught:
@@ -88,7 +86,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         "12 x 10 x 7",
         "9.00 mm beside its scan",
         "the label 7 has no name",
-        "NaN or infinite",
+        "expected labels, whole numbers from 0 to 65535, got values from 0.4 to 1.4",
         "case5.nii.gz: expected a NIfTI file",
         "there is no case nobody",
         "case6 is in 2 places",

@@ -102,7 +102,7 @@ def test_a_run_learns_and_leaves_a_card_and_a_report(run_folder: Path, phantoms:
     assert card.input["patch"] == [32, 24, 16] and card.input["goal"] == "segment"
     report = read_report(run_folder)
     assert report.n == 2 and report.metrics["dice"] == pytest.approx(card.metrics["dice"]["mean"], abs=2e-3)
-    assert report.metrics["dice_low"] <= report.metrics["dice"] <= report.metrics["dice_high"]
+    assert "dice_low" not in report.metrics  # an interval of two values says nothing
     measured = evaluate_weights(str(run_folder), device="cpu")
     assert measured["metrics"] == report.metrics and len(measured["cases"]) == 2
     by_hand = []
@@ -202,24 +202,21 @@ def test_settings_without_effect_are_all_refused(run_folder: Path, phantoms: Pat
     assert task.contract.patch == (32, 24, 16)
 
 
-def test_a_window_for_scans_of_their_own_scale_is_named_in_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_window_for_scans_of_their_own_scale_is_named(tmp_path: Path) -> None:
     for modality in ("MRI", "CT"):
         write_set(tmp_path / modality, cases=4, modality={"0": modality})
 
-    def contract(modality: str, **changes: object) -> VolumeContract:
-        caplog.clear()
+    def built(modality: str, **changes: object) -> tuple[VolumeContract, str]:
         settings = {"data": str(tmp_path / modality), "window": [-1000, 400], "patch": [8, 8, 8], "dims": 3, **changes}
         task = SegmentationTask(override(Recipe(), settings))
         task.build_data(torch.device("cpu"))
-        return task.contract
+        return task.contract, str(task.summary)
 
-    assert contract("MRI").own_scale
-    assert "window [-1000.0, 400.0] is not used: each scan is scaled by its own intensities" in caplog.text
-    assert "are MRI and not CT" in caplog.text
-    for used in (contract("MRI", own_scale=False), contract("CT")):
-        assert (used.low, used.high) == (-1000, 400) and "is not used" not in caplog.text
+    contract, said = built("MRI")
+    assert contract.own_scale and "are MRI and not CT" in said
+    assert "window [-1000.0, 400.0] is not used: each scan is scaled by its own intensities" in said
+    for used, said in (built("MRI", own_scale=False), built("CT")):
+        assert (used.low, used.high) == (-1000, 400) and "is not used" not in said
 
 
 def test_without_a_case_to_validate_on_training_is_refused(tmp_path: Path) -> None:
@@ -229,12 +226,13 @@ def test_without_a_case_to_validate_on_training_is_refused(tmp_path: Path) -> No
         task.build_data(torch.device("cpu"))
         return task
 
-    with pytest.raises(DataError, match=r"no case is left to validate on.*--no-validation or at least 4 cases"):
-        build(3)
+    assert {part: len(names) for part, names in build(3).set.splits.items()} == dict(
+        zip(("train", "val", "test", "train+val"), (1, 1, 1, 2), strict=True)
+    )
     assert len(build(3, validation=False).set.splits["train+val"]) == 2
     assert len(build(4).set.splits["val"]) == 1
     given = write_set(tmp_path / "given", cases=4)
-    (given / "splits.json").write_text('{"train": ["case0", "case1"], "test": ["case2", "case3"]}')
+    (given / "splits.json").write_text('{"train": ["case0"], "test": ["case1", "case2", "case3"]}')
     with pytest.raises(DataError, match="no case is left to validate on"):
         build(9)
 
@@ -269,7 +267,9 @@ def test_a_centred_task_sees_the_patch_around_the_centre(tmp_path: Path) -> None
     for k in range(6):
         mask = np.zeros((21, 21, 21), np.uint8)
         mask[7:10, 7:10, 7 : 9 + k % 2] = 1
-        for part, array in (("imagesTr", (mask * 900.0 - 850).astype(np.int16)), ("labelsTr", mask)):
+        scan = (mask * 900.0 - 850).astype(np.int16)
+        scan[0, 0, 0] += k  # no copies
+        for part, array in (("imagesTr", scan), ("labelsTr", mask)):
             nib.save(nib.Nifti1Image(array, np.eye(4)), folder / part / f"{k}.nii.gz")
         entries.append({"image": f"imagesTr/{k}.nii.gz", "label": f"labelsTr/{k}.nii.gz"})
     table = {"labels": {"0": "background", "1": "nodule"}, "modality": {"0": "CT"}, "training": entries}
@@ -278,7 +278,9 @@ def test_a_centred_task_sees_the_patch_around_the_centre(tmp_path: Path) -> None
                 "learning_rate": 0.02, "options": {"widths": [4, 8], "norm": "instance"}, "ema": 0.0, "patches": 4,
                 "device": "cpu"}  # fmt: skip
     outcome = train("lidc-nodule", folder=tmp_path / "run", settings=settings)
-    assert outcome.card.input["centre"] == [-2.0, -2.0, -2.5] and outcome.card.arguments["in_channels"] == 2
+    (tested,) = outcome.report.cases
+    depth = -2.0 if int(tested["case"]) % 2 == 0 else -2.5  # of the five others: -2.2 or -2.3 on average
+    assert outcome.card.input["centre"] == [-2.0, -2.0, depth] and outcome.card.arguments["in_channels"] == 2
     assert outcome.card.metrics["dice"]["mean"] > 0.6
     result = load(tmp_path / "run", device="cpu").predict(folder / "imagesTr" / "0.nii.gz")
     assert result.mask.shape == (21, 21, 21) and not result.mask[17:].any()

@@ -23,7 +23,7 @@ def show_nodule(network: Network, given: Given) -> None:
     Raises:
         CnnError: the file is no picture or cube of a nodule.
     """
-    from medical_segmentation.decathlon import stem
+    from medical_segmentation.cases import stem
 
     name = stem(given.name)
     result, picture, heat = _judged(network, given)

@@ -112,7 +112,7 @@ def volumes(
 
 
 def _downloads(result: Any, given: Given) -> None:
-    from medical_segmentation.decathlon import stem
+    from medical_segmentation.cases import stem
 
     name = stem(given.name)
     report = {"input": given.name, **result.to_json()}

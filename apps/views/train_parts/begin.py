@@ -3,23 +3,27 @@
 import dataclasses
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from cnn_core.data.paths import UPLOAD as UPLOADED
 from cnn_core.domains import recipe_files
-from cnn_core.errors import CnnError
+from cnn_core.errors import CnnError, DataError
 from cnn_core.storage import write_bytes
 from cnn_core.train.runs import list_runs
 from components.address import pick
-from components.frame import note, sentence
-from components.kept import File, choose, uploaded
+from components.frame import note, sentence, warn
+from components.kept import File, choose, remembered, uploaded
 from components.networks import RUNS, compute
+from components.networks import submit as begin_long
 from components.owner import all_is_seen, is_served, owner
 from components.uploads import safe_name, unpack_upload
 from jobs.queue import claim_folder, submit
+from views.train_parts.watch import show_data
 
 FIRST = "digits"  # a matter of seconds, and its data are embedded
 RECIPES_OWN, SET, UPLOAD = "The recipe’s own", "Another set", "Your own"
@@ -59,6 +63,8 @@ def show_begin() -> None:
     note(f"{sentence(found.description)} Network: {found.model}.".replace("\\", ""))
     data, file, kept = _data(found)
     changes = _settings(found)
+    if file is not None and not _understood(name, changes, file, unpack=found.domain in UNPACKED):
+        data = None
     called = st.text_input("Name of the run", name, key=f"train-name-{name}", max_chars=60)
     with st.container(horizontal=True, vertical_alignment="center"):
         go = st.button("Train", type="primary", key="train-go", icon=":material/play_arrow:", disabled=data is None)
@@ -92,6 +98,48 @@ def _data(found: Any) -> tuple[str | None, File | None, bool]:
         return (files[0].name, files[0], kept) if files else (None, None, kept)
     note(f"The set “{found.data}”.")
     return found.data, None, False
+
+
+def _understood(name: str, changes: Mapping[str, Any], file: File, *, unpack: bool) -> bool:
+    """Say what a training would understand of an upload; return False where nothing could be learned from it."""
+    with st.spinner("Reading your data"):
+        said, usable = _look_at(name, changes.get("validation"), file, unpack)
+    if usable:
+        show_data(said)
+    else:
+        warn(said[0])
+    return usable
+
+
+@remembered(3)
+def _look_at(name: str, validation: bool | None, file: File, unpack: bool) -> tuple[list[str], bool]:
+    """Return the sentences of an upload's summary, or why there is none, and whether something can be learned from it.
+
+    Where this look ahead fails for another reason, such as a full disk, the training may still succeed.
+    """
+
+    def look() -> list[str]:
+        from jobs.offers import summary_of
+
+        return summary_of(name, {**changes, "data": place.name}, run).sentences
+
+    changes = {} if validation is None else {"validation": validation}
+    with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as folder:
+        run = Path(folder)
+        place = run / UPLOADED / safe_name(file.name)
+        try:
+            _put(file, place, unpack=unpack)
+            return begin_long(look).result(), True
+        except CnnError as error:
+            said = str(error).replace(f"{place.parent}/", "").replace(folder, "")
+            return [said], not isinstance(error, DataError)
+
+
+def _put(file: File, place: Path, *, unpack: bool) -> None:
+    if unpack:
+        unpack_upload(file.name, file.data, place, max_members=MOST_FILES, max_bytes=MOST_BYTES)
+    else:
+        write_bytes(place, file.data)
 
 
 def show_terms(key: str, *, unpack: bool = False) -> bool:
@@ -161,11 +209,7 @@ def queue_run(
     folder = claim_folder(RUNS, called, apart=is_served())
     try:
         if file is not None:
-            place = folder / UPLOADED / changes["data"]
-            if unpack:
-                unpack_upload(file.name, file.data, place, max_members=MOST_FILES, max_bytes=MOST_BYTES)
-            else:
-                write_bytes(place, file.data)
+            _put(file, folder / UPLOADED / changes["data"], unpack=unpack)
         submit(RUNS, folder, dataclasses.replace(job, owner=owner(), keep_upload=keep_upload))
     except CnnError:
         shutil.rmtree(folder, ignore_errors=True)  # what nobody sees, nobody could delete

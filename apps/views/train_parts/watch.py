@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 
 from cnn_core.data.paths import UPLOAD
+from cnn_core.data.summary import SUMMARY_FILE
 from cnn_core.errors import CnnError
-from cnn_core.train.runs import RunInfo, find_run, list_runs, owner_of
+from cnn_core.train.runs import RunInfo, find_run, list_runs, owner_of, read_json
 from cnn_core.weights import WeightsCard
 from cnn_core.weights.reports import REPORT_FILE
 from components.address import begin, keep
@@ -19,6 +20,7 @@ from components.owner import may_change, may_see
 from jobs.curves import Points, curves_of
 from jobs.packing import pack_network
 from jobs.queue import delete, resume, stop, waiting_jobs, wake
+from views.train_parts.report import show_report
 
 WORDS = {
     "waiting": "Waiting for its turn", "running": "Training", "stopping": "Stopping", "done": "Finished",
@@ -61,8 +63,18 @@ def _live(name: str, before: str) -> None:
         show_charts(charts, key=f"curves-{name}", live=run.busy)
     elif run.busy:
         note("Loading data and network. The curves begin with the first step.")
+    if said := read_json(run.folder / SUMMARY_FILE).get("sentences"):
+        show_data(said)
     if not run.busy:
+        with plain_errors():
+            show_report(run)
         _take_away(run)
+
+
+def show_data(sentences: Sequence[str]) -> None:
+    """Show what was understood of the data, in the same words as the command."""
+    st.caption("What was understood of the data")
+    note(" ".join(map(str, sentences)))
 
 
 def chart_of(metric: str, series: Mapping[str, Points], *, end: float | None = None) -> LineChart:
@@ -151,7 +163,6 @@ def _domain(run: RunInfo) -> str:
         return card.domain
 
     def find() -> str:
-        from cnn_core.train.runs import read_json
         from jobs.offers import domain_of
 
         return domain_of(read_json(run.folder / "recipe.json"))

@@ -47,7 +47,7 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
     domain = load_domain(home).DOMAIN
     logging.getLogger(f"{home}.task").setLevel(logging.INFO)  # what a task derives from the data is shown
     recipe = read_recipe(domain.recipe, file)
-    recipe = with_flags(recipe, flags, options, prog=f"cnn train {options.recipe}")
+    recipe = domain.with_settings(recipe, with_flags(recipe, flags, options, prog=f"cnn train {options.recipe}"))
     name = options.name or name_for(file.stem)
     outcome = domain.train(
         recipe,
@@ -78,7 +78,7 @@ def run_train(options: argparse.Namespace, flags: list[str]) -> None:
 
 
 def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
-    """Train every way of transfer and print one row each; with --json {"weights", "data", "rows"}."""
+    """Train every way of transfer and print one row each; with --json {"weights", "data", "summary", "rows"}."""
     from cnn_core.domains import load_domain
     from cnn_core.train.config import setting_homes, to_table
     from cnn_core.weights import find_weights, load_card
@@ -101,9 +101,12 @@ def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
         if after[section].get(name) != before[section].get(name)
     }
     folder = options.folder or Path("runs") / f"compare-{Path(options.name).name}"
-    rows = domain.compare(options.name, options.data, folder=folder, settings=changed)
+    understood: list[Any] = []
+    show = understood.append if options.quiet or options.json else _show
+    rows = domain.compare(options.name, options.data, folder=folder, settings=changed, show=show)
     if options.json:
-        write_json(options, {"weights": options.name, "data": options.data, "rows": rows})
+        answer = {"weights": options.name, "data": options.data, "rows": rows}
+        write_json(options, answer | ({"summary": understood[0].to_json()} if understood else {}))
         return
     for row in rows:
         print("  ".join(f"{name} {value}" for name, value in row.items()))

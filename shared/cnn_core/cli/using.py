@@ -26,6 +26,7 @@ def run_eval(options: argparse.Namespace, _: list[str]) -> None:
     started = time.perf_counter()
     with with_upload_of(find_weights(options.name)) if options.data is None else nullcontext():
         result = domain.evaluate_weights(options.name, data=options.data, split=options.split, device=options.device)
+    lines = result.pop("lines")
     result = {"weights": options.name, **result, "seconds": round(time.perf_counter() - started, 2)}
     if options.json:
         write_json(options, result)
@@ -36,9 +37,12 @@ def run_eval(options: argparse.Namespace, _: list[str]) -> None:
     print(f"{result['weights']} on {result['data']} {result['split']}, n {n}, {result['seconds']} s")
     for case in result.get("cases", []):
         print("  " + "  ".join(f"{key} {_short(value)}" for key, value in flat(case)))
+    if not options.quiet:
+        print("".join(f"  {line}\n" for line in lines), end="")
     for name, value in result["metrics"].items():
-        unseen = result.get("unseen", {}).get(name)
-        print(f"  {name} {value:.4f}" + (f"  (unseen: {unseen:.4f})" if unseen is not None else ""))
+        unseen, own_n = result.get("unseen", {}).get(name), result.get("counts", {}).get(name)
+        of_some = f"  (n {own_n})" if own_n is not None else ""
+        print(f"  {name} {value:.4f}{of_some}" + (f"  (unseen: {unseen:.4f})" if unseen is not None else ""))
 
 
 def flat(case: dict, before: str = "") -> Iterator[tuple[str, object]]:

@@ -7,42 +7,18 @@ Differs from the paper: ReLU6 for ReLU and TensorFlow's "same" padding, as in th
 
 from collections import OrderedDict
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from cnn_core.errors import CnnError
 from cnn_core.models.backbone import Backbone, FeatureInfo
 from cnn_core.models.registry import register_model
-from cnn_core.nn.blocks import ConvNormAct, Head
+from cnn_core.nn.blocks import ConvNormAct, Head, SamePad
 from cnn_core.nn.dims import dims
 from cnn_core.nn.init import init_he
 
 # Table 1: the channels of each block as multiples of the first convolution's, and the stride of its depthwise step.
 BLOCKS = ((2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), *[(16, 1)] * 5, (32, 2), (32, 1))
 EPSILON = 1e-3  # of batch normalisation, as in the released weights
-
-
-class SamePad(nn.Module):
-    """Zeros around a map so that a convolution of `stride` gives `ceil(edge / stride)` cells: `[B, C, *S] -> same`.
-
-    TensorFlow's rule: what is missing is halved, and the odd cell goes to the end. On even edges a kernel of 3 with
-    stride 2 gets no cell at the start and one at the end, where torch's `padding=1` would use one at the start and none
-    at the end.
-    """
-
-    def __init__(self, kernel_size: int, stride: int) -> None:
-        super().__init__()
-        self.kernel_size, self.stride = kernel_size, stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        padding: list[int] = []
-        for edge in reversed(x.shape[2:]):  # F.pad begins with the last axis
-            missing = max(0, (-(-edge // self.stride) - 1) * self.stride + self.kernel_size - edge)
-            padding += [missing // 2, missing - missing // 2]
-        return F.pad(x, padding)
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}"
 
 
 @register_model(

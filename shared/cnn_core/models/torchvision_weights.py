@@ -4,6 +4,7 @@ The networks are the same, the names of their parameters are not; the rules belo
 network with a twin in torchvision adds one entry to `FAMILIES`.
 """
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from torch import Tensor
 from cnn_core.errors import WeightsError
 from cnn_core.models.backbone import Backbone
 
+log = logging.getLogger(__name__)
+
+AUXILIARY = ("aux1.", "aux2.")  # heads of googlenet that only training uses
 Rule = tuple[str, str]  # pattern and replacement of `re.sub`, applied in order
 
 
@@ -102,8 +106,9 @@ def torchvision_names(model: Backbone) -> dict[str, str]:
 def load_torchvision(model: Backbone, state_dict: Mapping[str, Tensor], *, head: bool = True) -> None:
     """Give `model` the weights of torchvision's network of the same name; the outputs are then the same.
 
-    torchvision's ImageNet weights of googlenet were made for differently normalised inputs: build the model with
-    `options={"transform_input": True}` for them (torchvision does so by itself when it downloads them).
+    Auxiliary heads in the weights of a googlenet that is built without them are left out, which is logged: they serve
+    training alone. torchvision's ImageNet weights of googlenet were made for differently normalised inputs: build the
+    model with `options={"transform_input": True}` for them (torchvision does so by itself when it downloads them).
 
     Args:
         model: from `create_model` with the name that torchvision has, `spatial_dims=2`.
@@ -118,6 +123,12 @@ def load_torchvision(model: Backbone, state_dict: Mapping[str, Tensor], *, head:
         raise WeightsError(f"expected a state dict (name -> tensor), got {type(state_dict).__name__}")
     own = model.state_dict()
     names = torchvision_names(model)
+    auxiliary = [name for name in state_dict if str(name).startswith(AUXILIARY)]
+    if auxiliary and not any(name.startswith(AUXILIARY) for name in names.values()):
+        log.info(
+            "%d tensors of auxiliary heads are left out: the network was built without these heads", len(auxiliary)
+        )
+        state_dict = {name: value for name, value in state_dict.items() if name not in auxiliary}
     if not head:
         last = {key: name for key, name in names.items() if "head.classifier." in key}
         names = {key: name for key, name in names.items() if key not in last}
@@ -145,8 +156,6 @@ def _problems(names: Mapping[str, str], own: Mapping[str, Tensor], given: Mappin
         problems.append(f"missing {', '.join(missing)}")
     if extra:
         problems.append(f"unexpected {', '.join(extra)}")
-        if all(name.startswith(("aux1.", "aux2.")) for name in extra):
-            problems.append("for weights with auxiliary heads build the model with options={'aux_heads': True}")
     if strangers:
         problems.append(f"not tensors with values {', '.join(strangers)}")
     if misshaped:

@@ -3,9 +3,33 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.nn.dims import dims
+
+
+class SamePad(nn.Module):
+    """Zeros around a map so that a convolution of `stride` gives `ceil(edge / stride)` cells: `[B, C, *S] -> same`.
+
+    TensorFlow's rule: what is missing is halved, and the odd cell goes to the end. On even edges a kernel of 3 with
+    stride 2 gets no cell at the start and one at the end, where torch's `padding=1` would use one at the start and none
+    at the end.
+    """
+
+    def __init__(self, kernel_size: int, stride: int) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        padding: list[int] = []
+        for edge in reversed(x.shape[2:]):  # F.pad begins with the last axis
+            missing = max(0, (-(-edge // self.stride) - 1) * self.stride + self.kernel_size - edge)
+            padding += [missing // 2, missing - missing // 2]
+        return F.pad(x, padding)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}"
 
 
 class ConvNormAct(nn.Sequential):

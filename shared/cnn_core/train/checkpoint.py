@@ -7,13 +7,16 @@ anywhere is noticed.
 
 import hashlib
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cnn_core.errors import WeightsError
-from cnn_core.storage import write_bytes
+from cnn_core.errors import CnnError, WeightsError
+from cnn_core.storage import write_bytes, write_text
+from cnn_core.train.config import RECIPE_FILE, check_settings, to_table
+from cnn_core.train.runs import read_json
 
 CHECKPOINT_FILE = "last.pt"  # of a run folder
 FORMAT = b"cnn-showcase checkpoint 2 "
@@ -65,3 +68,23 @@ def load_checkpoint(path: Path | str) -> Any:
         return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     except (torch.serialization.pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise WeightsError(f"{path}: the checkpoint cannot be read ({error}); start the run anew") from error
+
+
+def open_folder(folder: Path, recipe: Any, *, resume: bool) -> None:
+    """Write the settings of a run into its folder, or compare them with those that it was begun with.
+
+    Raises:
+        CnnError: it holds a run, and `resume` is False.
+        ConfigError: it was begun with other settings.
+    """
+    begun = any((folder / name).exists() for name in (CHECKPOINT_FILE, "card.json"))
+    if begun and not resume:
+        raise CnnError(f"{folder} already holds a run; go on with --resume or choose another folder with --run")
+    if begun:  # a start that failed, over a mistyped option say, must not leave its settings behind
+        check_settings(folder, recipe)
+    write_text(folder / RECIPE_FILE, json.dumps(to_table(recipe), indent=2) + "\n")
+
+
+def is_trained(folder: Path) -> bool:
+    """Tell whether a run came to its end and has its weights; one that was stopped has weights too."""
+    return (folder / "card.json").exists() and read_json(folder / "status.json").get("state") == "trained"

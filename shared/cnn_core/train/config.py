@@ -84,7 +84,8 @@ class OptimizerConfig(Settings):
 class LoopConfig(Settings):
     """How long, how large, where."""
 
-    epochs: Count = 5
+    epochs: Count = 5  # at most
+    minutes: NonNegative = 0.0  # of training and validation, after which it ends with its epoch; 0: all epochs
     batch_size: Count = 128  # of all processes together
     micro_batch: Natural = 0  # samples per forward pass, gradients added up; 0: the whole batch
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

@@ -12,10 +12,10 @@ import torch
 from cnn_core.data.summary import SUMMARY_FILE, DataSummary
 from cnn_core.errors import CnnError
 from cnn_core.storage import write_bytes
-from cnn_core.train.checkpoint import CHECKPOINT_FILE
+from cnn_core.train.checkpoint import CHECKPOINT_FILE, is_trained
 from cnn_core.train.config import RECIPE_FILE, check_settings, to_table
 from cnn_core.train.devices import has_bfloat16_cpu
-from cnn_core.train.loop import Progress, Run, fit, is_trained
+from cnn_core.train.loop import Progress, Run, fit
 from cnn_core.train.task import Evaluation, Task
 from cnn_core.weights import WeightsCard, load_card, load_state, round_weights, save_weights
 from cnn_core.weights.card import check_fields
@@ -141,7 +141,11 @@ def _join(folder: Path, cards: Sequence[WeightsCard], seeds: Sequence[int]) -> W
     for derived in ("sha256", "bytes", "dtype", "version", "created"):
         fields.pop(derived)
     results = [
-        Evaluation(next(iter(card.metrics.values()))["n"], {k: v["mean"] for k, v in card.metrics.items()})
+        Evaluation(
+            next(iter(card.metrics.values()))["n"],
+            {k: v["mean"] for k, v in card.metrics.items()},
+            counts={k: v["n"] for k, v in card.metrics.items()},
+        )
         for card in cards
         if card.metrics
     ]
@@ -159,12 +163,12 @@ def _metrics(results: Sequence[Evaluation], seeds: Sequence[int]) -> dict[str, M
     if not results:
         return {}
     table: dict[str, Mapping[str, Any]] = {}
-    for name in results[0].metrics:
+    for name in (name for name in results[0].metrics if all(name in result.metrics for result in results)):
         values = [round(result.metrics[name], 6) for result in results]
         table[name] = {
             "mean": round(statistics.fmean(values), 6),
             "std": round(statistics.stdev(values), 6) if len(values) > 1 else None,
-            "n": results[0].n,
+            "n": results[0].counts.get(name, results[0].n),
             "seeds": list(seeds),
             "split": "test",
             "values": values,

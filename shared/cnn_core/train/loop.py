@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from cnn_core.data.memory import EpochContext
@@ -35,12 +34,18 @@ from cnn_core.data.tables import csv_text
 from cnn_core.errors import CnnError
 from cnn_core.processes import process_start
 from cnn_core.storage import folder_lock, write_text
-from cnn_core.train.checkpoint import CHECKPOINT_FILE, has_checkpoint, load_checkpoint, save_checkpoint
-from cnn_core.train.config import RECIPE_FILE, check_settings, to_table
-from cnn_core.train.devices import choose_device, fabric_precision
+from cnn_core.train.budget import TimeBudget
+from cnn_core.train.checkpoint import CHECKPOINT_FILE, has_checkpoint, load_checkpoint, open_folder, save_checkpoint
 from cnn_core.train.optim import MovingAverage, build_optimizers, learning_rate_factor, restore_optimizer
-from cnn_core.train.parallel import agree, average_rows, keep_sparse, leave_group, normalise_together, use_channels_last
-from cnn_core.train.runs import read_json
+from cnn_core.train.parallel import (
+    agree,
+    average_rows,
+    keep_sparse,
+    leave_group,
+    make_fabric,
+    normalise_together,
+    use_channels_last,
+)
 from cnn_core.train.task import Task
 
 if TYPE_CHECKING:
@@ -90,6 +95,8 @@ class _State:
     history: list[dict[str, float]] = field(default_factory=list)
     best: float = float("-inf")
     best_epoch: int = 0
+    elapsed: float = 0.0  # seconds of epochs and their validation, which `minutes` counts
+    over: bool = False  # the minutes are up
 
 
 def fit(
@@ -101,7 +108,10 @@ def fit(
     origin: Mapping[str, str] | None = None,
     show: Callable[[DataSummary], None] | None = None,
 ) -> Run:
-    """Train until the epochs of the recipe are done, patience ends, or the observer returns False.
+    """Train until the epochs of the recipe are done, its minutes or patience end, or the observer returns False.
+
+    With `minutes` the learning rate follows the clock, and the run ends with the epoch whose end is nearest to them: it
+    can be resumed, but not be repeated bit for bit.
 
     Args:
         task: the learning problem.
@@ -121,36 +131,13 @@ def fit(
         StorageError: somebody else trains in the folder.
     """
     loop = task.recipe.loop
-    device = choose_device(loop.device)
-    try:
-        fabric = Fabric(
-            accelerator=device.type,
-            devices=[device.index] if device.index is not None else loop.devices,
-            num_nodes=loop.num_nodes,
-            strategy=loop.strategy if loop.strategy != "auto" or loop.devices * loop.num_nodes == 1 else "ddp",
-            **fabric_precision(loop.precision, device),
-        )
-    except (MisconfigurationException, ValueError) as error:
-        raise CnnError(
-            f"this machine cannot train with --device {loop.device} and --devices {loop.devices}: {error}"
-        ) from error
-    started = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
-    if loop.devices * loop.num_nodes == 1 and started > 1:
-        raise CnnError(
-            f"torchrun started {started} processes for a run of one; add --devices N, how many it starts on a machine, "
-            "and --num-nodes to the command"
-        )
-    if loop.batch_size < fabric.world_size:
-        raise CnnError(
-            f"batches of {loop.batch_size} cannot be shared by {fabric.world_size} processes, each needs a sample of "
-            "every batch; use a larger --batch-size or fewer processes"
-        )
+    fabric = make_fabric(loop)
     fabric.launch()
     if fabric.world_size > 1:
         atexit.register(leave_group)
     with folder_lock(folder, timeout=0.0) if fabric.is_global_zero else nullcontext():
         if fabric.is_global_zero:
-            _open_folder(task, folder, resume=resume)
+            open_folder(folder, task.recipe, resume=resume)
         fabric.barrier()
         torch.manual_seed(loop.seed)
         task.build_data(fabric.device)
@@ -196,12 +183,14 @@ class _Trainer:
         self.state = _State()
         self.steps, self.mark = task.steps_per_epoch(), task.fingerprint()
         self.unwanted = False  # the observer said stop
+        self.budget = TimeBudget.of(self.loop)
+        self.begun = self.end = 0.0  # seconds at the beginning of the epoch, and at the end of the run
         self.board: SummaryWriter | None = None  # TensorBoard's writer, opened with the first epoch's row
 
     def run(self) -> Run:
         stopped = False
         self._status("running")
-        while self.state.epoch < self.loop.epochs and not stopped and not self._out_of_patience():
+        while self.state.epoch < self.loop.epochs and not (stopped or self.state.over or self._out_of_patience()):
             finished = self._train_epoch()
             if not finished:  # the observer said stop in the middle: that epoch is lost, the checkpoint is the last one
                 stopped = True
@@ -234,12 +223,15 @@ class _Trainer:
         )
         self.model.train()
         total_loss, started, before = 0.0, time.perf_counter(), self.state.seconds
+        self.begun, self.end = self.state.elapsed, self.budget.end(self.state.elapsed, epoch)
         for step, batch in enumerate(self.task.batches(context), start=1):
             total_loss += self._step(batch, epoch * self.steps + step - 1)
-            self.state.seconds = before + time.perf_counter() - started
+            passed = time.perf_counter() - started
+            self.state.seconds, self.state.elapsed = before + passed, self.begun + passed
             mean = total_loss / step
             if self.observe and self.fabric.is_global_zero:
-                progress = Progress(epoch + 1, loop.epochs, step, self.steps, mean, self.state.seconds)
+                epochs = self.budget.expected_epochs(self.state.elapsed, epoch + step / self.steps)
+                progress = Progress(epoch + 1, epochs, step, self.steps, mean, self.state.seconds)
                 if self.observe(progress) is False:
                     if self.fabric.world_size == 1:
                         return False
@@ -256,7 +248,8 @@ class _Trainer:
 
     def _step(self, batch: Any, step: int) -> float:
         """Move the weights once; return the loss of the batch."""
-        factor = learning_rate_factor(self.config, step=step, total=self.steps * self.loop.epochs)
+        steps = self.steps * self.loop.epochs
+        factor = learning_rate_factor(self.config, step=self._due(step, steps), total=steps)
         for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
@@ -282,11 +275,20 @@ class _Trainer:
             self.average.update(self.plain)
         return total
 
+    def _due(self, step: int, total: int) -> int:
+        """Return the step whose learning rate is due: later than `step` where the minutes end before the epochs."""
+        if not self.loop.minutes:
+            return step
+        # All processes go by the first one's clock: with rates of their own their weights would drift apart.
+        share = float(self.fabric.broadcast(min(1.0, self.state.elapsed / self.end)))
+        return max(step, min(total - 1, int(share * total)))
+
     def _close_epoch(self) -> bool:
         """Validate, log, save; return True when the observer says stop before the last epoch."""
-        state, loop = self.state, self.loop
+        state, loop, started = self.state, self.loop, time.perf_counter()
         row = state.history[-1]
-        last = state.epoch == loop.epochs
+        state.over = bool(self.fabric.broadcast(self.budget.is_over(self.begun, state.elapsed, state.epoch)))
+        last = state.epoch == loop.epochs or state.over
         metrics = None
         if state.epoch % loop.eval_every == 0 or last:
             metrics = self.fabric.broadcast(self._validate())  # all go by the same figures, to the last digit
@@ -295,6 +297,7 @@ class _Trainer:
             if metrics[self.task.metric] > state.best:
                 state.best, state.best_epoch = metrics[self.task.metric], state.epoch
                 self.best_weights = self._weights()
+        state.elapsed += time.perf_counter() - started
         going_on = not self.unwanted
         if self.fabric.is_global_zero:
             self._write_log(row)
@@ -302,7 +305,7 @@ class _Trainer:
             self._status("running")
             if self.observe:
                 progress = Progress(
-                    state.epoch, loop.epochs, self.steps, self.steps, row["loss"], state.seconds, metrics or {}
+                    state.epoch, self._epochs(), self.steps, self.steps, row["loss"], state.seconds, metrics or {}
                 )
                 going_on = self.observe(progress) is not False and going_on
         going_on = bool(self.fabric.broadcast(going_on))
@@ -369,7 +372,7 @@ class _Trainer:
                 self.average.average[name].copy_(value)  # which may be on a GPU
         self.best_weights = tree["best_weights"]
         self.state = _State(**tree["state"])
-        log.info("resumed after epoch %d of %d", self.state.epoch, self.loop.epochs)
+        log.info("resumed after epoch %d of %d", self.state.epoch, self._epochs())
 
     def _write_log(self, row: Mapping[str, float]) -> None:
         """Rewrite log.csv (a resumed run drops what lay after its checkpoint) and add to the TensorBoard events."""
@@ -385,23 +388,13 @@ class _Trainer:
                 self.board.add_scalar(name, value, int(row["epoch"]))
         self.board.flush()
 
+    def _epochs(self) -> int:
+        """Return how many epochs there will be."""
+        state = self.state
+        return state.epoch if state.over else self.budget.expected_epochs(state.elapsed, state.epoch)
+
     def _status(self, state: str) -> None:
         if self.fabric.is_global_zero:
-            status = {"state": state, "epoch": self.state.epoch, "epochs": self.loop.epochs, "pid": os.getpid()}
+            status = {"state": state, "epoch": self.state.epoch, "epochs": self._epochs(), "pid": os.getpid()}
             status["mark"] = process_start(os.getpid())  # tells this process from a later one of the same number
             write_text(self.folder / "status.json", json.dumps({**self.origin, **status}) + "\n")
-
-
-def _open_folder(task: Task, folder: Path, *, resume: bool) -> None:
-    """Write or compare the settings."""
-    begun = any((folder / name).exists() for name in (CHECKPOINT_FILE, "card.json"))
-    if begun and not resume:
-        raise CnnError(f"{folder} already holds a run; go on with --resume or choose another folder with --run")
-    if begun:  # a start that failed, over a mistyped option say, must not leave its settings behind
-        check_settings(folder, task.recipe)
-    write_text(folder / RECIPE_FILE, json.dumps(to_table(task.recipe), indent=2) + "\n")
-
-
-def is_trained(folder: Path) -> bool:
-    """Tell whether a run came to its end and has its weights; one that was stopped has weights too."""
-    return (folder / "card.json").exists() and read_json(folder / "status.json").get("state") == "trained"

@@ -7,13 +7,54 @@ by `EpochContext`; dropout alone is each process' own, so that with dropout two 
 alike.
 """
 
+import os
 from typing import Any
 
 import torch
 import torch.distributed
+from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
+
+from cnn_core.errors import CnnError
+from cnn_core.train.config import LoopConfig
+from cnn_core.train.devices import choose_device, fabric_precision
+
+
+def make_fabric(loop: LoopConfig) -> Fabric:
+    """Return what runs a training on its device, in its precision, in one or many processes; not launched yet.
+
+    Raises:
+        CnnError: this machine cannot do so; torchrun started processes that the settings do not want; the batch size is
+            below the number of processes.
+    """
+    device = choose_device(loop.device)
+    try:
+        fabric = Fabric(
+            accelerator=device.type,
+            devices=[device.index] if device.index is not None else loop.devices,
+            num_nodes=loop.num_nodes,
+            strategy=loop.strategy if loop.strategy != "auto" or loop.devices * loop.num_nodes == 1 else "ddp",
+            **fabric_precision(loop.precision, device),
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise CnnError(
+            f"this machine cannot train with --device {loop.device} and --devices {loop.devices}: {error}"
+        ) from error
+    started = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+    if loop.devices * loop.num_nodes == 1 and started > 1:
+        raise CnnError(
+            f"torchrun started {started} processes for a run of one; add --devices N, how many it starts on a machine, "
+            "and --num-nodes to the command"
+        )
+    if loop.batch_size < fabric.world_size:
+        raise CnnError(
+            f"batches of {loop.batch_size} cannot be shared by {fabric.world_size} processes, each needs a sample of "
+            "every batch; use a larger --batch-size or fewer processes"
+        )
+    return fabric
 
 
 def leave_group() -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -30,11 +30,19 @@ def say_unused(log: logging.Logger, weights: str, settings: Iterable[tuple[str, 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics by name, the number of items they were measured on, and of a test split what else there is to say."""
+    """Metrics by name, the number of items they were measured on, and of a test split what else there is to say.
+
+    Args:
+        n: items.
+        metrics: by name.
+        report: of a test split.
+        counts: metric -> its own number of items, where it is defined for some of them only.
+    """
 
     n: int
     metrics: dict[str, float]
     report: "Writable | None" = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 class TrainingRecipe(Protocol):

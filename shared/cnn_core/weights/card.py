@@ -83,6 +83,7 @@ class WeightsCard(Settings):
     limits: list[Text]  # sentences: where it should not be used, what it was not tested on
     created: Date  # ISO 8601
     version: Text  # of the project that made it
+    package: str = ""  # import package that brings the file of the tensors; empty: it lies beside the card
 
     @model_validator(mode="after")
     def _fields_agree(self) -> "WeightsCard":
@@ -197,10 +198,15 @@ class Contract:
     """Base of the domains' contracts, which are decorated with `contract`."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]  # which `contract` makes
+    LATER: ClassVar[frozenset[str]] = frozenset()  # fields that older cards have not: written where they say something
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values; `from_json` restores an equal contract."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        unsaid = {
+            field.name for field in fields(self) if field.name in self.LATER and values[field.name] == field.default
+        }
+        values = {name: value for name, value in values.items() if name not in unsaid}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod

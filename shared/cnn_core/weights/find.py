@@ -5,6 +5,7 @@ files, the card and the tensors, whose file is named by its content (see `cnn_co
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +49,11 @@ def list_weights(*, domain: str | None = None) -> list[WeightsEntry]:
 def find_weights(name_or_folder: str | Path, *, domain: str | None = None) -> Path:
     """Return the folder of shipped weights, of a finished run, or of one of the two files in such a folder.
 
-    A text that is the name of shipped weights means those; `./name` means the folder.
+    A text that is the name of shipped weights means those; `./name` means the folder. `torchvision:resnet18` and the
+    like are weights that others publish: a domain's `SOURCES` fetches them with their first use.
 
     Args:
-        name_or_folder: a name of `list_weights()` or a path.
+        name_or_folder: a name of `list_weights()`, `SOURCE:NAME`, or a path.
         domain: look for names in this domain only.
 
     Raises:
@@ -66,10 +68,24 @@ def find_weights(name_or_folder: str | Path, *, domain: str | None = None) -> Pa
             raise WeightsError(f"weights {name_or_folder!r} exist in {domains}; say which domain you mean")
         if found:
             return found[0].folder
+        prefix, colon, published = name_or_folder.partition(":")
+        if colon and (fetch := sources(domain=domain).get(prefix)):
+            return fetch(published)
         is_path = name_or_folder.startswith(".") or "/" in name_or_folder or "\\" in name_or_folder
         if not is_path and not os.path.exists(name_or_folder):  # noqa: PTH110 (pathlib raises for impossible names)
             raise unknown_name("weights", name_or_folder, [entry.name for entry in entries])
     return _run_folder(Path(name_or_folder))
+
+
+def sources(*, domain: str | None = None) -> dict[str, Callable[[str], Path]]:
+    """Return source -> (name -> folder of its weights, downloaded if need be) over all domains or of one."""
+    from cnn_core.domains import loaded_domains
+
+    found: dict[str, Callable[[str], Path]] = {}
+    for name, package in loaded_domains():
+        if domain in (None, name):
+            found |= getattr(package, "SOURCES", {})
+    return found
 
 
 def load_card(name_or_folder: str | Path, *, domain: str | None = None) -> WeightsCard:
@@ -105,7 +121,7 @@ def _run_folder(path: Path) -> Path:
         raise WeightsError(f"no such folder: {path}; expected the name of shipped weights or the folder of a run")
     folder = path.parent if path.is_file() and (path.name == CARD_FILE or path.match(MODEL_FILES)) else path
     missing = [name for name in (CARD_FILE, MODEL_FILES) if not any(folder.glob(name))]
-    if missing:
+    if missing and folder.resolve() not in {entry.folder.resolve() for entry in list_weights()}:
         raise WeightsError(
             f"{folder} holds no weights: {' and '.join(missing)} missing; a run writes {CARD_FILE} and {MODEL_FILES} "
             "when it has finished"

@@ -21,7 +21,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 import cnn_core
 from cnn_core.errors import CnnError, WeightsError
-from cnn_core.models import create_model
+from cnn_core.models import create_model, imagenet
 from cnn_core.models.backbone import count_parameters
 from cnn_core.storage import folder_lock, write_bytes, write_text
 from cnn_core.weights.card import WeightsCard
@@ -102,6 +102,9 @@ def load_state(name_or_folder: str | Path, *, domain: str | None = None) -> tupl
         WeightsError: size or SHA-256 is not the card's, the file is damaged, or a value is NaN or infinite.
     """
     folder = find_weights(name_or_folder, domain=domain)
+    card = read_card(folder)
+    if card.package:
+        return _from_package(card), card
     data, card = _read(folder)
     path = model_file(folder, card)
     try:
@@ -147,6 +150,13 @@ def load_model(
     check_fit(model, state, card)
     model.load_state_dict(state, assign=True)
     return model.to(device).eval(), card
+
+
+def _from_package(card: WeightsCard) -> dict[str, Tensor]:
+    """Return the tensors of a card whose file comes with an installed package."""
+    if (card.package, card.sha256) != (imagenet.PACKAGE, imagenet.SHA256):
+        raise WeightsError(f"weights {card.name!r}: the package {card.package} is not one that is known here")
+    return imagenet.imagenet_state()
 
 
 def model_file(folder: Path, card: WeightsCard) -> Path:

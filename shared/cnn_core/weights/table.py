@@ -10,11 +10,13 @@ START, END = "<!-- results: written by `make readme` from the weights cards -->"
 
 
 def results_table() -> str:
-    """Return a Markdown table with one row per shipped weights and metric."""
+    """Return a Markdown table with one row per shipped weights that were measured here."""
     rows = ["| weights | model | parameters | file | test metric | mean ± spread | n | training | again with |"]
     rows.append("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for entry in list_weights():
         card = load_card(entry.folder)
+        if not card.metrics:
+            continue
         name, figure = next(iter(card.metrics.items()))
         runs = len(figure["seeds"])
         spread = f" ± {figure['std']:.4f} ({runs} seeds)" if figure["std"] is not None else " (1 seed)"

@@ -14,7 +14,7 @@ from cnn_core.models.backbone import count_parameters
 
 # Options that make any model small; a model takes those that it has.
 SMALL = {"base_channels": 4, "hidden": (16,), "widths": (8, 8), "grid": 1, "dropout": 0.0, "filters": 8, "dense": 16,
-         "blocks": 3}  # fmt: skip
+         "blocks": 3, "width": 0.25, "drop_path": 0.0}  # fmt: skip
 EDGES = {"char_cnn": 123}  # of the smallest input, where 8 are too few
 CLASSES = 3
 
@@ -34,6 +34,7 @@ PUBLISHED = {
     "vgg19_bn": (3, 224, 1000, 143_678_248),
     "inception": (3, 224, 1000, 6_624_904),
     "mobilenet": (3, 224, 1000, 4_231_976),
+    "efficientnet_lite0": (3, 224, 1000, 4_652_008),
     "resnet18": (3, 224, 1000, 11_689_512),
     "resnet34": (3, 224, 1000, 21_797_672),
     "resnet50": (3, 224, 1000, 25_557_032),
@@ -54,7 +55,7 @@ PUBLISHED_TEXT = {
 OWN = {"fastnet"}  # designed here: nothing is published
 
 # name -> channels and edge of every stage for the paper's input; VGG: table 1, ResNet: table 1, GoogLeNet: table 1,
-# MobileNet: table 1.
+# MobileNet: table 1, EfficientNet: table 1 (B0, of which Lite0 has the stages).
 VGG = [(64, 224), (128, 112), (256, 56), (512, 28), (512, 14), (512, 7)]
 CIFAR = [(16, 32), (16, 32), (32, 16), (64, 8)]
 SHAPES = {
@@ -73,6 +74,17 @@ SHAPES = {
         *[(512, 14)] * 6,
         (1024, 7),
         (1024, 7),
+    ],
+    "efficientnet_lite0": [
+        (32, 112),
+        (16, 112),
+        (24, 56),
+        (40, 28),
+        (80, 14),
+        (112, 14),
+        (192, 7),
+        (320, 7),
+        (1280, 7),
     ],
     "resnet18": [(64, 112), (64, 56), (128, 28), (256, 14), (512, 7)],
     "resnet34": [(64, 112), (64, 56), (128, 28), (256, 14), (512, 7)],
@@ -151,8 +163,9 @@ def test_every_parameter_that_learns_gets_a_gradient(name: str, spatial_dims: in
         (scores * torch.randn_like(scores)).sum().backward()
         still = {n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())}
         dead = still if dead is None else dead & still
-        # A convolution's bias before normalisation is subtracted again: its gradient is rounding error or zero.
+        # A bias that a later normalisation subtracts again has a gradient of rounding error or zero.
         dead = {n for n in dead if not (n.endswith("bias") and "conv" in n and "_bn" in name)}
+        dead = {n for n in dead if not n.endswith("project.norm.bias")}
         if not dead:
             return
     pytest.fail(f"no gradient in {sorted(dead)}")

@@ -11,6 +11,7 @@ from cnn_core.errors import CnnError, UnknownNameError
 from cnn_core.models import create_model, list_models, model_spec
 from cnn_core.models.backbone import count_parameters
 from cnn_core.models.unet import DECODER_OPTIONS, UNet, backbone_unet, create_unet, list_encoders
+from cnn_core.nn.unet import plain_block
 
 CHEAP = {
     "widths": (16, 32, 64, 132, 272), "depth": (1, 2, 2, 2, 2), "up_depth": 1, "strided": True, "stem_stride": 2,
@@ -330,3 +331,9 @@ def test_fresh_scores_are_of_sensible_size() -> None:
         scores = create_unet("unet", options={"widths": (8, 16, 32)}).eval()(torch.randn(2, 1, 32, 32))
     assert 0.05 < float(scores.std()) < 5
     assert math.isfinite(float(scores.sum()))
+
+
+def test_the_first_convolution_of_a_level_strides() -> None:
+    block = plain_block(spatial_dims=2, norm="batch", activation="relu")(3, 8, depth=3, stride=2)
+    assert [unit.conv.stride for unit in block] == [(2, 2), (1, 1), (1, 1)]
+    assert [unit.conv.in_channels for unit in block] == [3, 8, 8]

@@ -10,6 +10,7 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,7 +18,9 @@ from toy import Slope, ToyRecipe, ToyTask
 
 from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import LoopConfig, OptimizerConfig
+from cnn_core.train.finish import train_task
 from cnn_core.train.loop import Progress, fit
+from cnn_core.train.optim import learning_rate_factor
 from cnn_core.train.runs import read_rows
 from cnn_core.train.task import Evaluation, Pairs
 
@@ -91,6 +94,91 @@ def test_stopping_inside_an_epoch_goes_back_to_its_start(tmp_path: Path) -> None
     part = fit(ToyTask(recipe()), tmp_path / "part", observe=lambda p: not (p.epoch == 2 and p.step == 3))
     assert part.stopped and part.epochs_done == 1
     assert same(fit(ToyTask(recipe()), tmp_path / "part", resume=True).model, whole.model)
+
+
+class Timed(ToyTask):
+    """A task whose clock advances by `seconds` with every step, and by 4 with a validation."""
+
+    now = 0.0
+    seconds = 1.0
+
+    def training_step(self, model: torch.nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        Timed.now += self.seconds
+        return super().training_step(model, batch)
+
+    def evaluate(self, model: torch.nn.Module, split: str) -> Evaluation | None:
+        Timed.now += 4.0
+        return super().evaluate(model, split)
+
+
+@pytest.fixture
+def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The learning rates of every step, on a clock that only `Timed` moves."""
+    found: list[float] = []
+    monkeypatch.setattr("cnn_core.train.loop.time", SimpleNamespace(perf_counter=lambda: Timed.now))
+
+    def factor(*arguments: object, **named: object) -> float:
+        found.append(learning_rate_factor(*arguments, **named))
+        return found[-1]
+
+    monkeypatch.setattr("cnn_core.train.loop.learning_rate_factor", factor)
+    monkeypatch.setattr(Timed, "now", 100.0)
+    return found
+
+
+def test_a_metric_may_have_its_own_number_of_items(tmp_path: Path) -> None:
+    class Distances(ToyTask):
+        def evaluate(self, model: torch.nn.Module, split: str) -> Evaluation:
+            return Evaluation(4, {"accuracy": 0.5, "distance": 7.0}, counts={"distance": 2})
+
+        def card_fields(self, model: torch.nn.Module) -> dict[str, object]:
+            arguments = {"spatial_dims": 1, "in_channels": 1, "num_classes": 2, "input_size": None, "options": {}}
+            said = {"licence": "MIT", "limits": [], "labels": [], "input": {}}
+            return {"model": "toy", "arguments": arguments, **said}
+
+    names = {"name": "x", "domain": "image_classification", "command": "cnn train x"}
+    card = train_task(Distances(recipe(epochs=1)), tmp_path, **names).card
+    assert {name: entry["n"] for name, entry in card.metrics.items()} == {"accuracy": 4, "distance": 2}
+
+
+def test_a_run_fits_its_minutes_and_its_learning_rate_falls_to_the_end(tmp_path: Path, rates: list[float]) -> None:
+    """Epochs of 8 steps and a validation take 12 s: the end of the fifth, at 60 s, is nearest to a minute."""
+    seen: list[Progress] = []
+    settings = dataclasses.replace(recipe(epochs=1000, minutes=1.0), optimizer=OptimizerConfig(schedule="linear"))
+    run = fit(Timed(settings), tmp_path, observe=seen.append)
+    assert run.epochs_done == 5 and not run.stopped and len(rates) == 40
+    assert json.loads((tmp_path / "status.json").read_text()) | {"pid": 0, "mark": ""} == {
+        "state": "trained", "epoch": 5, "epochs": 5, "pid": 0, "mark": "",
+    }  # fmt: skip
+    assert rates[0] > 0.98 and all(a > b for a, b in pairwise(rates)) and 0 < rates[-1] < 0.1
+    assert rates[20] == pytest.approx(1 - (2 * 12 + 4) / 60, abs=0.01)  # after 28 s
+    assert [p.epochs for p in seen if p.metrics is not None][1:] == [5, 5, 5, 5]
+    again = fit(Timed(settings), tmp_path, resume=True)
+    assert again.epochs_done == 5 and len(rates) == 40  # there is no time left
+
+
+@pytest.mark.parametrize(("minutes", "epochs", "eval_every", "done"), [
+    (1, 3, 1, 3),  # the epochs end first
+    (0.05, 1000, 1, 1),  # the first epoch takes longer than the minutes
+    (1, 1000, 100, 7),  # seven epochs of 8 s without, and at the end one validation
+    (1.1, 1000, 1, 5),  # 66 s: 60 are as near as 72, and less
+])  # fmt: skip
+def test_minutes_end_a_run_at_the_end_of_an_epoch_that_is_validated(
+    tmp_path: Path, rates: list[float], minutes: float, epochs: int, eval_every: int, done: int
+) -> None:
+    run = fit(Timed(recipe(epochs=epochs, minutes=float(minutes), eval_every=eval_every)), tmp_path)
+    assert run.epochs_done == done and "val_accuracy" in run.history[-1]
+    assert len(rates) == 8 * done and all(rate > 0 for rate in rates)
+
+
+def test_a_resumed_run_has_the_minutes_that_are_left(tmp_path: Path, rates: list[float]) -> None:
+    settings = recipe(epochs=1000, minutes=1.0)
+    whole = fit(Timed(settings), tmp_path / "whole")
+    part = fit(Timed(settings), tmp_path / "part", observe=lambda p: not (p.epoch == 2 and p.metrics is not None))
+    assert part.stopped and part.epochs_done == 2
+    Timed.now += 3600  # a break costs nothing
+    rest = fit(Timed(settings), tmp_path / "part", resume=True)
+    assert rest.epochs_done == 5 and same(rest.model, whole.model)
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def card_values() -> dict[str, Any]:
         "limits": ["Pictures of other sizes were not tested."],
         "created": "2025-01-31",
         "version": "0.1.0",
+        "package": "",
     }
 
 

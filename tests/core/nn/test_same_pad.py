@@ -1,9 +1,9 @@
-"""MobileNet: TensorFlow's padding."""
+"""TensorFlow's padding."""
 
 import pytest
 import torch
 
-from cnn_core.models.mobilenet import SamePad
+from cnn_core.nn.blocks import SamePad
 
 
 @pytest.mark.parametrize(

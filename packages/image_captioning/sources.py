@@ -1,0 +1,143 @@
+"""Which files of a folder hold its captions: by their names, and by whether they name pictures that are there."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from cnn_core.data.folders import walk
+from cnn_core.data.tables import SUFFIXES
+from cnn_core.errors import DataError
+from image_captioning.album import Album
+from image_captioning.readers import SPLIT_NAMES, Columns, Entry, Source, read_source, text_lines
+
+KINDS = (*SUFFIXES, ".txt", ".token", ".json")
+BESIDE = (".txt", ".caption")  # of files beside each picture
+NAMED = 1  # up to this rank a file says by its name that it holds captions
+RANKS = 4
+
+
+def find_sources(path: Path, album: Album, columns: Columns) -> tuple[list[Source], list[str]]:
+    """Read the captions of a folder; return the files that hold them, and the names of other ones that could.
+
+    A file called captions comes first, then others with captions in their names, then those of known sets; of equals,
+    the one that names the most pictures that are there. Files that differ in train, val or test are read together.
+
+    Args:
+        path: the folder, or one file, which is then the one.
+        album: the pictures.
+        columns: those that are wanted.
+
+    Raises:
+        DataError: no file names pictures that are there, or several do and none is called captions.
+    """
+    if not path.is_dir():
+        return [read_source(path, album, columns)], []
+    candidates = list(_candidates(path))
+    first_error: DataError | None = None
+    unmatched: Source | None = None
+    for rank in range(RANKS):
+        good: dict[str, list[tuple[Source, int]]] = {}
+        for file in (file for file in candidates if _rank(file) == rank):
+            try:
+                source = read_source(file, album, columns)
+            except DataError as error:
+                if rank <= NAMED or (len(candidates) == 1 and file.suffix.lower() != ".txt"):
+                    raise
+                first_error = first_error or error
+                continue
+            hits = sum(album.find(entry.name).file is not None for entry in source.entries)
+            if not hits and (rank <= NAMED or (len(candidates) == 1 and file.suffix.lower() != ".txt")):
+                unmatched = unmatched or source
+            good.setdefault(_family(file), []).append((source, hits))
+        good = {family: sources for family, sources in good.items() if any(hits for _, hits in sources)}
+        if good:
+            return _best(good, rank, path, candidates)
+    if beside := _beside_pictures(path, album):
+        return [beside], []
+    if unmatched is not None:
+        return [unmatched], []
+    if first_error is not None:
+        raise first_error
+    found = ", ".join(file.name for file in candidates) or "none"
+    raise DataError(
+        f"{path}: expected one table of captions, captions.csv (or .tsv, .txt, .jsonl, .json), with the columns image "
+        f"and caption and the names of pictures that are there; found {found}"
+    )
+
+
+def _beside_pictures(root: Path, album: Album) -> Source | None:
+    """Return the captions of text files beside the pictures, photo.txt of photo.jpg, a caption in each line."""
+    entries = []
+    for path, file in album.files.items():
+        text = next((t for t in map(file.with_suffix, BESIDE) if t.is_file()), None)
+        if text is not None:
+            entries.append(Entry(path, tuple(line for line in text_lines(text) if line.strip()) or ("",)))
+    if not entries:
+        return None
+    return Source(root, entries, ["the captions are the lines of the text files beside the pictures"])
+
+
+def _best(
+    good: dict[str, list[tuple[Source, int]]], rank: int, path: Path, candidates: list[Path]
+) -> tuple[list[Source], list[str]]:
+    hits = {family: sum(count for _, count in sources) for family, sources in good.items()}
+    best = [family for family in good if hits[family] == max(hits.values())]
+    if len(best) > 1 and rank > NAMED:
+        names = ", ".join(source.file.name for family in best for source, _ in good[family])
+        raise DataError(
+            f"{path}: expected one table of captions, found {names}; call it captions.csv, or give its path as --data"
+        )
+    chosen: dict[str, Source] = {}
+    for source, _ in good[best[0]]:
+        chosen.setdefault(source.file.stem.lower(), source)  # of the same in two formats the first
+    for source in chosen.values():
+        if split := _split_of(source.file):
+            source.entries = [type(e)(e.name, e.captions, e.split or split, e.group) for e in source.entries]
+            source.by = source.by or source.file.name
+    files = {source.file for source in chosen.values()}
+    return list(chosen.values()), [
+        f.name for f in candidates if f not in files and (f.suffix.lower() != ".txt" or _rank(f) < RANKS - 1)
+    ]
+
+
+def _candidates(root: Path) -> Iterator[Path]:
+    """Yield the files that may hold captions: those in the folder and in `annotations`, else those further down."""
+    near = [root, *(inner for inner in sorted(root.iterdir()) if inner.name.lower() == "annotations")]
+    files = [file for folder in near if folder.is_dir() for file in sorted(folder.iterdir()) if _may(file)]
+    if not any(file.suffix.lower() != ".txt" or _rank(file) < RANKS - 1 for file in files):
+        files += [
+            place / name for place, names in walk(root, hidden=_hidden) for name in sorted(names)
+            if place not in near and _may(place / name)
+        ]  # fmt: skip
+    order = {suffix: i for i, suffix in enumerate(KINDS)}
+    yield from sorted(files, key=lambda file: (_rank(file), order[file.suffix.lower()], file.as_posix()))
+
+
+def _may(file: Path) -> bool:
+    return file.suffix.lower() in KINDS and not _hidden(file.name) and file.is_file()
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith((".", "__"))
+
+
+def _rank(file: Path) -> int:
+    """Return 0 for captions.*, 1 for other names with captions in them, 2 for those of known sets, 3 for the rest."""
+    family = _family(file)
+    if family == "captions":
+        return 0
+    if "caption" in family:
+        return 1
+    known = ("metadata", "results", "dataset", "annotations", "")
+    return 2 if file.suffix.lower() == ".token" or family.split("_")[0] in known or ".token" in file.name else 3
+
+
+def _family(file: Path) -> str:
+    """Return a file's name without suffix, and without the word for a split: captions_2017 of captions_val2017.json."""
+    words = re.findall(r"[a-z]+|\d+|[^\W\d_a-z]+", file.stem.lower())
+    return "_".join(word for word in words if word not in SPLIT_NAMES)
+
+
+def _split_of(file: Path) -> str:
+    words = re.findall(r"[a-z]+", file.stem.lower())
+    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "")
