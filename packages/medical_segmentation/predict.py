@@ -7,6 +7,7 @@ Research and teaching only, not for diagnosis.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +26,7 @@ from medical_segmentation.cases import stem
 from medical_segmentation.explain import Explanation, explain_scan
 from medical_segmentation.inputs import scans_of
 from medical_segmentation.pictures import save_overlay
-from medical_segmentation.scan import Scan, read_scan, write_mask
+from medical_segmentation.scan import Scan, list_series, read_scan, write_mask
 from medical_segmentation.segmenter import Segmenter
 from medical_segmentation.values import CT, intensity_warnings
 from medical_segmentation.weights_io import goal_of, load_classifier, load_segmenting, volume_contract_of
@@ -192,7 +193,12 @@ class Predictor:
         return SegmentationResult(scan, mask, self.labels, numbers, made, warnings)
 
     def stream_inputs(
-        self, inputs: Iterable[str], *, output: Path | None = None, series: str | None = None
+        self,
+        inputs: Iterable[str],
+        *,
+        output: Path | None = None,
+        series: str | None = None,
+        answered: Iterable[str] = (),
     ) -> Iterator["ScanPrediction"]:
         """Segment one scan after the other.
 
@@ -200,10 +206,16 @@ class Predictor:
             inputs: paths; a folder or a zip means every study and every file of a volume in it.
             output: folder for masks and overlays; None: none are written.
             series: which DICOM series of each study, see `read_scan`.
+            answered: what the answers of an interrupted run are called, each as often as it was answered.
         """
         names: set[str] = set()
+        before = Counter(answered)
         for entry in inputs:
             for label, read in scans_of(entry):
+                if before[label]:
+                    before[label] -= 1
+                    _unused(stem(label.partition(" (study ")[0]), names)  # the name of its mask is taken
+                    continue
                 try:
                     result = self.predict(read(series))
                     written = None
@@ -213,6 +225,18 @@ class Predictor:
                     yield ScanPrediction(label, result.to_json(mask=written))
                 except DataError as error:
                     yield ScanPrediction(label, error=str(error))
+
+    def list_series(self, inputs: Iterable[str]) -> Iterator[str]:
+        """Yield a line for each DICOM series in files, folders and zips, with the number that chooses it.
+
+        The lines hold what the scanner's users called the series.
+        """
+        for entry in inputs:
+            found = list_series(entry)
+            yield f"{entry}: " + (f"{len(found)} series" if found else "no DICOM series")
+            studies = len({series.study for series in found})
+            for series in found:
+                yield f"  {series.listing}" + (f"; study {series.study} of {studies}" if studies > 1 else "")
 
     def explain(self, source: str, *, method: str = "entropy") -> Explanation:
         """Return a picture of where the mask is uncertain; see `explain.explain_scan`."""

@@ -238,7 +238,7 @@ def _split(slices: Slices, part: str = "") -> list[tuple[Slices, str]]:
     ordered = _in_order(slices)
     if len(ordered) > 2 and not _collisions(ordered):
         steps = np.diff(_heights(ordered))
-        if steps.sum() > np.median(steps) * (FAR[0] * len(ordered) + FAR[1]):
+        if steps.sum() > usual_step(steps) * (FAR[0] * len(ordered) + FAR[1]):
             cut = int(steps.argmax()) + 1
             return [*_split(ordered[:cut], part), *_split(ordered[cut:], part)]
     return [(ordered, part)]
@@ -300,7 +300,12 @@ def _apart(name: str, slices: Slices, groups: dict[Hashable, Slices]) -> bool:
 def _even(slices: Slices) -> bool:
     """Tell whether slices follow in steps without a gap; one alone does not."""
     steps = np.diff(np.sort(_heights(slices)))
-    return len(steps) > 0 and float(steps.max()) < GAP * float(np.median(steps))
+    return len(steps) > 0 and float(steps.max()) < GAP * usual_step(steps)
+
+
+def usual_step(steps: np.ndarray) -> float:
+    """Return the lower median: of two steps the smaller one, since the other may be a gap."""
+    return float(np.sort(steps)[(len(steps) - 1) // 2])
 
 
 def _collisions(slices: Slices) -> int:

@@ -13,7 +13,7 @@ from cnn_core.errors import DataError
 from medical_segmentation.dicom import Slice, check_decoder, forget_frames, read_pixels
 from medical_segmentation.grid import Grid, check_affine, header_for
 from medical_segmentation.safety import MAX_EDGE, check_shape
-from medical_segmentation.series import GAP, Series
+from medical_segmentation.series import GAP, Series, usual_step
 from medical_segmentation.values import fill
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -66,9 +66,10 @@ def _lattice(slices: Sequence[Slice]) -> tuple[float, np.ndarray, list[str]]:
         said = [] if thickness else ["the slice does not say how thick it is; 1 mm taken"]
         return thickness or 1.0, np.array([0]), said
     steps = np.diff(heights)
-    usual = float(np.median(steps))
-    if _close(steps, usual, usual):
-        return usual, np.arange(len(slices)), []
+    middle = float(np.median(steps))
+    if _close(steps, middle, middle):
+        return middle, np.arange(len(slices)), []
+    usual = usual_step(steps)
     uneven = f"uneven slice spacing: {steps.min():.4g} to {steps.max():.4g} mm"
     most = min(PLANES[0] * len(slices) + PLANES[1], MAX_EDGE)
     for parts in range(1, FINEST + 1):
@@ -111,7 +112,7 @@ def _owners(slices: Sequence[Slice], places: np.ndarray, step: float) -> tuple[n
     if places[-1] == len(slices) - 1:
         return np.arange(len(slices)), 0
     steps = np.diff(places) * step
-    usual = float(np.median(steps))
+    usual = usual_step(steps)
     near = np.minimum(np.append(steps, np.inf), np.insert(steps, 0, np.inf)).clip(max=usual)
     thick = [max(found.thickness or 0.0, least) for found, least in zip(slices, near, strict=True)]
     room = int(usual / step) + 1

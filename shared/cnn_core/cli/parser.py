@@ -109,6 +109,9 @@ def _add_using(commands: Any) -> None:
     _weights(entry)
     entry.add_argument("inputs", nargs="+", metavar="INPUT")
     entry.add_argument("--output", type=Path, metavar="DIR", help="write predictions.json and predictions.csv here")
+    text = "of DICOM scans: which series, by its number in --list-series, its UID or its description"
+    entry.add_argument("--series", metavar="SERIES", help=text)
+    entry.add_argument("--list-series", action="store_true", help="show the DICOM series in the inputs, and stop")
     _json(entry)
 
     entry = _command(commands, "explain", using.run_explain, "show why: a heat map over the input")

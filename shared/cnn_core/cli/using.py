@@ -63,11 +63,19 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     from cnn_core.storage import storage_errors
 
     domain = _domain(options.name)
+    if options.series or options.list_series:
+        _check_series(domain, options)
+    if options.list_series:
+        for line in domain.load(options.name, device="cpu").list_series(options.inputs):
+            print(line)
+        return 0
     if options.output:
         with storage_errors(options.output):  # before the work, not after it
             options.output.mkdir(parents=True, exist_ok=True)
     kept, count, failed = [], 0, 0
-    for found in domain.answers(options.name, options.inputs, device=options.device, output=options.output):
+    predictor = domain.load(options.name, device=options.device)
+    chosen = {"series": options.series} if options.series else {}
+    for found in predictor.stream_inputs(options.inputs, output=options.output, **chosen):
         item = found.to_json()
         count, failed = count + 1, failed + ("error" in item)
         if options.json or options.output:
@@ -82,6 +90,14 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     if failed:
         print(f"cnn: {failed} of {count} inputs could not be answered", file=sys.stderr)
     return 1 if failed == count else 0
+
+
+def _check_series(domain: "Domain", options: argparse.Namespace) -> None:
+    """Raise CnnError unless the weights take scans, which come in series."""
+    from cnn_core.errors import CnnError
+
+    if not hasattr(domain.load(options.name, device="cpu"), "list_series"):
+        raise CnnError(f"{options.name} takes no DICOM scans: leave --series and --list-series out")
 
 
 def _write_answers(folder: Path, answer: dict) -> None:
