@@ -21,7 +21,7 @@ import pydicom
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.misc import is_dicom
 from pydicom.pixels import get_decoder, pixel_array
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000TransferSyntaxes
 
 from cnn_core.errors import DataError
 from medical_segmentation.safety import MAX_EDGE, MAX_VOXELS
@@ -271,10 +271,10 @@ def read_pixels(found: Slice, name: str) -> np.ndarray:
         DataError: the pixels are missing or damaged.
     """
     try:
-        if found.frame is None:
-            pixels = _with_pixels(found.path, found.syntax).pixel_array
-        else:
-            pixels = pixel_array(_frames(found.path, found.syntax), index=found.frame)
+        # GDCM aborts the process on some damaged JPEG 2000 streams; Pillow's decoder does not.
+        plugin = "pillow" if found.syntax in JPEG2000TransferSyntaxes else ""
+        dataset = (_with_pixels if found.frame is None else _frames)(found.path, found.syntax)
+        pixels = pixel_array(dataset, index=found.frame, decoding_plugin=plugin)
     except DICOM_ERRORS:
         pixels = None
     if pixels is None or pixels.shape != (found.rows, found.columns):

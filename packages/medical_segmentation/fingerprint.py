@@ -88,8 +88,11 @@ def with_usual(contract: VolumeContract, facts: Sequence[Facts]) -> VolumeContra
     if contract.usual_intensities is None and not contract.own_scale:
         low, high = np.median([np.quantile(entry.overall, USUAL) for entry in facts], axis=0)
         contract = replace(contract, usual_intensities=(round(float(low), 1), round(float(high), 1)))
-    if contract.spacing is not None or contract.usual_spacing is not None:
+    if contract.spacing is not None or contract.usual_spacing is not None or contract.usual_pixels is not None:
         return contract
+    shapes, spacings = {entry.shape[:2] for entry in facts}, {entry.spacing for entry in facts}
+    if contract.dims == 2 and len(shapes) == 1 and spacings == {(1.0, 1.0, 1.0)}:  # pictures, whose spacing is unknown
+        return replace(contract, usual_pixels=max(shapes.pop()))
     median = np.median([entry.spacing for entry in facts], axis=0)
     x, y, z = (round(float(length), 4) for length in median)
     return replace(contract, usual_spacing=(x, y, z))

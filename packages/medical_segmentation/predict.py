@@ -249,7 +249,11 @@ class Predictor:
             notes.append(f"not a {learned}: the file says that it is {scan.modality}, unlike what was learned from")
         elif not contract.own_scale and (contract.usual_intensities or learned == "CT") and not scan.modality:
             notes += intensity_warnings(scan.voxels, contract.usual_intensities or CT)
-        if (usual := contract.usual_spacing) is not None:
+        worked = contract.working_spacing(scan.spacing, scan.voxels.shape)
+        if (edge := contract.usual_pixels) is not None and worked is not None:
+            across = " x ".join(map(str, scan.voxels.shape[:2]))
+            notes.append(f"the network learned from slices of {edge} pixels; these of {across} were resampled")
+        elif (usual := contract.usual_spacing) is not None:
             ratios = np.divide(scan.spacing, usual)[: contract.dims]
             if max(ratios.max(), 1 / ratios.min()) > FAR:
                 was, came = (" x ".join(f"{n:.3g}" for n in s[: contract.dims]) for s in (usual, scan.spacing))

@@ -74,7 +74,7 @@ class Segmenter:
             progress: called after every window; returning False ends it with StoppedError.
         """
         contract, shape = self.contract, voxels.shape
-        wanted = contract.working_spacing(spacing)
+        wanted = contract.working_spacing(spacing, voxels.shape)
         if wanted is not None:
             voxels, _ = resample(voxels, spacing, wanted)
         flips = contract.flips if flips is None else flips
@@ -161,7 +161,7 @@ def clean(
         ring[..., [0, 2]] = False  # slices are cleaned one by one
     middle = (np.array(mask.shape) - 1) / 2
     if contract.centre is not None:
-        learned = contract.working_spacing(spacing) if spacing else None
+        learned = contract.working_spacing(spacing, mask.shape) if spacing else None
         scale = np.divide(learned, spacing) if learned and spacing else 1.0
         middle = middle + np.array(contract.centre) * scale
     out = np.zeros_like(mask)

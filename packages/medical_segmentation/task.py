@@ -230,7 +230,7 @@ class SegmentationTask(Pairs):
 def training_blocks(volume: Volume, contract: VolumeContract) -> Iterable[tuple[Tensor, Tensor]]:
     """Yield the blocks of one case that patches are cut from: the scan, its slices, or the patch around the centre."""
     voxels, mask = volume.voxels, volume.mask
-    wanted = contract.working_spacing(volume.spacing)
+    wanted = contract.working_spacing(volume.spacing, voxels.shape)
     if wanted is not None:
         voxels, _ = resample(voxels, volume.spacing, wanted)
         mask, _ = resample(mask, volume.spacing, wanted, order="nearest")

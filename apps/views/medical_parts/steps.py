@@ -26,9 +26,11 @@ The same on the command line:"""
 def _prepared(rule: Mapping[str, Any]) -> str:
     said = ["The scan was turned so that its axes run right, front and up."]
     spacing, usual = rule.get("spacing"), rule.get("usual_spacing")
-    if spacing is None and usual is not None:
+    if pixels := rule.get("usual_pixels"):
+        said.append(f"Its slices were resampled to {pixels} pixels across if they had far fewer, or more.")
+    elif spacing is None and usual is not None:
         learned = _edges(usual[: rule["dims"]])
-        said.append(f"Its voxels kept their size, unless they were more than a tenth off {learned} mm: then resampled.")
+        said.append(f"Its voxels were resampled to {learned} mm if they were more than a tenth off.")
     elif spacing is None:
         said.append("Its voxels kept their size.")
     elif rule["dims"] == 2:
