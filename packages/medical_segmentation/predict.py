@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from cnn_core.data.summary import DataSummary
 from cnn_core.errors import DataError
 from cnn_core.storage import write_text
 from cnn_core.train.devices import choose_device
@@ -237,6 +238,12 @@ class Predictor:
             studies = len({series.study for series in found})
             for series in found:
                 yield f"  {series.listing}" + (f"; study {series.study} of {studies}" if studies > 1 else "")
+
+    def examine_inputs(self, inputs: Iterable[str]) -> DataSummary:
+        """Return how many scans the inputs of `stream_inputs` are, 0 where folders and zips leave it open."""
+        paths = [Path(entry) for entry in inputs if "\0" not in str(entry)]
+        several = any(path.is_dir() or path.suffix.lower() == ".zip" for path in paths)
+        return DataSummary("", "scans", {"all": 0 if several else len(paths)})
 
     def explain(self, source: str, *, method: str = "entropy") -> Explanation:
         """Return a picture of where the mask is uncertain; see `explain.explain_scan`."""

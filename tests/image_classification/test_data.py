@@ -12,7 +12,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from cnn_core.errors import DataError, UnknownNameError
-from image_classification.data import DATA_SETS, few_of_each, load_set, load_sets
+from image_classification.data import DATA_SETS, few_of_each, load_data, load_set
 from image_classification.image_set import ImageSet
 from image_classification.readers import read_cifar, read_idx
 
@@ -75,7 +75,7 @@ def test_train_and_val_divide_the_official_training_set(tmp_path):
     assert pixels[0] | pixels[1] == pixels[2]
     assert not pixels[0] & pixels[1]
     assert torch.bincount(val.targets).tolist() == [2] * 10  # a tenth of the 20 of each class
-    again = load_sets("mnist", splits=("val", "train"), data_root=tmp_path)
+    again = load_data("mnist", splits=("val", "train"), data_root=tmp_path).sets
     assert torch.equal(again["val"].images, val.images)
     assert torch.equal(again["train"].images, train.images)
 
