@@ -115,6 +115,7 @@ def check(source: Decathlon, *, left_out: Iterable[str] = ()) -> Checked:
             volume = read_volume(case, source)
         except DataError as error:
             text = str(error).removeprefix(f"{case.label.name}: ").removeprefix(f"{case.image.name}: ")
+            text = text.replace(f"its scan {case.image.name}", "its scan")
             wrong.setdefault(text, []).append((case.name, str(error)))
             continue
         facts[case.name] = _facts(volume, len(source.labels))

@@ -281,7 +281,9 @@ def _case(list_name: str, i: int, entry: Any, part: str, reader: _Reader) -> Cas
             reader.problems.append(f"{stem(entry['image'])}: the {kind} {entry[kind]} is missing")
         else:
             paths[kind] = path
-    if len(paths) < 2:
+    if len({*paths.values()}) == 1 and len(paths) == 2:
+        reader.problems.append(f"{where}: image and label are the same file, {entry['image']}")
+    if len({*paths.values()}) < 2:
         return None
     patient = next((str(entry[key]) for key in entry if key.lower() in PATIENT and entry[key] not in (None, "")), "")
     name = str(entry.get("name") or stem(paths["image"].name))

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnn_core.data.summary import DataSummary, class_counts
 from cnn_core.domain import Domain
-from cnn_core.errors import DataError
+from cnn_core.errors import CnnError, DataError
 from cnn_core.predictor import Measured, check_labels
 from cnn_core.train.config import override
 from cnn_core.train.task import Task
@@ -133,7 +133,7 @@ def _shared_labels(predictor: Predictor, source: Decathlon, data: str) -> tuple[
     index, said = {key_of(name): k for k, name in enumerate(predictor.labels)}, []
     shared = {name: index[key_of(name)] for name in source.labels[1:] if index.get(key_of(name))}
     if not shared and not source.named:
-        by_number = {n: k for k, n in enumerate(predictor.contract.numbers_of(len(predictor.labels)))}
+        by_number = {n: k for k, n in enumerate(predictor.numbers)}
         values = zip(source.labels[1:], source.values[1:], strict=True)
         shared = {name: by_number[value] for name, value in values if value in by_number}
         pairs = ", ".join(
@@ -150,11 +150,15 @@ def _shared_labels(predictor: Predictor, source: Decathlon, data: str) -> tuple[
 
 
 def _numbers(predictor: Predictor, known: Mapping[str, int]) -> dict[str, int]:
-    numbers = predictor.contract.numbers_of(len(predictor.labels))
+    numbers = predictor.numbers
     return {name: numbers[k] for name, k in known.items()}
 
 
 def _exportable(predictor: Predictor | NodulePredictor) -> dict[str, Any]:
+    if predictor.goal == "bundle":
+        raise CnnError(
+            f"{predictor.card.name} is a MONAI bundle; export it with MONAI (python -m monai.bundle ckpt_export)"
+        )
     size = predictor.contract.size if isinstance(predictor, NodulePredictor) else predictor.contract.patch
     return {"example_shape": (predictor.contract.in_channels, *size)}
 

@@ -8,7 +8,7 @@ Research and teaching only, not for diagnosis.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from medical_segmentation.explain import Explanation, explain_scan
 from medical_segmentation.inputs import scans_of
 from medical_segmentation.pictures import save_overlay
 from medical_segmentation.scan import Scan, list_series, read_scan, write_mask
-from medical_segmentation.segmenter import Segmenter
+from medical_segmentation.segmenter import Segmenter, SegmenterOutput
 from medical_segmentation.values import CT, intensity_warnings
 from medical_segmentation.weights_io import goal_of, load_classifier, load_segmenting, volume_contract_of
 from medical_segmentation.windows import Observer
@@ -158,7 +158,12 @@ class Predictor:
         self.labels = tuple(card.labels) or tuple(f"label {k}" for k in range(card.arguments["num_classes"]))
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
-        self.segmenter = Segmenter(self.model, self.contract)
+        self.segmenter: Callable[..., SegmenterOutput] = Segmenter(self.model, self.contract)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The number of each label in mask files, background first."""
+        return self.contract.numbers_of(len(self.labels))
 
     def predict(
         self,
@@ -292,7 +297,12 @@ def load(name: str | Path, *, device: str = "auto") -> "Predictor | NodulePredic
         WeightsError: the weights are damaged or belong to another domain.
     """
     chosen = choose_device(device)
-    if goal_of(load_card(find_weights(name))) == "malignancy":
+    goal = goal_of(load_card(find_weights(name)))
+    if goal == "bundle":
+        from medical_segmentation.bundles import BundlePredictor
+
+        return BundlePredictor(name, device=chosen)
+    if goal == "malignancy":
         from medical_segmentation.nodule_predictor import NodulePredictor
 
         model, card = load_classifier(name)

@@ -163,6 +163,8 @@ class Predictor:
                 yield entry
             elif entry == STDIN:
                 yield from _standard_input()
+            elif os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
+                yield Unreadable(entry, "this is a folder; give the files in it, or add --text if it is a text")
             elif is_path(entry):
                 any_texts = False
                 try:

@@ -120,7 +120,7 @@ def read_table(
     names = layout.columns[text_at], layout.columns[label_at]
     if not texts:
         raise DataError(f"{path.name}: no row has both a text and a label (columns {names[0]!r} and {names[1]!r})")
-    read = (f"{path.name}: {layout.said}; {chosen.said}", *(f"{path.name}: {text}" for text in layout.remarks))
+    read = (f"in {path.name}: {layout.said}; {chosen.said}", *(f"in {path.name}: {text}" for text in layout.remarks))
     return Table(texts, labels, groups, read, omissions.all, names)
 
 
@@ -183,9 +183,9 @@ def text_file(
     chosen = Columns(path.name, layout).choose(
         text=text_column, label=label_column, likely_text=likely_column, labelled=False
     )
-    read = (f"{path.name}: {layout.said}{'; ' if chosen.said else ''}{chosen.said}",)
+    read = (f"in {path.name}: {layout.said}{'; ' if chosen.said else ''}{chosen.said}",)
     return TextFile(
-        path, layout.count, (*read, *(f"{path.name}: {text}" for text in layout.remarks)), layout, chosen.text
+        path, layout.count, (*read, *(f"in {path.name}: {text}" for text in layout.remarks)), layout, chosen.text
     )
 
 
@@ -235,7 +235,7 @@ def _lines_of(path: Path) -> TextFile:
     encoding = examine_encoding(path)
     with opened(path, encoding.name) as stream, reading_errors(path):
         check_is_text(path, stream.read(SAMPLE))
-    read = (f"{path.name}: read as {encoding.name}, one text per line", *encoding.remarks)
+    read = (f"in {path.name}: read as {encoding.name}, one text per line", *encoding.remarks)
     return TextFile(path, encoding.lines, read, encoding=encoding.name)
 
 

@@ -263,3 +263,9 @@ def test_pictures_are_grey_or_in_colour():
     pictures = ImageSet("two", "test", ("a",), torch.zeros(1, 2, 4, 4, dtype=torch.uint8), torch.zeros(1).long())
     with pytest.raises(DataError, match="two: expected pictures with 1 or 3 channels, got 2"):
         _ = pictures.channels
+
+
+def test_the_smallest_size_is_one_pixel() -> None:
+    assert load_set("digits", split="test", size=1).size == (1, 1)
+    with pytest.raises(DataError, match=r"size must be in 1\.\.4096 pixels, got 4097"):
+        load_set("digits", split="test", size=4097)
