@@ -17,6 +17,8 @@ FIGURES = (
     "confusion",
     "calibration",
     "tolerance_mm",
+    "figures",
+    "counts",
     "different",
     "known",
 )  # of all domains; all else quotes the data

@@ -115,9 +115,11 @@ class Report:
             )
         if len(self.figures) > SHOWN_LABELS:
             lines.append(f"and {len(self.figures) - SHOWN_LABELS} more labels, see report.json")
-        return lines + self._cases_to_look_at()
+        return lines + self.cases_to_look_at
 
-    def _cases_to_look_at(self) -> list[str]:
+    @property
+    def cases_to_look_at(self) -> list[str]:
+        """What was missed or invented, and the worst cases, by name; nothing where the cases were left out."""
         missed, invented, dice = [], [], []
         for case in self.cases or ():
             scores = {label: entry for label, entry in case.items() if isinstance(entry, Mapping)}

@@ -11,6 +11,8 @@ from cnn_core.classification import Calibration, Mistake, Report
 from cnn_core.weights.reports import write_report
 from image_captioning.report import Example
 from image_captioning.report import Report as CaptionReport
+from medical_segmentation.evaluate import CaseRow, summarise
+from medical_segmentation.metrics import LabelScores
 
 
 def run_with(folder: Path, report: object) -> None:
@@ -91,3 +93,17 @@ def test_runs_of_pictures_and_of_texts_have_all_of_it(run: str):
     n = json.loads((Path("runs") / run / "report.json").read_text())["n"]
     assert titles(page)[0] == f"Each class, on {n:,} test items" and "Calibration error" in html(page)
     assert not warnings(page)
+
+
+def test_every_label_of_scans_has_its_own_number_of_scans(empty: Path):
+    row = LabelScores(0.5, 3.0, 0.25, 10.0, 12.0)
+    missed, nothing = LabelScores(0.0, None, 0.0, 0.0, 8.0), LabelScores(None, None, None, 0.0, 0.0)
+    rows = [CaseRow("<b>one</b>", {"lung": row}), CaseRow("two", {"lung": missed}), CaseRow("three", {"lung": nothing})]
+    run_with(empty / "runs" / "scans", summarise(rows, {"lung": 6}))
+    said = html(page := opened("train", run="scans"))
+    assert titles(page) == ["Each label, on 3 test scans"] and not warnings(page)
+    cells = ("lung (6)", "2", "0.250 (2)", "3.0 (1)", "1 of 2", "0", "5.00")
+    kinds = ["short", *["number"] * 6]
+    assert "".join(f'<td class="{kind}">{cell}</td>' for cell, kind in zip(cells, kinds, strict=True)) in said
+    assert "Missed wholly, without a distance: lung in two." in said
+    assert "&lt;b&gt;one&lt;/b&gt; 0.500" in said

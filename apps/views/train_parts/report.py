@@ -21,9 +21,14 @@ MISTAKES = 12
 LEFT_OUT = "The worst answers are not there: they quote the data, and were left out when the weights were taken away."
 HEADS = (("Class", "short"), ("Items", "number"), ("Precision", "number"), ("Recall", "number"), ("F1", "number"))
 
+LABEL_HEADS = (
+    ("Label (number in masks)", "short"), ("Scans", "number"), ("Dice", "number"), ("HD95, mm", "number"),
+    ("Missed", "number"), ("Invented", "number"), ("Volume error, mL", "number"),
+)  # fmt: skip
+
 
 def show_report(run: RunInfo) -> None:
-    """Show the report beside a run's weights, if it is one of classes or of captions.
+    """Show the report beside a run's weights, if it is one of classes, captions, or scans.
 
     Raises:
         DataError: it cannot be read.
@@ -31,11 +36,14 @@ def show_report(run: RunInfo) -> None:
     report = compute(read_report, run.folder, _restored, limit=LIMIT)
     if report is None:
         return
+    if hasattr(report, "figures"):
+        _scans(report)
+        report = report.classes
     if hasattr(report, "confusion"):
         _classes(report)
         _calibration(report, run.name)
         _mistakes(report)
-    else:
+    elif hasattr(report, "worst"):
         _captions(report)
 
 
@@ -54,7 +62,39 @@ def _restored(values: Mapping[str, Any]) -> Any:
         from image_captioning.report import Report as CaptionReport
 
         return CaptionReport.from_json(values)
+    if {"goal", "figures"} <= values.keys():
+        from medical_segmentation.evaluate import Report as ScanReport
+
+        return ScanReport.from_json(values)
     return None
+
+
+def _scans(report: Any) -> None:
+    """Show the figures of each label, each with the number of scans that it is a mean of; nothing of nodules."""
+    if not report.figures:
+        return
+    st.subheader(f"Each label, on {report.n:,} test scans", anchor=False)
+    rows = [
+        (
+            f"{entry.label} ({entry.number})", f"{entry.n:,}", _of(entry.dice, entry.n_dice, 3),
+            _of(entry.hd95_mm, entry.n_hd95, 1), f"{entry.missed} of {entry.n}", str(entry.invented),
+            "none" if entry.absolute_error_ml is None else f"{entry.absolute_error_ml:.2f}",
+        )
+        for entry in report.figures[:CLASSES]
+    ]  # fmt: skip
+    table(LABEL_HEADS, rows, label="Figures of each label")
+    note(
+        "In brackets the scans that a mean is of: a label that is missed has a Dice of 0, and no distance at all. "
+        "Volume errors are mean amounts."
+    )
+    if len(report.figures) > CLASSES:
+        note(f"And {len(report.figures) - CLASSES} more labels: report.json in the folder of the run holds them all.")
+    for line in report.cases_to_look_at:
+        note(f"{line[0].upper()}{line[1:]}.")
+
+
+def _of(value: float | None, n: int, digits: int) -> str:
+    return "none" if value is None else f"{value:.{digits}f} ({n})"
 
 
 def _classes(report: Any) -> None:
