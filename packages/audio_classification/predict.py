@@ -17,7 +17,7 @@ from cnn_core.data.memory import channels_last
 from cnn_core.errors import CnnError, DataError
 from cnn_core.models import Backbone
 from cnn_core.train.devices import choose_device
-from cnn_core.weights import WeightsCard, load_model
+from cnn_core.weights import WeightsCard, find_weights, load_model
 
 BATCH_SIZE = 64  # windows
 SHORT = 0.25  # of the input's length, below which a sound is said to be short
@@ -50,6 +50,7 @@ class Predictor:
         self.labels = labels_of(card)
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
+        self.folder: Path | None = None  # of the weights, where they come from one
 
     def probabilities(self, windows: Tensor) -> Tensor:
         """Return the class probabilities of windows at the contract's rate: `[W, samples] -> float32 [W, K]`."""
@@ -162,4 +163,6 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     """
     chosen = choose_device(device)
     model, card = load_model(name, device=chosen, domain=DOMAIN_NAME)
-    return Predictor(model, card, device=chosen)
+    predictor = Predictor(model, card, device=chosen)
+    predictor.folder = find_weights(name, domain=DOMAIN_NAME)
+    return predictor

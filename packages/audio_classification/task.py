@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from audio_classification.augment import SoundAugmentConfig, change_waves, mask_spectrograms, mixed
 from audio_classification.contract import SoundContract, View
-from audio_classification.data import load_sets, summary_of
+from audio_classification.data import DATA_SETS, load_sets, summary_of
+from audio_classification.folder import load_own
 from audio_classification.sound_set import SoundSet
 from cnn_core.classification import Report, measure_classes
 from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import EpochContext, channels_last, take_share
 from cnn_core.data.summary import DataSummary
+from cnn_core.domain import find_set
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import create_model
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
@@ -70,10 +72,12 @@ class SoundTask(Pairs):
 
     metric = "accuracy"
     summary: DataSummary
+    members: Mapping[str, np.ndarray]
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.sets: dict[str, SoundSet] = {}
+        self.members = {}
 
     @property
     def training_split(self) -> Literal["train", "train+val"]:
@@ -84,9 +88,14 @@ class SoundTask(Pairs):
         """Load the splits, fix the input contract, and lay every sound into an input of one length."""
         data = self.recipe.data
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
-        self.sets = load_sets(data.data, splits=splits, fold=data.fold, rate=data.rate)
-        tested = "" if data.fold is None else f"fold {data.fold} is the test set"
-        self.summary = summary_of(self.sets, divided=tested or "the official split")
+        if find_set(DATA_SETS, data.data) is None:
+            own = load_own(data.data, [*DATA_SETS], rate=data.rate)
+            self.sets = {split: own.split(split) for split in splits}
+            self.summary, self.members = own.summary, {part: own.hashes[index] for part, index in own.parts.items()}
+        else:
+            self.sets = load_sets(data.data, splits=splits, fold=data.fold, rate=data.rate)
+            tested = "the official split" if data.fold is None else f"fold {data.fold} is the test set"
+            self.summary = summary_of(self.sets, divided=tested)
         train = self.sets[self.training_split]
         self.device, self.contract = device, self._contract(train)
         self.waves = {name: centred(part, self.contract.samples) for name, part in self.sets.items()}
