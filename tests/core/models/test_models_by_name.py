@@ -45,9 +45,9 @@ PUBLISHED = {
     "resnet56": (3, 32, 10, 853_018),
 }
 # Networks of texts and waves: name -> (channels, length, classes, parameters). Kim 2014, section 3.1, without vectors:
-# widths 3, 4, 5 with 100 filters over 300 numbers per word: 100 x (300 x 12 + 3) + 2 x 301. Zhang et al. 2015, tables 1 and 2:
-# 125,696 + 459,008 + 4 x 196,864 + 8,704 x 1,024 + 1,024 + 1,049,600 + 4,100. Johnson, Zhang 2017, 250 maps in 15
-# layers: 3 x 300 x 250 + 250 + 14 x (3 x 250 x 250 + 250) + 502. Dai et al. 2016, table 1: 0.5, 1.8 and 3.7 million.
+# widths 3, 4, 5 with 100 filters over 300 numbers per word: 100 x (300 x 12 + 3) + 2 x 301. Zhang et al. 2015, tables
+# 1 and 2: 125,696 + 459,008 + 4 x 196,864 + 8,704 x 1,024 + 1,024 + 1,049,600 + 4,100. Johnson, Zhang 2017, 250 maps
+# in 15 layers: 3 x 300 x 250 + 250 + 14 x (3 x 250 x 250 + 250) + 502. Dai et al. 2016, table 1: 0.5, 1.8, 3.7 million.
 PUBLISHED_TEXT = {
     "kim_cnn": (300, 64, 2, 360_902),
     "char_cnn": (70, 1014, 4, 11_339_780),
