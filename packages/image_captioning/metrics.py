@@ -91,36 +91,54 @@ def longest_common(one: Words, other: Words) -> int:
 
 
 Vector = dict[tuple[str, ...], float]
+Vectors = tuple[list[Vector], list[float], int]  # of a sentence by order, their norms, and its number of words
+
+
+class CiderD:
+    """CIDEr-D against references whose n-gram vectors are computed once.
+
+    Args:
+        references: per picture; document frequencies are counted in them.
+    """
+
+    def __init__(self, references: Sequence[Sequence[Words]]) -> None:
+        self.frequencies = document_frequencies(references)
+        self.log_documents = math.log(max(1, len(references)))
+        self.references = [[self._vectors(words) for words in others] for others in references]
+
+    def scores(self, captions: Sequence[Words], pictures: Sequence[int]) -> list[float]:
+        """Return the score of each caption as one of picture `pictures[i]`, 0 to 10."""
+        return [
+            self._score(self._vectors(words), self.references[i]) for words, i in zip(captions, pictures, strict=True)
+        ]
+
+    def _vectors(self, words: Words) -> Vectors:
+        """Return count times inverse document frequency of all n-grams by order, the norms, and the length."""
+        vectors = [
+            {gram: n * (self.log_documents - math.log(max(1, self.frequencies[gram]))) for gram, n in grams.items()}
+            for grams in (ngrams(words, order) for order in range(1, ORDERS + 1))
+        ]
+        return vectors, [math.sqrt(sum(v * v for v in vector.values())) for vector in vectors], len(words)
+
+    def _score(self, ours: Vectors, others: Sequence[Vectors]) -> float:
+        total = 0.0
+        for vectors, norms, length in others:
+            likeness = sum(map(clipped_cosine, ours[0], vectors, ours[1], norms))
+            total += likeness / ORDERS * math.exp(-((ours[2] - length) ** 2) / (2 * SIGMA**2))
+        return 10 * total / len(others)
 
 
 def cider_d(captions: Sequence[Words], references: Sequence[Sequence[Words]]) -> list[float]:
-    """Return the CIDEr-D of each caption, 0 to 10."""
-    frequencies = document_frequencies(references)
-    log_documents = math.log(max(1, len(references)))
-
-    def vectors(words: Words) -> list[Vector]:
-        """Return count times inverse document frequency of all n-grams, by order."""
-        return [
-            {gram: count * (log_documents - math.log(max(1, frequencies[gram]))) for gram, count in grams.items()}
-            for grams in (ngrams(words, n) for n in range(1, ORDERS + 1))
-        ]
-
-    scores = []
-    for words, others in zip(captions, references, strict=True):
-        ours = vectors(words)
-        total = 0.0
-        for other in others:
-            likeness = sum(map(clipped_cosine, ours, vectors(other)))
-            total += likeness / ORDERS * math.exp(-((len(words) - len(other)) ** 2) / (2 * SIGMA**2))
-        scores.append(10 * total / len(others))
-    return scores
+    """Return the CIDEr-D of one caption per picture, 0 to 10."""
+    return CiderD(references).scores(captions, range(len(captions)))
 
 
-def clipped_cosine(ours: Vector, theirs: Vector) -> float:
+def clipped_cosine(ours: Vector, theirs: Vector, our_norm: float, their_norm: float) -> float:
     """Return the cosine of two vectors, in whose product no n-gram counts more than in the reference `theirs`."""
-    norms = math.sqrt(sum(v * v for v in ours.values())) * math.sqrt(sum(v * v for v in theirs.values()))
+    if not our_norm or not their_norm:
+        return 0.0
     shared = sum(min(value, theirs[gram]) * theirs[gram] for gram, value in ours.items() if gram in theirs)
-    return shared / norms if norms else 0.0
+    return shared / (our_norm * their_norm)
 
 
 def document_frequencies(references: Sequence[Sequence[Words]]) -> Counter[tuple[str, ...]]:

@@ -26,12 +26,15 @@ class CaptionBatch(NamedTuple):
         words: int64 [R, T], the token ids of words and the end, padded with 0.
         lengths: int64 [R], words and end of each row, at least 1.
         owner: int64 [R] in 0..B-1.
+        source: int64 [B], the numbers of the pictures in the training set where captions that the network draws are
+            rewarded (see `self_critical`); None: these captions are learned.
     """
 
     pictures: Tensor
     words: Tensor
     lengths: Tensor
     owner: Tensor
+    source: Tensor | None = None
 
 
 class DecoderOutput(NamedTuple):

@@ -9,11 +9,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from cnn_core.answers import write_csv
+from cnn_core.answers import skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER
-from cnn_core.data.images import ImageSource
+from cnn_core.data.images import ImageSource, input_name
 from cnn_core.data.memory import channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
+from cnn_core.data.summary import DataSummary
 from cnn_core.errors import CnnError
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights
@@ -134,10 +135,20 @@ class Predictor:
                 )
 
     def stream_inputs(
-        self, inputs: Iterable[str | os.PathLike[str]], *, output: Path | None = None, n_best: int = 3
+        self,
+        inputs: Iterable[str | os.PathLike[str]],
+        *,
+        output: Path | None = None,
+        n_best: int = 3,
+        answered: Iterable[str] = (),
     ) -> Iterator[Caption]:
         """Caption files and all pictures in folders, subfolders included, in the order of their names."""
-        return self.stream(pictures_in(inputs), n_best=n_best)
+        pictures = skip_answered(pictures_in(inputs), answered, name=input_name)
+        return self.stream(pictures, n_best=n_best)
+
+    def examine_inputs(self, inputs: Iterable[str | os.PathLike[str]]) -> DataSummary:
+        """Return how many pictures the inputs of `stream_inputs` are."""
+        return DataSummary("", "pictures", {"all": sum(1 for _ in pictures_in(inputs))})
 
     def predict_folder(self, folder: Path | str, csv_path: Path | str, *, n_best: int = 3) -> tuple[int, int]:
         """Caption all pictures of a folder into a CSV file; return the numbers of captioned pictures and of failures.

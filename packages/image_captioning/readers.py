@@ -117,7 +117,13 @@ def _table(file: Path, layout: Layout, album: Album, columns: Columns) -> Source
 
 
 def _names_picture(cells: Sequence[str], album: Album) -> bool:
-    return any(PurePath(cell.split("#")[0]).suffix.lower() in SUFFIXES or album.find(cell).file for cell in cells)
+    return any(PurePath(cell.split("#")[0]).suffix.lower() in SUFFIXES or _hit(cell, album) == 2 for cell in cells)
+
+
+def _hit(cell: object, album: Album) -> int:
+    """Return 2 for the name of a picture, 1 for a number that one has, which a row's number may be too, else 0."""
+    match = album.find(cell) if isinstance(cell, str) else None
+    return 0 if match is None or match.file is None else 2 - match.by_number
 
 
 def _cells(
@@ -199,7 +205,7 @@ def _places(
     if image is None:
         known = _by_name(folded, FILE_NAMES)
         free = [i for i in range(len(columns)) if i not in (caption, group, split)]
-        hits = {i: sum(isinstance(v, str) and album.find(v).file is not None for v in values[i]) for i in free}
+        hits = {i: sum(_hit(value, album) for value in values[i]) for i in free}
         ranked = [i for i in known if hits.get(i)] or sorted((i for i in free if hits[i]), key=lambda i: -hits[i])
         image = next(iter(ranked or [i for i in known if i in free] or _others(folded, free, CAPTION_NAMES)), None)
         chosen = image is not None and image not in known

@@ -50,6 +50,8 @@ class DecoderConfig(Settings):
     dropout: Share = 0.2
     word_dropout: Share = 0.0  # share of words that the decoder is not shown in training
     attention_weight: NonNegative = 0.0  # of the doubly stochastic term
+    rewarded_epochs: Natural = 0  # the last ones, in which drawn captions are rewarded by CIDEr-D, see `self_critical`
+    drawn: Annotated[int, Field(ge=2, le=100)] = 5  # captions of a picture in a rewarded epoch
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def find_sources(path: Path, album: Album, columns: Columns) -> tuple[list[Sourc
             except DataError as error:
                 if rank <= NAMED or (len(candidates) == 1 and file.suffix.lower() != ".txt"):
                     raise
-                first_error = first_error or error
+                first_error = first_error or (error if file.suffix.lower() != ".txt" else None)
                 continue
             hits = sum(album.find(entry.name).file is not None for entry in source.entries)
             if not hits and (rank <= NAMED or (len(candidates) == 1 and file.suffix.lower() != ".txt")):

@@ -20,11 +20,13 @@ from image_captioning.contract import CaptionContract, CaptionerOptions
 from image_captioning.data import SPLITS, CaptionSet, load_photos, load_sets, makes_scenes
 from image_captioning.decoders import build_decoder
 from image_captioning.encoders import Start, cached_features, start_encoder
+from image_captioning.metrics import CiderD
 from image_captioning.model import CaptionBatch, Captioner, caption_loss, load_captioner
 from image_captioning.readers import Columns
 from image_captioning.recipe import Recipe, unused_settings
 from image_captioning.report import measure, report_on
 from image_captioning.search import beam_search
+from image_captioning.self_critical import self_critical_loss
 from image_captioning.words import END, build_vocabulary
 
 log = logging.getLogger(__name__)
@@ -76,7 +78,10 @@ class CaptionTask:
             [[[*self.contract.encode(caption), END] for caption in captions] for captions in train.captions],
             batch_size=self.recipe.loop.batch_size,
             per_picture=data.captions_per_picture,
+            rewarded_from=self._rewarded_from,
         )
+        if self._rewarded_from is not None:
+            self.cider = CiderD(train.captions)
 
     def _load(self, size: tuple[int, int] | None, base: CaptionContract | None) -> None:
         """Read the splits, and what there is to say of them."""
@@ -182,18 +187,29 @@ class CaptionTask:
         return len(batch.pictures)
 
     def weight(self, batch: CaptionBatch) -> float:
-        """Return the number of words."""
-        return float(batch.lengths.sum())
+        """Return the number of words; of drawn captions, which have about as many for each picture, of pictures."""
+        return float(batch.lengths.sum() if batch.source is None else len(batch.pictures))
 
     def parts(self, batch: CaptionBatch, count: int) -> list[CaptionBatch]:
         cut = []
         for places in torch.arange(len(batch.pictures), device=batch.owner.device).tensor_split(count):
             mine = torch.isin(batch.owner, places)
             pictures, owner = batch.pictures[places[0] : places[-1] + 1], batch.owner[mine] - places[0]
-            cut.append(CaptionBatch(pictures, batch.words[mine], batch.lengths[mine], owner))
+            source = None if batch.source is None else batch.source[places]
+            cut.append(CaptionBatch(pictures, batch.words[mine], batch.lengths[mine], owner, source))
         return cut
 
+    @property
+    def _rewarded_from(self) -> int | None:
+        """The first epoch whose captions are drawn and rewarded; None: no epoch's."""
+        count = self.recipe.decoder.rewarded_epochs
+        return max(0, self.recipe.loop.epochs - count) if count else None
+
     def training_step(self, model: nn.Module, batch: CaptionBatch) -> Tensor:
+        if batch.source is not None:
+            return self_critical_loss(
+                model, batch, contract=self.contract, reward=self.cider.scores, drawn=self.recipe.decoder.drawn
+            )
         return caption_loss(
             model(batch),
             smoothing=self.recipe.optimizer.label_smoothing,

@@ -18,8 +18,11 @@ from torch import Tensor
 
 from cnn_core.data.paths import custom_path
 from cnn_core.data.splits import hold_out
+from cnn_core.data.summary import DataSummary, class_counts
 from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
+from cnn_core.weights.members import Members
+from image_classification.division import Wishes
 from image_classification.download import get_cifar10, get_mnist_like
 from image_classification.image_set import SPLITS, Channels, Fit, ImageSet
 from image_classification.readers import read_cifar10, read_mnist_like
@@ -47,6 +50,15 @@ class PictureSet(DataSet):
     read: Callable[[DataSet, Path, str], tuple[Tensor, Tensor]] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class PictureData:
+    """Splits of a set, what there is to know of them, and content hashes of a user's own pictures by split."""
+
+    sets: dict[str, ImageSet]
+    summary: DataSummary
+    members: Members = field(default_factory=dict, repr=False)
+
+
 def load_set(
     name_or_path: str | os.PathLike[str],
     *,
@@ -57,13 +69,13 @@ def load_set(
     box: float | None = None,
     data_root: str | os.PathLike[str] | None = None,
 ) -> ImageSet:
-    """Load one split of a named set, or of a folder (or zip) of class folders; see `load_sets`."""
-    return load_sets(
+    """Load one split of a named set, or of a user's own pictures; see `load_data`."""
+    return load_data(
         name_or_path, splits=(split,), size=size, channels=channels, fit=fit, box=box, data_root=data_root
-    )[split]  # fmt: skip
+    ).sets[split]  # fmt: skip
 
 
-def load_sets(
+def load_data(
     name_or_path: str | os.PathLike[str],
     *,
     splits: Sequence[str],
@@ -72,8 +84,9 @@ def load_sets(
     fit: Fit = "crop",
     box: float | None = None,
     data_root: str | os.PathLike[str] | None = None,
-) -> dict[str, ImageSet]:
-    """Load splits of a named set, or of a folder (or zip) of class folders; every picture is read once.
+    wishes: Wishes | None = None,
+) -> PictureData:
+    """Load splits of a named set, or of a user's own pictures (see `folder`); every picture is read once.
 
     Args:
         name_or_path: a name of `DATA_SETS`, or a path. Write a folder with the name of a set as `./digits`.
@@ -83,6 +96,7 @@ def load_sets(
         fit: how pictures of another size are fitted to `size`, see `InputContract`.
         box: of the fits "digit" and "garment", see `InputContract`.
         data_root: the folder of the sets; None: `CNN_DATA_DIR` or the platform's user data folder.
+        wishes: how a user's own pictures are labelled and divided.
 
     Raises:
         UnknownNameError: neither a known name nor an existing path.
@@ -96,7 +110,10 @@ def load_sets(
     size = _pair(size)
     known = find_set(DATA_SETS, name_or_path)
     if known is None:
-        return _load_custom(name_or_path, splits, size=size, channels=channels, fit=fit, box=box)
+        return _load_custom(name_or_path, splits, size=size, channels=channels, fit=fit, box=box, wishes=wishes)
+    if wishes is not None and wishes != Wishes():
+        flags = "--test, --groups, --group-column and --label-column"
+        raise DataError(f"{known.name} comes divided and labelled; {flags} are for a folder of your own pictures")
     folder = known.path(data_root)
     parts = {part: _read(known, folder, part) for part in {_part(split) for split in splits}}
     loaded = {}
@@ -106,7 +123,9 @@ def load_sets(
             train, val = hold_out(whole.targets.numpy(), [VAL_FRACTION], seed=SPLIT_SEED)
             whole = whole.subset(train if split == "train" else val)
         loaded[split] = _fit(whole, size or whole.size, channels=channels or whole.channels, fit=fit, box=box)
-    return loaded
+    classes = class_counts(known.labels, {split: part.targets.tolist() for split, part in loaded.items()})
+    counts = {split: len(part) for split, part in loaded.items()}
+    return PictureData(loaded, DataSummary(known.name, "pictures", counts, classes, divided="as published"))
 
 
 def _part(split: str) -> str:
@@ -137,17 +156,16 @@ def _load_custom(
     channels: Channels | None,
     fit: Fit,
     box: float | None,
-) -> dict[str, ImageSet]:
+    wishes: Wishes | None,
+) -> PictureData:
     custom_path(path, DATA_SETS, expected="a folder (or zip) with one subfolder per class")
     from image_classification.folder import load_folder  # imports Pillow, which named sets do not need
     from image_classification.preprocess import OBJECT_FITS, InputContract
 
     channels = channels or (1 if fit in OBJECT_FITS else 3)
     contract = InputContract(channels=channels, size=size or CUSTOM_SIZE, fit=fit, box=box)
-    data = load_folder(path, contract, splits=splits)
-    if data.report.skipped:
-        log.warning("%s", data.report)
-    return data.sets
+    data = load_folder(path, contract, splits=splits, wishes=wishes or Wishes())
+    return PictureData(data.sets, data.summary, data.members)
 
 
 def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: Channels, fit: Fit, box: float | None) -> ImageSet:

@@ -1,22 +1,26 @@
 """The domain of image classification: its tasks, how its weights are measured, and the modes of transfer learning."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from cnn_core.classification import Report, measure_classes
-from cnn_core.domain import Domain, check_labels
-from cnn_core.errors import ConfigError
-from cnn_core.predictor import Measured
-from cnn_core.train.config import ModelConfig
+from cnn_core.data.paths import custom_path
+from cnn_core.domain import Domain, find_set
+from cnn_core.errors import ConfigError, DataError
+from cnn_core.predictor import Measured, check_labels
+from cnn_core.train.config import ModelConfig, OptimizerConfig
 from cnn_core.weights import WeightsCard
+from cnn_core.weights.members import choose_items, read_members
 from image_classification.data import DATA_SETS, ImageSet, load_set
 from image_classification.predict import DOMAIN_NAME, Predictor, load
+from image_classification.preprocess import WithViews
 from image_classification.task import ImageTask, Recipe
-from image_classification.transfer import HeadTask
+from image_classification.transfer import COMPARED, LEARNING_RATES, HeadTask
 
-MODES = ("bottleneck", "freeze", "fine-tune", "scratch")
 BATCH_SIZE = 500
 
 
@@ -55,19 +59,65 @@ def evaluate(predictor: Predictor, images: ImageSet, *, batch_size: int = BATCH_
 
 def _measure(predictor: Predictor, data: str, split: str | None, own: bool) -> Measured:
     """Measure a split, preprocessed as the network takes it."""
+    if find_set(DATA_SETS, data) is None:
+        return _measure_own(predictor, data, split)
     split = split or "test"
     contract = predictor.contract
     pictures = load_set(
         data, split=split, size=contract.size, channels=contract.channels, fit=contract.fit, box=contract.box
     )
+    if set(pictures.labels) == set(predictor.labels):
+        pictures = pictures.with_labels(predictor.labels)
     check_labels(predictor, pictures.labels, data)
     return Measured.split_of_set(evaluate(predictor, pictures), data, split, items="pictures")
 
 
+def _measure_own(predictor: Predictor, data: str, split: str | None) -> Measured:
+    """Measure a user's own pictures: all of them, unless the network has learned from them."""
+    from image_classification.folder import hashes_of, load_whole
+
+    custom_path(data, DATA_SETS, expected="a folder (or zip) with one subfolder per class")
+    whole, summary, _ = load_whole(data, predictor.contract, labels=predictor.labels)
+    members = read_members(predictor.folder) if predictor.folder else None
+    hashes = hashes_of(whole.images)
+    choice = choose_items(hashes, members, split=split, items="pictures")
+    if members and choice.own and not len(choice.items):  # each class is copies of one picture or two
+        items = np.flatnonzero(np.isin(hashes, members.get(split or "test", np.empty(0, np.uint64))))
+        learned = f"the {len(items):,} pictures of that split are copies of training pictures: the figures mean nothing"
+        choice = replace(choice, items=items, unseen=np.zeros(len(items), bool), warnings=(learned,))
+    chosen = replace(whole.subset(choice.items), split=split or "test" if choice.own else "all")
+    if not len(chosen):
+        raise DataError(f"{data}: {'; '.join(choice.sentences)}")
+    seen = int((~choice.unseen).sum())
+    unseen = {}
+    if 0 < seen < len(chosen) and not choice.own:
+        unseen = evaluate(predictor, chosen.subset(np.flatnonzero(choice.unseen))).metrics
+    said = replace(
+        summary, read=(*summary.read, *choice.sentences), warnings=(*summary.warnings, *choice.warnings)
+    )  # fmt: skip
+    return Measured(
+        report=evaluate(predictor, chosen), split=chosen.split, data=said, of=len(whole), unseen=unseen
+    )  # fmt: skip
+
+
 def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:
     """Return the three modes of transfer from `weights`, and the same network from scratch."""
-    recipe = Recipe(model=ModelConfig(card.model, card.arguments["options"], weights=weights))
-    return {mode: (recipe, {"transfer": mode}) for mode in MODES}
+    model = ModelConfig(card.model, card.arguments["options"], weights=weights)
+    recipes = {
+        mode: Recipe(model=model, loop=COMPARED, optimizer=OptimizerConfig(learning_rate=rate))
+        for mode, rate in LEARNING_RATES.items()
+    }
+    return {mode: (recipe, {"transfer": mode}) for mode, recipe in recipes.items()}
+
+
+def _exportable(predictor: Predictor) -> dict[str, Any]:
+    """Return the network with its test-time views, so that the file answers what `predict` does.
+
+    From normalised pictures [B, C, H, W] to class scores [B, K], of which softmax makes the probabilities.
+    """
+    contract = predictor.contract
+    views = predictor.model if contract.tta == "none" else WithViews(predictor.model, contract.tta)
+    return {"model": views, "example_shape": (contract.channels, *contract.size)}
 
 
 DOMAIN = Domain(
@@ -78,6 +128,7 @@ DOMAIN = Domain(
     data_sets=DATA_SETS,
     measure=_measure,
     ways=_ways,
+    exportable=_exportable,
     limits=("Knows the classes that it learned from; anything else is still given one of their names.",),
 )
 train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights

@@ -1,5 +1,6 @@
 """A split of labelled pictures, whole in memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -72,6 +73,13 @@ class ImageSet:
     def item_name(self, index: int) -> str:
         """Return the file name of picture `index`, or "split/index" in a set without files."""
         return self.files[index] if self.files else f"{self.split}/{index}"
+
+    def with_labels(self, labels: Sequence[str]) -> "ImageSet":
+        """Return the same pictures with the same class names in another order."""
+        if tuple(labels) == self.labels:
+            return self
+        place = torch.tensor([list(labels).index(label) for label in self.labels], dtype=torch.int64)
+        return replace(self, labels=tuple(labels), targets=place[self.targets])
 
     def subset(self, indices: Tensor | np.ndarray) -> "ImageSet":
         """Return the pictures at `indices` (integers), in that order."""

@@ -1,22 +1,29 @@
-"""The files of a folder or a zip archive by their relative path, without unpacking the archive anywhere."""
+"""The files of a folder, a zip or a tar archive by their relative path, as a user brings them.
+
+A zip is read where it is; a tar archive, which has no directory of its members, is unpacked beside it for as long as it
+is read. What systems and archivers leave behind is passed over, and so are folders that merely wrap the content.
+"""
 
 import os
+import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import dropwhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import cast
 
-from cnn_core.data.archives import DAMAGE, check_directory
-from cnn_core.data.folders import walk
+from cnn_core.data.archives import DAMAGE, check_directory, extract, is_tar
+from cnn_core.data.folders import is_left_behind, walk
+from cnn_core.data.images import SUFFIXES
 from cnn_core.data.paths import given_path
 from cnn_core.errors import DataError
 from cnn_core.storage import readable_size
 
-IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what file managers leave behind; hidden files are ignored as well
 MEMBER_LIMIT = 256 * 1024**2  # bytes of one unpacked picture file: larger is a bomb, not a photo
 MEMBERS_LIMIT = 500_000
+OUTSIDE = "files outside the class folders"
 SWELLING = 100  # times its own size that an archive of pictures may unpack to, from a gigabyte on
 
 
@@ -26,11 +33,14 @@ class Files:
 
     Args:
         name: of the folder or archive, for messages.
+        root: the folder, or the archive.
         paths: all files as path parts relative to the root, without hidden ones.
         folders: all folders likewise, the root left out.
         problems: (name, reason) of what could not be listed.
         archive: the open zip, or None for a folder.
-        members: of a zip, the archive's own name of each path.
+        members: of a zip, the archive's own name of each path, with the wrapper.
+        wrapper: folders around the content, which are left off the paths.
+        tables: with the wrapper: tables beside the content, or beside folders around it.
     """
 
     name: str
@@ -40,6 +50,8 @@ class Files:
     problems: list[tuple[str, str]]
     archive: zipfile.ZipFile | None = None
     members: dict[tuple[str, ...], str] = field(default_factory=dict)
+    wrapper: tuple[str, ...] = ()
+    tables: tuple[tuple[str, ...], ...] = ()
 
     def open(self, parts: tuple[str, ...]) -> Path | bytes:
         """Return what `read_image` takes: the path in a folder, the unpacked bytes of an archive's member.
@@ -48,9 +60,22 @@ class Files:
             DataError: the member is damaged, encrypted or too large.
         """
         if self.archive is None:
-            return self.root.joinpath(*parts)
+            return self.root.joinpath(*self.wrapper, *parts)
+        return self._unpack(self.members[self.wrapper + parts])
+
+    def content(self, table: tuple[str, ...]) -> bytes:
+        """Return the bytes of one of `tables`."""
         try:
-            with self.archive.open(self.members[parts]) as stream:
+            return (
+                self.root.joinpath(*table).read_bytes() if self.archive is None else self._unpack(self.members[table])
+            )
+        except OSError as error:
+            raise DataError(f"{table[-1]} cannot be read ({error.strerror})") from error
+
+    def _unpack(self, member: str) -> bytes:
+        archive = cast("zipfile.ZipFile", self.archive)
+        try:
+            with archive.open(member) as stream:
                 data = stream.read(MEMBER_LIMIT + 1)  # never more, whatever the header says
         except (*DAMAGE, OSError) as error:
             raise DataError(f"cannot be unpacked ({error})") from error
@@ -61,19 +86,17 @@ class Files:
 
 @contextmanager
 def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
-    """List a folder, or a zip archive by its directory.
+    """List a folder, or a zip or tar archive.
 
     Raises:
-        DataError: no such folder, a file that is not a zip, or an archive with unsafe names or too many members.
+        DataError: no such folder, a file that is no archive, or an archive with unsafe names or too many members.
     """
     path = given_path(source)
     if os.path.isdir(path):  # noqa: PTH112 (pathlib raises for names that no file can have)
         yield _walk(path, str(source))
     elif not os.path.exists(path):  # noqa: PTH110
         raise DataError(f"there is no folder {source}; expected a folder (or zip) with one subfolder per class")
-    elif not zipfile.is_zipfile(path):
-        raise DataError(f"{source} is a file; expected a folder, or a zip, with one subfolder of pictures per class")
-    else:
+    elif zipfile.is_zipfile(path):
         with path.open("rb") as file:
             check_directory(str(source), file, MEMBERS_LIMIT)
         try:
@@ -82,10 +105,16 @@ def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
             raise DataError(f"{source}: the zip archive is damaged ({error}); make it again") from error
         with archive:
             yield _read_directory(archive, path, str(source))
-
-
-def _hidden(part: str) -> bool:
-    return part.startswith(".") or part in IGNORED
+    elif is_tar(path):
+        with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as place:
+            limit = max(1024**3, SWELLING * path.stat().st_size)
+            yield _walk(extract(path, Path(place) / "tar", max_bytes=limit), str(source))
+    else:
+        with path.open("rb") as file:
+            cut = " (it begins like a zip, but its end is missing: copy it again)" if file.read(2) == b"PK" else ""
+        raise DataError(
+            f"{source} is a file; expected a folder, a zip or a tar, with one subfolder of pictures per class{cut}"
+        )
 
 
 def _walk(root: Path, name: str) -> Files:
@@ -94,11 +123,11 @@ def _walk(root: Path, name: str) -> Files:
     def report(folder: Path, reason: str) -> None:
         problems.append((folder.relative_to(root).as_posix(), reason))
 
-    for folder, files in walk(root, hidden=_hidden, report=report):
+    for folder, files in walk(root, hidden=is_left_behind, report=report):
         parts = folder.relative_to(root).parts
         folders.add(parts)
         paths += [(*parts, file) for file in files]
-    return Files(name, root, sorted(paths), folders - {()}, problems)
+    return _unwrapped(Files(name, root, paths, folders - {()}, problems))
 
 
 def _read_directory(archive: zipfile.ZipFile, path: Path, name: str) -> Files:
@@ -111,32 +140,65 @@ def _read_directory(archive: zipfile.ZipFile, path: Path, name: str) -> Files:
         )
     paths: dict[tuple[str, ...], str] = {}
     folders: set[tuple[str, ...]] = set()
+    problems = []
     for member in members:
-        parts = tuple(member.filename.rstrip("/").split("/"))
-        if member.filename.startswith("/") or ".." in parts or "" in parts or "\\" in member.filename:
+        slashed = member.filename.replace("\\", "/")  # old programs of Windows write backslashes
+        parts = tuple(slashed.rstrip("/").split("/"))
+        if slashed.startswith("/") or ".." in parts or "" in parts or parts[0].endswith(":"):
             raise DataError(f"{name}: the member {member.filename!r} points outside the archive; make the zip again")
         parts = tuple(dropwhile(".".__eq__, parts))  # some programs write ./cats/a.png
-        if not parts or any(map(_hidden, parts)):
+        if not parts or any(map(is_left_behind, parts)):
             continue
-        folder_parts = parts if member.is_dir() else parts[:-1]
+        is_folder = slashed.endswith("/")
+        folder_parts = parts if is_folder else parts[:-1]
         folders.update(folder_parts[: i + 1] for i in range(len(folder_parts)))
-        if not member.is_dir():
-            paths[parts] = member.filename
-    cut = len(_wrapper(paths, folders))
-    names = {parts[cut:]: filename for parts, filename in paths.items()}
-    return Files(name, path, sorted(names), {parts[cut:] for parts in folders if len(parts) > cut}, [], archive, names)
+        if is_folder:
+            continue
+        if parts in paths:
+            problems.append(("/".join(parts), "files with the name of another one in the archive"))
+        paths[parts] = member.filename
+    return _unwrapped(Files(name, path, [*paths], folders, problems, archive, paths))
+
+
+def _unwrapped(files: Files) -> Files:
+    """Leave off the folders that merely wrap the content, as archives made of one folder have them.
+
+    These are single folders, one in the other and without pictures, down to a folder that holds at least two.
+    """
+    wrapper = _wrapper(files.paths, files.folders)
+    cut = len(wrapper)
+    inside = sorted(parts[cut:] for parts in files.paths if parts[:cut] == wrapper)
+    tables = sorted(parts for parts in files.paths if is_table(parts) and len(parts) <= max(cut, 1) + 1)
+    beside = [("/".join(parts), OUTSIDE) for parts in files.paths if parts[:cut] != wrapper and parts not in tables]
+    folders = {parts[cut:] for parts in files.folders if len(parts) > cut}
+    problems = [*files.problems, *sorted(beside)]
+    return replace(
+        files, paths=inside, folders=folders, problems=problems, wrapper=wrapper, tables=tuple(tables)
+    )  # fmt: skip
 
 
 def _wrapper(paths: Iterable[tuple[str, ...]], folders: set[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the folders that merely wrap the content, as archives made of one folder have them.
-
-    These are single folders, one in the other and without files, down to a folder that holds at least two.
-    """
+    pictures = {parts[:-1] for parts in paths if is_picture(parts)}
     prefix: tuple[str, ...] = ()
     while True:
-        inner = [parts for parts in folders if len(parts) == len(prefix) + 1]
-        if any(len(parts) == len(prefix) + 1 for parts in paths) or not inner:
-            return ()  # files before any choice of folders: that is a class, not a wrapper
+        inner = [parts for parts in folders if parts[:-1] == prefix]
+        if prefix in pictures or not inner:
+            return ()  # pictures before any choice of folders: that is a class, not a wrapper
         if len(inner) > 1:
             return prefix
         prefix = inner[0]
+
+
+def is_table(parts: tuple[str, ...]) -> bool:
+    """Tell whether a file may be a table of labels."""
+    return PurePosixPath(parts[-1]).suffix.lower() in (".csv", ".tsv")
+
+
+def is_picture(parts: tuple[str, ...]) -> bool:
+    """Tell whether a file has the suffix of a picture."""
+    return PurePosixPath(parts[-1]).suffix.lower() in SUFFIXES
+
+
+def may_be_picture(parts: tuple[str, ...]) -> bool:
+    """Tell whether a file has the suffix of a picture, or none that says what it is."""
+    return is_picture(parts) or not PurePosixPath(parts[-1]).suffix

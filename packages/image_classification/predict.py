@@ -12,17 +12,18 @@ from PIL import Image
 from torch import Tensor
 from typing_extensions import TypeIs
 
-from cnn_core.answers import label_columns, write_csv
+from cnn_core.answers import label_columns, skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.data.images import ImageSource, input_name, read_image
 from cnn_core.data.memory import channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
+from cnn_core.data.summary import DataSummary
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.explain import explain, overlay
 from cnn_core.models import Backbone
 from cnn_core.storage import atomic_path
 from cnn_core.train.devices import choose_device
-from cnn_core.weights import WeightsCard, load_model
+from cnn_core.weights import WeightsCard, find_weights, load_model
 from image_classification.preprocess import InputContract, tta_logits
 
 DOMAIN_NAME = "image_classification"
@@ -71,12 +72,16 @@ class Predictor:
         model: with the card's weights.
         card: its `input` is an `InputContract`.
         device: where to compute.
+        folder: of the weights, with what a run has kept of its data; None: there is none.
 
     Raises:
         WeightsError: the card is of another domain, or its input contract does not fit its model.
     """
 
-    def __init__(self, model: Backbone, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, model: Backbone, card: WeightsCard, *, device: torch.device | str = "cpu", folder: Path | None = None
+    ) -> None:
+        self.folder = folder
         self.card, self.contract = card, InputContract.of_card(card, domain=DOMAIN_NAME)
         self.labels = labels_of(card)
         if self.contract.channels != card.arguments["in_channels"]:
@@ -122,10 +127,20 @@ class Predictor:
             yield from self._classify(names, views, top_k)
 
     def stream_inputs(
-        self, inputs: Iterable[str | os.PathLike[str]], *, output: Path | None = None, top_k: int = 5
+        self,
+        inputs: Iterable[str | os.PathLike[str]],
+        *,
+        output: Path | None = None,
+        top_k: int = 5,
+        answered: Iterable[str] = (),
     ) -> Iterator[Prediction]:
         """Classify files and all pictures in folders, subfolders included, in the order of their names."""
-        return self.stream(pictures_in(inputs), top_k=top_k)
+        pictures = skip_answered(pictures_in(inputs), answered, name=input_name)
+        return self.stream(pictures, top_k=top_k)
+
+    def examine_inputs(self, inputs: Iterable[str | os.PathLike[str]]) -> DataSummary:
+        """Return how many pictures the inputs of `stream_inputs` are."""
+        return DataSummary("", "pictures", {"all": sum(1 for _ in pictures_in(inputs))})
 
     def predict_folder(self, folder: Path | str, csv_path: Path | str, *, top_k: int = 3) -> tuple[int, int]:
         """Classify all pictures of a folder into a CSV file; return the numbers of predictions and of failures.
@@ -202,7 +217,7 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     """
     chosen = choose_device(device)
     model, card = load_model(name, device=chosen, domain=DOMAIN_NAME)
-    return Predictor(model, card, device=chosen)
+    return Predictor(model, card, device=chosen, folder=find_weights(name, domain=DOMAIN_NAME))
 
 
 def _as_list(images: Sequence[ImageSource] | ImageSource) -> Iterable[ImageSource]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 from pydantic import Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cnn_core.data.fits import Fitted, Placement, fit_crop, fit_pad, fit_stretch
@@ -108,6 +108,17 @@ class InputContract(Contract):
         if not len(images):
             return torch.empty(0, self.channels, *self.size)
         return self.normalize(torch.stack([self.to_uint8(image) for image in images]))
+
+
+class WithViews(nn.Module):
+    """A network whose scores are averaged over test-time views (`tta_logits`): [B, C, H, W] -> [B, K]."""
+
+    def __init__(self, model: nn.Module, tta: str) -> None:
+        super().__init__()
+        self.model, self.tta = model, tta
+
+    def forward(self, x: Tensor) -> Tensor:
+        return tta_logits(self.model, x, tta=self.tta)
 
 
 def tta_logits(model: Callable[[Tensor], Tensor], x: Tensor, *, tta: str = "none") -> Tensor:

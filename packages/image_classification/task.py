@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +20,8 @@ from cnn_core.models import as_backbone, create_model
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Edge, Natural, Settings, Text
-from image_classification.data import ImageSet, few_of_each, load_sets
+from image_classification.data import ImageSet, few_of_each, load_data
+from image_classification.division import Wishes
 from image_classification.image_set import Channels, Fit
 from image_classification.preprocess import InputContract, tta_logits
 
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 INITIALISE_SAMPLES = 5000  # pictures that data-dependent initialisation looks at
 EVALUATION_BATCH = 500
+LEAST_STEPS = 10  # of an epoch of a user's own pictures: of a few dozen, one pass is a step or two and teaches nothing
+
+Tta = Literal["none", "flip", "shift", "flip-shift"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,15 @@ class DataConfig(Settings):
     channels: Channels | None = None  # 1 grey, 3 colour; None: the set's own, of a folder 3, with `weights` theirs
     fit: Fit = "crop"  # how pictures of another size are fitted
     per_class: Count | None = None  # train on this many pictures per class, which the seed chooses; None: on all
-    tta: Literal["none", "flip", "shift", "flip-shift"] = "none"  # views that a prediction is averaged over
+    tta: Tta = "none"  # views that a prediction is averaged over
+    # of your own pictures: a folder of test pictures, a text file of their names, or how many of each class are for the
+    # test, as a share or a number; None: a fifth, unless the folder has test pictures
+    test: str | None = None
+    # of your own pictures, what stays on one side of a split: subfolders of the class folders, where every class has
+    # enough of them or in any case; copies of a picture always do
+    groups: Literal["auto", "folder", "none"] = "auto"
+    group_column: str | None = None  # of a table of labels: pictures of equal values stay on one side of a split
+    label_column: str | None = None  # of a table of labels; None: guessed
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,11 @@ class ImageTask(Pairs):
             )
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
         fit, box = (base.fit, base.box) if base else (data.fit, None)
-        self.sets = load_sets(data.data, splits=splits, size=size, channels=channels, fit=fit, box=box)
+        wishes = Wishes(data.groups, data.group_column, data.label_column, data.test)
+        loaded = load_data(data.data, splits=splits, size=size, channels=channels, fit=fit, box=box, wishes=wishes)
+        self.sets, self.summary, self.members = loaded.sets, loaded.summary, loaded.members
+        if card and set(card.labels) == set(self.sets["test"].labels):
+            self.sets = {split: part.with_labels(card.labels) for split, part in self.sets.items()}
         _check_filled(data.data, self.sets)
         train = self.sets[self.training_split]
         if data.per_class is not None:
@@ -109,7 +125,8 @@ class ImageTask(Pairs):
             mean, std = base.mean, base.std
         else:
             mean, std = _statistics(train.images)
-        self.contract = InputContract(train.channels, train.size, mean=mean, std=std, fit=fit, box=box, tta=data.tta)
+        augment, tta = self._flips(train)
+        self.contract = InputContract(train.channels, train.size, mean=mean, std=std, fit=fit, box=box, tta=tta)
         self.device_sets = {name: (s.images.to(device), s.targets.to(device)) for name, s in self.sets.items()}
         images, targets = self.device_sets[self.training_split]
         self._batches = MemoryBatches(
@@ -117,8 +134,30 @@ class ImageTask(Pairs):
             targets,
             batch_size=self.recipe.loop.batch_size,
             normalize=self._normalize,
-            augment=self.recipe.augment,
+            augment=augment,
         )
+        steps = len(self._batches)
+        self.passes = -(-LEAST_STEPS // max(1, steps)) if self.members and steps < LEAST_STEPS else 1
+        if self.passes > 1:
+            epoch = f"an epoch goes through the {len(train):,} training pictures {self.passes} times, in "
+            self._say(f"{epoch}{self.passes * steps} steps")
+
+    def _flips(self, train: ImageSet) -> tuple[AugmentConfig, Tta]:
+        """Return augmentation and test-time views, without flips where a user's classes are mirror images."""
+        augment, tta = self.recipe.augment, self.recipe.data.tta
+        if not self.members or (augment.flip == "none" and tta in ("none", "shift")):
+            return augment, tta
+        from image_classification.mirrored import mirrored_classes, said_of
+
+        pairs = mirrored_classes(train.images, train.targets.numpy())
+        if not pairs:
+            return augment, tta
+        self._say(said_of(pairs, train.labels))
+        return replace(augment, flip="none"), "shift" if tta == "flip-shift" else "none"
+
+    def _say(self, sentence: str) -> None:
+        """Add to what the user is told of the data."""
+        self.summary = replace(self.summary, read=(*self.summary.read, sentence))
 
     @property
     def training_split(self) -> str:
@@ -152,10 +191,11 @@ class ImageTask(Pairs):
         return model
 
     def steps_per_epoch(self) -> int:
-        return len(self._batches)
+        return self.passes * len(self._batches)
 
     def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
-        return self._batches.epoch(context)
+        for number in range(self.passes):
+            yield from self._batches.epoch(replace(context, epoch=self.passes * context.epoch + number))
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Return the mean cross-entropy of pictures [B, C, H, W] and their classes [B].

@@ -14,12 +14,14 @@ from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.memory import EpochContext, take_share
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import as_backbone
+from cnn_core.train.config import LoopConfig
 from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.weights import round_weights
 from image_classification.task import EVALUATION_BATCH, ImageTask
 
 # For a few dozen pictures per class: smaller where more pretrained weights are trained.
-LEARNING_RATES = {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4}
+LEARNING_RATES = {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4, "scratch": 3e-3}
+COMPARED = LoopConfig(epochs=15, batch_size=16)  # of a few dozen pictures an epoch has `LEAST_STEPS`
 
 
 class HeadTask(Pairs):
@@ -36,6 +38,7 @@ class HeadTask(Pairs):
 
     def build_data(self, device: torch.device) -> None:
         self.inner.build_data(device)
+        self.summary, self.members = self.inner.summary, self.inner.members
         self.network = as_backbone(self.inner.build_model()).to(device).eval()
         round_weights(self.network.stages, self.recipe.model.store)  # train the head on what will be loaded
         self.features = {split: self._features(split) for split in self.inner.sets if split != "test"}
@@ -52,11 +55,12 @@ class HeadTask(Pairs):
     def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
         features, targets = self.features[self.inner.training_split]
         size = min(self.recipe.loop.batch_size, len(targets))
-        order = torch.randperm(len(targets), generator=context.generator)
-        for step in range(len(targets) // size):
-            batch = order[step * size : (step + 1) * size]
-            mine = batch[take_share(len(batch), context)].to(targets.device)
-            yield features[mine], targets[mine]
+        for _ in range(self.inner.passes):
+            order = torch.randperm(len(targets), generator=context.generator)
+            for step in range(len(targets) // size):
+                batch = order[step * size : (step + 1) * size]
+                mine = batch[take_share(len(batch), context)].to(targets.device)
+                yield features[mine], targets[mine]
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         return self.inner.training_step(model, batch)

@@ -15,6 +15,7 @@ _HOMES = {
     "DATA_SETS": "data",
     "DOMAIN": "domain",
     "MODELS": "model",
+    "SOURCES": "bundles",
     "load": "predict",
     "Predictor": "predict",
     "SegmentationResult": "predict",

@@ -47,8 +47,8 @@ def five_fold(
         report: called with a line per fold.
 
     Returns:
-        Column -> goal, n (cases), metrics (of all cases together, with `_low` and `_high` of 95 % intervals), values
-        (of each fold), mean and std (over the folds), seconds (of training).
+        Column -> goal, n (cases), metrics (of all cases together, with `_low` and `_high` of 95 % intervals), counts
+        (of metrics with an n of their own), values (of each fold), mean and std (over the folds), seconds of training.
 
     Raises:
         UnknownNameError: no such recipe.
@@ -73,6 +73,7 @@ def five_fold(
             "goal": pooled.goal,
             "n": pooled.n,
             "metrics": {key: round(value, 6) for key, value in pooled.metrics.items()},
+            "counts": pooled.counts,
             "values": values,
             "mean": round(statistics.fmean(values), 6),
             "std": round(statistics.stdev(values), 6),
@@ -89,7 +90,9 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     lines.append(["mean and spread of the folds", *(f"{r['mean']:.3f} ± {r['std']:.3f}" for r in rows.values())])
     for metric, (title, digits) in FURTHER.items():
         if any(metric in row["metrics"] for row in rows.values()):
-            lines.append([title, *(_cell(row["metrics"], metric, digits) for row in rows.values())])
+            lines.append(
+                [title, *(_cell(row["metrics"], metric, digits) + _own_n(row, metric) for row in rows.values())]
+            )
     lines.append(["cases", *(str(row["n"]) for row in rows.values())])
     return markdown(lines)
 
@@ -97,6 +100,12 @@ def format_table(rows: Mapping[str, Mapping[str, Any]]) -> str:
 def _main(row: Mapping[str, Any]) -> str:
     metric, title = MAIN[row["goal"]]
     return f"{title} {_cell(row['metrics'], metric, 3)}"
+
+
+def _own_n(row: Mapping[str, Any], metric: str) -> str:
+    """Return the number of cases of a metric that not all have, such as a distance where something was missed."""
+    count = row.get("counts", {}).get(metric)
+    return "" if count is None else f", n {count}"
 
 
 def _cell(metrics: Mapping[str, float], name: str, digits: int) -> str:

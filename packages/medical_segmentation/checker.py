@@ -104,6 +104,7 @@ def check(source: Decathlon, *, left_out: Iterable[str] = ()) -> Checked:
     """
     skipped = {*left_out}
     problems, facts, held, size = list(source.problems), {}, {}, 0
+    wrong: dict[str, list[tuple[str, str]]] = {}  # what is wrong -> cases, and it with their files' names
     if not source.labels:
         source = named_by_numbers(source, _numbers(source))
     remarks = [*_not_listed(source)]
@@ -113,18 +114,27 @@ def check(source: Decathlon, *, left_out: Iterable[str] = ()) -> Checked:
         try:
             volume = read_volume(case, source)
         except DataError as error:
-            problems.append(f"{case.name}: {error}")
+            text = str(error).removeprefix(f"{case.label.name}: ").removeprefix(f"{case.image.name}: ")
+            text = text.replace(f"its scan {case.image.name}", "its scan")
+            wrong.setdefault(text, []).append((case.name, str(error)))
             continue
         facts[case.name] = _facts(volume, len(source.labels))
         size += volume.voxels.size
         if size <= HELD:
             held[case.name] = volume
+    for text, cases in wrong.items():
+        names = [name for name, _ in cases]
+        problems.append(
+            f"{names[0]}: {cases[0][1]}" if len(cases) == 1 else f"{len(cases)} cases ({some(names)}): {text}"
+        )
     remarks += _remarks(source, facts)
     if facts and not any(entry.counts[1:].any() for entry in facts.values()):
         problems.append("every mask is empty: there is nothing to learn")
     if problems:
         notes = f"; also: {listed(remarks)}" if remarks else ""
-        raise DataError(f"{source.folder}: {len(problems)} problems: {listed(problems)}{notes}")
+        raise DataError(
+            f"{source.folder}: {len(problems)} problem{'s' * (len(problems) > 1)}: {listed(problems)}{notes}"
+        )
     return Checked(source, facts, tuple(remarks), held)
 
 

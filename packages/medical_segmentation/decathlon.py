@@ -49,6 +49,7 @@ class Decathlon:
         ignored: number of the voxels that nobody has labelled; None: there are none.
         read: how it was read, in sentences.
         left_out: what is not used.
+        named: the labels have names of their own.
     """
 
     folder: Path
@@ -62,6 +63,7 @@ class Decathlon:
     ignored: int | None = None
     read: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    named: bool = True
 
     @property
     def index(self) -> Mapping[int, int]:
@@ -141,7 +143,7 @@ def named_by_numbers(source: Decathlon, found: Iterable[int]) -> Decathlon:
         )
     names = ("background", *(f"label {value}" for value in values[1:]))
     said = "the labels have no names, they are called by their numbers; a dataset.json can name them"
-    return replace(source, labels=names, values=values, read=(*source.read, said))
+    return replace(source, labels=names, values=values, read=(*source.read, said), named=False)
 
 
 def join(source: Decathlon, test: Decathlon) -> Decathlon:
@@ -212,36 +214,36 @@ def _modality(table: Mapping[str, Any], problems: list[str]) -> str:
 
 
 def _cases(table: Mapping[str, Any], reader: _Reader) -> list[Case]:
-    """Return the cases of the lists in dataset.json, or those of the folders where there are no lists (nnU-Net v2)."""
-    lists = {name: part for name, part in LISTS.items() if table.get(name)}
+    """Return the cases of the lists in dataset.json; where it does not list the training, those of the folders too."""
     further = table.get("dataset")  # nnU-Net v2: where its files lie, where they are not in imagesTr
     if "training" not in table and isinstance(further, Mapping) and further:
-        lists, table = {"training": "train"}, {"training": [_entry_of(name, e) for name, e in further.items()]}
-    if "training" not in table and ("file_ending" in table or "channel_names" in table or not lists):
-        found = pairs(reader.folder, reader.left_out)
-        if not found:
-            reader.problems.append(
-                'training: expected a list of {"image": ..., "label": ...}, or imagesTr and labelsTr with files of the '
-                "same names"
-            )
-        _compare_count(table, len([case for case in found if case.part == "train"]), reader)
-        return found
+        table = {**table, "training": [_entry_of(name, entry) for name, entry in further.items()]}
     cases: list[Case] = []
     entries: list[Any] = []
-    for name, part in lists.items():
-        if not isinstance(table[name], list):
+    for name, part in LISTS.items():
+        listed_here = table.get(name)
+        if name == "training" and name in table and (not isinstance(listed_here, list) or not listed_here):
+            reader.problems.append('training: expected a list of {"image": ..., "label": ...}')
+        elif listed_here and not isinstance(listed_here, list):
             reader.problems.append(f'{name}: expected a list of {{"image": ..., "label": ...}}')
-            continue
-        read = (_case(name, i, entry, part, reader) for i, entry in enumerate(table[name]))
-        cases += [case for case in read if case is not None]
-        entries += table[name]
-    if "training" in table and not table["training"]:
-        reader.problems.append('training: expected a list of {"image": ..., "label": ...}')
-    same = Counter((case.image, case.label) for case in cases)
-    reader.problems += [f"{stem(image.name)}: listed {n} times" for (image, _), n in same.items() if n > 1]
+        else:
+            read = (_case(name, i, entry, part, reader) for i, entry in enumerate(listed_here or ()))
+            cases += [case for case in read if case is not None]
+            entries += listed_here or ()
+    same = Counter(case.image for case in cases)
+    reader.problems += [f"{stem(image.name)}: listed {n} times" for image, n in same.items() if n > 1]
     if any(isinstance(entry, Mapping) and "fold" in entry for entry in entries):
         reader.read.append("the folds in dataset.json are not used; --fold divides the cases anew")
-    return unique(list(dict.fromkeys(cases)), reader.folder)
+    if "training" not in table:
+        found = [case for case in pairs(reader.folder, reader.left_out) if case.image not in same]
+        _compare_count(table, len([case for case in found if case.part == "train"]), reader)
+        cases = found + cases
+    if not cases and not reader.problems:
+        reader.problems.append(
+            'training: expected a list of {"image": ..., "label": ...}, or imagesTr and labelsTr with files of the '
+            "same names"
+        )
+    return unique(cases, reader.folder)
 
 
 def _compare_count(table: Mapping[str, Any], found: int, reader: _Reader) -> None:
@@ -279,7 +281,9 @@ def _case(list_name: str, i: int, entry: Any, part: str, reader: _Reader) -> Cas
             reader.problems.append(f"{stem(entry['image'])}: the {kind} {entry[kind]} is missing")
         else:
             paths[kind] = path
-    if len(paths) < 2:
+    if len({*paths.values()}) == 1 and len(paths) == 2:
+        reader.problems.append(f"{where}: image and label are the same file, {entry['image']}")
+    if len({*paths.values()}) < 2:
         return None
     patient = next((str(entry[key]) for key in entry if key.lower() in PATIENT and entry[key] not in (None, "")), "")
     name = str(entry.get("name") or stem(paths["image"].name))

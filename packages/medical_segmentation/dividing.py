@@ -77,6 +77,8 @@ def divide(checked: Checked, *, fold: int | None = None, test: Sequence[str] = (
         rest, given["val"] = ([n for n in part if n not in chosen] for part in (rest, given["val"]))
         how.append("the test cases are those of --test")
     elif count is not None or not given["test"]:
+        if count is not None and count > len(rest) - 2:
+            raise DataError(f"--test {count}: {source.folder} has {_of(rest)}, and two are needed to learn from")
         share = 1 / HELD_OUT if count is None else count / max(1, len(rest))
         if len(rest) >= LEAST:
             rest, given["test"] = _hold_out(facts, rest, share, together)

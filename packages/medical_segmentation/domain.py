@@ -1,6 +1,6 @@
 """The domain of medical segmentation: its tasks, how its weights are measured, and the ways of transfer learning."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from cnn_core.data.summary import DataSummary, class_counts
-from cnn_core.domain import Domain, check_labels
-from cnn_core.errors import DataError
-from cnn_core.predictor import Measured
+from cnn_core.domain import Domain
+from cnn_core.errors import CnnError, DataError
+from cnn_core.predictor import Measured, check_labels
 from cnn_core.train.config import override
 from cnn_core.train.task import Task
 from cnn_core.weights import WeightsCard, find_weights
 from cnn_core.weights.members import Choice, choose_items, read_members
 from medical_segmentation.cases import key_of, some
 from medical_segmentation.data import DATA_SETS, SegmentationSet, is_own, load_set, read_set
+from medical_segmentation.decathlon import Decathlon
 from medical_segmentation.dividing import Division
 from medical_segmentation.evaluate import CaseRow, evaluate, evaluate_nodules, measure_case, summarise
 from medical_segmentation.nodule_predictor import NodulePredictor
@@ -51,7 +52,7 @@ def _measure(predictor: Predictor | NodulePredictor, data: str, split: str | Non
     names = found.splits["all"]
     choice = _choose(predictor, found.contents(names), split, data, items="scans")
     chosen = [names[i] for i in choice.items]
-    labels, said = _shared_labels(predictor, found.labels, data)
+    labels, said = _shared_labels(predictor, found.checked.source, data)
     table = np.arange(256, dtype=np.uint8)
     table[: len(found.labels)] = [labels.get(name, 0) for name in found.labels]
     known = {predictor.labels[index]: index for index in labels.values() if index}
@@ -121,18 +122,27 @@ def _choose(
     return replace(choice, items=found, unseen=np.zeros(len(found), bool), warnings=(*choice.warnings, risk))
 
 
-def _shared_labels(predictor: Predictor, labels: Sequence[str], data: str) -> tuple[dict[str, int], list[str]]:
+def _shared_labels(predictor: Predictor, source: Decathlon, data: str) -> tuple[dict[str, int], list[str]]:
     """Return label of the data -> index of the predictor's label of that name, and what is not measured, in sentences.
+
+    Labels without names are those of the same numbers.
 
     Raises:
         CnnError: none of them is known.
     """
-    index = {key_of(name): k for k, name in enumerate(predictor.labels)}
-    shared = {name: index[key_of(name)] for name in labels[1:] if index.get(key_of(name))}
+    index, said = {key_of(name): k for k, name in enumerate(predictor.labels)}, []
+    shared = {name: index[key_of(name)] for name in source.labels[1:] if index.get(key_of(name))}
+    if not shared and not source.named:
+        by_number = {n: k for k, n in enumerate(predictor.numbers)}
+        values = zip(source.labels[1:], source.values[1:], strict=True)
+        shared = {name: by_number[value] for name, value in values if value in by_number}
+        pairs = ", ".join(
+            f"{value} {predictor.labels[by_number[value]]}" for value in source.values if value in by_number
+        )
+        said.append(f"the labels have no names here and are taken by the numbers that these weights learned: {pairs}")
     if not shared:
-        check_labels(predictor, labels, data)
-    said = []
-    if strange := [name for name in labels[1:] if name not in shared]:
+        check_labels(predictor, source.labels, data)
+    if strange := [name for name in source.labels[1:] if name not in shared]:
         said.append(f"not measured, since these weights do not know them: {some(strange)}")
     if absent := [name for k, name in enumerate(predictor.labels) if k and k not in shared.values()]:
         said.append(f"not measured, since the data do not label them: {some(absent)}")
@@ -140,11 +150,15 @@ def _shared_labels(predictor: Predictor, labels: Sequence[str], data: str) -> tu
 
 
 def _numbers(predictor: Predictor, known: Mapping[str, int]) -> dict[str, int]:
-    numbers = predictor.contract.numbers_of(len(predictor.labels))
+    numbers = predictor.numbers
     return {name: numbers[k] for name, k in known.items()}
 
 
 def _exportable(predictor: Predictor | NodulePredictor) -> dict[str, Any]:
+    if predictor.goal == "bundle":
+        raise CnnError(
+            f"{predictor.card.name} is a MONAI bundle; export it with MONAI (python -m monai.bundle ckpt_export)"
+        )
     size = predictor.contract.size if isinstance(predictor, NodulePredictor) else predictor.contract.patch
     return {"example_shape": (predictor.contract.in_channels, *size)}
 

@@ -129,7 +129,7 @@ class Report:
             dice += [] if mean is None else [(mean, str(case["case"]))]
         lines = []
         if missed:
-            lines.append(f"missed wholly, without a distance: {some(missed)}")
+            lines.append(f"missed wholly: {some(missed)}")
         if invented:
             lines.append(f"found where there is none: {some(invented)}")
         worst = [f"{name} {value:.3f}" for value, name in sorted(dice)[:SHOWN_CASES]]

@@ -15,6 +15,7 @@ from cnn_core.errors import ConfigError
 from medical_segmentation.checker import Facts
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.model import PREFIX, WIDTHS, with_defaults
+from medical_segmentation.values import intensity_warnings
 
 FLAT = 12  # slices: thinner stacks are segmented slice by slice
 CLIP = (0.005, 0.995)  # quantiles that intensities are clipped at
@@ -118,15 +119,19 @@ def _intensities(
     facts: Sequence[Facts], requested: PlanSettings, modality: str, notes: list[str]
 ) -> tuple[float, float, float, float, bool]:
     """Return low, high, mean, std (the latter two on the unit scale), and whether each scan has its own scale."""
-    own_scale = modality.upper() not in ("CT", "") if requested.own_scale is None else requested.own_scale
     overall = [entry.overall for entry in facts]
+    own_scale, why = modality.upper() not in ("CT", ""), "since they have no common unit"
+    if not modality and np.mean([bool(intensity_warnings(values[:, None, None], "")) for values in overall]) > 0.5:
+        own_scale, why = True, "since nothing says that they are CTs, and they do not look like Hounsfield units"
+    if requested.own_scale is not None:
+        own_scale = requested.own_scale
     if own_scale:
         units = []
         for values in overall:
             low, high = np.quantile(values, CLIP)
             units.append(((values - low) / max(high - low, 1e-6)).clip(0, 1))
         unit, (low, high) = np.concatenate(units), CLIP
-        notes.append("each scan is scaled by its own intensities, since they have no common unit")
+        notes.append(f"each scan is scaled by its own intensities, {why}")
     else:
         if requested.window is not None:
             if len(requested.window) != 2 or not requested.window[0] < requested.window[1]:

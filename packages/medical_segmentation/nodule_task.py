@@ -44,9 +44,12 @@ class NoduleTask(Pairs):
         """Load the splits and fix the input contract (the starting weights' one if there are any).
 
         Raises:
-            ConfigError: settings that differ from those of the starting weights.
+            ConfigError: settings that differ from those of the starting weights, or have no effect.
         """
         data = self.recipe.data
+        idle = {"test": data.test, "steps": self.recipe.patches.steps}
+        if problems := [f"{name}: is for segmentation, leave it out" for name, given in idle.items() if given]:
+            raise ConfigError("settings", problems)
         self.device = device
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
         if self.recipe.model.weights:

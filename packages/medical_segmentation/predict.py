@@ -6,7 +6,7 @@
 Research and teaching only, not for diagnosis.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from cnn_core.data.summary import DataSummary
 from cnn_core.errors import DataError
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_card
@@ -23,7 +24,7 @@ from medical_segmentation.cases import stem
 from medical_segmentation.explain import Explanation, explain_scan
 from medical_segmentation.pictures import save_overlay
 from medical_segmentation.scan import Scan, read_scan, write_mask
-from medical_segmentation.segmenter import Segmenter
+from medical_segmentation.segmenter import Segmenter, SegmenterOutput
 from medical_segmentation.weights_io import goal_of, load_classifier, load_segmenting, volume_contract_of
 from medical_segmentation.windows import Observer
 
@@ -133,7 +134,12 @@ class Predictor:
         self.labels = tuple(card.labels) or tuple(f"label {k}" for k in range(card.arguments["num_classes"]))
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
-        self.segmenter = Segmenter(self.model, self.contract)
+        self.segmenter: Callable[..., SegmenterOutput] = Segmenter(self.model, self.contract)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The number of each label in mask files, background first."""
+        return self.contract.numbers_of(len(self.labels))
 
     def predict(
         self,
@@ -185,6 +191,10 @@ class Predictor:
                 yield ScanPrediction(str(path), result.to_json(mask=written))
             except DataError as error:
                 yield ScanPrediction(str(path), error=str(error))
+
+    def examine_inputs(self, inputs: Iterable[str]) -> DataSummary:
+        """Return how many scans the inputs of `stream_inputs` are."""
+        return DataSummary("", "scans", {"all": sum(1 for _ in expand(inputs))})
 
     def explain(self, source: str, *, method: str = "entropy") -> Explanation:
         """Return a picture of where the mask is uncertain; see `explain.explain_scan`."""
@@ -238,7 +248,12 @@ def load(name: str | Path, *, device: str = "auto") -> "Predictor | NodulePredic
         WeightsError: the weights are damaged or belong to another domain.
     """
     chosen = choose_device(device)
-    if goal_of(load_card(find_weights(name))) == "malignancy":
+    goal = goal_of(load_card(find_weights(name)))
+    if goal == "bundle":
+        from medical_segmentation.bundles import BundlePredictor
+
+        return BundlePredictor(name, device=chosen)
+    if goal == "malignancy":
         from medical_segmentation.nodule_predictor import NodulePredictor
 
         model, card = load_classifier(name)

@@ -14,11 +14,11 @@ from medical_segmentation.model import MonaiNetwork, create_network
 from medical_segmentation.nodules import NoduleContract
 
 DOMAIN_NAME = "medical_segmentation"
-GOALS = ("segment", "malignancy")
+GOALS = ("segment", "malignancy", "bundle")
 
 
 def goal_of(card: WeightsCard) -> str:
-    """Return what weights are for: "segment" or "malignancy".
+    """Return what weights are for: "segment", "malignancy", or "bundle" for a bundle of MONAI.
 
     Raises:
         WeightsError: the card is of another domain, or does not name it.

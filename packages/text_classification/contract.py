@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import torch
@@ -30,12 +30,18 @@ class TextContract(Contract):
         length: tokens that the network takes, no more and no fewer: longer texts are cut, shorter ones padded. None:
             any number, and padding does not change the output.
         longest: tokens that are read at most where `length` is None.
+        text_column: of the table that the network learned from, which is read of other tables too where they have it.
+        label_column: likewise, to measure on.
     """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"text_column", "label_column"})
 
     tokenizer: str
     vocabulary: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, repr=False)]
     length: Annotated[int, Field(ge=1, le=LONGEST)] | None = None
     longest: Annotated[int, Field(ge=1, le=LONGEST)] = LONGEST
+    text_column: str | None = None
+    label_column: str | None = None
 
     @model_validator(mode="after")
     def _words_differ(self) -> Self:

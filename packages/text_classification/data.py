@@ -2,71 +2,31 @@
 
 Splits: "test" is the official test set; where there is none, one of ten stratified parts, chosen by `fold`, as in
 ten-fold cross-validation. "val" is the official development set, or a stratified tenth of what is not test; "train" is
-the rest, "train+val" both. Nothing is ever tuned on the test set. Texts that a user's table repeats are in one split.
+the rest, "train+val" both. Nothing is ever tuned on the test set. Texts that a user's table repeats, word by word or
+nearly so, are in one split.
 """
 
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from cnn_core.data.paths import custom_path
-from cnn_core.data.splits import fold_out
+from cnn_core.data.summary import DataSummary, class_counts, class_warnings
 from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError, unknown_name
 from text_classification import docstrings
+from text_classification.copies import contradictions, copies, grouped, label_warnings, similar
 from text_classification.download import get_ag_news, get_trec, get_treebank
+from text_classification.splits import FOLDS, Reading, TextSet, amount_of, split_parts
 from text_classification.tables import Table, read_table, table_files
 
-log = logging.getLogger(__name__)
-
 SPLITS = ("train", "val", "train+val", "test")
-SPLIT_SEED = 20240501  # any number; changing it changes every fold and validation split
-FOLDS = 10
 PHRASES = "train_phrases"  # the training table with `phrases`
-NAMED = 6  # classes that a description names
-
-
-@dataclass(frozen=True)
-class TextSet:
-    """One split of a labelled text set.
-
-    Args:
-        name: of the set, as in `DATA_SETS`, or the table's path.
-        split: one of `SPLITS`.
-        labels: the K class names; target k means `labels[k]`.
-        texts: N texts.
-        targets: int64 [N] in 0..K-1.
-    """
-
-    name: str
-    split: str
-    labels: tuple[str, ...]
-    texts: list[str] = field(repr=False)
-    targets: Tensor = field(repr=False)
-
-    def __post_init__(self) -> None:
-        if len(self.texts) != len(self.targets):
-            raise DataError(f"{self.name}: {len(self.texts)} texts for {len(self.targets)} labels")
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.labels)
-
-    def subset(self, indices: np.ndarray) -> "TextSet":
-        """Return the texts at `indices`, in that order."""
-        texts = [self.texts[i] for i in indices]
-        return replace(self, texts=texts, targets=self.targets[torch.from_numpy(indices)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +59,21 @@ class Corpus(DataSet):
         return {part: read_table(folder / f"{part}.tsv", text_column="text", label_column="label") for part in parts}
 
 
-def describe_table(path: Path, *, text_column: str, label_column: str) -> str:
-    """Describe a table: texts, classes, how it was read, what was left out.
+@dataclass(frozen=True)
+class LoadedSets:
+    """All splits of a text set, and what was understood of it.
 
-    Raises:
-        DataError: it cannot be used for training.
+    Args:
+        splits: by name.
+        summary: for the user.
+        columns: names of the columns of texts and labels; empty for named sets.
+        custom: the texts are a user's own.
     """
-    notes = read_table(path, text_column=text_column, label_column=label_column).notes
-    sets = load_sets(path, splits=("train", "val", "test"), text_column=text_column, label_column=label_column)
-    labels = sets["train"].labels
-    some = ", ".join(labels[:NAMED]) + (f" and {len(labels) - NAMED} more" if len(labels) > NAMED else "")
-    total = sum(len(part) for part in sets.values())
-    return " ".join((f"{total:,} texts in {len(labels)} classes: {some}.", *(f"{note.rstrip('.')}." for note in notes)))
+
+    splits: dict[str, TextSet]
+    summary: DataSummary
+    columns: tuple[str, str] = ("", "")
+    custom: bool = False
 
 
 def load_sets(
@@ -121,19 +84,21 @@ def load_sets(
     phrases: bool = False,
     text_column: str | None = None,
     label_column: str | None = None,
+    group_column: str | None = None,
+    test: str | None = None,
     data_root: str | os.PathLike[str] | None = None,
 ) -> dict[str, TextSet]:
     """Load splits of a named set, or of a user's texts: a table, or a folder with train, (val) and test tables.
 
-    What was guessed or left out in reading a user's texts is logged as warnings.
-
     Args:
         name_or_path: a name of `DATA_SETS`, or a path.
         splits: some of `SPLITS`, see the module.
-        fold: 0 to 9: the tenth that is the test set where there is no official one.
+        fold: see `Reading`.
         phrases: train on the labelled phrases of the sentences too, where there are some (the Stanford Treebank).
-        text_column: of a user's table; None: guessed.
+        text_column: see `Reading`.
         label_column: likewise.
+        group_column: likewise.
+        test: likewise.
         data_root: the folder of the sets; None: `CNN_DATA_DIR` or the platform's user data folder.
 
     Raises:
@@ -143,20 +108,34 @@ def load_sets(
     for split in splits:
         if split not in SPLITS:
             raise unknown_name("split", split, SPLITS)
-    if not 0 <= fold < FOLDS:
-        raise DataError(f"fold: expected 0 to {FOLDS - 1}, got {fold}")
-    known = find_set(DATA_SETS, name_or_path)
-    if known is not None:
-        tables = _read_named(known, data_root, phrases=phrases)
-    else:
-        tables = _read_custom(name_or_path, text_column, label_column)
-    name = known.name if known else os.fspath(name_or_path)
-    labels = (known and known.labels) or _labels(tables, name)
-    parts = {part: _to_set(table, labels, name) for part, table in tables.items()}
-    made = _split(parts, fold, keep_together=known is None)
+    reading = Reading(text_column, label_column, group_column, test, fold)
+    made = load_data(name_or_path, reading, phrases=phrases, data_root=data_root).splits
     if "train" in splits and not len(made["train"]):
-        raise DataError(f"{name}: too few different texts to hold some out and train on the rest; add more")
-    return {split: replace(made[split], split=split) for split in splits}
+        raise DataError(f"{name_or_path}: too few different texts to hold some out and train on the rest; add more")
+    return {split: made[split] for split in splits}
+
+
+def load_data(
+    name_or_path: str | os.PathLike[str],
+    reading: Reading,
+    *,
+    phrases: bool = False,
+    data_root: str | os.PathLike[str] | None = None,
+) -> LoadedSets:
+    """Load all splits of a set, with what was understood of it; arguments and errors as those of `load_sets`."""
+    if not 0 <= reading.fold < FOLDS:
+        raise DataError(f"fold: expected 0 to {FOLDS - 1}, got {reading.fold}")
+    known = find_set(DATA_SETS, name_or_path)
+    if known is None:
+        return _load_custom(os.fspath(name_or_path), reading)
+    if reading.test or reading.group_column:
+        raise DataError(f"{known.name} has splits of its own; leave test and group_column out")
+    tables = _read_named(known, data_root, phrases=phrases)
+    labels = known.labels or _labels(tables, known.name)
+    parts = {part: _to_set(table, labels, known.name) for part, table in tables.items()}
+    divided = "as published" if "test" in parts else f"fold {reading.fold} of {FOLDS} is the test set"
+    made = split_parts(parts, reading, {})
+    return LoadedSets(made, DataSummary(known.name, "texts", _sizes(made), _counts(made), divided))
 
 
 def _read_named(known: Corpus, data_root: str | os.PathLike[str] | None, *, phrases: bool) -> dict[str, Table]:
@@ -168,26 +147,82 @@ def _read_named(known: Corpus, data_root: str | os.PathLike[str] | None, *, phra
     return tables
 
 
-def _read_custom(
-    name_or_path: str | os.PathLike[str], text_column: str | None, label_column: str | None
+def read_custom(
+    name_or_path: str,
+    reading: Reading,
+    *,
+    likely: tuple[str | None, str | None] = (None, None),
 ) -> dict[str, Table]:
+    """Return part -> table of a user's texts: "all", or train, val and test.
+
+    Args:
+        name_or_path: a table, or a folder of tables.
+        reading: names of columns; a test table belongs to the parts.
+        likely: columns of text and label that are taken instead of a guess, where a table has them.
+
+    Raises:
+        DataError: there are none, or they cannot be read.
+    """
     expected = "a table of texts, or a folder with train.csv"
-    path = custom_path(name_or_path, DATA_SETS, expected=expected, kinds=("file", "folder"))
-    tables = {
-        part: read_table(file, text_column=text_column, label_column=label_column)
-        for part, file in table_files(path).items()
-    }
-    for table in tables.values():
-        for note in table.notes:
-            log.warning("%s", note)
+    files = table_files(custom_path(name_or_path, DATA_SETS, expected=expected, kinds=("file", "folder")))
+    if reading.test and amount_of(reading.test) is None:
+        if "test" in files:
+            raise DataError(f"{name_or_path} has a test table, {files['test'].name}; leave test out")
+        files["test"] = custom_path(reading.test, (), expected="a table of texts, a share or a number", kinds=("file",))
+    columns = {"text_column": reading.text_column, "label_column": reading.label_column}
+    tables: dict[str, Table] = {}
+    for part, file in files.items():
+        group = reading.group_column if part in ("all", "train") else None
+        tables[part] = read_table(file, **columns, group_column=group, likely=likely)
+        likely = tables[part].columns  # the other parts are read as the first one
+    if reading.test and "all" in tables and "test" in tables:
+        tables["train"] = tables.pop("all")
     return tables
+
+
+def _load_custom(name: str, reading: Reading) -> LoadedSets:
+    tables = read_custom(name, reading)
+    if "all" not in tables and "train" not in tables:
+        raise DataError(f"{name}: expected a training table, train.csv; found {', '.join(tables)} alone")
+    labels = _labels(tables, name)
+    parts = {part: _to_set(table, labels, name) for part, table in tables.items()}
+    groups = {part: grouped([similar(text) for text in table.texts], table.groups) for part, table in tables.items()}
+    made = split_parts(parts, reading, groups)
+    counts = _counts(made)
+    warnings = [*class_warnings(counts, label_flag="--label-column"), *label_warnings(labels)]
+    summary = DataSummary(
+        name, "texts", _sizes(made), counts, _divided(tables, reading),
+        read=tuple(line for table in tables.values() for line in table.read),
+        left_out=tuple(entry for table in tables.values() for entry in table.left_out),
+        warnings=(*warnings, *contradictions(tables), *copies(made)),
+    )  # fmt: skip
+    columns = tables.get("all", tables.get("train", next(iter(tables.values())))).columns
+    return LoadedSets(made, summary, columns, custom=True)
+
+
+def _divided(tables: Mapping[str, Table], reading: Reading) -> str:
+    """Return how the splits came about."""
+    together = "texts that differ in case, spaces or punctuation alone stay together"
+    if reading.group_column:
+        together += f", and so do rows with the same {reading.group_column!r}"
+    if "test" in tables and "val" in tables:
+        return "as given"
+    if "test" in tables:
+        return f"test as given, a tenth of the other texts held out for validation; {together}"
+    amount = f"{reading.test} {'of the texts' if '.' in reading.test else 'texts'}" if reading.test else "a tenth"
+    if "val" in tables:
+        return f"validation as given, {amount} held out for the test; {together}"
+    return f"{amount} held out for the test, a tenth of the rest for validation; {together}"
 
 
 def _labels(tables: Mapping[str, Table], name: str) -> tuple[str, ...]:
     """Return the labels that occur, all of which the training table must have."""
     labels = sorted({label for table in tables.values() for label in table.labels})
     if len(labels) < 2:
-        raise DataError(f"{name}: expected texts of at least two classes, found {labels or 'none'}")
+        raise DataError(
+            f"{name}: expected texts of at least two classes, found {labels or 'none'}; --label-column names another "
+            "column for the classes"
+        )
     unlearned = sorted({*labels} - {*tables["train"].labels}) if "train" in tables else []
     if unlearned:
         raise DataError(f"{name}: no training text has the label {unlearned[0]!r}")
@@ -203,24 +238,12 @@ def _to_set(table: Table, labels: tuple[str, ...], name: str) -> TextSet:
     return TextSet(name, "", labels, table.texts, targets)
 
 
-def _split(parts: Mapping[str, TextSet], fold: int, *, keep_together: bool) -> dict[str, TextSet]:
-    """Derive all splits from the given parts; `keep_together`: equal texts stay in one split."""
+def _sizes(made: Mapping[str, TextSet]) -> dict[str, int]:
+    return {split: len(made[split]) for split in ("train", "val", "test")}
 
-    def divide(texts: TextSet, fold: int) -> tuple[TextSet, TextSet]:
-        groups = texts.texts if keep_together else None
-        rest, held_out = fold_out(texts.targets.numpy(), folds=FOLDS, fold=fold, seed=SPLIT_SEED, groups=groups)
-        return texts.subset(rest), texts.subset(held_out)
 
-    learned, test = parts["train"] if "train" in parts else parts["all"], parts.get("test")
-    if test is None:
-        learned, test = divide(learned, fold)
-    val = parts.get("val", parts.get("dev"))
-    if val is None:
-        train, val = divide(learned, 0)
-    else:
-        train = learned
-        learned = replace(train, texts=train.texts + val.texts, targets=torch.cat([train.targets, val.targets]))
-    return {"train": train, "val": val, "train+val": learned, "test": test}
+def _counts(made: Mapping[str, TextSet]) -> dict[str, dict[str, int]]:
+    return class_counts(made["train"].labels, {split: made[split].targets.tolist() for split in _sizes(made)})
 
 
 def _corpus(name: str, description: str, *, source: str, **more: Any) -> Corpus:

@@ -23,7 +23,8 @@ from text_classification.ngrams import ngram_max
 
 VECTORS = ("rand", "static", "non-static", "multichannel", "one-hot")
 INITIAL_SPAN = 0.25  # fresh vectors are uniform in -0.25..0.25, as in Kim's experiments
-EVALUATION_BATCH = 512  # texts
+EVALUATION_BATCH = 512  # texts, on a GPU
+CPU_BATCH = 128  # likewise on a CPU, where more are no faster and take more memory
 
 
 class TextNet(nn.Module):
@@ -211,6 +212,7 @@ def copy_weights(model: TextNet, weights: str, labels: Sequence[str]) -> None:
 def scores_of(model: Callable[[Tensor], Tensor], encoded: Encoded, device: torch.device) -> Tensor:
     """Return the class scores of all texts, computed in batches of similar length: `-> [N, K]`."""
     order = np.argsort(encoded.lengths, kind="stable")
-    batches = [order[begin : begin + EVALUATION_BATCH] for begin in range(0, len(order), EVALUATION_BATCH)]
+    size = CPU_BATCH if device.type == "cpu" else EVALUATION_BATCH
+    batches = [order[begin : begin + size] for begin in range(0, len(order), size)]
     scores = torch.cat([model(encoded.batch(batch).to(device)) for batch in batches])
     return scores[torch.from_numpy(np.argsort(order)).to(scores.device)]

@@ -1,7 +1,8 @@
 """Predictions for texts: labels with probabilities, and the words that explain them."""
 
-import contextlib
 import os
+import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -12,21 +13,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnn_core.answers import skip_answered
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
-from cnn_core.errors import CnnError, DataError
+from cnn_core.data.decoding import FALLBACK
+from cnn_core.data.reading import Unreadable
+from cnn_core.data.summary import DataSummary
+from cnn_core.data.tables import TABLES, table_suffix
+from cnn_core.errors import CnnError
 from cnn_core.train.devices import choose_device
-from cnn_core.weights import WeightsCard
+from cnn_core.weights import WeightsCard, find_weights
 from text_classification.contract import DOMAIN_NAME, LONGEST_TEXT, Encoded, TextContract
 from text_classification.explain import TextExplanation, explain_text
 from text_classification.model import TextNet, load_text_model, scores_of
 from text_classification.ngrams import window_indices, window_responses, word_products
-from text_classification.tables import SUFFIXES, read_texts
+from text_classification.tables import TextFile, text_file
 from text_classification.tokenizers import TOKENIZERS
 
-CHUNK = 4096  # texts that are classified at once
+CHUNK = 2048  # texts that are classified at once
 TABLE_LIMIT = 256 * 2**20  # bytes of the products of the whole vocabulary with all filters, kept for many texts
 MANY = 2048  # texts from which on those products save time
-SHOWN = 200  # characters of a text that name it
+SHOWN = 200  # characters of what is no text, in its message
+STDIN = "-"  # the input that stands for standard input
+ENDINGS = (*TABLES, ".txt", ".pdf", ".docx", ".doc", ".html", ".md", ".zip")  # of names that are no text
+FEW_WORDS = 4  # of an input with such an ending, up to which it is meant as a file
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # of Windows
 
 
 class Predictor:
@@ -36,17 +47,22 @@ class Predictor:
         model: with the card's weights.
         card: its `input` is a `TextContract`.
         device: where to compute.
+        folder: of the weights; None: they are in none.
 
     Raises:
         WeightsError: the card is of another domain, or its input contract cannot be used.
     """
 
-    def __init__(self, model: TextNet, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, model: TextNet, card: WeightsCard, *, device: torch.device | str = "cpu", folder: Path | None = None
+    ) -> None:
         self.card, self.contract = card, TextContract.of_card(card, domain=DOMAIN_NAME)
         self.labels = labels_of(card)
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
+        self.folder = folder
         self._products: list[Tensor] | None = None
+        self._files: dict[tuple[object, ...], TextFile] = {}
 
     def scores(self, texts: Sequence[str]) -> Tensor:
         """Return the class scores before softmax: `-> float32 [N, K]` on the CPU."""
@@ -63,7 +79,7 @@ class Predictor:
         """
         return list(self.stream([texts] if isinstance(texts, str) else texts, top_k=top_k))
 
-    def stream(self, texts: Iterable[str], *, top_k: int = 5) -> Iterator[Prediction]:
+    def stream(self, texts: Iterable[str | Unreadable], *, top_k: int = 5) -> Iterator[Prediction]:
         """Yield what `predict` returns, in chunks: any number of texts in the memory of a few thousand."""
         if top_k < 1:
             raise CnnError(f"top_k must be at least 1, got {top_k}")
@@ -73,44 +89,107 @@ class Predictor:
             encoded = self.contract.encode_all(text if isinstance(text, str) else "" for text in chunk)
             yield from self._classify(chunk, encoded, top_k)
 
-    def _classify(self, chunk: list[str], encoded: Encoded, top_k: int) -> Iterator[Prediction]:
+    def _classify(self, chunk: list[str | Unreadable], encoded: Encoded, top_k: int) -> Iterator[Prediction]:
         with torch.inference_mode():
             probabilities = self._scores(encoded).float().softmax(1).cpu().numpy()  # [N, K]
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]  # ten times as fast as topk
         values, indices = np.take_along_axis(probabilities, order, axis=1).tolist(), order.tolist()
         known, lengths = self._known_words(encoded), encoded.lengths.tolist()
         for i, text in enumerate(chunk):
-            if not isinstance(text, str):
+            if isinstance(text, Unreadable):
+                yield Prediction(text.name, error=text.reason)
+            elif not isinstance(text, str):
                 yield Prediction(repr(text)[:SHOWN], error=f"expected a text, got {type(text).__name__}")
             elif not text or text.isspace():
                 yield Prediction(text, error="the text is empty")
             elif values[i][0] != values[i][0]:
-                yield Prediction(text[:SHOWN], error=NOT_A_NUMBER)
+                yield Prediction(text, error=NOT_A_NUMBER)
             else:
                 note = self._note(text, known[i], lengths[i])
                 yield Prediction(text, [self.labels[k] for k in indices[i]], values[i], note)
 
     def stream_inputs(
-        self, inputs: Iterable[str], *, output: Path | None = None, top_k: int = 5
+        self,
+        inputs: Iterable[str],
+        *,
+        output: Path | None = None,
+        top_k: int = 5,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        texts: bool = False,
+        answered: Iterable[str] = (),
     ) -> Iterator[Prediction]:
-        """Classify texts and files of texts: tables, or `.txt` with one text per line.
+        """Classify texts and files of texts: tables, or one text per line; "-" is standard input, one text per line.
 
-        The texts of a table are read from the column used in training, where it has that column.
+        Args:
+            inputs: texts, and paths of files: what is there is a file, whatever its name.
+            output: nothing is written to it.
+            top_k: labels per text.
+            text_column: of tables; None: the one used in training, where a table has it, else found out.
+            label_column: of their labels, which are no texts.
+            texts: all inputs are texts.
+            answered: texts that are answered already, see `cnn_core.answers.skip_answered`.
         """
-        learned = self.card.section("data").get("text_column")
+        entries = self._entries(inputs, text_column, label_column, texts)
+        yield from self.stream(skip_answered(entries, answered, name=_name_of), top_k=top_k)
+
+    def examine_inputs(
+        self,
+        inputs: Iterable[str],
+        *,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        texts: bool = False,
+    ) -> DataSummary:
+        """Return how many texts the inputs of `stream_inputs` hold and how they are read; none: nobody can know."""
+        count, endless = 0, False
+        read: list[str] = []
         for entry in inputs:
-            if not _is_file_name(entry):
-                yield from self.stream([entry], top_k=top_k)
-                continue
-            any_texts = False
+            endless = endless or (entry == STDIN and not texts)
             try:
-                for prediction in self.stream(read_texts(Path(entry), likely_column=learned), top_k=top_k):
-                    any_texts = True
-                    yield prediction
-                if not any_texts:
-                    yield Prediction(entry, error="the file holds no texts")
-            except DataError as error:
-                yield Prediction(entry, error=str(error))
+                file = None if texts or not is_path(entry) else self._file(entry, text_column, label_column)
+            except CnnError:
+                file = None  # said where it is read
+            count += file.count if file else 1
+            read += file.read if file else ()
+        return DataSummary("", "texts", {} if endless else {"all": count}, read=tuple(dict.fromkeys(read)))
+
+    def _entries(
+        self, inputs: Iterable[str], text_column: str | None, label_column: str | None, texts: bool
+    ) -> Iterator[str | Unreadable]:
+        """Yield every text, and what cannot be read in its place."""
+        for entry in inputs:
+            if texts:
+                yield entry
+            elif entry == STDIN:
+                yield from _standard_input()
+            elif os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
+                yield Unreadable(entry, "this is a folder; give the files in it, or add --text if it is a text")
+            elif is_path(entry):
+                any_texts = False
+                try:
+                    for text in self._file(entry, text_column, label_column):
+                        any_texts = True
+                        yield text
+                    if not any_texts:
+                        yield Unreadable(entry, "the file holds no texts")
+                except CnnError as error:
+                    yield Unreadable(entry, str(error))
+            elif looks_like_a_path(entry):
+                yield Unreadable(entry, "there is no such file; if it is a text, add --text")
+            else:
+                yield entry
+
+    def _file(self, entry: str, text_column: str | None, label_column: str | None) -> TextFile:
+        """Return how a file is read, which is found out once."""
+        path = Path(entry)
+        state = path.stat()
+        key = (entry, state.st_mtime_ns, state.st_size, text_column, label_column)
+        if key not in self._files:
+            learned = self.card.section("data").get("text_column") or self.contract.text_column
+            columns = {"text_column": text_column, "label_column": label_column}
+            self._files = {key: text_file(path, likely_column=learned, **columns)}
+        return self._files[key]
 
     def explain(
         self,
@@ -170,16 +249,32 @@ def load(name: str | Path, *, device: str = "auto") -> Predictor:
     """
     chosen = choose_device(device)
     model, card = load_text_model(name)
-    return Predictor(model, card, device=chosen)
+    return Predictor(model, card, device=chosen, folder=find_weights(name, domain=DOMAIN_NAME))
 
 
-def _is_file_name(entry: str) -> bool:
-    """Return whether an input is meant as a file: it ends like one and is one word, or it is there (folders too)."""
-    path = Path(entry)
-    if "/" in entry and os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
-        return True
-    if path.suffix.lower() not in (*SUFFIXES, ".txt"):
+def is_path(entry: str) -> bool:
+    """Tell whether an input is a file or folder that is there."""
+    return os.path.exists(entry)  # noqa: PTH110 (pathlib raises for names that no file can have)
+
+
+def looks_like_a_path(entry: str) -> bool:
+    """Tell whether an input that is no file was meant as one: by its ending, or by its beginning."""
+    words = entry.split()
+    if not words or "\n" in entry.strip():
         return False
-    with contextlib.suppress(OSError, ValueError):  # a text may be too long for a name, or hold a null byte
-        return len(entry.split()) == 1 or path.is_file()
-    return False
+    folders = "/" in entry or "\\" in entry
+    if len(words) == 1 and (entry.startswith(("/", "./", "../", "~/", ".\\", "..\\")) or _DRIVE.match(entry)):
+        return True
+    return table_suffix(Path(words[-1])) in ENDINGS and (len(words) <= FEW_WORDS or folders)
+
+
+def _name_of(entry: str | Unreadable) -> str:
+    """Return what the answer to an entry calls its input."""
+    return entry.name if isinstance(entry, Unreadable) else entry
+
+
+def _standard_input() -> Iterator[str]:
+    stream = getattr(sys.stdin, "buffer", None)
+    for line in sys.stdin if stream is None else stream:
+        text = line if isinstance(line, str) else line.decode("utf-8", FALLBACK)
+        yield text.rstrip("\r\n").removeprefix("\ufeff")

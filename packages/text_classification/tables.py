@@ -1,55 +1,80 @@
-"""Tables of texts: CSV, TSV and JSON Lines, of any encoding, delimiter and columns; one row at a time.
+"""Tables of texts of any kind that `cnn_core.data.tables` reads, and files with one text per line.
 
-`Table.notes` say what was guessed; what cannot be read is refused in one sentence.
+What was chosen in reading is said, and what is left out is counted; what cannot be read is refused in one sentence.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from cnn_core.data import tables
-from cnn_core.data.tables import SAMPLE_ROWS, SUFFIXES, Layout, encoding_of, lines, opened, rows
+from cnn_core.data.decoding import examine_encoding, lines, opened, reading_errors
+from cnn_core.data.summary import LeftOut, Omissions
+from cnn_core.data.tables import SAMPLE, TABLES, Layout, check_is_text, numbered_rows, rows, table_suffix
 from cnn_core.errors import DataError
+from text_classification.columns import LABEL_NAMES, TEXT_NAMES, Columns
 
 MOST_CHARACTERS = 2 << 30  # of all texts of a training set together: it is held in memory
-# The likeliest first; a title is usually next to its text.
-TEXT_NAMES = ("text", "sentence", "review", "content", "body", "message", "question", "comment", "tweet", "title")
-LABEL_NAMES = ("label", "class", "category", "target", "sentiment", "topic", "y", "stars", "rating")
+PARTS = {"train": ("train", "training"), "val": ("val", "validation", "valid", "dev"), "test": ("test", "testing")}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Labelled texts as they are in a file, and what was guessed or left out in reading it."""
+    """Labelled texts as they are in a file.
+
+    Args:
+        texts: N texts.
+        labels: N labels.
+        groups: N values of the column by which rows belong together; empty: there is none.
+        read: sentences on what was chosen in reading.
+        left_out: rows without text or label.
+        columns: names of the columns of texts and labels.
+    """
 
     texts: list[str] = field(repr=False)
     labels: list[str] = field(repr=False)
-    notes: tuple[str, ...] = ()
+    groups: list[str] = field(default_factory=list, repr=False)
+    read: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    columns: tuple[str, str] = ("", "")
 
 
 def table_files(path: Path) -> dict[str, Path]:
-    """Return part -> file: the one table that `path` is, or train, val, dev and test in the folder that it is.
+    """Return part -> file: the one table that `path` is, or train, val and test in the folder that it is.
+
+    A folder with one table of another name is that table; so is one with a training table alone.
 
     Raises:
-        DataError: a folder without a training table, or a file that is not a table.
+        DataError: a folder without a table, with several, or with two for the same part.
     """
     if not path.is_dir():
-        if path.suffix.lower() not in SUFFIXES:
-            raise DataError(f"{path}: expected a table of texts ({', '.join(SUFFIXES)})")
         return {"all": path}
-    tables = {file.stem.lower(): file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES}
-    parts = {part: tables[part] for part in ("train", "val", "dev", "test") if part in tables}
-    if "train" not in parts:
-        if len(tables) == 1 and not parts:
-            return {"all": next(iter(tables.values()))}
+    files = [file for file in sorted(path.iterdir()) if table_suffix(file) in TABLES and not file.name.startswith(".")]
+    parts: dict[str, Path] = {}
+    for part, names in PARTS.items():
+        found = [file for name in names for file in files if file.name.lower().partition(".")[0] == name]
+        if len(found) > 1:
+            raise DataError(f"{path}: {' and '.join(file.name for file in found)} are both the {part} table; keep one")
+        if found:
+            parts[part] = found[0]
+    if "train" not in parts and not parts and len(files) == 1:
+        return {"all": files[0]}
+    if not parts or parts.keys() == {"val"}:
         raise DataError(
-            f"{path}: expected one table of texts, or train.csv and test.csv (also .tsv, .jsonl); found "
-            f"{', '.join(file.name for file in tables.values()) or 'none'}"
+            f"{path}: expected one table of texts, or train.csv and test.csv (also .tsv, .jsonl, ...); found "
+            f"{', '.join(file.name for file in files) or 'none'}"
         )
-    return {"all" if parts.keys() == {"train"} else part: file for part, file in parts.items()}
+    return {"all": parts["train"]} if parts.keys() == {"train"} else parts
 
 
-def read_table(path: Path, *, text_column: str | None = None, label_column: str | None = None) -> Table:
+def read_table(
+    path: Path,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    likely: tuple[str | None, str | None] = (None, None),
+) -> Table:
     """Read the labelled texts of a table.
 
     Rows without a text or a label are left out and counted; so are rows with too few columns.
@@ -58,22 +83,29 @@ def read_table(path: Path, *, text_column: str | None = None, label_column: str 
         path: the file.
         text_column: its name (or number from 1, in a file without header); None: guessed.
         label_column: likewise.
+        group_column: of what rows have in common that belong together; None: nothing.
+        likely: columns of text and label that are taken instead of a guess, where the file has them.
 
     Raises:
         DataError: the file cannot be read, has no such column, or holds no labelled text.
     """
-    layout = look(path, text_column, label_column)
-    sample = list(islice(rows(path, layout), SAMPLE_ROWS))
-    if not sample:
+    layout = look(path, text_column, label_column, group_column, *map(_name, likely))
+    if not layout.count:
         raise DataError(f"{path.name} holds no rows")
-    text_at, label_at = choose_columns(path.name, layout, sample, text_column, label_column)
+    columns = Columns(path.name, layout)
+    chosen = columns.choose(
+        text=text_column, label=label_column, likely_text=likely[0], likely_label=likely[1], other=group_column
+    )
+    text_at, label_at = chosen.text, chosen.label or 0
+    group_at = columns.named(group_column) if group_column else None
     texts: list[str] = []
     labels: list[str] = []
-    skipped = size = 0
-    for row in rows(path, layout):
+    groups: list[str] = []
+    omissions, size = Omissions(), 0
+    for number, row in numbered_rows(path, layout):
         text, label = _at(row, text_at).strip(), _at(row, label_at).strip()
         if not text or not label:
-            skipped += 1
+            omissions.add("rows without text or label", f"line {number}")
             continue
         size += len(text)
         if size > MOST_CHARACTERS:
@@ -83,42 +115,83 @@ def read_table(path: Path, *, text_column: str | None = None, label_column: str 
             )
         texts.append(text)
         labels.append(label)
+        if group_at is not None:
+            groups.append(_at(row, group_at).strip() or f"line {number}")
+    names = layout.columns[text_at], layout.columns[label_at]
     if not texts:
-        raise DataError(
-            f"{path.name}: no row has both a text and a label (columns {layout.columns[text_at]!r} and "
-            f"{layout.columns[label_at]!r})"
-        )
-    notes = [f"{path.name}: {layout.said}; text in {layout.columns[text_at]!r}, label in {layout.columns[label_at]!r}"]
-    if skipped:
-        notes.append(f"{path.name}: {skipped} of {skipped + len(texts)} rows left out, without text or label")
-    return Table(texts, labels, tuple(notes))
+        raise DataError(f"{path.name}: no row has both a text and a label (columns {names[0]!r} and {names[1]!r})")
+    read = (f"in {path.name}: {layout.said}; {chosen.said}", *(f"in {path.name}: {text}" for text in layout.remarks))
+    return Table(texts, labels, groups, read, omissions.all, names)
 
 
-def read_texts(path: Path, *, text_column: str | None = None, likely_column: str | None = None) -> Iterator[str]:
-    """Yield the text of every row, with or without labels, in the memory of one row; "" for a row without one.
+@dataclass(frozen=True)
+class TextFile:
+    """A file of texts, labelled or not.
 
-    A file `.txt` has one text per line.
+    Args:
+        path: the file.
+        count: texts in it.
+        read: sentences on how it is read.
+        layout: of a table; None: one text per line.
+        place: of the column of texts.
+        encoding: of a file without layout.
+    """
+
+    path: Path
+    count: int
+    read: tuple[str, ...]
+    layout: Layout | None = None
+    place: int = 0
+    encoding: str = ""
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the text of every row in the memory of one row; "" for a row without one."""
+        if self.layout is None:
+            with opened(self.path, self.encoding) as stream:
+                yield from (line.rstrip("\r\n").removeprefix("\ufeff") for line in lines(self.path, stream))
+        else:
+            yield from (_at(row, self.place).strip() for row in rows(self.path, self.layout))
+
+
+def text_file(
+    path: Path, *, text_column: str | None = None, label_column: str | None = None, likely_column: str | None = None
+) -> TextFile:
+    """Find out how the texts of a file are read, with or without labels.
+
+    A table is known by its name (`TABLES`), or by its header where its name says nothing; all other text files have
+    one text per line.
 
     Args:
         path: the file.
         text_column: its name (or number from 1, in a file without header); None: guessed.
+        label_column: of the labels, which are no texts.
         likely_column: the column that is taken instead of a guess, where the file has it.
 
     Raises:
         DataError: as `read_table`.
     """
-    if path.suffix.lower() == ".txt":
-        with opened(path, encoding_of(path)) as stream:
-            yield from (line.rstrip("\r\n") for line in lines(path, stream))
-        return
-    layout = look(path, text_column, likely_column)
-    at = _find_column(layout, likely_column) if likely_column else None
-    if text_column:
-        at = _named_column(path.name, layout, text_column)
-    elif at is None:
-        at = _text_column(layout, list(islice(rows(path, layout), SAMPLE_ROWS)), None)
-    for row in rows(path, layout):
-        yield _at(row, at).strip()
+    suffix = table_suffix(path)
+    layout: Layout | None = None
+    if suffix in TABLES or text_column or label_column:
+        layout = look(path, text_column, _name(likely_column), label_column)
+    elif suffix != ".txt":
+        layout = _by_its_header(path)
+    if layout is None:
+        return _lines_of(path)
+    if not layout.count:
+        raise DataError(f"{path.name} holds no texts")
+    chosen = Columns(path.name, layout).choose(
+        text=text_column, label=label_column, likely_text=likely_column, labelled=False
+    )
+    read = (f"in {path.name}: {layout.said}{'; ' if chosen.said else ''}{chosen.said}",)
+    return TextFile(
+        path, layout.count, (*read, *(f"in {path.name}: {text}" for text in layout.remarks)), layout, chosen.text
+    )
+
+
+def read_texts(path: Path, *, text_column: str | None = None, likely_column: str | None = None) -> Iterator[str]:
+    """Yield the texts of a file as `text_file` reads them."""
+    return iter(text_file(path, text_column=text_column, likely_column=likely_column))
 
 
 def look(path: Path, *wanted: str | None) -> Layout:
@@ -131,7 +204,7 @@ def look(path: Path, *wanted: str | None) -> Layout:
 
 
 @dataclass(frozen=True)
-class Columns:
+class Guess:
     """The columns of a table, and which of them seem to hold texts and labels."""
 
     names: tuple[str, ...]
@@ -140,68 +213,48 @@ class Columns:
     description: str  # how the file was read
 
 
-def guess_columns(path: Path) -> Columns:
+def guess_columns(path: Path) -> Guess:
     """Find out which columns of a table hold texts and labels: by their names, else by what is in them.
 
     Raises:
         DataError: the file cannot be read, or holds no rows.
     """
     layout = look(path)
-    sample = list(islice(rows(path, layout), SAMPLE_ROWS))
-    if not sample:
+    if not layout.count:
         raise DataError(f"{path.name} holds no rows")
+    described = "; ".join((layout.said, *layout.remarks))
     if len(layout.columns) < 2:
-        return Columns(layout.columns, layout.columns[0], None, layout.said)
-    text, label = choose_columns(path.name, layout, sample, None, None)
-    return Columns(layout.columns, layout.columns[text], layout.columns[label], layout.said)
+        return Guess(layout.columns, layout.columns[0], None, described)
+    chosen = Columns(path.name, layout).choose(text=None, label=None)
+    return Guess(layout.columns, layout.columns[chosen.text], layout.columns[chosen.label or 0], described)
 
 
-def choose_columns(
-    name: str, layout: Layout, sample: Sequence[Sequence[str]], text_column: str | None, label_column: str | None
-) -> tuple[int, int]:
-    """Return the places of the text's and the label's column: as named, else by their names, else by what is in them.
-
-    Raises:
-        DataError: there is no such column, or only one at all.
-    """
-    if len(layout.columns) < 2:
-        raise DataError(f"{name}: expected a column with texts and one with labels, found {len(layout.columns)}")
-    text_at = _named_column(name, layout, text_column) if text_column else None
-    if label_column:
-        label_at = _named_column(name, layout, label_column)
-    else:
-        others = [i for i in range(len(layout.columns)) if i != text_at]
-        named = [i for i in others if layout.columns[i].lower() in LABEL_NAMES]
-        # Without a name to go by, labels are what repeats itself most.
-        label_at = named[0] if named else min(others, key=lambda i: len({_at(row, i) for row in sample}))
-    if text_at is None:
-        text_at = _text_column(layout, sample, label_at)
-    if text_at == label_at:
-        raise DataError(f"{name}: the column {layout.columns[text_at]!r} cannot be both text and label")
-    return text_at, label_at
+def _lines_of(path: Path) -> TextFile:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected a file of texts ({', '.join(('.txt', *TABLES))})")
+    encoding = examine_encoding(path)
+    with opened(path, encoding.name) as stream, reading_errors(path):
+        check_is_text(path, stream.read(SAMPLE))
+    read = (f"in {path.name}: read as {encoding.name}, one text per line", *encoding.remarks)
+    return TextFile(path, encoding.lines, read, encoding=encoding.name)
 
 
-def _text_column(layout: Layout, sample: Sequence[Sequence[str]], label_at: int | None) -> int:
-    others = [i for i in range(len(layout.columns)) if i != label_at]
-    named = [i for i in others if layout.columns[i].lower() in TEXT_NAMES]
-    if named:
-        return min(named, key=lambda i: TEXT_NAMES.index(layout.columns[i].lower()))
-    return max(others, key=lambda i: sum(len(_at(row, i)) for row in sample))
+def _by_its_header(path: Path) -> Layout | None:
+    """Return the layout of a file whose name says nothing, if it is a table with a header, or one of even tabs."""
+    if path.is_dir():
+        return None
+    try:
+        layout = look(path)
+    except DataError:
+        return None
+    known = layout.header or (layout.delimiter == "\t" and len({*map(len, layout.sample)}) == 1)
+    return layout if known and len(layout.columns) > 1 and layout.dialect else None
 
 
-def _named_column(name: str, layout: Layout, column: str) -> int:
-    at = _find_column(layout, column)
-    if at is None:
-        raise DataError(f"{name} has no column {column!r}; its columns are {', '.join(layout.columns)}")
-    return at
+def _name(likely: str | None) -> str | None:
+    """Return a likely column by which a header can be known: the number of one says nothing of another file."""
+    return None if likely is None or likely.isdigit() else likely
 
 
-def _find_column(layout: Layout, column: str) -> int | None:
-    if column in layout.columns:
-        return layout.columns.index(column)
-    lower = [name.lower() for name in layout.columns]
-    return lower.index(column.lower()) if column.lower() in lower else None
-
-
-def _at(row: Sequence[str], place: int) -> str:
+def _at(row: list[str], place: int) -> str:
     return row[place] if place < len(row) else ""

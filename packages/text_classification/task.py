@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import EpochContext, take_share
+from cnn_core.data.summary import DataSummary
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import as_backbone
@@ -22,8 +23,10 @@ from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Settings, Share, Text
 from cnn_core.weights import WeightsCard, find_weights, load_card
+from cnn_core.weights.members import content_hashes
 from text_classification.contract import DOMAIN_NAME, FIRST, LONGEST, TextContract
-from text_classification.data import FOLDS, TextSet, load_sets
+from text_classification.copies import similar
+from text_classification.data import FOLDS, Reading, TextSet, load_data
 from text_classification.model import arguments_of, build_model, copy_weights, needs_length, scores_of
 from text_classification.tokenizers import TOKENIZERS
 
@@ -46,11 +49,18 @@ class DataConfig(Settings):
     once: bool = False  # train on a text that occurs several times as if it occurred once
     text_column: str | None = None  # of a custom table; None: guessed
     label_column: str | None = None
+    group_column: str | None = None  # of what rows have in common that must stay in one split: an author, a document
+    test: str | None = None  # of custom texts: a table for the test set, a share (0.2) or a number (500); None: a tenth
     tokenizer: Literal["basic_english", "cased_english", "kim", "whitespace", "characters"] = "basic_english"
     lower_case_too: bool = False  # train on every text again in lower case, for people who type so
     min_count: Count = 1  # rarer tokens become unknown
     largest_vocabulary: Count | None = None  # most frequent tokens that are kept; None: all
     length: Length | None = None  # tokens of every text; None: any number where the network allows it
+
+    @property
+    def reading(self) -> Reading:
+        """How custom texts are read and divided."""
+        return Reading(self.text_column, self.label_column, self.group_column, self.test, self.fold)
 
 
 @dataclass(frozen=True)
@@ -125,14 +135,16 @@ class TextTask(Pairs):
         """
         data = self.recipe.data
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
-        self.sets = load_sets(
-            data.data,
-            splits=splits,
-            fold=data.fold,
-            phrases=data.phrases,
-            text_column=data.text_column,
-            label_column=data.label_column,
-        )
+        loaded = load_data(data.data, data.reading, phrases=data.phrases)
+        self.sets = {split: loaded.splits[split] for split in splits}
+        if not len(self.sets[self.training_split]):
+            raise DataError(f"{data.data}: too few different texts to hold some out and train on the rest; add more")
+        self.summary, self.columns = loaded.summary, loaded.columns
+        if not data.validation:
+            self.summary = replace(self.summary, **without_validation(loaded.summary))
+        self.members = None
+        if loaded.custom:
+            self.members = {name: content_hashes(map(similar, split.texts)) for name, split in self.sets.items()}
         if data.once:
             self.sets[self.training_split] = _without_repeats(self.sets[self.training_split])
         if data.lower_case_too:
@@ -142,10 +154,11 @@ class TextTask(Pairs):
         self.device = device
         self.encoded = {name: self.contract.encode_all(split.texts) for name, split in self.sets.items()}
         self.targets = {name: split.targets.to(device) for name, split in self.sets.items()}
-        if self.recipe.vectors.vector_file:
-            self._read_vectors(Path(self.recipe.vectors.vector_file))
         if not self.contract.vocabulary:
             raise DataError(f"{train.name}: no word occurs {data.min_count} times; lower min_count")
+        if self.recipe.vectors.vector_file:
+            said = self._read_vectors(Path(self.recipe.vectors.vector_file))
+            self.summary = replace(self.summary, read=(*self.summary.read, said))
 
     @property
     def training_split(self) -> str:
@@ -223,21 +236,22 @@ class TextTask(Pairs):
 
         data, model, card = self.recipe.data, self.recipe.model, self.starting_card
         base = TextContract.of_card(card, domain=DOMAIN_NAME) if card else None
+        text, label = (name or None for name in self.columns)
         if base and card and model.weights:
             vectors = arguments_of(card)["vectors"]
             read = ("tokenizer", data.tokenizer, base.tokenizer), ("length", data.length, base.length)
             say_unused(log, model.weights, [*read, ("vectors", self.recipe.vectors.vectors, vectors)])
             if vectors == "one-hot":  # a token is a channel of the first layer; new ones would have no weights there
-                return base
+                return replace(base, text_column=text, label_column=label)
         tokenizer = base.tokenizer if base else data.tokenizer
         tokens = map(TOKENIZERS[tokenizer], train.texts)
         vocabulary = build_vocabulary(tokens, min_count=data.min_count, largest=data.largest_vocabulary)
         if base:
             known = set(base.vocabulary)
             vocabulary = base.vocabulary + tuple(word for word in vocabulary if word not in known)
-            return replace(base, vocabulary=vocabulary)
+            return replace(base, vocabulary=vocabulary, text_column=text, label_column=label)
         length = data.length or (DEFAULT_LENGTH if needs_length(model.model) else None)
-        return TextContract(tokenizer, vocabulary, length)
+        return TextContract(tokenizer, vocabulary, length, text_column=text, label_column=label)
 
     def _arguments(self) -> dict[str, Any]:
         """Return what `build_model` needs, from the recipe or from the starting weights."""
@@ -252,12 +266,24 @@ class TextTask(Pairs):
         size = self._pretrained[0].shape[1] if vectors.vector_file else vectors.vector_size
         return {**shared, "name": model.model, "size": size, "vectors": vectors.vectors, "options": model.options}
 
-    def _read_vectors(self, file: Path) -> None:
-        """Read the pretrained vectors [V, E], and which words have one [V]."""
+    def _read_vectors(self, file: Path) -> str:
+        """Read the pretrained vectors [V, E], and which words have one [V]; return how many do."""
         from text_classification.vocabulary import load_vectors
 
         table, known = load_vectors(file, self.contract.vocabulary)
         self._pretrained = F.pad(table, (0, 0, FIRST, 0)), F.pad(known, (FIRST, 0))
+        count, total = int(known.sum()), len(known)
+        return f"{file.name} has vectors for {count:,} of the {total:,} words of the vocabulary ({count / total:.0%})"
+
+
+def without_validation(summary: DataSummary) -> dict[str, Any]:
+    """Return the fields of a summary whose validation texts are learned from."""
+    classes = {
+        label: {"train": counts["train"] + counts["val"], "test": counts["test"]}
+        for label, counts in summary.classes.items()
+    }
+    sizes = {"train": summary.splits["train"] + summary.splits["val"], "test": summary.splits["test"]}
+    return {"splits": sizes, "classes": classes}
 
 
 def _without_repeats(texts: TextSet) -> TextSet:

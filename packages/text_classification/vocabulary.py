@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from cnn_core.data.decoding import open_bytes, reading_errors
 from cnn_core.errors import DataError
 from text_classification.download import load_torchtext
 
@@ -42,12 +43,13 @@ def load_vectors(file: Path, words: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Return pretrained vectors of V words, float32 [V, E] with zeros for those without, and which have one, [V].
 
     Args:
-        file: text with a word and its numbers in every line, separated by spaces (GloVe, word2vec, fastText); a first
-            line with two numbers, as word2vec and fastText write it, is skipped.
+        file: text with a word and its numbers in every line, separated by spaces (GloVe, word2vec, fastText), packed
+            with gzip or not; a first line with two numbers, as word2vec and fastText write it, is skipped.
         words: the vocabulary.
 
     Raises:
-        DataError: no such file, or a line that is not a vector; for a name that torchtext knows the message says where
+        DataError: no such file, a line that is not a vector, or none of the words in it; for a name that torchtext
+            knows the message says where
             to download the file.
     """
     if not file.is_file():
@@ -55,27 +57,42 @@ def load_vectors(file: Path, words: Sequence[str]) -> tuple[Tensor, Tensor]:
     places = {word.encode(): i for i, word in enumerate(words)}
     table: Tensor | None = None
     known = torch.zeros(len(words), dtype=torch.bool)
-    try:
-        with file.open("rb") as stream:
-            for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
-                word, _, rest = line.rstrip().partition(b" ")
-                if table is None:
-                    if len(rest.split()) < 2:  # the header: number of words, numbers of each
-                        continue
-                    table = torch.zeros(len(words), len(rest.split()))
-                place = places.get(word)
-                if place is None:
+    with reading_errors(file), open_bytes(file) as stream:
+        for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE), b""), start=1):
+            if table is None:
+                size = len(line.split()) - 1
+                if size < 2:  # the header: number of words, numbers of each
                     continue
-                vector = _numbers(rest, f"{file}, line {number}")
-                if len(vector) != table.shape[1]:
-                    raise DataError(f"{file}, line {number}: expected {table.shape[1]} numbers, got {len(vector)}")
-                table[place] = vector
-                known[place] = True
-    except OSError as error:
-        raise DataError(f"could not read {file}: {error.strerror}") from error
+                _numbers(b" ".join(line.split()[1:]), f"{file}, line {number}")
+                table = torch.zeros(len(words), size)
+            word, *numbers = line.rstrip().rsplit(b" ", table.shape[1])  # a word of GloVe may hold spaces
+            place = places.get(word)
+            first, *surplus = word.split() or [b""]
+            if place is None and first in places and _are_numbers(surplus + numbers):
+                raise DataError(
+                    f"{file}, line {number}: expected {table.shape[1]} numbers, got {len(surplus + numbers)}"
+                )
+            if place is None:
+                continue
+            if len(numbers) != table.shape[1]:
+                raise DataError(f"{file}, line {number}: expected {table.shape[1]} numbers, got {len(numbers)}")
+            table[place] = _numbers(b" ".join(numbers), f"{file}, line {number}")
+            known[place] = True
     if table is None:
         raise DataError(f"{file} holds no word vectors; expected a word and its numbers in every line")
+    if not known.any():
+        raise DataError(
+            f"{file} has a vector for none of the {len(words):,} words of the vocabulary (such as "
+            f"{', '.join(map(repr, words[:3]))}); it is of another language or tokenizer, or no file of word vectors"
+        )
     return table, known
+
+
+def _are_numbers(parts: Sequence[bytes]) -> bool:
+    try:
+        return bool([float(part) for part in parts])
+    except ValueError:
+        return False
 
 
 def _numbers(text: bytes, where: str) -> Tensor:

@@ -27,16 +27,16 @@ from cnn_core.data.paths import user_path, with_upload_of
 from cnn_core.data.summary import DataSummary
 from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError, DataError
-from cnn_core.predictor import Answer, Measured, Report
+from cnn_core.predictor import Answer, Measured, Report, check_options
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
 from cnn_core.train.commands import compare_command, train_command
 from cnn_core.train.config import check_settings, override, read_recipe
-from cnn_core.train.finish import Observer, Outcome, train_seeds, train_task
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from cnn_core.weights.card import name_for
 from cnn_core.weights.reports import REPORT_FILE, write_report
 
 if TYPE_CHECKING:
+    from cnn_core.train.finish import Observer, Outcome
     from cnn_core.train.task import Task
 
 S = TypeVar("S", bound="DataSet")
@@ -121,15 +121,6 @@ def missing_set(entry: DataSet, path: Path) -> DataError:
     )
 
 
-def check_labels(predictor: Any, labels: Sequence[str], data: str) -> None:
-    """Raise CnnError unless `data` has the classes of a predictor."""
-    if tuple(predictor.labels) != tuple(labels):
-        raise CnnError(
-            f"{predictor.card.name} knows the classes {', '.join(predictor.labels)}, but {data} has "
-            f"{', '.join(labels)}; choose data with the same classes"
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Domain:
     """What a domain fills in, and what the commands and pages do with it.
@@ -157,7 +148,7 @@ class Domain:
     make_task: Callable[[Any], "Task"]
     load: Callable[..., Any]
     data_sets: Mapping[str, DataSet]
-    measure: Callable[[Any, str, str | None, bool], Measured] | None = None
+    measure: Callable[..., Measured] | None = None
     ways: Callable[[WeightsCard, str], Mapping[str, tuple[Any, Mapping[str, Any]]]] | None = None
     report: Callable[[Any], Report] | None = None
     exportable: Callable[[Any], dict[str, Any]] | None = None
@@ -171,11 +162,11 @@ class Domain:
         name: str | None = None,
         seeds: Sequence[int] = (),
         resume: bool = False,
-        observe: Observer | None = None,
+        observe: "Observer | None" = None,
         show: Callable[[DataSummary], None] | None = None,
         settings: Mapping[str, Any] | None = None,
         command: str | None = None,
-    ) -> Outcome:
+    ) -> "Outcome":
         """Train a recipe and leave a run folder that predicts, explains and exports.
 
         Args:
@@ -189,6 +180,8 @@ class Domain:
             settings: single fields to change, by name: `{"epochs": 3, "data": "my_photos"}`.
             command: the command to repeat the training, for the card; None: composed from the other arguments.
         """
+        from cnn_core.train.finish import train_seeds, train_task  # 150 MB, which only a training needs
+
         source, recipe = self._find(recipe)
         name = name or name_for(Path(source).stem if source else "")
         recipe = self.with_settings(recipe, override(recipe, settings or {}))
@@ -276,8 +269,9 @@ class Domain:
         return report
 
     def evaluate_weights(
-        self, name: str, *, data: str | None = None, split: str | None = None, device: str = "auto"
-    ) -> dict[str, Any]:
+        self, name: str, *, data: str | None = None, split: str | None = None, device: str = "auto",
+        columns: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """Measure weights on a data set.
 
         Args:
@@ -285,17 +279,19 @@ class Domain:
             data: a set name, or a path to custom data; None: the set the weights were trained on.
             split: "test", "val" or "train"; None: "test" of a named set and of the training data, all of other data.
             device: auto, cpu, cuda, mps.
+            columns: of a table of texts, `text_column` and `label_column`; a domain without tables refuses them.
 
         Returns:
             {"data", "split", "n", "of", "metrics", "lines", "summary"}; "unseen", the metrics without copies of what
             was learned, "counts", the n of metrics that have their own, and "cases", where there are some.
         """
-        measure = self._offered(self.measure, "eval")
+        measure, columns = self._offered(self.measure, "eval"), columns or {}
+        check_options(measure, columns, name)
         predictor = self.load(name, device=device)
         own = self.learned_from(predictor.card, data)
         predictor.card.check_unseen(split or "test", own=own)
         data = data or predictor.card.section("data")["data"]
-        measured = measure(predictor, data, split, own)
+        measured = measure(predictor, data, split, own, **columns)
         report = measured.report
         more = {name: found for name in ("counts", "cases") if (found := getattr(report, name, None))}
         more |= {"unseen": dict(measured.unseen)} if measured.unseen else {}

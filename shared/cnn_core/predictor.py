@@ -1,12 +1,21 @@
 """What a trained network offers whatever its domain: predictions, explanations, and what was measured of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from cnn_core.data.summary import DataSummary
+from cnn_core.errors import CnnError
 from cnn_core.weights import WeightsCard
+
+FLAGS = {  # options of some domains: the flag, and why another domain does not take it
+    "text_column": ("text-column", "they read no tables of texts"),
+    "label_column": ("label-column", "they read no tables of texts"),
+    "texts": ("text", "their inputs are no texts"),
+    "answered": ("resume", "their answers cannot be taken up again"),
+}
 
 
 class Answer(Protocol):
@@ -27,6 +36,11 @@ class Predictor(Protocol):
         Args:
             inputs: files, folders, texts: what the domain takes.
             output: where a predictor that writes files of its own puts them; None: nowhere.
+
+        A predictor may take `text_column`, `label_column` and `texts`, which are flags of `cnn predict`, and
+        `answered`, the inputs that are answered already (see `cnn_core.answers.skip_answered`). It may have a method
+        `examine_inputs` of the same inputs and flags, which returns a DataSummary: how many items there are to answer,
+        and how they are read.
         """
 
     def explain(self, source: Any, *, method: str = ...) -> Any:
@@ -67,3 +81,21 @@ class Measured:
     def split_of_set(cls, report: Report, data: str, split: str, *, items: str) -> Self:
         """Return what was measured on a whole split of a named set."""
         return cls(report=report, split=split, data=DataSummary(data, items, {split: report.n}), of=report.n)
+
+
+def check_options(function: Callable[..., object], options: Iterable[str], weights: str) -> None:
+    """Raise CnnError unless a function takes these options; `weights` are what it belongs to."""
+    taken = inspect.signature(function).parameters
+    for option in options:
+        if option not in taken:
+            flag, reason = FLAGS.get(option, (option, "they do not take it"))
+            raise CnnError(f"--{flag} is not for the weights {weights}: {reason}; leave it out")
+
+
+def check_labels(predictor: Any, labels: Sequence[str], data: str) -> None:
+    """Raise CnnError unless `data` has the classes of a predictor."""
+    if tuple(predictor.labels) != tuple(labels):
+        raise CnnError(
+            f"{predictor.card.name} knows the classes {', '.join(predictor.labels)}, but {data} has "
+            f"{', '.join(labels)}; choose data with the same classes"
+        )

@@ -305,14 +305,14 @@ def with_more(archive: bytes, **files: bytes) -> bytes:
 def test_files_that_cannot_be_used_are_named_before_the_training(own_classes: AppTest):
     page = own_classes
     page.file_uploader(key="tune-zip").upload("shapes.zip", example_zip(), "application/zip").run()
-    assert "120 pictures in 3 classes.<" in html(checked(page))
+    assert "120 pictures in 3 classes: circle 40, cross 40, triangle 40." in html(checked(page))
     bad = {f"circle__bad{i}": b"no picture" for i in range(4)}
     page.file_uploader(key="tune-zip").upload("own.zip", with_more(example_zip(), **bad), "application/zip").run()
     shown = html(checked(page))
-    assert "120 pictures in 3 classes. 4 files cannot be used and will be left out: " in shown
-    assert "left out: circle/bad0, circle/bad1, circle/bad2 and 1 more.<" in shown
+    assert "120 pictures in 3 classes: circle 40, cross 40, triangle 40." in shown and "Left out: " in shown
+    assert "its beginning is damaged (circle/bad0, circle/bad1, circle/bad2, ...)." in shown
     assert "circle/bad3" not in shown
     assert not page.button(key="tune-go").disabled
     one = with_more(example_zip(), **{"cross__<b>.png": b""})
     page.file_uploader(key="tune-zip").upload("own.zip", one, "application/zip").run()
-    assert "1 file cannot be used and will be left out: cross/&lt;b&gt;.png.<" in html(checked(page))
+    assert "Left out: 1 unreadable: the file is empty (cross/&lt;b&gt;.png)." in html(checked(page))

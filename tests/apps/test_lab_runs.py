@@ -83,7 +83,7 @@ def test_the_stored_transfers_are_those_of_the_shipped_weights():
 def test_the_transfer_page_and_its_code_agree(tmp_path, monkeypatch):
     """The quickest way of the four: the others take as long as they say."""
     page = open_lab("transfer", to="digits", labels="5")
-    monkeypatch.setattr(image_classification.domain, "MODES", ("bottleneck",))
+    monkeypatch.setattr(image_classification.domain, "LEARNING_RATES", {"bottleneck": 3e-3})
     code = page.code[-1].value.replace('Path("runs/compare")', f'Path("{tmp_path}")')
     names: dict[str, object] = {}
     exec(compile(code, "snippet.py", "exec"), names)

@@ -105,5 +105,5 @@ def test_every_label_of_scans_has_its_own_number_of_scans(empty: Path):
     cells = ("lung (6)", "2", "0.250 (2)", "3.0 (1)", "1 of 2", "0", "5.00")
     kinds = ["short", *["number"] * 6]
     assert "".join(f'<td class="{kind}">{cell}</td>' for cell, kind in zip(cells, kinds, strict=True)) in said
-    assert "Missed wholly, without a distance: lung in two." in said
+    assert "Missed wholly: lung in two." in said
     assert "&lt;b&gt;one&lt;/b&gt; 0.500" in said

@@ -45,12 +45,12 @@ def test_each_answer_is_printed_before_the_next_is_computed(fifth_site, tones, t
         assert not (tmp_path / "answers/predictions.csv").exists()
         (tmp_path / "go").touch()
         assert process.stdout.readline() == "wait: la | -ti\n"
-    assert process.returncode == 0
+    assert process.returncode == 1  # something could not be answered
 
 
 def test_a_table_of_any_domain_lies_beside_the_json(cnn, fifth, tones, tmp_path):
     answer = cnn("predict", tones, "broken", "first", "--output", "answers")
-    assert answer.code == 0
+    assert answer.code == 1
     assert "1 of 2 inputs could not be answered" in answer.err
     with (tmp_path / "answers/predictions.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [
@@ -63,7 +63,9 @@ def test_a_table_of_any_domain_lies_beside_the_json(cnn, fifth, tones, tmp_path)
     assert json.loads(cnn("predict", tones, "broken", "first", "--json").out) == written
 
 
-def test_the_exit_code_says_whether_anything_was_answered(cnn, fifth, tones):
+def test_the_exit_code_says_whether_everything_was_answered(cnn, fifth, tones):
+    assert cnn("predict", tones, "first").code == 0
+    assert cnn("predict", tones, "broken", "first").code == 1
     answer = cnn("predict", tones, "broken", "broken")
     assert (answer.code, answer.out) == (1, "broken: no tones in it\n" * 2)
     assert "2 of 2 inputs could not be answered" in answer.err

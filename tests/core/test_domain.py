@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cnn_core.domain import DataSet, Domain, check_labels, find_set, missing_set
+from cnn_core.domain import DataSet, Domain, find_set, missing_set
 from cnn_core.errors import CnnError, DataError
+from cnn_core.predictor import check_labels
 from cnn_core.train.config import override
 from cnn_core.train.finish import Outcome
 from cnn_core.validation import Settings

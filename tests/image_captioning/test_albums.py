@@ -169,6 +169,14 @@ def test_a_name_that_is_not_certain_is_counted(tmp_path: Path, there: list, name
     assert sum(len(record.captions) for record in listing.records) + sum(said.values()) == 1 + len(named)
 
 
+@pytest.mark.parametrize("head", [",image,caption", ",bild,wort"])
+def test_the_number_of_a_row_is_no_picture(tmp_path: Path, head: str) -> None:
+    names = [f"img_{i}.jpg" for i in range(12)]
+    rows = "".join(f"{i},{name},a thing numbered {i}\n" for i, name in enumerate(names[::-1]))
+    listing = read_custom(written(pictures(tmp_path, *names), captions_csv=f"{head}\n{rows}"))
+    assert found(listing) == {name: (f"a thing numbered {i}",) for i, name in enumerate(names[::-1])}
+
+
 def test_guesses_are_said(tmp_path: Path) -> None:
     pictures(tmp_path, "x/a.jpg", "IMG_007.jpg")
     listing = read_custom(written(tmp_path, captions_csv="image,caption\ny/a.jpg,a dog\n7,a cat\n"))

@@ -12,7 +12,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from cnn_core.errors import DataError, UnknownNameError
-from image_classification.data import DATA_SETS, few_of_each, load_set, load_sets
+from image_classification.data import DATA_SETS, few_of_each, load_data, load_set
 from image_classification.image_set import ImageSet
 from image_classification.readers import read_cifar, read_idx
 
@@ -75,7 +75,7 @@ def test_train_and_val_divide_the_official_training_set(tmp_path):
     assert pixels[0] | pixels[1] == pixels[2]
     assert not pixels[0] & pixels[1]
     assert torch.bincount(val.targets).tolist() == [2] * 10  # a tenth of the 20 of each class
-    again = load_sets("mnist", splits=("val", "train"), data_root=tmp_path)
+    again = load_data("mnist", splits=("val", "train"), data_root=tmp_path).sets
     assert torch.equal(again["val"].images, val.images)
     assert torch.equal(again["train"].images, train.images)
 
@@ -263,3 +263,9 @@ def test_pictures_are_grey_or_in_colour():
     pictures = ImageSet("two", "test", ("a",), torch.zeros(1, 2, 4, 4, dtype=torch.uint8), torch.zeros(1).long())
     with pytest.raises(DataError, match="two: expected pictures with 1 or 3 channels, got 2"):
         _ = pictures.channels
+
+
+def test_the_smallest_size_is_one_pixel() -> None:
+    assert load_set("digits", split="test", size=1).size == (1, 1)
+    with pytest.raises(DataError, match=r"size must be in 1\.\.4096 pixels, got 4097"):
+        load_set("digits", split="test", size=4097)

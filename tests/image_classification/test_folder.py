@@ -2,7 +2,6 @@
 
 import os
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,20 @@ from PIL import Image
 
 from cnn_core.errors import DataError
 from image_classification.data import load_set
-from image_classification.folder import FolderReport, load_folder
+from image_classification.folder import FolderData, load_folder, omissions
 from image_classification.preprocess import InputContract
 
 CONTRACT = InputContract(3, (8, 8))
+
+
+def counts_of(data: FolderData) -> dict[str, dict[str, int]]:
+    """Split -> class -> pictures."""
+    return {
+        split: {label: int((part.targets == k).sum()) for k, label in enumerate(part.labels)}
+        for split, part in data.sets.items()
+    }
+
+
 COLOURS = {"cats": (200, 0, 0), "dogs": (0, 200, 0), "owls": (0, 0, 200)}
 
 
@@ -44,9 +53,9 @@ def zipped(folder: Path, *, inside: str = "", method: int = zipfile.ZIP_STORED) 
 
 def test_automatic_split(animals):
     data = load_folder(animals, CONTRACT)
-    assert data.report.labels == ("cats", "dogs", "owls")
+    assert data.sets["test"].labels == ("cats", "dogs", "owls")
     # Of 10 per class 2 for the test, 1 for validation, 7 to learn from.
-    counts = {split: set(per_class.values()) for split, per_class in data.report.counts.items()}
+    counts = {split: set(per_class.values()) for split, per_class in counts_of(data).items()}
     assert counts == {"train": {7}, "val": {1}, "train+val": {8}, "test": {2}}
     parts = [set(data.sets[split].files) for split in ("train", "val", "test")]
     assert len(parts[0] | parts[1] | parts[2]) == 30
@@ -68,7 +77,7 @@ def test_split_is_deterministic_and_stable(animals):
 def test_every_class_is_in_every_split_from_three_pictures_on(tmp_path, count, expected):
     for name, colour in COLOURS.items():
         fill(tmp_path / "set" / name, colour, count)
-    counts = load_folder(tmp_path / "set", CONTRACT).report.counts
+    counts = counts_of(load_folder(tmp_path / "set", CONTRACT))
     assert tuple(counts[split]["cats"] for split in ("train", "val", "test")) == expected
 
 
@@ -81,7 +90,7 @@ def test_given_splits_are_kept(tmp_path, names):
         for label in ("cats", "dogs"):
             fill(root / name / label, COLOURS[label], count)
     data = load_folder(root, CONTRACT)
-    assert data.report.labels == ("cats", "dogs")
+    assert data.sets["test"].labels == ("cats", "dogs")
     assert [len(data.sets[s]) for s in ("train", "val", "train+val", "test")] == [10, 6, 16, 4]
     assert all(file.startswith(f"{names[2]}/") for file in data.sets["test"].files)
 
@@ -105,25 +114,25 @@ def test_pictures_beside_the_class_folders_of_a_given_split_are_reported(tmp_pat
     fill(root / "test", (9, 9, 9), 2)
     fill(root, (9, 9, 9), 1)
     data = load_folder(root, CONTRACT)
-    assert {split: set(count.values()) for split, count in data.report.counts.items()} == {
+    assert {split: set(count.values()) for split, count in counts_of(data).items()} == {
         "train": {7}, "val": {1}, "train+val": {8}, "test": {2},
     }  # fmt: skip
-    outside = "is outside the class folders"
-    classless = "test has no class folders, so this split is taken from train"
-    assert data.report.skipped == [
+    outside = "files outside the class folders"
+    classless = "files in test, which has no class folders: this split is taken from train"
+    assert data.skipped == [
         ("000.png", outside), ("test/000.png", classless), ("test/001.png", classless), ("train/007.png", outside),
     ]  # fmt: skip
     fill(root / "test" / "cats", COLOURS["cats"], 3)
     data = load_folder(root, CONTRACT)
-    assert data.report.counts["test"] == {"cats": 3, "dogs": 0}
+    assert counts_of(data)["test"] == {"cats": 3, "dogs": 0}
     names = ("000.png", "test/000.png", "test/001.png", "train/007.png")
-    assert data.report.skipped == [(name, outside) for name in names]
+    assert data.skipped == [(name, outside) for name in names]
 
 
 def test_classes_that_are_called_like_splits_are_classes(tmp_path):
     for name in ("train", "car"):  # vehicles
         fill(tmp_path / "set" / name, (9, 9, 9), 4)
-    assert load_folder(tmp_path / "set", CONTRACT).report.labels == ("car", "train")
+    assert load_folder(tmp_path / "set", CONTRACT).sets["test"].labels == ("car", "train")
 
 
 def test_any_mix_of_formats_modes_sizes_and_depths(tmp_path):
@@ -141,8 +150,8 @@ def test_any_mix_of_formats_modes_sizes_and_depths(tmp_path):
     (root / "cats" / "Thumbs.db").write_bytes(b"x")
     (root / ".git").mkdir()
     data = load_folder(root, CONTRACT)
-    assert data.report.skipped == []
-    assert data.report.counts["train+val"]["cats"] + data.report.counts["test"]["cats"] == 6
+    assert data.skipped == []
+    assert counts_of(data)["train+val"]["cats"] + counts_of(data)["test"]["cats"] == 6
 
 
 def test_damaged_files_are_skipped_by_name_and_counted(animals):
@@ -152,38 +161,29 @@ def test_damaged_files_are_skipped_by_name_and_counted(animals):
     (animals / "dogs" / "cut.png").write_bytes(good[:-30])
     (animals / "readme.md").write_text("hello")
     data = load_folder(animals, CONTRACT)
-    assert [name for name, _ in data.report.skipped] == [
+    assert [name for name, _ in data.skipped] == [
         "readme.md",
         "cats/empty.png",
         "cats/notes.txt",
         "dogs/cut.png",
     ]
-    reasons = dict(data.report.skipped)
+    reasons = dict(data.skipped)
     assert "zero bytes" in reasons["cats/empty.png"]
     assert "not a picture" in reasons["cats/notes.txt"]
     assert "incomplete" in reasons["dogs/cut.png"]
     assert "outside the class folders" in reasons["readme.md"]
     assert sum(len(data.sets[s]) for s in ("train", "val", "test")) == 30
-    text = str(data.report)
-    assert "skipped 4" in text
-    assert "cats/empty.png (the file is empty (zero bytes))" in text
+    assert "Left out: 1 file outside the class folders (readme.md); " in str(data.summary)
+    assert "1 unreadable: the file is empty (cats/empty.png)" in str(data.summary)
 
 
-def test_the_report_says_what_is_left_out_in_sentences():
-    counts = {"train": {"cat": 1000, "dog": 2}, "test": {"cat": 1, "dog": 1}}
-    report = FolderReport("animals", ("cat", "dog"), counts, [])
-    assert report.sentences == "1,004 pictures in 2 classes."
-    few = replace(report, skipped=[("a.png", "damaged")])
-    assert few.sentences.endswith(" 1 file cannot be used and will be left out: a.png.")
-    many = replace(report, skipped=[(f"{i}.png", "damaged") for i in range(5)])
-    assert many.sentences.endswith(" 5 files cannot be used and will be left out: 0.png, 1.png, 2.png and 2 more.")
-
-
-def test_damaged_files_are_logged_when_loaded_as_a_set(animals, caplog):
-    (animals / "cats" / "empty.png").write_bytes(b"")
-    image_set = load_set(animals, split="test", size=16)
-    assert image_set.images.shape == (6, 3, 16, 16)
-    assert "cats/empty.png" in caplog.text
+def test_what_is_left_out_is_counted_by_reason_and_named_in_part():
+    damaged = [(f"{i}.png", f"the picture is damaged or incomplete (byte {i}); save it again") for i in range(5)]
+    said = [str(entry) for entry in omissions([("a.txt", "files outside the class folders"), *damaged]).all]
+    assert said == [
+        "1 file outside the class folders (a.txt)",
+        "5 unreadable: the picture is damaged or incomplete (0.png, 1.png, 2.png, ...)",
+    ]
 
 
 def test_fits_that_need_grey_pictures_get_them(tmp_path):
@@ -251,8 +251,8 @@ def test_pipes_and_links_in_circles_do_no_harm(animals):
     os.mkfifo(animals / "cats" / "pipe.png")
     (animals / "dogs" / "loop").symlink_to(animals)
     data = load_folder(animals, CONTRACT)
-    assert ("cats/pipe.png", "there is no such file") in data.report.skipped
-    assert data.report.counts["train"] == {"cats": 7, "dogs": 7, "owls": 7}
+    assert ("cats/pipe.png", "there is no such file") in data.skipped
+    assert counts_of(data)["train"] == {"cats": 7, "dogs": 7, "owls": 7}
 
 
 def test_class_folders_may_be_links(animals, tmp_path):
@@ -262,8 +262,8 @@ def test_class_folders_may_be_links(animals, tmp_path):
     (animals / "cats").symlink_to(tmp_path / "cats")
     (animals / "canines").symlink_to(animals / "dogs")
     data = load_folder(animals, CONTRACT)
-    assert data.report.counts == same.report.counts
-    assert data.report.skipped == [("canines", "is read already, under another name")]
+    assert counts_of(data) == counts_of(same)
+    assert data.skipped == [("canines", "is read already, under another name")]
     for split in data.sets:
         assert data.sets[split].files == same.sets[split].files
 
@@ -274,7 +274,7 @@ def test_missing_folder_and_a_file_instead_of_one(tmp_path):
     with pytest.raises(DataError, match="there is no folder"):
         load_folder("x" * 5000, CONTRACT)
     (tmp_path / "file.txt").write_text("x")
-    with pytest.raises(DataError, match="is a file; expected a folder, or a zip"):
+    with pytest.raises(DataError, match="is a file; expected a folder, a zip or a tar"):
         load_folder(tmp_path / "file.txt", CONTRACT)
 
 
@@ -282,7 +282,7 @@ def test_missing_folder_and_a_file_instead_of_one(tmp_path):
 def test_zip_gives_the_same_as_the_folder(animals, inside):
     path = zipped(animals, inside=inside)
     data, same = load_folder(path, CONTRACT), load_folder(animals, CONTRACT)
-    assert data.report.counts == same.report.counts
+    assert counts_of(data) == counts_of(same)
     for split in data.sets:
         assert data.sets[split].files == same.sets[split].files
         assert torch.equal(data.sets[split].images, same.sets[split].images)
@@ -308,7 +308,7 @@ def test_zip_bomb_is_not_unpacked(animals, monkeypatch):
         for _ in range(30):
             stream.write(bytes(1 << 20))
     data = load_folder(path, CONTRACT)
-    assert data.report.skipped == [("cats/bomb.png", "unpacks to more than 1 MB, which no picture file has")]
+    assert data.skipped == [("cats/bomb.png", "unpacks to more than 1 MB, which no picture file has")]
 
 
 def test_a_zip_of_a_million_entries_is_refused_before_it_is_listed(animals, monkeypatch):
@@ -345,8 +345,8 @@ def test_damaged_zips(animals, tmp_path):
     at = whole.index(b"cats/003.png") + 60
     path.write_bytes(whole[:at] + bytes(20) + whole[at + 20 :])
     data = load_folder(path, CONTRACT)
-    assert [name for name, _ in data.report.skipped] == ["cats/003.png"]
-    assert "cannot be unpacked" in data.report.skipped[0][1]
+    assert [name for name, _ in data.skipped] == ["cats/003.png"]
+    assert "cannot be unpacked" in data.skipped[0][1]
 
 
 def test_a_damaged_picture_in_a_zip_of_7_zip_s_own_kind_is_skipped(animals):
@@ -357,7 +357,7 @@ def test_a_damaged_picture_in_a_zip_of_7_zip_s_own_kind_is_skipped(animals):
     at = entry.header_offset + 30 + len(entry.filename) + entry.compress_size // 2
     whole[at : at + 8] = bytes(255 - byte for byte in whole[at : at + 8])
     path.write_bytes(whole)
-    assert [name for name, _ in load_folder(path, CONTRACT).report.skipped] == ["cats/003.png"]
+    assert [name for name, _ in load_folder(path, CONTRACT).skipped] == ["cats/003.png"]
 
 
 def test_pictures_that_cannot_fit_into_memory_are_refused(animals, monkeypatch):
@@ -380,4 +380,4 @@ def test_only_the_pictures_of_the_wanted_split_are_decoded(tmp_path):
     (root / "train" / "cats" / "bad.png").write_bytes(b"")
     data = load_folder(root, CONTRACT, splits=("test",))
     assert len(data.sets["test"]) == 8
-    assert data.report.skipped == []  # the damaged picture of train was not touched
+    assert data.skipped == []  # the damaged picture of train was not touched

@@ -168,6 +168,7 @@ def test_every_nodule_is_drawn_as_often(slices: Path) -> None:
     ({"dims": 3}, r"dims: the starting weights keep theirs, 2, got 3"),
     ({"patch": [40, 40]}, r"patch: the starting weights keep theirs, \(16, 16\), got \(40, 40\)"),
     ({"window": [-1000, 400]}, r"window: the starting weights keep theirs, \(0\.0, 255\.0\)"),
+    ({"test": ["5"]}, r"test: is for segmentation, leave it out"),
 ])  # fmt: skip
 def test_settings_that_starting_weights_decide_otherwise_are_refused(
     run_folder: Path, slices: Path, settings: dict, said: str

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_sets import case, replace, save, write_set
 
-from cnn_core.errors import CnnError, DataError
+from cnn_core.errors import DataError
 from cnn_core.train.config import override
 from cnn_core.weights import load_card
 from medical_segmentation import evaluate_weights, train
@@ -198,6 +198,7 @@ def test_a_path_that_leads_out_is_refused(tmp_path: Path, path: str) -> None:
     ('{"labels": {"0": "b", "1": "a",}}', "no comma after the last entry"),
     ('{"labels": {"0": "b", "1": "a", "1": "c"}}', "given more than once: 1"),
     ('{"labels": {"0": "b", "1": "a"}, "training": [{"image": ["a", "b"], "label": "c"}]}', "several images of a case"),
+    ('{"labels": {"0": "b", "1": "a"}, "test": [{"image": "dataset.json", "label": "dataset.json"}]}', "the same file"),
 ])  # fmt: skip
 def test_a_damaged_description_says_where(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "dataset.json").write_text(text)
@@ -275,22 +276,22 @@ def test_labels_with_gaps_keep_their_numbers(tmp_path: Path) -> None:
 
 
 def test_copies_stay_together_and_are_said(tmp_path: Path) -> None:
-    folder = write_set(tmp_path, cases=14)
-    for k in (3, 8):  # the same voxels, stored in another way
-        replace(folder, "imagesTr", f"case{k}", case(1)[0].astype(np.float32))
+    folder = write_set(tmp_path, cases=15)
+    for k in range(5, 15):  # three of each, stored in another way
+        replace(folder, "imagesTr", f"case{k}", case(k % 5)[0].astype(np.float32 if k < 10 else np.int16))
+        replace(folder, "labelsTr", f"case{k}", case(k if k == 6 else k % 5)[1])
     found = load_set(folder)
     homes = {name: part for part in ("train", "val", "test") for name in found.splits[part]}
-    assert len({homes[name] for name in ("case1", "case3", "case8")}) == 1
+    assert all(len({homes[f"case{k + 5 * i}"] for i in range(3)}) == 1 for k in range(5))
     said = " ".join(found.division.read)
-    assert "2 scans are copies of others (case1 = case3 = case8)" in said
-    assert "1 of them have different masks for the same scan" in said
-    splits = {"train": [f"case{k}" for k in range(8)], "val": ["case9"], "test": ["case8", "case10"]}
+    assert "10 scans are copies of others (case0 = case10 = case5, case1 = case11 = case6," in said
+    assert "1 of them have different masks for the same scan (case1 = case11 = case6)" in said
+    splits = {"train": [f"case{k}" for k in range(3)], "val": ["case3"], "test": ["case8", "case9"]}
     (folder / "splits.json").write_text(json.dumps(splits))
     found = load_set(folder)
-    assert found.splits["test"] == ("case8", "case10")  # kept as given
+    assert found.splits["test"] == ("case8", "case9")  # kept as given
     assert found.division.warnings[0] == "1 test scans are copies of scans that are learned from, which flatters: case8"
-    left_out = str(found.left_out[0])
-    assert left_out == "3 cases that splits.json does not name (case11, case12, case13)"
+    assert str(found.left_out[0]) == "9 cases that splits.json does not name (case10, case11, case12, ...)"
 
 
 @pytest.mark.parametrize(("names", "patients"), [
@@ -366,6 +367,8 @@ def test_test_cases_that_are_not_there_are_refused(tmp_path: Path) -> None:
         DataError, match=r"--test: there is no case nobody in .*; expected a number, names of cases such"
     ):
         load_set(folder, test=["case1", "nobody"])
+    with pytest.raises(DataError, match=r"--test 5: .* has 6 cases, and two are needed to learn from"):
+        load_set(folder, test=["5"])
     with pytest.raises(DataError, match="--fold and --test both"):
         load_set(folder, test=["case1"], fold=0)
     with pytest.raises(DataError, match="too few"):
@@ -431,8 +434,11 @@ def test_its_own_test_scans_are_found_again(run: tuple[Path, Path], tmp_path: Pa
         scan, mask = case(k)
         save(scan, tmp_path / "images" / f"new{11 - k:02d}.nii.gz")
         save(mask, tmp_path / "labels" / f"new{11 - k:02d}.nii.gz")
-    with pytest.raises(CnnError, match=r"knows the classes background, thing, but .* has background, label 1"):
-        evaluate_weights(str(run[0]), data=str(tmp_path), device="cpu")
+    found = evaluate_weights(str(run[0]), data=str(tmp_path), device="cpu")
+    assert found["metrics"] == own["metrics"] and (
+        "The labels have no names here and are taken by the numbers that these weights learned: 0 background, 1 thing."
+        in found["summary"]["sentences"]
+    )
     (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "Thing": 1}, "channel_names": {"0": "CT"}}')
     found = evaluate_weights(str(run[0]), data=str(tmp_path), device="cpu")
     assert [row["case"] for row in found["cases"]] == ["new06", "new09"] and (found["n"], found["of"]) == (2, 12)
@@ -444,14 +450,11 @@ def test_its_own_test_scans_are_found_again(run: tuple[Path, Path], tmp_path: Pa
 
 
 def test_all_of_other_scans_are_measured_and_copies_are_counted(run: tuple[Path, Path], tmp_path: Path) -> None:
-    folder = write_set(tmp_path, cases=1, labels={"0": "background", "1": "thing", "2": "strange"})
+    folder = write_set(tmp_path, cases=1, labels={"0": "background", "1": "strange", "2": "thing"})
     entries = []
     for k in (0, 20, 21):  # the first is one that was learned from
         for part, array in zip(("imagesTr", "labelsTr"), case(k), strict=True):
-            save(
-                np.where(array == 1, 2, array) if part == "labelsTr" and k == 21 else array,
-                folder / part / f"x{k}.nii.gz",
-            )
+            save(array * 2 if part == "labelsTr" and k != 21 else array, folder / part / f"x{k}.nii.gz")
         entries.append({"image": f"imagesTr/x{k}.nii.gz", "label": f"labelsTr/x{k}.nii.gz"})
     rewrite(folder, training=entries)
     found = evaluate_weights(str(run[0]), data=str(folder), device="cpu")
@@ -523,12 +526,17 @@ def test_any_description_is_read_or_refused_and_nothing_gets_lost(
     except DataError as error:
         assert str(error)
         return
-    listed = sum(len(table[name]) for name in ("training", "validation", "test", "testing") if table.get(name))
-    if not listed and isinstance(table.get("dataset"), dict) and "training" not in table:
-        listed = len(table["dataset"])
-    listed = listed or 5  # those of the folders
+    lists = [table.get(name) or () for name in ("training", "validation", "test", "testing")]
+    expected = sum(map(len, lists))
+    if "training" not in table and table.get("dataset"):
+        expected += len(table["dataset"])
+    elif "training" not in table:  # and those of the folders that are in no list
+        images = [e["image"].replace("\\", "/") for part in lists for e in part if isinstance(e, dict)]
+        listed = {Path(image).name for image in images if "imagesTr" in image}
+        expected += len({f"case{k}.nii.gz" for k in range(5)} - listed)
     unused = sum(entry.count for entry in source.left_out if "list" in entry.reason)
-    assert len(source.cases) + unused == listed
+    assert len(source.cases) + unused == expected
+    assert len({case_.name for case_ in source.cases}) == len(source.cases)
     divided = sum(len(found.splits[part]) for part in ("train", "val", "test"))
     unnamed = sum(entry.count for entry in source.left_out if "splits.json" in entry.reason)
     assert divided + unnamed == len(source.cases)

@@ -9,7 +9,8 @@ from trips import write_table
 from cnn_core.data.splits import fold_out
 from cnn_core.errors import DataError, UnknownNameError
 from text_classification import docstrings
-from text_classification.data import DATA_SETS, FOLDS, SPLIT_SEED, TextSet, load_sets
+from text_classification.data import DATA_SETS, load_sets
+from text_classification.splits import FOLDS, SPLIT_SEED, TextSet
 
 
 def test_ten_folds_cover_everything_once_with_the_same_shares() -> None:

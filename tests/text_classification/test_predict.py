@@ -82,7 +82,7 @@ def test_files_are_read_text_by_text(predictor: Predictor, tmp_path: Path) -> No
     answers = list(predictor.stream_inputs([str(table), str(lines), "fish", missing, "I read notes.txt on a boat"]))
     assert [(answer.labels or ["?"])[0] for answer in answers] == ["sea", "hill", "sea", "?", "hill", "sea", "?", "sea"]
     assert "empty" in answers[3].error
-    assert "missing.csv: No such file" in answers[6].error
+    assert answers[6].input == missing and "no such file; if it is a text, add --text" in answers[6].error
     bare = tmp_path / "bare.csv"
     bare.write_text("label,text\n")
     (tmp_path / "folder").mkdir()

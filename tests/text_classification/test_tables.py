@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cnn_core.errors import DataError
-from text_classification.data import describe_table, load_sets
+from text_classification import DOMAIN
+from text_classification.data import Reading, load_data, load_sets
 from text_classification.tables import guess_columns, look, read_table, read_texts, table_files
 
 ROWS = [("good", 'A fine, "quoted" day'), ("bad", "rain;\nall over"), ("good", "naïve café 你好")]
@@ -38,7 +39,7 @@ def test_json_lines_with_other_names_numbers_and_nothing(tmp_path: Path) -> None
     ]
     table = read_table(write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)) + "\n\n"))
     assert (table.labels, table.texts) == (["5", "1"], ["lovely", "awful"])
-    assert "1 of 3 rows left out" in table.notes[1]
+    assert [str(entry) for entry in table.left_out] == ["1 rows without text or label (line 3)"]
 
 
 def test_windows_text_with_byte_0x85_and_with_bytes_that_windows_does_not_have(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_columns_without_a_header_are_told_apart_by_what_is_in_them(tmp_path: Pa
     table = read_table(write(tmp_path / "a.csv", "\n".join(lines)))
     assert table.labels[:2] == ["neg", "pos"]
     assert table.texts[3] == "the long text of row 3"
-    assert "without a header" in table.notes[0]
+    assert "without a header" in table.read[0]
 
 
 def test_named_columns_win_over_guesses_and_a_wrong_name_lists_the_right_ones(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_null_bytes_are_passed_over(tmp_path: Path) -> None:
 def test_a_short_row_is_left_out_and_counted(tmp_path: Path) -> None:
     table = read_table(write(tmp_path / "a.csv", "label,text\nx,one\ny\nz,three\n"))
     assert table.texts == ["one", "three"]
-    assert "1 of 3 rows left out" in table.notes[1]
+    assert [str(entry) for entry in table.left_out] == ["1 rows without text or label (line 3)"]
 
 
 def test_one_class_is_refused_where_it_is_learned_from(tmp_path: Path) -> None:
@@ -174,7 +175,8 @@ def test_a_header_of_unlisted_names_is_known_by_the_labels_under_it(tmp_path: Pa
     rows = "ham,see you at 5\nspam,you have won\n" * 5
     table = read_table(write(tmp_path / "a.csv", "v1,v2\n" + rows))
     assert (table.labels[:2], len(table.texts)) == (["ham", "spam"], 10)
-    assert "with a header; text in 'v2', label in 'v1'" in table.notes[0]
+    said = "with a header; text in 'v2' (the longest texts), label in 'v1' (2 different values, the fewest)"
+    assert said in table.read[0]
     assert len(read_table(write(tmp_path / "b.csv", rows)).texts) == 10  # the first label comes again: no header
     numbers = read_table(write(tmp_path / "c.csv", "7,five words are a text\n" + rows))
     assert "7" in numbers.labels  # a number is no name
@@ -193,12 +195,12 @@ def test_a_likely_column_is_taken_where_it_is_there(tmp_path: Path) -> None:
     assert list(read_texts(file, text_column="text", likely_column="summary")) == ["one"]
 
 
-def test_what_was_guessed_and_left_out_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    load_sets(write(tmp_path / "a.csv", "label,text\nx,one\ny,\ny,two\n"), splits=["test"])
-    guessed, skipped = (record for record in caplog.records if record.name == "text_classification.data")
-    assert guessed.levelname == skipped.levelname == "WARNING"
-    assert "text in 'text', label in 'label'" in guessed.message
-    assert "1 of 3 rows left out" in skipped.message
+def test_what_was_guessed_and_left_out_is_in_the_summary(tmp_path: Path) -> None:
+    rows = "".join(f"{'xy'[i % 2]},text {i}\n" for i in range(40))
+    summary = load_data(write(tmp_path / "a.csv", "label,text\nx,\n" + rows), Reading()).summary
+    assert "text in 'text' (by its name), label in 'label' (by its name)" in summary.read[0]
+    assert "Left out: 1 rows without text or label (line 2)." in summary.sentences
+    assert summary.splits == {"train": 32, "val": 4, "test": 4}
 
 
 def test_the_columns_of_a_table_are_guessed_for_whoever_asks(tmp_path: Path) -> None:
@@ -215,6 +217,6 @@ def test_the_columns_of_a_table_are_guessed_for_whoever_asks(tmp_path: Path) -> 
 def test_a_table_is_described_before_it_is_learned_from(tmp_path: Path) -> None:
     lines = "".join(f"a text of number {i},c{i % 8}\n" for i in range(80))
     table = write(tmp_path / "a.csv", "text,label\n" + lines + "nothing,\n")
-    said = describe_table(table, text_column="text", label_column="label")
-    assert said.startswith("80 texts in 8 classes: c0, c1, c2, c3, c4, c5 and 2 more. a.csv: ")
-    assert said.endswith("a.csv: 1 of 81 rows left out, without text or label.")
+    said = DOMAIN.summarise("my-texts", {"data": str(table), "text_column": "text", "label_column": "label"}).sentences
+    assert said[0] == "80 texts in 8 classes: c0 10, c1 10, c2 10, c3 10, c4 10, c5 10 and 2 more."
+    assert "Left out: 1 rows without text or label (line 82)." in said

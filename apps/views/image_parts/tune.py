@@ -14,7 +14,6 @@ from views.train_parts.begin import LIMIT, UPLOADS, queue_run, show_terms
 from views.train_parts.preset import show_preset
 
 RECIPE, DOMAIN = "my-pictures", "image_classification"
-SPLITS = ("train", "val", "test")  # of the uploaded pictures: all of them
 WAYS = {
     "bottleneck": "Only the last layer (seconds)",
     "freeze": "The later half",
@@ -61,23 +60,22 @@ def _settings_of(way: str) -> dict[str, Any]:
 def _look(name: str, data: bytes, start: Network) -> bool:
     """Say what the uploaded zip holds and what of it is left out; tell whether a network can learn from it."""
     with plain_errors():
-        note(_report(name, data, start.card.input))
+        note(" ".join(_understood(name, data, start.id)))
         return True
     return False
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking through the pictures")
-def _report(name: str, data: bytes, contract: dict[str, Any]) -> str:
-    """Return the sentences that say what is in the zip.
+def _understood(name: str, data: bytes, start: str) -> list[str]:
+    """Return the sentences that say what a training would understand of the zip.
 
     Raises:
         CnnError: nothing can be learned from it.
     """
-    from image_classification.folder import load_folder
-    from image_classification.preprocess import InputContract
+    from image_classification.domain import DOMAIN as IMAGES
 
     with as_file(name, data) as archive:
-        return load_folder(archive, InputContract.from_json(contract), splits=SPLITS).report.sentences
+        return IMAGES.summarise(RECIPE, {"data": str(archive), "weights": start, "transfer": "fine-tune"}).sentences
 
 
 def _before() -> None:

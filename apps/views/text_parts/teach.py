@@ -67,22 +67,23 @@ def _columns(name: str, data: bytes) -> tuple[str, str] | None:
                 text = choose_column("Texts", found.names, text, key=f"teach-text-{name}")
             with right:
                 label = choose_column("Classes", found.names, label, key=f"teach-label-{name}")
-        note(_report(name, data, text, label))
+        note(" ".join(_report(name, data, text, label)))
         return text, label
     return None
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the texts")
-def _report(name: str, data: bytes, text: str, label: str) -> str:
-    """Return what the table holds.
+def _report(name: str, data: bytes, text: str, label: str) -> list[str]:
+    """Return what a training would understand of the table, as `cnn train` says it.
 
     Raises:
         DataError: nothing can be learned from it.
     """
-    from text_classification.data import describe_table
+    from text_classification import DOMAIN
 
     with as_file(name, data) as path:
-        return describe_table(path, text_column=text, label_column=label).replace(path.name, name)
+        settings = {"data": str(path), "text_column": text, "label_column": label}
+        return [said.replace(path.name, name) for said in DOMAIN.summarise(RECIPE, settings).sentences]
 
 
 def _before() -> None:

@@ -32,7 +32,10 @@ MOST_EPOCHS = 1000
 UPLOADS = {  # domain -> kinds of files, what to give
     "image_classification": (("zip",), "A zip with one folder of pictures per class"),
     "text_classification": (("csv", "tsv", "jsonl"), "A table with a column of texts and one of labels"),
-    "medical_segmentation": (("zip",), "A zip of a Decathlon folder: dataset.json, images, labels"),
+    "medical_segmentation": (
+        ("zip",),
+        "A zip of scans and masks: images, labels, a dataset.json (Decathlon or nnU-Net)",
+    ),
     "image_captioning": (("zip",), "A zip with pictures and a table of their captions"),
 }
 UNPACKED = ("medical_segmentation", "image_captioning")  # the others read the upload as it is

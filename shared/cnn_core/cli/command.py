@@ -74,7 +74,7 @@ def _run(arguments: list[str]) -> int:
             return options.run(options, rest) or 0
         finally:
             if not interrupts.came:  # what is interrupted from now on has done its work
-                interrupts.working, interrupts.run_folder = False, None
+                interrupts.working, interrupts.run_folder, interrupts.going_on = False, None, None
 
 
 def _sentence(error: Exception) -> str | None:

@@ -13,7 +13,7 @@ FIGURES = "{n_fmt}B of {total_fmt}B  {rate_fmt}  {remaining} left"
 EVERY = 10.0  # seconds between two lines
 
 
-class _Lines:
+class Lines:
     """A file in which each drawing of tqdm is a line of its own."""
 
     def write(self, text: str) -> None:
@@ -30,7 +30,7 @@ def shown_downloads(*, quiet: bool = False) -> Iterator[Progress | None]:
     if sys.stderr.isatty():
         draw = partial(tqdm, bar_format="{desc} {bar} " + FIGURES, ascii="─━")
     else:
-        draw = partial(tqdm, bar_format="{desc}  " + FIGURES, file=_Lines(), mininterval=EVERY)
+        draw = partial(tqdm, bar_format="{desc}  " + FIGURES, file=Lines(), mininterval=EVERY)
     bar: tqdm[object] | None = None
 
     def show(name: str, done: int, total: int | None) -> None:

@@ -21,6 +21,7 @@ PATIENCE = 3.0  # seconds for removing temporary files
 came = False  # Ctrl-C, while a command worked
 working = False  # a command has begun, and may have something to clean up
 run_folder: "Path | None" = None  # of the training that works
+going_on: "str | None" = None  # how the work that is being done can be taken up again, other than a training's
 
 
 def heed() -> None:
@@ -40,6 +41,8 @@ def heed() -> None:
 
 def sentence() -> str:
     """Return the one line; it promises to go on only where there is something to go on with."""
+    if going_on is not None:
+        return f"cnn: interrupted; {going_on}"
     begun = run_folder is not None and any(next(run_folder.glob(place), None) for place in ("last.pt", "seed*/last.pt"))
     return "cnn: interrupted; the training goes on with --resume" if begun else "cnn: interrupted"
 

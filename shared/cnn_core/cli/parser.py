@@ -102,13 +102,19 @@ def _add_using(commands: Any) -> None:
     entry.add_argument(
         "--split", choices=["test", "val", "train"], help="default test; of other data than those learned from, all"
     )
+    _columns(entry)
     entry.add_argument("--quiet", action="store_true", help="figures alone, without what was understood of the data")
     _json(entry)
 
     entry = _command(commands, "predict", using.run_predict, "answer for files or folders")
     _weights(entry)
-    entry.add_argument("inputs", nargs="+", metavar="INPUT")
-    entry.add_argument("--output", type=Path, metavar="DIR", help="write predictions.json and predictions.csv here")
+    entry.add_argument("inputs", nargs="+", metavar="INPUT", help="a file or folder; a text; - for one text a line")
+    entry.add_argument("--text", action="store_true", help="the inputs are texts, even if they look like files")
+    _columns(entry)
+    text = "write predictions.json and predictions.csv here, while they come predictions.part.json and .part.csv"
+    entry.add_argument("--output", type=Path, metavar="DIR", help=text)
+    entry.add_argument("--resume", action="store_true", help="go on with the answers that are in --output already")
+    entry.add_argument("--quiet", action="store_true", help="answers and failures alone: no progress, no summary")
     _json(entry)
 
     entry = _command(commands, "explain", using.run_explain, "show why: a heat map over the input")
@@ -121,6 +127,12 @@ def _add_using(commands: Any) -> None:
     entry = _command(commands, "export", using.run_export, text)
     entry.add_argument("name", metavar="NAME", help="shipped weights or a run folder")
     entry.add_argument("--output", type=Path, required=True, metavar="DIR")
+
+
+def _columns(entry: argparse.ArgumentParser) -> None:
+    text = "of a table: its name, or its number where there is no header; default as in training, else found out"
+    entry.add_argument("--text-column", metavar="COLUMN", help=text)
+    entry.add_argument("--label-column", metavar="COLUMN", help="likewise, of the classes")
 
 
 def _weights(entry: argparse.ArgumentParser) -> None:

@@ -95,10 +95,11 @@ def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
     if recipe.loop.devices * recipe.loop.num_nodes > 1:
         raise CnnError("comparing in several processes is not supported; leave --devices and --num-nodes at 1")
     before, after, homes = to_table(default), to_table(recipe), setting_homes(domain.recipe)
+    given = {flag.split("=")[0].removeprefix("--").removeprefix("no-").replace("-", "_") for flag in flags}
     changed = {
         name: after[section].get(name)
         for name, section in homes.items()
-        if after[section].get(name) != before[section].get(name)
+        if name in given or after[section].get(name) != before[section].get(name)
     }
     folder = options.folder or Path("runs") / f"compare-{Path(options.name).name}"
     understood: list[Any] = []

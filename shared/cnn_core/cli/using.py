@@ -4,13 +4,13 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from cnn_core.cli.output import to_json, write_json
 
 if TYPE_CHECKING:
+    from cnn_core.cli.answer_files import AnswerFiles
     from cnn_core.domain import Domain
     from cnn_core.weights import WeightsCard
 
@@ -25,7 +25,9 @@ def run_eval(options: argparse.Namespace, _: list[str]) -> None:
     domain = _domain(options.name)
     started = time.perf_counter()
     with with_upload_of(find_weights(options.name)) if options.data is None else nullcontext():
-        result = domain.evaluate_weights(options.name, data=options.data, split=options.split, device=options.device)
+        result = domain.evaluate_weights(
+            options.name, data=options.data, split=options.split, device=options.device, columns=_columns(options)
+        )
     lines = result.pop("lines")
     result = {"weights": options.name, **result, "seconds": round(time.perf_counter() - started, 2)}
     if options.json:
@@ -59,38 +61,81 @@ def _short(value: object) -> str:
 
 
 def run_predict(options: argparse.Namespace, _: list[str]) -> int:
-    """Print each answer as it comes; with --json {"weights", "items"}. Fails if no input could be answered."""
-    from cnn_core.storage import storage_errors
+    """Print each answer as it comes; with --json {"weights", "sha256", "items", "summary"}; 1 if an input failed."""
+    from cnn_core.answers import Tally
+    from cnn_core.cli.answer_files import AnswerFiles
+    from cnn_core.cli.progress import shown_progress
+    from cnn_core.predictor import check_options
+    from cnn_core.weights import find_weights, load_card
 
+    if options.resume and not options.output:
+        options.parser.error("--resume goes on with the answers in a folder; name it with --output DIR")
+    if options.resume and AnswerFiles.is_finished(options.output):
+        print(f"cnn: {options.output} holds all answers; nothing is left to do", file=sys.stderr)
+        return 0
     domain = _domain(options.name)
-    if options.output:
-        with storage_errors(options.output):  # before the work, not after it
-            options.output.mkdir(parents=True, exist_ok=True)
-    kept, count, failed = [], 0, 0
-    for found in domain.answers(options.name, options.inputs, device=options.device, output=options.output):
-        item = found.to_json()
-        count, failed = count + 1, failed + ("error" in item)
-        if options.json or options.output:
-            kept.append(item)
-        if not options.json:
-            print(found, flush=True)
-    answer = {"weights": options.name, "items": kept}
-    if options.output:
-        _write_answers(options.output, answer)
-    if options.json:
-        write_json(options, answer)
-    if failed:
-        print(f"cnn: {failed} of {count} inputs could not be answered", file=sys.stderr)
-    return 1 if failed == count else 0
+    chosen = {**_columns(options), **({"texts": True} if options.text else {})}
+    head = {"weights": options.name, "sha256": load_card(find_weights(options.name)).sha256}
+    with _files(options, head) as files:  # before the work, not after it
+        predictor = domain.load(options.name, device=options.device)
+        going_on = {"answered": (str(item["input"]) for item in files.items())} if files and files.count else {}
+        check_options(predictor.stream_inputs, {**chosen, **going_on}, options.name)
+        examine = getattr(predictor, "examine_inputs", None)
+        summary = examine(options.inputs, **chosen) if examine else None
+        if summary and not options.quiet:
+            print("".join(f"{sentence}\n" for sentence in summary.read), end="", file=sys.stderr)
+        out, tally, done = options.out, Tally(), 0
+        for item in files.items() if files else ():
+            tally.add(item)
+        total = sum(summary.splits.values()) if summary else len(options.inputs)
+        done = files.count if files else 0
+        unit = summary.items if summary else "inputs"
+        answers = predictor.stream_inputs(options.inputs, output=options.output, **chosen, **going_on)
+        with shown_progress(total or None, unit, done=done, quiet=options.quiet) as bar:
+            first = True
+            for found in answers:
+                item = found.to_json()
+                tally.add(item)
+                if files:
+                    files.add(item)
+                if options.json:
+                    print((to_json(head)[:-1] + ', "items": [' if first else ",") + to_json(item), end="", file=out)
+                else:
+                    with bar.external_write_mode(file=sys.stdout):
+                        print(found, flush=True)
+                first = False
+                bar.update()
+        tail = {"summary": {**tally.to_json(), "read": list(summary.read) if summary else []}}
+        if files:
+            files.finish(tail)
+        if options.json:
+            print((to_json(head)[:-1] + ', "items": [' if first else "") + "], " + to_json(tail)[1:], file=out)
+    if tally.failed:
+        print(f"cnn: {tally.failure}", file=sys.stderr)
+    if not options.quiet and tally.answered + tally.failed > 1:
+        print("\n".join(tally.sentences), file=sys.stderr)
+    return 1 if tally.failed else 0
 
 
-def _write_answers(folder: Path, answer: dict) -> None:
-    """Write what `--json` prints, and the same as a table."""
-    from cnn_core.answers import write_csv
-    from cnn_core.storage import write_text
+@contextmanager
+def _files(options: argparse.Namespace, head: dict[str, str]) -> Iterator["AnswerFiles | None"]:
+    """Yield the files of the answers, None without --output; what is written is there however this ends."""
+    from cnn_core.cli import interrupts
+    from cnn_core.cli.answer_files import AnswerFiles
 
-    write_text(folder / "predictions.json", to_json(answer) + "\n")
-    write_csv(answer["items"], folder / "predictions.csv")
+    if not options.output:
+        yield None
+        return
+    with AnswerFiles(options.output, head, resume=options.resume) as files:
+        interrupts.going_on = f"the answers so far are in {options.output}, and --resume goes on with them"
+        yield files
+    interrupts.going_on = None
+
+
+def _columns(options: argparse.Namespace) -> dict[str, str]:
+    """Return the columns that the flags name."""
+    named = {"text_column": options.text_column, "label_column": options.label_column}
+    return {name: column for name, column in named.items() if column}
 
 
 def run_explain(options: argparse.Namespace, _: list[str]) -> None:

@@ -86,6 +86,19 @@ def extract(
     return dest
 
 
+def is_tar(path: Path) -> bool:
+    """Tell whether a file is a tar archive, compressed or not, by its beginning."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(6)
+            file.seek(0)
+            opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
+            with opener(file) if opener else nullcontext(file) as content:
+                return content.read(262)[257:] == b"ustar"
+    except (*DAMAGE, OSError):
+        return False
+
+
 def _unpack(archive: Path, member: _Member, folder: Path, left: int) -> int:
     """Write one member below `folder` and return its bytes; stops soon after `left` bytes."""
     path = folder / _inside(archive, member.name)

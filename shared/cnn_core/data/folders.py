@@ -5,6 +5,17 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+# What systems, archivers and network drives leave beside a user's files, in lower case.
+LEFT_BEHIND = {
+    "__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "@eadir", "#recycle",
+    "@recycle", "$recycle.bin", "recycler", "system volume information", "lost+found",
+}  # fmt: skip
+
+
+def is_left_behind(name: str) -> bool:
+    """Tell whether a file or folder is hidden, or was made by a system and not by a user."""
+    return name.startswith(".") or name.lower() in LEFT_BEHIND
+
 
 def walk(
     root: Path, *, hidden: Callable[[str], bool], report: Callable[[Path, str], None] = lambda *_: None

@@ -10,9 +10,11 @@ What is done:
 - A header that declares more than `PIXEL_LIMIT` pixels is refused before anything is decoded.
 """
 
+import importlib.util
 import io
 import os
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,16 +22,18 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps
 from torch import Tensor
 
-from cnn_core.data.folders import walk
+from cnn_core.data.folders import is_left_behind, walk
 from cnn_core.errors import DataError
 
 PIXEL_LIMIT = 100_000_000  # 300 MB as RGB; above it a picture is a decompression bomb or belongs in another tool
 # Only formats that Pillow decodes itself; PostScript and its kin would start other programs on a stranger's file.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "ICO", "TGA", "PCX")
-# What is looked at in a folder of pictures; heic and svg only to say why they cannot be read.
+HEIC = importlib.util.find_spec("pillow_heif") is not None  # photos of iPhones are read where this package is there
+# What is looked at in a folder of pictures; svg, and heic where it cannot be read, only to say why.
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".ppm",
-    ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".ico", ".tga", ".pcx", ".heic", ".svg",
+    ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".ico", ".tga", ".pcx", ".heic",
+    ".heif", ".svg",
 )  # fmt: skip
 NEARLY_WHITE = 230  # mean grey level of what is visible in a transparent picture, above which it is laid on black
 
@@ -77,11 +81,11 @@ def read_image(source: ImageSource, *, name: str | None = None, at_least: int | 
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """Return the picture files in a folder and its subfolders by name, without hidden ones; empty: no such folder.
+    """Return the picture files in a folder and its subfolders by name; empty: no such folder.
 
-    Links to folders are followed, each real folder once.
+    Hidden ones and what systems leave behind are passed over. Links to folders are followed, each real folder once.
     """
-    places = walk(folder, hidden=lambda name: name.startswith("."))
+    places = walk(folder, hidden=is_left_behind)
     found = [place / file for place, files in places for file in files]
     return sorted(path for path in found if path.suffix.lower() in SUFFIXES)
 
@@ -149,7 +153,7 @@ def _checked_path(source: str | os.PathLike[str], name: str) -> Path:
 def _open(source: Path | BinaryIO, name: str) -> Image.Image:
     """Read the header alone and refuse what is not a picture or is too large."""
     try:
-        image = Image.open(source, formats=FORMATS)
+        image = Image.open(source, formats=_formats())
     except Image.DecompressionBombError as error:
         raise _too_large(name) from error
     except DECODE_ERRORS as error:
@@ -158,6 +162,17 @@ def _open(source: Path | BinaryIO, name: str) -> Image.Image:
         image.close()
         raise _too_large(name, image.width, image.height)
     return image
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return what is decoded; the reader of HEIC is loaded with the first picture."""
+    if not HEIC:
+        return FORMATS
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener(thumbnails=False)
+    return (*FORMATS, "HEIF")
 
 
 def _too_large(name: str, width: int = 0, height: int = 0) -> DataError:
@@ -186,7 +201,10 @@ def _why_not(source: Path | BinaryIO) -> str:
     if text.startswith(b"<svg") or (text.startswith((b"<?xml", b"<!doctype svg", b"<!--")) and b"<svg" in text):
         return "is an SVG drawing, not pixels; export it as PNG and try again"
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-        return "is a HEIC photo, which is not supported; save it as JPEG or PNG and try again"
+        return (
+            "is a damaged HEIC photo: save it again, or as JPEG" if HEIC
+            else "is a HEIC photo: install pillow-heif to read it, or save it as JPEG or PNG"
+        )  # fmt: skip
     if head.startswith(b"%PDF"):
         return "is a PDF document, not a picture; export the page as PNG and try again"
     return f"is not a picture of a known format, or its beginning is damaged; {known}"

@@ -43,7 +43,7 @@ class Omissions:
             return
         self._counts[reason] = self._counts.get(reason, 0) + count
         examples = self._examples.setdefault(reason, [])
-        if example and len(examples) < EXAMPLES:
+        if example and example not in examples and len(examples) < EXAMPLES:
             examples.append(example)
 
     @property

@@ -1,51 +1,91 @@
-"""Tables in files: CSV, TSV and JSON Lines, whatever their encoding and delimiter; one row at a time.
+"""Tables in files: CSV, TSV, JSON, Parquet and Excel, whatever their encoding and delimiter; one row at a time.
 
-What cannot be read is refused in one sentence; a domain says which of the columns it wants. Whatever CSV is written, a
-spreadsheet computes none of it.
+`look` reads a file once and finds out how: nothing is cut or swallowed, and what cannot be read as it was meant is
+refused by its line. A domain says which of the columns it wants. Whatever CSV is written, a spreadsheet computes none
+of it.
 """
 
-import codecs
 import csv
 import io
-import json
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any
 
+from cnn_core.data.decoding import Encoding, encoding_of, examine_encoding, lines, opened, reading_errors
+from cnn_core.data.delimited import (
+    DELIMITERS,
+    KEPT_ROWS,
+    Dialect,
+    Scan,
+    choose_dialect,
+    continued,
+    delimiter_of,
+    narrower,
+    prefix_of,
+    read_merged,
+    scan,
+    widened,
+)
+from cnn_core.data.headers import has_header
+from cnn_core.data.records import (
+    JSON_LINES,
+    SHEETS,
+    Row,
+    cell_text,
+    json_rows,
+    parquet_rows,
+    sheet_rows,
+    table_suffix,
+)
 from cnn_core.errors import DataError
 
+__all__ = [
+    "SUFFIXES", "TABLES", "Layout", "csv_text", "encoding_of", "json_rows", "lines", "look", "numbered_rows", "opened",
+    "records", "rows", "table_suffix",
+]  # fmt: skip
+
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
-DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
-SAMPLE = 1 << 20  # bytes that encoding, delimiter and columns are guessed from
-SAMPLE_ROWS = 500
-EVIDENCE = 10  # rows below a first line that could be a header of unknown names
+TABLES = (*SUFFIXES, ".tab", ".json", ".parquet", *SHEETS)  # with .gz behind them too
+SAMPLE = 1 << 20  # characters that the delimiter is guessed from
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # how a cell begins that a spreadsheet would compute (OWASP, "CSV Injection")
 MOST_STRANGE = 0.05  # share of control characters in a text file
-LONGEST_FIELD = 16 << 20  # characters
-
-_NAME = re.compile(r"\s*[^\W\d]\w*(?:[ .-]\w+){0,2}\s*")  # v1, Review Text, news.section
-
-csv.field_size_limit(LONGEST_FIELD)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is read: its encoding, its delimiter (None: JSON Lines), its columns, and whether it has a header."""
+    """How a file is read.
+
+    Args:
+        encoding: for `opened`; empty where the kind of file has its own.
+        delimiter: between cells; None: rows are records (JSON, Parquet).
+        columns: their names; places from 1 where there is no header.
+        header: whether the file has one.
+        kind: what a sentence calls the file.
+        dialect: how cells are quoted; None: there are no quotes.
+        count: rows.
+        sample: rows from all over the file, in the order of the columns.
+        remarks: what the reader should know.
+    """
 
     encoding: str
     delimiter: str | None
     columns: tuple[str, ...]
     header: bool
+    kind: str = "JSON lines"
+    dialect: Dialect | None = field(default=None, repr=False)
+    count: int = 0
+    sample: tuple[tuple[str, ...], ...] = field(default=(), repr=False, compare=False)
+    remarks: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
-        kind = "JSON lines" if self.delimiter is None else f"columns separated by {DELIMITERS[self.delimiter]}"
+        kind, cells = self.kind, self.dialect
+        if cells:
+            kind = f"columns separated by {DELIMITERS.get(cells.delimiter, repr(cells.delimiter))}"
         head = "" if self.delimiter is None else (", with a header" if self.header else ", without a header")
-        return f"read as {self.encoding}, {kind}{head}"
+        return f"read as {self.encoding}{', ' if self.encoding else ''}{kind}{head}"
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
@@ -60,192 +100,158 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
 def look(
     path: Path, names: Collection[str], *, wanted: Collection[str | None] = (), content: str = "a table"
 ) -> Layout:
-    """Find out how a table is to be read, from its first mebibyte.
+    """Find out how a table is to be read, from all of its rows.
 
     Args:
         path: the file.
-        names: of columns, in lower case; a first line with one of them is a header, and so is one that looks like one.
+        names: of columns, in lower case; see `cnn_core.data.headers`.
         wanted: requested names, known as well. A number is the place of a column in a table
             without a header: nothing is taken for one that only looks so.
         content: what messages say that was expected.
 
     Raises:
-        DataError: the file cannot be read, is empty, or is not text.
+        DataError: the file cannot be read, is empty, is not text, or a row does not fit its columns.
     """
     if path.is_dir():
-        raise DataError(f"{path} is a folder; expected {content} ({', '.join(SUFFIXES)})")
-    encoding = encoding_of(path)
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        keys = Counter(key for row in islice(json_rows(path, encoding), SAMPLE_ROWS) for key in row)
-        if not keys:
-            raise DataError(f"{path.name} is empty; expected one JSON object per line")
-        return Layout(encoding, None, tuple(keys), True)
-    with opened(path, encoding) as stream:
-        sample = stream.read(SAMPLE)
-    if not sample.strip():
-        raise DataError(f"{path.name} is empty; expected {content}")
+        raise DataError(f"{path} is a folder; expected {content} ({', '.join(TABLES)})")
+    requested = {name.lower() for name in wanted if name}
+    suffix = table_suffix(path)
+    if suffix == ".parquet":
+        return _look_at_records(path, "", parquet_rows(path), "Parquet", content)
+    if suffix in SHEETS:
+        return _look_at_sheet(path, {*names}, requested, content)
+    encoding = examine_encoding(path)
+    if suffix in (*JSON_LINES, ".json"):
+        kind = "JSON" if suffix == ".json" else "JSON lines"
+        return _look_at_records(path, encoding.name, json_rows(path, encoding.name), kind, content)
+    return _look_at_cells(path, encoding, {*names}, requested, content)
+
+
+def rows(path: Path, layout: Layout) -> Iterator[list[str]]:
+    """Yield the cells of every row in the order of the layout's columns, without the header and its repetitions.
+
+    Raises:
+        DataError: a row that cannot be read, by its line.
+    """
+    return (row for _, row in numbered_rows(path, layout))
+
+
+def numbered_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, cells) of what `rows` yields; of records, their number."""
+    if layout.delimiter is None:
+        for number, row in enumerate(records(path, layout), start=1):
+            yield number, [cell_text(row.get(name)) for name in layout.columns]
+        return
+    header: list[str] | None = None
+    for number, cells in _cells(path, layout.encoding, layout.dialect):
+        if layout.header and header is None:
+            header = cells
+        elif not layout.header or cells != header:
+            yield number, cells
+
+
+def records(path: Path, layout: Layout) -> Iterator[Row]:
+    """Yield the rows of a table that has no cells (its layout has no delimiter) as name -> value."""
+    return parquet_rows(path) if table_suffix(path) == ".parquet" else json_rows(path, layout.encoding)
+
+
+def check_is_text(path: Path, sample: str) -> None:
+    """Raise DataError where the beginning of a file is not text."""
     strange = sum(not (sign.isprintable() or sign.isspace()) for sign in sample)
     if strange > MOST_STRANGE * len(sample):
         raise DataError(
             f"{path.name} is not text: {strange / len(sample):.0%} of its first characters are control characters"
         )
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(sample)
-    asked = {name.lower() for name in wanted if name}
-    places = {name for name in asked if name.isdigit()}
-    known = {*names, *asked} - places
-    table = _first_rows(sample, delimiter)
-    first = table[0] if table else []
-    header = any(cell.strip().lower() in known for cell in first) or (not places and _looks_like_a_header(table))
-    columns = tuple(cell.strip() for cell in first) if header else tuple(str(i + 1) for i in range(len(first)))
-    return Layout(encoding, delimiter, columns, header)
 
 
-def rows(path: Path, layout: Layout) -> Iterator[list[str]]:
-    """Yield the cells of every row in the order of the layout's columns, without the header.
-
-    Raises:
-        DataError: a row that cannot be read, by its line.
-    """
-    if layout.delimiter is None:
-        for row in json_rows(path, layout.encoding):
-            yield [_cell(row.get(name)) for name in layout.columns]
+def _cells(path: Path, encoding: str, dialect: Dialect | None) -> Iterator[tuple[int, list[str]]]:
+    if dialect is None:
+        yield from enumerate(sheet_rows(path), start=1)
         return
-    with opened(path, layout.encoding) as stream:
-        sample = stream.read(SAMPLE)
-        stream.seek(0)
-        text = (line.replace("\0", "") for line in lines(path, stream))
-        reader = csv.reader(text, delimiter=layout.delimiter, quoting=_quoting(layout.delimiter, sample))
-        try:
-            yield from islice((row for row in reader if row), int(layout.header), None)
-        except csv.Error as error:
-            raise DataError(f"{path.name}, line {reader.line_num}: {error}") from error
-
-
-def _first_rows(sample: str, delimiter: str) -> list[list[str]]:
-    """Return the rows of a sample as far as they can be read."""
-    table: list[list[str]] = []
-    try:
-        text = io.StringIO(sample, newline="")
-        reader = csv.reader(text, delimiter=delimiter, quoting=_quoting(delimiter, sample))
-        table.extend(row for row in islice(reader, SAMPLE_ROWS) if row)
-    except csv.Error:
-        pass  # said where the rows are read
-    return table
-
-
-def _looks_like_a_header(table: list[list[str]]) -> bool:
-    """Tell whether a table begins with short, different names, one of them above values that repeat themselves."""
-    cells, rest = (table[0], table[1:]) if table else ([], [])
-    if len(cells) < 2 or len(rest) < EVIDENCE or len(set(cells)) < len(cells) or not all(map(_NAME.fullmatch, cells)):
-        return False
-    columns = [[row[at] for row in rest if at < len(row)] for at in range(len(cells))]
-    return any(
-        2 * len(set(column)) <= len(column) and cell not in column for cell, column in zip(cells, columns, strict=True)
-    )
-
-
-def _cell(value: object) -> str:
-    """Return a JSON value as a cell: numbers and true as their text, null and what is nested as nothing."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value) if isinstance(value, bool | int | float) else ""
-
-
-def json_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
-    """Yield the object of every line that is not empty; half a surrogate pair, which UTF-8 cannot hold, becomes "?".
-
-    Raises:
-        DataError: a line holds something else; the message names it.
-    """
     with opened(path, encoding) as stream:
-        for number, line in enumerate(lines(path, stream), start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                if "\\ud" in line.lower():
-                    row = json.loads(json.dumps(row, ensure_ascii=False).encode(errors="replace"))
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"{path.name}, line {number}: not JSON ({error})") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path.name}, line {number}: expected an object, got {type(row).__name__}")
-            yield row
+        yield from dialect.read(lines(path, stream), path.name)
 
 
-def encoding_of(path: Path) -> str:
-    """Return utf-8 or utf-16 where the bytes are that, else Windows-1252 with its five gaps filled from Latin-1."""
-    try:
-        with path.open("rb") as stream:
-            if stream.read(2) in (b"\xff\xfe", b"\xfe\xff"):
-                return "utf-16"
-        with path.open(encoding="utf-8", newline="") as text:
-            while text.read(SAMPLE):  # in the memory of a block
-                pass
-        return "utf-8-sig"
-    except UnicodeDecodeError:
-        return "cp1252"
-    except OSError as error:
-        raise DataError(f"could not read {path}: {error.strerror}") from error
+def _look_at_cells(path: Path, encoding: Encoding, names: set[str], requested: set[str], content: str) -> Layout:
+    with opened(path, encoding.name) as stream, reading_errors(path):
+        sample = stream.read(SAMPLE)
+    if not sample.strip():
+        raise DataError(f"{path.name} is empty; expected {content}")
+    check_is_text(path, sample)
+    beginning = sample[: SAMPLE // 16]
+    prefix = prefix_of(beginning.splitlines()[0])
+    tabs = table_suffix(path) in (".tsv", ".tab") and "\t" in sample
+    delimiter = prefix or ("\t" if tabs else delimiter_of(beginning))
+
+    def read(dialect: Dialect) -> Scan:
+        return scan(_cells(path, encoding.name, dialect), dialect)
+
+    found = choose_dialect(path.name, delimiter, int(prefix is not None), read)
+    header = has_header(found.first, found.kept, known=names, requested=requested)
+    if not header and (width := narrower(found)) is not None:
+        found = widened(found, width, path.name, read)
+    if header and (joined := continued(found)) is not None:
+        found = read_merged(found, joined, read)
+    return _layout(path, found, header, encoding.name, encoding.remarks)
 
 
-def opened(path: Path, encoding: str) -> io.TextIOWrapper:
-    """Open a file for reading in an encoding of `encoding_of`; DataError if that cannot be."""
-    try:
-        return path.open(encoding=encoding, errors="replace" if encoding == "utf-16" else "latin1_gaps", newline="")
-    except OSError as error:
-        raise DataError(f"could not read {path}: {error.strerror}") from error
+def _look_at_sheet(path: Path, names: set[str], requested: set[str], content: str) -> Layout:
+    found = scan(((n, row) for n, row in enumerate(sheet_rows(path), start=1) if any(row)), Dialect(","))
+    if not found.first:
+        raise DataError(f"{path.name} is empty; expected {content}")
+    header = has_header(found.first, found.kept, known=names, requested=requested)
+    layout = _layout(path, found, header, "", ())
+    return replace(layout, dialect=None, kind="a spreadsheet (its first sheet)")
 
 
-def _gaps(error: UnicodeError) -> tuple[str, int]:
-    """Decode bytes that Windows-1252 leaves open (0x81, 0x8d, ...) as the control characters that Latin-1 has there."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("latin-1"), error.end
+def _layout(path: Path, found: Scan, header: bool, encoding: str, remarks: tuple[str, ...]) -> Layout:
+    """Return what a reading of all rows says of a file."""
+    dialect, first = found.dialect, [cell.strip() for cell in found.first]
+    width = max([len(first), *found.widths])
+    names = ["row", *first] if header and found.has_row_names else first
+    names += [""] * (width - len(names))
+    columns = [name or str(at) for at, name in enumerate(names, start=1)]
+    if header and not found.beyond:
+        while not names[-1] and len(names) > 1:
+            names.pop()
+            columns.pop()
+    if not header:
+        columns = [str(at) for at in range(1, width + 1)]
+    said = [*remarks]
+    if dialect.open_column is not None:
+        said.append(
+            f"{found.surplus:,} rows hold {DELIMITERS.get(dialect.delimiter, 'delimiters')} without quotation marks; "
+            f"they are read as part of {columns[dialect.open_column]!r}"
+        )
+    if dialect.quotes == "none" and dialect.delimiter != "\t":
+        said.append("quotation marks are read as part of the text: not all that open a cell are closed")
+    if header and found.repeated:
+        said.append(f"{found.repeated:,} lines repeat the header and are no rows")
+    if header and found.beyond:
+        unnamed = ", ".join(repr(column) for column, name in zip(columns, names, strict=True) if not name)
+        said.append(f"{found.beyond:,} rows hold something in columns without a name, called {unnamed} here")
+    kept = [*([] if header else [found.first]), *found.kept]
+    count = found.count + (0 if header else found.repeated + 1)
+    sample = tuple(map(tuple, kept[:: max(1, len(kept) // KEPT_ROWS)]))
+    return Layout(
+        encoding, dialect.delimiter, tuple(columns), header, dialect=dialect, count=count, sample=sample,
+        remarks=tuple(said),
+    )  # fmt: skip
 
 
-codecs.register_error("latin1_gaps", _gaps)
-
-
-def lines(path: Path, stream: TextIO) -> Iterator[str]:
-    """Yield the lines of a file, none of them longer than memory is good for.
-
-    Raises:
-        DataError: a line is; such a file is not a table.
-    """
-    for number, line in enumerate(iter(lambda: stream.readline(LONGEST_FIELD + 2), ""), start=1):
-        if len(line) > LONGEST_FIELD + 1:
-            raise DataError(f"{path.name}, line {number}: longer than {LONGEST_FIELD >> 20} MiB; this is not a table")
-        yield line
-
-
-def _delimiter(sample: str) -> str:
-    """Return the delimiter whose number is most even over the first lines, the most frequent of several.
-
-    What stands between double quotes is not counted, line ends in it neither.
-    """
-    unquoted = re.sub(r'"(?:[^"]|"")*"', "", sample[: SAMPLE // 16])
-    lines = [line for line in unquoted.splitlines()[:50] if line.strip(" ")] or [""]
-    counts = {d: [line.count(d) for line in lines] for d in DELIMITERS}
-    present = {d: c for d, c in counts.items() if min(c) > 0} or {d: c for d, c in counts.items() if max(c) > 0}
-    if not present:
-        return ","
-    return max(present, key=lambda d: (Counter(present[d]).most_common(1)[0][1], min(present[d])))
-
-
-def _quoting(delimiter: str, sample: str) -> Literal[0, 3]:
-    """Return csv.reader's `quoting`: quotes are quotes, unless a table of tabs uses them as any other sign.
-
-    Tab-separated files without quoting, as text sets are published, hold quotes that open nothing.
-    """
-    return csv.QUOTE_NONE if delimiter == "\t" and not _is_quoted(sample) else csv.QUOTE_MINIMAL
-
-
-def _is_quoted(sample: str) -> bool:
-    """Tell whether every quote that opens a cell of a table of tabs is closed at the cell's end."""
-    stream = io.StringIO(sample, newline="")
-    try:
-        for _ in csv.reader(stream, delimiter="\t", strict=True):
-            pass
-    except csv.Error:
-        return stream.tell() == len(sample) >= SAMPLE  # the sample ends within a cell
-    return True
+def _look_at_records(path: Path, encoding: str, read: Iterable[Row], kind: str, content: str) -> Layout:
+    keys: Counter[str] = Counter()
+    kept: list[Row] = []
+    count, stride = 0, 1
+    for count, row in enumerate(read, start=1):
+        if (count - 1) % stride == 0:
+            kept.append(row)
+            keys.update(row.keys())
+            if len(kept) >= 2 * KEPT_ROWS:
+                kept, stride = kept[::2], 2 * stride
+    if not keys:
+        expected = "one JSON object per line" if kind == "JSON lines" else content
+        raise DataError(f"{path.name} is empty; expected {expected}")
+    columns = tuple(map(str, keys))
+    sample = tuple(tuple(cell_text(row.get(name)) for name in columns) for row in kept)
+    return Layout(encoding, None, columns, True, kind=kind, count=count, sample=sample)

@@ -59,3 +59,10 @@ def test_the_key_tells_every_part_apart() -> None:
     ]  # fmt: skip
     assert len({*keys}) == len(keys)
     assert cache_key(array, "a") == keys[0]
+
+
+def test_room_for_all_bytes_is_asked_for_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("cnn_core.data.cache.check_space", lambda file, size: asked.append(size))
+    cached_array("key", [np.zeros((3, 5), "float16")], shape=(3, 5), dtype="float16", folder=tmp_path)
+    assert asked == [30]

@@ -1,0 +1,256 @@
+"""Labels in a table beside the pictures, as Kaggle and others hand them out: labels.csv with a file and its class.
+
+    FOLDER/labels.csv   image_id,label      FOLDER/images/a1b2.jpg      with or without the suffix, in any case
+    FOLDER/train.csv    id,diagnosis        FOLDER/train/7.png          test.csv and valid.csv likewise
+    FOLDER/truth.csv    image,rust,scab     one column of 0 and 1 per class
+
+A table counts if one of its columns names most of the pictures, or most of its rows name one.
+"""
+
+import re
+import tempfile
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from cnn_core.data.tables import look, rows
+from cnn_core.errors import DataError
+from image_classification.listing import Files, is_picture
+
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+LABEL_NAMES = (
+    "label", "labels", "class", "classid", "classname", "category", "categoryid", "categoryname", "target", "diagnosis",
+    "dx", "breed", "species", "finding", "findinglabels", "level", "y", "type", "cultivar", "characterlabel",
+)  # fmt: skip
+SPLIT_COLUMNS = ("split", "set", "subset", "partition", "dataset", "usage", "fold")
+NAME_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "img", "id", "path", "image_name", "name")
+
+Parts = tuple[str, ...]
+
+
+@dataclass
+class LabelTable:
+    """What tables say of pictures.
+
+    Args:
+        sources: names of the tables.
+        read: sentences on what was chosen in reading.
+        labels: picture -> its class.
+        splits: picture -> train, val or test, where a table says so.
+        groups: picture -> its group, where a column was asked for.
+        left_out: (file or row, reason) of what is not used.
+    """
+
+    sources: list[str] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+    labels: dict[Parts, str] = field(default_factory=dict)
+    splits: dict[Parts, str] = field(default_factory=dict)
+    groups: dict[Parts, str] = field(default_factory=dict)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read_labels(files: Files, *, label_column: str | None = None, group_column: str | None = None) -> LabelTable:
+    """Return what the tables beside the pictures say; without labels where no table has any.
+
+    Args:
+        files: the pictures and the tables.
+        label_column: its name or number; None: guessed.
+        group_column: likewise; None: there are no groups.
+
+    Raises:
+        DataError: a column was asked for that no table has, or a table cannot be read.
+    """
+    finder = _Finder([parts for parts in files.paths if is_picture(parts)])
+    found = LabelTable()
+    for source in files.tables:
+        _read_table(files, source, finder, found, label_column, group_column)
+    if not found.labels and (label_column or group_column):
+        flag = f"--label-column {label_column}" if label_column else f"--group-column {group_column}"
+        raise DataError(f"{files.name}: {flag} needs a table (.csv or .tsv) that names the pictures, found none")
+    if not found.labels:
+        return found
+    named = {parts for parts in finder.pictures if parts in found.labels}
+    left_out = {name for name, reason in found.left_out if reason == SEVERAL_LABELS}
+    for parts in finder.pictures:
+        if parts not in named and "/".join(parts) not in left_out:
+            found.left_out.append(("/".join(parts), f"pictures without a label in {' or '.join(found.sources)}"))
+    return found
+
+
+SEVERAL_LABELS = "pictures with several labels"
+
+
+def listed(file: Path, pictures: Sequence[Parts]) -> tuple[set[Parts], list[str]]:
+    """Return the pictures that a text file names, one a line, and the lines that name none.
+
+    Raises:
+        DataError: the file cannot be read, or names no picture.
+    """
+    try:
+        lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file.name} cannot be read as a list of pictures ({error})") from error
+    finder = _Finder(pictures)
+    found = {line: finder.find(line, None) for line in lines}
+    chosen = {place for place in found.values() if place is not None}
+    if not chosen:
+        raise DataError(f"{file.name} names no picture of the folder; expected one name a line, such as cats/001.jpg")
+    return chosen, [line for line, place in found.items() if place is None]
+
+
+def _read_table(
+    files: Files, source: Parts, finder: "_Finder", found: LabelTable, label_column: str | None,
+    group_column: str | None,
+) -> None:  # fmt: skip
+    """Add what one table says, if it is one of labels."""
+    name = source[-1]
+    columns, table, header = _rows(files, source, label_column, group_column)
+    split = _split_of(PurePosixPath(name).stem)
+    width = max(map(len, table), default=0)
+    places = [[finder.find(row[k], split) if k < len(row) else None for row in table] for k in range(width)]
+    matches = [sum(place is not None for place in column) for column in places]
+    best = max(range(width), key=lambda k: matches[k], default=0)
+    if not width or not _names_pictures(places[best], len(finder.pictures)):
+        return
+    if not header and places[best][0] is None:  # a first row that names no picture is one of names after all
+        columns, table, places = [cell.strip() for cell in table[0]], table[1:], [column[1:] for column in places]
+    rest = [k for k in range(width) if k != best]
+    group = _column(columns, group_column, name, "--group-column")
+    label = _column(columns, label_column, name, "--label-column")
+    splits = [k for k in rest if _plain(columns, k) in SPLIT_COLUMNS and _is_split([row[k : k + 1] for row in table])]
+    divided = next(iter(splits), None)
+    labels, chosen = _labels(columns, table, [k for k in rest if k not in (group, divided)], label)
+    if labels is None:  # such as Kaggle's test.csv: pictures without labels
+        found.read.append(f"{name} names the pictures, but no column of it holds at least two labels")
+        return
+    found.sources.append(name)
+    found.read.append(f"the labels are read from {name}: {chosen} for the pictures in {_title(columns, best)}")
+    several: dict[Parts, set[str]] = defaultdict(set)
+    for number, (row, place, text) in enumerate(zip(table, places[best], labels, strict=True), start=1):
+        row_name = f"{name} row {number}"
+        if place is None:
+            cell = row[best] if best < len(row) else ""
+            found.left_out.append((cell or row_name, f"rows of {name} whose picture is not there"))
+        elif not text:
+            found.left_out.append((row_name, f"rows of {name} without a label"))
+        elif place in found.labels and found.labels[place] != text:
+            several[place] |= {found.labels[place], text}
+        elif place in found.labels:
+            found.left_out.append((row_name, f"rows of {name} that repeat another one"))
+        else:
+            found.labels[place] = text
+            if part := (SPLIT_NAMES.get(row[divided].strip().lower()) if divided is not None else split):
+                found.splits[place] = part
+            if group is not None and group < len(row):
+                found.groups[place] = row[group].strip()
+    for place in several:
+        del found.labels[place]
+        found.left_out.append(("/".join(place), SEVERAL_LABELS))
+
+
+def _rows(files: Files, source: Parts, *wanted: str | None) -> tuple[list[str], list[list[str]], bool]:
+    """Return the columns and the rows of a table, and whether it has a header."""
+    with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as folder:
+        path = Path(folder) / PurePosixPath(source[-1]).name
+        path.write_bytes(files.content(source))
+        layout = look(path, {*LABEL_NAMES, *NAME_COLUMNS}, wanted=wanted, content="a table of labels")
+        return list(layout.columns), list(rows(path, layout)), layout.header
+
+
+def _names_pictures(places: Sequence[Parts | None], pictures: int) -> bool:
+    found = {place for place in places if place is not None}
+    return len(found) > 1 and 2 * len(found) >= min(pictures, len(places))
+
+
+def _labels(
+    columns: list[str], table: list[list[str]], rest: list[int], label: int | None
+) -> tuple[list[str] | None, str]:
+    """Return the label of every row, and which column they are from."""
+    considered = {*rest, *([] if label is None else [label])}
+    values = {k: [" ".join(row[k].split()) if k < len(row) else "" for row in table] for k in considered}
+    different = {k: len({*column} - {""}) for k, column in values.items()}
+    if label is None and len(rest) > 1 and all(_numbers(values[k]) <= {0.0, 1.0} for k in rest):
+        marked = [[k for k in rest if float(values[k][i] or 0) == 1] for i in range(len(table))]
+        if all(len(one) == 1 for one in marked):  # one column per class
+            return [columns[one[0]] for one in marked], f"the {len(rest)} columns with a 1 for the class"
+    if label is None:
+        named = [k for name in LABEL_NAMES for k in rest if _plain(columns, k) == name and different[k] > 1]
+        fit = [k for k in rest if 2 <= different[k] <= max(2, len(table) // 2)]
+        label = next(iter([*named, *sorted(fit, key=different.__getitem__)]), None)
+    return (None, "") if label is None else (values[label], _title(columns, label))
+
+
+def _numbers(cells: list[str]) -> set[float]:
+    try:
+        return {float(cell) for cell in cells}
+    except ValueError:
+        return {-1.0}
+
+
+def _column(columns: list[str], wanted: str | None, table: str, flag: str) -> int | None:
+    if wanted is None:
+        return None
+    plain = [column.lower() for column in columns]
+    if wanted.lower() in plain:
+        return plain.index(wanted.lower())
+    raise DataError(f"{table} has no column {wanted!r} for {flag}; it has {', '.join(columns)}")
+
+
+def _title(columns: list[str], place: int) -> str:
+    return f"column {columns[place]!r}" if place < len(columns) else f"column {place + 1}"
+
+
+def _plain(columns: list[str], place: int) -> str:
+    return re.sub(r"[\W_]", "", columns[place].lower()) if place < len(columns) else ""
+
+
+def _is_split(cells: list[list[str]]) -> bool:
+    return all(cell and cell[0].strip().lower() in SPLIT_NAMES for cell in cells)
+
+
+def _split_of(stem: str) -> str | None:
+    """Return which split a table is of by its name: train.csv, trainLabels.csv, my_test.csv."""
+    words = re.findall(r"[A-Z]?[a-z]+", stem)
+    return next((SPLIT_NAMES[word.lower()] for word in words if word.lower() in SPLIT_NAMES), None)
+
+
+class _Finder:
+    """Finds pictures by what a table calls them: by path, name or stem, in any case and any Unicode form."""
+
+    def __init__(self, pictures: Sequence[Parts]) -> None:
+        self.pictures = pictures
+        self._by_name: dict[str, list[Parts]] = defaultdict(list)
+        for parts in pictures:
+            for key in {*_endings(_normal("/".join(parts)))}:
+                self._by_name[key].append(parts)
+
+    def find(self, cell: str, split: str | None) -> Parts | None:
+        """Return the one picture that `cell` names; of several, that in a folder of the same split."""
+        if not cell.strip():
+            return None
+        for key in _endings(_normal(cell)):
+            fitting = self._by_name.get(key, [])
+            if len(fitting) > 1:
+                fitting = [parts for parts in fitting if split in {_split_of(part) for part in parts[:-1]} - {None}]
+            if len(fitting) == 1:
+                return fitting[0]
+        return None
+
+
+def _normal(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).casefold().removeprefix("./")
+
+
+def _endings(path: str) -> Iterator[str]:
+    """Yield the path, then shorter ends of it, and the same without the suffix of a picture."""
+    parts = path.split("/")
+    ends = ["/".join(parts[start:]) for start in range(len(parts))]
+    yield from ends
+    for end in ends:
+        if is_picture((end,)):
+            yield end.rpartition(".")[0]

@@ -1,0 +1,184 @@
+"""How a folder of pictures is laid out: where its classes, its splits and its groups are, and what is left out."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cnn_core.data.paths import given_path
+from cnn_core.errors import DataError
+from image_classification.division import Wishes, is_share
+from image_classification.label_table import SPLIT_NAMES, LabelTable, listed, read_labels
+from image_classification.listing import OUTSIDE, Files, may_be_picture
+
+WANTED = "expected one subfolder of pictures per class, at least two, or a table of labels (labels.csv)"
+
+Parts = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture: the split that it is given for ("train" may still be divided), its class, and its group."""
+
+    parts: Parts
+    given: str
+    label: str
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be read of a folder: class names, pictures, what is left out, and sentences on how that was found."""
+
+    labels: tuple[str, ...]
+    entries: list[Entry]
+    left_out: list[tuple[str, str]]  # (file, reason)
+    read: list[str]
+
+
+def natural(text: str) -> tuple[tuple[bool, int, str], ...]:
+    """Return a key that sorts texts as people count: 1, 2, 10."""
+    pieces = filter(None, re.split(r"([0-9]+)", unicodedata.normalize("NFKC", text).casefold()))
+    counted = ((False, int(piece), "") if piece.isdecimal() else (True, 0, piece) for piece in pieces)
+    return (*counted, (True, 0, text))
+
+
+def plan_of(files: Files, wishes: Wishes, *, known: Sequence[str] | None = None) -> Plan:
+    """Find classes and given splits, in a table of labels or in the folders; DataError lists all problems.
+
+    Args:
+        files: what there is.
+        wishes: of the user.
+        known: the classes of a network that is measured: splits and classes may be missing.
+    """
+    filled = {parts[0] for parts in files.paths if len(parts) > 1 and may_be_picture(parts)}
+    folders = {parts[0] for parts in files.folders}
+    given = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
+    given = {name: split for name, split in given.items() if not known or name not in known}
+    divided = bool(given) and filled <= {*given} and ("train" in given.values() or known is not None)
+    depth = 1 if divided else 0
+    entries = [
+        Entry(parts, given[parts[0]] if divided else "train", parts[depth], parts[depth + 1] if len(parts) > depth + 2
+               else None)
+        for parts in sorted(files.paths) if len(parts) > depth + 1 and (not divided or parts[0] in given)
+    ]  # fmt: skip
+    table = read_labels(files, label_column=wishes.label_column, group_column=wishes.group_column)
+    if table.labels and (wishes.label_column or wishes.group_column or not _agree(table, entries)):
+        return _plan_of_table(files, table, given if divided else {})
+    classes: dict[str, set[str]] = {}
+    useless = _without_pictures(files, depth)
+    entries = [entry for entry in entries if entry.parts[: depth + 1] not in useless]
+    for parts in sorted({*files.folders} - useless):
+        if len(parts) == depth + 1 and (not divided or parts[0] in given):
+            classes.setdefault(given[parts[0]] if divided else "train", set()).add(parts[depth])
+    labels = _class_names(files.name, classes.get("train", set()) if known is None else set().union(*classes.values()))
+    problems = _layout_problems(files, labels, classes, entries, known)
+    if problems:
+        raise DataError(f"{files.name}: " + "; ".join([*problems, *table.read]))
+    left_out = [*files.problems]
+    left_out += [
+        ("/".join(parts), "files in folders without pictures")
+        for parts in sorted(files.paths)
+        if parts[: depth + 1] in useless and len(parts) > depth + 1 and (not divided or parts[0] in given)
+    ]  # fmt: skip
+    bare = {name for name in given if divided and not any(entry.given == given[name] for entry in entries)}
+    for parts in sorted([*files.paths, *(t for t in files.tables if t[: len(files.wrapper)] != files.wrapper)]):
+        if len(parts) <= depth + 1 or (divided and parts[0] not in given):
+            classless = len(parts) > 1 and parts[0] in bare
+            why = f"files in {parts[0]}, which has no class folders: this split is taken from train"
+            left_out.append(("/".join(parts), why if classless else OUTSIDE))
+    inside = [f"the classes are the folders in {'/'.join(files.wrapper)}"] if files.wrapper else []
+    return Plan(labels, entries, left_out, inside)
+
+
+def _without_pictures(files: Files, depth: int) -> set[Parts]:
+    """Return the folders at this depth that hold files, none of them a picture by its name."""
+    inside = [(parts[: depth + 1], may_be_picture(parts)) for parts in files.paths if len(parts) > depth + 1]
+    return {folder for folder, _ in inside} - {folder for folder, picture in inside if picture}
+
+
+def _plan_of_table(files: Files, table: LabelTable, given: Mapping[str, str]) -> Plan:
+    """Return the plan of a folder whose classes are in a table; a split in the table goes before one by folders."""
+    labels = _class_names(files.name, {*table.labels.values()})
+    if len(labels) < 2:
+        raise DataError(
+            f"{files.name}: {' and '.join(table.sources)} has the single label {labels[0]!r}; expected at least two "
+            "(--label-column chooses another column)"
+        )
+    entries = [
+        Entry(parts, table.splits.get(parts, given.get(parts[0], "train")), label, table.groups.get(parts))
+        for parts, label in sorted(table.labels.items())
+    ]
+    if not any(entry.given == "train" for entry in entries):
+        entries = [replace(entry, given="train") for entry in entries]
+    if absent := {entry.label for entry in entries} - {entry.label for entry in entries if entry.given == "train"}:
+        raise DataError(
+            f"{files.name}: no training picture of {', '.join(sorted(absent))}; expected some of each class"
+        )
+    named = {entry.parts for entry in entries} | {(*name.split("/"),) for name, _ in table.left_out}
+    tables = {source[len(files.wrapper) :] for source in files.tables}
+    beside = [("/".join(p), OUTSIDE) for p in sorted(files.paths) if p not in named and p not in tables]
+    beside = [(name, "files that are no pictures") for name, _ in beside]
+    return Plan(labels, entries, [*files.problems, *table.left_out, *beside], table.read)
+
+
+def _agree(table: LabelTable, entries: Sequence[Entry]) -> bool:
+    """Tell whether the class folders say the same as a table, or it speaks of other pictures."""
+    pairs = {(entry.label, table.labels[entry.parts]) for entry in entries if entry.parts in table.labels}
+    folders = {entry.label for entry in entries}
+    return len(folders) > 1 and len({a for a, _ in pairs}) == len(pairs) == len({b for _, b in pairs})
+
+
+def _class_names(name: str, labels: set[str]) -> tuple[str, ...]:
+    strange = [label for label in sorted(labels) if not label.isprintable()]  # not UTF-8, or control characters
+    if strange:
+        raise DataError(f"{name}: class names must be readable text, got {', '.join(map(ascii, strange))}")
+    return tuple(sorted(labels, key=natural))
+
+
+def _layout_problems(
+    files: Files, labels: Sequence[str], classes: Mapping[str, set[str]], entries: Sequence[Entry],
+    known: Sequence[str] | None,
+) -> list[str]:  # fmt: skip
+    if not files.paths and not labels:
+        return [f"holds no pictures; {WANTED}"]
+    if not labels:
+        return [f"holds no class folders (files: {len(files.paths)}); {WANTED}"]
+    if known is not None:
+        return []
+    problems = [] if len(labels) > 1 else [f"holds the single class {labels[0]!r}; {WANTED}"]
+    filled = Counter((entry.given, entry.label) for entry in entries)
+    for group, names in sorted(classes.items()):
+        where = "" if len(classes) == 1 else f" in {group}"
+        empty = sorted(name for name in names if not filled[group, name])
+        problems += [f"class {name!r}{where} is empty; put pictures in it or delete the folder" for name in empty]
+        problems += [f"class {name!r} is in {group} but not in train" for name in sorted(names - set(labels))]
+    return problems
+
+
+def with_test_of(files: Files, plan: Plan, wishes: Wishes) -> Plan:
+    """Mark the pictures that the user has listed or put into a folder for the test."""
+    if wishes.test is None:
+        return plan
+    if any(entry.given == "test" for entry in plan.entries):
+        raise DataError(f"{files.name} has test pictures of its own; leave --test {wishes.test} out, or move them")
+    place = given_path(wishes.test)
+    if is_share(wishes.test):
+        return plan
+    if not place.exists():
+        raise DataError(
+            f"--test {wishes.test}: there is no such folder or file; expected a folder of test pictures, a text file "
+            "of their names, a share such as 0.2 or a number of pictures per class"
+        )
+    if place.is_dir() or is_archive(place):
+        return plan
+    chosen, missing = listed(place, [entry.parts for entry in plan.entries])
+    entries = [replace(entry, given="test") if entry.parts in chosen else entry for entry in plan.entries]
+    absent = [(name, f"rows of {place.name} whose picture is not there") for name in missing]
+    return replace(plan, entries=entries, left_out=[*plan.left_out, *absent])
+
+
+def is_archive(place: Path) -> bool:
+    return place.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz")

@@ -1,0 +1,164 @@
+"""Text files of any encoding, packed with gzip or not: UTF-8, UTF-16, else Windows-1252; one bad byte costs no other.
+
+What is not UTF-8 in a file of UTF-8 is read as Windows-1252 byte by byte, and the lines that hold it are named.
+"""
+
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TextIO, cast
+
+from cnn_core.errors import DataError
+
+BLOCK = 1 << 20  # bytes
+LONGEST_LINE = 16 << 20  # characters
+NAMED_LINES = 5  # of the doubtful ones
+ZEROS = 0.2  # share of zero bytes from which on a text is UTF-16 without a mark
+FALLBACK = "windows_1252"  # name of the handler of bytes that are not UTF-8
+GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the bytes of a file are read.
+
+    Args:
+        name: utf-8-sig, cp1252 or one of the kinds of UTF-16.
+        lines: of the file, as far as they end in a line feed; 0 for UTF-16, where nobody counts.
+        doubtful: lines that are not UTF-8 in a file of UTF-8.
+        named: the numbers of the first of them.
+    """
+
+    name: str
+    lines: int = 0
+    doubtful: int = 0
+    named: tuple[int, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the reader should know."""
+        if self.name == "cp1252":
+            return ("not UTF-8, so read as Windows-1252: save the file as UTF-8 if letters look wrong",)
+        if not self.doubtful:
+            return ()
+        numbers = ", ".join(map(str, self.named)) + (", ..." if self.doubtful > len(self.named) else "")
+        one = self.doubtful == 1
+        return (
+            f"{self.doubtful:,} of {self.lines:,} lines {'is' if one else 'are'} not UTF-8 (line{'s' * (not one)} "
+            f"{numbers}): the bytes in question were read as Windows-1252",
+        )
+
+
+def examine_encoding(path: Path) -> Encoding:
+    """Read a file through and find out its encoding; DataError if it cannot be read."""
+    with reading_errors(path), _bytes(path) as stream:
+        start = stream.read(BLOCK)
+        if start[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+            return Encoding("utf-32")
+        if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return Encoding("utf-16")
+        if start.count(0) > ZEROS * max(1, len(start)):
+            even, odd = start[::2].count(0), start[1::2].count(0)
+            if max(even, odd) > 4 * min(even, odd):
+                return Encoding("utf-16-le" if odd > even else "utf-16-be")
+        count, doubtful, beyond_ascii = 0, 0, False
+        named: list[int] = []
+        block = start + stream.readline(LONGEST_LINE)
+        while block:
+            try:
+                block.decode()
+                beyond_ascii = beyond_ascii or not block.isascii()
+            except UnicodeDecodeError:
+                for number, line in enumerate(block.split(b"\n"), start=count + 1):
+                    if _is_utf8(line):
+                        beyond_ascii = beyond_ascii or not line.isascii()
+                    else:
+                        doubtful += 1
+                        named += [number] if len(named) < NAMED_LINES else []
+            count += block.count(b"\n")
+            last = block[-1:]
+            block = stream.read(BLOCK) + stream.readline(LONGEST_LINE)
+        count += last != b"\n" if start else 0
+    if doubtful and not beyond_ascii:
+        return Encoding("cp1252", count)
+    return Encoding("utf-8-sig", count, doubtful, tuple(named))
+
+
+def encoding_of(path: Path) -> str:
+    """Return the name of a file's encoding for `opened`; DataError if it cannot be read."""
+    return examine_encoding(path).name
+
+
+def opened(path: Path, encoding: str) -> io.TextIOWrapper:
+    """Open a file for reading in an encoding of `encoding_of`; DataError if that cannot be."""
+    with reading_errors(path):
+        errors = "replace" if encoding.startswith(("utf-16", "utf-32")) else FALLBACK
+        return io.TextIOWrapper(_bytes(path), encoding=encoding, errors=errors, newline="")
+
+
+def lines(path: Path, stream: TextIO) -> Iterator[str]:
+    """Yield the lines of a file, none of them longer than memory is good for.
+
+    Raises:
+        DataError: a line is; such a file is not a table. The file is damaged.
+    """
+    with reading_errors(path):
+        for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE + 2), ""), start=1):
+            if len(line) > LONGEST_LINE + 1:
+                raise DataError(f"{path.name}, line {number}: longer than {LONGEST_LINE >> 20} MiB; this is no table")
+            yield line
+
+
+@contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """Turn what goes wrong in reading a file into a DataError."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path.name} is damaged: what gzip packed cannot be unpacked ({error})") from error
+    except OSError as error:
+        raise DataError(f"could not read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"could not read {path!s}: {error}") from error
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file for reading, unpacked where gzip packed it; DataError if that cannot be."""
+    with reading_errors(path):
+        return _bytes(path)
+
+
+def _bytes(path: Path) -> BinaryIO:
+    stream = path.open("rb")
+    packed = stream.read(2) == GZIP
+    stream.seek(0)
+    if not packed:
+        return stream
+    stream.close()
+    return cast("BinaryIO", gzip.open(path, "rb"))
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _windows(error: UnicodeError) -> tuple[str, int]:
+    """Decode bytes that are not UTF-8 as Windows-1252; what that leaves open (0x81, 0x8d, ...) as Latin-1 has it."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    rest = error.object[error.start : error.end]
+    return rest.decode("cp1252", FALLBACK) if error.encoding.startswith("utf") else rest.decode("latin-1"), error.end
+
+
+codecs.register_error(FALLBACK, _windows)

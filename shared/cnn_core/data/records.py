@@ -1,0 +1,152 @@
+"""Rows of tables that are no text of cells: JSON Lines, JSON arrays, Parquet and Excel."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from cnn_core.data.decoding import BLOCK, lines, opened, reading_errors
+from cnn_core.errors import DataError, missing_package
+
+JSON_LINES = (".jsonl", ".ndjson")
+SHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
+LARGEST_ARRAY = 1 << 30  # characters of a JSON array, which is read at once
+LARGEST_SHEET = 256 << 20  # bytes of a spreadsheet, likewise
+BATCH = 4096  # rows of Parquet that are in memory
+
+Row = Mapping[str, object]
+
+
+def table_suffix(path: Path) -> str:
+    """Return the ending that says what kind of table a file is: `reviews.CSV.gz -> ".csv"`."""
+    suffix = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if suffix == ".gz" else suffix
+
+
+def json_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
+    """Yield the objects of JSON Lines or of a JSON array; half a surrogate pair, which UTF-8 cannot hold, becomes "?".
+
+    Raises:
+        DataError: something else is there; the message names the line.
+    """
+    if table_suffix(path) == ".json" and not _one_object_a_line(path, encoding):
+        yield from _array_rows(path, encoding)
+        return
+    with opened(path, encoding) as stream:
+        for number, line in enumerate(lines(path, stream), start=1):
+            if not line.strip():
+                continue
+            row = _parsed(line, f"{path.name}, line {number}")
+            if not isinstance(row, dict):
+                raise DataError(f"{path.name}, line {number}: expected an object, got {type(row).__name__}")
+            yield row
+
+
+def parquet_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a Parquet file, a few thousand in memory.
+
+    Raises:
+        DataError: it is damaged.
+        CnnError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ModuleNotFoundError as error:
+        raise missing_package("pyarrow") from error
+    try:
+        with reading_errors(path), parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=BATCH):
+                yield from batch.to_pylist()
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path.name} is not a Parquet file, or damaged ({error})") from error
+
+
+def sheet_rows(path: Path) -> Iterator[list[str]]:
+    """Yield the rows of the first sheet of a spreadsheet, every cell as text.
+
+    Raises:
+        DataError: it is damaged, or too large.
+        CnnError: pandas, or what it reads this kind of file with, is not installed.
+    """
+    try:
+        import pandas
+    except ModuleNotFoundError as error:
+        raise missing_package("pandas") from error
+    with reading_errors(path):
+        if path.stat().st_size > LARGEST_SHEET:
+            raise DataError(f"{path.name} has more than {LARGEST_SHEET >> 20} MiB; save the sheet as CSV")
+    try:
+        table = pandas.read_excel(path, header=None, dtype=str, keep_default_na=False)
+    except ImportError as error:  # pandas names the package that reads this kind
+        package = next((name for name in ("openpyxl", "xlrd", "odfpy") if name in str(error).lower()), "openpyxl")
+        raise missing_package(package) from error
+    except (ValueError, KeyError, TypeError, OSError, BadZipFile) as error:
+        raise DataError(f"{path.name} cannot be read as a spreadsheet ({error}); save the sheet as CSV") from error
+    yield from ([str(cell) for cell in row] for row in table.itertuples(index=False, name=None))
+
+
+def cell_text(value: object) -> str:
+    """Return a value of JSON or Parquet as a cell: lists and objects as JSON, nothing as an empty text."""
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        value = json.loads(text)
+        if "\\ud" in text.lower():
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON ({error})") from error
+    return value
+
+
+def _one_object_a_line(path: Path, encoding: str) -> bool:
+    """Tell whether a file called JSON is JSON Lines: its first line is an object, and something comes behind it."""
+    with opened(path, encoding) as stream, reading_errors(path):
+        first, second = stream.readline(BLOCK).strip(), stream.readline(BLOCK).strip()
+    try:
+        return second != "" and isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _array_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
+    """Yield the objects of `[{...}, ...]`, of `{"data": [{...}, ...]}`, or of columns `{"text": [...], ...}`."""
+    with opened(path, encoding) as stream, reading_errors(path):
+        text = stream.read(LARGEST_ARRAY + 1)
+    if len(text) > LARGEST_ARRAY:
+        raise DataError(f"{path.name} is larger than {LARGEST_ARRAY >> 30} GiB; write one object a line (.jsonl)")
+    value = _parsed(text, path.name)
+    if isinstance(value, dict):
+        value = _rows_of(value, path.name)
+    if not isinstance(value, list):
+        raise DataError(f'{path.name}: expected a list of objects such as [{{"text": ..., "label": ...}}]')
+    for number, row in enumerate(value, start=1):
+        if not isinstance(row, dict):
+            raise DataError(f"{path.name}, entry {number}: expected an object, got {type(row).__name__}")
+        yield row
+
+
+def _rows_of(value: dict[str, Any], name: str) -> Any:
+    """Return the rows of an object: its one list of objects, or its columns as pandas writes them."""
+    lists = {k: v for k, v in value.items() if isinstance(v, list) and v and isinstance(v[0], dict)}
+    if len(lists) > 1:
+        raise DataError(f"{name} holds {len(lists)} tables ({', '.join(lists)}); save each as a file of its own")
+    if lists:
+        return next(iter(lists.values()))
+    columns = {k: [*v.values()] if isinstance(v, dict) else v for k, v in value.items()}
+    if columns and all(isinstance(entry, list) for entry in columns.values()):
+        lengths = {len(entry) for entry in columns.values()}
+        if len(lengths) == 1:
+            return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    return value if not value else [value]
