@@ -13,9 +13,9 @@ from audio_classification.predict import Predictor, load
 from audio_classification.sound_set import SoundSet
 from audio_classification.task import Recipe, SoundTask, centred
 from cnn_core.classification import Report, measure_classes
-from cnn_core.domain import Domain, check_labels, find_set
+from cnn_core.domain import Domain, find_set
 from cnn_core.errors import CnnError
-from cnn_core.predictor import Measured
+from cnn_core.predictor import Measured, check_labels
 from cnn_core.weights.members import choose_items, read_members
 
 
