@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cnn_core.data.archives import extract
 from cnn_core.data.cache import cache_key, cached_array
+from cnn_core.data.copies import nearly_same
 from cnn_core.data.files import data_root as default_root
 from cnn_core.data.paths import beside_upload, custom_path, given_path
 from cnn_core.data.reading import read_batches
@@ -36,6 +37,7 @@ from image_captioning.layouts import (
     read_coco,
     read_custom,
     read_flickr8k,
+    units_of,
 )  # fmt: skip
 from image_captioning.readers import Columns
 from image_captioning.scenes import EDGE, SEEDS, Scene, make_scenes, render
@@ -98,8 +100,8 @@ class CaptionSet:
                 f"{self.name}: the {split} split holds no picture with a caption; add some, or mark some as {split} in "
                 "a column named split"
             )
-        first, last = int(places[0]), int(places[-1])
-        part = slice(first, last + 1) if last - first + 1 == len(places) else torch.from_numpy(places)
+        span = slice(int(places[0]), int(places[-1]) + 1)
+        part = span if span.stop - span.start == len(places) else torch.from_numpy(places)
         return replace(
             self, split=split, images=self.images[part], captions=tuple(self.captions[i] for i in places),
             files=tuple(self.files[i] for i in places),
@@ -156,8 +158,8 @@ class PhotoSets:
     Args:
         whole: all pictures that can be read, with their captions.
         parts: split -> indices in `whole`, ascending.
-        hashes: uint64 [N] of the pixels, by which copies are known; of custom pictures.
         summary: for the user.
+        hashes: uint64 [N] of the pixels of custom pictures.
     """
 
     whole: CaptionSet
@@ -233,13 +235,9 @@ def load_photos(
 
     Args:
         name_or_path: as in `load_sets`, but for the rendered scenes.
-        size: as in `load_sets`.
-        fit: as in `load_sets`.
-        tokenizer: as in `load_sets`.
-        columns: as in `load_sets`.
+        size, fit, tokenizer, columns, data_root: as in `load_sets`.
         test: custom test pictures: a share, a number, a folder with captions, or a file with names.
         splits: of a named set those that are wanted; of custom pictures all are read, to know copies.
-        data_root: as in `load_sets`.
 
     Raises:
         UnknownNameError: neither a known name nor an existing path.
@@ -261,10 +259,13 @@ def load_photos(
         parts = {split: part for split, part in parts.items() if split in splits}
         return PhotoSets(whole, parts, _summary(whole, parts, listing, divided))
     hashes = content_hashes(pixels.numpy().tobytes() for pixels in whole.images)
-    parts, divided = divide(listing, copies=hashes.tolist(), test=share)
-    if copies := len(hashes) - len(np.unique(hashes)):
-        listing.read.append(f"{copies:,} pictures are copies of others, by their pixels")
-    listing.warnings += _copies(hashes, parts)
+    pairs = nearly_same(whole.images)
+    parts, divided = divide(listing, units=units_of(listing, hashes, pairs), test=share)
+    exact = len(hashes) - len(np.unique(hashes))
+    near = len(np.unique(pairs[hashes[pairs[:, 0]] != hashes[pairs[:, 1]]][:, 1]))
+    if exact or near:
+        listing.read.append(f"{exact:,} pictures are copies of others, pixel by pixel, and {near:,} nearly so")
+    listing.warnings += _copies(hashes, pairs, parts)
     return PhotoSets(whole, parts, _summary(whole, parts, listing, divided), hashes)
 
 
@@ -301,15 +302,18 @@ def _add_test(listing: Listing, test: str, album: Album, columns: Columns | None
     return share
 
 
-def _copies(hashes: np.ndarray, parts: Mapping[str, np.ndarray]) -> list[str]:
-    """Return what is to be said of copies: those within a split, and those that one split has of another."""
+def _copies(hashes: np.ndarray, pairs: np.ndarray, parts: Mapping[str, np.ndarray]) -> list[str]:
+    """Return what is to be said of the pictures that one split has of another."""
     said = []
+    learned = np.isin(np.arange(len(hashes)), parts["train"])
+    copies = np.isin(hashes, hashes[learned])
+    for one, other in ((0, 1), (1, 0)):
+        copies[pairs[learned[pairs[:, one]], other]] = True
     for split, name in (("test", "test"), ("val", "validation")):
-        copies = int(np.isin(hashes[parts[split]], hashes[parts["train"]]).sum())
-        if copies:
+        if count := int(copies[parts[split]].sum()):
             said.append(
-                f"{copies:,} of {len(parts[split]):,} {name} pictures are copies of training pictures, which flatters "
-                "the figures"
+                f"{count:,} of {len(parts[split]):,} {name} pictures are copies of training pictures, or nearly so, "
+                "which flatters the figures"
             )
     return said
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cnn_core.data.copies import together
 from cnn_core.data.splits import hold_out
 from cnn_core.data.summary import Omissions
 from cnn_core.errors import DataError
@@ -24,6 +25,7 @@ FLICKR8K = (
 )
 COCO = "annotations/captions_train2017.json, annotations/captions_val2017.json and the photos"
 COCO_HELD = 2_000  # training pictures of COCO that become "val", its official val being "test"
+NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 CAPTIONS_LIMIT = 1_000  # of one picture
 
 
@@ -287,7 +289,7 @@ def add_test(listing: Listing, path: Path, album: Album, *, columns: Columns | N
 
 
 def divide(
-    listing: Listing, *, copies: Sequence[int] | None = None, test: float = HELD_FRACTION
+    listing: Listing, *, units: list[int] | None = None, test: float = HELD_FRACTION
 ) -> tuple[dict[str, np.ndarray], str]:
     """Return split -> indices of its records, and a clause that says how they came about.
 
@@ -297,7 +299,7 @@ def divide(
 
     Args:
         listing: its records, in their order.
-        copies: per record the number of its picture, the same for copies.
+        units: per record the number of its group, see `units_of`; None: the groups that the data name.
         test: share of the pictures, or their number from 1 on.
     """
     records = listing.records
@@ -308,7 +310,7 @@ def divide(
     pool = np.flatnonzero(given == "train")
     missing = [split for split in ("val", "test") if split not in present] if len(pool) else []
     parts = {split: np.flatnonzero(given == split) for split in ("train", "val", "test")}
-    units = _units(records, copies)
+    units = units_of(listing) if units is None else units
     names = [min(names) for names in _names_by_unit(records, units).values()]
     if missing:
         shares = [HELD_FRACTION if split == "val" else _share(test, len(pool)) for split in missing]
@@ -337,22 +339,19 @@ def _share(test: float, count: int) -> float:
     return test if test < 1 else test / count
 
 
-def _units(records: Sequence[Record], copies: Sequence[int] | None) -> list[int]:
-    """Return the number of the unit of each record: those of one group, or of one picture, are one."""
-    parents = list(range(len(records)))
+def units_of(listing: Listing, hashes: np.ndarray | None = None, pairs: np.ndarray = NO_PAIRS) -> list[int]:
+    """Return the number of the unit of each record, in the order of their first: pictures that stay together.
 
-    def top(i: int) -> int:
-        while parents[i] != i:
-            parents[i] = i = parents[parents[i]]
-        return i
-
-    first: dict[tuple[str, object], int] = {}
-    for i, record in enumerate(records):
-        keys = [("copy", copies[i])] if copies is not None else []
-        for key in [*keys, *([("group", record.group)] if record.group else [])]:
-            parents[top(i)] = top(first.setdefault(key, i))
+    Args:
+        listing: its records; those of one group are one.
+        hashes: uint64 [N] of their pixels; equal ones are one.
+        pairs: int64 [P, 2] of near copies.
+    """
+    groups = [record.group or None for record in listing.records]
+    same = [None] * len(groups) if hashes is None else hashes.tolist()
+    joined = together(len(groups), pairs, groups, same).tolist()
     numbers: dict[int, int] = {}
-    return [numbers.setdefault(top(i), len(numbers)) for i in range(len(records))]
+    return [numbers.setdefault(unit, len(numbers)) for unit in joined]
 
 
 def _names_by_unit(records: Sequence[Record], units: Sequence[int]) -> dict[int, list[str]]:

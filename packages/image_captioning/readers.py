@@ -1,6 +1,7 @@
 """Files of captions: tables, JSON Lines, and JSON as COCO, Karpathy and others write it."""
 
 import ast
+import gzip
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from cnn_core.data.images import SUFFIXES
-from cnn_core.data.tables import DELIMITERS, Layout, encoding_of, json_rows, lines, look, opened, rows
+from cnn_core.data.tables import Layout, encoding_of, lines, look, opened, records, rows, table_suffix
 from cnn_core.errors import DataError
 from image_captioning.album import Album
 
@@ -69,13 +70,13 @@ def read_source(file: Path, album: Album, columns: Columns) -> Source:
     Raises:
         DataError: it cannot be read, or holds no pictures with captions.
     """
-    if file.suffix.lower() == ".json":
+    if table_suffix(file) == ".json":
         return read_json(file, album, columns)
     wanted = (columns.image, columns.caption, columns.group)
     known = (*FILE_NAMES, *CAPTION_NAMES, "split")
     layout = look(file, known, wanted=wanted, content="a table of captions")
     if layout.delimiter is None:
-        return _objects(file, list(json_rows(file, layout.encoding)), album, columns)
+        return _objects(file, list(records(file, layout)), album, columns)
     return _table(file, layout, album, columns)
 
 
@@ -83,36 +84,33 @@ def read_source(file: Path, album: Album, columns: Columns) -> Source:
 
 
 def _table(file: Path, layout: Layout, album: Album, columns: Columns) -> Source:
-    table = list(rows(file, layout))
-    names = list(layout.columns)
-    if layout.header and _names_picture(names, album):
-        table, names = [names, *table], []
-    elif not layout.header and not _names_picture(table[0], album):
-        if any(_names_picture(row, album) for row in table[1:EVIDENCE]):
-            names = [cell.strip() for cell in table.pop(0)]
-        else:
-            names = []
-    elif not layout.header:
-        names = []
-    if not names:  # what a row holds beyond the shortest one is a caption with delimiters in it
-        names = [str(i + 1) for i in range(max(2, min(map(len, table), default=2)))]
-    filled = [[*row, *[""] * (len(names) - len(row))] for row in table[:EVIDENCE]]
-    place = _places(file.name, names, columns, [[row[i] for row in filled] for i in range(len(names))], album)
-    closed = {place.image, place.split, place.group}
-    source = Source(file, [], place.said(names), by=place.by(names))
-    joined = 0
-    for number, row in enumerate(table, start=1):
-        cells, mended = _cells(file.name, number, row, names, place.captions, closed, layout)
-        joined += mended
+    table, names = list(rows(file, layout)), list(layout.columns)
+    first, rest = (names, table) if layout.header else (table[0], table[1:])
+    if layout.header and _names_picture(first, album):
+        table, names = [first, *table], [str(i + 1) for i in range(len(names))]
+    elif (
+        not layout.header
+        and not _names_picture(first, album)
+        and any(_names_picture(row, album) for row in rest[:EVIDENCE])
+    ):
+        table, names = rest, [cell.strip() or str(i) for i, cell in enumerate(first, start=1)]
+    filled = [[*row, *[""] * (len(names) - len(row))] for row in table]
+    place = _places(
+        file.name, names, columns, [[row[i] for row in filled[:EVIDENCE]] for i in range(len(names))], album
+    )
+    opened_at = layout.dialect.open_column if layout.dialect else None
+    if opened_at is not None and opened_at not in place.captions:
+        raise DataError(
+            f"{file.name}: some rows have more cells than the {len(names)} columns ({', '.join(names)}), and what they "
+            f"hold would be read as part of {names[opened_at]!r}; put captions with delimiters into quotation marks"
+        )
+    source = Source(file, [], [*layout.remarks, *place.said(names)], by=place.by(names))
+    for cells in filled:
         captions = [caption for i in place.captions for caption in _listed(cells[i])]
         captions = [caption for caption in captions if caption.strip()] or [""]
         split = _split(file.name, cells[place.split]) if place.split is not None else ""
         group = cells[place.group].strip() if place.group is not None else ""
         source.entries.append(Entry(cells[place.image].strip(), tuple(captions), split, group))
-    if joined:
-        source.said.append(
-            f"{joined:,} captions hold {DELIMITERS[str(layout.delimiter)]} without quotation marks and are read whole"
-        )
     return source
 
 
@@ -124,27 +122,6 @@ def _hit(cell: object, album: Album) -> int:
     """Return 2 for the name of a picture, 1 for a number that one has, which a row's number may be too, else 0."""
     match = album.find(cell) if isinstance(cell, str) else None
     return 0 if match is None or match.file is None else 2 - match.by_number
-
-
-def _cells(
-    name: str, number: int, row: Sequence[str], columns: Sequence[str], captions: Sequence[int],
-    closed: set[int | None], layout: Layout,
-) -> tuple[list[str], bool]:  # fmt: skip
-    """Return a row's cells, as many as there are columns; surplus ones are a caption with delimiters in it."""
-    surplus = len(row) - len(columns)
-    if surplus <= 0:
-        return [*row, *[""] * -surplus], False
-    if not any(cell.strip() for cell in row[len(columns) :]):
-        return list(row[: len(columns)]), False
-    at = captions[0]
-    others_closed = all(i in closed for i in range(len(columns)) if i != at)
-    if len(captions) != 1 or not (others_closed or at == len(columns) - 1):
-        raise DataError(
-            f"{name}, row {number + layout.header}: {len(row)} cells for {len(columns)} columns "
-            f"({', '.join(columns)}); captions that hold the delimiter need quotation marks around them"
-        )
-    whole = str(layout.delimiter).join(row[at : at + surplus + 1])
-    return [*row[:at], whole, *row[at + surplus + 1 :]], True
 
 
 def _listed(cell: str) -> list[str]:
@@ -276,9 +253,10 @@ def read_json(file: Path, album: Album | None = None, columns: Columns | None = 
     if file.stat().st_size > JSON_LIMIT:
         raise DataError(f"{file.name} has more than {JSON_LIMIT >> 30} GiB; this is not a captions file")
     try:
-        values = json.loads(file.read_text("utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"could not read {file}: {error.strerror}") from error
+        with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as stream:
+            values = json.loads(stream.read(JSON_LIMIT).decode("utf-8-sig"))
+    except (OSError, EOFError) as error:
+        raise DataError(f"could not read {file}: {error}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{file.name} is not UTF-8 ({error}); JSON must be; save it as UTF-8") from error
     except (ValueError, RecursionError) as error:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cnn_core.data.folders import walk
-from cnn_core.data.tables import SUFFIXES
+from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import DataError
 from image_captioning.album import Album
 from image_captioning.readers import SPLIT_NAMES, Columns, Entry, Source, read_source, text_lines
 
-KINDS = (*SUFFIXES, ".txt", ".token", ".json")
+KINDS = (*TABLES, ".txt", ".token")
 BESIDE = (".txt", ".caption")  # of files beside each picture
 NAMED = 1  # up to this rank a file says by its name that it holds captions
 RANKS = 4
@@ -110,11 +110,11 @@ def _candidates(root: Path) -> Iterator[Path]:
             if place not in near and _may(place / name)
         ]  # fmt: skip
     order = {suffix: i for i, suffix in enumerate(KINDS)}
-    yield from sorted(files, key=lambda file: (_rank(file), order[file.suffix.lower()], file.as_posix()))
+    yield from sorted(files, key=lambda file: (_rank(file), order[table_suffix(file)], file.as_posix()))
 
 
 def _may(file: Path) -> bool:
-    return file.suffix.lower() in KINDS and not _hidden(file.name) and file.is_file()
+    return table_suffix(file) in KINDS and not _hidden(file.name) and file.is_file()
 
 
 def _hidden(name: str) -> bool:

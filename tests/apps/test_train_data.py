@@ -82,9 +82,6 @@ DOMAINS = {
 }
 
 
-SUMMARISED = ["image_captioning", "medical_segmentation"]
-
-
 def upload(recipe: str, domain: str, name: str, data: bytes) -> AppTest:
     page = opened("train", recipe=recipe)
     checked(page.segmented_control(key=f"train-way-{recipe}").set_value("Your own").run())
@@ -92,7 +89,7 @@ def upload(recipe: str, domain: str, name: str, data: bytes) -> AppTest:
     return checked(page.run())
 
 
-@pytest.mark.parametrize("domain", SUMMARISED)
+@pytest.mark.parametrize("domain", DOMAINS)
 def test_command_json_and_page_say_the_same(domain: str, empty: Path, capsys: pytest.CaptureFixture[str]):
     recipe, make, name, flags = DOMAINS[domain]
     path, data = make(empty / "own")

@@ -455,3 +455,13 @@ def test_heic_is_read_where_its_package_is_installed(tmp_path: Path) -> None:
     heif.from_pillow(Image.new("RGB", (32, 24), (200, 30, 30))).save(data)
     picture = read_image(data.getvalue())
     assert picture.size == (32, 24) and picture.getpixel((9, 9))[0] > 150
+
+
+def test_each_way_of_transfer_has_a_rate_and_steps_of_its_own() -> None:
+    from cnn_core.weights import find_weights, load_card
+
+    ways = DOMAIN.ways(load_card(find_weights("digits")), "digits")
+    rates = {mode: recipe.optimizer.learning_rate for mode, (recipe, _) in ways.items()}
+    assert rates == {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4, "scratch": 3e-3}
+    assert all((recipe.loop.epochs, recipe.loop.batch_size) == (15, 16) for recipe, _ in ways.values())
+    assert [fixed for _, fixed in ways.values()] == [{"transfer": mode} for mode in rates]  # flags may change the rest
