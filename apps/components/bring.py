@@ -1,6 +1,7 @@
 """A picture that somebody brings: a file, or one from the camera."""
 
 import hashlib
+import importlib.util
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from urllib.parse import urlsplit
 import streamlit as st
 from PIL import Image
 
-from cnn_core.data.images import HEIC
 from components.frame import note
 from components.kept import recall, retain, uploaded
 from components.networks import Network, compute
@@ -20,7 +20,8 @@ from components.pictures import SHOWN_EDGE, png
 
 SAMPLES, UPLOAD, CAMERA = "Samples", "Upload", "Camera"
 UPLOAD_LIMIT = 20  # MB
-SUFFIXES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", *(["heic", "heif"] if HEIC else [])]
+HEIC = ["heic", "heif"] if importlib.util.find_spec("pillow_heif") else []
+SUFFIXES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", *HEIC]
 
 
 @dataclass(frozen=True)

@@ -178,9 +178,12 @@ def _results() -> None:
     cards: list[WeightsCard] = []
     for entry in list_weights():
         try:
-            cards.append(load_card(entry.folder))
+            card = load_card(entry.folder)
         except CnnError as error:
             note(str(error))
+            continue
+        if card.metrics:  # others were measured by those who published them
+            cards.append(card)
     if cards:
         results(cards)
 

@@ -47,7 +47,9 @@ def _how(network: Network, given: Given) -> None:
     if rule["goal"] == "malignancy":
         commands, steps = asking(network, word, method="grad-cam"), nodule_steps(rule)
     else:
-        commands, steps = asking(network, word, method="entropy", saved=" --output out"), mask_steps(rule)
+        series = "" if given.series is None else f" --series {given.series}"
+        commands, steps = asking(network, word, method="entropy", saved=f"{series} --output out"), mask_steps(rule)
+        commands = commands[:1] if series else commands  # the reasons are those of the first series
     how_computed(network.card, commands=commands, steps=steps, file=given.file)
 
 

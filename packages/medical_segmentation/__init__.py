@@ -16,6 +16,7 @@ _HOMES = {
     "DOMAIN": "domain",
     "MODELS": "model",
     "SOURCES": "bundles",
+    "list_series": "scan",
     "load": "predict",
     "Predictor": "predict",
     "SegmentationResult": "predict",

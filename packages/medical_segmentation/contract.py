@@ -1,5 +1,6 @@
 """The preprocessing from any scan to the network's input, as written in the weights card."""
 
+from collections.abc import Sequence
 from math import prod
 from typing import Annotated, Literal, Self
 
@@ -12,6 +13,8 @@ from cnn_core.weights.card import Contract, Tuple, contract
 
 MAX_PATCH = 2**24  # cells of a patch
 SAMPLE = 2**20  # voxels that a scan's own scale is taken from
+FEWEST = 0.6  # of the usual pixels, from which on a scan is resampled; at 0.65 of them the answer is as good
+ALIKE = 0.1  # spacings that differ less are not worth an interpolation
 
 Length = Annotated[float, Field(ge=1e-3, le=1e3)]  # mm
 Lengths = Annotated[tuple[Length, Length, Length], Tuple]
@@ -37,13 +40,17 @@ class VolumeContract(Contract):
         flips: axes that the scan is mirrored along to average the predictions.
         keep: what is left of each label: "all", its "largest" connected piece, or the "central" piece.
         modality: of the training set, "CT" or another; "" unknown.
-        usual_spacing: mm along X, Y, Z of the median training scan, where `spacing` is None; it changes no input, but
-            predictions warn when a scan is far from it. None: unknown.
+        usual_spacing: mm along X, Y, Z of the median training scan, where `spacing` is None because they are all alike;
+            a scan that is not like them is resampled to it. None: unknown.
+        usual_pixels: of a 2-D network, the pixels along an edge of the training slices, where their spacing is unknown
+            (1 mm everywhere); a scan with far fewer or with more is resampled to so many. None: the spacing counts.
+        usual_intensities: the 1 % and 99 % quantiles of the median training scan, HU for a CT, which tell whether a
+            scan is of the same kind. None: unknown.
         label_numbers: of each label, background first, its number in the mask files it was learned from, which masks
             of predictions hold too; empty: 0, 1, 2 ...
     """
 
-    LATER = frozenset({"usual_spacing", "label_numbers"})
+    LATER = frozenset({"usual_spacing", "usual_pixels", "usual_intensities", "label_numbers"})
 
     dims: Literal[2, 3]
     low: float
@@ -58,6 +65,8 @@ class VolumeContract(Contract):
     keep: Literal["all", "largest", "central"] = "all"
     modality: str = ""
     usual_spacing: Lengths | None = None
+    usual_pixels: Count | None = None
+    usual_intensities: Annotated[tuple[float, float], Tuple] | None = None
     label_numbers: Annotated[tuple[Annotated[int, Field(ge=0, le=65535)], ...], Tuple] = ()
 
     @model_validator(mode="after")
@@ -84,6 +93,32 @@ class VolumeContract(Contract):
     def numbers_of(self, labels: int) -> tuple[int, ...]:
         """Return the number of each of `labels` labels in mask files, background first."""
         return self.label_numbers or tuple(range(labels))
+
+    def working_spacing(
+        self, spacing: tuple[float, float, float], shape: Sequence[int]
+    ) -> tuple[float, float, float] | None:
+        """Return the mm along X, Y, Z that a scan is resampled to; None: it stays as it is.
+
+        A network knows sizes in voxels, so it is shown any scan in voxels of the size that it learned from, or, where
+        that is unknown, with as many pixels across. Scans that are like those learned from stay as they are, as they
+        did in training.
+
+        Args:
+            spacing: of the scan, in mm.
+            shape: of the scan, in voxels.
+        """
+        wanted = self.spacing
+        if wanted is None and self.usual_pixels is not None:
+            edge = max(length * count for length, count in zip(spacing[:2], shape[:2], strict=True)) / self.usual_pixels
+            if not all(1 / (1 + ALIKE) <= length / edge <= 1 / FEWEST for length in spacing[:2]):
+                wanted = edge, edge, spacing[2]
+        elif wanted is None and self.usual_spacing is not None:
+            ratios = [length / usual for length, usual in zip(spacing, self.usual_spacing, strict=True)][: self.dims]
+            if max(*ratios, *(1 / ratio for ratio in ratios)) > 1 + ALIKE:
+                wanted = self.usual_spacing
+        if wanted is None or self.dims == 3:
+            return wanted
+        return wanted[0], wanted[1], spacing[2]
 
     @property
     def in_channels(self) -> int:

@@ -1,35 +1,54 @@
-"""One DICOM file: what its header says about geometry and scaling, and its pixels. Nothing else is looked at.
+"""One DICOM file: what its header says about geometry, scaling and kind, and its pixels. Nothing else is looked at.
 
-Only the named elements are read, so names, dates and numbers of patients never enter the program. What pydicom says
-about damaged values may quote them: its messages are neither shown, logged nor kept as the cause of ours.
+Only the named elements are read, so names and dates of patients never enter the program; the patient's number and the
+study are hashed at once, to tell patients apart. What pydicom says about damaged values may quote them: its messages
+are neither shown, logged nor kept as the cause of ours.
 """
 
+import hashlib
+import io
 import logging
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.misc import is_dicom
-from pydicom.pixels import get_decoder
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.pixels import get_decoder, pixel_array
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000TransferSyntaxes
 
 from cnn_core.errors import DataError
-from medical_segmentation.safety import MAX_EDGE
+from medical_segmentation.safety import MAX_EDGE, MAX_VOXELS
 
-MAX_SLICE_BYTES = 4 * MAX_EDGE**2 + 64 * 1024**2  # of one file; the header is read as a whole
+MAX_FILE_BYTES = 4 * MAX_VOXELS + 64 * 1024**2  # of one file; the header is read as a whole
+MAX_DEFLATED_HEADER = 1024**2  # bytes; what follows must be the pixels that it promises
 
+# What tells series, phases, echoes and reconstructions apart, in the order in which they are compared.
+TRAITS = (
+    "SeriesInstanceUID", "SeriesDescription", "ImageType", "FrameType", "StackID", "ConvolutionKernel", "EchoNumbers",
+    "EchoTime", "EffectiveEchoTime", "DiffusionBValue", "KVP", "AcquisitionNumber", "FrameAcquisitionNumber",
+    "TemporalPositionIdentifier", "TemporalPositionIndex", "NominalPercentageOfCardiacPhase", "TriggerTime",
+    "SliceThickness", "AcquisitionDateTime", "AcquisitionTime", "ContentTime", "SeriesNumber",
+)  # fmt: skip
 ELEMENTS = [  # all that is read
-    "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", "AcquisitionNumber", "ImagePositionPatient",
-    "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "RescaleSlope",
-    "RescaleIntercept", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration", "PixelData",
-    "FloatPixelData", "DoubleFloatPixelData",
+    *TRAITS, "PatientID", "StudyInstanceUID", "SOPClassUID", "InstanceNumber", "Modality", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "Rows",
+    "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
+    "HighBit", "PixelRepresentation", "PlanarConfiguration", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", "PixelData", "FloatPixelData", "DoubleFloatPixelData",
 ]  # fmt: skip
+IN_FRAMES = {pydicom.tag.Tag(name) for name in ELEMENTS if not name.endswith(("Sequence", "Data"))}
+# Calculated from other pictures, whatever the first value of ImageType says.
+CALCULATED = {
+    "MIP", "MINIP", "MPR", "CPR", "VRT", "SSD", "REFORMATTED", "PROJECTION IMAGE", "VOLUME RENDERED", "SUBTRACTION",
+}  # fmt: skip
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and .1 to .4 below it
 
 # pydicom has no error of its own for a damaged file: what its parsing runs into comes through (of 1,800 odd files
 # OSError, ValueError, TypeError, AttributeError, RuntimeError and BytesLengthException), and so does whatever a
@@ -46,10 +65,15 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """What one file says about itself.
+    """What one file, or one frame of a multi-frame file, says about itself.
 
     Attributes:
-        series, instance, syntax: UIDs, for comparison only.
+        frame: its number in the file, from 0; None: the file holds one slice.
+        patient, study: hashes, for comparison only.
+        syntax: UID of the transfer syntax.
+        number: InstanceNumber, or that of the frame; -1 where the file does not say.
+        derived: calculated from other pictures, or captured from a screen.
+        traits: the texts of TRAITS, "" where the file does not say.
         rows, columns: pixels.
         position: mm, DICOM's LPS world, of the centre of the first pixel.
         axes: 3 x 3, LPS unit vectors along a row, along a column and normal to the slice.
@@ -59,11 +83,14 @@ class Slice:
     """
 
     path: Path
-    series: str
-    instance: str
+    frame: int | None
+    patient: str
+    study: str
     syntax: str
     modality: str
-    acquisition: int
+    number: int
+    derived: bool
+    traits: dict[str, str] = field(repr=False)
     rows: int
     columns: int
     position: np.ndarray
@@ -73,42 +100,76 @@ class Slice:
     slope: float | None
     intercept: float | None
 
+    @property
+    def height(self) -> float:
+        """mm along the normal."""
+        return float(self.position @ self.axes[2])
+
 
 class LeftOutError(Exception):
     """A file that is no slice of a scan; the message is its kind, in the plural, for counting ("localisers ...")."""
 
 
-def read_header(path: Path) -> Slice:
-    """Read the header of one file.
+def read_header(path: Path) -> list[Slice]:
+    """Read the header of one file: `-> its slices`, several of a multi-frame file.
 
     Raises:
         LeftOutError: it is no slice with a place in space: the reason.
     """
     try:
-        if path.stat().st_size > MAX_SLICE_BYTES:
-            raise LeftOutError("files too large for one slice (multi-frame: convert them to NIfTI with dcm2niix)")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise LeftOutError("files too large for a series")
         meta = pydicom.filereader.read_file_meta_info(path) if is_dicom(path) else pydicom.Dataset()
-        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:  # unpacked by pydicom without a limit
-            raise LeftOutError("deflated files (whole header compressed: save them uncompressed)")
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=ELEMENTS, force=True)
-        return _slice(path, dataset, str(meta.get("TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian)))
+        syntax = str(meta.get("TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian))
+        if syntax == DeflatedExplicitVRLittleEndian:
+            dataset = _deflated(path, MAX_DEFLATED_HEADER, pixels=False)
+        else:
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=ELEMENTS, force=True)
+        return [*_slices(path, dataset, syntax)]
     except DICOM_ERRORS:
         raise LeftOutError("damaged or incomplete files") from None
 
 
-def _slice(path: Path, dataset: pydicom.Dataset, syntax: str) -> Slice:
+def _slices(path: Path, dataset: pydicom.Dataset, syntax: str) -> Iterator[Slice]:
     """Check what a slice must have; `dataset` holds ELEMENTS alone."""
     modality = str(dataset.get("Modality", ""))
     if "Rows" not in dataset and modality in ("CT", "MR", "PT"):
         raise LeftOutError("damaged or incomplete files")
     if modality in ("SEG", "RTSTRUCT", "RTDOSE", "SR", "PR", "KO", "REG") or "Rows" not in dataset:
         raise LeftOutError("other DICOM objects (segmentations, reports, directories)")
-    if int(dataset.get("NumberOfFrames") or 1) > 1:
-        raise LeftOutError("multi-frame files (convert them to NIfTI with dcm2niix)")
-    if int(dataset.get("SamplesPerPixel") or 1) != 1:
-        raise LeftOutError("colour pictures")
-    kinds = np.atleast_1d(dataset.get("ImageType") or "")
-    if {str(kind).strip().upper() for kind in kinds} & {"LOCALIZER", "SCOUT"}:
+    palette = _text(dataset, "PhotometricInterpretation").startswith("PALETTE")
+    if palette or int(dataset.get("SamplesPerPixel") or 1) != 1:
+        raise LeftOutError("colour pictures and colour maps")
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
+    if per_frame is None:
+        if frames > 1:
+            raise LeftOutError("multi-frame files that do not say where each frame lies (convert them with dcm2niix)")
+        yield _slice(path, dataset, syntax, None)
+        return
+    if len(per_frame) != frames:
+        raise LeftOutError("damaged or incomplete files")
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    for number, group in enumerate(per_frame):
+        frame = pydicom.Dataset()
+        for source in (dataset, *_macros(*shared[:1]), *_macros(group)):
+            frame.update({tag: source[tag] for tag in source.keys() & IN_FRAMES})
+        frame.InstanceNumber = number + 1
+        yield _slice(path, frame, syntax, number)
+
+
+def _macros(*groups: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
+    """Yield what is in the functional groups of a frame, DICOM PS3.3 C.7.6.16."""
+    for group in groups:
+        for element in group:
+            if element.VR == "SQ" and element.value:
+                yield element.value[0]
+
+
+def _slice(path: Path, dataset: pydicom.Dataset, syntax: str, frame: int | None) -> Slice:
+    modality = str(dataset.get("Modality", ""))
+    kinds = _kinds(dataset, "ImageType") + _kinds(dataset, "FrameType")
+    if {"LOCALIZER", "SCOUT"} & {*kinds}:
         raise LeftOutError("localisers (overview pictures)")
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     if not (0 < rows <= MAX_EDGE and 0 < columns <= MAX_EDGE):
@@ -124,14 +185,19 @@ def _slice(path: Path, dataset: pydicom.Dataset, syntax: str) -> Slice:
     if not np.allclose(lengths, 1, atol=0.01) or abs(along_row @ along_column) > 0.01 or min(spacing) <= 0:
         raise LeftOutError("slices with a spacing or an orientation that makes no sense")
     normal = np.cross(along_row, along_column)
+    captured = _text(dataset, "SOPClassUID").startswith(SECONDARY_CAPTURE)
+    number = _text(dataset, "InstanceNumber")
     return Slice(
         path,
-        series=str(dataset.get("SeriesInstanceUID", "")),
-        instance=str(dataset.get("SOPInstanceUID", "")),
+        frame,
+        patient=_hashed(_text(dataset, "PatientID")),
+        study=_hashed(_text(dataset, "PatientID"), _text(dataset, "StudyInstanceUID")),
         syntax=syntax,
         # A code of two letters by the standard; anything else is not repeated to the user.
         modality=modality if modality.isalpha() and modality.isupper() and len(modality) == 2 else "",
-        acquisition=int(dataset.get("AcquisitionNumber") or 0),
+        number=int(number) if number.isdecimal() else -1,
+        derived=captured or bool({"DERIVED", "SECONDARY"} & {*kinds} or CALCULATED & {*kinds}),
+        traits={name: _text(dataset, name) for name in TRAITS},
         rows=rows,
         columns=columns,
         position=position,
@@ -141,6 +207,23 @@ def _slice(path: Path, dataset: pydicom.Dataset, syntax: str) -> Slice:
         slope=_number(dataset.get("RescaleSlope")),
         intercept=_number(dataset.get("RescaleIntercept")),
     )
+
+
+def _text(dataset: pydicom.Dataset, name: str) -> str:
+    """Return an element as a text for comparison, "" where it is missing or makes no sense."""
+    try:
+        value = dataset.get(name)
+    except DICOM_ERRORS:
+        return ""
+    return "" if value is None else str(value).strip()
+
+
+def _kinds(dataset: pydicom.Dataset, name: str) -> list[str]:
+    return [str(kind).strip().upper() for kind in np.atleast_1d(dataset.get(name) or "")]
+
+
+def _hashed(*texts: str) -> str:
+    return hashlib.blake2b("\0".join(texts).encode(errors="replace"), digest_size=12).hexdigest()
 
 
 def _number(value: object) -> float | None:
@@ -164,14 +247,17 @@ def check_decoder(syntax: str, name: str) -> None:
     uid = pydicom.uid.UID(syntax)
     if not uid.is_transfer_syntax:  # any text, not to be repeated
         raise DataError(f"{name}: the DICOM files are packed in a way that is not known; save them uncompressed")
+    if uid == DeflatedExplicitVRLittleEndian:
+        return
     try:
         decoder = get_decoder(uid)
     except NotImplementedError:
         raise DataError(f"{name}: the DICOM files hold {uid.name}, which is not read; save them uncompressed") from None
     if not decoder.is_available:
+        packages = "pylibjpeg pylibjpeg-openjpeg" if "High-Throughput" in uid.name else "python-gdcm"
         raise DataError(
             f"{name}: the slices are compressed as {uid.name}, for which no decoder is installed; run `pip install "
-            "pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg`, or save them uncompressed (`dcmdjpeg` of DCMTK)"
+            f"{packages}`, or save them uncompressed (`dcmdjpeg` of DCMTK)"
         )
 
 
@@ -185,12 +271,50 @@ def read_pixels(found: Slice, name: str) -> np.ndarray:
         DataError: the pixels are missing or damaged.
     """
     try:
-        dataset = pydicom.dcmread(found.path, specific_tags=ELEMENTS, force=True)
-        if "TransferSyntaxUID" not in dataset.file_meta:
-            dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(found.syntax)
-        pixels = dataset.pixel_array
+        # GDCM aborts the process on some damaged JPEG 2000 streams; Pillow's decoder does not.
+        plugin = "pillow" if found.syntax in JPEG2000TransferSyntaxes else ""
+        dataset = (_with_pixels if found.frame is None else _frames)(found.path, found.syntax)
+        pixels = pixel_array(dataset, index=found.frame, decoding_plugin=plugin)
     except DICOM_ERRORS:
         pixels = None
     if pixels is None or pixels.shape != (found.rows, found.columns):
         raise DataError(f"{name}: the pixels of a slice are damaged or incomplete; export or download the series again")
     return pixels
+
+
+def _with_pixels(path: Path, syntax: str) -> pydicom.Dataset:
+    if syntax == DeflatedExplicitVRLittleEndian:
+        header = _deflated(path, MAX_DEFLATED_HEADER, pixels=False)
+        cells = int(header.Rows) * int(header.Columns) * int(header.get("NumberOfFrames") or 1)
+        limit = cells * int(header.BitsAllocated) // 8 + MAX_DEFLATED_HEADER
+        return _deflated(path, min(limit, MAX_FILE_BYTES), pixels=True)
+    dataset = pydicom.dcmread(path, specific_tags=ELEMENTS, force=True)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    return dataset
+
+
+_frames = lru_cache(maxsize=1)(_with_pixels)  # a multi-frame file is read once, not once for each of its frames
+forget_frames = _frames.cache_clear
+
+
+def _deflated(path: Path, limit: int, *, pixels: bool) -> pydicom.Dataset:
+    """Read a file whose elements are compressed as a whole, which pydicom would unpack without a limit.
+
+    Raises:
+        ValueError: with pixels, it holds more than `limit` bytes; without, what follows them is not looked at.
+    """
+    with path.open("rb") as file:
+        pydicom.filereader.read_preamble(file, force=False)
+        pydicom.filereader._read_file_meta_info(file)
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        plain = unpacker.decompress(file.read(), limit)
+    if pixels and unpacker.unconsumed_tail:
+        raise ValueError("holds more than its header promises")
+    dataset = pydicom.filereader.read_dataset(
+        io.BytesIO(plain), is_implicit_VR=False, is_little_endian=True, specific_tags=[*map(pydicom.tag.Tag, ELEMENTS)],
+        stop_when=None if pixels else lambda tag, _vr, _length: tag >= 0x7FE00008,
+    )  # fmt: skip
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return dataset

@@ -13,15 +13,15 @@ import numpy as np
 
 from cnn_core.errors import ConfigError
 from medical_segmentation.checker import Facts
-from medical_segmentation.contract import VolumeContract
+from medical_segmentation.contract import ALIKE, VolumeContract
 from medical_segmentation.model import PREFIX, WIDTHS, with_defaults
-from medical_segmentation.values import intensity_warnings
+from medical_segmentation.values import CT, intensity_warnings
 
 FLAT = 12  # slices: thinner stacks are segmented slice by slice
 CLIP = (0.005, 0.995)  # quantiles that intensities are clipped at
+USUAL = (0.01, 0.99)  # quantiles that other scans are compared with
 BUDGET = {2: 256 * 256, 3: 64**3}  # cells of a patch
 COARSEST = 4  # cells along the shortest edge of the deepest map
-ALIKE = 0.1  # spacings that differ less from the median are left as they are
 UNEVEN = 3.0  # longest to shortest spacing, above which the longest one is made finer
 FINER = 0.1  # quantile that it is then taken from
 
@@ -81,13 +81,19 @@ def plan(
         dims, low, high, mean, std, patch, spacing=spacing, own_scale=own_scale, centre=centre,
         flips=tuple(range(dims)) if requested.flips else (), keep=requested.keep, modality=modality,
     )  # fmt: skip
-    return with_usual_spacing(contract, facts), notes
+    return with_usual(contract, facts), notes
 
 
-def with_usual_spacing(contract: VolumeContract, facts: Sequence[Facts]) -> VolumeContract:
-    """Return a contract that knows the median spacing of the training cases, unless it resamples scans."""
-    if contract.spacing is not None:
+def with_usual(contract: VolumeContract, facts: Sequence[Facts]) -> VolumeContract:
+    """Return a contract that knows the median spacing and intensities of the training cases, unless it does already."""
+    if contract.usual_intensities is None and not contract.own_scale:
+        low, high = np.median([np.quantile(entry.overall, USUAL) for entry in facts], axis=0)
+        contract = replace(contract, usual_intensities=(round(float(low), 1), round(float(high), 1)))
+    if contract.spacing is not None or contract.usual_spacing is not None or contract.usual_pixels is not None:
         return contract
+    shapes, spacings = {entry.shape[:2] for entry in facts}, {entry.spacing for entry in facts}
+    if contract.dims == 2 and len(shapes) == 1 and spacings == {(1.0, 1.0, 1.0)}:  # pictures, whose spacing is unknown
+        return replace(contract, usual_pixels=max(shapes.pop()))
     median = np.median([entry.spacing for entry in facts], axis=0)
     x, y, z = (round(float(length), 4) for length in median)
     return replace(contract, usual_spacing=(x, y, z))
@@ -121,7 +127,7 @@ def _intensities(
     """Return low, high, mean, std (the latter two on the unit scale), and whether each scan has its own scale."""
     overall = [entry.overall for entry in facts]
     own_scale, why = modality.upper() not in ("CT", ""), "since they have no common unit"
-    if not modality and np.mean([bool(intensity_warnings(values[:, None, None], "")) for values in overall]) > 0.5:
+    if not modality and np.mean([bool(intensity_warnings(values[:, None, None], CT)) for values in overall]) > 0.5:
         own_scale, why = True, "since nothing says that they are CTs, and they do not look like Hounsfield units"
     if requested.own_scale is not None:
         own_scale = requested.own_scale

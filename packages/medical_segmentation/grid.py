@@ -63,6 +63,10 @@ class Grid:
         """Return a view of `array` [X, Y, Z] (RAS) in the file's order, 3 axes."""
         return apply_orientation(array, ornt_transform(RAS, self._orientation))
 
+    def to_ras(self, array: np.ndarray) -> np.ndarray:
+        """Return a view of `array`, 3 axes in the file's order, some of them perhaps of length 1, in RAS order."""
+        return apply_orientation(array, self._orientation)
+
 
 def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
     """Return the mm from voxel to voxel along each axis of the array: the lengths of the affine's columns."""

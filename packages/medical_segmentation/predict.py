@@ -6,6 +6,8 @@
 Research and teaching only, not for diagnosis.
 """
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,21 +19,23 @@ import torch
 
 from cnn_core.data.summary import DataSummary
 from cnn_core.errors import DataError
+from cnn_core.storage import write_text
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from cnn_core.weights.members import Members
 from medical_segmentation.cases import stem
 from medical_segmentation.explain import Explanation, explain_scan
+from medical_segmentation.inputs import scans_of
 from medical_segmentation.pictures import save_overlay
-from medical_segmentation.scan import Scan, read_scan, write_mask
+from medical_segmentation.scan import Scan, list_series, read_scan, write_mask
 from medical_segmentation.segmenter import Segmenter, SegmenterOutput
+from medical_segmentation.values import CT, intensity_warnings
 from medical_segmentation.weights_io import goal_of, load_classifier, load_segmenting, volume_contract_of
 from medical_segmentation.windows import Observer
 
 if TYPE_CHECKING:
     from medical_segmentation.nodule_predictor import NodulePredictor
 
-ENDINGS = (".nii", ".nii.gz")
 FAR = 1.25  # times the usual spacing along an axis, or a part of it, from which on a warning is given
 
 
@@ -43,6 +47,7 @@ class SegmentationResult:
         scan: what was read, in RAS order.
         mask: uint8 [X, Y, Z], RAS; `save` and `write_mask` return it to the input's own grid.
         labels: names, background first.
+        numbers: of the labels in mask files, as in those that the network learned from; empty: 0, 1, 2 ...
         maps: "foreground" (probability that it is not background) and "entropy" (0 certain ... 1 all labels alike),
             float16 [X, Y, Z], as requested.
         warnings: what the user should know about this prediction.
@@ -51,6 +56,7 @@ class SegmentationResult:
     scan: Scan = field(repr=False)
     mask: np.ndarray = field(repr=False)
     labels: tuple[str, ...]
+    numbers: tuple[int, ...] = ()
     maps: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 
@@ -73,14 +79,30 @@ class SegmentationResult:
             name: float(sums[k] / counts[k]) if counts[k] else None for k, name in enumerate(self.labels) if k
         }  # fmt: skip
 
+    @property
+    def label_numbers(self) -> dict[str, int]:
+        """The number of each label in mask files."""
+        return dict(zip(self.labels, self.numbers or range(len(self.labels)), strict=True))
+
+    def write_mask(self, path: Path | str) -> Path:
+        """Write the mask on the input's own grid, with the numbers of `label_numbers`; see `scan.write_mask`."""
+        table = np.array([*self.label_numbers.values()], np.uint16)
+        return write_mask(table[self.mask], self.scan, path)
+
     def save(self, folder: Path | str, *, name: str | None = None) -> Path:
-        """Write `<name>_mask.nii.gz` on the input's own grid and `<name>_overlay.png` into `folder`; return the mask.
+        """Write `<name>_mask.nii.gz` on the input's own grid, `<name>_mask.json` and `<name>_overlay.png`.
+
+        The JSON file says what the numbers in the mask are: {"label_numbers": {"background": 0, "lung": 1}}.
+
+        Returns:
+            The path of the mask.
 
         Raises:
             StorageError: they cannot be written.
         """
         name = name or stem(self.scan.name)
-        path = write_mask(self.mask, self.scan, Path(folder) / f"{name}_mask.nii.gz")
+        path = self.write_mask(Path(folder) / f"{name}_mask.nii.gz")
+        write_text(Path(folder) / f"{name}_mask.json", json.dumps({"label_numbers": self.label_numbers}) + "\n")
         save_overlay(self.scan, self.mask, Path(folder) / f"{name}_overlay.png")
         return path
 
@@ -89,6 +111,8 @@ class SegmentationResult:
         return {
             "mask": None if mask is None else str(mask),
             "volumes_ml": {name: round(value, 3) for name, value in self.volumes_ml.items()},
+            "label_numbers": self.label_numbers,
+            **({"series": self.scan.series} if self.scan.series else {}),
             "mean_hu": {name: None if v is None else round(v, 1) for name, v in self.mean_hu.items()},
             "warnings": list(self.warnings),
         }
@@ -146,6 +170,7 @@ class Predictor:
         source: str | Path | Scan,
         *,
         volume: int | None = None,
+        series: str | None = None,
         maps: Sequence[str] = (),
         flips: bool | None = None,
         progress: Observer | None = None,
@@ -155,6 +180,7 @@ class Predictor:
         Args:
             source: a path (see `read_scan`), or a scan in memory.
             volume: which volume of a 4-D NIfTI, from 0.
+            series: which DICOM series, see `read_scan`.
             maps: any of "foreground", "entropy", "confidence".
             flips: average over mirror images along every axis; None: as the card says.
             progress: called after every window; returning False ends it with StoppedError.
@@ -162,39 +188,67 @@ class Predictor:
         Raises:
             DataError: the scan cannot be used; the message says why.
         """
-        scan = source if isinstance(source, Scan) else read_scan(source, volume=volume)
+        scan = source if isinstance(source, Scan) else read_scan(source, volume=volume, series=series)
         axes = None if flips is None else tuple(range(self.contract.dims)) if flips else ()
         segmentation = self.segmenter(scan.voxels, scan.spacing, maps=maps, flips=axes, progress=progress)
-        return SegmentationResult(
-            scan,
-            segmentation.mask,
-            self.labels,
-            segmentation.maps,
-            (*scan.warnings, *self._remarks(scan, segmentation.mask)),
-        )
+        mask, made = segmentation.mask, segmentation.maps
+        if scan.covered is not None:
+            mask = mask * scan.covered
+        numbers = self.contract.numbers_of(len(self.labels))
+        warnings = (*scan.warnings, *self._remarks(scan, mask))
+        return SegmentationResult(scan, mask, self.labels, numbers, made, warnings)
 
-    def stream_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator["ScanPrediction"]:
+    def stream_inputs(
+        self,
+        inputs: Iterable[str],
+        *,
+        output: Path | None = None,
+        series: str | None = None,
+        answered: Iterable[str] = (),
+    ) -> Iterator["ScanPrediction"]:
         """Segment one scan after the other.
 
         Args:
-            inputs: paths; a folder of several NIfTI files means each of them.
+            inputs: paths; a folder or a zip means every study and every file of a volume in it.
             output: folder for masks and overlays; None: none are written.
+            series: which DICOM series of each study, see `read_scan`.
+            answered: what the answers of an interrupted run are called, each as often as it was answered.
         """
         names: set[str] = set()
-        for path in expand(inputs):
-            try:
-                result = self.predict(path)
-                written = None
-                if output is not None:
-                    name = _unused(stem(result.scan.name), names)
-                    written = result.save(output, name=name)
-                yield ScanPrediction(str(path), result.to_json(mask=written))
-            except DataError as error:
-                yield ScanPrediction(str(path), error=str(error))
+        before = Counter(answered)
+        for entry in inputs:
+            for label, read in scans_of(entry):
+                if before[label]:
+                    before[label] -= 1
+                    _unused(stem(label.partition(" (study ")[0]), names)  # the name of its mask is taken
+                    continue
+                try:
+                    result = self.predict(read(series))
+                    written = None
+                    if output is not None:
+                        name = _unused(stem(result.scan.name), names)
+                        written = result.save(output, name=name)
+                    yield ScanPrediction(label, result.to_json(mask=written))
+                except DataError as error:
+                    yield ScanPrediction(label, error=str(error))
+
+    def list_series(self, inputs: Iterable[str]) -> Iterator[str]:
+        """Yield a line for each DICOM series in files, folders and zips, with the number that chooses it.
+
+        The lines hold what the scanner's users called the series.
+        """
+        for entry in inputs:
+            found = list_series(entry)
+            yield f"{entry}: " + (f"{len(found)} series" if found else "no DICOM series")
+            studies = len({series.study for series in found})
+            for series in found:
+                yield f"  {series.listing}" + (f"; study {series.study} of {studies}" if studies > 1 else "")
 
     def examine_inputs(self, inputs: Iterable[str]) -> DataSummary:
-        """Return how many scans the inputs of `stream_inputs` are."""
-        return DataSummary("", "scans", {"all": sum(1 for _ in expand(inputs))})
+        """Return how many scans the inputs of `stream_inputs` are, 0 where folders and zips leave it open."""
+        paths = [Path(entry) for entry in inputs if "\0" not in str(entry)]
+        several = any(path.is_dir() or path.suffix.lower() == ".zip" for path in paths)
+        return DataSummary("", "scans", {"all": 0 if several else len(paths)})
 
     def explain(self, source: str, *, method: str = "entropy") -> Explanation:
         """Return a picture of where the mask is uncertain; see `explain.explain_scan`."""
@@ -202,13 +256,20 @@ class Predictor:
 
     def _remarks(self, scan: Scan, mask: np.ndarray) -> list[str]:
         notes = []
-        if self.contract.modality == "CT" and scan.modality not in ("", "CT"):
-            notes.append("the network was trained on CT alone")
-        if (usual := self.contract.usual_spacing) is not None:
-            ratios = np.divide(scan.spacing, usual)[: self.contract.dims]
+        learned, contract = self.contract.modality, self.contract
+        if learned and scan.modality and learned != scan.modality:
+            notes.append(f"not a {learned}: the file says that it is {scan.modality}, unlike what was learned from")
+        elif not contract.own_scale and (contract.usual_intensities or learned == "CT") and not scan.modality:
+            notes += intensity_warnings(scan.voxels, contract.usual_intensities or CT)
+        worked = contract.working_spacing(scan.spacing, scan.voxels.shape)
+        if (edge := contract.usual_pixels) is not None and worked is not None:
+            across = " x ".join(map(str, scan.voxels.shape[:2]))
+            notes.append(f"the network learned from slices of {edge} pixels; these of {across} were resampled")
+        elif (usual := contract.usual_spacing) is not None:
+            ratios = np.divide(scan.spacing, usual)[: contract.dims]
             if max(ratios.max(), 1 / ratios.min()) > FAR:
-                learned, came = (" x ".join(f"{n:.3g}" for n in s[: self.contract.dims]) for s in (usual, scan.spacing))
-                notes.append(f"the network learned from voxels of about {learned} mm, these are {came} mm")
+                was, came = (" x ".join(f"{n:.3g}" for n in s[: contract.dims]) for s in (usual, scan.spacing))
+                notes.append(f"the network learned from voxels of about {was} mm; these of {came} mm were resampled")
         if not mask.any():
             notes.append("nothing was found: the mask is empty")
         if self.contract.centre is not None and max(scan.voxels.shape) > 2 * max(self.contract.patch):
@@ -226,18 +287,6 @@ def _unused(name: str, names: set[str]) -> str:
         unused, number = f"{name}-{number}", number + 1
     names.add(unused)
     return unused
-
-
-def expand(inputs: Iterable[str]) -> Iterator[Path]:
-    """Yield paths; a folder of several NIfTI files and nothing else means each of these."""
-    for entry in inputs:
-        path = Path(entry)
-        files = []
-        if "\0" not in str(entry) and path.is_dir():
-            visible = [f for f in sorted(path.iterdir()) if not f.name.startswith(".")]
-            files = [f for f in visible if f.is_file() and f.name.lower().endswith(ENDINGS)]
-            files = files if len(files) == len(visible) and len(files) > 1 else []
-        yield from files or [path]
 
 
 def load(name: str | Path, *, device: str = "auto") -> "Predictor | NodulePredictor":

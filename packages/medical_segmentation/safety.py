@@ -25,6 +25,7 @@ SLACK = 64 * 1024  # bytes that may follow the voxels: padding of some writers
 GZIP = b"\x1f\x8b"
 # What zipfile.is_zipfile would search the whole file for; archives that begin with something else are not expected.
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+METAIMAGE = (b"ObjectType", b"NDims", b"Comment")  # the first keys that its writers use
 
 
 class Kind(StrEnum):
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     DICOM = "DICOM"
     ZIP = "zip"
     NRRD = "NRRD"
+    METAIMAGE = "MetaImage"
     UNKNOWN = "unknown"
 
 
@@ -59,6 +61,8 @@ def kind_of(path: Path) -> Kind:
         return Kind.ZIP
     if head.startswith(b"NRRD"):
         return Kind.NRRD
+    if head.partition(b"=")[0].strip() in METAIMAGE:
+        return Kind.METAIMAGE
     return Kind.NIFTI if path.suffix.lower() == ".img" else Kind.UNKNOWN  # the voxels of a pair begin with anything
 
 
@@ -112,12 +116,18 @@ def open_plain(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
 def check_end(stream: io.BufferedIOBase, name: str) -> None:
     """Read to the end, so that gzip compares its checksum, and refuse a file that goes on far behind its voxels.
 
+    What follows a gzip stream and is none is ignored, as by gunzip and nibabel: the checksum was compared before it.
+
     Raises:
         DataError: more than `SLACK` bytes follow; they are not unpacked.
     """
     left = SLACK
-    while left >= 0 and (piece := stream.read(left + 1)):
-        left -= len(piece)
+    try:
+        while left >= 0 and (piece := stream.read(left + 1)):
+            left -= len(piece)
+    except gzip.BadGzipFile as error:
+        if not str(error).startswith("Not a gzipped file"):
+            raise
     if left < 0:
         raise DataError(
             f"{name}: holds more than its header promises (over {readable_size(SLACK)} behind the last voxel); the "

@@ -4,36 +4,30 @@ scan = read_scan("thorax.nii.gz")        # or a folder or zip of DICOM files
 write_mask(scan.voxels > 300, scan, "bone.nii.gz")
 """
 
-import contextlib
 import gzip
 import os
-import shutil
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from nibabel.affines import apply_affine
 
-from cnn_core.data.archives import extract
 from cnn_core.errors import DataError
-from cnn_core.storage import STALE_AFTER, write_bytes
+from cnn_core.storage import write_bytes
 from medical_segmentation.grid import Grid, geometry_warnings, spacing_of
+from medical_segmentation.itk import read_itk
 from medical_segmentation.nifti import mask_bytes, read_nifti
-from medical_segmentation.safety import Kind, kind_of, reading
-from medical_segmentation.series import read_series
-from medical_segmentation.values import intensity_warnings, replace_missing
+from medical_segmentation.safety import Kind, kind_of
+from medical_segmentation.series import Series, choose_series, find_series
+from medical_segmentation.sources import EXPECTED, VOLUMES, Contents, contents_of, existing, unpacked
+from medical_segmentation.stack import read_stack
+from medical_segmentation.values import blank_warnings, replace_missing
 
-MAX_FILES = 20_000  # in a folder or zip: several series of a whole body
-MAX_UNPACKED = 8 * 1024**3  # bytes of a zip, unpacked
 SAME_GRID = 0.1  # voxels by which a mask may lie beside its scan: rounding in headers
 OFF_WHOLE = 1e-3  # by which a label may differ from a whole number: rounding of scales in headers
-PREFIX = "cnn-scan-"  # of the folders that zips are unpacked to
-EXPECTED = "expected a NIfTI file (.nii, .nii.gz, .hdr/.img), a DICOM file, or a folder or zip of a DICOM series"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +43,9 @@ class Scan:
         modality: "CT", "MR" ... as DICOM says it, "" for NIfTI, which does not.
         warnings: what the user should know, in plain sentences; empty for an ordinary CT.
         missing: voxels that were NaN or infinite and got the smallest number.
+        covered: bool, broadcasts to `voxels`: False in gaps between slices, whose voxels are interpolated and get no
+            label; None: everywhere.
+        series: which DICOM series it is ("2 of 3: 22 slices of 512 x 512 CT"); "" for other files.
     """
 
     name: str
@@ -58,6 +55,8 @@ class Scan:
     modality: str = ""
     warnings: tuple[str, ...] = ()
     missing: int = 0
+    covered: np.ndarray | None = None
+    series: str = ""
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -70,118 +69,135 @@ class Scan:
         return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000
 
 
-def read_scan(path: str | os.PathLike[str], *, volume: int | None = None) -> Scan:
+def read_scan(path: str | os.PathLike[str], *, volume: int | None = None, series: str | None = None) -> Scan:
     """Read a scan of any supported kind, told by its content.
 
     Args:
-        path: a NIfTI file, one DICOM file (then one slice), or a folder or zip that holds a DICOM series (the biggest
-            one is taken) or exactly one NIfTI file.
+        path: a file of one volume (NIfTI, MetaImage, NRRD), one DICOM file (then one slice, or what its frames are), or
+            a folder or zip that holds DICOM series or exactly one file of a volume.
         volume: which volume of a 4-D NIfTI, from 0.
+        series: which DICOM series: its number in `list_series`, its UID or its description; None: the biggest
+            original CT, or what comes nearest to it.
 
     Raises:
         DataError: it cannot be used; the message says why and what to do. It never holds what a header says about the
             patient.
         StorageError: no room to unpack a zip.
     """
-    path = _existing(path)
+    path = existing(path)
     if path.is_dir():
-        return _read_folder(path, path.name, volume)
+        return _read_folder(path, path.name, volume, series)
+    if kind_of(path) is Kind.ZIP:
+        with unpacked(path) as folder:
+            return _read_folder(folder, path.name, volume, series, packed=True)
+    return read_file(path, path.name, volume=volume, series=series)
+
+
+def list_series(path: str | os.PathLike[str]) -> list[Series]:
+    """Return the DICOM series in a file, folder or zip, best first; empty where there is no DICOM.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    path = existing(path)
+    if path.is_dir():
+        return [*contents_of(path, name=path.name).series]
     kind = kind_of(path)
     if kind is Kind.ZIP:
-        with _unpacked(path) as folder:
-            return _read_folder(folder, path.name, volume)
-    return _read_file(path, path.name, kind, volume)
+        with unpacked(path) as folder:
+            return [*contents_of(folder, name=path.name, packed=True).series]
+    return find_series([path])[0] if kind is Kind.DICOM else []
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
-    if str(path).startswith(("http://", "https://")):
-        raise DataError(f"{path}: {EXPECTED}, got an address; download it first")
-    found = Path(path)
-    with reading(found.name):
-        if "\0" in str(path) or not found.exists():
-            raise DataError(f"{found.name!r}: there is no such file or folder; {EXPECTED}")
-        if not found.is_dir() and not found.is_file():
-            raise DataError(f"{found.name}: neither a file nor a folder; {EXPECTED}")
-        return found.resolve() if found.name in ("", ".", "..") else found
-
-
-@contextmanager
-def _unpacked(path: Path) -> Iterator[Path]:
-    """Yield a private folder with what is in a zip, and remove it."""
-    _remove_abandoned(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
-        yield extract(path, Path(folder) / "unpacked", max_members=MAX_FILES, max_bytes=MAX_UNPACKED)
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what processes that were killed left of patients' scans; a day old, so that nobody is still reading it."""
-    for entry in folder.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):  # another user's, or another process is removing it
-            if time.time() - entry.lstat().st_mtime > STALE_AFTER and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-
-
-def _read_file(path: Path, name: str, kind: Kind, volume: int | None) -> Scan:
+def read_file(path: Path, name: str, *, volume: int | None = None, series: str | None = None) -> Scan:
+    """Read what `read_scan` reads from a file that is no zip; `name` is what the scan and messages call it."""
+    kind = kind_of(path)
+    if kind is Kind.DICOM:
+        found, left_out = find_series([path])
+        return read_series(Contents(found, {}, (), left_out, 1), name=name, volume=volume, series=series)
+    if series is not None:
+        raise DataError(f"{name}: series={series} chooses from DICOM files, and this is none; leave it out")
     if kind is Kind.NIFTI:
-        grid, voxels, said = read_nifti(path, name=name, volume=volume)
-        return _finish(name, grid, voxels, said, "")
+        return _finish(name, *read_nifti(path, name=name, volume=volume))
+    if kind not in VOLUMES:
+        raise DataError(f"{name}: {EXPECTED}; this is something else, or its beginning is damaged")
     if volume is not None:
         raise DataError(f"{name}: volume={volume} chooses from a 4-D NIfTI file, and this is none; leave it out")
-    if kind is Kind.DICOM:
-        return _finish(name, *read_series([path], name=name))
-    if kind is Kind.NRRD:
-        raise DataError(f"{name}: an NRRD file, which is not read; save it as .nii.gz (3D Slicer: File, Save data)")
-    raise DataError(f"{name}: {EXPECTED}; this is something else, or its beginning is damaged")
+    return _finish(name, *read_itk(path, kind, name=name))
 
 
-def _read_folder(folder: Path, name: str, volume: int | None) -> Scan:
-    """Read the DICOM series in a folder and the folders below it, or the one NIfTI file where there is no DICOM."""
-    files = _files(folder, name)
-    dicom: list[Path] = []
-    nifti: dict[Path, Path] = {}
-    for path in files:
-        try:
-            kind = kind_of(path)
-        except DataError:  # empty or unreadable files lie about in many folders
-            continue
-        if kind is Kind.DICOM:
-            dicom.append(path)
-        elif kind is Kind.NIFTI:
-            stem = path.with_suffix("") if path.suffix.lower() in (".hdr", ".img") else path
-            nifti.setdefault(stem, path)  # a pair is one scan
-    if dicom:
-        if volume is not None:
-            raise DataError(f"{name}: volume={volume} chooses from a 4-D NIfTI file, and this is none; leave it out")
-        return _finish(name, *read_series(dicom, name=name))
-    if len(nifti) == 1:
-        (path,) = nifti.values()
-        return _read_file(path, name, Kind.NIFTI, volume)
-    if nifti:
-        raise DataError(f"{name}: holds {len(nifti)} NIfTI files, expected one scan; give one of the files")
-    raise DataError(f"{name}: {EXPECTED}; there is neither DICOM nor NIfTI in it (files: {len(files)})")
+def _read_folder(folder: Path, name: str, volume: int | None, series: str | None, *, packed: bool = False) -> Scan:
+    """Read a DICOM series in a folder and the folders below it, or the one file of a volume where there is no DICOM."""
+    contents = contents_of(folder, name=name, packed=packed)
+    if contents.series:
+        contents.left_out["other scans (give them on their own)"] += len(contents.volumes) + len(contents.zips)
+        return read_series(contents, name=name, volume=volume, series=series)
+    if len(contents.volumes) == 1 and not contents.zips:
+        (path,) = contents.volumes
+        return read_file(path, name, volume=volume, series=series)
+    if len(contents.zips) == 1 and not contents.volumes:
+        with unpacked(contents.zips[0]) as inner:
+            return _read_folder(inner, contents.zips[0].name, volume, series, packed=True)
+    if contents.volumes or contents.zips:
+        kinds = Counter(str(kind) for kind in (*contents.volumes.values(), *(Kind.ZIP for _ in contents.zips)))
+        there = ", ".join(f"{count} {kind} files" for kind, count in kinds.items())
+        raise DataError(f"{name}: holds {there}, expected one scan; give one of the files")
+    found = "; ".join(f"{count} {kind}" for kind, count in contents.left_out.most_common())
+    if any(not any(word in kind for word in ("no scans", "empty", "zips")) for kind in contents.left_out):
+        raise DataError(f"{name}: expected slices of a CT series, found {found}")
+    raise DataError(f"{name}: {EXPECTED}; there is neither DICOM nor NIfTI in it (files: {contents.files})")
 
 
-def _files(folder: Path, name: str) -> list[Path]:
-    """List what lies in `folder` and below by name; hidden files and links to folders are passed over."""
+def read_series(
+    contents: Contents, *, name: str, among: Sequence[Series] = (), volume: int | None = None, series: str | None = None
+) -> Scan:
+    """Read one of the DICOM series that were found.
 
-    def walk() -> Iterator[Path]:
-        for here, folders, files in os.walk(folder):
-            folders[:] = sorted(entry for entry in folders if not entry.startswith((".", "__MACOSX")))
-            for entry in sorted(files):
-                if not entry.startswith(".") and (Path(here) / entry).is_file():
-                    yield Path(here) / entry
+    Args:
+        contents: of the file, folder or zip.
+        name: what messages and the scan are called.
+        among: those to choose from, of one study; empty: all.
+        volume, series: as in `read_scan`.
 
-    with reading(name):
-        files = [*islice(walk(), MAX_FILES + 1)]
-    if len(files) > MAX_FILES:
-        raise DataError(f"{name}: more than {MAX_FILES:,} files, expected those of one scan; give its own folder")
-    return files
+    Raises:
+        DataError: there is none that can be used; the message counts what was found instead.
+    """
+    if volume is not None:
+        raise DataError(f"{name}: volume={volume} chooses from a 4-D NIfTI file, and this is none; leave it out")
+    among = among or contents.series
+    if not among:
+        found = "; ".join(f"{count} {kind}" for kind, count in contents.left_out.most_common()) or "no DICOM files"
+        raise DataError(f"{name}: expected slices of a CT series, found {found}")
+    chosen = choose_series(among, series, name=name)
+    said = [f"left out: {count} {kind}" for kind, count in contents.left_out.most_common() if count]
+    others = [entry for entry in among if entry is not chosen]
+    if others:
+        rest = ", ".join(f"{entry}" for entry in others[:3]) + (" ..." if len(others) > 3 else "")
+        why = _why(chosen, others) if series is None else f"series {chosen.number}, as requested,"
+        said.append(f"{len(among)} series found; {why} was taken ({chosen}); left out: {rest}")
+    grid, voxels, given, more = read_stack(chosen, name=name)
+    covered = None if given is None else grid.to_ras(given[None, None])
+    place = f"{chosen.number} of {len(contents.series)}: {chosen}"
+    modality = chosen.slices[0].modality
+    return _finish(name, grid, voxels, said + more, modality=modality, covered=covered, series=place)
 
 
-def _finish(name: str, grid: Grid, voxels: np.ndarray, said: list[str], modality: str) -> Scan:
+def _why(chosen: Series, others: Sequence[Series]) -> str:
+    """Say why a series comes before others that may be bigger."""
+    bigger = [entry.slices[0] for entry in others if len(entry.slices) > len(chosen.slices)]
+    kind = " original" if any(found.derived for found in bigger) else ""
+    if any(found.modality != "CT" for found in bigger):
+        kind += " CT"
+    return f"the biggest{kind}"
+
+
+def _finish(
+    name: str, grid: Grid, voxels: np.ndarray, said: list[str], *,
+    modality: str = "", covered: np.ndarray | None = None, series: str = "",
+) -> Scan:  # fmt: skip
     missing, replaced = replace_missing(voxels, name)
-    said = said + geometry_warnings(grid) + replaced + intensity_warnings(voxels, modality)
-    return Scan(name, voxels, grid.ras_affine, grid, modality, tuple(said), missing)
+    said = said + geometry_warnings(grid) + replaced + blank_warnings(voxels)
+    return Scan(name, voxels, grid.ras_affine, grid, modality, tuple(said), missing, covered, series)
 
 
 def read_mask(path: str | os.PathLike[str], like: Scan) -> np.ndarray:
@@ -199,7 +215,7 @@ def read_labels(path: str | os.PathLike[str], like: Scan) -> tuple[np.ndarray, b
     Raises:
         DataError: as `read_mask`.
     """
-    path = _existing(path)
+    path = existing(path)
     if path.is_dir() or kind_of(path) is not Kind.NIFTI:
         raise DataError(f"{path.name}: expected a mask as NIfTI file (.nii, .nii.gz); save it as one")
     grid, voxels, _ = read_nifti(path, name=path.name)

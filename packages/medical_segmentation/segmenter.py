@@ -74,8 +74,8 @@ class Segmenter:
             progress: called after every window; returning False ends it with StoppedError.
         """
         contract, shape = self.contract, voxels.shape
-        if contract.spacing is not None:
-            wanted = contract.spacing if contract.dims == 3 else (*contract.spacing[:2], spacing[2])
+        wanted = contract.working_spacing(spacing, voxels.shape)
+        if wanted is not None:
             voxels, _ = resample(voxels, spacing, wanted)
         flips = contract.flips if flips is None else flips
         segmentation = (
@@ -161,7 +161,8 @@ def clean(
         ring[..., [0, 2]] = False  # slices are cleaned one by one
     middle = (np.array(mask.shape) - 1) / 2
     if contract.centre is not None:
-        scale = np.divide(contract.spacing, spacing) if contract.spacing and spacing else 1.0
+        learned = contract.working_spacing(spacing, mask.shape) if spacing else None
+        scale = np.divide(learned, spacing) if learned and spacing else 1.0
         middle = middle + np.array(contract.centre) * scale
     out = np.zeros_like(mask)
     for label in range(1, int(mask.max()) + 1):

@@ -20,7 +20,7 @@ from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.data import SegmentationSet, load_set
 from medical_segmentation.evaluate import NAMES, measure_case, summarise
-from medical_segmentation.fingerprint import PlanSettings, network_options, plan, with_usual_spacing
+from medical_segmentation.fingerprint import PlanSettings, network_options, plan, with_usual
 from medical_segmentation.losses import dice_cross_entropy
 from medical_segmentation.metrics import mean_dice
 from medical_segmentation.model import check_output, create_network
@@ -63,7 +63,7 @@ class SegmentationTask(Pairs):
             )
         facts = [self.set.checked.facts[name] for name in self.set.splits[self.training_split]]
         if start is not None and card is not None:
-            self.contract, self.chosen = with_usual_spacing(start, facts), [f"as {card.name} has it"]
+            self.contract, self.chosen = with_usual(start, facts), [f"as {card.name} has it"]
         else:
             requested = PlanSettings(
                 data.dims, data.spacing, data.window, patches.patch, centred=data.centred, own_scale=data.own_scale,
@@ -230,8 +230,8 @@ class SegmentationTask(Pairs):
 def training_blocks(volume: Volume, contract: VolumeContract) -> Iterable[tuple[Tensor, Tensor]]:
     """Yield the blocks of one case that patches are cut from: the scan, its slices, or the patch around the centre."""
     voxels, mask = volume.voxels, volume.mask
-    if contract.spacing is not None:
-        wanted = contract.spacing if contract.dims == 3 else (*contract.spacing[:2], volume.spacing[2])
+    wanted = contract.working_spacing(volume.spacing, voxels.shape)
+    if wanted is not None:
         voxels, _ = resample(voxels, volume.spacing, wanted)
         mask, _ = resample(mask, volume.spacing, wanted, order="nearest")
     if contract.centre is not None:

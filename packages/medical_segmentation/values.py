@@ -15,8 +15,8 @@ from medical_segmentation.grid import Grid
 INT16 = np.iinfo(np.int16)
 MOST = 0.5  # share of voxels without a number, above which a scan is refused
 # Hounsfield units: air -1000, fat about -100, water 0, bone up to 2000, metal more.
-FAT = -30.0  # a CT has at least 1 % below this (air, lung or fat); an MR, a PET and an 8-bit picture have not
-METAL = 4000.0  # a CT has at most 1 % above this
+CT = -1000.0, 900.0  # what most of a CT lies between, for weights that do not say what they learned from
+METAL = 3000.0  # above the top of what was learned, where a CT has at most 1 %
 
 
 def fill(grid: Grid, planes: Iterable[tuple[np.ndarray, float, float]]) -> np.ndarray:
@@ -66,27 +66,38 @@ def replace_missing(voxels: np.ndarray, name: str) -> tuple[int, list[str]]:
     return count, [f"{count:,} voxels ({_percent(count / voxels.size)}) were NaN or infinite and were set to {low:g}"]
 
 
-def intensity_warnings(voxels: np.ndarray, modality: str) -> list[str]:
-    """Say why the numbers do not look like a CT in Hounsfield units; nothing if they do.
+def blank_warnings(voxels: np.ndarray) -> list[str]:
+    """Say that there is nothing to see in a scan, if so."""
+    sample = _sample(voxels)
+    if sample.min() == sample.max():
+        return [f"every voxel looked at has the value {sample.min():g}: there is nothing to see"]
+    return []
+
+
+def intensity_warnings(voxels: np.ndarray, learned: tuple[float, float]) -> list[str]:
+    """Say why a scan's numbers do not look like those that a network learned from; nothing if they do.
+
+    They do unless hardly any lie in the lower half of what was learned, or hardly any above its lowest tenth: an MR, a
+    PET, a picture of 8 bits and a CT without its offset have no air at -1000. What is larger than was learned is not
+    told from metal.
 
     Args:
         voxels: [X, Y, Z].
-        modality: what the file says it is ("CT", "MR" ...), or "" where it does not say.
+        learned: the smallest and the largest number of the usual training scan, without a hundredth at either end.
     """
-    if modality not in ("", "CT"):
-        return [f"not a CT: the file says that it is {modality}; what is trained on CT gives no sensible answer here"]
-    step = max(1, int((voxels.size / 1_000_000) ** (1 / 3)))  # a million voxels tell enough
-    sample = voxels[tuple(slice(None, None, step if edge > step else 1) for edge in voxels.shape)]
-    low, high = np.percentile(sample, [1, 99])
-    if low == high and sample.min() == sample.max():
-        return [f"every voxel looked at has the value {low:g}: there is nothing to see"]
-    if modality == "CT" or (low <= FAT and high <= METAL):  # a CT may be cropped to one bone
+    low, high = np.percentile(_sample(voxels), [1, 99])
+    bottom, top = learned
+    if low == high or (low <= (bottom + top) / 2 and high >= bottom + 0.1 * (top - bottom) and high <= top + METAL):
         return []
-    found = f"98 % of the values lie between {low:g} and {high:g}"
     return [
-        f"not a CT in Hounsfield units: {found}, where a CT has air at -1000, fat at -100 and little above 2000; "
-        "intensities look like MR, or were rescaled"
+        f"unlike the scans that the network learned from: 98 % of the values lie between {low:g} and {high:g}, there "
+        f"between {bottom:g} and {top:g}; another kind of scan, or its intensities were rescaled"
     ]
+
+
+def _sample(voxels: np.ndarray) -> np.ndarray:
+    step = max(1, int((voxels.size / 1_000_000) ** (1 / 3)))  # a million voxels tell enough
+    return voxels[tuple(slice(None, None, step if edge > step else 1) for edge in voxels.shape)]
 
 
 def _percent(share: float) -> str:

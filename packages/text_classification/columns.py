@@ -100,8 +100,12 @@ class Columns:
         return Chosen(text_at, label_at, said)
 
     def _label(self, taken: set[int | None]) -> tuple[int, str]:
-        """Return the place of the labels, and why: a usual name, else the fewest values, but more than one."""
+        """Return the place of the labels, and why: a usual name, else the fewest values, but more than one.
+
+        A column with the usual name of texts is not taken while there is another one.
+        """
         others = [at for at in range(len(self.names)) if at not in taken]
+        others = [at for at in others if not is_name(self.names[at], TEXT_NAMES)] or others
         counts = {at: len({*self._cells[at]}) for at in others}
         varied = [at for at in others if counts[at] > 1]
         repeating = [at for at in varied if 2 * counts[at] <= len(self._cells[at])]

@@ -14,6 +14,7 @@ FLAGS = {  # options of some domains: the flag, and why another domain does not 
     "text_column": ("text-column", "they read no tables of texts"),
     "label_column": ("label-column", "they read no tables of texts"),
     "texts": ("text", "their inputs are no texts"),
+    "series": ("series", "their inputs do not come in series"),
     "answered": ("resume", "their answers cannot be taken up again"),
 }
 

@@ -87,7 +87,7 @@ def test_a_zip_that_climbs_out_of_its_folder_is_refused(tmp_path: Path, monkeypa
 def test_a_scan_that_is_no_ct_is_answered_with_a_warning() -> None:
     noise = np.random.default_rng(0).integers(0, 900, (30, 30, 20)).astype(np.int16)
     page = upload(open_page(weights="phantom"), "mr.nii.gz", nifti(noise))
-    assert any("Not a CT" in warning.value for warning in page.warning)
+    assert any("Unlike the scans that the network learned from" in warning.value for warning in page.warning)
     assert "Mean intensity" in html(page) and "Mean HU" not in html(page)
 
 
@@ -146,19 +146,22 @@ def test_a_whole_chest_is_judged_with_warnings() -> None:
     assert '<p class="word">' in html(page)
 
 
-TURNED = "The scan was turned so that its axes run right, front and up. Its voxels kept their size. "
+TURNED = "The scan was turned so that its axes run right, front and up. "
 LABELLED = "Each voxel got its most probable label."
 COUNTED = "Volumes are voxels times the volume of one."
 
 
 @pytest.mark.parametrize(("weights", "intensities", "answered", "cleaned"), [
-    ("lung-ct", "−1000 HU and less became 0, 400 HU and more became 1.",
+    ("lung-ct", "Its slices were resampled to 256 pixels across if they had far fewer, or more. "
+     "−1000 HU and less became 0, 400 HU and more became 1.",
      "The network saw slice after slice, each in one piece; slices of more than 4 million pixels go through in "
      "overlapping windows. The scores were averaged with those of the 3 mirror images. ", ""),
-    ("phantom", "−926 HU and less became 0, 464 HU and more became 1.",
+    ("phantom", "Its voxels were resampled to 4.489 × 4.54 × 4.473 mm if they were more than a tenth off. "
+     "−926 HU and less became 0, 464 HU and more became 1.",
      "Scans of up to 4 million voxels go through the network in one piece, larger ones in overlapping windows whose "
      "scores are blended. ", ""),
-    ("lidc-nodule", "−1200 HU and less became 0, 400 HU and more became 1.",
+    ("lidc-nodule", "Its voxels were resampled to 1 × 1 × 1 mm if they were more than a tenth off. "
+     "−1200 HU and less became 0, 400 HU and more became 1.",
      "The network saw one patch of 32 × 32 × 32 voxels around the centre, and how far each voxel is from it; all else "
      "is background. The scores were averaged with those of the 7 mirror images. ",
      "Of each label only the piece nearest the centre was kept. "),

@@ -75,7 +75,7 @@ TINY_CAPTIONS = (
     "--size", "32", "--option", "widths=4,8",
 )  # fmt: skip
 DOMAINS = {
-    "image_classification": ("cifar10", own_pictures, "own.zip", ("--epochs", "1")),
+    "image_classification": ("cifar10", own_pictures, "own.zip", ("--epochs", "1", "--option", "widths=8,16")),
     "text_classification": ("docstrings", own_texts, "own.csv", ("--epochs", "1")),
     "medical_segmentation": ("phantom", own_scans, "own.zip", ("--epochs", "1", "--patch", "16", "16", "8")),
     "image_captioning": ("scenes", own_captions, "own.zip", TINY_CAPTIONS),

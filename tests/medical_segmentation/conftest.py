@@ -5,12 +5,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pydicom
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
-
-AXIAL = [1, 0, 0, 0, 1, 0]
+from made_scans import save_slice
+from pydicom.uid import generate_uid
 
 
 @pytest.fixture
@@ -40,42 +37,7 @@ def write_slice(tmp_path: Path) -> Callable[..., Path]:
     series = generate_uid()
 
     def write(name: str = "slice.dcm", pixels: np.ndarray | None = None, **elements: object) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = CTImageStorage
-        meta.MediaStorageSOPInstanceUID = generate_uid()
-        meta.TransferSyntaxUID = elements.pop("syntax", ExplicitVRLittleEndian)
-        dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-        pixels = np.arange(12, dtype=np.int16).reshape(4, 3) if pixels is None else pixels
-        given = {
-            "SOPClassUID": CTImageStorage,
-            "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
-            "SeriesInstanceUID": series,
-            "Modality": "CT",
-            "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
-            "Rows": pixels.shape[0],
-            "Columns": pixels.shape[1],
-            "SamplesPerPixel": 1,
-            "PhotometricInterpretation": "MONOCHROME2",
-            "BitsAllocated": 16,
-            "BitsStored": 16,
-            "HighBit": 15,
-            "PixelRepresentation": int(pixels.dtype.kind == "i"),
-            "ImagePositionPatient": [10, 20, 30],
-            "ImageOrientationPatient": AXIAL,
-            "PixelSpacing": [0.5, 0.75],  # between rows, between columns
-            "SliceThickness": 2.0,
-            "RescaleSlope": 1,
-            "RescaleIntercept": -1024,
-            "PixelData": pixels.tobytes(),
-            **elements,
-        }
-        for element, value in given.items():
-            if value is not None:
-                setattr(dataset, element, value)
-        pydicom.dcmwrite(path, dataset)
-        return path
+        return save_slice(tmp_path / name, pixels, **{"SeriesInstanceUID": series, **elements})
 
     return write
 

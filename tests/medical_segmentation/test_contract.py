@@ -276,7 +276,7 @@ def test_spacing_intensities_and_patch_follow_the_set() -> None:
 def test_slices_make_a_2d_network_and_equal_spacing_is_left_alone() -> None:
     contract, said = plan([facts((256, 256, 1), (1, 1, 1))] * 3, PlanSettings(window=[-1000, 400]), modality="CT")
     assert contract.dims == 2 and contract.patch == (256, 256) and contract.spacing is None
-    assert contract.usual_spacing == (1, 1, 1)
+    assert contract.usual_spacing is None and contract.usual_pixels == 256  # 1 mm everywhere says nothing
     assert (contract.low, contract.high) == (-1000, 400) and "2-D" in said[0]
     unit = (np.linspace(-1000, 1000, 1001) + 1000) / 1400
     assert contract.mean == pytest.approx(unit.clip(0, 1).mean(), abs=1e-3)
@@ -314,3 +314,18 @@ def test_weights_are_asked_for_the_contract_of_their_goal() -> None:
     assert nodule_contract_of(card) == judging
     with pytest.raises(WeightsError, match="'a' are for the goal 'malignancy', expected 'segment'"):
         volume_contract_of(card)
+
+
+@pytest.mark.parametrize(("fields", "spacing", "shape", "wanted"), [
+    ({}, (1, 1, 1), (9, 9, 9), None),
+    ({"usual_spacing": (1, 1, 2)}, (1.05, 0.95, 2.1), (9, 9, 9), None),  # like those that were learned from
+    ({"usual_spacing": (1, 1, 2)}, (0.5, 1, 2), (9, 9, 9), (1, 1, 2)),
+    ({"usual_spacing": (1, 1, 2), "dims": 2, "patch": (8, 8)}, (0.5, 0.5, 7), (9, 9, 9), (1, 1, 7)),
+    ({"spacing": (3, 3, 3), "usual_spacing": (1, 1, 2)}, (1, 1, 2), (9, 9, 9), (3, 3, 3)),
+    ({"usual_pixels": 256, "dims": 2, "patch": (8, 8)}, (1, 1, 3), (167, 167, 22), None),
+    ({"usual_pixels": 256, "dims": 2, "patch": (8, 8)}, (1, 1, 3), (64, 32, 22), (0.25, 0.25, 3)),
+    ({"usual_pixels": 256, "dims": 2, "patch": (8, 8)}, (0.7, 0.7, 5), (512, 512, 60), (1.4, 1.4, 5)),
+])  # fmt: skip
+def test_scans_are_shown_in_the_size_that_was_learned(fields, spacing, shape, wanted):
+    contract = replace(PLAIN, **{"dims": 3, "patch": (8, 8, 8), "spacing": None, "flips": (), "centre": None, **fields})
+    assert contract.working_spacing(spacing, shape) == (None if wanted is None else pytest.approx(wanted))

@@ -53,8 +53,8 @@ def test_a_zip_with_one_nifti(save, ct, tmp_path, temporary):
 
 def test_zips_made_to_do_harm_leave_nothing(write_series, tmp_path, temporary, monkeypatch):
     files = write_series([0, 2, 4])
-    monkeypatch.setattr("medical_segmentation.scan.MAX_FILES", 100)
-    monkeypatch.setattr("medical_segmentation.scan.MAX_UNPACKED", 1_000_000)
+    monkeypatch.setattr("medical_segmentation.sources.MAX_FILES", 100)
+    monkeypatch.setattr("medical_segmentation.sources.MAX_UNPACKED", 1_000_000)
     for name, words in (("out", "leads out of the folder"), ("many", "more than 100 files"), ("bomb", "more than 976")):
         path = zipped(files, tmp_path / f"{name}.zip")
         with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
@@ -80,7 +80,7 @@ def test_zips_made_to_do_harm_leave_nothing(write_series, tmp_path, temporary, m
 def test_folders_without_a_scan(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"in it \(files: 0\)"):
         read_scan(tmp_path)
-    monkeypatch.setattr("medical_segmentation.scan.MAX_FILES", 3)
+    monkeypatch.setattr("medical_segmentation.sources.MAX_FILES", 3)
     for k in range(4):
         (tmp_path / f"{k}.txt").touch()
     with pytest.raises(DataError, match="more than 3 files"):

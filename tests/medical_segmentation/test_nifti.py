@@ -11,6 +11,7 @@ import pytest
 from cnn_core.errors import DataError, StorageError
 from medical_segmentation import safety
 from medical_segmentation.scan import read_mask, read_scan, write_mask
+from medical_segmentation.values import intensity_warnings
 
 AFFINE = np.array([[-0.7, 0, 0, 100], [0, -0.7, 0, 90], [0, 0, 2.5, -300], [0, 0, 0, 1]])  # as CT files have it
 
@@ -312,10 +313,14 @@ def test_missing_numbers_are_replaced_and_said_or_refused(save, ct):
 def test_what_is_no_ct_is_said(save):
     rng = np.random.default_rng(0)
     mr = rng.gamma(2, 200, (20, 20, 20)).astype(np.int16)
-    assert any("intensities look like MR" in said for said in read_scan(save(mr)).warnings)
+    learned = (-1000, 900)
+    (said,) = intensity_warnings(read_scan(save(mr)).voxels, learned)
+    assert said.startswith("unlike the scans that the network learned from: 98 % of the values lie between")
     assert any("every voxel" in said for said in read_scan(save(np.zeros((4, 4, 4), np.int16))).warnings)
     soft = rng.normal(20, 60, (20, 20, 20)).astype(np.int16)  # inside the abdomen: no air in it
-    assert read_scan(save(soft)).warnings == ()
+    assert intensity_warnings(soft, (-1080, 520))  # nothing in it is as dark as the lungs
+    assert not intensity_warnings(soft, (-120, 250))  # for a network that learned from the abdomen
+    assert not intensity_warnings(mr, (0, 1400))  # for one that learned from such MR
 
 
 def test_other_files_are_refused_by_what_they_are(tmp_path, save, ct):
@@ -323,7 +328,7 @@ def test_other_files_are_refused_by_what_they_are(tmp_path, save, ct):
         ("empty.nii", b"", "empty"),
         ("text.nii", b"hello", "something else"),
         ("text.nii.gz", gzip.compress(b"hello"), "something else"),
-        ("scan.nrrd", b"NRRD0004\n# Complete", "an NRRD file"),
+        ("scan.nrrd", b"NRRD0004\n# Complete", "NRRD file that is damaged"),
         ("cut.nii.gz", gzip.compress(b"hello")[:8], "ends too early"),
     ):
         (tmp_path / name).write_bytes(data)
@@ -340,7 +345,7 @@ def test_other_files_are_refused_by_what_they_are(tmp_path, save, ct):
             read_scan(path)
     save(ct, name="one.nii")
     save(ct, name="two.nii")
-    with pytest.raises(DataError, match="holds 2 NIfTI files"):
+    with pytest.raises(DataError, match="holds 6 NIfTI files, 1 NRRD files, expected one scan"):
         read_scan(tmp_path)
 
 

@@ -298,10 +298,11 @@ def test_cubes_are_judged_in_3d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ]
     noise = np.random.default_rng(0).integers(0, 900, (16, 16, 16)).astype(np.int16)
     (said,) = warnings_of(predictor, noise, np.eye(4), tmp_path)
-    assert said.startswith("not a CT in Hounsfield units")
+    assert said.startswith("unlike the scans that the network learned from")
     scan = read_scan(tmp_path / "cube.nii.gz")
     monkeypatch.setattr("medical_segmentation.nodule_predictor.read_scan", lambda _: replace(scan, modality="MR"))
-    assert "the network was trained on CT alone" in predictor.predict(tmp_path / "cube.nii.gz").warnings
+    said = "not a CT: the file says that it is MR; the network was trained on CT alone"
+    assert said in predictor.predict(tmp_path / "cube.nii.gz").warnings
     monkeypatch.undo()
     assert 0 < predictor.predict(folder / "imagesTr" / "c0.nii.gz").probability < 1
     fine, last = (info.name for info in predictor.model.feature_info[-2:])  # 4 and 2 cells along an edge

@@ -336,8 +336,8 @@ def test_items_carry_the_mask_or_the_error(run_folder: Path, scan_file: Path, tm
     assert {*items[0]["volumes_ml"]} == {*LABELS[1:]} and items[0]["warnings"] == []
     assert "ends too early" in items[1]["error"] and "no such file" in items[2]["error"]
     assert sorted(f.name for f in (tmp_path / "out").iterdir()) == [
-        "phantom_005-2_mask.nii.gz", "phantom_005-2_overlay.png", "phantom_005_mask.nii.gz",
-        "phantom_005_overlay.png",
+        "phantom_005-2_mask.json", "phantom_005-2_mask.nii.gz", "phantom_005-2_overlay.png", "phantom_005_mask.json",
+        "phantom_005_mask.nii.gz", "phantom_005_overlay.png",
     ]  # fmt: skip
     json.dumps(items)
 
@@ -350,7 +350,7 @@ def test_a_folder_of_scans_stands_for_each_of_them(run_folder: Path, phantoms: P
 
 def test_what_is_no_ct_or_empty_is_said(predictor: Predictor, save: Callable[..., Path]) -> None:
     picture = np.random.default_rng(0).integers(0, 900, (20, 20, 12)).astype(np.int16)
-    assert any("not a CT" in said for said in predictor.predict(save(picture)).warnings)
+    assert any("unlike the scans" in said for said in predictor.predict(save(picture)).warnings)
     air = predictor.predict(save(np.full((20, 20, 12), -1000, np.int16), name="air.nii.gz"))
     assert any("there is nothing to see" in said for said in air.warnings)
 
@@ -365,7 +365,8 @@ def test_a_scan_of_quite_other_voxels_is_answered_with_a_remark(
         scan = replace(read_scan(scan_file), affine=np.diag([*usual * factors, 1]))
         remarks = [w for w in predictor.predict(scan).warnings if "learned from voxels" in w]
         learned, came = (" x ".join(f"{n:.3g}" for n in spacing) for spacing in (usual, usual * factors))
-        assert remarks == [f"the network learned from voxels of about {learned} mm, these are {came} mm"] * said
+        said_of = f"the network learned from voxels of about {learned} mm; these of {came} mm were resampled"
+        assert remarks == [said_of] * said
 
 
 def test_other_labels_and_other_weights_are_refused(run_folder: Path, tmp_path: Path) -> None:

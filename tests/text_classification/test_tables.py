@@ -220,3 +220,10 @@ def test_a_table_is_described_before_it_is_learned_from(tmp_path: Path) -> None:
     said = DOMAIN.summarise("my-texts", {"data": str(table), "text_column": "text", "label_column": "label"}).sentences
     assert said[0] == "80 texts in 8 classes: c0 10, c1 10, c2 10, c3 10, c4 10, c5 10 and 2 more."
     assert "Left out: 1 rows without text or label (line 82)." in said
+
+
+def test_a_column_called_text_is_never_the_label_beside_a_constant_one(tmp_path: Path) -> None:
+    file = tmp_path / "own.csv"
+    file.write_text("text,id\nplay some jazz,1\nwill it rain,1\nplay it in the rain,1\n")
+    guess = guess_columns(file)
+    assert (guess.text, guess.label) == ("text", "id")

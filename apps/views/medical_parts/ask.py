@@ -30,11 +30,12 @@ class Given:
     name: str  # a file name, for downloads and commands
     data: bytes
     source: str = THEIRS
+    series: str | None = None  # which DICOM series was chosen; None: there is no choice
 
     @cached_property
     def digest(self) -> str:
         """A name for exactly this file."""
-        return hashlib.sha256(self.name.encode() + b"\0" + self.data).hexdigest()
+        return hashlib.sha256(f"{self.name}\0{self.series}\0".encode() + self.data).hexdigest()
 
     @property
     def file(self) -> tuple[str, bytes] | None:
@@ -60,7 +61,19 @@ def _scan(given: Given) -> Any:
 def _read(given: Given) -> Any:
     from medical_segmentation.scan import read_scan
 
-    return with_file(given, read_scan)
+    return with_file(given, lambda path: read_scan(path, series=given.series))
+
+
+@remembered(1)
+def series_in(given: Given) -> list[str]:
+    """Return a line for each DICOM series in a file, the one that is taken by itself first.
+
+    Raises:
+        CnnError: the file cannot be read.
+    """
+    from medical_segmentation.scan import list_series
+
+    return compute(with_file, given, lambda path: [series.listing for series in list_series(path)])
 
 
 def with_file(given: Given, use: Callable[[Path], T]) -> T:

@@ -126,7 +126,5 @@ def _downloads(result: Any, given: Given) -> None:
 
 
 def _mask_file(result: Any, name: str) -> bytes:
-    from medical_segmentation.scan import write_mask
-
     with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as folder:
-        return write_mask(result.mask, result.scan, Path(folder) / f"{name}_mask.nii.gz").read_bytes()
+        return result.write_mask(Path(folder) / f"{name}_mask.nii.gz").read_bytes()

@@ -1,7 +1,7 @@
 """Where the scan or the nodule comes from: a sample or a file."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
@@ -11,7 +11,7 @@ from components.frame import note
 from components.kept import recall, retain, uploaded
 from components.networks import Network, compute
 from components.samples import FOLDER
-from views.medical_parts.ask import Given
+from views.medical_parts.ask import Given, series_in
 
 SAMPLES, UPLOAD = "Samples", "Upload"
 UPLOAD_LIMIT = 600  # MB
@@ -104,15 +104,26 @@ def _draw(seed: int) -> bytes:
 
 def _upload(network: Network) -> Given | None:
     flat = network.card.input["goal"] == "malignancy" and network.card.input["dims"] == 2
-    kinds = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"] if flat else ["nii", "gz", "zip", "dcm"]
+    kinds = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"] if flat else ["nii", "gz", "zip", "dcm", "mha", "nrrd"]
     label = "A picture of a nodule" if flat else "A scan"
     files = uploaded(label, kinds, key=f"medical-upload-{flat}", limit=UPLOAD_LIMIT, hidden=True)
     if not files:
         note(
             "One cut-out slice of a nodule, everything around it black. It is processed here and not kept."
             if flat
-            else "NIfTI (.nii, .nii.gz), or a DICOM series as a zip. It is read here and not kept, "
+            else "NIfTI (.nii, .nii.gz), MetaImage, NRRD, or DICOM series as a zip. It is read here and not kept, "
             "and nothing that a header says of the patient is shown."
         )
         return None
-    return Given(files[0].name, files[0].data)
+    given = Given(files[0].name, files[0].data)
+    if flat or not given.name.lower().endswith((".zip", ".dcm")):
+        return given
+    found = series_in(given)
+    if len(found) < 2:
+        return given
+    numbers = [str(number) for number in range(1, len(found) + 1)]
+    chosen = st.selectbox(
+        f"{len(found)} series in this file", numbers, key=f"series-{given.digest[:12]}",
+        format_func=lambda number: found[int(number) - 1],
+    )  # fmt: skip
+    return replace(given, series=chosen)

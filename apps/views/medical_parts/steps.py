@@ -25,8 +25,13 @@ The same on the command line:"""
 
 def _prepared(rule: Mapping[str, Any]) -> str:
     said = ["The scan was turned so that its axes run right, front and up."]
-    spacing = rule.get("spacing")
-    if spacing is None:
+    spacing, usual = rule.get("spacing"), rule.get("usual_spacing")
+    if pixels := rule.get("usual_pixels"):
+        said.append(f"Its slices were resampled to {pixels} pixels across if they had far fewer, or more.")
+    elif spacing is None and usual is not None:
+        learned = _edges(usual[: rule["dims"]])
+        said.append(f"Its voxels were resampled to {learned} mm if they were more than a tenth off.")
+    elif spacing is None:
         said.append("Its voxels kept their size.")
     elif rule["dims"] == 2:
         said.append(f"Its slices were resampled to pixels of {_edges(spacing[:2])} mm.")

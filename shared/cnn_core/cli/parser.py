@@ -115,6 +115,9 @@ def _add_using(commands: Any) -> None:
     entry.add_argument("--output", type=Path, metavar="DIR", help=text)
     entry.add_argument("--resume", action="store_true", help="go on with the answers that are in --output already")
     entry.add_argument("--quiet", action="store_true", help="answers and failures alone: no progress, no summary")
+    text = "of DICOM scans: which series, by its number in --list-series, its UID or its description"
+    entry.add_argument("--series", metavar="SERIES", help=text)
+    entry.add_argument("--list-series", action="store_true", help="show the DICOM series in the inputs, and stop")
     _json(entry)
 
     entry = _command(commands, "explain", using.run_explain, "show why: a heat map over the input")

@@ -74,7 +74,10 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
         print(f"cnn: {options.output} holds all answers; nothing is left to do", file=sys.stderr)
         return 0
     domain = _domain(options.name)
+    if options.list_series:
+        return _list_series(options, domain)
     chosen = {**_columns(options), **({"texts": True} if options.text else {})}
+    chosen |= {"series": options.series} if options.series else {}
     head = {"weights": options.name, "sha256": load_card(find_weights(options.name)).sha256}
     with _files(options, head) as files:  # before the work, not after it
         predictor = domain.load(options.name, device=options.device)
@@ -115,6 +118,17 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     if not options.quiet and tally.answered + tally.failed > 1:
         print("\n".join(tally.sentences), file=sys.stderr)
     return 1 if tally.failed else 0
+
+
+def _list_series(options: argparse.Namespace, domain: "Domain") -> int:
+    """Print a line for each DICOM series in the inputs."""
+    from cnn_core.predictor import check_options
+
+    predictor = domain.load(options.name, device="cpu")
+    check_options(predictor.stream_inputs, ["series"], options.name)
+    for line in predictor.list_series(options.inputs):
+        print(line)
+    return 0
 
 
 @contextmanager
