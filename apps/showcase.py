@@ -22,6 +22,7 @@ PAGES = {
         st.Page("views/text.py", title="Text", url_path="text"),
         st.Page("views/medical.py", title="Medical", url_path="medical"),
         st.Page("views/caption.py", title="Captions", url_path="captions"),
+        st.Page("views/audio.py", title="Audio", url_path="audio"),
     ],
     "Learn": [
         st.Page("views/lab.py", title="All ideas"),

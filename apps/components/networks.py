@@ -33,6 +33,7 @@ WARMED = (
     "text_classification",
     "medical_segmentation",
     "image_captioning",
+    "audio_classification",
 )  # domains whose code is loaded before the first question
 TITLES = {
     "digits": "Digits, 8 × 8", "mnist": "Digits", "fashion-mnist": "Clothes", "cifar10": "Photos",
@@ -40,6 +41,7 @@ TITLES = {
     "phantom": "Drawn thorax", "lung-ct": "Lungs", "lidc-nodule": "Lung nodule", "nodule-malignancy": "Nodule rating",
     "nodule-malignancy-3d": "Nodule rating, 3-D",
     "scenes": "Drawn scenes", "flickr8k-plain": "Photos, no attention", "flickr8k": "Photos",
+    "fsdd": "Spoken digits", "fsdd-wave": "Spoken digits, waves", "drawn-sounds": "Drawn sounds",
 }  # fmt: skip
 
 

@@ -9,7 +9,10 @@ from cnn_core.train.runs import RunInfo, read_json
 from cnn_core.weights import load_card
 from cnn_core.weights.card import name_for
 
-INPUTS = {"text_classification": "'a text of yours'", "medical_segmentation": "scan.nii.gz"}  # elsewhere a picture
+INPUTS = {  # elsewhere a picture
+    "text_classification": "'a text of yours'", "medical_segmentation": "scan.nii.gz",
+    "audio_classification": "sound.wav",
+}  # fmt: skip
 FIRST = ["cnn train digits", "cnn train digits --resume", "cnn predict runs/digits picture.png"]
 
 

@@ -37,13 +37,14 @@ UPLOADS = {  # domain -> kinds of files, what to give
         "A zip of scans and masks: images, labels, a dataset.json (Decathlon or nnU-Net)",
     ),
     "image_captioning": (("zip",), "A zip with pictures and a table of their captions"),
+    "audio_classification": (("zip",), "A zip with one folder of sounds per class"),
 }
 UNPACKED = ("medical_segmentation", "image_captioning")  # the others read the upload as it is
 MOST_BYTES, MOST_FILES = 2 * 1024**3, 20_000  # unpacked
 MOST_WAITING, MOST_UPLOADS, MOST_RUNS = 5, 5, 30  # of one visitor, where the pages are served to others
 KINDS = {
     "image_classification": "pictures", "text_classification": "texts", "medical_segmentation": "scans",
-    "image_captioning": "captions",
+    "image_captioning": "captions", "audio_classification": "sounds",
 }  # fmt: skip
 
 

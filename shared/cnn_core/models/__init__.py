@@ -3,6 +3,7 @@
 from cnn_core.models import (
     alexnet,
     char_cnn,
+    dai,
     dpcnn,
     efficientnet_lite,
     fastnet,
@@ -26,6 +27,7 @@ __all__ = [
     "as_backbone",
     "char_cnn",
     "create_model",
+    "dai",
     "dpcnn",
     "efficientnet_lite",
     "fastnet",

@@ -14,7 +14,8 @@ from cnn_core.models.backbone import count_parameters
 
 # Options that make any model small; a model takes those that it has.
 SMALL = {"base_channels": 4, "hidden": (16,), "widths": (8, 8), "grid": 1, "dropout": 0.0, "filters": 8, "dense": 16,
-         "blocks": 3, "width": 0.25, "drop_path": 0.0}  # fmt: skip
+         "blocks": 3, "width": 0.25, "drop_path": 0.0,
+         "first_kernel": 8}  # fmt: skip
 EDGES = {"char_cnn": 123}  # of the smallest input, where 8 are too few
 CLASSES = 3
 
@@ -43,14 +44,17 @@ PUBLISHED = {
     "resnet44": (3, 32, 10, 658_586),
     "resnet56": (3, 32, 10, 853_018),
 }
-# Networks of texts: name -> (channels, length, classes, parameters). Kim 2014, section 3.1, without the vectors: widths
-# 3, 4, 5 with 100 filters over 300 numbers per word: 100 x (300 x 12 + 3) + 2 x 301. Zhang et al. 2015, tables 1 and 2:
-# 125,696 + 459,008 + 4 x 196,864 + 8,704 x 1,024 + 1,024 + 1,049,600 + 4,100. Johnson, Zhang 2017, 250 maps in 15
-# layers: 3 x 300 x 250 + 250 + 14 x (3 x 250 x 250 + 250) + 502.
+# Networks of texts and waves: name -> (channels, length, classes, parameters). Kim 2014, section 3.1, without vectors:
+# widths 3, 4, 5 with 100 filters over 300 numbers per word: 100 x (300 x 12 + 3) + 2 x 301. Zhang et al. 2015, tables
+# 1 and 2: 125,696 + 459,008 + 4 x 196,864 + 8,704 x 1,024 + 1,024 + 1,049,600 + 4,100. Johnson, Zhang 2017, 250 maps
+# in 15 layers: 3 x 300 x 250 + 250 + 14 x (3 x 250 x 250 + 250) + 502. Dai et al. 2016, table 1: 0.5, 1.8, 3.7 million.
 PUBLISHED_TEXT = {
     "kim_cnn": (300, 64, 2, 360_902),
     "char_cnn": (70, 1014, 4, 11_339_780),
     "dpcnn": (300, 128, 2, 2_854_252),
+    "m5": (1, 32_000, 10, 558_090),
+    "m11": (1, 32_000, 10, 1_784_202),
+    "m18": (1, 32_000, 10, 3_679_882),
 }
 OWN = {"fastnet"}  # designed here: nothing is published
 
@@ -94,6 +98,8 @@ SHAPES = {
 SHAPES_TEXT = {
     "kim_cnn": [(300, 69)],
     "char_cnn": [(256, 336), (256, 110), (256, 108), (256, 106), (256, 104), (256, 34)],
+    "m5": [(128, 8000), (128, 2000), (256, 500), (512, 125)],
+    **{name: [(64, 8000), (64, 2000), (128, 500), (256, 125), (512, 32)] for name in ("m11", "m18")},
     "dpcnn": [(250, 128), (250, 128), (250, 64), (250, 32), (250, 16), (250, 8), (250, 4), (250, 2)],
 }
 

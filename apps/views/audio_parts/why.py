@@ -1,0 +1,55 @@
+"""What decided: the heat over wave and spectrogram, and the sound with the rest turned down."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from components.address import pick
+from components.charts import LineChart, show_chart
+from components.frame import download, note
+from components.networks import Network
+from components.pictures import Figure, figures
+from components.tables import table
+from views.audio_parts.ask import reasons, timeline
+from views.audio_parts.source import Recording
+
+METHODS = {"grad-cam": "Grad-CAM", "integrated-gradients": "Integrated gradients"}
+MOST_ROWS = 200
+
+
+def show_why(network: Network, sound: Recording, labels: list[str]) -> None:
+    """Show where in time, and in which bands, the decision lies; play that part."""
+    choices, shown = st.columns([3, 8], gap="medium")
+    with choices:
+        method = pick(st.selectbox, "Method", list(METHODS), key="method", format_func=METHODS.get, filter_mode=None)
+        wanted = st.selectbox("Evidence for", labels[:5], key=f"class-{network.id}-{labels[0]}", filter_mode=None)
+        with st.spinner(f"Computing {METHODS[method]}"):
+            why = reasons(network, sound, method, wanted)
+        note("The part that decided, the rest turned down:")
+        st.audio(why.sound, format="audio/wav")
+        download("What decided (WAV)", why.sound, f"{Path(sound.name).stem}-{method}.wav", key="decided-download")
+    with shown:
+        title = f"Loudness over {why.seconds:.1f} s"
+        show_chart(
+            LineChart(title, {"the sound": why.wave, f"what speaks for “{wanted}”": why.decided}, "seconds", "loudness",
+                      y_domain=(0, 1)), key="wave",
+        )  # fmt: skip
+        if why.picture is not None:
+            caption = f"What speaks for “{wanted}” in the spectrogram: low tones below, high ones above"
+            figures([Figure(why.picture, caption, f"heat map for {wanted} over the spectrogram")], square=False)
+
+
+def show_timeline(network: Network, sound: Recording) -> None:
+    """Show what is heard from window to window."""
+    stretches = timeline(network, sound)
+    if len(stretches) == 1:
+        note("This sound fits into the network's input: it is heard at once.")
+        return
+    rows = [
+        (f"{part.start:.1f}", f"{part.end:.1f}", part.label, f"{part.probability:.1%}")
+        for part in stretches[:MOST_ROWS]
+    ]
+    heads = (("From (s)", "number"), ("To (s)", "number"), ("Heard", ""), ("Probability", "number"))
+    table(heads, rows, label="What is heard over time", narrow=True)
+    if len(stretches) > MOST_ROWS:
+        note(f"{len(stretches) - MOST_ROWS:,} more windows; cnn predict and the library answer all of them.")

@@ -1,0 +1,98 @@
+"""The domain of sounds: its task, how its weights are measured, and what is exported."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audio_classification.contract import DOMAIN_NAME, SoundContract
+from audio_classification.data import DATA_SETS, load_sets, summary_of
+from audio_classification.folder import load_own
+from audio_classification.predict import Predictor, load
+from audio_classification.sound_set import SoundSet
+from audio_classification.task import Recipe, SoundTask, centred
+from cnn_core.classification import Report, measure_classes
+from cnn_core.domain import Domain, find_set
+from cnn_core.errors import CnnError
+from cnn_core.predictor import Measured, check_labels
+from cnn_core.weights.members import choose_items, read_members
+
+
+def evaluate(predictor: Predictor, sounds: SoundSet) -> Report:
+    """Measure a predictor on a set, each sound by the input in its middle, as in training.
+
+    Raises:
+        DataError: the set is empty, or has another number of classes.
+    """
+    waves = centred(sounds, predictor.contract.samples).float() / 32768
+    probabilities = predictor.probabilities(waves) if len(waves) else torch.empty(0, len(predictor.labels))
+    source = f"{sounds.name}: the {sounds.split} split"
+    return Report(**measure_classes(
+        probabilities, sounds.targets, labels=sounds.labels, item_name=sounds.item_name, source=source
+    ))  # fmt: skip
+
+
+def _measure(predictor: Predictor, data: str, split: str | None, own: bool) -> Measured:
+    if find_set(DATA_SETS, data) is None:
+        return _measure_own(predictor, data, split)
+    split = split or "test"
+    fold = predictor.card.section("data").get("fold") if own else None
+    sounds = load_sets(data, splits=(split,), fold=fold, rate=predictor.contract.rate)[split]
+    check_labels(predictor, sounds.labels, data)
+    summary = summary_of({split: sounds}, divided="")
+    return Measured(report=evaluate(predictor, sounds), split=split, data=summary, of=len(sounds))
+
+
+def _measure_own(predictor: Predictor, data: str, split: str | None) -> Measured:
+    """Measure all of a folder, or the test sounds of the training if it is what was learned from."""
+    sounds = load_own(data, [*DATA_SETS], rate=predictor.contract.rate)
+    unknown = [label for label in sounds.whole.labels if label not in predictor.labels]
+    if unknown:
+        raise CnnError(
+            f"{predictor.card.name} does not know {', '.join(unknown)}; it knows {', '.join(predictor.labels)}"
+        )
+    members = read_members(predictor.folder) if predictor.folder else None
+    choice = choose_items(sounds.hashes, members, split=split, items="sounds")
+    places = torch.tensor([predictor.labels.index(label) for label in sounds.whole.labels])
+    whole = replace(sounds.whole, labels=tuple(predictor.labels), targets=places[sounds.whole.targets])
+    report = evaluate(predictor, whole.subset(choice.items, "all"))
+    unseen = {}
+    if 0 < choice.unseen.sum() < len(choice.items):
+        unseen = evaluate(predictor, whole.subset(choice.items[choice.unseen], "all")).metrics
+    summary = replace(
+        sounds.summary, splits={"all": len(whole)}, divided="", read=(*sounds.summary.read, *choice.sentences),
+        warnings=choice.warnings,
+    )  # fmt: skip
+    part = (split or "test") if choice.own else "all"
+    return Measured(report=report, split=part, data=summary, of=len(whole), unseen=unseen)
+
+
+class FromWaves(nn.Module):
+    """A network with the preprocessing before it, for export: `[B, samples] -> [B, K]`."""
+
+    def __init__(self, network: nn.Module, contract: SoundContract) -> None:
+        super().__init__()
+        self.network, self.contract = network, contract
+
+    def forward(self, waves: Tensor) -> Tensor:
+        return self.network(self.contract.normalize(waves))
+
+
+def _exportable(predictor: Predictor) -> dict[str, Any]:
+    contract = predictor.contract
+    channels = (contract.channels, *contract.input_size)
+    return {"example_shape": channels}
+
+
+DOMAIN = Domain(
+    name=DOMAIN_NAME,
+    recipe=Recipe,
+    make_task=SoundTask,
+    load=load,
+    data_sets=DATA_SETS,
+    measure=_measure,
+    exportable=_exportable,
+)
+train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights
+predict_items, explain_to_file = DOMAIN.predict_items, DOMAIN.explain_to_file
