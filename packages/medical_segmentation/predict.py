@@ -36,6 +36,8 @@ from medical_segmentation.windows import Observer
 if TYPE_CHECKING:
     from medical_segmentation.nodule_predictor import NodulePredictor
 
+# DICOM's modality -> how names in descriptions of sets begin that mean it.
+MODALITIES = {"CT": ("CT",), "MR": ("MR", "T1", "T2", "FLAIR", "ADC", "DWI"), "PT": ("PT", "PET")}
 FAR = 1.25  # times the usual spacing along an axis, or a part of it, from which on a warning is given
 
 
@@ -256,10 +258,13 @@ class Predictor:
 
     def _remarks(self, scan: Scan, mask: np.ndarray) -> list[str]:
         notes = []
-        learned, contract = self.contract.modality, self.contract
-        if learned and scan.modality and learned != scan.modality:
-            notes.append(f"not a {learned}: the file says that it is {scan.modality}, unlike what was learned from")
-        elif not contract.own_scale and (contract.usual_intensities or learned == "CT") and not scan.modality:
+        contract, name = self.contract, self.contract.modality.upper()
+        learned = next((kind for kind, names in MODALITIES.items() if name.startswith(names)), "")
+        known = bool(learned and scan.modality)
+        if known and learned != scan.modality:
+            kind = "an MR" if learned == "MR" else f"a {learned}"
+            notes.append(f"not {kind}: the file says that it is {scan.modality}, unlike what was learned from")
+        elif not contract.own_scale and (contract.usual_intensities or learned == "CT") and not known:
             notes += intensity_warnings(scan.voxels, contract.usual_intensities or CT)
         worked = contract.working_spacing(scan.spacing, scan.voxels.shape)
         if (edge := contract.usual_pixels) is not None and worked is not None:

@@ -72,24 +72,33 @@ def _lattice(slices: Sequence[Slice]) -> tuple[float, np.ndarray, list[str]]:
     usual = usual_step(steps)
     uneven = f"uneven slice spacing: {steps.min():.4g} to {steps.max():.4g} mm"
     most = min(PLANES[0] * len(slices) + PLANES[1], MAX_EDGE)
+    tried: list[tuple[float, float, np.ndarray]] = []
     for parts in range(1, FINEST + 1):
         for base in (usual, float(steps.min())):
             whole = np.round(steps * parts / base)
             places = np.insert(np.cumsum(whole), 0, 0).astype(int)
-            step = float(heights @ places / max(places @ places, 1))  # the rounding of the headers averages out
-            if whole.min() > 0 and places[-1] < most and _close(heights, places * step, step):
+            if whole.min() == 0 or places[-1] >= most:
+                continue
+            step = float(heights @ places / (places @ places))  # the rounding of the headers averages out
+            if _close(heights, places * step, step):
                 return step, places, [f"{uneven}; {_gaps(steps, usual)}"]
+            tried.append((_apart(heights, places * step), step, places))
     step = max(float(steps.min()) / 2, heights[-1] / most)
     places = np.round(heights / step).astype(int)
     for k in range(1, len(places)):  # no two on one plane
         places[k] = max(places[k], places[k - 1] + 1)
-    apart = np.abs(places * step - heights).max()
+    tried.append((_apart(heights, places * step), step, places))
+    apart, step, places = min(tried, key=lambda grid: (round(grid[0] / EVEN[1]), -grid[1]))  # the coarsest of the best
     return step, places, [f"{uneven}; {_gaps(steps, usual)}, moved by up to {apart:.2g} mm to fit an even grid"]
+
+
+def _apart(values: np.ndarray, wanted: np.ndarray | float) -> float:
+    return float(np.abs(values - wanted).max())
 
 
 def _close(values: np.ndarray, wanted: np.ndarray | float, step: float) -> bool:
     """Tell whether values in mm differ by no more than headers round."""
-    return float(np.abs(values - wanted).max()) <= max(EVEN[0] * step, min(EVEN[1], step / 4))
+    return _apart(values, wanted) <= max(EVEN[0] * step, min(EVEN[1], step / 4))
 
 
 def _gaps(steps: np.ndarray, usual: float) -> str:
@@ -113,21 +122,23 @@ def _owners(slices: Sequence[Slice], places: np.ndarray, step: float) -> tuple[n
         return np.arange(len(slices)), 0
     steps = np.diff(places) * step
     usual = usual_step(steps)
-    near = np.minimum(np.append(steps, np.inf), np.insert(steps, 0, np.inf)).clip(max=usual)
-    thick = [max(found.thickness or 0.0, least) for found, least in zip(slices, near, strict=True)]
-    room = int(usual / step) + 1
+    near = np.minimum(np.append(steps, np.inf), np.insert(steps, 0, np.inf))
+    thick = np.maximum([found.thickness or 0.0 for found in slices], near.clip(max=usual))
+    outer = np.minimum(thick, near) / 2  # where there is no neighbour
+    room = int(max(outer[0], outer[-1]) / step) + 1
     planes = np.arange(-room, places[-1] + room + 1)
     owners = np.full(len(planes), -1)
+    rounding = EVEN[0] * step  # of headers: a plane in the middle goes to the slice after it
     for k, place in enumerate(places):
         ends = []
         for other in (k - 1, k + 1):
             if not 0 <= other < len(slices):
-                ends.append(near[k] / 2)
+                ends.append(outer[k])
                 continue
             apart, both = abs(places[other] - place) * step, thick[k] + thick[other]
             ends.append(apart * thick[k] / both if both >= 2 * apart / GAP else thick[k] / 2)
         heights = (planes - place) * step
-        owners[(heights >= -ends[0] - 1e-6) & (heights < ends[1] - 1e-6)] = k
+        owners[(heights >= -ends[0] - rounding) & (heights < ends[1] - rounding)] = k
         owners[planes == place] = k
     taken = np.flatnonzero(owners >= 0)
     return owners[taken[0] : taken[-1] + 1], room - int(taken[0])

@@ -157,6 +157,10 @@ def test_uneven_and_missing_slices_are_said(write_series, tmp_path):
     write_series([0, 2, 4, 7, 10], "mixed")
     (said,) = read_scan(tmp_path / "mixed").warnings
     assert said == "uneven slice spacing: 2 to 3 mm; each slice keeps its place and its thickness"
+    write_series([0, 4, 8, 9.1, 16.1, 23.1], "odd")
+    (said,) = read_scan(tmp_path / "odd").warnings
+    kept = "each slice keeps its place and its thickness"
+    assert said == f"uneven slice spacing: 1.1 to 7 mm; {kept}, moved by up to 0.054 mm to fit an even grid"
     write_series([0, 2.01, 4, 6.02, 8], "rounded")
     assert read_scan(tmp_path / "rounded").warnings == ()
 

@@ -3,6 +3,7 @@
 import copy
 import gzip
 import tracemalloc
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 
 from cnn_core.errors import DataError, StorageError
 from medical_segmentation import safety
+from medical_segmentation.predict import load
 from medical_segmentation.scan import read_mask, read_scan, write_mask
+from medical_segmentation.segmenter import SegmenterOutput
 from medical_segmentation.values import intensity_warnings
 
 AFFINE = np.array([[-0.7, 0, 0, 100], [0, -0.7, 0, 90], [0, 0, 2.5, -300], [0, 0, 0, 1]])  # as CT files have it
@@ -321,6 +324,31 @@ def test_what_is_no_ct_is_said(save):
     assert intensity_warnings(soft, (-1080, 520))  # nothing in it is as dark as the lungs
     assert not intensity_warnings(soft, (-120, 250))  # for a network that learned from the abdomen
     assert not intensity_warnings(mr, (0, 1400))  # for one that learned from such MR
+
+
+UNLIKE = "unlike the scans that the network learned from"
+
+
+@pytest.mark.parametrize(("learned", "came", "own_scale", "words"), [
+    ("CT", "CT", False, None), ("CT", "", False, UNLIKE), ("CT", "MR", False, "not a CT: the file says that it is MR"),
+    ("ct", "PT", False, "not a CT: the file says that it is PT"),
+    # descriptions of sets say MRI or name the sequence, DICOM says MR
+    ("MRI", "MR", True, None), ("T2", "MR", True, None), ("PET", "PT", True, None),
+    ("MRI", "CT", True, "not an MR: the file says that it is CT"), ("MRI", "", True, None),
+    ("FLAIR", "CT", True, "not an MR: the file says that it is CT"), ("image", "CT", True, None),
+    ("", "MR", False, UNLIKE), ("", "", False, UNLIKE), ("", "MR", True, None),  # what it learned from is not known
+])  # fmt: skip
+def test_the_kind_of_a_scan_is_compared_with_what_was_learned_from(learned, came, own_scale, words, save):
+    """Numbers as in an MR, for weights that learned from such and from other kinds."""
+    predictor = load("phantom", device="cpu")
+    ends = {"low": 0.0, "high": 1.0} if own_scale else {}
+    predictor.contract = replace(predictor.contract, modality=learned, own_scale=own_scale, **ends)
+    predictor.segmenter = lambda voxels, *_, **__: SegmenterOutput(np.ones(voxels.shape, np.uint8), {})
+    numbers = np.random.default_rng(0).gamma(2, 200, (20, 20, 20)).astype(np.int16)
+    scan = replace(read_scan(save(numbers, np.diag([4.5, 4.5, 4.5, 1]))), modality=came)
+    said = predictor.predict(scan).warnings
+    assert len(said) == (words is not None)
+    assert all(sentence.startswith(words) for sentence in said)
 
 
 def test_other_files_are_refused_by_what_they_are(tmp_path, save, ct):
