@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from mimetypes import guess_type
 from pathlib import Path
@@ -42,6 +42,12 @@ def current_visit() -> int:
 def note(text: str) -> None:
     """Write a quiet sentence."""
     st.html(f'<p class="note">{html.escape(text)}</p>')
+
+
+def understood(sentences: Iterable[str]) -> None:
+    """Say what was understood of somebody's data, one sentence a line."""
+    lines = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    st.html(f'<ul class="said">{lines}</ul>')
 
 
 @contextmanager

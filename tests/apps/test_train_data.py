@@ -102,8 +102,8 @@ def test_command_json_and_page_say_the_same(domain: str, empty: Path, capsys: py
     assert told[first : first + len(sentences)] == sentences
     page = upload(recipe, domain, name, data)
     assert not warnings(page)
-    assert " ".join(sentences) in unescape(html(page))  # before the training
-    assert " ".join(sentences) in unescape(html(opened("train", run="told")))  # and beside the curves
+    assert "</li><li>".join(sentences) in unescape(html(page))  # before the training
+    assert "</li><li>".join(sentences) in unescape(html(opened("train", run="told")))  # and beside the curves
     assert main(["train", recipe, "--data", str(path), "--run", "runs/quiet", "--quiet", *flags]) == 0
     assert not set(sentences) & set(capsys.readouterr().err.splitlines())
 

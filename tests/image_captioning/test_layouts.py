@@ -260,7 +260,7 @@ def test_pictures_are_decoded_once_and_unreadable_ones_left_out(
         photos = load_photos(folder, size=(8, 8), fit="stretch")
     first = photos.whole
     assert first.files == ("0.png", "1.png", "2.png", "4.png", "5.png") and not caplog.text
-    assert "Left out: 1 pictures that cannot be read (3.png); 1 captions of these." in photos.summary.sentences
+    assert "Left out: 1 picture that cannot be read (3.png); 1 caption of these." in photos.summary.sentences
     assert photos.summary.divided == (
         "as the column split says; 10% for validation and 10% for the test held out of the training pictures, by their "
         "names, copies together"

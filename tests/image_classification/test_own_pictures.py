@@ -437,7 +437,7 @@ def test_library_command_and_page_say_the_same(run: tuple[Path, Path]) -> None:
 def test_classes_without_test_pictures_and_unequal_ones_are_named(tmp_path: Path) -> None:
     said = " ".join(load_folder(fill(tmp_path / "set", yields=40, stop=3, closed=1), CONTRACT).summary.sentences)
     assert "no test item, so nothing is measured of it: closed" in said
-    assert "'yields' has 40 of 44" in said and "closed (1), stop (3)" in said
+    assert "'yields' has 40 items" in said and "closed (1), stop (3)" in said
 
 
 def test_the_whole_of_a_folder_is_read_for_a_network(tmp_path: Path) -> None:

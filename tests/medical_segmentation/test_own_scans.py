@@ -161,7 +161,7 @@ def test_validation_of_monai_is_the_validation_split(tmp_path: Path) -> None:
     assert task.set.splits["val"] == ("case5", "case6") and len(task.set.splits["train"]) == 4
     said = str(task.summary)
     assert "4 training, 2 validation, 1 test: as given in dataset.json, 1 case held out for the test." in said
-    assert "1 scans of the list 'test' that have no mask (./imagesTs/x.nii.gz)" in said and "not listed" not in said
+    assert "1 scan of the list 'test' that have no mask (./imagesTs/x.nii.gz)" in said and "not listed" not in said
 
 
 def test_paths_of_other_machines_and_links_are_understood(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_json_lines_with_other_names_numbers_and_nothing(tmp_path: Path) -> None
     ]
     table = read_table(write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)) + "\n\n"))
     assert (table.labels, table.texts) == (["5", "1"], ["lovely", "awful"])
-    assert [str(entry) for entry in table.left_out] == ["1 rows without text or label (line 3)"]
+    assert [str(entry) for entry in table.left_out] == ["1 row without text or label (line 3)"]
 
 
 def test_windows_text_with_byte_0x85_and_with_bytes_that_windows_does_not_have(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_null_bytes_are_passed_over(tmp_path: Path) -> None:
 def test_a_short_row_is_left_out_and_counted(tmp_path: Path) -> None:
     table = read_table(write(tmp_path / "a.csv", "label,text\nx,one\ny\nz,three\n"))
     assert table.texts == ["one", "three"]
-    assert [str(entry) for entry in table.left_out] == ["1 rows without text or label (line 3)"]
+    assert [str(entry) for entry in table.left_out] == ["1 row without text or label (line 3)"]
 
 
 def test_one_class_is_refused_where_it_is_learned_from(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_what_was_guessed_and_left_out_is_in_the_summary(tmp_path: Path) -> None
     rows = "".join(f"{'xy'[i % 2]},text {i}\n" for i in range(40))
     summary = load_data(write(tmp_path / "a.csv", "label,text\nx,\n" + rows), Reading()).summary
     assert "text in 'text' (by its name), label in 'label' (by its name)" in summary.read[0]
-    assert "Left out: 1 rows without text or label (line 2)." in summary.sentences
+    assert "Left out: 1 row without text or label (line 2)." in summary.sentences
     assert summary.splits == {"train": 32, "val": 4, "test": 4}
 
 
@@ -219,7 +219,7 @@ def test_a_table_is_described_before_it_is_learned_from(tmp_path: Path) -> None:
     table = write(tmp_path / "a.csv", "text,label\n" + lines + "nothing,\n")
     said = DOMAIN.summarise("my-texts", {"data": str(table), "text_column": "text", "label_column": "label"}).sentences
     assert said[0] == "80 texts in 8 classes: c0 10, c1 10, c2 10, c3 10, c4 10, c5 10 and 2 more."
-    assert "Left out: 1 rows without text or label (line 82)." in said
+    assert "Left out: 1 row without text or label (line 82)." in said
 
 
 def test_a_column_called_text_is_never_the_label_beside_a_constant_one(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from components.frame import download, note, plain_errors
+from components.frame import download, note, plain_errors, understood
 from components.kept import File, uploaded
 from components.networks import Network, compute
 from components.shapes import example_zip
@@ -60,7 +60,7 @@ def _settings_of(way: str) -> dict[str, Any]:
 def _look(name: str, data: bytes, start: Network) -> bool:
     """Say what the uploaded zip holds and what of it is left out; tell whether a network can learn from it."""
     with plain_errors():
-        note(" ".join(_understood(name, data, start.id)))
+        understood(_understood(name, data, start.id))
         return True
     return False
 

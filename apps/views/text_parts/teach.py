@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from cnn_core.errors import DataError
-from components.frame import download, note, plain_errors
+from components.frame import download, note, plain_errors, understood
 from components.kept import File, uploaded
 from components.networks import Network, networks
 from components.requests import TEMPLATES, TRIED, example_csv
@@ -67,7 +67,7 @@ def _columns(name: str, data: bytes) -> tuple[str, str] | None:
                 text = choose_column("Texts", found.names, text, key=f"teach-text-{name}")
             with right:
                 label = choose_column("Classes", found.names, label, key=f"teach-label-{name}")
-        note(" ".join(_report(name, data, text, label)))
+        understood(_report(name, data, text, label))
         return text, label
     return None
 

@@ -14,7 +14,7 @@ from cnn_core.weights.reports import REPORT_FILE
 from components.address import begin, keep
 from components.bars import headline
 from components.charts import LineChart, show_charts
-from components.frame import card_facts, download, duration, facts, note, plain, plain_errors, warn
+from components.frame import card_facts, download, duration, facts, note, plain, plain_errors, understood, warn
 from components.networks import RUNS, card_in, compute, forget
 from components.owner import may_change, may_see
 from jobs.curves import Points, curves_of
@@ -72,9 +72,9 @@ def _live(name: str, before: str) -> None:
 
 
 def show_data(sentences: Sequence[str]) -> None:
-    """Show what was understood of the data, in the same words as the command."""
+    """Show what was understood of the data, in the same words as the command, one sentence a line."""
     st.caption("What was understood of the data")
-    note(" ".join(map(str, sentences)))
+    understood(map(str, sentences))
 
 
 def chart_of(metric: str, series: Mapping[str, Points], *, end: float | None = None) -> LineChart:

@@ -27,7 +27,7 @@ class LeftOut:
     def __str__(self) -> str:
         shown = ", ".join(self.examples[:EXAMPLES])
         more = ", ..." if shown and self.count > len(self.examples[:EXAMPLES]) else ""
-        return f"{self.count:,} {self.reason}" + (f" ({shown}{more})" if shown else "")
+        return counted(self.count, self.reason) + (f" ({shown}{more})" if shown else "")
 
 
 class Omissions:
@@ -80,7 +80,7 @@ class DataSummary:
     def sentences(self) -> list[str]:
         """Everything in sentences, the counts first."""
         total = sum(self.splits.values())
-        said = [f"{total:,} {self.items}{_classes(self.classes)}."]
+        said = [f"{counted(total, self.items)}{_classes(self.classes)}."]
         if self.splits and set(self.splits) != {"all"}:
             sizes = ", ".join(f"{count:,} {SPLITS.get(split, split)}" for split, count in self.splits.items())
             said.append(f"{sizes[0].upper()}{sizes[1:]}{': ' if self.divided else ''}{self.divided}.")
@@ -114,6 +114,14 @@ class DataSummary:
         left_out = tuple(LeftOut(e["reason"], e["count"], tuple(e["examples"])) for e in values["left_out"])
         known = {key: values[key] for key in ("data", "items", "splits", "classes", "divided")}
         return cls(**known, read=tuple(values["read"]), left_out=left_out, warnings=tuple(values["warnings"]))
+
+
+def counted(count: int, things: str) -> str:
+    """Return a number with what it counts: "3 rows without a text", "1 row without a text"."""
+    first, space, rest = things.partition(" ")
+    if count == 1 and first.endswith("s") and not first.endswith("ss"):
+        first = f"{first[:-3]}y" if first.endswith("ies") else first[:-1]
+    return f"{count:,} {first}{space}{rest}"
 
 
 def write_summary(summary: DataSummary, folder: Path) -> None:
@@ -168,10 +176,10 @@ def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str 
     if few:
         said.append(f"fewer than {FEW} items, too few to rely on: {_list(f'{name} ({totals[name]})' for name in few)}")
     if totals and max(totals.values()) > UNBALANCED * max(1, min(totals.values())):
-        large = max(totals, key=totals.__getitem__)
+        large, small = max(totals, key=totals.__getitem__), min(totals, key=totals.__getitem__)
         said.append(
-            f"the classes are of very different sizes ({large!r} has {totals[large]:,} of {total:,}): look at the "
-            "figures per class and at macro F1, accuracy alone flatters"
+            f"the classes are of very different sizes ({large!r} has {totals[large]:,} items, {small!r} "
+            f"{totals[small]:,}): look at the figures per class and at macro F1, accuracy alone flatters"
         )
     return said
 

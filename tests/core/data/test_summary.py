@@ -1,6 +1,6 @@
 import json
 
-from cnn_core.data.summary import DataSummary, LeftOut, Omissions, class_counts, class_warnings
+from cnn_core.data.summary import DataSummary, LeftOut, Omissions, class_counts, class_warnings, counted
 
 SUMMARY = DataSummary(
     "pets", "pictures", {"train": 7, "val": 1, "test": 2},
@@ -52,7 +52,7 @@ def test_what_is_wrong_with_classes_is_said() -> None:
     assert said(a=(40, 10), b=(40, 10)) == ""
     assert "no test item, so nothing is measured of it: b" in said(a=(40, 10), b=(50, 0))
     assert "fewer than 10 items, too few to rely on: b (4)" in said(a=(30, 1), b=(2, 2))
-    assert "'a' has 200 of 212" in said(a=(190, 10), b=(10, 2))
+    assert "'a' has 200 items, 'b' 12" in said(a=(190, 10), b=(10, 2))
     assert "'Spam', 'spam' differ in case or spaces alone" in said(Spam=(40, 10), spam=(40, 10))
     assert "'no entry', 'no  entry' differ" in said(no_entry=(40, 10), no__entry=(40, 10))
 
@@ -64,3 +64,11 @@ def test_more_labels_than_classes_can_be_is_said_with_the_flag_that_helps() -> N
         "chooses another column"
     ]
     assert "label-column" not in "; ".join(class_warnings(scores))  # class folders are meant
+
+
+def test_one_thing_is_no_things() -> None:
+    assert [counted(n, "rows without text") for n in (0, 1, 2000)] == [
+        "0 rows without text", "1 row without text", "2,000 rows without text",
+    ]  # fmt: skip
+    assert counted(1, "copies") == "1 copy" and counted(1, "class") == "1 class"
+    assert DataSummary("x", "scans", {"all": 1}).sentences == ["1 scan."]
