@@ -169,7 +169,7 @@ def read_series(
         found = "; ".join(f"{count} {kind}" for kind, count in contents.left_out.most_common()) or "no DICOM files"
         raise DataError(f"{name}: expected slices of a CT series, found {found}")
     chosen = choose_series(among, series, name=name)
-    said = [f"left out: {count} {kind}" for kind, count in contents.left_out.most_common() if count]
+    said = contents.said
     others = [entry for entry in among if entry is not chosen]
     if others:
         rest = ", ".join(f"{entry}" for entry in others[:3]) + (" ..." if len(others) > 3 else "")

@@ -59,7 +59,7 @@ class Contents:
     @property
     def said(self) -> list[str]:
         """What was left out, in sentences."""
-        return [f"left out: {count} {kind}" for kind, count in self.left_out.most_common()]
+        return [f"left out: {count} {kind}" for kind, count in self.left_out.most_common() if count]
 
 
 def existing(path: str | os.PathLike[str]) -> Path:

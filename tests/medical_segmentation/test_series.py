@@ -333,6 +333,14 @@ def test_one_answer_for_each_study_and_file(tmp_path, save, ct):
     assert str(top) not in answers["broken.zip"] and "broken.zip" in answers["broken.zip"]
 
 
+def test_nothing_is_said_of_what_was_not_left_out(tmp_path, save, ct):
+    (tmp_path / "s").mkdir()
+    shutil.copy(save(ct), tmp_path / "s" / "scan.nii.gz")
+    (tmp_path / "s" / "notes.txt").write_text("nothing")
+    ((_, read),) = scans_of(str(tmp_path / "s"))
+    assert read(None).warnings == ("left out: 1 files that are no scans",)
+
+
 def test_a_linked_folder_and_a_patient_of_another_disk(tmp_path):
     save_stack(tmp_path / "far", FIVE)
     (tmp_path / "here").mkdir()
