@@ -37,6 +37,7 @@ WARMED = (
 )  # domains whose code is loaded before the first question
 TITLES = {
     "digits": "Digits, 8 × 8", "mnist": "Digits", "fashion-mnist": "Clothes", "cifar10": "Photos",
+    "imagenet": "Photos, 1,000 kinds",
     "sst2": "Film reviews", "trec": "Questions", "ag-news": "News",
     "phantom": "Drawn thorax", "lung-ct": "Lungs", "lidc-nodule": "Lung nodule", "nodule-malignancy": "Nodule rating",
     "nodule-malignancy-3d": "Nodule rating, 3-D",

@@ -35,7 +35,7 @@ VIEWS = {
 
 def main() -> None:
     page(
-        "What is to be heard?",
+        "What is that sound?",
         "Record it, drop it, or take a sample. A small network that this repository trained answers, "
         "and plays the part that decided.",
     )

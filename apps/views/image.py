@@ -42,8 +42,7 @@ ALONE = ", for the picture itself alone, neither moved nor mirrored"
 def main() -> None:
     page(
         "What is in this picture?",
-        "Draw it, drop it or photograph it. A small network that this repository trained "
-        "answers and shows where it looked.",
+        "Draw it, drop it or photograph it. A small network answers and shows where it looked.",
     )
     training = "Train one in half a minute with: cnn train digits"
     known, network = choose_network("image_classification", FAVOURITE, training=training)

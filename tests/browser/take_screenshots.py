@@ -29,6 +29,7 @@ SHOTS = (  # name, path, width, height, colour scheme
     ("medical-dark", "/medical?weights=lidc-nodule&overlay=Uncertainty", 1280, 1240, "dark"),
     ("captions", "/captions", 1280, 1240, "light"),
     ("captions-phone", "/captions", 390, 1180, "dark"),
+    ("audio", "/audio?weights=drawn-sounds", 1280, 1330, "light"),
     ("lab", "/lab", 1280, 1180, "light"),
     ("lab-convolution", "/lab_convolution", 1280, 1300, "light"),
     ("models", "/models?model=resnet18", 1280, 940, "light"),

@@ -12,6 +12,7 @@ PAGES = {
     "/text": ".answer .word",
     "/medical": ".viewer[data-ready]",
     "/captions": ".caption-explorer[data-ready]",
+    "/audio": ".answer .word",
     "/lab": "[data-testid=stPageLink]",
     "/lab_convolution": ".convolution-stepper canvas",
     "/lab_sharing": ".answer .word",

@@ -13,7 +13,7 @@ from components.networks import Network, compute, predictor
 from views.audio_parts.source import BY_DIGEST, Recording
 
 ALL = 1000  # labels; every class gets its bar
-SCALE = 4  # pixels of a cell of the spectrogram
+SCALE = 4  # pixels of a band of the spectrogram
 
 
 @st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=BY_DIGEST)
@@ -35,7 +35,7 @@ class Reasons:
 
     start: float  # seconds at which the window begins
     seconds: float  # of the window
-    wave: list[tuple[float, float]]  # (second, loudest sample) of the window
+    wave: list[tuple[float, float]]  # (millisecond, loudest sample) of the window
     decided: list[tuple[float, float]]  # likewise, the rest turned down
     picture: np.ndarray | None  # uint8 [H, W, 3], the heat over the spectrogram; None: there is none
     sound: bytes  # WAV of what decided
@@ -65,7 +65,7 @@ def _explain(predictor: Any, data: bytes, method: str, label: str) -> Reasons:
     if found.seen.shape[0] > 1:
         seen = found.seen.flip(0).numpy()  # low bands below
         grey = (255 * (seen - seen.min()) / max(1e-6, float(np.ptp(seen)))).astype(np.uint8)
-        size = (SCALE * grey.shape[1], SCALE * grey.shape[0])
+        size = (2 * SCALE * grey.shape[1], SCALE * grey.shape[0])  # twice as wide as high
         picture = overlay(Image.fromarray(grey).resize(size, Image.Resampling.NEAREST),
                           _enlarged(found.heat.flip(0), size), signed=found.signed)  # fmt: skip
     return Reasons(
@@ -81,10 +81,10 @@ def _enlarged(heat: Any, size: tuple[int, int]) -> Any:
 
 
 def _envelope(wave: np.ndarray, rate: int, start: float, *, points: int = 300) -> list[tuple[float, float]]:
-    """Return the loudest sample of every piece of a wave, with its place in seconds."""
+    """Return the loudest sample of every piece of a wave, with its place in milliseconds."""
     pieces = np.array_split(np.abs(wave), min(points, len(wave)))
     return [
-        (round(start + i * len(wave) / len(pieces) / rate, 4), round(float(piece.max()), 4))
+        (round(1000 * (start + i * len(wave) / len(pieces) / rate), 1), round(float(piece.max()), 4))
         for i, piece in enumerate(pieces)
     ]
 

@@ -29,10 +29,12 @@ def show_why(network: Network, sound: Recording, labels: list[str]) -> None:
         st.audio(why.sound, format="audio/wav")
         download("What decided (WAV)", why.sound, f"{Path(sound.name).stem}-{method}.wav", key="decided-download")
     with shown:
-        title = f"Loudness over {why.seconds:.1f} s"
+        loudest = max(value for _, value in why.wave) or 1.0
         show_chart(
-            LineChart(title, {"the sound": why.wave, f"what speaks for “{wanted}”": why.decided}, "seconds", "loudness",
-                      y_domain=(0, 1)), key="wave",
+            LineChart(
+                f"Loudness over {why.seconds:.1f} s", {"the sound": why.wave, "what decided": why.decided},
+                "milliseconds", "loudness", y_domain=(0, loudest),
+            ), key="wave",
         )  # fmt: skip
         if why.picture is not None:
             caption = f"What speaks for “{wanted}” in the spectrogram: low tones below, high ones above"
