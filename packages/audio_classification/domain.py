@@ -4,9 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from audio_classification.contract import DOMAIN_NAME, SoundContract
+from audio_classification.contract import DOMAIN_NAME
 from audio_classification.data import DATA_SETS, load_sets, summary_of
 from audio_classification.folder import load_own
 from audio_classification.predict import Predictor, load
@@ -68,21 +67,9 @@ def _measure_own(predictor: Predictor, data: str, split: str | None) -> Measured
     return Measured(report=report, split=part, data=summary, of=len(whole), unseen=unseen)
 
 
-class FromWaves(nn.Module):
-    """A network with the preprocessing before it, for export: `[B, samples] -> [B, K]`."""
-
-    def __init__(self, network: nn.Module, contract: SoundContract) -> None:
-        super().__init__()
-        self.network, self.contract = network, contract
-
-    def forward(self, waves: Tensor) -> Tensor:
-        return self.network(self.contract.normalize(waves))
-
-
 def _exportable(predictor: Predictor) -> dict[str, Any]:
-    contract = predictor.contract
-    channels = (contract.channels, *contract.input_size)
-    return {"example_shape": channels}
+    """Return the network from prepared inputs, waves or log-mel spectrograms as the card's `input` says, to scores."""
+    return {"example_shape": (predictor.contract.channels, *predictor.contract.input_size)}
 
 
 DOMAIN = Domain(

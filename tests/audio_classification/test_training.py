@@ -11,6 +11,8 @@ from audio_classification import DATA_SETS, drawn, load, train
 from audio_classification.data import load_sets
 from audio_classification.domain import evaluate_weights
 from audio_classification.folder import load_own
+from audio_classification.reading import read_sound
+from cnn_core.cli import main
 from cnn_core.errors import CnnError, DataError
 
 RATE = 8000
@@ -233,3 +235,18 @@ def test_other_rates_are_brought_to_one(tmp_path: Path) -> None:
     own = load_own(tmp_path / "own", [])
     assert own.whole.rate == 22_050
     assert own.whole.seconds == pytest.approx(np.full(8, 0.4), abs=1e-3)
+
+
+def test_the_exported_network_takes_what_the_contract_prepares(run: Path, tones: Path, tmp_path: Path) -> None:
+    import onnxruntime
+
+    assert main(["export", str(run), "--output", str(tmp_path / "onnx")]) == 0
+    predictor = load(run, device="cpu")
+    contract = predictor.contract
+    windows, _ = contract.windows(contract.wave(read_sound(tones / "high" / "00.wav")))
+    session = onnxruntime.InferenceSession(next((tmp_path / "onnx").glob("*.onnx")))
+    x = contract.normalize(windows).numpy()
+    (scores,) = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(x)})
+    expected = predictor.probabilities(windows).numpy()
+    odds = np.exp(scores - scores.max(1, keepdims=True))
+    assert np.abs(odds / odds.sum(1, keepdims=True) - expected).max() < 1e-4
