@@ -22,7 +22,7 @@ from cnn_core.data.summary import DataSummary, class_counts
 from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
 from cnn_core.weights.members import Members
-from image_classification.division import Wishes
+from image_classification.division import SplitOptions
 from image_classification.download import get_cifar10, get_mnist_like
 from image_classification.image_set import SPLITS, Channels, Fit, ImageSet
 from image_classification.readers import read_cifar10, read_mnist_like
@@ -84,7 +84,7 @@ def load_data(
     fit: Fit = "crop",
     box: float | None = None,
     data_root: str | os.PathLike[str] | None = None,
-    wishes: Wishes | None = None,
+    options: SplitOptions | None = None,
 ) -> PictureData:
     """Load splits of a named set, or of a user's own pictures (see `folder`); every picture is read once.
 
@@ -96,7 +96,7 @@ def load_data(
         fit: how pictures of another size are fitted to `size`, see `InputContract`.
         box: of the fits "digit" and "garment", see `InputContract`.
         data_root: the folder of the sets; None: `CNN_DATA_DIR` or the platform's user data folder.
-        wishes: how a user's own pictures are labelled and divided.
+        options: how a user's own pictures are labelled and divided.
 
     Raises:
         UnknownNameError: neither a known name nor an existing path.
@@ -110,8 +110,8 @@ def load_data(
     size = _pair(size)
     known = find_set(DATA_SETS, name_or_path)
     if known is None:
-        return _load_custom(name_or_path, splits, size=size, channels=channels, fit=fit, box=box, wishes=wishes)
-    if wishes is not None and wishes != Wishes():
+        return _load_custom(name_or_path, splits, size=size, channels=channels, fit=fit, box=box, options=options)
+    if options is not None and options != SplitOptions():
         flags = "--test, --groups, --group-column and --label-column"
         raise DataError(f"{known.name} comes divided and labelled; {flags} are for a folder of your own pictures")
     folder = known.path(data_root)
@@ -156,7 +156,7 @@ def _load_custom(
     channels: Channels | None,
     fit: Fit,
     box: float | None,
-    wishes: Wishes | None,
+    options: SplitOptions | None,
 ) -> PictureData:
     custom_path(path, DATA_SETS, expected="a folder (or zip) with one subfolder per class")
     from image_classification.folder import load_folder  # imports Pillow, which named sets do not need
@@ -164,7 +164,7 @@ def _load_custom(
 
     channels = channels or (1 if fit in OBJECT_FITS else 3)
     contract = InputContract(channels=channels, size=size or CUSTOM_SIZE, fit=fit, box=box)
-    data = load_folder(path, contract, splits=splits, wishes=wishes or Wishes())
+    data = load_folder(path, contract, splits=splits, options=options or SplitOptions())
     return PictureData(data.sets, data.summary, data.members)
 
 

@@ -17,7 +17,7 @@ NAMED = 3  # pairs that a sentence names
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SplitOptions:
     """How a user wants the pictures divided and their labels read.
 
     Args:
@@ -68,12 +68,12 @@ class Division:
     warnings: tuple[str, ...]
 
 
-def divide(pictures: Pictures, wishes: Wishes, *, validation: bool = True) -> Division:
+def divide(pictures: Pictures, options: SplitOptions, *, validation: bool = True) -> Division:
     """Divide pictures; splits that are not given get their share of each class of train.
 
     Args:
         pictures: all of them.
-        wishes: of the user.
+        options: of the user.
         validation: whether the validation split is used, and so is worth a word.
 
     Raises:
@@ -85,21 +85,21 @@ def divide(pictures: Pictures, wishes: Wishes, *, validation: bool = True) -> Di
     copies = np.concatenate([np.stack([np.arange(len(same)), same], axis=1), near])
     units = together(len(pictures), copies)
     warnings = [*_contradictions(pictures, units), *_crossing(pictures, units)]
-    shares = {} if "test" in there else {"test": _test_share(wishes.test)}
+    shares = {} if "test" in there else {"test": _test_share(options.test)}
     shares |= {} if "val" in there else {"val": VAL_SHARE}
     train = np.flatnonzero(given == "train")
-    parts, said, worries = _held_out(pictures, train, copies, shares, wishes)
+    parts, said, more = _held_out(pictures, train, copies, shares, options)
     members = {split: np.flatnonzero(given == split) for split in ("train", "val", "test")} | parts
     clauses = [f"as given in {', '.join(sorted(there - {'train'}))}"] if there - {"train"} else []
     clauses += [
         f"{_words(split, share)} of each class" for split, share in shares.items() if validation or split == "test"
     ]
     read = _said_of_copies(same, near, divided=bool(shares))
-    return Division(members, "; ".join([*clauses, *said]), tuple(read), (*warnings, *worries))
+    return Division(members, "; ".join([*clauses, *said]), tuple(read), (*warnings, *more))
 
 
 def _held_out(
-    pictures: Pictures, train: np.ndarray, copies: np.ndarray, shares: Mapping[str, float], wishes: Wishes
+    pictures: Pictures, train: np.ndarray, copies: np.ndarray, shares: Mapping[str, float], options: SplitOptions
 ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
     """Return split -> indices of `pictures`, clauses on how, and warnings."""
     if not len(train):
@@ -110,13 +110,13 @@ def _held_out(
     pairs = pairs[(pairs >= 0).all(1)]
     targets = pictures.targets[train]
     groups = [pictures.groups[i] for i in train]
-    kept, said = _wanted_groups(groups, targets, pictures.labels, wishes)
+    kept, said = _wanted_groups(groups, targets, pictures.labels, options)
     units = together(len(train), pairs, kept)
-    needed, worries = len(shares) + 1, []
+    needed, warnings = len(shares) + 1, []
     for label in np.unique(targets):
         own = targets == label
         if len(np.unique(units[own])) < min(needed, int(own.sum())) and kept is not groups:
-            worries.append(
+            warnings.append(
                 f"the {own.sum()} pictures of {pictures.labels[label]!r} are copies of {len(np.unique(units[own]))}, "
                 "too few to divide: its test pictures are copies of training pictures, and its figures mean nothing"
             )
@@ -133,7 +133,7 @@ def _held_out(
         held = hold_out(np.zeros(len(members), dtype=np.int64), numbers, keys=keys)
         for number, indices in enumerate(held):
             part[members[indices]] = number
-    return {split: train[part[unit_of] == k] for k, split in enumerate(["train", *shares])}, said, worries
+    return {split: train[part[unit_of] == k] for k, split in enumerate(["train", *shares])}, said, warnings
 
 
 def _number(share: float, members: np.ndarray, label: str) -> float:
@@ -149,15 +149,15 @@ def _number(share: float, members: np.ndarray, label: str) -> float:
 
 
 def _wanted_groups(
-    groups: list[str | None], targets: np.ndarray, labels: Sequence[str], wishes: Wishes
+    groups: list[str | None], targets: np.ndarray, labels: Sequence[str], options: SplitOptions
 ) -> tuple[list[str | None], list[str]]:
     """Return the group of each picture as far as it is kept together, and a clause that says so."""
     nothing: list[str | None] = [None] * len(groups)
     names = sorted({group for group in groups if group is not None})
-    if not names or (wishes.groups == "none" and not wishes.group_column):
+    if not names or (options.groups == "none" and not options.group_column):
         return nothing, []
-    kinds = f"values of {wishes.group_column}" if wishes.group_column else "subfolders of the classes"
-    if wishes.group_column or wishes.groups == "folder":
+    kinds = f"values of {options.group_column}" if options.group_column else "subfolders of the classes"
+    if options.group_column or options.groups == "folder":
         return groups, [f"pictures of the {len(names)} {kinds} stay together"]
     alone = [i if group is None else group for i, group in enumerate(groups)]
     units = [len({alone[i] for i in np.flatnonzero(targets == label)}) for label in np.unique(targets)]

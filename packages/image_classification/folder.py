@@ -24,7 +24,7 @@ from cnn_core.data.paths import given_path
 from cnn_core.data.summary import DataSummary, Omissions, class_counts, class_warnings
 from cnn_core.errors import DataError
 from cnn_core.weights.members import Members, content_hashes
-from image_classification.division import Pictures, Wishes, divide, is_share
+from image_classification.division import Pictures, SplitOptions, divide, is_share
 from image_classification.image_set import SPLITS, ImageSet
 from image_classification.layout import Entry, Plan, is_archive, plan_of, with_test_of
 from image_classification.listing import Files, list_files
@@ -57,7 +57,7 @@ def load_folder(
     contract: InputContract,
     *,
     splits: Sequence[str] = SPLITS,
-    wishes: Wishes | None = None,
+    options: SplitOptions | None = None,
     observe: Callable[[int, int], None] | None = None,
 ) -> FolderData:
     """Decode a user's own pictures straight to the network's input size, and divide them.
@@ -66,16 +66,16 @@ def load_folder(
         folder: in one of the layouts above; hidden files are ignored, deeper subfolders belong to their class.
         contract: the form of the returned pictures (`contract.to_uint8`).
         splits: which of train, val, train+val, test to return; files that no split needs are not decoded.
-        wishes: how they are labelled and divided.
+        options: how they are labelled and divided.
         observe: called with (pictures done, pictures in all) from time to time, from the calling thread.
 
     Raises:
         DataError: there is nothing to train on; the message lists all problems of the folder.
     """
-    wishes = wishes or Wishes()
+    options = options or SplitOptions()
     with list_files(folder) as files:
-        plan = with_test_of(files, plan_of(files, wishes), wishes)
-        there = {entry.given for entry in plan.entries} | (set() if is_share(wishes.test) else {"test"})
+        plan = with_test_of(files, plan_of(files, options), options)
+        there = {entry.given for entry in plan.entries} | (set() if is_share(options.test) else {"test"})
         entries = [entry for entry in plan.entries if any(_needs(split, entry.given, there) for split in splits)]
         images, kept, skipped = _decode(files, [entry.parts for entry in entries], contract, observe)
     groups = {entry.given for entry in entries}
@@ -88,12 +88,12 @@ def load_folder(
         [entry.group for entry in entries], plan.labels,
     )  # fmt: skip
     skipped = [*plan.left_out, *skipped]
-    place = None if wishes.test is None or is_share(wishes.test) else given_path(wishes.test)
+    place = None if options.test is None or is_share(options.test) else given_path(options.test)
     if (place is not None and not place.is_file()) or (place is not None and is_archive(place)):
         tested, summary, more = load_whole(place, contract, labels=plan.labels)
         pictures = _with_test(pictures, tested)
         skipped += [(f"{place.name}/{name}", reason) for name, reason in more]
-    division = divide(pictures, wishes, validation="val" in splits)
+    division = divide(pictures, options, validation="val" in splits)
     sets = {split: _set_of(files.name, split, pictures, division.members) for split in splits}
     shown = {split: s for split, s in sets.items() if split != "train+val" or "train" not in sets}
     classes = class_counts(plan.labels, {split: s.targets.tolist() for split, s in shown.items()})
@@ -120,7 +120,7 @@ def load_whole(
         DataError: there is no picture of a class that the network knows.
     """
     with list_files(folder) as files:
-        plan = plan_of(files, Wishes(), known=labels)
+        plan = plan_of(files, SplitOptions(), known=labels)
         names = _matched(plan.labels, labels)
         unknown = [label for label in plan.labels if label not in names]
         if not names:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cnn_core.data.paths import given_path
 from cnn_core.errors import DataError
-from image_classification.division import Wishes, is_share
+from image_classification.division import SplitOptions, is_share
 from image_classification.label_table import SPLIT_NAMES, LabelTable, listed, read_labels
 from image_classification.listing import OUTSIDE, Files, may_be_picture
 
@@ -45,12 +45,12 @@ def natural(text: str) -> tuple[tuple[bool, int, str], ...]:
     return (*counted, (True, 0, text))
 
 
-def plan_of(files: Files, wishes: Wishes, *, known: Sequence[str] | None = None) -> Plan:
+def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None = None) -> Plan:
     """Find classes and given splits, in a table of labels or in the folders; DataError lists all problems.
 
     Args:
         files: what there is.
-        wishes: of the user.
+        options: of the user.
         known: the classes of a network that is measured: splits and classes may be missing.
     """
     filled = {parts[0] for parts in files.paths if len(parts) > 1 and may_be_picture(parts)}
@@ -64,8 +64,8 @@ def plan_of(files: Files, wishes: Wishes, *, known: Sequence[str] | None = None)
                else None)
         for parts in sorted(files.paths) if len(parts) > depth + 1 and (not divided or parts[0] in given)
     ]  # fmt: skip
-    table = read_labels(files, label_column=wishes.label_column, group_column=wishes.group_column)
-    if table.labels and (wishes.label_column or wishes.group_column or not _agree(table, entries)):
+    table = read_labels(files, label_column=options.label_column, group_column=options.group_column)
+    if table.labels and (options.label_column or options.group_column or not _agree(table, entries)):
         return _plan_of_table(files, table, given if divided else {})
     classes: dict[str, set[str]] = {}
     useless = _without_pictures(files, depth)
@@ -158,18 +158,18 @@ def _layout_problems(
     return problems
 
 
-def with_test_of(files: Files, plan: Plan, wishes: Wishes) -> Plan:
+def with_test_of(files: Files, plan: Plan, options: SplitOptions) -> Plan:
     """Mark the pictures that the user has listed or put into a folder for the test."""
-    if wishes.test is None:
+    if options.test is None:
         return plan
     if any(entry.given == "test" for entry in plan.entries):
-        raise DataError(f"{files.name} has test pictures of its own; leave --test {wishes.test} out, or move them")
-    place = given_path(wishes.test)
-    if is_share(wishes.test):
+        raise DataError(f"{files.name} has test pictures of its own; leave --test {options.test} out, or move them")
+    place = given_path(options.test)
+    if is_share(options.test):
         return plan
     if not place.exists():
         raise DataError(
-            f"--test {wishes.test}: there is no such folder or file; expected a folder of test pictures, a text file "
+            f"--test {options.test}: there is no such folder or file; expected a folder of test pictures, a text file "
             "of their names, a share such as 0.2 or a number of pictures per class"
         )
     if place.is_dir() or is_archive(place):

@@ -21,7 +21,7 @@ from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Edge, Natural, Settings, Text
 from image_classification.data import ImageSet, few_of_each, load_data
-from image_classification.division import Wishes
+from image_classification.division import SplitOptions
 from image_classification.image_set import Channels, Fit
 from image_classification.preprocess import InputContract, tta_logits
 
@@ -111,8 +111,8 @@ class ImageTask(Pairs):
             )
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
         fit, box = (base.fit, base.box) if base else (data.fit, None)
-        wishes = Wishes(data.groups, data.group_column, data.label_column, data.test)
-        loaded = load_data(data.data, splits=splits, size=size, channels=channels, fit=fit, box=box, wishes=wishes)
+        options = SplitOptions(data.groups, data.group_column, data.label_column, data.test)
+        loaded = load_data(data.data, splits=splits, size=size, channels=channels, fit=fit, box=box, options=options)
         self.sets, self.summary, self.members = loaded.sets, loaded.summary, loaded.members
         if card and set(card.labels) == set(self.sets["test"].labels):
             self.sets = {split: part.with_labels(card.labels) for split, part in self.sets.items()}

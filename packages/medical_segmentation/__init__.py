@@ -17,7 +17,7 @@ _HOMES = {
     "MODELS": "model",
     "SOURCES": "bundles",
     "list_series": "scan",
-    "load": "predict",
+    "load": "loading",
     "Predictor": "predict",
     "SegmentationResult": "predict",
     "NodulePredictor": "nodule_predictor",

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,18 @@ from cnn_core.errors import CnnError, DataError
 from cnn_core.predictor import Measured, check_labels
 from cnn_core.train.config import override
 from cnn_core.train.task import Task
-from cnn_core.weights import WeightsCard, find_weights
-from cnn_core.weights.members import Choice, choose_items, read_members
+from cnn_core.weights import WeightsCard
+from cnn_core.weights.members import Choice, choose_items
 from medical_segmentation.cases import key_of, some
 from medical_segmentation.data import DATA_SETS, SegmentationSet, is_own, load_set, read_set
 from medical_segmentation.decathlon import Decathlon
 from medical_segmentation.dividing import Division
 from medical_segmentation.evaluate import CaseRow, evaluate, evaluate_nodules, measure_case, summarise
+from medical_segmentation.loading import load
 from medical_segmentation.nodule_predictor import NodulePredictor
 from medical_segmentation.nodule_task import NoduleTask
 from medical_segmentation.nodules import LABELS, load_nodules
-from medical_segmentation.predict import Predictor, load
+from medical_segmentation.predict import Predictor
 from medical_segmentation.recipe import Recipe
 from medical_segmentation.task import SegmentationTask
 from medical_segmentation.weights_io import DOMAIN_NAME, goal_of
@@ -32,13 +32,6 @@ from medical_segmentation.weights_io import DOMAIN_NAME, goal_of
 def make_task(recipe: Recipe) -> Task:
     """Return the Task of a recipe."""
     return NoduleTask(recipe) if recipe.data.goal == "malignancy" else SegmentationTask(recipe)
-
-
-def _load(name: str | Path, *, device: str = "auto") -> Predictor | NodulePredictor:
-    """Return a predictor that knows what it learned from."""
-    predictor = load(name, device=device)
-    predictor.members = read_members(find_weights(name, domain=DOMAIN_NAME))
-    return predictor
 
 
 def _measure(predictor: Predictor | NodulePredictor, data: str, split: str | None, own: bool) -> Measured:
@@ -185,7 +178,7 @@ DOMAIN = Domain(
     name=DOMAIN_NAME,
     recipe=Recipe,
     make_task=make_task,
-    load=_load,
+    load=load,
     data_sets=DATA_SETS,
     measure=_measure,
     ways=_ways,

@@ -20,8 +20,7 @@ import torch
 from cnn_core.data.summary import DataSummary
 from cnn_core.errors import DataError
 from cnn_core.storage import write_text
-from cnn_core.train.devices import choose_device
-from cnn_core.weights import WeightsCard, find_weights, load_card
+from cnn_core.weights import WeightsCard
 from cnn_core.weights.members import Members
 from medical_segmentation.cases import stem
 from medical_segmentation.explain import Explanation, explain_scan
@@ -30,11 +29,11 @@ from medical_segmentation.pictures import save_overlay
 from medical_segmentation.scan import Scan, list_series, read_scan, write_mask
 from medical_segmentation.segmenter import Segmenter, SegmenterOutput
 from medical_segmentation.values import CT, intensity_warnings
-from medical_segmentation.weights_io import goal_of, load_classifier, load_segmenting, volume_contract_of
+from medical_segmentation.weights_io import volume_contract_of
 from medical_segmentation.windows import Observer
 
 if TYPE_CHECKING:
-    from medical_segmentation.nodule_predictor import NodulePredictor
+    pass
 
 # DICOM's modality -> how names in descriptions of sets begin that mean it.
 MODALITIES = {"CT": ("CT",), "MR": ("MR", "T1", "T2", "FLAIR", "ADC", "DWI"), "PT": ("PT", "PET")}
@@ -292,25 +291,3 @@ def _unused(name: str, names: set[str]) -> str:
         unused, number = f"{name}-{number}", number + 1
     names.add(unused)
     return unused
-
-
-def load(name: str | Path, *, device: str = "auto") -> "Predictor | NodulePredictor":
-    """Return the predictor of shipped weights or of a finished run's folder: of scans, or of nodules.
-
-    Raises:
-        UnknownNameError: there are no weights of this name.
-        WeightsError: the weights are damaged or belong to another domain.
-    """
-    chosen = choose_device(device)
-    goal = goal_of(load_card(find_weights(name)))
-    if goal == "bundle":
-        from medical_segmentation.bundles import BundlePredictor
-
-        return BundlePredictor(name, device=chosen)
-    if goal == "malignancy":
-        from medical_segmentation.nodule_predictor import NodulePredictor
-
-        model, card = load_classifier(name)
-        return NodulePredictor(model, card, device=chosen)
-    model, card = load_segmenting(name)
-    return Predictor(model, card, device=chosen)

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 import image_classification
 from cnn_core.errors import DataError
 from cnn_core.train.config import override
-from image_classification.division import Pictures, Wishes, divide
+from image_classification.division import Pictures, SplitOptions, divide
 from image_classification.domain import DOMAIN, train
 from image_classification.folder import load_folder, load_whole
 from image_classification.layout import natural
@@ -171,15 +171,15 @@ def test_columns_that_are_asked_for_are_used_or_refused_by_name(tmp_path: Path) 
         draw(root / f"{i}.png", i)
     rows = [f"{i},{'ab'[i % 2]},{'xy'[i % 4 // 2]},p{i // 4}" for i in range(40)]
     (root / "labels.csv").write_text("\n".join(["id,label,other,patient", *rows]))
-    data = load_folder(root, CONTRACT, wishes=Wishes(label_column="other", group_column="patient"))
+    data = load_folder(root, CONTRACT, options=SplitOptions(label_column="other", group_column="patient"))
     assert data.sets["test"].labels == ("x", "y")
     sides = [{int(Path(file).stem) // 4 for file in data.sets[split].files} for split in ALL]
     assert not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]
     assert "pictures of the 10 values of patient stay together" in data.summary.divided
     with pytest.raises(DataError, match=r"labels.csv has no column 'Patient ID' .*id, label, other, patient"):
-        load_folder(root, CONTRACT, wishes=Wishes(group_column="Patient ID"))
+        load_folder(root, CONTRACT, options=SplitOptions(group_column="Patient ID"))
     with pytest.raises(DataError, match="needs a table"):
-        load_folder(fill(tmp_path / "bare", a=3, b=3), CONTRACT, wishes=Wishes(label_column="x"))
+        load_folder(fill(tmp_path / "bare", a=3, b=3), CONTRACT, options=SplitOptions(label_column="x"))
 
 
 def pictures(targets: list[int], names: list[str], images: torch.Tensor, **changes: object) -> Pictures:
@@ -195,7 +195,7 @@ def test_copies_stay_on_one_side_and_are_counted() -> None:
     """Ten pictures of each class, each there three times."""
     images = noise(20).repeat(3, 1, 1, 1)
     targets = [int(i % 20 >= 10) for i in range(60)]
-    division = divide(pictures(targets, [f"{i}" for i in range(60)], images), Wishes())
+    division = divide(pictures(targets, [f"{i}" for i in range(60)], images), SplitOptions())
     sides = [{int(i) % 20 for i in division.members[split]} for split in ALL]
     assert [len(side) for side in sides] == [14, 2, 4]
     assert not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]
@@ -209,7 +209,7 @@ def test_one_picture_in_two_classes_is_a_contradiction() -> None:
     images = noise(20)
     images[15] = images[3]
     names = [f"{'ab'[i // 10]}/{i}.png" for i in range(20)]
-    division = divide(pictures([i // 10 for i in range(20)], names, images), Wishes())
+    division = divide(pictures([i // 10 for i in range(20)], names, images), SplitOptions())
     assert division.warnings == (
         "2 pictures contradict each other, the same picture in several classes: a/3.png and b/15.png",
     )
@@ -219,7 +219,9 @@ def test_copies_between_given_training_and_test_pictures_are_counted() -> None:
     images = noise(20)
     images[16:19] = images[0:3]
     given = ["train"] * 15 + ["test"] * 5
-    division = divide(pictures([i % 2 for i in range(20)], [f"{i}" for i in range(20)], images, given=given), Wishes())
+    division = divide(
+        pictures([i % 2 for i in range(20)], [f"{i}" for i in range(20)], images, given=given), SplitOptions()
+    )
     assert [len(division.members[split]) for split in ALL] == [13, 2, 5]
     assert (
         "3 of the 5 test pictures are copies of training pictures, which flatters the test figures" in division.warnings
@@ -229,7 +231,7 @@ def test_copies_between_given_training_and_test_pictures_are_counted() -> None:
 def test_a_class_of_copies_alone_is_named() -> None:
     images = noise(20)
     images[:10] = images[0]
-    division = divide(pictures([i // 10 for i in range(20)], [f"{i}" for i in range(20)], images), Wishes())
+    division = divide(pictures([i // 10 for i in range(20)], [f"{i}" for i in range(20)], images), SplitOptions())
     assert [len(division.members[split]) for split in ALL] == [14, 2, 4]
     assert division.warnings[0].startswith("the 10 pictures of 'a' are copies of 1, too few to divide")
 
@@ -249,7 +251,7 @@ def test_subfolders_stay_together_where_there_are_enough(
     for k, label in enumerate(("ill", "well")):
         for i in range(48):
             draw(tmp_path / "set" / label / f"p{i % patients}" / f"{i}.png", 100 * k + i)
-    data = load_folder(tmp_path / "set", CONTRACT, wishes=Wishes(groups=how))
+    data = load_folder(tmp_path / "set", CONTRACT, options=SplitOptions(groups=how))
     train_side, test_side = ({Path(f).parts[1] for f in data.sets[split].files} for split in ("train", "test"))
     assert bool(train_side & test_side) != together
     assert said in data.summary.divided and total(data) == 96
@@ -259,7 +261,7 @@ def test_how_many_or_which_pictures_are_for_the_test_can_be_said(tmp_path: Path)
     root = fill(tmp_path / "set", cats=10, dogs=20)
 
     def tested(test: str) -> list[str]:
-        data = load_folder(root, CONTRACT, wishes=Wishes(test=test))
+        data = load_folder(root, CONTRACT, options=SplitOptions(test=test))
         assert total(data) == (30 if "other" not in test else 36)
         return list(data.sets["test"].files)
 

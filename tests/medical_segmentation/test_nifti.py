@@ -11,7 +11,7 @@ import pytest
 
 from cnn_core.errors import DataError, StorageError
 from medical_segmentation import safety
-from medical_segmentation.predict import load
+from medical_segmentation.loading import load
 from medical_segmentation.scan import read_mask, read_scan, write_mask
 from medical_segmentation.segmenter import SegmenterOutput
 from medical_segmentation.values import intensity_warnings

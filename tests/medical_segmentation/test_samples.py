@@ -16,7 +16,7 @@ import pydicom
 import pytest
 
 from cnn_core.errors import DataError
-from medical_segmentation.predict import load
+from medical_segmentation.loading import load
 from medical_segmentation.scan import read_mask, read_scan, write_mask
 from medical_segmentation.segmenter import SegmenterOutput
 
