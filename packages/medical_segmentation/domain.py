@@ -22,11 +22,12 @@ from medical_segmentation.evaluate import CaseRow, evaluate, evaluate_nodules, m
 from medical_segmentation.loading import load
 from medical_segmentation.nodule_predictor import NodulePredictor
 from medical_segmentation.nodule_task import NoduleTask
-from medical_segmentation.nodules import LABELS, load_nodules
+from medical_segmentation.nodules import LABELS, NoduleContract, load_nodules
 from medical_segmentation.predict import Predictor
 from medical_segmentation.recipe import Recipe
 from medical_segmentation.task import SegmentationTask
 from medical_segmentation.weights_io import DOMAIN_NAME, goal_of
+from medical_segmentation.windows import WithMirrors
 
 
 def make_task(recipe: Recipe) -> Task:
@@ -148,12 +149,19 @@ def _numbers(predictor: Predictor, known: Mapping[str, int]) -> dict[str, int]:
 
 
 def _exportable(predictor: Predictor | NodulePredictor) -> dict[str, Any]:
+    """Return the network with its mirror images, from one prepared patch [1, C, *S] to what the predictor averages.
+
+    Raises:
+        CnnError: it is a bundle of MONAI.
+    """
     if predictor.goal == "bundle":
-        raise CnnError(
-            f"{predictor.card.name} is a MONAI bundle; export it with MONAI (python -m monai.bundle ckpt_export)"
-        )
-    size = predictor.contract.size if isinstance(predictor, NodulePredictor) else predictor.contract.patch
-    return {"example_shape": (predictor.contract.in_channels, *size)}
+        raise CnnError(f"{predictor.card.name} is a MONAI bundle: python -m monai.bundle ckpt_export exports it")
+    contract, model = predictor.contract, predictor.model
+    if isinstance(contract, NoduleContract):
+        views = WithMirrors(model, range(contract.dims), masks=False) if contract.mirror else model
+        return {"model": views, "example_shape": (contract.in_channels, *contract.size)}
+    whole = WithMirrors(model, contract.flips) if contract.flips else model
+    return {"model": whole, "example_shape": (contract.in_channels, *contract.patch)}
 
 
 def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:

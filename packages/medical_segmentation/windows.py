@@ -197,6 +197,31 @@ class _Network:
         return scores.float().flip(view) if view else scores.float()
 
 
+class WithMirrors(nn.Module):
+    """A network whose scores are averaged over mirror images, as predictions are: for export.
+
+    `[B, C, *S] -> [B, K, *S]`, or `[B, K]` where `masks` is False.
+
+    Args:
+        network: the network.
+        axes: of S, every combination of which is mirrored.
+        masks: its scores are mirrored back.
+    """
+
+    def __init__(self, network: nn.Module, axes: Sequence[int], *, masks: bool = True) -> None:
+        super().__init__()
+        self.network, self.masks = network, masks
+        places = [2 + axis for axis in axes]
+        self.views = [view for n in range(len(places) + 1) for view in combinations(places, n)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        total = self.network(x)
+        for view in self.views[1:]:
+            scores = self.network(x.flip(view))
+            total = total + (scores.flip(view) if self.masks else scores)
+        return total / len(self.views)
+
+
 def most_probable(scores: Tensor) -> Tensor:
     """Return the label with the highest score, the first of equal ones: `[K, *S] -> uint8 [*S]`."""
     if len(scores) == 2:  # takes a tenth of argmax along the first axis

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cnn_core.errors import CnnError, UnknownNameError
 from cnn_core.models.unet import create_unet
-from medical_segmentation.windows import StoppedError, Windows, fuse, gaussians, scores_in_rows, segment
+from medical_segmentation.windows import StoppedError, Windows, WithMirrors, fuse, gaussians, scores_in_rows, segment
 
 
 @pytest.fixture(autouse=True)
@@ -268,3 +268,24 @@ def test_unknown_maps_wrong_sizes_and_too_few_labels_are_refused() -> None:
             segment(Classes(labels), x, windows)
     with pytest.raises(CnnError, match=r"for \[4, 4, 4\] voxels, got \[1, 3, 2, 2, 2\]"):
         segment(nn.Conv3d(1, 3, 3), x, windows)
+
+
+def test_an_exported_network_averages_over_mirror_images_as_predictions_do() -> None:
+    torch.manual_seed(0)
+    network = nn.Conv3d(1, 2, 3, padding=1).eval()  # not symmetric: mirror images differ
+    x = torch.randn(8, 8, 8)
+    windows = Windows((8, 8, 8), flips=(0, 2), whole=x.numel())
+    ((_, expected),) = scores_in_rows(network, x, windows)
+    with torch.inference_mode():
+        found = WithMirrors(network, (0, 2))(x[None, None])[0]
+        assert (found - expected).abs().max() < 1e-5
+        assert (network(x[None, None])[0] - expected).abs().max() > 1e-2
+        pooled = nn.Sequential(network, nn.Flatten(2))
+        classes = WithMirrors(nn.Sequential(pooled, Mean()), (0,), masks=False)(x[None, None])
+        by_hand = (pooled(x[None, None]).mean(2) + pooled(x.flip(0)[None, None]).mean(2)) / 2
+    assert (classes - by_hand).abs().max() < 1e-6
+
+
+class Mean(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(2)
