@@ -26,7 +26,7 @@ def make(tmp_path: Path):
         """Return what `make` with these words called."""
         calls = tmp_path / "calls"
         calls.write_text("")
-        kept = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+        kept = {name: value for name, value in os.environ.items() if name not in ("ARGS", "MAKEFLAGS", "MAKELEVEL")}
         subprocess.run(["make", "PYTHON=./python", *words], cwd=tmp_path, env=kept, check=True, capture_output=True)
         return calls.read_text().splitlines()
 

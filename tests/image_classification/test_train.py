@@ -149,7 +149,9 @@ def test_weights_are_not_measured_on_what_they_learned_from(digits_run: Path) ->
 def test_own_pictures_that_were_learned_from_are_known_by_another_path(
     shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train("photos", folder=tmp_path, settings={**QUICK, "data": str(shapes), "epochs": 1, "validation": False})
+    train(
+        "photos", folder=tmp_path, settings={**QUICK, "data": str(shapes), "epochs": 1, "size": 16, "validation": False}
+    )
     monkeypatch.chdir(shapes.parent)
     monkeypatch.setenv("HOME", str(shapes.parent))
     for path in (f"./{shapes.name}", f"~/{shapes.name}"):
