@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audio_classification.reading import Sound, SoundSource, read_sound, resample, sound_name
+from audio_classification.reading import Sound, SoundSource, read_sound, sound_name
 from cnn_core.explain import explain
 from cnn_core.storage import atomic_path
 
@@ -112,7 +112,7 @@ def explain_sound(
     name = "the sound" if isinstance(source, Sound) else sound_name(source)
     sound = source if isinstance(source, Sound) else read_sound(source, longest=30)
     contract = predictor.contract
-    windows, starts = contract.windows(torch.from_numpy(resample(sound, contract.rate)))
+    windows, starts = contract.windows(contract.wave(sound))
     probabilities = predictor.probabilities(windows)  # [W, K]
     index = int(probabilities.mean(0).argmax()) if target is None else target
     best = int(probabilities[:, index].argmax())

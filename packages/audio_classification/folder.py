@@ -21,19 +21,16 @@ from audio_classification.sound_set import SoundSet
 from cnn_core.data.archives import extract
 from cnn_core.data.cache import cache_key
 from cnn_core.data.files import data_root
-from cnn_core.data.folders import walk
+from cnn_core.data.folders import is_left_behind, natural, walk
 from cnn_core.data.paths import beside_upload, custom_path
-from cnn_core.data.splits import hold_out
+from cnn_core.data.splits import SPLIT_NAMES, hold_out
 from cnn_core.data.summary import DataSummary, Omissions, class_counts, class_warnings
 from cnn_core.errors import DataError
 from cnn_core.weights.members import content_hashes
 
-SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
-               "test": "test", "testing": "test"}  # fmt: skip
 TEST_SHARE, VAL_SHARE = 0.2, 0.1
 GROUPS = 3  # subfolders that every class must have for them to stay together
 COMMON_RATES = (8000, 16_000, 22_050, 44_100)
-HIDDEN = {"__macosx", "@eadir", "$recycle.bin", "system volume information"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def load_own(
             continue
         cut += sound.seconds > longest
         sounds.append((Sound(sound.samples[: round(longest * sound.rate)], sound.rate), part, label, file))
-    labels = tuple(sorted({label for _, _, label, _ in sounds}, key=_natural))
+    labels = tuple(sorted({label for _, _, label, _ in sounds}, key=natural))
     if len(labels) < 2:
         raise DataError(
             f"{path}: expected a folder of sounds for each class, at least two; found {', '.join(labels) or 'none'}"
@@ -124,11 +121,7 @@ def _unpacked(path: Path) -> Path:
 
 def _entries(folder: Path, left_out: Omissions) -> list[tuple[str, str, Path]]:
     """Return (given split or "", class, file) of every sound; what is none is counted."""
-    files = [
-        place / file
-        for place, names in walk(folder, hidden=lambda name: name.startswith(".") or name.lower() in HIDDEN)
-        for file in names
-    ]
+    files = [place / file for place, names in walk(folder, hidden=is_left_behind) for file in names]
     inside = {file: file.relative_to(folder).parts for file in files}
     while (tops := {parts[0] for parts in inside.values()}) and len(tops) == 1 and min(map(len, inside.values())) > 2:
         inside = {file: parts[1:] for file, parts in inside.items()}  # a folder that merely wraps the others
@@ -186,7 +179,3 @@ def _usual_rate(rates: list[int]) -> int:
     """Return the highest usual rate that nine of ten sounds reach, or the lowest of all."""
     reached = [rate for rate in COMMON_RATES if sum(r >= rate for r in rates) >= 0.9 * len(rates)]
     return max(reached) if reached else min(rates)
-
-
-def _natural(name: str) -> tuple[int, int | str]:
-    return (0, int(name)) if name.isdecimal() else (1, name)

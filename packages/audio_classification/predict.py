@@ -11,7 +11,7 @@ from torch import Tensor
 
 from audio_classification.contract import DOMAIN_NAME, SoundContract
 from audio_classification.explain import SoundExplanation, explain_sound
-from audio_classification.reading import Sound, SoundSource, read_blocks, resample, sound_files, sound_name
+from audio_classification.reading import Sound, SoundSource, read_blocks, sound_files, sound_name
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.data.memory import channels_last
 from cnn_core.errors import CnnError, DataError
@@ -138,7 +138,7 @@ class Predictor:
         """Yield the stretches, the probabilities [W, K] and the sound of one block after the other."""
         offset = 0.0
         for block in [source] if isinstance(source, Sound) else read_blocks(source):
-            wave = torch.from_numpy(resample(block, self.contract.rate))
+            wave = self.contract.wave(block)
             windows, starts = self.contract.windows(wave)
             probabilities = self.probabilities(windows)
             best, which = probabilities.max(1)

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from cnn_core.data.folders import is_left_behind, walk
 from cnn_core.errors import DataError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".rf64")
@@ -95,9 +96,7 @@ def read_blocks(source: SoundSource, *, name: str | None = None, longest: float 
 
 def sound_files(folder: Path) -> list[Path]:
     """Return the sound files in a folder and its subfolders by name, without hidden ones."""
-    from cnn_core.data.folders import walk
-
-    places = walk(folder, hidden=lambda name: name.startswith("."))
+    places = walk(folder, hidden=is_left_behind)
     return sorted(place / file for place, files in places for file in files if Path(file).suffix.lower() in SUFFIXES)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from cnn_core.data import splits
 from cnn_core.data.images import SUFFIXES
 from cnn_core.data.tables import Layout, encoding_of, lines, look, opened, records, rows, table_suffix
 from cnn_core.errors import DataError
@@ -23,10 +24,7 @@ FILE_NAMES = (
 CAPTION_NAMES = (
     "caption", "captions", "text", "sentence", "sentences", "description", "comment", "raw", "title", "alt_text",
 )  # fmt: skip
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "restval": "train", "val": "val", "dev": "val", "valid": "val",
-    "validation": "val", "test": "test", "testing": "test",
-}  # fmt: skip
+SPLIT_NAMES = {**splits.SPLIT_NAMES, "restval": "train"}  # Karpathy's name for the rest of COCO's validation
 SENTENCE_KEYS = ("raw", "caption", "sentence", "text")  # of a caption that is an object
 
 

@@ -15,14 +15,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from cnn_core.data.splits import SPLIT_NAMES
 from cnn_core.data.tables import look, rows
 from cnn_core.errors import DataError
 from image_classification.listing import Files, is_picture
 
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 LABEL_NAMES = (
     "label", "labels", "class", "classid", "classname", "category", "categoryid", "categoryname", "target", "diagnosis",
     "dx", "breed", "species", "finding", "findinglabels", "level", "y", "type", "cultivar", "characterlabel",

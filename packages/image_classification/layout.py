@@ -1,16 +1,16 @@
 """How a folder of pictures is laid out: where its classes, its splits and its groups are, and what is left out."""
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cnn_core.data.folders import natural
 from cnn_core.data.paths import given_path
+from cnn_core.data.splits import SPLIT_NAMES
 from cnn_core.errors import DataError
 from image_classification.division import SplitOptions, is_share
-from image_classification.label_table import SPLIT_NAMES, LabelTable, listed, read_labels
+from image_classification.label_table import LabelTable, listed, read_labels
 from image_classification.listing import OUTSIDE, Files, may_be_picture
 
 WANTED = "expected one subfolder of pictures per class, at least two, or a table of labels (labels.csv)"
@@ -36,13 +36,6 @@ class Plan:
     entries: list[Entry]
     left_out: list[tuple[str, str]]  # (file, reason)
     read: list[str]
-
-
-def natural(text: str) -> tuple[tuple[bool, int, str], ...]:
-    """Return a key that sorts texts as people count: 1, 2, 10."""
-    pieces = filter(None, re.split(r"([0-9]+)", unicodedata.normalize("NFKC", text).casefold()))
-    counted = ((False, int(piece), "") if piece.isdecimal() else (True, 0, piece) for piece in pieces)
-    return (*counted, (True, 0, text))
 
 
 def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None = None) -> Plan:

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 import image_classification
+from cnn_core.data.folders import natural
 from cnn_core.errors import DataError
 from cnn_core.train.config import override
 from image_classification.division import Pictures, SplitOptions, divide
 from image_classification.domain import DOMAIN, train
 from image_classification.folder import load_folder, load_whole
-from image_classification.layout import natural
 from image_classification.mirrored import mirrored_classes
 from image_classification.preprocess import InputContract
 from image_classification.task import ImageTask, Recipe

@@ -1,16 +1,12 @@
 """ImageNet weights that others publish: in a package, and downloaded by torchvision."""
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import torch
 import torchvision
+from loopback import served
 from PIL import Image
 
 from cnn_core.cli import main
@@ -90,19 +86,6 @@ def test_the_centre_of_a_larger_picture_is_taken() -> None:
     seen, placement = contract.place(picture)
     assert seen.min() == 255
     assert placement.box == pytest.approx((144, 16, 368, 240))
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.mark.parametrize("name", ["resnet18", "googlenet"])

@@ -2,17 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import nibabel
 import numpy as np
 import pytest
 import torch
+from loopback import served
 from made_sets import write_set
 from monai.networks.nets import SegResNet
 
@@ -124,19 +120,6 @@ def test_the_mask_is_that_of_the_bundles_own_workflow_on_the_files_own_grid(
     counts = {name: round(float((np.asarray(written.dataobj) == k).sum() * voxel), 3)
               for k, name in ((1, "liver"), (2, "spleen"))}  # fmt: skip
     assert item["volumes_ml"] == counts
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def test_a_bundle_is_downloaded_once(

@@ -1,6 +1,8 @@
 """The files of a folder and its subfolders; links to folders are followed, and each real folder is read once."""
 
 import os
+import re
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,13 @@ LEFT_BEHIND = {
 def is_left_behind(name: str) -> bool:
     """Tell whether a file or folder is hidden, or was made by a system and not by a user."""
     return name.startswith(".") or name.lower() in LEFT_BEHIND
+
+
+def natural(text: str) -> tuple[tuple[bool, int, str], ...]:
+    """Return a key that sorts texts as people count: 1, 2, 10."""
+    pieces = filter(None, re.split(r"([0-9]+)", unicodedata.normalize("NFKC", text).casefold()))
+    counted = ((False, int(piece), "") if piece.isdecimal() else (True, 0, piece) for piece in pieces)
+    return (*counted, (True, 0, text))
 
 
 def walk(

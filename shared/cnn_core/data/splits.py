@@ -9,6 +9,11 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+SPLIT_NAMES = {  # what people call the parts of a data set that is divided already
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
 
 def hold_out(
     targets: np.ndarray,
