@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from image_classification.division import SplitOptions
 from image_classification.download import get_cifar10, get_mnist_like
 from image_classification.image_set import SPLITS, Channels, Fit, ImageSet
 from image_classification.readers import read_cifar10, read_mnist_like
+
+if TYPE_CHECKING:
+    from image_classification.preprocess import InputContract
 
 log = logging.getLogger(__name__)
 
@@ -65,13 +68,12 @@ def load_set(
     split: str,
     size: int | tuple[int, int] | None = None,
     channels: Channels | None = None,
-    fit: Fit = "crop",
-    box: float | None = None,
+    fit: "Fit | InputContract" = "crop",
     data_root: str | os.PathLike[str] | None = None,
 ) -> ImageSet:
     """Load one split of a named set, or of a user's own pictures; see `load_data`."""
     return load_data(
-        name_or_path, splits=(split,), size=size, channels=channels, fit=fit, box=box, data_root=data_root
+        name_or_path, splits=(split,), size=size, channels=channels, fit=fit, data_root=data_root
     ).sets[split]  # fmt: skip
 
 
@@ -81,8 +83,7 @@ def load_data(
     splits: Sequence[str],
     size: int | tuple[int, int] | None = None,
     channels: Channels | None = None,
-    fit: Fit = "crop",
-    box: float | None = None,
+    fit: "Fit | InputContract" = "crop",
     data_root: str | os.PathLike[str] | None = None,
     options: SplitOptions | None = None,
 ) -> PictureData:
@@ -93,8 +94,8 @@ def load_data(
         splits: some of `SPLITS`, see the module.
         size: edge or (H, W) of the returned pictures; None: the set's own size (folders: 64).
         channels: 1 (grey) or 3 (RGB); None: the set's own (folders: 3, or what `fit` needs).
-        fit: how pictures of another size are fitted to `size`, see `InputContract`.
-        box: of the fits "digit" and "garment", see `InputContract`.
+        fit: how pictures of another size are fitted to `size`, see `InputContract`; or the contract of a network that
+            is to take them, for everything but size and channels where these are given.
         data_root: the folder of the sets; None: `CNN_DATA_DIR` or the platform's user data folder.
         options: how a user's own pictures are labelled and divided.
 
@@ -110,7 +111,7 @@ def load_data(
     size = _pair(size)
     known = find_set(DATA_SETS, name_or_path)
     if known is None:
-        return _load_custom(name_or_path, splits, size=size, channels=channels, fit=fit, box=box, options=options)
+        return _load_custom(name_or_path, splits, size=size, channels=channels, fit=fit, options=options)
     if options is not None and options != SplitOptions():
         flags = "--test, --groups, --group-column and --label-column"
         raise DataError(f"{known.name} comes divided and labelled; {flags} are for a folder of your own pictures")
@@ -122,7 +123,7 @@ def load_data(
         if split in ("train", "val"):
             train, val = hold_out(whole.targets.numpy(), [VAL_FRACTION], seed=SPLIT_SEED)
             whole = whole.subset(train if split == "train" else val)
-        loaded[split] = _fit(whole, size or whole.size, channels=channels or whole.channels, fit=fit, box=box)
+        loaded[split] = _fit(whole, size or whole.size, channels=channels or whole.channels, fit=fit)
     classes = class_counts(known.labels, {split: part.targets.tolist() for split, part in loaded.items()})
     counts = {split: len(part) for split, part in loaded.items()}
     return PictureData(loaded, DataSummary(known.name, "pictures", counts, classes, divided="as published"))
@@ -154,29 +155,36 @@ def _load_custom(
     *,
     size: tuple[int, int] | None,
     channels: Channels | None,
-    fit: Fit,
-    box: float | None,
+    fit: "Fit | InputContract",
     options: SplitOptions | None,
 ) -> PictureData:
     custom_path(path, DATA_SETS, expected="a folder (or zip) with one subfolder per class")
     from image_classification.folder import load_folder  # imports Pillow, which named sets do not need
-    from image_classification.preprocess import OBJECT_FITS, InputContract
+    from image_classification.preprocess import OBJECT_FITS
 
     channels = channels or (1 if fit in OBJECT_FITS else 3)
-    contract = InputContract(channels=channels, size=size or CUSTOM_SIZE, fit=fit, box=box)
+    contract = _contract(size or CUSTOM_SIZE, channels, fit)
     data = load_folder(path, contract, splits=splits, options=options or SplitOptions())
     return PictureData(data.sets, data.summary, data.members)
 
 
-def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: Channels, fit: Fit, box: float | None) -> ImageSet:
+def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: Channels, fit: "Fit | InputContract") -> ImageSet:
     """Convert a set to another size or channel count, picture by picture, exactly as prediction does."""
-    if (size, channels) == (image_set.size, image_set.channels):
+    cut = not isinstance(fit, str) and fit.crop_share < 1
+    if (size, channels) == (image_set.size, image_set.channels) and not cut:
         return image_set
-    from image_classification.preprocess import InputContract
-
-    contract = InputContract(channels=channels, size=size, fit=fit, box=box)
+    contract = _contract(size, channels, fit)
     images = torch.stack([contract.to_uint8(image) for image in image_set.images])
     return replace(image_set, images=images)
+
+
+def _contract(size: tuple[int, int], channels: Channels, fit: "Fit | InputContract") -> "InputContract":
+    """Return a contract for the pixels alone, of no mean and deviation."""
+    from image_classification.preprocess import InputContract
+
+    if isinstance(fit, str):
+        return InputContract(channels=channels, size=size, fit=fit)
+    return InputContract(channels, size, fit=fit.fit, box=fit.box, crop_share=fit.crop_share)
 
 
 def _pair(size: int | tuple[int, int] | None) -> tuple[int, int] | None:

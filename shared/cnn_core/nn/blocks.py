@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -67,6 +68,14 @@ class ConvNormAct(nn.Sequential):
             self.norm = d.batch_norm(out_channels) if norm is True else norm(out_channels)
         if act is not None:
             self.act = act()
+
+
+class MeanAndMax(nn.Module):
+    """The mean and the largest value of every channel: `[B, C, *S] -> [B, 2 C]`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        cells = x.flatten(2)  # [B, C, N]
+        return torch.cat([cells.mean(2), cells.amax(2)], 1)
 
 
 class Head(nn.Sequential):
