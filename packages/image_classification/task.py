@@ -119,8 +119,8 @@ class ImageTask(Pairs):
         _check_filled(data.data, self.sets)
         train = self.sets[self.training_split]
         if data.per_class is not None:
-            few = few_of_each(train.targets.numpy(), data.per_class, seed=self.recipe.loop.seed)
-            train = self.sets[self.training_split] = train.subset(few)
+            chosen = few_of_each(train.targets.numpy(), data.per_class, seed=self.recipe.loop.seed)
+            train = self.sets[self.training_split] = train.subset(chosen)
         self.augment, tta = self._flips(train)
         if base:
             self.contract = replace(base, size=train.size, tta=tta)
@@ -139,7 +139,8 @@ class ImageTask(Pairs):
             augment=self.augment,
         )
         steps = len(self._batches)
-        self.passes = -(-LEAST_STEPS // max(1, steps)) if self.members and steps < LEAST_STEPS and not self.probed else 1
+        few = self.members and steps < LEAST_STEPS and not self.probed
+        self.passes = -(-LEAST_STEPS // max(1, steps)) if few else 1
         if self.passes > 1:
             epoch = f"an epoch goes through the {len(train):,} training pictures {self.passes} times, in "
             self._say(f"{epoch}{self.passes * steps} steps")
