@@ -16,6 +16,7 @@ from image_classification.paper import (
     background_plane,
     border,
     evenly_lit,
+    separate,
     sheet_alone,
     strokes_on_paper,
     without_lines,
@@ -24,8 +25,10 @@ from image_classification.paper import (
 OBJECT_DETAIL = 640  # pixels: below this edge no picture of one object is shrunk before the object is looked for
 
 
-def fit_object(picture: Image.Image, size: tuple[int, int], *, share: float, centre: str) -> Fitted:
-    """Find the one object of a grey picture and put it, bright on black, into a frame of `size` (H, W).
+def fit_objects(picture: Image.Image, size: tuple[int, int], *, share: float, centre: str) -> list[Fitted]:
+    """Find the object of a grey picture and put it, bright on black, into a frame of `size` (H, W).
+
+    With `centre` "mass" there may be several characters: one entry for each, in reading order.
 
     As LeCun et al. (1998, section III.A) describe it for MNIST: the object's bounding box is scaled, keeping its aspect
     ratio, to fit a box of `share` of the frame (20 of 28 pixels), then placed with its centre of mass in the middle
@@ -46,12 +49,19 @@ def fit_object(picture: Image.Image, size: tuple[int, int], *, share: float, cen
     grey = np.asarray(picture)
     right_size = grey.shape == size
     if right_size and not _light_background(grey, strokes=centre == "mass"):
-        return picture, Placement((0, 0, width, height), (0, 0, width, height))
+        return [(picture, Placement((0, 0, width, height), (0, 0, width, height)))]
     shrink = max(1, max(grey.shape) // OBJECT_DETAIL)  # a larger photo shows no more of one object
     shown = np.asarray(picture.reduce(shrink))
     ink = _written(shown) if centre == "mass" and not right_size else None
     if ink is None:
         ink = _bright_on_black(shown, frame_is_background=not right_size)
+    inks = separate(ink) if centre == "mass" and not right_size else [ink]
+    return [_framed(one, size, share=share, centre=centre, shrink=shrink) for one in inks]
+
+
+def _framed(ink: np.ndarray, size: tuple[int, int], *, share: float, centre: str, shrink: int) -> Fitted:
+    """Put the object of a picture [H, W], bright on black and `shrink` times as small as it was, into its frame."""
+    height, width = size
     left, top, right, bottom = box = _find_object(ink, faint=0.2 if centre == "mass" else 0.02)
     scale = share * min(height / (bottom - top), width / (right - left))
     inner_width, inner_height = (max(1, round(scale * edge)) for edge in (right - left, bottom - top))

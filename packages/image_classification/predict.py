@@ -191,21 +191,32 @@ class Predictor:
         return ImageExplanation(name, label, probability, method, result.signed, picture, heat, seen, seen_heat)
 
     def _view(self, image: ImageSource, name: str) -> Tensor:
-        """Return the network's view of a picture, uint8 [C, H, W]."""
-        return self.contract.to_uint8(self.contract.read(image, name=name))
+        """Return the network's views of a picture, uint8 [M, C, H, W]: of each of M digits, of anything else one."""
+        return self.contract.each_to_uint8(self.contract.read(image, name=name))
 
     def _classify(self, names: list[str], views: list[Tensor | str], top_k: int) -> Iterator[Prediction]:
         good = [view for view in views if isinstance(view, Tensor)]
-        rows = iter(self.probabilities(self.contract.normalize(torch.stack(good)))) if good else iter(())
+        rows = iter(self.probabilities(self.contract.normalize(torch.cat(good))).split([len(view) for view in good])
+                    if good else ())  # fmt: skip
         for name, view in zip(names, views, strict=True):
             if isinstance(view, str):
                 yield Prediction(name, error=view)
                 continue
-            values, indices = next(rows).topk(min(top_k, len(self.labels)))
-            if not torch.isfinite(values).all():
+            each = next(rows)  # [M, K]
+            values, indices = each[0].topk(min(top_k, len(self.labels)))
+            if not torch.isfinite(each).all():
                 yield Prediction(name, error=NOT_A_NUMBER)
                 continue
-            yield Prediction(name, [self.labels[k] for k in indices.tolist()], values.tolist())
+            several = (self._several(each),) if len(each) > 1 else None
+            yield Prediction(name, [self.labels[k] for k in indices.tolist()], values.tolist(), warnings=several)
+
+    def _several(self, each: Tensor) -> str:
+        """Say what was found where a picture holds several things: of probabilities [M, K]."""
+        values, indices = each.max(1)
+        found = ", ".join(
+            f"{self.labels[k]} ({value:.1%})" for k, value in zip(indices.tolist(), values.tolist(), strict=True)
+        )
+        return f"{len(each)} digits found, in reading order: {found}; the answer is that for the first"
 
 
 def load(name: str | Path, *, device: str = "auto") -> Predictor:
