@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.memory import EpochContext, channels_last
+from cnn_core.errors import CnnError
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import Backbone, as_backbone
 from cnn_core.train.config import OptimizerConfig
@@ -56,7 +57,13 @@ class ProbeTask(Pairs):
     def build_data(self, device: torch.device) -> None:
         from cnn_core.weights import load_model
 
-        load_model(str(self.recipe.model.weights), domain="image_classification")  # before the pictures are read
+        weights = str(self.recipe.model.weights)
+        try:
+            load_model(weights, domain="image_classification")  # before the pictures are read
+        except CnnError as error:
+            if type(error) is not CnnError:  # anything but a package that is not installed
+                raise
+            raise CnnError(f"{error}; or learn from the pictures alone (--weights none)") from error
         self.inner.build_data(device)
         self.summary, self.members, self.device = self.inner.summary, self.inner.members, device
         self.views = (False, True) if self.inner.augment.flip != "none" else (False,)
