@@ -14,6 +14,7 @@ from typing_extensions import TypeIs
 
 from cnn_core.answers import label_columns, skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
+from cnn_core.confidence import answering, split_answers
 from cnn_core.data.images import ImageSource, input_name, read_image
 from cnn_core.data.memory import channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
@@ -100,9 +101,14 @@ class Predictor:
         Raises:
             CnnError: `x` is not an input of this network.
         """
+        return self.answers(x)[0]
+
+    def answers(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `probabilities`, and which pictures are of the classes, bool [B] (see `cnn_core.confidence`)."""
         with torch.inference_mode():
-            scores = tta_logits(self.model, channels_last(x.to(self.device)), tta=self.contract.tta)
-            return scores.float().softmax(1).cpu()  # [B, K]
+            answered = tta_logits(answering(self.model), channels_last(x.to(self.device)), tta=self.contract.tta)
+            scores, known = split_answers(answered, len(self.labels), self.card.confidence)
+            return scores.softmax(1).cpu(), known.cpu()
 
     def predict(
         self, images: Sequence[ImageSource] | ImageSource, *, top_k: int = 5, batch_size: int = BATCH_SIZE
@@ -196,27 +202,28 @@ class Predictor:
 
     def _classify(self, names: list[str], views: list[Tensor | str], top_k: int) -> Iterator[Prediction]:
         good = [view for view in views if isinstance(view, Tensor)]
-        rows = iter(self.probabilities(self.contract.normalize(torch.cat(good))).split([len(view) for view in good])
-                    if good else ())  # fmt: skip
+        each = [len(view) for view in good]
+        answered = self.answers(self.contract.normalize(torch.cat(good))) if good else None
+        rows = zip(*(part.split(each) for part in answered), strict=True) if answered else iter(())
         for name, view in zip(names, views, strict=True):
             if isinstance(view, str):
                 yield Prediction(name, error=view)
                 continue
-            each = next(rows)  # [M, K]
-            values, indices = each[0].topk(min(top_k, len(self.labels)))
-            if not torch.isfinite(each).all():
+            probabilities, known = next(rows)  # [M, K], [M]
+            values, indices = probabilities[0].topk(min(top_k, len(self.labels)))
+            if not torch.isfinite(probabilities).all():
                 yield Prediction(name, error=NOT_A_NUMBER)
                 continue
-            several = (self._several(each),) if len(each) > 1 else None
-            yield Prediction(name, [self.labels[k] for k in indices.tolist()], values.tolist(), warnings=several)
+            labels, several = [self.labels[k] for k in indices.tolist()], None
+            if len(probabilities) > 1:
+                several = (self._several(probabilities),)
+            yield Prediction(name, labels, values.tolist(), warnings=several, known=bool(known[0]))
 
     def _several(self, each: Tensor) -> str:
-        """Say what was found where a picture holds several things: of probabilities [M, K]."""
-        values, indices = each.max(1)
-        found = ", ".join(
-            f"{self.labels[k]} ({value:.1%})" for k, value in zip(indices.tolist(), values.tolist(), strict=True)
-        )
-        return f"{len(each)} digits found, in reading order: {found}; the answer is that for the first"
+        """Say what was found where a picture holds several digits: of probabilities [M, K]."""
+        found = zip(*(part.tolist() for part in each.max(1)), strict=True)
+        said = ", ".join(f"{self.labels[k]} ({value:.1%})" for value, k in found)
+        return f"{len(each)} digits found, in reading order: {said}; the answer is that for the first"
 
 
 def load(name: str | Path, *, device: str = "auto") -> Predictor:

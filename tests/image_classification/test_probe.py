@@ -15,7 +15,7 @@ from cnn_core.train.config import ModelConfig, override, read_recipe
 from cnn_core.weights import load_card
 from image_classification import load, train
 from image_classification.domain import DOMAIN, make_task
-from image_classification.probe import ProbeTask, pooled, solve
+from image_classification.probe import ProbeTask, folded, solve
 from image_classification.task import DataConfig, ImageTask, Recipe, TransferConfig
 
 PHOTOS = Path(DOMAIN.load.__code__.co_filename).parent / "recipes" / "photos.toml"
@@ -57,7 +57,7 @@ def test_mean_and_largest_value_by_hand() -> None:
     ("name", "options"),
     [("efficientnet_lite0", {"width": 0.25, "pool": "mean-max"}), ("fastnet", {"widths": [8, 8]}), ("resnet18", {})],
 )
-def test_folded_features_and_the_last_layer_give_the_networks_answer(name: str, options: dict) -> None:
+def test_a_folded_network_gives_the_networks_answer_with_its_head(name: str, options: dict) -> None:
     torch.manual_seed(0)
     network = create_model(name, num_classes=4, options=options)
     for module in network.modules():
@@ -67,7 +67,10 @@ def test_folded_features_and_the_last_layer_give_the_networks_answer(name: str, 
     x = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():
         expected = network.eval()(x)
-        torch.testing.assert_close(network.head.classifier(pooled(network)(x)), expected, atol=1e-4, rtol=1e-4)
+        quick = folded(network)
+        torch.testing.assert_close(quick(x), expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(network(x), expected)  # which stays as it was
+    assert quick.head is network.head and len(quick.state_dict()) < len(network.state_dict())
 
 
 def test_a_probe_leaves_an_ordinary_network_and_computes_features_once(
