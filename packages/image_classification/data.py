@@ -19,11 +19,11 @@ from torch import Tensor
 from cnn_core.data.paths import custom_path
 from cnn_core.data.splits import hold_out
 from cnn_core.data.summary import DataSummary, class_counts
-from cnn_core.domain import DataSet, find_set
+from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError, unknown_name
 from cnn_core.weights.members import Members
 from image_classification.division import SplitOptions
-from image_classification.download import get_cifar10, get_mnist_like
+from image_classification.download import get_cifar10, get_clothing, get_mnist_like
 from image_classification.image_set import SPLITS, Channels, Fit, ImageSet
 from image_classification.readers import read_cifar10, read_mnist_like
 
@@ -45,12 +45,13 @@ class PictureSet(DataSet):
     Args:
         labels: the K class names.
         counts: official numbers of training and test pictures.
-        read: (set, its folder, official part "train" | "test") -> uint8 [N, C, H, W], int64 [N].
+        read: (set, its folder, official part "train" | "test") -> uint8 [N, C, H, W], int64 [N]; None: the set is a
+            tree of class folders, divided by its publisher and read like a user's own pictures.
     """
 
     labels: tuple[str, ...]
     counts: tuple[int, int]
-    read: Callable[[DataSet, Path, str], tuple[Tensor, Tensor]] = field(repr=False)
+    read: Callable[[DataSet, Path, str], tuple[Tensor, Tensor]] | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,10 @@ def load_data(
         flags = "--test, --groups, --group-column and --label-column"
         raise DataError(f"{known.name} comes divided and labelled; {flags} are for a folder of your own pictures")
     folder = known.path(data_root)
+    if known.read is None:
+        if not folder.is_dir():
+            raise missing_set(known, folder)
+        return _load_custom(folder, splits, size=size, channels=channels, fit=fit, options=None)
     parts = {part: _read(known, folder, part) for part in {_part(split) for split in splits}}
     loaded = {}
     for split in splits:
@@ -135,6 +140,8 @@ def _part(split: str) -> str:
 
 
 def _read(known: PictureSet, folder: Path, part: str) -> ImageSet:
+    if known.read is None:
+        raise ValueError(f"{known.name} is read as a folder")
     images, targets = known.read(known, folder, part)
     official = known.counts[part == "test"]
     if len(images) != official:
@@ -218,6 +225,15 @@ def _official(name: str, folder: str, *, read: Callable[..., tuple[Tensor, Tenso
     )
 
 
+def _count_photos(folder: Path) -> str:
+    """Say how many photos a tree of class folders has in its three parts."""
+    counts = {name: sum(1 for _ in (folder / name).glob("*/*.jp*g")) for name in ("train", "validation", "val", "test")}
+    if not all((counts["train"], counts["validation"] + counts["val"], counts["test"])):
+        raise missing_set(DATA_SETS["clothing"], folder)
+    return PHOTOS.format(counts["train"], counts["validation"] + counts["val"], counts["test"])
+
+
+PHOTOS = "{:,} training, {:,} validation and {:,} test photos"
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TEN = tuple("0123456789")
@@ -244,6 +260,12 @@ DATA_SETS: dict[str, PictureSet] = {
             description="small photos of animals and vehicles, Krizhevsky 2009; binary version",
             licence="none stated; research use", labels=CIFAR10, counts=(50_000, 10_000), read=read_cifar10,
             get=get_cifar10,
+        ),
+        PictureSet(
+            name="clothing", folder="clothing", description="photos of clothes that people took, Grigorev 2020",
+            licence="CC0", counts=(3068, 372), read=None, get=get_clothing, count=_count_photos,
+            official=PHOTOS.format(3068, 341, 372), labels=("dress", "hat", "longsleeve", "outwear", "pants", "shirt",
+                                                            "shoes", "shorts", "skirt", "t-shirt"),
         ),
     )
 }  # fmt: skip
