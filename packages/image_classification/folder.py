@@ -30,6 +30,7 @@ from image_classification.layout import Entry, Plan, is_archive, plan_of, with_t
 from image_classification.listing import Files, list_files
 from image_classification.preprocess import InputContract
 
+ENLARGED = 3  # times, from which on it is said
 MEMORY_SHARE = 0.5  # of the machine's memory that the decoded pictures may take
 
 Parts = tuple[str, ...]
@@ -77,7 +78,7 @@ def load_folder(
         plan = with_test_of(files, plan_of(files, options), options)
         there = {entry.given for entry in plan.entries} | (set() if is_share(options.test) else {"test"})
         entries = [entry for entry in plan.entries if any(_needs(split, entry.given, there) for split in splits)]
-        images, kept, skipped = _decode(files, [entry.parts for entry in entries], contract, observe)
+        images, kept, skipped, edge = _decode(files, [entry.parts for entry in entries], contract, observe)
     groups = {entry.given for entry in entries}
     entries = [entries[i] for i in kept]
     _check_readable(files.name, plan, groups, entries=entries, skipped=skipped)
@@ -99,7 +100,8 @@ def load_folder(
     classes = class_counts(plan.labels, {split: s.targets.tolist() for split, s in shown.items()})
     summary = DataSummary(
         str(folder), "pictures", {split: len(s) for split, s in shown.items()}, classes, division.divided,
-        (*plan.read, *division.read), omissions(skipped).all, (*division.warnings, *class_warnings(classes)),
+        (*plan.read, *division.read, *_enlarged(edge, contract)), omissions(skipped).all,
+        (*division.warnings, *class_warnings(classes)),
     )  # fmt: skip
     hashes = hashes_of(pictures.images)
     members = {split: hashes[indices] for split, indices in division.members.items() if len(indices)}
@@ -130,7 +132,7 @@ def load_whole(
             )
         entries = [entry for entry in plan.entries if entry.label in names]
         strange = Counter(entry.label for entry in plan.entries if entry.label not in names)
-        images, kept, skipped = _decode(files, [entry.parts for entry in entries], contract, None)
+        images, kept, skipped, _ = _decode(files, [entry.parts for entry in entries], contract, None)
     entries = [entries[i] for i in kept]
     if not entries:
         raise DataError(f"{files.name}: not one picture can be read: {_some(skipped)}")
@@ -188,6 +190,16 @@ def _matched(labels: Sequence[str], known: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def _enlarged(edge: int, contract: InputContract) -> list[str]:
+    """Say that most pictures are enlarged much, where they are; `edge` is the middle one of their shorter edges."""
+    if not 0 < edge <= min(contract.size) / ENLARGED:
+        return []
+    height, width = contract.size
+    return [
+        f"half of the pictures have a shorter edge of at most {edge} pixels; they are enlarged to {width} x {height}"
+    ]
+
+
 def _needs(split: str, group: str, there: set[str]) -> bool:
     """Return whether `split` is made from the given `group`: a split that is not given comes out of train."""
     parts = split.split("+")
@@ -226,17 +238,20 @@ def _decode(
     paths: list[tuple[str, ...]],
     contract: InputContract,
     observe: Callable[[int, int], None] | None,
-) -> tuple[torch.Tensor, list[int], list[tuple[str, str]]]:
-    """Decode `paths` in parallel: `-> uint8 [N, C, H, W] of those that succeeded, their indices, the others`."""
+) -> tuple[torch.Tensor, list[int], list[tuple[str, str]], int]:
+    """Decode `paths` in parallel: `-> uint8 [N, C, H, W] of those that succeeded, their indices, the others`, and the
+    median of their shorter edges in pixels (of large JPEG files, as they are decoded)."""
     shape = (len(paths), contract.channels, *contract.size)
     _check_memory(files.name, shape)
     images = np.empty(shape, dtype=np.uint8)
+    edges = np.zeros(len(paths), dtype=np.int64)
     failures: dict[int, str] = {}
 
     def decode(i: int) -> None:
         name = "/".join(paths[i])
         try:
-            images[i] = contract.to_uint8(contract.read(files.open(paths[i]), name=name)).numpy()
+            picture = contract.read(files.open(paths[i]), name=name)
+            images[i], edges[i] = contract.to_uint8(picture).numpy(), min(picture.size)
         except DataError as error:
             failures[i] = str(error).removeprefix(f"{name}: ")
 
@@ -251,7 +266,8 @@ def _decode(
     kept = [i for i in range(len(paths)) if i not in failures]
     if failures:
         images = images[kept]
-    return torch.from_numpy(images), kept, [("/".join(paths[i]), failures[i]) for i in sorted(failures)]
+    middle = int(np.median(edges[kept])) if kept else 0
+    return torch.from_numpy(images), kept, [("/".join(paths[i]), failures[i]) for i in sorted(failures)], middle
 
 
 def _check_memory(name: str, shape: tuple[int, ...]) -> None:

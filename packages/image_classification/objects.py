@@ -10,13 +10,13 @@ from PIL import Image
 
 from cnn_core.data.fits import Fitted, Placement, resize
 from cnn_core.errors import DataError
+from image_classification.characters import separate
 from image_classification.paper import (
     COARSE,
     NOISE,
     background_plane,
     border,
     evenly_lit,
-    separate,
     sheet_alone,
     strokes_on_paper,
     without_lines,

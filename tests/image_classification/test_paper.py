@@ -10,8 +10,9 @@ from sklearn.datasets import load_digits
 
 from cnn_core.data.files import data_root
 from image_classification import load
+from image_classification.characters import separate
 from image_classification.data import load_set
-from image_classification.paper import evenly_lit, separate, sheet_alone, without_lines
+from image_classification.paper import evenly_lit, sheet_alone, without_lines
 from image_classification.preprocess import InputContract
 
 CONTRACT = InputContract(1, (28, 28), fit="digit")

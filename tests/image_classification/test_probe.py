@@ -117,6 +117,8 @@ def test_the_contract_of_the_starting_weights_is_kept(bars: Path) -> None:
     task.build_data(torch.device("cpu"))
     contract = task.inner.contract
     assert (contract.size, contract.crop_share, contract.mean, contract.tta) == ((224, 224), 0.875, (0.5,) * 3, "flip")
+    enlarged = "Half of the pictures have a shorter edge of at most 12 pixels; they are enlarged to 224 x 224."
+    assert enlarged in task.summary.sentences
     tested = task.inner.sets["test"]
     assert torch.equal(tested.images[0], contract.to_uint8(bars / tested.files[0]))
 
