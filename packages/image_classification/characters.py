@@ -4,7 +4,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from image_classification.paper import COARSE, EIGHT
+from image_classification.background import COARSE
+from image_classification.paper import EIGHT
 
 GAP = 0.06  # of the tallest character's height: the widest gap inside a character
 LOW = 0.5  # likewise, the lowest character

@@ -10,17 +10,7 @@ from PIL import Image
 
 from cnn_core.data.fits import Fitted, Placement, resize
 from cnn_core.errors import DataError
-from image_classification.characters import separate
-from image_classification.paper import (
-    COARSE,
-    NOISE,
-    background_plane,
-    border,
-    evenly_lit,
-    sheet_alone,
-    strokes_on_paper,
-    without_lines,
-)
+from image_classification.background import COARSE, NOISE, background_plane, border
 
 OBJECT_DETAIL = 640  # pixels: below this edge no picture of one object is shrunk before the object is looked for
 
@@ -52,10 +42,12 @@ def fit_objects(picture: Image.Image, size: tuple[int, int], *, share: float, ce
         return [(picture, Placement((0, 0, width, height), (0, 0, width, height)))]
     shrink = max(1, max(grey.shape) // OBJECT_DETAIL)  # a larger photo shows no more of one object
     shown = np.asarray(picture.reduce(shrink))
-    ink = _written(shown) if centre == "mass" and not right_size else None
-    if ink is None:
-        ink = _bright_on_black(shown, frame_is_background=not right_size)
-    inks = separate(ink) if centre == "mass" and not right_size else [ink]
+    if centre == "mass" and not right_size:
+        from image_classification.characters import separate  # imports SciPy
+
+        inks = separate(_written(shown))
+    else:
+        inks = [_bright_on_black(shown, frame_is_background=not right_size)]
     return [_framed(one, size, share=share, centre=centre, shrink=shrink) for one in inks]
 
 
@@ -80,6 +72,8 @@ def _framed(ink: np.ndarray, size: tuple[int, int], *, share: float, centre: str
 
 def _written(grey: np.ndarray) -> np.ndarray:
     """Return float32 [H, W] in 0..255 with what is written above 0: on a sheet, in any light, between printed lines."""
+    from image_classification.paper import evenly_lit, sheet_alone, strokes_on_paper, without_lines
+
     values = sheet_alone(grey.astype(np.float32))
     ink = None if evenly_lit(values) else strokes_on_paper(values)
     return without_lines(_bright_on_black(values, frame_is_background=True) if ink is None else ink)

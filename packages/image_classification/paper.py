@@ -9,8 +9,8 @@ from PIL import Image
 from scipy import ndimage
 from torch.nn import functional as F
 
-COARSE = 128  # pixels of the coarse view in which an object is looked for
-NOISE = 8  # grey levels: a background that differs by less is taken as uniform
+from image_classification.background import COARSE, NOISE, background_plane, border
+
 INNER = 0.2  # share of the ink inside the frame, from which on what touches the frame is no part of the object
 SMALL = 16  # pixels: a picture of fewer holds no stroke and paper around it
 STROKE = 0.25  # of the longer edge of a picture: no stroke is wider, and light changes over more than this
@@ -190,20 +190,3 @@ def _closing(values: np.ndarray, width: int) -> np.ndarray:
     for sign in (1, -1):  # the largest value around each pixel, then the smallest of those
         x = sign * F.max_pool2d(sign * x, width, stride=1)
     return x[0, 0].numpy()[1:-1, 1:-1]
-
-
-def border(grey: np.ndarray) -> np.ndarray:
-    """Return the values of the outermost frame of pixels, each corner once."""
-    return np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
-
-
-def background_plane(values: np.ndarray) -> np.ndarray:
-    """Fit `a x + b y + c` to the frame of `values` [H, W], without the quarter of it that is farthest off (the object
-    may touch the frame), and return it on every pixel: `-> float32 [H, W]`."""
-    height, width = values.shape
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    frame, terms = border(values), np.stack([border(x), border(y), np.ones_like(border(x))], axis=1)
-    near = np.abs(frame - np.median(frame))
-    kept = near <= np.percentile(near, 75)
-    a, b, c = np.linalg.lstsq(terms[kept], frame[kept], rcond=None)[0]
-    return np.clip(a * x + b * y + c, 0, 255).astype(np.float32)
