@@ -5,6 +5,7 @@ The vectors are rows of a table, [V, E]. Which of them learn makes Kim's variant
 "multichannel": both side by side, 2 E channels; and "one-hot" for characters: each is a channel of its own.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,9 @@ class TextNet(nn.Module):
         return self._look_up(ids).transpose(1, 2)
 
     def set_vectors(self, table: Tensor, known: Tensor) -> None:
-        """Put pretrained vectors [V, E] where `known` [V] is true.
+        """Put pretrained vectors [V, E] where `known` [V] is true, and random ones of their variance elsewhere.
+
+        So did Kim; zeros would make all those words one, and small vectors would be unheard beside the others.
 
         Raises:
             CnnError: the vectors are of another length, or this network has no vectors to set.
@@ -97,9 +100,14 @@ class TextNet(nn.Module):
         if not tables or tables[0].shape != table.shape:
             shape = list(tables[0].shape) if tables else "none"
             raise CnnError(f"expected word vectors {shape}, got {list(table.shape)}")
+        missing = ~known
+        missing[: UNKNOWN + 1] = False  # padding stays zero, and what is unknown says as little as it does
+        span = math.sqrt(3) * float(table[known].square().mean().sqrt())  # of a uniform distribution
+        drawn = torch.empty(int(missing.sum()), table.shape[1]).uniform_(-span, span)
         with torch.no_grad():
             for vectors in tables:
                 vectors[known] = table[known].to(vectors)
+                vectors[missing] = drawn.to(vectors)
 
     def _look_up(self, ids: Tensor) -> Tensor:
         parts = []

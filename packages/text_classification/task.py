@@ -1,7 +1,7 @@
 """The text recipe and its Task."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from cnn_core.metrics import classification_metrics
 from cnn_core.models import as_backbone
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, say_unused
-from cnn_core.validation import Count, Settings, Share, Text
+from cnn_core.validation import Count, Natural, Settings, Share, Text
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from cnn_core.weights.members import content_hashes
 from text_classification.contract import DOMAIN_NAME, FIRST, LONGEST, TextContract
@@ -51,7 +51,9 @@ class DataConfig(Settings):
     label_column: str | None = None
     group_column: str | None = None  # of what rows have in common that must stay in one split: an author, a document
     test: str | None = None  # of custom texts: a table for the test set, a share (0.2) or a number (500); None: a tenth
-    tokenizer: Literal["basic_english", "cased_english", "kim", "whitespace", "characters"] = "basic_english"
+    tokenizer: Literal[
+        "treebank", "cased_treebank", "basic_english", "cased_english", "kim", "whitespace", "characters"
+    ] = "treebank"
     lower_case_too: bool = False  # train on every text again in lower case, for people who type so
     min_count: Count = 1  # rarer tokens become unknown
     largest_vocabulary: Count | None = None  # most frequent tokens that are kept; None: all
@@ -72,6 +74,7 @@ class VectorConfig(Settings):
     )
     vector_size: Annotated[int, Field(ge=1, le=10_000)] = 300  # E; pretrained ones have their own
     vector_file: str | None = None  # pretrained vectors: a text file of GloVe, word2vec or fastText
+    more_words: Natural = 0  # the file's first words that join the vocabulary though no training text has them
     word_dropout: Share = 0.0  # share of words that are replaced by the unknown token in training
 
     @model_validator(mode="after")
@@ -81,6 +84,8 @@ class VectorConfig(Settings):
             raise ValueError(f"vectors: {self.vectors!r} needs a vector_file; without one, use 'rand'")
         if self.vector_file and not pretrained:
             raise ValueError(f"vector_file: is not used with vectors {self.vectors!r}; use 'non-static'")
+        if self.more_words and not self.vector_file:
+            raise ValueError("more_words: they come from a vector_file, and there is none")
         return self
 
 
@@ -250,8 +255,20 @@ class TextTask(Pairs):
             known = set(base.vocabulary)
             vocabulary = base.vocabulary + tuple(word for word in vocabulary if word not in known)
             return replace(base, vocabulary=vocabulary, text_column=text, label_column=label)
+        vocabulary += self._more_words(tokenizer, vocabulary)
         length = data.length or (DEFAULT_LENGTH if needs_length(model.model) else None)
         return TextContract(tokenizer, vocabulary, length, text_column=text, label_column=label)
+
+    def _more_words(self, tokenizer: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
+        """Return words of the file of vectors that the vocabulary lacks, as far as the tokenizer can give them."""
+        from text_classification.vectors import frequent_words
+
+        vectors, split = self.recipe.vectors, TOKENIZERS[tokenizer]
+        if not vectors.vector_file or not vectors.more_words:
+            return ()
+        known = {*vocabulary}
+        words = frequent_words(Path(vectors.vector_file), vectors.more_words)
+        return tuple(word for word in dict.fromkeys(words) if word not in known and split(word) == [word])
 
     def _arguments(self) -> dict[str, Any]:
         """Return what `build_model` needs, from the recipe or from the starting weights."""
@@ -268,12 +285,11 @@ class TextTask(Pairs):
 
     def _read_vectors(self, file: Path) -> str:
         """Read the pretrained vectors [V, E], and which words have one [V]; return how many do."""
-        from text_classification.vocabulary import load_vectors
+        from text_classification.vectors import load_vectors
 
-        table, known = load_vectors(file, self.contract.vocabulary)
-        self._pretrained = F.pad(table, (0, 0, FIRST, 0)), F.pad(known, (FIRST, 0))
-        count, total = int(known.sum()), len(known)
-        return f"{file.name} has vectors for {count:,} of the {total:,} words of the vocabulary ({count / total:.0%})"
+        read = load_vectors(file, self.contract.vocabulary)
+        self._pretrained = F.pad(read.table, (0, 0, FIRST, 0)), F.pad(read.known, (FIRST, 0))
+        return read.said
 
 
 def without_validation(summary: DataSummary) -> dict[str, Any]:
