@@ -17,8 +17,9 @@ from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import override
 from text_classification import Predictor, bench, compare, domain, evaluate_weights, load, train
 from text_classification.data import TextSet, load_data, load_sets
+from text_classification.recipe import Recipe
 from text_classification.report import evaluate, read_report
-from text_classification.task import Recipe, TextTask, batches_by_length
+from text_classification.task import TextTask, batches_by_length
 
 SMALL = {"vector_size": 8, "epochs": 2, "batch_size": 25, "learning_rate": 0.01, "min_count": 1}
 

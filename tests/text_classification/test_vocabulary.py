@@ -13,7 +13,8 @@ from trips import sentences
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.train.config import override
 from text_classification import load, train
-from text_classification.task import Recipe, TextTask
+from text_classification.recipe import Recipe
+from text_classification.task import TextTask
 from text_classification.vectors import load_vectors
 from text_classification.vocabulary import build_vocabulary
 
