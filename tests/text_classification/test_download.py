@@ -177,7 +177,7 @@ def test_sentences_stand_behind_their_class(
     )
     assert f"{name}: 2 texts" in DATA_SETS[name].fetch(data_root=tmp_path)
     table = DATA_SETS[name].read(tmp_path / "text" / name, ["all"])["all"]
-    assert (table.labels, table.texts) == (labels, ["no \u201cway\u201d", "ok : 1\u2026 a"])
+    assert (table.labels, table.texts) == (labels, ["no \u201cway\u201d", "yes : 1\u2026 a"])
     (tmp_path / "text" / name / file).write_bytes(b"7 of another set\n")
     with pytest.raises(DataError, match=rf"does not hold {name} as published .*`cnn data get {name}` does"):
         load_sets(name, splits=["test"], data_root=tmp_path)
