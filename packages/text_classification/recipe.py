@@ -51,6 +51,7 @@ class VectorConfig(Settings):
     vector_file: str | None = None  # pretrained vectors: a text file of GloVe, word2vec or fastText
     more_words: Natural = 0  # the file's first words that join the vocabulary though no training text has them
     word_dropout: Share = 0.0  # share of words that are replaced by the unknown token in training
+    vector_dropout: Share = 0.0  # share of each vector's numbers that are zero in training
 
     @model_validator(mode="after")
     def _pretrained_vectors_have_a_file(self) -> "VectorConfig":

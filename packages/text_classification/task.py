@@ -98,10 +98,12 @@ class TextTask(Pairs):
 
     def build_model(self) -> nn.Module:
         """Build the network, with pretrained vectors or starting weights if the recipe names some."""
-        model = build_model(word_dropout=self.recipe.vectors.word_dropout, **self._arguments())
+        vectors = self.recipe.vectors
+        dropout = {"word_dropout": vectors.word_dropout, "vector_dropout": vectors.vector_dropout}
+        model = build_model(dropout=dropout, **self._arguments())
         if self.recipe.model.weights:
             copy_weights(model, self.recipe.model.weights, self.sets[self.training_split].labels)
-        elif self.recipe.vectors.vector_file:
+        elif vectors.vector_file:
             model.set_vectors(*self._pretrained)
         # The norm of sparse gradients cannot be limited; with `clip` the vectors get ordinary gradients.
         model.sparse = hasattr(model, "learned") and self.recipe.optimizer.clip == 0

@@ -101,6 +101,16 @@ def test_pretrained_vectors_go_where_there_are_some() -> None:
         net.set_vectors(torch.ones(ROWS, 3), known)
 
 
+def test_numbers_of_vectors_are_dropped_in_training_alone() -> None:
+    net = TextNet(build().backbone, vocab_size=ROWS, size=SIZE, vector_dropout=0.5)
+    vectors = net.learned.detach()
+    assert torch.equal(net.eval().word_vectors(), vectors)
+    dropped = net.train().word_vectors().detach()
+    kept = dropped.ne(0)
+    torch.testing.assert_close(dropped[kept], 2 * vectors[kept])
+    assert 0.4 < kept[1:].float().mean() < 0.6 and not kept[0].any()
+
+
 def test_characters_are_channels() -> None:
     net = build("char_cnn", vectors="one-hot", length=123, base_channels=4, dense=8)
     x = net.embed(torch.tensor([[0, 1, 2, ROWS - 1]]))
