@@ -20,7 +20,7 @@ TAGS = (
     "span body head html link meta cite small strong table tbody thead center strike script style title blockquote"
 )
 _PLAIN = {"’‘‛′´ʼʹˈꞌ": "'", "“”„‟″«»〝〞": '"', "‐‑‒−﹣": "-", "–—―": " - ", "\u00ad\u200b\u200d\u2060\ufe0f\ufeff": ""}
-SIGNS = {sign: plain for signs, plain in _PLAIN.items() for sign in signs}
+_SIGNS = {sign: plain for signs, plain in _PLAIN.items() for sign in signs}
 
 _MARKS = "\u0300-\u036f\u3099\u309a"  # accents that belong to the letter before
 _ODD = re.compile(r"[^\x00-\x7f]|[&<;]|[nN] ['`][tT]\b|[.!?] [.!?]")  # what a text that changes has
@@ -116,7 +116,7 @@ def _folded(found: re.Match[str]) -> str:
 @lru_cache(maxsize=1 << 12)
 def _plain(written: str) -> str:
     return "".join(
-        SIGNS.get(sign, unicodedata.normalize("NFKC", sign)) for sign in unicodedata.normalize("NFC", written)
+        _SIGNS.get(sign, unicodedata.normalize("NFKC", sign)) for sign in unicodedata.normalize("NFC", written)
     )
 
 
