@@ -30,7 +30,7 @@ def show_deletion(network: Network, text: str) -> None:
         what = f"No deletion of up to {most} words was found that" if most else "It is a single word: nothing"
         note(f"{what} changes the answer “{why.label}”.")
         return
-    places = predictor(network).contract.places(text)
+    places: list[tuple[int, int] | None] = predictor(network).contract.places(text)
     kept = [(place, i in found.positions) for i, place in enumerate(places) if place is not None]
     count = len(found.positions)
     label = spoken(found.label, network.card.labels)
