@@ -256,8 +256,7 @@ def load_photos(
     listing.records.sort(key=lambda record: SPLITS.index(record.split or "train"))  # then splits are not copied
     whole = _decode(name, listing, size or (entry.size if entry else CUSTOM_SIZE), fit, tokenizer)
     if entry is not None:
-        given = np.array([record.split for record in listing.records])
-        parts = {split: np.flatnonzero(given == split) for split in splits}
+        parts = {split: np.flatnonzero([record.split == split for record in listing.records]) for split in splits}
         return PhotoSets(whole, parts, _summary(whole, parts, listing, divided))
     hashes = content_hashes(pixels.numpy().tobytes() for pixels in whole.images)
     pairs = nearly_same(whole.images)
