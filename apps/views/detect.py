@@ -61,7 +61,7 @@ def _one(network: Network) -> None:
     with right, plain_errors():
         with st.spinner("Loading the network"):
             whole = ask(network, picture)
-        own = float(network.card.input["threshold"])
+        own = float(str(network.card.input["threshold"]))
         # The slider belongs to the network: another one has another threshold.
         threshold = st.slider(
             "Show boxes from a score of", LOWEST, 0.95, max(LOWEST, round(own, 2)), 0.05, key=f"threshold-{network.id}"
@@ -81,7 +81,7 @@ def _one(network: Network) -> None:
             chosen = found.boxes[box]
             show_why(network, picture, box, f"{chosen.label} {box + 1}", chosen.score)
     card = network.card
-    steps = STEPS.format(levels=len(card.input["strides"]), overlap=card.input["overlap"])
+    steps = STEPS.format(levels=len(card.arguments["options"]["strides"]), overlap=card.input["overlap"])
     commands = asking(network, file_word(picture.name), method=st.session_state.get("method", "grad-cam"))
     how_computed(card, commands=commands, steps=steps, file=picture.file)
 

@@ -36,7 +36,7 @@ def read_coco(file: Path) -> Iterator[Record]:
         DataError: the file is damaged, too large, or its parts do not fit each other.
     """
     table = _parsed(file)
-    parts = {name: table.get(name) for name in ("images", "annotations", "categories")}
+    parts: dict[str, Any] = {name: table.get(name) for name in ("images", "annotations", "categories")}
     wrong = [name for name, part in parts.items() if not isinstance(part, list)]
     if wrong:
         raise DataError(f"{file.name}: expected lists called images, annotations and categories; missing {wrong}")

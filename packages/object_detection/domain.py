@@ -75,5 +75,5 @@ DOMAIN = Domain(
     data_sets=DATA_SETS,
     measure=_measure,
 )
-train, evaluate_weights = DOMAIN.train, DOMAIN.evaluate_weights
+train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights
 predict_items, explain_to_file = DOMAIN.predict_items, DOMAIN.explain_to_file

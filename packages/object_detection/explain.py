@@ -132,7 +132,8 @@ def covered(
     if edges[2] <= edges[0] or edges[3] <= edges[1]:
         raise CnnError(f"region: expected left, top, right, bottom inside the picture, got {list(region)}")
     picture = picture.copy()
-    picture.paste(tuple(int(value) for value in grey), tuple(round(value) for value in edges))
+    left, top, right, bottom = (round(value) for value in edges)
+    picture.paste(tuple(int(value) for value in grey), (left, top, right, bottom))
     found = predictor.predict(picture, threshold=0.0)[0].boxes
     there = [entry for entry in found if entry.label == box.label]
     if not there:

@@ -166,7 +166,8 @@ def average_precision(found: Sequence[Found], truths: Sequence[Truth], *, classe
         from pycocotools.cocoeval import COCOeval
     except ModuleNotFoundError as error:
         raise missing_package("pycocotools") from error
-    annotations, results = [], []
+    annotations: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for number, (one, truth) in enumerate(zip(found, truths, strict=True), start=1):
         for box, k, ignored in zip(truth.boxes.tolist(), truth.classes.tolist(), truth.ignored.tolist(), strict=True):
             annotations.append({

@@ -6,6 +6,7 @@ for classes and boxes instead of two, the quality branch learns the IoU of a loc
 distances pass a softplus instead of exp, and the smallest and largest sizes of a level are 4 times its stride.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,11 +65,10 @@ class Detector(nn.Module):
         self.tower = nn.Sequential(*(_conv(channels) for _ in range(depth)))
         self.classes = nn.Conv2d(channels, num_classes, 3, padding=1)
         self.box = nn.Conv2d(channels, 5, 3, padding=1)  # the quality and four distances
-        if not self.classes.weight.is_meta:
-            nn.init.normal_(self.classes.weight, std=0.01)
-            nn.init.constant_(self.classes.bias, -torch.tensor((1 - PRIOR) / PRIOR).log().item())
-            nn.init.normal_(self.box.weight, std=0.01)
-            nn.init.constant_(self.box.bias, 1.0)
+        for conv, bias in ((self.classes, math.log(PRIOR / (1 - PRIOR))), (self.box, 1.0)):
+            if conv.bias is not None and not conv.weight.is_meta:
+                nn.init.normal_(conv.weight, std=0.01)
+                nn.init.constant_(conv.bias, bias)
 
     def pyramid(self, x: Tensor) -> list[Tensor]:
         """Return the map of every level: `[B, 3, H, W] -> list of [B, channels, H / stride, W / stride]`."""

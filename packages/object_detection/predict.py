@@ -98,7 +98,7 @@ class Predictor:
         self.card, self.contract = card, BoxContract.of_card(card, domain=DOMAIN_NAME)
         self.labels = list(card.labels) or [f"class {k}" for k in range(card.arguments["num_classes"])]
         self.device = torch.device(device)
-        self.model = model.to(self.device, memory_format=torch.channels_last).eval()
+        self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()
         self.places, _ = locations(self.contract.size, self.contract.strides)
         self.folder: Path | None = None  # of the weights, where they come from one
 

@@ -35,10 +35,8 @@ def read_boxes(file: Path) -> list[Record]:
     names = {name for group in (PICTURE, LABEL, BOX, *CORNERS, *EDGES) for name in group}
     layout = look(file, names, content="a table of boxes")
     columns = [name.strip().lower() for name in layout.columns]
-    if not layout.header and len(columns) == PLAIN:
-        picture, label, numbers, edges = 0, 5, [1, 2, 3, 4], False
-    else:
-        picture, label, numbers, edges = _places(columns, file)
+    plain = not layout.header and len(columns) == PLAIN
+    picture, label, numbers, edges = (0, 5, [1, 2, 3, 4], False) if plain else _places(columns, file)
     found: dict[str, Record] = {}
     for line, cells in numbered_rows(file, layout):
         name = cells[picture].strip()

@@ -30,7 +30,8 @@ def boxes_table(detections: Iterable["Detection"]) -> str:
 
 def coco_of(detections: Iterable["Detection"], labels: Sequence[str]) -> dict[str, Any]:
     """Return the boxes of pictures as COCO has them: images, annotations (with a score) and categories."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for one in detections:
         if one.error is not None:
             continue
