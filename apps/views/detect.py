@@ -27,8 +27,9 @@ ONE, MANY, TEST = "One picture", "Many pictures", "How good it is"
 REPORT_LIMIT = 16 << 20  # bytes
 STEPS = """\
 1. The picture was brought into the network's input whole, as in training; the rule is in the model card.
-2. At every location of {levels} grids the network said what is there, how good its box is, and how far the box goes.
-   The score is the geometric mean of class probability and expected overlap.
+2. At every location of its grids, a fine one for small things and coarser ones for large things, the
+   network said what is there, how good its box is, and how far the box goes. The score is the geometric mean of
+   class probability and expected overlap.
 3. Of boxes of one class that overlap by more than {overlap} of their union, the surest was kept. The slider hides boxes
    below a score; it asks the network nothing.
 
@@ -81,7 +82,7 @@ def _one(network: Network) -> None:
             chosen = found.boxes[box]
             show_why(network, picture, box, f"{chosen.label} {box + 1}", chosen.score)
     card = network.card
-    steps = STEPS.format(levels=len(card.arguments["options"]["strides"]), overlap=card.input["overlap"])
+    steps = STEPS.format(overlap=card.input["overlap"])
     commands = asking(network, file_word(picture.name), method=st.session_state.get("method", "grad-cam"))
     how_computed(card, commands=commands, steps=steps, file=picture.file)
 
