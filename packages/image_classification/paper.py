@@ -22,7 +22,7 @@ RECTANGLE = 0.78  # share of the smallest rectangle around a sheet that is sheet
 FAINT = 0.5  # of the darkest ink
 LINES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # of the darkest ink: levels below which what crosses the picture may lie
 CROSSES = 0.9  # of the width or height, from which on a piece of ink crosses the picture
-EIGHT = np.ones((3, 3))  # neighbours
+EIGHT = np.ones((3, 3), dtype=bool)  # neighbours
 
 
 def evenly_lit(values: np.ndarray) -> bool:
@@ -173,7 +173,7 @@ def _coarse(values: np.ndarray) -> np.ndarray:
 
 
 def _full(coarse: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return np.asarray(Image.fromarray(coarse).resize(shape[::-1], Image.Resampling.BILINEAR))
+    return np.asarray(Image.fromarray(coarse).resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
 
 def _width(shape: tuple[int, ...], share: float) -> int:

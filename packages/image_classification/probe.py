@@ -240,7 +240,7 @@ def solve(
         return loss
 
     with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
-        solver.step(closure)  # type: ignore[no-untyped-call]  # torch says no types
+        solver.step(closure)
     with torch.no_grad():
         return plain()
 

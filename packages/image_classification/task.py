@@ -181,12 +181,12 @@ class ImageTask(Pairs):
         if config.weights and self.recipe.transfer.transfer != "scratch":
             from cnn_core.weights import load_model
 
-            model, card = load_model(config.weights, domain="image_classification")
-            if card.arguments["options"] != self.options():  # another head
-                fresh = as_backbone(create_model(card.model, **self._arguments()))
+            model, start = load_model(config.weights, domain="image_classification")
+            if start.arguments["options"] != self.options():  # another head
+                fresh = as_backbone(create_model(start.model, **self._arguments()))
                 fresh.stages.load_state_dict(model.stages.state_dict())
                 return fresh.eval()
-            if tuple(card.labels) != train.labels:
+            if tuple(start.labels) != train.labels:
                 model.reset_head(train.num_classes)
             self._freeze(model)
             return model
