@@ -7,15 +7,15 @@ import torch
 
 from audio_classification.contract import DOMAIN_NAME
 from audio_classification.data import DATA_SETS, load_sets, summary_of
-from audio_classification.folder import load_own
+from audio_classification.folder import load_whole
 from audio_classification.predict import Predictor, load
 from audio_classification.sound_set import SoundSet
 from audio_classification.task import Recipe, SoundTask, centred
 from cnn_core.classification import Report, measure_classes
+from cnn_core.data.paths import custom_path
 from cnn_core.domain import Domain, find_set
-from cnn_core.errors import CnnError
 from cnn_core.predictor import Measured, check_labels
-from cnn_core.weights.members import choose_items, read_members
+from cnn_core.weights.members import choose_items, content_hashes, read_members
 
 
 def evaluate(predictor: Predictor, sounds: SoundSet) -> Report:
@@ -45,25 +45,16 @@ def _measure(predictor: Predictor, data: str, split: str | None, own: bool) -> M
 
 def _measure_own(predictor: Predictor, data: str, split: str | None) -> Measured:
     """Measure all of a folder, or the test sounds of the training if it is what was learned from."""
-    sounds = load_own(data, [*DATA_SETS], rate=predictor.contract.rate)
-    unknown = [label for label in sounds.whole.labels if label not in predictor.labels]
-    if unknown:
-        raise CnnError(
-            f"{predictor.card.name} does not know {', '.join(unknown)}; it knows {', '.join(predictor.labels)}"
-        )
+    custom_path(data, [*DATA_SETS], expected="one subfolder of sounds per class", kinds=("folder", "zip"))
+    whole, summary = load_whole(data, predictor.labels, rate=predictor.contract.rate)
     members = read_members(predictor.folder) if predictor.folder else None
-    choice = choose_items(sounds.hashes, members, split=split, items="sounds")
-    places = torch.tensor([predictor.labels.index(label) for label in sounds.whole.labels])
-    whole = replace(sounds.whole, labels=tuple(predictor.labels), targets=places[sounds.whole.targets])
-    report = evaluate(predictor, whole.subset(choice.items, "all"))
+    choice = choose_items(content_hashes(wave.tobytes() for wave in whole.waves), members, split=split, items="sounds")
+    part = (split or "test") if choice.own else "all"
+    report = evaluate(predictor, whole.subset(choice.items, part))
     unseen = {}
     if 0 < choice.unseen.sum() < len(choice.items):
         unseen = evaluate(predictor, whole.subset(choice.items[choice.unseen], "all")).metrics
-    summary = replace(
-        sounds.summary, splits={"all": len(whole)}, divided="", read=(*sounds.summary.read, *choice.sentences),
-        warnings=choice.warnings,
-    )  # fmt: skip
-    part = (split or "test") if choice.own else "all"
+    summary = replace(summary, read=(*summary.read, *choice.sentences), warnings=choice.warnings)
     return Measured(report=report, split=part, data=summary, of=len(whole), unseen=unseen)
 
 

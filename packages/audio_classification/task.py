@@ -17,6 +17,7 @@ from audio_classification.folder import load_own
 from audio_classification.sound_set import SoundSet
 from cnn_core.classification import Report, measure_classes
 from cnn_core.data.cache import cache_key
+from cnn_core.data.classes.division import SplitOptions
 from cnn_core.data.memory import EpochContext, channels_last, take_share
 from cnn_core.data.summary import DataSummary
 from cnn_core.domain import find_set
@@ -34,7 +35,7 @@ STATISTICS = 512  # training sounds that mean and deviation are taken from
 class DataConfig(Settings):
     """Which sounds, and how the network hears them."""
 
-    data: Text = "drawn_sounds"  # a name of `cnn list data`, or a folder (or zip) with one folder per class
+    data: Text = "drawn_sounds"  # a name of `cnn list data`, or a folder (or zip) of class folders or with a table
     validation: bool = True  # hold out a tenth of the training set to choose the best epoch; False: train on all of it
     fold: Annotated[int, Field(ge=0)] | None = None  # which speaker or fold is tested; None: the official split
     view: View = "log-mel"  # "wave" for 1-D networks, "log-mel" for 2-D ones
@@ -44,6 +45,14 @@ class DataConfig(Settings):
     frame: Positive = 0.064  # seconds of a frame
     hop: Positive = 0.016  # seconds from frame to frame
     level: bool = True  # the loudest sample of every input becomes 1
+    # of your own sounds: a folder of test sounds, a text file of their names, or how many of each class are for the
+    # test, as a share or a number; None: a fifth, unless the folder has test sounds
+    test: str | None = None
+    # of your own sounds, what stays on one side of a split (a speaker, a place): subfolders of the class folders, where
+    # every class has enough of them or in any case; copies of a sound always do
+    groups: Literal["auto", "folder", "none"] = "auto"
+    group_column: str | None = None  # of a table of labels: sounds of equal values stay on one side of a split
+    label_column: str | None = None  # of a table of labels; None: guessed
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,8 @@ class SoundTask(Pairs):
         data = self.recipe.data
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
         if find_set(DATA_SETS, data.data) is None:
-            own = load_own(data.data, [*DATA_SETS], rate=data.rate)
+            options = SplitOptions(data.groups, data.group_column, data.label_column, data.test)
+            own = load_own(data.data, [*DATA_SETS], rate=data.rate, options=options, validation=data.validation)
             self.sets = {split: own.split(split) for split in splits}
             self.summary, self.members = own.summary, {part: own.hashes[index] for part, index in own.parts.items()}
         else:

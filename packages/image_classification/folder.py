@@ -10,7 +10,6 @@ content.
 """
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,8 @@ from cnn_core.data.classes.layout import (
     items_of,
     omissions,
     plan_of,
+    plan_of_known,
+    summary_of_known,
     test_entries,
     with_test_of,
 )  # fmt: skip
@@ -128,48 +129,17 @@ def load_whole(
         DataError: there is no picture of a class that the network knows.
     """
     with list_files(folder, PICTURES) as files:
-        plan = plan_of(files, SplitOptions(), known=labels)
-        names = _matched(plan.labels, labels)
-        unknown = [label for label in plan.labels if label not in names]
-        if not names:
-            raise DataError(
-                f"the network knows the classes {', '.join(labels)}, but {files.name} has {', '.join(unknown)}; choose "
-                "data with some of the same classes"
-            )
-        entries = [entry for entry in plan.entries if entry.label in names]
-        strange = Counter(entry.label for entry in plan.entries if entry.label not in names)
-        images, kept, skipped = _decode(files, [entry.parts for entry in entries], contract, None)
-    entries = [entries[i] for i in kept]
+        plan = plan_of_known(files, labels)
+        images, kept, skipped = _decode(files, [entry.parts for entry in plan.entries], contract, None)
+    entries = [plan.entries[i] for i in kept]
     if not entries:
         raise DataError(f"{files.name}: not one picture can be read: {_some(skipped)}")
-    targets = torch.tensor([labels.index(names[entry.label]) for entry in entries], dtype=torch.int64)
+    targets = torch.tensor([labels.index(entry.label) for entry in entries], dtype=torch.int64)
     whole = ImageSet(
         files.name, "all", tuple(labels), images, targets, tuple("/".join(entry.parts) for entry in entries)
     )
     skipped = [*plan.left_out, *skipped]
-    left_out = omissions(skipped, PICTURES)
-    for label, count in strange.items():
-        left_out.add(f"pictures of {label!r}, a class that the network does not know", count=count)
-    classes = {
-        label: counts for label, counts in class_counts(labels, {"all": targets.tolist()}).items() if counts["all"]
-    }
-    absent = [label for label in labels if label not in classes]
-    read = [f"of the network's {len(labels)} classes these have no picture here: {', '.join(absent)}"] if absent else []
-    summary = DataSummary(
-        str(folder), "pictures", {"all": len(whole)}, classes, "", (*plan.read, *read), left_out.all
-    )  # fmt: skip
-    return whole, summary, skipped
-
-
-def _matched(labels: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """Return label -> the known class that is meant: written alike, but for case, spaces and the form of Unicode."""
-    plain = {" ".join(unicodedata.normalize("NFC", name).split()).casefold(): name for name in known}
-    found = {}
-    for label in labels:
-        name = " ".join(unicodedata.normalize("NFC", label).split()).casefold()
-        if label in known or name in plain:
-            found[label] = label if label in known else plain[name]
-    return found
+    return whole, summary_of_known(folder, PICTURES, labels, targets.tolist(), plan.read, skipped), skipped
 
 
 def _needs(split: str, group: str, there: set[str]) -> bool:

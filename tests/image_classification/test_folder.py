@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from cnn_core.data.classes.layout import omissions
 from cnn_core.errors import DataError
 from image_classification.data import load_set
-from image_classification.folder import FolderData, load_folder, omissions
+from image_classification.folder import PICTURES, FolderData, load_folder
 from image_classification.preprocess import InputContract
 
 CONTRACT = InputContract(3, (8, 8))
@@ -179,7 +180,7 @@ def test_damaged_files_are_skipped_by_name_and_counted(animals):
 
 def test_what_is_left_out_is_counted_by_reason_and_named_in_part():
     damaged = [(f"{i}.png", f"the picture is damaged or incomplete (byte {i}); save it again") for i in range(5)]
-    said = [str(entry) for entry in omissions([("a.txt", "files outside the class folders"), *damaged]).all]
+    said = [str(entry) for entry in omissions([("a.txt", "files outside the class folders"), *damaged], PICTURES).all]
     assert said == [
         "1 file outside the class folders (a.txt)",
         "5 unreadable: the picture is damaged or incomplete (0.png, 1.png, 2.png, ...)",

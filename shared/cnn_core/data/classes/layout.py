@@ -1,6 +1,8 @@
 """How a folder of items is laid out: where its classes, its splits and its groups are, and what is left out."""
 
+import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +16,7 @@ from cnn_core.data.classes.listing import OUTSIDE, Files, Kind
 from cnn_core.data.folders import natural
 from cnn_core.data.paths import given_path
 from cnn_core.data.splits import SPLIT_NAMES
-from cnn_core.data.summary import Omissions
+from cnn_core.data.summary import DataSummary, Omissions, class_counts
 from cnn_core.errors import DataError
 
 WANTED = "expected one subfolder of {} per class, at least two, or a table of labels (labels.csv)"
@@ -88,6 +90,58 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
             left_out.append(("/".join(parts), why if classless else OUTSIDE))
     inside = [f"the classes are the folders in {'/'.join(files.wrapper)}"] if files.wrapper else []
     return Plan(labels, entries, left_out, inside)
+
+
+def plan_of_known(files: Files, labels: Sequence[str]) -> Plan:
+    """Return the plan of what is measured with a network that knows `labels`, under its names for them.
+
+    Splits and classes may be missing; what is of another class is left out.
+
+    Raises:
+        DataError: there is no class that the network knows.
+    """
+    plan = plan_of(files, SplitOptions(), known=labels)
+    names = _matched(plan.labels, labels)
+    unknown = [label for label in plan.labels if label not in names]
+    if not names:
+        raise DataError(
+            f"the network knows the classes {', '.join(labels)}, but {files.name} has {', '.join(unknown)}; choose "
+            "data with some of the same classes"
+        )
+    strange = [
+        ("/".join(entry.parts), f"{files.kind.many} of {entry.label!r}, a class that the network does not know")
+        for entry in plan.entries
+        if entry.label not in names
+    ]
+    entries = [replace(entry, label=names[entry.label]) for entry in plan.entries if entry.label in names]
+    return replace(plan, entries=entries, left_out=[*plan.left_out, *strange])
+
+
+def summary_of_known(
+    path: str | os.PathLike[str], kind: Kind, labels: Sequence[str], targets: Sequence[int], read: Sequence[str],
+    skipped: Sequence[tuple[str, str]],
+) -> DataSummary:  # fmt: skip
+    """Return what there is to say of data that are measured whole, as numbers of `labels`."""
+    counted = class_counts(labels, {"all": list(targets)})
+    classes = {label: counts for label, counts in counted.items() if counts["all"]}
+    absent = [label for label in labels if label not in classes]
+    if absent:
+        read = [
+            *read, f"of the network's {len(labels)} classes these have no {kind.one} here: {', '.join(absent)}",
+        ]  # fmt: skip
+    left_out = omissions(skipped, kind).all
+    return DataSummary(str(path), kind.many, {"all": len(targets)}, classes, "", tuple(read), left_out)
+
+
+def _matched(labels: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """Return label -> the known class that is meant: written alike, but for case, spaces and the form of Unicode."""
+    plain = {" ".join(unicodedata.normalize("NFC", name).split()).casefold(): name for name in known}
+    found = {}
+    for label in labels:
+        name = " ".join(unicodedata.normalize("NFC", label).split()).casefold()
+        if label in known or name in plain:
+            found[label] = label if label in known else plain[name]
+    return found
 
 
 def _without_items(files: Files, depth: int) -> set[Parts]:
