@@ -9,8 +9,9 @@ from audio_classification.contract import DOMAIN_NAME
 from audio_classification.data import DATA_SETS, load_sets, summary_of
 from audio_classification.folder import load_whole
 from audio_classification.predict import Predictor, load
-from audio_classification.sound_set import SoundSet
-from audio_classification.task import Recipe, SoundTask, centred
+from audio_classification.sound_set import SoundSet, Windows
+from audio_classification.task import EVALUATION_BATCH, Recipe
+from audio_classification.transfer import make_task
 from cnn_core.classification import Report, measure_classes
 from cnn_core.data.paths import custom_path
 from cnn_core.domain import Domain, find_set
@@ -19,13 +20,17 @@ from cnn_core.weights.members import choose_items, content_hashes, read_members
 
 
 def evaluate(predictor: Predictor, sounds: SoundSet) -> Report:
-    """Measure a predictor on a set, each sound by the input in its middle, as in training.
+    """Measure a predictor on a set, each sound by the mean over its windows, as `predict` answers it.
 
     Raises:
         DataError: the set is empty, or has another number of classes.
     """
-    waves = centred(sounds, predictor.contract.samples).float() / 32768
-    probabilities = predictor.probabilities(waves) if len(waves) else torch.empty(0, len(predictor.labels))
+    windows = Windows(sounds, predictor.contract)
+    parts = torch.arange(len(windows)).split(EVALUATION_BATCH)
+    probabilities = torch.cat([
+        torch.empty(0, len(predictor.labels)), *(predictor.probabilities(windows.rows(part)) for part in parts)
+    ])  # fmt: skip
+    probabilities = windows.mean_of_each(probabilities)
     source = f"{sounds.name}: the {sounds.split} split"
     return Report(**measure_classes(
         probabilities, sounds.targets, labels=sounds.labels, item_name=sounds.item_name, source=source
@@ -66,7 +71,7 @@ def _exportable(predictor: Predictor) -> dict[str, Any]:
 DOMAIN = Domain(
     name=DOMAIN_NAME,
     recipe=Recipe,
-    make_task=SoundTask,
+    make_task=make_task,
     load=load,
     data_sets=DATA_SETS,
     measure=_measure,
