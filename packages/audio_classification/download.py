@@ -36,16 +36,15 @@ def get_commands(folder: Path, progress: Progress | None = None) -> None:
 
 def get_esc50(folder: Path, progress: Progress | None = None) -> None:
     """Download ESC-50 and unpack it to `folder`; errors as `get_commands`."""
-    archive = None
     for url in ESC_URLS:
         try:
             archive = fetch(url, name="ESC-50-master.zip", folder=folder.parent, md5=ESC_MD5, progress=progress)
-            break
         except DataError:
             if url == ESC_URLS[-1]:
                 raise
-    assert archive is not None  # or the last address has raised
-    _unpack(archive, folder, wrapper="ESC-50-master")
+        else:
+            _unpack(archive, folder, wrapper="ESC-50-master")
+            return
 
 
 def _unpack(archive: Path, folder: Path, *, wrapper: str) -> None:

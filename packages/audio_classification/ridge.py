@@ -40,7 +40,7 @@ def choose(features: Tensor, targets: Tensor, classes: int) -> Chosen:
         classes: K.
     """
     x, y, basis, power = _parts(features, targets, classes)
-    best: tuple[float, Chosen] | None = None
+    best, lowest = Chosen(1.0, 1.0, 0.0), float("inf")
     for strength in STRENGTHS:
         kept = power / (power + strength * x.shape[1])
         leverage = (basis.square() * kept).sum(1) + 1 / len(x)  # the mean is one more feature
@@ -49,10 +49,9 @@ def choose(features: Tensor, targets: Tensor, classes: int) -> Chosen:
         accuracy = float((left_out.argmax(1) == targets).double().mean())
         for scale in SCALES:
             loss = float(F.cross_entropy(scale * left_out, targets))
-            if best is None or loss < best[0]:
-                best = loss, Chosen(strength, scale, accuracy)
-    assert best is not None  # there are strengths
-    return best[1]
+            if loss < lowest:
+                best, lowest = Chosen(strength, scale, accuracy), loss
+    return best
 
 
 def solve(features: Tensor, targets: Tensor, classes: int, *, chosen: Chosen, copies: int = 1) -> Ridge:

@@ -24,6 +24,7 @@ from audio_classification.data import DATA_SETS, load_sets, summary_of
 from audio_classification.folder import load_own
 from audio_classification.sound_set import SoundSet, Windows
 from cnn_core.classification import Report, measure_classes
+from cnn_core.confidence import Network
 from cnn_core.data.cache import cache_key
 from cnn_core.data.classes.division import SplitOptions
 from cnn_core.data.memory import EpochContext, channels_last, take_share
@@ -109,6 +110,7 @@ class SoundTask(Pairs):
     """Classify sounds: cross-entropy on augmented batches, accuracy on the validation split."""
 
     metric = "accuracy"
+    open_set = True
     summary: DataSummary
     members: Mapping[str, np.ndarray]
 
@@ -228,21 +230,40 @@ class SoundTask(Pairs):
         return F.cross_entropy(model(x), y, label_smoothing=self.recipe.optimizer.label_smoothing)
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
-        if split not in self.sets:
+        found = self.scored(model, split)
+        if found is None:
             return None
-        windows = self.windows[split]
-        probabilities = windows.mean_of_each(torch.cat([
-            model(channels_last(self.contract.normalize(windows.rows(part).to(self.device)))).float().softmax(1)
-            for part in torch.arange(len(windows)).split(EVALUATION_BATCH)
-        ]))  # fmt: skip
+        scores, targets = found
         if split != "test":
-            return Evaluation(len(probabilities), classification_metrics(probabilities.log(), self.targets[split]))
+            return Evaluation(len(scores), classification_metrics(scores, targets))
         tested = self.sets[split]
         report = Report(**measure_classes(
-            probabilities.cpu(), tested.targets, labels=tested.labels, item_name=tested.item_name,
+            scores.softmax(1).cpu(), tested.targets, labels=tested.labels, item_name=tested.item_name,
             source=f"{tested.name}: the test split",
         ))  # fmt: skip
         return Evaluation(report.n, report.metrics, report)
+
+    def network(self, model: nn.Module) -> nn.Module:
+        return model
+
+    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
+        """Return what `network` answers to every sound of a split, as the logarithm of its windows' mean probability.
+
+        What stands behind the K scores of a window, such as features, is averaged as it is.
+        """
+        if split not in self.sets:
+            return None
+        sounds, windows, targets = self.sets[split], self.windows[split], self.targets[split]
+        if items is not None:
+            sounds, targets = sounds.subset(items, split), targets[torch.from_numpy(items).to(self.device)]
+            windows = Windows(sounds, self.contract)
+        answered = torch.cat([
+            network(channels_last(self.contract.normalize(windows.rows(part).to(self.device)))).float()
+            for part in torch.arange(len(windows)).split(EVALUATION_BATCH)
+        ])  # fmt: skip
+        classes = len(sounds.labels)
+        probabilities = windows.mean_of_each(answered[:, :classes].softmax(1))
+        return torch.cat([probabilities.log(), windows.mean_of_each(answered[:, classes:])], 1), targets
 
     def fingerprint(self) -> str:
         """Return a fingerprint of the labels, the samples and the targets of all splits."""

@@ -37,6 +37,7 @@ class PooledHead(Head):
                 classifier=nn.Linear(features, num_classes),
             ),
         )
+        self.register_buffer("references", None)
 
 
 class PooledStages(Backbone):
