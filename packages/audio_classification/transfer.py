@@ -93,7 +93,7 @@ class HeadTask(Pairs):
         return self.inner.fingerprint()
 
     def steps_per_epoch(self) -> int:
-        return max(1, len(self.train) * len(self.targets) // self._batch_size)
+        return max(1, self._count // self._batch_size)
 
     def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
         """Yield features [B, F] and classes [B]: an epoch goes through all views."""
@@ -134,8 +134,13 @@ class HeadTask(Pairs):
         return {**self.inner.card_fields(model), "model_module": self.network(model)}
 
     @property
+    def _count(self) -> int:
+        """Of training windows and their augmented copies."""
+        return self.recipe.transfer.views * len(self.inner.windows[self.inner.training_split])
+
+    @property
     def _batch_size(self) -> int:
-        return min(self.recipe.loop.batch_size, len(self.train) * len(self.targets))
+        return min(self.recipe.loop.batch_size, self._count)
 
     def _features(self, split: str, *, view: int) -> Tensor:
         """Return features [W, F] of the windows of a split, view 0 unchanged, from the cache if they are there."""

@@ -303,7 +303,7 @@ def test_zip_that_points_outside_is_refused(tmp_path, name):
 
 
 def test_zip_bomb_is_not_unpacked(animals, monkeypatch):
-    monkeypatch.setattr("image_classification.listing.MEMBER_LIMIT", 1 << 20)
+    monkeypatch.setattr("cnn_core.data.classes.listing.MEMBER_LIMIT", 1 << 20)
     path = zipped(animals)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("cats/bomb.png", "w") as stream:
         for _ in range(30):
@@ -317,7 +317,7 @@ def test_a_zip_of_a_million_entries_is_refused_before_it_is_listed(animals, monk
     with zipfile.ZipFile(path, "a") as archive:
         for i in range(50):
             archive.writestr(f"cats/{i}.txt", b"")
-    monkeypatch.setattr("image_classification.listing.MEMBERS_LIMIT", 20)
+    monkeypatch.setattr("cnn_core.data.classes.listing.MEMBERS_LIMIT", 20)
     monkeypatch.setattr(zipfile, "ZipFile", None)  # which would make an object of each
     with pytest.raises(DataError, match="more than 20 files"):
         load_folder(path, CONTRACT)
