@@ -52,6 +52,28 @@ def test_a_spectrogram_is_what_its_definition_says(rate: int, n_fft: int, hop: i
     assert np.abs(found[0].numpy() - by_definition(wave, rate=rate, n_fft=n_fft, hop=hop, mels=mels)).max() < 1e-4
 
 
+def test_a_spectrogram_is_librosas() -> None:
+    """Numbers of librosa 0.11.0, `feature.melspectrogram(y=..., power=2)`, with log(power + 1e-6)."""
+    t = np.arange(8000) / 8000
+    wave = 0.5 * np.sin(2 * np.pi * (200 + 600 * t) * t) + 0.2 * np.sin(2 * np.pi * 2500 * t) * (t > 0.5)
+    wave = wave.astype(np.float32)
+    seen = log_mel(torch.from_numpy(wave)[None], rate=8000, n_fft=512, hop=128, mels=64)[0]
+    places = {
+        (0, 0): 1.020664, (5, 3): 2.717719, (10, 20): -10.968959, (20, 31): 3.058121, (31, 40): -12.379994,
+        (40, 50): -13.797456, (55, 62): -7.467677, (63, 10): -13.815511,
+    }  # fmt: skip
+    assert seen.shape == (64, 63)
+    assert {place: float(seen[place]) for place in places} == pytest.approx(places, abs=1e-4)
+    assert (float(seen.double().mean()), float(seen.double().std(correction=0))) == pytest.approx(
+        (-11.239182, 4.836566), abs=1e-4
+    )
+    both = np.concatenate([wave, wave[::-1]])
+    seen = log_mel(torch.from_numpy(both)[None], rate=16_000, n_fft=1024, hop=160, mels=40)[0]
+    places = {(0, 0): 1.031031, (10, 20): -13.73967, (20, 50): -1.971206, (39, 99): -9.669947}
+    assert {place: float(seen[place]) for place in places} == pytest.approx(places, abs=1e-4)
+    assert float(seen.double().mean()) == pytest.approx(-9.955664, abs=1e-4)
+
+
 def test_the_mel_scale_is_slaneys() -> None:
     hertz = torch.tensor([0.0, 200.0, 1000.0, 6400.0], dtype=torch.float64)
     assert to_mel(hertz).tolist() == pytest.approx([0, 3, 15, 42])  # 27 steps of the logarithmic part per factor 6.4
