@@ -246,7 +246,8 @@ def load_photos(
     entry = find_set(DATA_SETS, name_or_path)
     if entry is not None and entry.read is not None:
         listing, name, share = entry.read(entry.path(data_root)), entry.name, HELD_FRACTION
-        listing.records = [record for record in listing.records if record.split in splits]
+        parts, divided = divide(listing)  # of all splits, whichever are wanted
+        listing.records = [replace(listing.records[i], split=split) for split in splits for i in parts[split]]
     else:
         path, name, share = _custom_path(name_or_path), str(name_or_path), HELD_FRACTION
         listing = read_custom(path, columns=columns)
@@ -255,8 +256,7 @@ def load_photos(
     listing.records.sort(key=lambda record: SPLITS.index(record.split or "train"))  # then splits are not copied
     whole = _decode(name, listing, size or (entry.size if entry else CUSTOM_SIZE), fit, tokenizer)
     if entry is not None:
-        parts, divided = divide(listing)
-        parts = {split: part for split, part in parts.items() if split in splits}
+        parts = {split: np.flatnonzero([record.split == split for record in listing.records]) for split in splits}
         return PhotoSets(whole, parts, _summary(whole, parts, listing, divided))
     hashes = content_hashes(pixels.numpy().tobytes() for pixels in whole.images)
     pairs = nearly_same(whole.images)
