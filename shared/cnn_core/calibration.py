@@ -48,7 +48,7 @@ def calibrate_weights(
     held = domain.train_once(recipe, folder, settings, observe=observe).confidence
     if held is None:
         raise CnnError(f"the training in {folder} has no validation data to learn confidence from")
-    shorter = "" if epochs is None else f" of {epochs} epochs"
+    shorter = "" if epochs is None else f" (--epochs {epochs})"
     said = Confidence(**{**held, "data": f"held out in a second training{shorter}"})
     model = domain.load(place, device="cpu").model
     task.build_data(torch.device("cpu"))
