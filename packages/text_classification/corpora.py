@@ -1,5 +1,6 @@
 """The published text sets by name: their classes, parts and files."""
 
+import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -66,7 +67,7 @@ class Corpus(DataSet):
             labels, texts = zip(*self.published.rows(folder, part), strict=True)
         except OSError as error:
             raise missing_set(self, folder) from error
-        except (ValueError, LookupError) as error:  # cut off, or another file
+        except (ValueError, LookupError, csv.Error) as error:  # cut off, or another file
             raise DataError(
                 f"{folder} does not hold {self.name} as published ({error}); `cnn data get {self.name}` does"
             ) from error

@@ -73,7 +73,7 @@ class Published:
         get: (folder, progress) -> downloads what is missing or damaged there; raises DataError where that fails or is
             not the published file, StorageError where it cannot be written.
         rows: (folder, part) -> labels and texts of "train", "dev", "test", "train_phrases" or "all"; raises OSError
-            where the file is missing.
+            where the file is missing, ValueError, LookupError or csv.Error where it is another one.
     """
 
     get: Callable[[Path, Progress | None], object]
@@ -89,7 +89,7 @@ def get_trec(folder: Path, progress: Progress | None = None) -> None:
 def trec_rows(folder: Path, part: str, *, fine: bool = False) -> Rows:
     """Yield the questions; `fine`: with 50 classes such as "NUM:dist" instead of 6 such as "NUM"."""
     for line in _lines(folder / TREC_FILES[part], "latin-1"):
-        label, _, text = line.partition(" ")
+        label, text = line.split(" ", 1)
         yield label if fine else label.partition(":")[0], text
 
 
@@ -116,7 +116,11 @@ def treebank_rows(folder: Path, part: str, *, labels: Sequence[str | None]) -> R
 
 
 def tree_phrases(line: str) -> list[tuple[int, str]]:
-    """Return the grade and the text of every node of a tree such as "(3 (2 A) (4 joy))", the whole sentence last."""
+    """Return the grade and the text of every node of a tree such as "(3 (2 A) (4 joy))", the whole sentence last.
+
+    Raises:
+        ValueError, IndexError: the brackets do not match.
+    """
     phrases: list[tuple[int, str]] = []
     nodes: list[tuple[int, int]] = []
     words: list[str] = []
@@ -128,6 +132,8 @@ def tree_phrases(line: str) -> list[tuple[int, str]]:
         else:
             root, begin = nodes.pop()
             phrases.append((root, " ".join(words[begin:])))
+    if nodes:
+        raise ValueError(f"a tree is cut off: {line[:80]!r}")
     return phrases
 
 
@@ -139,9 +145,10 @@ def get_ag_news(folder: Path, progress: Progress | None = None) -> None:
 
 def ag_news_rows(folder: Path, part: str, *, labels: Sequence[str]) -> Rows:
     """Yield title and first lines in one, with " . " between them; `labels`: of the published classes 1 to 4."""
+    names = dict(zip("1234", labels, strict=True))
     with (folder / f"{part}.csv").open(encoding="utf-8", newline="") as stream:
         for label, title, text in csv.reader(stream):
-            yield labels[int(label) - 1], f"{title} . {text}".translate(_SPACES).strip()
+            yield names[label], f"{title} . {text}".translate(_SPACES).strip()
 
 
 def get_polarity(folder: Path, progress: Progress | None = None) -> None:
@@ -165,10 +172,11 @@ def get_sentences(folder: Path, progress: Progress | None = None, *, file: str) 
 
 def sentence_rows(folder: Path, part: str, *, file: str, labels: Sequence[str]) -> Rows:
     """Yield the sentences of a file with a class 0 or 1 before each; a few sentences are empty and left out."""
+    names = dict(zip("01", labels, strict=True))
     for line in _lines(folder / file, "cp1252"):
         label, _, text = line.strip().partition(" ")
-        if text:
-            yield labels[int(label)], text.strip()
+        if text or label not in names:
+            yield names[label], text.strip()
 
 
 def _lines(file: Path, encoding: str) -> Iterator[str]:

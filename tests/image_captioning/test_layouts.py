@@ -245,7 +245,7 @@ def test_a_missing_set_says_what_is_expected_where(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Flickr8k.token.txt.*CNN_DATA_DIR"):
         load_sets("flickr8k", splits=("test",))
     with pytest.raises(DataError, match="COCO"):
-        DATA_SETS["coco_captions"].fetch()
+        DATA_SETS["coco_captions"].count(tmp_path)
     with pytest.raises(UnknownNameError, match="scenes"):
         load_sets("scene", splits=("test",))
     with pytest.raises(DataError, match="no folder"):

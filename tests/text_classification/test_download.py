@@ -183,6 +183,24 @@ def test_sentences_stand_behind_their_class(
         load_sets(name, splits=["test"], data_root=tmp_path)
 
 
+@pytest.mark.parametrize(("name", "file", "body"), [
+    ("trec", "train_5500.label", "NUM:dist\n"),  # no question
+    ("ag_news", "train.csv", '"0","Title","of no class"\n'),
+    ("ag_news", "train.csv", '"1","two columns"\n'),
+    ("sst2", "trees/train.txt", "(3 (2 A) (4 jo"),
+    ("sst2", "trees/train.txt", "(4 good))"),
+    ("mpqa", "mpqa.all", "-1 of no class\n"),
+    ("mpqa", "mpqa.all", ""),
+])  # fmt: skip
+def test_a_damaged_file_is_a_sentence_and_nothing_is_guessed(name: str, file: str, body: str, tmp_path: Path) -> None:
+    place = tmp_path / "text" / name / file
+    place.parent.mkdir(parents=True)
+    place.write_text(body)
+    parts = ["all"] if name == "mpqa" else ["train"]
+    with pytest.raises(DataError, match=rf"does not hold {name} as published .*; `cnn data get {name}` does"):
+        DATA_SETS[name].read(tmp_path / "text" / name, parts)
+
+
 def test_tables_of_our_own_come_first(trec: str, tmp_path: Path) -> None:
     DATA_SETS["trec"].fetch(data_root=tmp_path)
     write_table(tmp_path / "text" / "trec" / "test.tsv", [("ABBR", "Ours ?")])
