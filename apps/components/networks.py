@@ -6,6 +6,7 @@ This module loads no torch; the first `compute` does.
 import atexit
 import gc
 import importlib
+import importlib.util
 import os
 import threading
 from collections.abc import Callable
@@ -37,7 +38,7 @@ WARMED = (
     "object_detection",
 )  # domains whose code is loaded before the first question
 TITLES = {
-    "digits": "Digits, 8 × 8", "mnist": "Digits", "fashion-mnist": "Clothes", "cifar10": "Photos",
+    "digits": "Digits, 8 × 8", "mnist": "Digits", "fashion-mnist": "Clothes", "cifar10": "Photos, 10 kinds",
     "imagenet": "Photos, 1,000 kinds",
     "sst2": "Film reviews", "trec": "Questions", "ag-news": "News",
     "phantom": "Drawn thorax", "lung-ct": "Lungs", "lidc-nodule": "Lung nodule", "nodule-malignancy": "Nodule rating",
@@ -65,6 +66,11 @@ class Network:
         return TITLES.get(self.id, self.id)
 
     @property
+    def missing(self) -> bool:
+        """Whether its weights come with a package that is not installed."""
+        return bool(self.card.package) and importlib.util.find_spec(self.card.package) is None
+
+    @property
     def digest(self) -> str:
         """A name for exactly these weights."""
         return self.card.sha256
@@ -90,19 +96,20 @@ def networks(domain: str) -> dict[str, Network]:
     return found
 
 
-def choose_network(domain: str, favourite: str, *, training: str) -> tuple[dict[str, Network], Network | None]:
+def choose_network(domain: str, *favourites: str, training: str) -> tuple[dict[str, Network], Network | None]:
     """Let one of a domain's networks be chosen, and keep the choice in the address; return all of them, and that one.
 
     Args:
         domain: whose networks.
-        favourite: chosen first if it is there.
+        favourites: the first of them that can be asked is chosen first.
         training: the sentence that is shown if there are none.
     """
     known = networks(domain)
     if not known:
         st.warning(f"There are no networks yet. {training}")
         return known, None
-    first = favourite if favourite in known else next(iter(known))
+    usable = [name for name in (*favourites, *known) if name in known and not known[name].missing]
+    first = usable[0] if usable else next(iter(known))
     name = pick(
         st.pills, "Network", list(known), key="weights", default=first, required=True,
         format_func=lambda name: plain(known[name].title),

@@ -12,6 +12,7 @@ MNIST = "MNIST test set (LeCun, Cortes, Burges)"
 FASHION = "Fashion-MNIST test set (Zalando, MIT licence)"
 DRAWN = "drawn by this repository"
 DAHLIA = "photo by vultilion, CC BY 2.0, cropped"
+MANY = 100  # classes, from which on a network is for photographs of things of all kinds
 PALACE = "photo by danielbuechele, CC BY 2.0, cropped"
 
 
@@ -22,7 +23,7 @@ class Sample:
     id: str
     file: str
     title: str
-    kind: str  # "digits", "clothes", "photos"; "telling": for captions alone
+    kind: str  # "digits", "clothes", "photos"; "telling": for captions and networks of many kinds
     source: str
 
     @property
@@ -63,12 +64,21 @@ def kind_of(labels: Sequence[str], *, channels: int) -> str:
     """Return which samples suit a network with these classes."""
     if set(labels) <= set("0123456789"):
         return "digits"
-    return "photos" if channels == 3 else "clothes"
+    if channels != 3:
+        return "clothes"
+    return "things" if len(labels) > MANY else "photos"
 
 
 def samples(kind: str) -> list[Sample]:
-    """Return the samples of a kind, plain ones first."""
+    """Return the samples of a kind, plain ones first; "things": of all real photographs."""
+    if kind == "things":
+        return sorted((s for s in SAMPLES if s.kind in ("photos", "telling") and s.source != DRAWN), key=_firmly)
     return [sample for sample in SAMPLES if sample.kind == kind]
+
+
+def _firmly(sample: Sample) -> int:
+    """Return the place among the photographs: what networks of many kinds name most firmly comes first."""
+    return ("cat", "coffee", "dahlia", "palace").index(sample.id) if sample.id != "astronaut" else 4
 
 
 def find_sample(name: str) -> Sample:

@@ -9,18 +9,19 @@ from components.bars import answer
 from components.bring import Picture
 from components.commands import asking, file_word
 from components.downloads import answer_downloads
-from components.frame import how_computed, note, page, plain_errors
+from components.frame import how_computed, note, page, plain_errors, warn
 from components.networks import Network, choose_network
 from components.pictures import Figure, figures
 from components.side_by_side import cost, side_by_side
 from views.image_parts.ask import ask, reasons
 from views.image_parts.batch import show_batch
+from views.image_parts.classes import show_classes
 from views.image_parts.inside import show_inside
 from views.image_parts.source import choose_picture
 from views.image_parts.tune import show_tune
 from views.image_parts.why import show_why
 
-FAVOURITE = "mnist"  # chosen at first, if it is there
+FAVOURITES = "imagenet", "mnist"  # the first that can be asked is chosen at first
 ONE, MANY, OWN = "One picture", "Many pictures", "Your own classes"
 WHY, INSIDE, COMPARE = "Where it looked", "Inside the network", "Side by side"
 
@@ -42,10 +43,10 @@ ALONE = ", for the picture itself alone, neither moved nor mirrored"
 def main() -> None:
     page(
         "What is in this picture?",
-        "Draw it, drop it or photograph it. A small network answers and shows where it looked.",
+        "Draw a digit, drop a photo or take one. A small network answers and shows where it looked.",
     )
     training = "Train one in half a minute with: cnn train digits"
-    known, network = choose_network("image_classification", FAVOURITE, training=training)
+    known, network = choose_network("image_classification", *FAVOURITES, training=training)
     if network is None:
         return
     parts = {
@@ -67,6 +68,9 @@ def _one(known: dict[str, Network], network: Network) -> None:
         with st.spinner("Loading the network"):
             found = ask(network, picture)
         answer(found.labels, found.probabilities, kicker="The network's answer", known=found.known)
+        for warning in found.warnings or ():
+            warn(warning)
+        show_classes(network)
         answer_downloads(picture.name, found.labels, found.probabilities, name=Path(picture.name).stem)
     if found is None:
         return

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,12 +20,15 @@ from cnn_core.data.classes.division import SplitOptions
 from cnn_core.data.paths import custom_path
 from cnn_core.data.splits import hold_out
 from cnn_core.data.summary import DataSummary, class_counts
-from cnn_core.domain import DataSet, find_set
+from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError, unknown_name
 from cnn_core.weights.members import Members
-from image_classification.download import get_cifar10, get_mnist_like
+from image_classification.download import get_cifar10, get_clothing, get_mnist_like
 from image_classification.image_set import SPLITS, Channels, Fit, ImageSet
 from image_classification.readers import read_cifar10, read_mnist_like
+
+if TYPE_CHECKING:
+    from image_classification.preprocess import InputContract
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +45,13 @@ class PictureSet(DataSet):
     Args:
         labels: the K class names.
         counts: official numbers of training and test pictures.
-        read: (set, its folder, official part "train" | "test") -> uint8 [N, C, H, W], int64 [N].
+        read: (set, its folder, official part "train" | "test") -> uint8 [N, C, H, W], int64 [N]; None: the set is a
+            tree of class folders, divided by its publisher and read like a user's own pictures.
     """
 
     labels: tuple[str, ...]
     counts: tuple[int, int]
-    read: Callable[[DataSet, Path, str], tuple[Tensor, Tensor]] = field(repr=False)
+    read: Callable[[DataSet, Path, str], tuple[Tensor, Tensor]] | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,12 @@ def load_set(
     split: str,
     size: int | tuple[int, int] | None = None,
     channels: Channels | None = None,
-    fit: Fit = "crop",
-    box: float | None = None,
+    fit: "Fit | InputContract" = "crop",
     data_root: str | os.PathLike[str] | None = None,
 ) -> ImageSet:
     """Load one split of a named set, or of a user's own pictures; see `load_data`."""
     return load_data(
-        name_or_path, splits=(split,), size=size, channels=channels, fit=fit, box=box, data_root=data_root
+        name_or_path, splits=(split,), size=size, channels=channels, fit=fit, data_root=data_root
     ).sets[split]  # fmt: skip
 
 
@@ -81,8 +84,7 @@ def load_data(
     splits: Sequence[str],
     size: int | tuple[int, int] | None = None,
     channels: Channels | None = None,
-    fit: Fit = "crop",
-    box: float | None = None,
+    fit: "Fit | InputContract" = "crop",
     data_root: str | os.PathLike[str] | None = None,
     options: SplitOptions | None = None,
 ) -> PictureData:
@@ -93,8 +95,8 @@ def load_data(
         splits: some of `SPLITS`, see the module.
         size: edge or (H, W) of the returned pictures; None: the set's own size (folders: 64).
         channels: 1 (grey) or 3 (RGB); None: the set's own (folders: 3, or what `fit` needs).
-        fit: how pictures of another size are fitted to `size`, see `InputContract`.
-        box: of the fits "digit" and "garment", see `InputContract`.
+        fit: how pictures of another size are fitted to `size`, see `InputContract`; or the contract of a network that
+            is to take them, for everything but size and channels where these are given.
         data_root: the folder of the sets; None: `CNN_DATA_DIR` or the platform's user data folder.
         options: how a user's own pictures are labelled and divided.
 
@@ -110,11 +112,15 @@ def load_data(
     size = _pair(size)
     known = find_set(DATA_SETS, name_or_path)
     if known is None:
-        return _load_custom(name_or_path, splits, size=size, channels=channels, fit=fit, box=box, options=options)
+        return _load_custom(name_or_path, splits, size=size, channels=channels, fit=fit, options=options)
     if options is not None and options != SplitOptions():
         flags = "--test, --groups, --group-column and --label-column"
         raise DataError(f"{known.name} comes divided and labelled; {flags} are for a folder of your own pictures")
     folder = known.path(data_root)
+    if known.read is None:
+        if not folder.is_dir():
+            raise missing_set(known, folder)
+        return _load_custom(folder, splits, size=size, channels=channels, fit=fit, options=None)
     parts = {part: _read(known, folder, part) for part in {_part(split) for split in splits}}
     loaded = {}
     for split in splits:
@@ -122,7 +128,7 @@ def load_data(
         if split in ("train", "val"):
             train, val = hold_out(whole.targets.numpy(), [VAL_FRACTION], seed=SPLIT_SEED)
             whole = whole.subset(train if split == "train" else val)
-        loaded[split] = _fit(whole, size or whole.size, channels=channels or whole.channels, fit=fit, box=box)
+        loaded[split] = _fit(whole, size or whole.size, channels=channels or whole.channels, fit=fit)
     classes = class_counts(known.labels, {split: part.targets.tolist() for split, part in loaded.items()})
     counts = {split: len(part) for split, part in loaded.items()}
     return PictureData(loaded, DataSummary(known.name, "pictures", counts, classes, divided="as published"))
@@ -134,6 +140,8 @@ def _part(split: str) -> str:
 
 
 def _read(known: PictureSet, folder: Path, part: str) -> ImageSet:
+    if known.read is None:
+        raise ValueError(f"{known.name} is read as a folder")
     images, targets = known.read(known, folder, part)
     official = known.counts[part == "test"]
     if len(images) != official:
@@ -154,29 +162,36 @@ def _load_custom(
     *,
     size: tuple[int, int] | None,
     channels: Channels | None,
-    fit: Fit,
-    box: float | None,
+    fit: "Fit | InputContract",
     options: SplitOptions | None,
 ) -> PictureData:
     custom_path(path, DATA_SETS, expected="a folder (or zip) with one subfolder per class")
     from image_classification.folder import load_folder  # imports Pillow, which named sets do not need
-    from image_classification.preprocess import OBJECT_FITS, InputContract
+    from image_classification.preprocess import OBJECT_FITS
 
     channels = channels or (1 if fit in OBJECT_FITS else 3)
-    contract = InputContract(channels=channels, size=size or CUSTOM_SIZE, fit=fit, box=box)
+    contract = _contract(size or CUSTOM_SIZE, channels, fit)
     data = load_folder(path, contract, splits=splits, options=options or SplitOptions())
     return PictureData(data.sets, data.summary, data.members)
 
 
-def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: Channels, fit: Fit, box: float | None) -> ImageSet:
+def _fit(image_set: ImageSet, size: tuple[int, int], *, channels: Channels, fit: "Fit | InputContract") -> ImageSet:
     """Convert a set to another size or channel count, picture by picture, exactly as prediction does."""
-    if (size, channels) == (image_set.size, image_set.channels):
+    cut = not isinstance(fit, str) and fit.crop_share < 1
+    if (size, channels) == (image_set.size, image_set.channels) and not cut:
         return image_set
-    from image_classification.preprocess import InputContract
-
-    contract = InputContract(channels=channels, size=size, fit=fit, box=box)
+    contract = _contract(size, channels, fit)
     images = torch.stack([contract.to_uint8(image) for image in image_set.images])
     return replace(image_set, images=images)
+
+
+def _contract(size: tuple[int, int], channels: Channels, fit: "Fit | InputContract") -> "InputContract":
+    """Return a contract for the pixels alone, of no mean and deviation."""
+    from image_classification.preprocess import InputContract
+
+    if isinstance(fit, str):
+        return InputContract(channels=channels, size=size, fit=fit)
+    return InputContract(channels, size, fit=fit.fit, box=fit.box, crop_share=fit.crop_share)
 
 
 def _pair(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -210,6 +225,15 @@ def _official(name: str, folder: str, *, read: Callable[..., tuple[Tensor, Tenso
     )
 
 
+def _count_photos(folder: Path) -> str:
+    """Say how many photos a tree of class folders has in its three parts."""
+    counts = {name: sum(1 for _ in (folder / name).glob("*/*.jp*g")) for name in ("train", "validation", "val", "test")}
+    if not all((counts["train"], counts["validation"] + counts["val"], counts["test"])):
+        raise missing_set(DATA_SETS["clothing"], folder)
+    return PHOTOS.format(counts["train"], counts["validation"] + counts["val"], counts["test"])
+
+
+PHOTOS = "{:,} training, {:,} validation and {:,} test photos"
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TEN = tuple("0123456789")
@@ -236,6 +260,12 @@ DATA_SETS: dict[str, PictureSet] = {
             description="small photos of animals and vehicles, Krizhevsky 2009; binary version",
             licence="none stated; research use", labels=CIFAR10, counts=(50_000, 10_000), read=read_cifar10,
             get=get_cifar10,
+        ),
+        PictureSet(
+            name="clothing", folder="clothing", description="photos of clothes that people took, Grigorev 2020",
+            licence="CC0", counts=(3068, 372), read=None, get=get_clothing, count=_count_photos,
+            official=PHOTOS.format(3068, 341, 372), labels=("dress", "hat", "longsleeve", "outwear", "pants", "shirt",
+                                                            "shoes", "shorts", "skirt", "t-shirt"),
         ),
     )
 }  # fmt: skip

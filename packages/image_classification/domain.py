@@ -18,27 +18,28 @@ from cnn_core.weights.members import choose_items, read_members
 from image_classification.data import DATA_SETS, ImageSet, load_set
 from image_classification.predict import DOMAIN_NAME, Predictor, load
 from image_classification.preprocess import WithViews
-from image_classification.task import ImageTask, Recipe
+from image_classification.probe import ProbeTask
+from image_classification.task import ImageTask, Recipe, evaluation_batch
 from image_classification.transfer import COMPARED, LEARNING_RATES, HeadTask
 
-BATCH_SIZE = 500
 
-
-def make_task(recipe: Recipe) -> ImageTask | HeadTask:
-    """Return the Task of a recipe: bottleneck features train the head alone, everything else the network.
+def make_task(recipe: Recipe) -> ImageTask | HeadTask | ProbeTask:
+    """Return the Task of a recipe: for the last layer or the head on frozen features, or for the network.
 
     Raises:
         ConfigError: a mode of transfer without weights to transfer.
     """
-    if not recipe.model.weights and recipe.transfer.transfer != "fine-tune":
+    if not recipe.model.weights and recipe.transfer.transfer not in ("fine-tune", "linear-probe"):
         problem = f"transfer: {recipe.transfer.transfer!r} needs starting weights; choose some (--weights cifar10)"
         raise ConfigError("recipe", [problem])
+    if recipe.model.weights and recipe.transfer.transfer == "linear-probe":
+        return ProbeTask(ImageTask(recipe))
     if recipe.model.weights and recipe.transfer.transfer == "bottleneck":
         return HeadTask(ImageTask(recipe))
     return ImageTask(recipe)
 
 
-def evaluate(predictor: Predictor, images: ImageSet, *, batch_size: int = BATCH_SIZE) -> Report:
+def evaluate(predictor: Predictor, images: ImageSet, *, batch_size: int | None = None) -> Report:
     """Measure a predictor on a set, through the same preprocessing and test-time views as every prediction.
 
     Raises:
@@ -46,7 +47,8 @@ def evaluate(predictor: Predictor, images: ImageSet, *, batch_size: int = BATCH_
     """
     contract = predictor.contract
     parts = [torch.empty(0, len(predictor.labels))]
-    for batch in images.images.split(batch_size) if len(images) else ():
+    size = batch_size or evaluation_batch(contract.size)
+    for batch in images.images.split(size) if len(images) else ():
         if (images.channels, images.size) != (contract.channels, contract.size):
             batch = torch.stack([contract.to_uint8(image) for image in batch])
         parts.append(predictor.probabilities(contract.normalize(batch)))
@@ -63,9 +65,7 @@ def _measure(predictor: Predictor, data: str, split: str | None, own: bool) -> M
         return _measure_own(predictor, data, split)
     split = split or "test"
     contract = predictor.contract
-    pictures = load_set(
-        data, split=split, size=contract.size, channels=contract.channels, fit=contract.fit, box=contract.box
-    )
+    pictures = load_set(data, split=split, size=contract.size, channels=contract.channels, fit=contract)
     if set(pictures.labels) == set(predictor.labels):
         pictures = pictures.with_labels(predictor.labels)
     check_labels(predictor, pictures.labels, data)

@@ -1,7 +1,7 @@
 """Download the classic sets into the data root: official files, verified against their published MD5 sums.
 
-Addresses and sums are those that torchvision's dataset classes hold; torchvision itself reads them with pickle (CIFAR)
-or starts again after an interruption, so only its tables are used.
+Addresses and sums of MNIST's family and CIFAR-10 are those that torchvision's dataset classes hold; torchvision itself
+reads them with pickle (CIFAR) or starts again after an interruption, so only its tables are used.
 """
 
 import gzip
@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from cnn_core.data.archives import extract
-from cnn_core.data.files import Progress, fetch
+from cnn_core.data.files import UNPUBLISHED, Progress, fetch
 from cnn_core.errors import DataError
 from cnn_core.storage import atomic_path, folder_lock
 
@@ -17,6 +17,8 @@ CIFAR_BINARY = (
     "cifar-10-binary.tar.gz",
     "c32a1d4ab5d03f1284b67883e8d87530",
 )  # name and MD5 as its authors publish them
+CLOTHING = "https://github.com/alexeygrigorev/clothing-dataset-small/archive/refs/heads/master.zip"
+CLOTHING_LIMIT = 1024**3  # bytes unpacked
 CIFAR_LIMIT = 256 * 1024**2  # bytes unpacked; the official archive has 184 MB
 
 
@@ -63,15 +65,39 @@ def get_cifar10(folder: Path, progress: Progress | None = None) -> None:
     name, md5 = CIFAR_BINARY
     address = CIFAR10.url.rsplit("/", 1)[0] + "/" + name
     archive = fetch(address, name=name, folder=folder.parent, md5=md5, progress=progress)
+    _unpack(archive, folder, inside=folder.name, max_members=64, max_bytes=CIFAR_LIMIT)
+
+
+def get_clothing(folder: Path, progress: Progress | None = None) -> None:
+    """Download the photos of clothes and unpack them to `folder`, as train, validation and test with class folders.
+
+    The publisher's server packs the archive anew and gives no hash; what is in it is checked by its own sums and its
+    number of photos.
+
+    Raises:
+        DataError: the download failed, or the archive does not hold the set; it is removed then.
+        StorageError: it cannot be written.
+    """
+    archive = fetch(
+        CLOTHING, name="clothing-dataset-small.zip", folder=folder.parent, sha256=UNPUBLISHED, progress=progress
+    )
+    try:
+        _unpack(archive, folder, inside="clothing-dataset-small-master", max_members=10_000, max_bytes=CLOTHING_LIMIT)
+    except DataError:
+        archive.unlink(missing_ok=True)
+        raise
+
+
+def _unpack(archive: Path, folder: Path, *, inside: str, max_members: int, max_bytes: int) -> None:
+    """Put what an archive has in its folder `inside` to `folder`, in place of what is there."""
     fresh = folder.with_name(f".{folder.name}.new")
     with folder_lock(folder.parent, timeout=600):  # if two processes get the set at once, the second repeats it
         shutil.rmtree(fresh, ignore_errors=True)  # left by an interrupted run
         try:
-            extract(archive, fresh, max_members=64, max_bytes=CIFAR_LIMIT)
-            inside = fresh / folder.name
-            if not inside.is_dir():
-                raise DataError(f"{archive} holds no folder {folder.name}; delete it and get the set again")
+            extract(archive, fresh, max_members=max_members, max_bytes=max_bytes)
+            if not (fresh / inside).is_dir():
+                raise DataError(f"{archive} holds no folder {inside}; delete it and get the set again")
             shutil.rmtree(folder, ignore_errors=True)
-            inside.rename(folder)
+            (fresh / inside).rename(folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)

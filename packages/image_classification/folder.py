@@ -41,6 +41,7 @@ from cnn_core.weights.members import Members, content_hashes
 from image_classification.image_set import SPLITS, ImageSet
 from image_classification.preprocess import InputContract
 
+ENLARGED = 3  # times, from which on it is said
 MEMORY_SHARE = 0.5  # of the machine's memory that the decoded pictures may take
 
 PICTURES = Kind("pictures", frozenset(SUFFIXES))
@@ -90,7 +91,7 @@ def load_folder(
         plan = with_test_of(files, plan_of(files, options), options)
         there = {entry.given for entry in plan.entries} | (set() if is_share(options.test) else {"test"})
         entries = [entry for entry in plan.entries if any(_needs(split, entry.given, there) for split in splits)]
-        images, kept, skipped = _decode(files, [entry.parts for entry in entries], contract, observe)
+        images, kept, skipped, edge = _decode(files, [entry.parts for entry in entries], contract, observe)
     groups = {entry.given for entry in entries}
     entries = [entries[i] for i in kept]
     _check_readable(files.name, plan, groups, entries=entries, skipped=skipped)
@@ -108,7 +109,8 @@ def load_folder(
     classes = class_counts(plan.labels, {split: s.targets.tolist() for split, s in shown.items()})
     summary = DataSummary(
         str(folder), "pictures", {split: len(s) for split, s in shown.items()}, classes, division.divided,
-        (*plan.read, *division.read), omissions(skipped, PICTURES).all, (*division.warnings, *class_warnings(classes)),
+        (*plan.read, *division.read, *_enlarged(edge, contract)), omissions(skipped, PICTURES).all,
+        (*division.warnings, *class_warnings(classes)),
     )  # fmt: skip
     hashes = hashes_of(images)
     members = {split: hashes[indices] for split, indices in division.members.items() if len(indices)}
@@ -130,7 +132,7 @@ def load_whole(
     """
     with list_files(folder, PICTURES) as files:
         plan = plan_of_known(files, labels)
-        images, kept, skipped = _decode(files, [entry.parts for entry in plan.entries], contract, None)
+        images, kept, skipped, _ = _decode(files, [entry.parts for entry in plan.entries], contract, None)
     entries = [plan.entries[i] for i in kept]
     if not entries:
         raise DataError(f"{files.name}: not one picture can be read: {_some(skipped)}")
@@ -140,6 +142,16 @@ def load_whole(
     )
     skipped = [*plan.left_out, *skipped]
     return whole, summary_of_known(folder, PICTURES, labels, targets.tolist(), plan.read, skipped), skipped
+
+
+def _enlarged(edge: int, contract: InputContract) -> list[str]:
+    """Say that most pictures are enlarged much, where they are; `edge` is the middle one of their shorter edges."""
+    if not 0 < edge <= min(contract.size) / ENLARGED:
+        return []
+    height, width = contract.size
+    return [
+        f"half of the pictures have a shorter edge of at most {edge} pixels; they are enlarged to {width} x {height}"
+    ]
 
 
 def _needs(split: str, group: str, there: set[str]) -> bool:
@@ -178,17 +190,20 @@ def _decode(
     paths: list[tuple[str, ...]],
     contract: InputContract,
     observe: Callable[[int, int], None] | None,
-) -> tuple[torch.Tensor, list[int], list[tuple[str, str]]]:
-    """Decode `paths` in parallel: `-> uint8 [N, C, H, W] of those that succeeded, their indices, the others`."""
+) -> tuple[torch.Tensor, list[int], list[tuple[str, str]], int]:
+    """Decode `paths` in parallel: `-> uint8 [N, C, H, W] of those that succeeded, their indices, the others`, and the
+    median of their shorter edges in pixels (of large JPEG files, as they are decoded)."""
     shape = (len(paths), contract.channels, *contract.size)
     _check_memory(files.name, shape)
     images = np.empty(shape, dtype=np.uint8)
+    edges = np.zeros(len(paths), dtype=np.int64)
     failures: dict[int, str] = {}
 
     def decode(i: int) -> None:
         name = "/".join(paths[i])
         try:
-            images[i] = contract.to_uint8(contract.read(files.open(paths[i]), name=name)).numpy()
+            picture = contract.read(files.open(paths[i]), name=name)
+            images[i], edges[i] = contract.to_uint8(picture).numpy(), min(picture.size)
         except DataError as error:
             failures[i] = str(error).removeprefix(f"{name}: ")
 
@@ -203,7 +218,8 @@ def _decode(
     kept = [i for i in range(len(paths)) if i not in failures]
     if failures:
         images = images[kept]
-    return torch.from_numpy(images), kept, [("/".join(paths[i]), failures[i]) for i in sorted(failures)]
+    middle = int(np.median(edges[kept])) if kept else 0
+    return torch.from_numpy(images), kept, [("/".join(paths[i]), failures[i]) for i in sorted(failures)], middle
 
 
 def _check_memory(name: str, shape: tuple[int, ...]) -> None:

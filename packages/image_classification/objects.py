@@ -6,23 +6,19 @@ Used for what people draw and photograph; a picture that already has this form s
 import math
 
 import numpy as np
-import torch
 from PIL import Image
-from torch.nn import functional as F
 
 from cnn_core.data.fits import Fitted, Placement, resize
 from cnn_core.errors import DataError
+from image_classification.background import COARSE, NOISE, background_plane, border
 
 OBJECT_DETAIL = 640  # pixels: below this edge no picture of one object is shrunk before the object is looked for
-COARSE = 128  # pixels of the coarse view in which an object is looked for
-NOISE = 8  # grey levels: a background that differs by less is taken as uniform
-INNER = 0.2  # share of the ink inside the frame, from which on what touches the frame is no part of the object
-SMALL = 16  # pixels: a picture of fewer holds no stroke and paper around it
-STROKE = 0.25  # of the longer edge of a picture: no stroke is wider, and light changes over more than this
 
 
-def fit_object(picture: Image.Image, size: tuple[int, int], *, share: float, centre: str) -> Fitted:
-    """Find the one object of a grey picture and put it, bright on black, into a frame of `size` (H, W).
+def fit_objects(picture: Image.Image, size: tuple[int, int], *, share: float, centre: str) -> list[Fitted]:
+    """Find the object of a grey picture and put it, bright on black, into a frame of `size` (H, W).
+
+    With `centre` "mass" there may be several characters: one entry for each, in reading order.
 
     As LeCun et al. (1998, section III.A) describe it for MNIST: the object's bounding box is scaled, keeping its aspect
     ratio, to fit a box of `share` of the frame (20 of 28 pixels), then placed with its centre of mass in the middle
@@ -43,13 +39,21 @@ def fit_object(picture: Image.Image, size: tuple[int, int], *, share: float, cen
     grey = np.asarray(picture)
     right_size = grey.shape == size
     if right_size and not _light_background(grey, strokes=centre == "mass"):
-        return picture, Placement((0, 0, width, height), (0, 0, width, height))
+        return [(picture, Placement((0, 0, width, height), (0, 0, width, height)))]
     shrink = max(1, max(grey.shape) // OBJECT_DETAIL)  # a larger photo shows no more of one object
     shown = np.asarray(picture.reduce(shrink))
-    if centre == "mass" and not right_size and not _evenly_lit(shown):
-        ink = _strokes_on_paper(shown)
+    if centre == "mass" and not right_size:
+        from image_classification.characters import separate  # imports SciPy
+
+        inks = separate(_written(shown))
     else:
-        ink = _bright_on_black(shown, frame_is_background=not right_size)
+        inks = [_bright_on_black(shown, frame_is_background=not right_size)]
+    return [_framed(one, size, share=share, centre=centre, shrink=shrink) for one in inks]
+
+
+def _framed(ink: np.ndarray, size: tuple[int, int], *, share: float, centre: str, shrink: int) -> Fitted:
+    """Put the object of a picture [H, W], bright on black and `shrink` times as small as it was, into its frame."""
+    height, width = size
     left, top, right, bottom = box = _find_object(ink, faint=0.2 if centre == "mass" else 0.02)
     scale = share * min(height / (bottom - top), width / (right - left))
     inner_width, inner_height = (max(1, round(scale * edge)) for edge in (right - left, bottom - top))
@@ -66,15 +70,19 @@ def fit_object(picture: Image.Image, size: tuple[int, int], *, share: float, cen
     return Image.fromarray(canvas), Placement(source_box, (x0, y0, x0 + inner_width, y0 + inner_height))
 
 
+def _written(grey: np.ndarray) -> np.ndarray:
+    """Return float32 [H, W] in 0..255 with what is written above 0: on a sheet, in any light, between printed lines."""
+    from image_classification.paper import evenly_lit, sheet_alone, strokes_on_paper, without_lines
+
+    values = sheet_alone(grey.astype(np.float32))
+    ink = None if evenly_lit(values) else strokes_on_paper(values)
+    return without_lines(_bright_on_black(values, frame_is_background=True) if ink is None else ink)
+
+
 def _shift(edge: int, start: int, *, mass: float, share: float) -> int:
     """Return how far an object that begins at `start` must move to have its centre of mass in the middle pixel."""
     room = math.floor((1 - share) * edge / 2 + 1e-9)
     return min(max(math.floor(edge // 2 + 1 - mass) - start, -room), room)  # edge // 2 + 0.5 - mass, rounded
-
-
-def _border(grey: np.ndarray) -> np.ndarray:
-    """Return the values of the outermost frame of pixels, each corner once."""
-    return np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
 
 
 def _light_background(grey: np.ndarray, *, strokes: bool) -> bool:
@@ -82,8 +90,8 @@ def _light_background(grey: np.ndarray, *, strokes: bool) -> bool:
 
     A bright garment may fill most of the frame of its black background; strokes may end there, but never fill half.
     """
-    border = _border(grey)
-    return float(np.median(border)) >= 128 and (strokes or float((border < 32).mean()) < 0.05)
+    frame = border(grey)
+    return float(np.median(frame)) >= 128 and (strokes or float((frame < 32).mean()) < 0.05)
 
 
 def _bright_on_black(grey: np.ndarray, *, frame_is_background: bool) -> np.ndarray:
@@ -97,8 +105,8 @@ def _bright_on_black(grey: np.ndarray, *, frame_is_background: bool) -> np.ndarr
     If nothing then stands out, such as in a ramp, everything darker than the brightest pixel is the object.
     """
     values = grey.astype(np.float32)
-    background = _background_plane(values)
-    off = _border(values - background)
+    background = background_plane(values)
+    off = border(values - background)
     darker, brighter = np.maximum(background - values, 0), np.maximum(values - background, 0)
     dark_object = darker.sum() > brighter.sum()
     off_by = darker if dark_object else brighter
@@ -114,69 +122,6 @@ def _bright_on_black(grey: np.ndarray, *, frame_is_background: bool) -> np.ndarr
     if frame_is_background or not ink.any():
         raise DataError("the picture holds nothing but background; draw or show one object on a plain background")
     return ink
-
-
-def _evenly_lit(grey: np.ndarray) -> bool:
-    """Return whether a plane describes the frame of a picture, or the picture is too small for anything else."""
-    values = grey.astype(np.float32)
-    off = np.abs(_border(values - _background_plane(values)))
-    return min(values.shape) < SMALL or 2 * float(np.percentile(off, 90)) <= NOISE
-
-
-def _strokes_on_paper(grey: np.ndarray) -> np.ndarray:
-    """Return float32 [H, W] in 0..255 with the paper at 0 and the strokes above it, however the paper is lit.
-
-    The paper around a stroke is what remains if everything narrower than `STROKE` is filled with its surroundings, a
-    grey closing for dark strokes and an opening for bright ones; that follows shadows, lamps and darker corners. A
-    stroke's darkness is measured as a part of the paper's light at its place. Where nothing stands out, the plane
-    through the frame decides (`_bright_on_black`).
-    """
-    from scipy.ndimage import median_filter
-
-    values = grey.astype(np.float32)
-    step = max(1, max(values.shape) // COARSE)
-    coarse = np.asarray(Image.fromarray(values).reduce(step))
-    width = 2 * int(STROKE * max(coarse.shape) / 2) + 1
-    off = median_filter(coarse[::2, ::2], size=width // 2, mode="nearest") - coarse[::2, ::2]  # strokes fill no window
-    darker, brighter = ((_without_border_pieces(np.maximum(sign * off, 0)) ** 2).sum() for sign in (1, -1))
-    dark_strokes = darker >= brighter
-    signed = coarse if dark_strokes else 255 - coarse  # strokes are dark in it
-    paper = np.asarray(Image.fromarray(_closing(signed, width)).resize(values.shape[::-1], Image.Resampling.BILINEAR))
-    off_by = np.maximum(paper - (values if dark_strokes else 255 - values), 0)
-    ink = np.minimum(off_by * (255 / np.maximum(paper, 1)), 255).astype(np.float32)
-    noise = 5 * float(np.median(ink))
-    ink = np.where(ink > max(NOISE, noise), ink, np.float32(0))
-    return _without_border_pieces(ink) if ink.any() else _bright_on_black(grey, frame_is_background=True)
-
-
-def _without_border_pieces(ink: np.ndarray) -> np.ndarray:
-    """Drop what touches the frame, such as the edge of the paper or of a table, where something else is left."""
-    from scipy.ndimage import label
-
-    pieces, _ = label(ink > 0.2 * ink.max(), structure=np.ones((3, 3)))
-    outside = np.unique(_border(pieces))
-    kept = np.where(np.isin(pieces, outside[outside > 0]), np.float32(0), ink)
-    return kept if kept.sum() > INNER * ink.sum() else ink
-
-
-def _closing(values: np.ndarray, width: int) -> np.ndarray:
-    """Fill what is darker than its surroundings and narrower than `width` pixels (odd): grey closing, [H, W]."""
-    x = torch.from_numpy(np.pad(values, width, mode="edge"))[None, None]
-    for sign in (1, -1):  # the largest value around each pixel, then the smallest of those
-        x = sign * F.max_pool2d(sign * x, width, stride=1)
-    return x[0, 0].numpy()[1:-1, 1:-1]
-
-
-def _background_plane(values: np.ndarray) -> np.ndarray:
-    """Fit `a x + b y + c` to the frame of `values` [H, W], without the quarter of it that is farthest off (the object
-    may touch the frame), and return it on every pixel: `-> float32 [H, W]`."""
-    height, width = values.shape
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    frame, terms = _border(values), np.stack([_border(x), _border(y), np.ones_like(_border(x))], axis=1)
-    near = np.abs(frame - np.median(frame))
-    kept = near <= np.percentile(near, 75)
-    a, b, c = np.linalg.lstsq(terms[kept], frame[kept], rcond=None)[0]
-    return np.clip(a * x + b * y + c, 0, 255).astype(np.float32)
 
 
 def _find_object(ink: np.ndarray, *, faint: float) -> tuple[int, int, int, int]:

@@ -197,22 +197,33 @@ class Predictor:
         return ImageExplanation(name, label, probability, method, result.signed, picture, heat, seen, seen_heat)
 
     def _view(self, image: ImageSource, name: str) -> Tensor:
-        """Return the network's view of a picture, uint8 [C, H, W]."""
-        return self.contract.to_uint8(self.contract.read(image, name=name))
+        """Return the network's views of a picture, uint8 [M, C, H, W]: of each of M digits, of anything else one."""
+        return self.contract.each_to_uint8(self.contract.read(image, name=name))
 
     def _classify(self, names: list[str], views: list[Tensor | str], top_k: int) -> Iterator[Prediction]:
         good = [view for view in views if isinstance(view, Tensor)]
-        rows = zip(*self.answers(self.contract.normalize(torch.stack(good))), strict=True) if good else iter(())
+        each = [len(view) for view in good]
+        answered = self.answers(self.contract.normalize(torch.cat(good))) if good else None
+        rows = zip(*(part.split(each) for part in answered), strict=True) if answered else iter(())
         for name, view in zip(names, views, strict=True):
             if isinstance(view, str):
                 yield Prediction(name, error=view)
                 continue
-            probabilities, known = next(rows)
-            values, indices = probabilities.topk(min(top_k, len(self.labels)))
-            if not torch.isfinite(values).all():
+            probabilities, known = next(rows)  # [M, K], [M]
+            values, indices = probabilities[0].topk(min(top_k, len(self.labels)))
+            if not torch.isfinite(probabilities).all():
                 yield Prediction(name, error=NOT_A_NUMBER)
                 continue
-            yield Prediction(name, [self.labels[k] for k in indices.tolist()], values.tolist(), known=bool(known))
+            labels, several = [self.labels[k] for k in indices.tolist()], None
+            if len(probabilities) > 1:
+                several = (self._several(probabilities),)
+            yield Prediction(name, labels, values.tolist(), warnings=several, known=bool(known[0]))
+
+    def _several(self, each: Tensor) -> str:
+        """Say what was found where a picture holds several digits: of probabilities [M, K]."""
+        found = zip(*(part.tolist() for part in each.max(1)), strict=True)
+        said = ", ".join(f"{self.labels[k]} ({value:.1%})" for value, k in found)
+        return f"{len(each)} digits found, in reading order: {said}; the answer is that for the first"
 
 
 def load(name: str | Path, *, device: str = "auto") -> Predictor:

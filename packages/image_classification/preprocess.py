@@ -18,7 +18,7 @@ from cnn_core.data.images import ImageSource, read_image
 from cnn_core.validation import Edge, Positive
 from cnn_core.weights.card import Contract, Tuple, contract
 from image_classification.image_set import Channels, Fit
-from image_classification.objects import OBJECT_DETAIL, fit_object
+from image_classification.objects import OBJECT_DETAIL, fit_objects
 
 OBJECT_FITS = ("digit", "garment")
 LECUN_BOX = 20 / 28
@@ -36,7 +36,7 @@ class InputContract(Contract):
         std: likewise, divided by.
         fit: how a picture of another size is fitted to `size`. "crop": shorter side to size, centre cut out; "pad":
             longer side to size, rest black; "stretch": both sides to size; "digit": a drawn or
-            photographed character, see `objects.fit_object`; "garment": one object before a plain background, likewise.
+            photographed character, see `objects.fit_objects`; "garment": one object before a plain background.
             A picture of the right size and a dark background (any background for the first three) is left as it is.
         box: for "digit" and "garment", the part of the edge that the object's longer side takes; None: for digits
             LeCun's 20 of 28 pixels, for garments and for digits below 16 pixels (UCI's fill their 8 x 8) all of it.
@@ -75,6 +75,19 @@ class InputContract(Contract):
         """Return the network's view of one picture before normalisation: `-> uint8 [C, H, W]`."""
         return self.place(image)[0]
 
+    def each_to_uint8(self, image: ImageSource) -> Tensor:
+        """Return the network's view of every character of a picture, in reading order: `-> uint8 [M, C, H, W]`.
+
+        Networks of other things see one thing, M = 1.
+
+        Raises:
+            DataError: as `place`.
+        """
+        if self.fit != "digit":
+            return self.to_uint8(image)[None]
+        found = self._objects(self.read(image).convert("L"))
+        return torch.from_numpy(np.stack([np.asarray(pixels) for pixels, _ in found]))[:, None]
+
     def place(self, image: ImageSource) -> tuple[Tensor, Placement]:
         """Return the network's view of one picture, uint8 [C, H, W], and where it is in the picture.
 
@@ -94,8 +107,11 @@ class InputContract(Contract):
             return fit_stretch(picture, self.size)
         if self.fit == "pad":
             return fit_pad(picture, self.size)
+        return self._objects(picture)[0]
+
+    def _objects(self, picture: Image.Image) -> list[Fitted]:
         share = self.box or (LECUN_BOX if self.fit == "digit" and min(self.size) >= 16 else 1.0)
-        return fit_object(picture, self.size, share=share, centre="mass" if self.fit == "digit" else "box")
+        return fit_objects(picture, self.size, share=share, centre="mass" if self.fit == "digit" else "box")
 
     def normalize(self, images: Tensor) -> Tensor:
         """Bring `uint8 [B, C, H, W]` to `(x / 255 - mean) / std`, float32 on the same device and in the same layout."""

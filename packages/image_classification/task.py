@@ -1,7 +1,7 @@
 """The image recipe and its Task."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +19,7 @@ from cnn_core.data.classes.division import SplitOptions
 from cnn_core.data.memory import EpochContext, MemoryBatches, channels_last
 from cnn_core.errors import CnnError, DataError
 from cnn_core.metrics import classification_metrics
-from cnn_core.models import as_backbone, create_model
+from cnn_core.models import as_backbone, create_model, model_spec
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Edge, Natural, Settings, Text
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INITIALISE_SAMPLES = 5000  # pictures that data-dependent initialisation looks at
-EVALUATION_BATCH = 500
+EVALUATION_BATCH, EVALUATION_EDGE = 500, 32  # pictures of a forward pass where nothing is learned, of that edge
 LEAST_STEPS = 10  # of an epoch of a user's own pictures: of a few dozen, one pass is a step or two and teaches nothing
 
 Tta = Literal["none", "flip", "shift", "flip-shift"]
@@ -65,8 +65,8 @@ class TransferConfig(Settings):
     """What is trained when training starts from `weights`."""
 
     # With `weights`: train all of it, its late stages and head, or its head only; scratch: the same network from fresh
-    # weights, with pictures preprocessed in the same way.
-    transfer: Literal["fine-tune", "freeze", "bottleneck", "scratch"] = "fine-tune"
+    # weights, with pictures preprocessed in the same way; linear-probe: solve for its last layer, see `probe`.
+    transfer: Literal["fine-tune", "freeze", "bottleneck", "linear-probe", "scratch"] = "fine-tune"
     frozen_stages: Natural | None = None  # for "freeze": how many stages stay as they are; None: half of them
 
 
@@ -104,7 +104,7 @@ class ImageTask(Pairs):
         data = self.recipe.data
         card, weights = self.starting_card(), self.recipe.model.weights
         base = InputContract.from_json(card.input) if card else None
-        if card and weights:
+        if card and weights and not self.probed:  # the recipe of a probe has a network for the case without weights
             say_unused(log, weights, [("model", self.recipe.model.model, card.model)])
         size = data.size or (base.size if base else None)
         channels = base.channels if base else data.channels
@@ -113,23 +113,25 @@ class ImageTask(Pairs):
                 f"{self.recipe.model.weights} takes {base.channels} channels, the recipe asks for {data.channels}"
             )
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
-        fit, box = (base.fit, base.box) if base else (data.fit, None)
         options = SplitOptions(data.groups, data.group_column, data.label_column, data.test)
-        loaded = load_data(data.data, splits=splits, size=size, channels=channels, fit=fit, box=box, options=options)
+        fit = base or data.fit
+        loaded = load_data(data.data, splits=splits, size=size, channels=channels, fit=fit, options=options)
         self.sets, self.summary, self.members = loaded.sets, loaded.summary, loaded.members
         if card and set(card.labels) == set(self.sets["test"].labels):
             self.sets = {split: part.with_labels(card.labels) for split, part in self.sets.items()}
         _check_filled(data.data, self.sets)
         train = self.sets[self.training_split]
         if data.per_class is not None:
-            few = few_of_each(train.targets.numpy(), data.per_class, seed=self.recipe.loop.seed)
-            train = self.sets[self.training_split] = train.subset(few)
+            chosen = few_of_each(train.targets.numpy(), data.per_class, seed=self.recipe.loop.seed)
+            train = self.sets[self.training_split] = train.subset(chosen)
+        self.augment, tta = self._flips(train)
         if base:
-            mean, std = base.mean, base.std
+            self.contract = replace(base, size=train.size, tta=tta)
         else:
             mean, std = _statistics(train.images)
-        augment, tta = self._flips(train)
-        self.contract = InputContract(train.channels, train.size, mean=mean, std=std, fit=fit, box=box, tta=tta)
+            self.contract = InputContract(train.channels, train.size, mean=mean, std=std, fit=data.fit, tta=tta)
+        if not weights and self.recipe.transfer.transfer == "linear-probe":
+            self._say("there are no starting weights: the network learns from these pictures alone")
         self.device_sets = {name: (s.images.to(device), s.targets.to(device)) for name, s in self.sets.items()}
         images, targets = self.device_sets[self.training_split]
         self._batches = MemoryBatches(
@@ -137,10 +139,11 @@ class ImageTask(Pairs):
             targets,
             batch_size=self.recipe.loop.batch_size,
             normalize=self._normalize,
-            augment=augment,
+            augment=self.augment,
         )
         steps = len(self._batches)
-        self.passes = -(-LEAST_STEPS // max(1, steps)) if self.members and steps < LEAST_STEPS else 1
+        few = self.members and steps < LEAST_STEPS and not self.probed
+        self.passes = -(-LEAST_STEPS // max(1, steps)) if few else 1
         if self.passes > 1:
             epoch = f"an epoch goes through the {len(train):,} training pictures {self.passes} times, in "
             self._say(f"{epoch}{self.passes * steps} steps")
@@ -167,14 +170,23 @@ class ImageTask(Pairs):
         """The split to train on."""
         return "train" if self.recipe.data.validation else "train+val"
 
+    @property
+    def probed(self) -> bool:
+        """Whether only a last layer is solved for, on top of starting weights."""
+        return bool(self.recipe.model.weights) and self.recipe.transfer.transfer == "linear-probe"
+
     def build_model(self) -> nn.Module:
         """Build the network, or load the starting weights and give them a head for these classes."""
         config, train = self.recipe.model, self.sets[self.training_split]
         if config.weights and self.recipe.transfer.transfer != "scratch":
             from cnn_core.weights import load_model
 
-            model, self._card = load_model(config.weights, domain="image_classification")
-            if tuple(self._card.labels) != train.labels:
+            model, start = load_model(config.weights, domain="image_classification")
+            if start.arguments["options"] != self.options():  # another head
+                fresh = as_backbone(create_model(start.model, **self._arguments()))
+                fresh.stages.load_state_dict(model.stages.state_dict())
+                return fresh.eval()
+            if tuple(start.labels) != train.labels:
                 model.reset_head(train.num_classes)
             self._freeze(model)
             return model
@@ -235,8 +247,10 @@ class ImageTask(Pairs):
     def network(self, model: nn.Module) -> nn.Module:
         return model
 
-    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
-        """Return what `network` answers to a split, with the contract's test-time views."""
+    def scored(
+        self, network: Network, split: str, items: np.ndarray | None = None, *, tta: Tta | None = None
+    ) -> tuple[Tensor, Tensor] | None:
+        """Return what `network` answers to a split, with the contract's test-time views unless others are named."""
         if split not in self.sets:
             return None
         images, targets = self.device_sets[split]
@@ -244,8 +258,8 @@ class ImageTask(Pairs):
             index = torch.from_numpy(items).to(images.device)
             images, targets = images[index], targets[index]
         scores = [
-            tta_logits(network, channels_last(self.contract.normalize(part)), tta=self.contract.tta)
-            for part in images.split(EVALUATION_BATCH)
+            tta_logits(network, channels_last(self.contract.normalize(part)), tta=tta or self.contract.tta)
+            for part in images.split(evaluation_batch(self.contract.size))
         ]
         return torch.cat(scores), targets
 
@@ -268,14 +282,21 @@ class ImageTask(Pairs):
 
     def _arguments(self) -> dict[str, Any]:
         train = self.sets[self.training_split]
-        card = self.starting_card()
         return {
             "spatial_dims": 2,
             "in_channels": train.channels,
             "num_classes": train.num_classes,
             "input_size": list(train.size),
-            "options": card.arguments["options"] if card else self.recipe.model.options,
+            "options": self.options(),
         }
+
+    def options(self) -> dict[str, Any]:
+        """Return the network's own settings: the starting weights' ones, with the largest values too for a probe."""
+        card = self.starting_card()
+        if card is None:
+            return self.recipe.model.options
+        kept: dict[str, Any] = card.arguments["options"]
+        return {**kept, "pool": "mean-max"} if self.probed and "pool" in model_spec(card.model).options else kept
 
     def starting_card(self) -> "WeightsCard | None":
         """Return the card of the weights that training starts from, None for fresh ones."""
@@ -309,6 +330,13 @@ def freeze(module: nn.Module) -> None:
     module.requires_grad_(False)
     module.eval()
     module.train = MethodType(lambda self, mode=True: self, module)  # type: ignore[method-assign]  # of this module alone
+
+
+def evaluation_batch(size: Sequence[int]) -> int:
+    """Return how many pictures of `size` (H, W) one forward pass takes where nothing is learned; the more, the larger
+    the memory, and beyond the processor's cache the slower."""
+    height, width = size
+    return max(8, EVALUATION_BATCH * EVALUATION_EDGE**2 // max(EVALUATION_EDGE**2, height * width))
 
 
 def _check_filled(data: str, sets: Mapping[str, ImageSet]) -> None:

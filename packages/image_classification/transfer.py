@@ -19,7 +19,7 @@ from cnn_core.models import as_backbone
 from cnn_core.train.config import LoopConfig
 from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.weights import round_weights
-from image_classification.task import EVALUATION_BATCH, ImageTask
+from image_classification.task import ImageTask, evaluation_batch
 
 # For a few dozen pictures per class: smaller where more pretrained weights are trained.
 LEARNING_RATES = {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4, "scratch": 3e-3}
@@ -95,7 +95,7 @@ class HeadTask(Pairs):
     def _features(self, split: str) -> tuple[Tensor, Tensor]:
         """Return the last maps [N, C', H', W'] of a split and its targets, from the cache if they are there."""
         images, targets = self.inner.device_sets[split]
-        parts = images.split(EVALUATION_BATCH)
+        parts = images.split(evaluation_batch(images.shape[2:]))
         shape = self._maps(images[:1]).shape[1:]
         card = self.inner.starting_card()
         key = cache_key(images.cpu().numpy(), card and card.sha256, self.recipe.model.store)

@@ -1,13 +1,16 @@
 """Every control of the image page, driven as a browser would drive it, on two small networks trained by the fixture."""
 
+import importlib.util
 import io
 import zipfile
 
 import pytest
+import streamlit as st
 from driving import address, asked_for, checked, html, learn, opened, warnings, word
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from cnn_core.models import imagenet
 from components.networks import RUNS, card_in, networks
 from components.shapes import example_zip
 from views.image_parts.why import title
@@ -34,6 +37,39 @@ def test_it_opens_with_an_example_already_answered():
     assert page.segmented_control(key="input").value == "Draw"
     assert word(page) in set("0123456789")
     assert not warnings(page)
+
+
+def test_it_opens_with_photos_and_the_search_among_their_kinds():
+    pytest.importorskip(imagenet.PACKAGE)
+    page = opened("image")
+    assert page.pills(key="weights").value == "imagenet"
+    assert word(page) in ("tabby", "tiger cat", "Egyptian cat") and not warnings(page)
+    assert page.expander[0].label == "The 1,000 kinds that it knows"
+    checked(page.text_input(key="classes-imagenet").set_value("RETRIEVER").run())
+    assert "5 of 1,000: " in html(page) and "golden retriever" in html(page)
+    checked(page.text_input(key="classes-imagenet").set_value("unicorn").run())
+    assert "None of the 1,000 kinds has “unicorn” in its name" in html(page)
+
+
+def test_without_the_package_of_the_weights_digits_come_first_and_it_is_said_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    st.cache_resource.clear()  # of networks that are loaded already
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: (
+        None if name == imagenet.PACKAGE else find(name, *more)
+    ))  # fmt: skip
+    page = opened("image")
+    assert page.pills(key="weights").value == "mnist" and not warnings(page)
+    checked(page.pills(key="weights").set_value("imagenet").run())
+    (said,) = warnings(page)
+    assert "not installed" in said and "pip install" in said
+
+
+def test_the_kinds_of_a_small_network_are_named():
+    assert "It knows 3 kinds: circle, cross, triangle. Anything else is given one of these names." in html(
+        open_page(weights=COLOUR)
+    )
 
 
 def test_all_networks_of_the_runs_folder_can_be_chosen():

@@ -16,11 +16,11 @@ FOLDER = ROOT / "docs" / "screenshots"
 LIMIT = 150_000  # bytes of a picture
 SHOTS = (  # name, path, width, height, colour scheme
     ("home", "/", 1280, 900, "light"),
-    ("image", "/image", 1280, 1180, "light"),
-    ("image-dark", "/image", 1280, 1180, "dark"),
-    ("image-inside", "/image?part=Inside+the+network", 1280, 1600, "light"),
+    ("image", "/image?weights=mnist", 1280, 1180, "light"),
+    ("image-dark", "/image?weights=mnist", 1280, 1180, "dark"),
+    ("image-inside", "/image?weights=mnist&part=Inside+the+network", 1280, 1600, "light"),
     ("image-photo", "/image?weights=cifar10&sample=ship&method=integrated-gradients", 1280, 1240, "dark"),
-    ("image-phone", "/image", 390, 1180, "light"),
+    ("image-phone", "/image?weights=mnist", 390, 1180, "light"),
     ("text", "/text", 1280, 1180, "light"),
     ("text-dark", "/text?weights=ag-news&part=Attribution", 1280, 1180, "dark"),
     ("text-filters", "/text?weights=trec&view=What+the+filters+look+for", 1280, 1280, "light"),

@@ -108,7 +108,16 @@ def test_tab_reaches_every_control_in_the_order_of_the_page(open_page):
             )
         )
     # the networks are one stop, at the first of them; the arrow keys go on from there
-    wanted = ["Photos", "One picture", "Draw", "Canvas to draw a digit on", "Undo", "Clear", "Brush width", "CSV"]
+    wanted = [
+        "Photos, 10 kinds",
+        "One picture",
+        "Draw",
+        "Canvas to draw a digit on",
+        "Undo",
+        "Clear",
+        "Brush width",
+        "CSV",
+    ]
     found = [next((i for i, name in enumerate(reached) if want in name), None) for want in wanted]
     assert None not in found, list(zip(wanted, found, strict=True)) + reached
     assert found == sorted(found)

@@ -6,12 +6,14 @@ import http.server
 import io
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torchvision
+from PIL import Image
 
 from cnn_core.cli import main
 from cnn_core.errors import DataError
@@ -93,6 +95,46 @@ def cifar(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"{server.address}/~kriz/cifar-10-python.tar.gz")
     monkeypatch.setattr(download, "CIFAR_BINARY", ("cifar-10-binary.tar.gz", hashlib.md5(body).hexdigest()))
     return server
+
+
+@pytest.fixture
+def clothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The publisher's archive, with six photos."""
+    stream, photo = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (30, 40), (90, 60, 200)).save(photo, "JPEG")
+    with zipfile.ZipFile(stream, "w") as archive:
+        for part in ("train", "validation", "test"):
+            for label in ("hat", "shoes"):
+                archive.writestr(f"clothing-dataset-small-master/{part}/{label}/1.jpg", photo.getvalue())
+    server.files["/small.zip"] = stream.getvalue()
+    monkeypatch.setattr(download, "CLOTHING", f"{server.address}/small.zip")
+    return server
+
+
+def test_photos_of_clothes_are_unpacked_and_read_as_they_are_divided(clothing, tmp_path):
+    assert get_data("clothing", data_root=tmp_path).startswith(
+        "clothing: 2 training, 2 validation and 2 test photos in "
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "clothing", "clothing-dataset-small.zip"]
+    loaded = load_set("clothing", split="val", size=16, data_root=tmp_path)
+    assert (loaded.labels, loaded.targets.tolist()) == (("hat", "shoes"), [0, 1])
+    assert tuple(loaded.images.shape) == (2, 3, 16, 16)
+    get_data("clothing", data_root=tmp_path)
+    assert clothing.asked == ["/small.zip"]
+
+
+@pytest.mark.parametrize("broken", ["cut", "other"])
+def test_a_wrong_archive_of_clothes_is_removed(clothing, tmp_path, broken):
+    whole = clothing.files["/small.zip"]
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("elsewhere/readme.txt", "no photos")
+    clothing.files["/small.zip"] = whole[:-40] if broken == "cut" else stream.getvalue()
+    with pytest.raises(DataError):
+        get_data("clothing", data_root=tmp_path)
+    assert not (tmp_path / "clothing").exists() and not (tmp_path / "clothing-dataset-small.zip").exists()
+    with pytest.raises(DataError, match="get it with `cnn data get clothing`"):
+        load_set("clothing", split="val", data_root=tmp_path)
 
 
 def test_mnist_comes_from_the_first_mirror_that_has_it(mnist, tmp_path):

@@ -333,11 +333,15 @@ def arrows(left: str, right: str, root: Path, *, count: int = 20) -> Path:
     return root
 
 
+ALONE = {"weights": "none", "validation": False}  # the network learns from the pictures alone, from all but the test's
+
+
 def built(root: Path, recipe: str = "photos", **changes: object) -> ImageTask:
     from cnn_core.domains import find_recipe
     from cnn_core.train.config import read_recipe
 
-    task = ImageTask(override(read_recipe(Recipe, find_recipe(recipe)[1]), {"data": str(root), **changes}))
+    settings = {**ALONE, "data": str(root), **changes}
+    task = ImageTask(override(read_recipe(Recipe, find_recipe(recipe)[1]), settings))
     task.build_data(torch.device("cpu"))
     return task
 
@@ -377,7 +381,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = arrows("left", "right", place / "signs")
     shutil.copytree(root, place / "before")
     train("photos", folder=place / "run", settings={
-        "data": str(root), "size": 16, "epochs": 1, "device": "cpu", "model": "lenet", "options": {},
+        **ALONE, "data": str(root), "size": 16, "epochs": 1, "device": "cpu", "model": "lenet", "options": {},
     })  # fmt: skip
     return root, place / "run"
 
@@ -434,7 +438,7 @@ def test_library_command_and_page_say_the_same(run: tuple[Path, Path]) -> None:
 
     root, folder = run
     written = json.loads((folder / "data.json").read_text("utf-8"))["sentences"]
-    assert DOMAIN.summarise("photos", {"data": str(root), "size": 16}).sentences == written
+    assert DOMAIN.summarise("photos", {**ALONE, "data": str(root), "size": 16}).sentences == written
     assert written[0] == "40 pictures in 2 classes: left 20, right 20."
 
 

@@ -47,7 +47,7 @@ def _sample(kind: str) -> Picture:
         first = find_sample(wanted) if wanted else first
     image = st.container()  # above the strip, although known only after it
     items = [Item(s.id, tile_of(s.path), s.title, s.title) for s in choices]
-    pixels, tile = kind != "photos", 130 if len(items) < 8 else 100
+    pixels, tile = kind in ("digits", "clothes"), 130 if len(items) < 8 else 100
     chosen = find_sample(
         gallery(items, key=f"samples-{kind}", default=first.id, label="Samples", tile=tile, pixels=pixels)
     )

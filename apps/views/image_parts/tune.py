@@ -15,7 +15,7 @@ from views.train_parts.preset import show_preset
 
 RECIPE, DOMAIN = "my-pictures", "image_classification"
 WAYS = {
-    "bottleneck": "Only the last layer (seconds)",
+    "linear-probe": "Only the last layer (seconds)",
     "freeze": "The later half",
     "fine-tune": "Everything (needs the most pictures)",
 }
@@ -54,7 +54,8 @@ def _form(known: dict[str, Network], network: Network) -> None:
 def _settings_of(way: str) -> dict[str, Any]:
     from image_classification.transfer import LEARNING_RATES
 
-    return {"transfer": way, "learning_rate": LEARNING_RATES[way]}
+    rate = {"learning_rate": LEARNING_RATES[way]} if way in LEARNING_RATES else {}
+    return {"transfer": way, **rate}
 
 
 def _look(name: str, data: bytes, start: Network) -> bool:

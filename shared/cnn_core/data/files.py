@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 CHUNK = 256 * 1024  # bytes read at a time
 TIMEOUT = (10.0, 30.0)  # seconds to connect, seconds without a byte
 LOCK_TIMEOUT = 3600.0  # seconds to wait for another process that downloads the same file
+UNPUBLISHED = "unpublished"  # in place of a hash, of a file that its publisher makes anew
 WAIT = 0.5  # seconds before the second attempt, doubled for each one after it
 
 Progress = Callable[[str, int, int | None], None]  # name of the file, bytes so far, bytes in all if known
@@ -61,7 +62,8 @@ def fetch(
         url: http or https.
         name: of the file, without folders.
         folder: where it goes (made if needed); None: `data_root()`.
-        sha256: expected hash, 64 hexadecimal digits. Give this one or `md5`.
+        sha256: expected hash, 64 hexadecimal digits, or `UNPUBLISHED`: the caller then checks what it got. Give this
+            one or `md5`.
         md5: expected hash, 32 hexadecimal digits, for sources that publish no better one.
         attempts: how often to try when the connection breaks.
         progress: called with `name`, the bytes so far and in all (None if the server does not say): at the beginning of
@@ -184,7 +186,8 @@ class _Download:
             self.part.unlink(missing_ok=True)
 
     def _by_hand(self) -> str:
-        return f"get the file on another machine and put it at {self.final} ({self.expected})"
+        known = f" ({self.expected})" if not self.expected.startswith(UNPUBLISHED) else ""
+        return f"get the file on another machine and put it at {self.final}{known}"
 
 
 def _write_all(file: io.RawIOBase, chunk: bytes) -> None:
@@ -219,6 +222,8 @@ def _expected_hash(url: str, name: str, sha256: str | None, md5: str | None) -> 
         raise ValueError(f"expected a file name without folders, got {name!r}")
     if (sha256 is None) == (md5 is None):
         raise ValueError("give sha256 or md5, one of them")
+    if sha256 == UNPUBLISHED:
+        return f"{UNPUBLISHED}:"
     kind, value, digits = ("sha256", sha256, 64) if md5 is None else ("md5", md5, 32)
     if not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", value or ""):
         raise ValueError(f"{kind} must be {digits} hexadecimal digits, got {value!r}")
@@ -227,6 +232,8 @@ def _expected_hash(url: str, name: str, sha256: str | None, md5: str | None) -> 
 
 def _has_hash(path: Path, expected: str) -> bool:
     kind, value = expected.split(":")
+    if kind == UNPUBLISHED:
+        return path.is_file()
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest() == value

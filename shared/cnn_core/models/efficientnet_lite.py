@@ -9,6 +9,7 @@ normalisation has epsilon 0.001 and momentum 0.01.
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from cnn_core.models.backbone import Backbone, FeatureInfo
 from cnn_core.models.pooled import PooledStages
 from cnn_core.models.registry import register_model
-from cnn_core.nn.blocks import Head, SamePad
+from cnn_core.nn.blocks import Head, MeanAndMax, SamePad
 from cnn_core.nn.dims import dims
 from cnn_core.nn.init import init_he
 
@@ -84,6 +85,7 @@ def efficientnet_lite0(
     width: float = 1.0,
     dropout: float = 0.2,
     drop_path: float = 0.2,
+    pool: Literal["mean", "mean-max"] = "mean",
     taps: Sequence[str] = (),
 ) -> Backbone:
     """Build EfficientNet-Lite0 for inputs of any size, made for 224 pixels: `[B, in_channels, *S] -> [B, K]`.
@@ -95,6 +97,7 @@ def efficientnet_lite0(
         width: channels of the stages in multiples of Lite0's, rounded to eights as the authors do.
         dropout: probability of dropping a feature before the dense layer.
         drop_path: probability of skipping the last block in training; it grows with the depth from 0.
+        pool: what the dense layer sees of every channel: the paper's mean, or the largest value as well.
         taps: stages that the head sees, see `PooledStages`; none: the last one, averaged.
     """
     stages: dict[str, nn.Module] = {"stem": _conv_norm(in_channels, STEM, 3, 2, spatial_dims=spatial_dims)}
@@ -114,7 +117,9 @@ def efficientnet_lite0(
         infos.append(FeatureInfo(f"stage{number}", wide, total))
     stages["top"] = _conv_norm(channels, TOP, 1, 1, spatial_dims=spatial_dims)
     infos.append(FeatureInfo("top", TOP, total))
-    head = Head(TOP, num_classes, spatial_dims=spatial_dims, dropout=dropout)
+    head = Head(TOP * (2 if pool == "mean-max" else 1), num_classes, spatial_dims=spatial_dims, dropout=dropout)
+    if pool == "mean-max":
+        head.pool = MeanAndMax()
     network = Backbone(stages, infos, head=head, spatial_dims=spatial_dims, in_channels=in_channels)
     if taps:
         network = PooledStages(network, taps, num_classes, dropout=dropout)

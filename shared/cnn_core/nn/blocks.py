@@ -70,6 +70,14 @@ class ConvNormAct(nn.Sequential):
             self.act = act()
 
 
+class MeanAndMax(nn.Module):
+    """The mean and the largest value of every channel: `[B, C, *S] -> [B, 2 C]`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        cells = x.flatten(2)  # [B, C, N]
+        return torch.cat([cells.mean(2), cells.amax(2)], 1)
+
+
 class Head(nn.Sequential):
     """Pool the last map to a fixed grid, flatten, dense layers, class scores: `[B, in_channels, *S] -> [B, K]`.
 

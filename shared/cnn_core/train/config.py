@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from cnn_core.errors import ConfigError
 from cnn_core.validation import (
@@ -57,7 +57,8 @@ class ModelConfig(Settings):
 
     model: Text = "fastnet"  # a name of `cnn list models`
     options: Options = field(default_factory=dict)  # the model's own settings
-    weights: str | None = None  # start from shipped weights or a run folder instead of fresh ones
+    # start from shipped weights or a run folder instead of fresh ones; "none": from fresh ones
+    weights: Annotated[str | None, BeforeValidator(lambda name: None if name == "none" else name)] = None
     store: Literal["float32", "float16"] = "float32"  # how the weights are saved; test metrics are of the saved ones
 
 
