@@ -26,6 +26,7 @@ from medical_segmentation.cases import stem
 from medical_segmentation.explain import Explanation, explain_scan
 from medical_segmentation.inputs import scans_of
 from medical_segmentation.pictures import save_overlay
+from medical_segmentation.plausible import doubts
 from medical_segmentation.scan import Scan, list_series, read_scan, write_mask
 from medical_segmentation.segmenter import Segmenter, SegmenterOutput
 from medical_segmentation.values import CT, intensity_warnings
@@ -196,7 +197,7 @@ class Predictor:
         if scan.covered is not None:
             mask = mask * scan.covered
         numbers = self.contract.numbers_of(len(self.labels))
-        warnings = (*scan.warnings, *self._remarks(scan, mask))
+        warnings = (*scan.warnings, *segmentation.notes, *self._remarks(scan, mask))
         return SegmentationResult(scan, mask, self.labels, numbers, made, warnings)
 
     def stream_inputs(
@@ -275,7 +276,9 @@ class Predictor:
                 was, came = (" x ".join(f"{n:.3g}" for n in s[: contract.dims]) for s in (usual, scan.spacing))
                 notes.append(f"the network learned from voxels of about {was} mm; these of {came} mm were resampled")
         if not mask.any():
-            notes.append("nothing was found: the mask is empty")
+            what = f"no {self.labels[1]} is in view" if len(self.labels) == 2 else "the mask is empty"
+            notes.append(f"nothing was found: {what}")
+        notes += doubts(mask, scan, self.labels, contract)
         if self.contract.centre is not None and max(scan.voxels.shape) > 2 * max(self.contract.patch):
             edges = " x ".join(map(str, self.contract.patch))
             notes.append(
