@@ -39,7 +39,7 @@ class VolumeContract(Contract):
             any content.
         flips: axes that the scan is mirrored along to average the predictions.
         keep: what is left of each label: "all", its "largest" connected piece, the "central" piece, or
-            the "large" ones, which drops those of less than a twentieth of it.
+            the "lungs" (see `lungs`; for CT, with `body_pixels`).
         modality: of the training set, "CT" or another; "" unknown.
         usual_spacing: mm along X, Y, Z of the median training scan, where `spacing` is None because they are all alike;
             a scan that is not like them is resampled to it. None: unknown.
@@ -71,7 +71,7 @@ class VolumeContract(Contract):
     own_scale: bool = False
     centre: Annotated[tuple[Offset, Offset, Offset], Tuple] | None = None
     flips: Annotated[tuple[int, ...], Tuple] = ()
-    keep: Literal["all", "largest", "central", "large"] = "all"
+    keep: Literal["all", "largest", "central", "lungs"] = "all"
     modality: str = ""
     usual_spacing: Lengths | None = None
     usual_pixels: Count | None = None
@@ -98,6 +98,8 @@ class VolumeContract(Contract):
             problems.append(f"flips: expected different axes from 0 to {self.dims - 1}, got {self.flips}")
         if self.body_pixels is not None and (self.dims != 2 or self.own_scale or self.spacing is not None):
             problems.append("body_pixels: is for 2-D networks for CT without a spacing of their own")
+        if self.keep == "lungs" and self.body_pixels is None:
+            problems.append("keep: lungs are told apart in the body, so body_pixels is needed")
         if self.label_numbers and (self.label_numbers[0] != 0 or len({*self.label_numbers}) < len(self.label_numbers)):
             problems.append(f"label_numbers: expected 0 and different numbers, got {self.label_numbers}")
         if problems:

@@ -36,7 +36,7 @@ class PlanSettings:
     patch: Sequence[int] | None = None
     centred: bool = False
     own_scale: bool | None = None
-    keep: Literal["all", "largest", "central", "large"] = "all"
+    keep: Literal["all", "largest", "central", "lungs"] = "all"
     body_pixels: int | None = None
     plausible_ml: Sequence[float] | None = None
     flips: bool = False  # at test time, along every axis

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor, nn
 
 from medical_segmentation.body import resize, resize_labels, see_body
-from medical_segmentation.cleaning import clean, without_gas
 from medical_segmentation.contract import VolumeContract
+from medical_segmentation.lungs import keep_lungs
 from medical_segmentation.resample import resample, resample_to
 from medical_segmentation.windows import Observer, Segmentation, Windows, fuse, segment
 
@@ -91,8 +92,7 @@ class Segmenter:
         if mask.shape != shape:
             mask = resample_labels(mask, shape)
             made = {name: resample_to(values, shape) for name, values in made.items()}
-        mask, notes = clean(mask, contract, spacing=spacing)
-        return SegmenterOutput(mask, made, notes)
+        return SegmenterOutput(clean(mask, contract, spacing=spacing), made)
 
     def _in_body(
         self,
@@ -118,11 +118,15 @@ class Segmenter:
         else:
             labels = resize_labels(found.mask.numpy(), shape)
         mask[seen.box] = np.where(body, labels, 0)
-        mask, gas = without_gas(mask, voxels)
-        mask, pieces = clean(mask, self.contract, spacing=spacing)
+        notes = seen.notes
+        if self.contract.keep == "lungs":
+            mask, dropped = keep_lungs(mask, voxels, seen.body, spacing)
+            notes += dropped
+        else:
+            mask = clean(mask, self.contract, spacing=spacing)
         for name, values in made.items():
             values[seen.box] = np.where(body, resize(getattr(found, name).numpy(), shape), values[seen.box])
-        return SegmenterOutput(mask, made, (*seen.notes, *gas, *pieces))
+        return SegmenterOutput(mask, made, notes)
 
     def _slide(
         self, voxels: np.ndarray, maps: Sequence[str], flips: tuple[int, ...], progress: Observer | None
@@ -179,3 +183,60 @@ def resample_labels(mask: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray
         better = weight > best
         out[better], best[better] = label, weight[better]
     return out
+
+
+def clean(
+    mask: np.ndarray, contract: VolumeContract, *, spacing: tuple[float, float, float] | None = None
+) -> np.ndarray:
+    """Keep of each label what the contract says: all, its largest connected piece, or the piece nearest the centre.
+
+    Args:
+        mask: labels [X, Y, Z]; for 2-D networks each slice is cleaned on its own.
+        contract: its `keep`, and the centre, which it has in voxels of the network's spacing.
+        spacing: of the mask, in mm; None: the network's, or cubes where it has none.
+    """
+    if contract.keep == "all":
+        return mask
+    ring = ndimage.generate_binary_structure(3, 1)  # voxels that share a face
+    if contract.dims == 2:
+        ring[..., [0, 2]] = False  # slices are cleaned one by one
+    middle = (np.array(mask.shape) - 1) / 2
+    if contract.centre is not None:
+        learned = contract.working_spacing(spacing, mask.shape) if spacing else None
+        scale = np.divide(learned, spacing) if learned and spacing else 1.0
+        middle = middle + np.array(contract.centre) * scale
+    out = np.zeros_like(mask)
+    for label in range(1, int(mask.max()) + 1):
+        pieces, count = ndimage.label(mask == label, ring)
+        if not count:
+            continue
+        if contract.keep == "central":
+            merit = _nearness(pieces, count, middle[: contract.dims], spacing or contract.spacing or (1.0, 1.0, 1.0))
+        else:
+            merit = np.bincount(pieces.ravel(), minlength=count + 1)
+        if contract.dims == 3:
+            kept = [merit[1:].argmax() + 1]
+        else:
+            kept = [
+                max(present, key=lambda piece: merit[piece])
+                for k in range(mask.shape[2])
+                if len(present := [p for p in np.unique(pieces[..., k]) if p])
+            ]
+        out[np.isin(pieces, kept)] = label
+    return out
+
+
+def _nearness(pieces: np.ndarray, count: int, middle: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    """Return minus the squared mm of each piece's nearest voxel from the middle: `[X, Y, Z] -> [count + 1]`.
+
+    Args:
+        pieces: their numbers, 0 outside.
+        count: of pieces.
+        middle: in voxels, along the axes that are looked at.
+        spacing: mm along X, Y, Z.
+    """
+    cells = np.argwhere(pieces)
+    apart = (cells[:, : len(middle)] - middle) * spacing[: len(middle)]
+    near = np.full(count + 1, -np.inf)
+    np.maximum.at(near, pieces[tuple(cells.T)], -(apart**2).sum(1))
+    return near

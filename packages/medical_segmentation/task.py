@@ -226,10 +226,13 @@ class SegmentationTask(Pairs):
     def _training_blocks(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return what patches are cut from: intensities float16 [1, *S] on the unit scale, and labels uint8 [*S]."""
         volumes, masks = [], []
+        shown = self.contract
+        if not self.recipe.data.learn_prepared:
+            shown = replace(shown, body_pixels=None, keep="all")
         sources = [(self.set, self.training_split, 1), *((found, "train", times) for found, times in self.further)]
         for source, split, times in sources:
             for name in source.splits[split]:
-                for block, labels in training_blocks(source.checked.volume(name), self.contract):
+                for block, labels in training_blocks(source.checked.volume(name), shown):
                     volumes += [block.to(self.device)] * times
                     masks += [labels.to(self.device)] * times
         return volumes, masks

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from medical_segmentation.body import EMPTY, find_body, resize, resize_labels, see_body, without_padding
-from medical_segmentation.cleaning import keep_large
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.segmenter import Segmenter
 
@@ -93,16 +92,6 @@ def test_resizing_averages_what_a_pixel_covers() -> None:
     )
 
 
-def test_small_pieces_are_dropped_in_3d_and_counted() -> None:
-    mask = np.zeros((30, 10, 10), np.uint8)
-    mask[0:10, 0:10, 0:10] = 1  # 1000 voxels
-    mask[20:25, 0:5, 0:2] = 1  # 50: exactly a twentieth
-    mask[12:19, 0:7, 9] = 1  # 49
-    mask[29, 9, 9] = 1
-    kept, dropped = keep_large(mask)
-    assert dropped == 2 and kept.sum() == 1050 and mask.sum() == 1100
-
-
 class Dark(torch.nn.Module):
     """Says that everything below the middle of the window is the second class."""
 
@@ -112,7 +101,7 @@ class Dark(torch.nn.Module):
         return torch.cat([x, -x], 1) * 20
 
 
-CONTRACT = VolumeContract(2, -1000.0, 400.0, 0.35, 0.3, (96, 96), body_pixels=96, keep="large", modality="CT")
+CONTRACT = VolumeContract(2, -1000.0, 400.0, 0.35, 0.3, (96, 96), body_pixels=96, keep="lungs", modality="CT")
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["on the back", "on the front"])

@@ -10,11 +10,10 @@ import torch
 
 from cnn_core.errors import ConfigError, WeightsError
 from medical_segmentation.checker import Facts, Volume
-from medical_segmentation.cleaning import clean
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.fingerprint import PlanSettings, network_options, plan
 from medical_segmentation.nodules import NoduleContract
-from medical_segmentation.segmenter import Segmenter, cut_centre, resample_labels
+from medical_segmentation.segmenter import Segmenter, clean, cut_centre, resample_labels
 from medical_segmentation.task import training_blocks
 from medical_segmentation.weights_io import DOMAIN_NAME, nodule_contract_of, volume_contract_of
 
@@ -47,7 +46,7 @@ def test_contracts_survive_json() -> None:
     ({"flips": [0, 0]}, "flips: expected different axes"),
     ({"label_numbers": [1, 2]}, "label_numbers: expected 0 and different numbers"),
     ({"label_numbers": [0, 2, 2]}, "label_numbers: expected 0 and different numbers"),
-    ({"keep": "some"}, "keep: expected 'all', 'largest', 'central' or 'large'"),
+    ({"keep": "some"}, "keep: expected 'all', 'largest', 'central' or 'lungs'"),
     ({"own_scale": True}, "expected shares from 0 to 1"),
     ({"colour": 1}, "unknown field 'colour'"),
 ])  # fmt: skip
@@ -109,12 +108,12 @@ def test_pieces_that_are_kept() -> None:
     mask[4, 4, 4] = 1  # one in the middle
     mask[8, 8, 7:9] = 2
     mask[8, 0, 0] = 2
-    assert (clean(mask, PLAIN)[0] == mask).all()
-    largest = clean(mask, replace(PLAIN, keep="largest"))[0]
+    assert (clean(mask, PLAIN) == mask).all()
+    largest = clean(mask, replace(PLAIN, keep="largest"))
     assert (largest == 1).sum() == 27 and (largest == 2).sum() == 2 and largest[4, 4, 4] == 0
-    central = clean(mask, replace(PLAIN, keep="central"))[0]
+    central = clean(mask, replace(PLAIN, keep="central"))
     assert np.argwhere(central == 1).tolist() == [[4, 4, 4]]
-    off = clean(mask, replace(PLAIN, keep="central", centre=(-3.0, -3.0, -3.0)))[0]
+    off = clean(mask, replace(PLAIN, keep="central", centre=(-3.0, -3.0, -3.0)))
     assert (off == 1).sum() == 27
 
 
@@ -122,7 +121,7 @@ def test_slices_are_cleaned_one_by_one() -> None:
     mask = np.zeros((6, 6, 2), np.uint8)
     mask[0:2, 0:2], mask[5, 5] = 1, 1
     flat = VolumeContract(2, 0.0, 1.0, 0.0, 1.0, (6, 6), keep="largest")
-    assert clean(mask, flat)[0].sum(axis=(0, 1)).tolist() == [4, 4]
+    assert clean(mask, flat).sum(axis=(0, 1)).tolist() == [4, 4]
 
 
 def test_of_each_slice_the_piece_nearest_its_middle_is_kept() -> None:
@@ -131,7 +130,7 @@ def test_of_each_slice_the_piece_nearest_its_middle_is_kept() -> None:
     mask[6, 6, 1], mask[5, 3, 1] = 1, 1
     mask[0, 0, 2] = 1
     flat = VolumeContract(2, 0.0, 1.0, 0.0, 1.0, (7, 7), keep="central")
-    assert np.argwhere(clean(mask, flat)[0]).tolist() == [[0, 0, 2], [2, 3, 0], [5, 3, 1]]
+    assert np.argwhere(clean(mask, flat)).tolist() == [[0, 0, 2], [2, 3, 0], [5, 3, 1]]
 
 
 def test_the_nearest_piece_is_nearest_in_mm() -> None:
@@ -140,9 +139,9 @@ def test_the_nearest_piece_is_nearest_in_mm() -> None:
     mask[15, 10, 5] = 1  # 5 pixels from it: 3.5 mm
     central = replace(PLAIN, keep="central")
     thick = (0.7, 0.7, 5.0)
-    assert np.argwhere(clean(mask, central, spacing=thick)[0]).tolist() == [[15, 10, 5]]
-    assert np.argwhere(clean(mask, replace(central, spacing=thick))[0]).tolist() == [[15, 10, 5]]
-    assert np.argwhere(clean(mask, central)[0]).tolist() == [[10, 10, 8]]  # cubes: 3 voxels against 5
+    assert np.argwhere(clean(mask, central, spacing=thick)).tolist() == [[15, 10, 5]]
+    assert np.argwhere(clean(mask, replace(central, spacing=thick))).tolist() == [[15, 10, 5]]
+    assert np.argwhere(clean(mask, central)).tolist() == [[10, 10, 8]]  # cubes: 3 voxels against 5
 
 
 def test_the_centre_is_in_voxels_of_the_network_and_moves_with_the_grid() -> None:
@@ -154,8 +153,8 @@ def test_the_centre_is_in_voxels_of_the_network_and_moves_with_the_grid() -> Non
     mask = np.zeros((21, 21, 21), np.uint8)
     mask[14, 10, 8] = 1  # (4, 0, -2) from the middle: 8 and -4 mm in voxels of 2 mm
     mask[18, 10, 6] = 1
-    assert np.argwhere(clean(mask, contract, spacing=(2.0, 2.0, 2.0))[0]).tolist() == [[14, 10, 8]]
-    assert np.argwhere(clean(mask, contract, spacing=(1.0, 1.0, 1.0))[0]).tolist() == [[18, 10, 6]]
+    assert np.argwhere(clean(mask, contract, spacing=(2.0, 2.0, 2.0))).tolist() == [[14, 10, 8]]
+    assert np.argwhere(clean(mask, contract, spacing=(1.0, 1.0, 1.0))).tolist() == [[18, 10, 6]]
 
 
 def test_labels_on_another_grid_keep_their_volume() -> None:

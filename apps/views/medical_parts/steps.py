@@ -88,9 +88,12 @@ def _answered(rule: Mapping[str, Any]) -> str:
 def _cleaned(rule: Mapping[str, Any]) -> str:
     said = []
     if rule.get("body_pixels"):
-        said.append("Nothing outside the body was kept, nor what is as dark as gas in bowel or airways.")
-    if rule.get("keep") == "large":
-        said.append("Pieces of less than a twentieth of the largest were dropped, in 3-D.")
+        said.append("Nothing outside the body was kept.")
+    if rule.get("keep") == "lungs":
+        said.append(
+            "Slice by slice, pieces as dark as gas in bowel, stomach or airways were dropped; then, in 3-D, pieces of "
+            "less than a twentieth of the largest."
+        )
     elif (keep := rule.get("keep", "all")) != "all":
         piece = "piece nearest the centre" if keep == "central" else "largest connected piece"
         said.append(f"Of each label {'in a slice ' if rule['dims'] == 2 else ''}only the {piece} was kept.")
