@@ -15,7 +15,7 @@ GAS = -940.0  # HU: pieces with a lower median are gas; the lungs of an emphysem
 # Only of pieces below `SOME` of the body in a slice:
 SOME = 0.08
 DARK = -955.0  # HU: a quarter is darker: gas beside a wall or a level of liquid
-FEW = 0.05  # and below this share
+FEW = 0.02  # and below this share
 PURE, PURE_HU = 50.0, -900.0  # HU: all alike and dark: windpipe
 MIXED = 170.0  # HU: standard deviation, above which it is stool
 
@@ -37,12 +37,16 @@ def keep_lungs(
     said = []
     if gas:
         lost = np.count_nonzero(mask) - np.count_nonzero(lungs)
-        said.append(f"{lost * voxel:,.2g} mL as dark as gas in bowel, stomach or airways were dropped")
+        said.append(f"{_ml(lost * voxel)} as dark as gas in bowel, stomach or airways were dropped")
     if islands:
         lost = np.count_nonzero(lungs) - np.count_nonzero(kept)
         pieces = "1 small piece" if islands == 1 else f"{islands} small pieces"
-        said.append(f"{pieces} of {lost * voxel:,.2g} mL in all {'was' if islands == 1 else 'were'} dropped")
+        said.append(f"{pieces} of {_ml(lost * voxel)} in all {'was' if islands == 1 else 'were'} dropped")
     return kept, tuple(said)
+
+
+def _ml(volume: float) -> str:
+    return f"{volume:,.0f} mL" if volume >= 10 else f"{volume:.2g} mL"
 
 
 def without_gas(mask: np.ndarray, voxels: np.ndarray, body: np.ndarray) -> tuple[np.ndarray, int]:

@@ -53,6 +53,7 @@ class SegmentationResult:
         maps: "foreground" (probability that it is not background) and "entropy" (0 certain ... 1 all labels alike),
             float16 [X, Y, Z], as requested.
         warnings: what the user should know about this prediction.
+        notes: what was taken for padding and what was dropped.
     """
 
     scan: Scan = field(repr=False)
@@ -61,6 +62,7 @@ class SegmentationResult:
     numbers: tuple[int, ...] = ()
     maps: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def volumes_ml(self) -> dict[str, float]:
@@ -117,6 +119,7 @@ class SegmentationResult:
             **({"series": self.scan.series} if self.scan.series else {}),
             "mean_hu": {name: None if v is None else round(v, 1) for name, v in self.mean_hu.items()},
             "warnings": list(self.warnings),
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
 
@@ -137,7 +140,8 @@ class ScanPrediction:
             return f"{self.input}: {self.error}"
         volumes = ", ".join(f"{label} {value:.1f} mL" for label, value in self.result["volumes_ml"].items())
         place = f" ({self.result['mask']})" if self.result["mask"] else ""
-        return "; ".join([f"{self.input}: {volumes}{place}", *self.result["warnings"]])
+        said = [*self.result["warnings"], *self.result.get("notes", ())]
+        return "; ".join([f"{self.input}: {volumes}{place}", *said])
 
 
 class Predictor:
@@ -197,8 +201,8 @@ class Predictor:
         if scan.covered is not None:
             mask = mask * scan.covered
         numbers = self.contract.numbers_of(len(self.labels))
-        warnings = (*scan.warnings, *segmentation.notes, *self._remarks(scan, mask))
-        return SegmentationResult(scan, mask, self.labels, numbers, made, warnings)
+        warnings = (*scan.warnings, *self._remarks(scan, mask))
+        return SegmentationResult(scan, mask, self.labels, numbers, made, warnings, segmentation.notes)
 
     def stream_inputs(
         self,

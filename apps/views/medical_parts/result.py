@@ -33,6 +33,8 @@ def show_result(network: Network, given: Given) -> Callable[[], None]:
     result = segmented(network, given)
     for said in result.warnings:
         warn(said)
+    if result.notes:
+        note(f"{'. '.join(text[0].upper() + text[1:] for text in result.notes)}.")
     what = LABELS
     if "entropy" in result.maps:
         ways = [LABELS, UNSURE]
