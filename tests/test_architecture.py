@@ -32,8 +32,8 @@ LIMIT = 400  # lines of a file
 # The folders and files of the core from the ground up; each imports only what stands before it.
 LAYERS = (
     "errors", "lazy", "processes", "storage", "validation", "metrics", "domains",
-    "nn", "models", "anatomy", "data", "weights", "classification", "train", "explain",
-    "answers", "predictor", "domain", "export", "cli",
+    "nn", "models", "anatomy", "data", "weights", "answers", "classification", "confidence",
+    "train", "explain", "predictor", "domain", "calibration", "export", "cli",
 )  # fmt: skip
 
 Rule = Callable[[Path, ast.Module, str], Iterator[str]]

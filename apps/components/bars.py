@@ -13,7 +13,9 @@ def percent(probability: float) -> str:
     return "< 0.1 %" if probability < 0.001 else f"{100 * probability:.1f} %"
 
 
-def answer(labels: Sequence[str], probabilities: Sequence[float], *, kicker: str, small: bool = False) -> None:
+def answer(
+    labels: Sequence[str], probabilities: Sequence[float], *, kicker: str, small: bool = False, known: bool = True
+) -> None:
     """Show the most probable class in large type, and bars of the first ten.
 
     Args:
@@ -21,7 +23,11 @@ def answer(labels: Sequence[str], probabilities: Sequence[float], *, kicker: str
         probabilities: in the same order.
         kicker: the small line above.
         small: for several answers side by side, with three bars each.
+        known: the input is of the classes at all; if not, the bars are of what is nearest.
     """
+    word, sure = labels[0], _in_words(probabilities[0])
+    if not known:
+        word, sure = "None of these", f"Unlike everything that was learned; nearest: {labels[0]}, {sure}"
     shown = 3 if small else 10
     rest = len(labels) - shown
     said = [percent(probability) for probability in probabilities]
@@ -31,7 +37,7 @@ def answer(labels: Sequence[str], probabilities: Sequence[float], *, kicker: str
         else ""
     )
     st.html(
-        _headline(labels[0], kicker=kicker, sure=_in_words(probabilities[0]), small=small)
+        _headline(word, kicker=kicker, sure=sure, small=small)
         + f"{_bars(labels[:shown], probabilities[:shown], said[:shown])}{more}"
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 from PIL import Image
 
-from cnn_core.answers import csv_bytes
+from cnn_core.answers import NONE_OF_THESE, csv_bytes
 from components.bring import SUFFIXES, UPLOAD_LIMIT, digest_of
 from components.commands import network_word
 from components.frame import download, note
@@ -99,6 +99,8 @@ def class_cells(answer: Any, labels: Sequence[str]) -> dict[str, object]:
     if answer.error is not None:
         return {"answer": "", "probability": None, "second": ""}
     second = labels[1] if len(labels) > 1 else ""
+    if not answer.known:
+        return {"answer": NONE_OF_THESE, "probability": None, "second": labels[0]}
     return {"answer": labels[0], "probability": round(answer.probabilities[0], 4), "second": second}
 
 

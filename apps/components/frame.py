@@ -12,7 +12,7 @@ import streamlit as st
 
 from cnn_core.errors import CnnError
 from cnn_core.weights import WeightsCard
-from cnn_core.weights.card import Metric
+from cnn_core.weights.card import Confidence, Metric
 
 ASSETS = Path(__file__).parent.parent / "assets"
 NAMED = re.compile(r"\S+[./]\S+|[^:]+\.\w+:")  # a message that begins with a file, whose name is in the user's letters
@@ -121,6 +121,8 @@ def card_facts(card: WeightsCard) -> dict[str, str]:
     rows = {"Weights": card.name, "Network": f"{card.model}, {card.parameters:,} parameters"}
     for name, metric in card.metrics.items():
         rows[f"{name.replace('_', ' ').capitalize()} on {metric['split']}"] = measured(metric)
+    if card.confidence:
+        rows["Confidence"] = _confidence(card.confidence)
     rows["Trained"] = f"in {duration(card.seconds)} on {card.machine}"
     rows["Command to train it"] = card.command
     rows["Licence"] = card.licence
@@ -128,6 +130,17 @@ def card_facts(card: WeightsCard) -> dict[str, str]:
         rows["Limits"] = " ".join(card.limits)
     rows["SHA-256"] = card.sha256
     return rows
+
+
+def _confidence(said: Confidence) -> str:
+    """Return what was fitted on validation data, in a sentence or two."""
+    text = (
+        f"scores divided by {said['temperature']:.2f}, fitted on {said['n']:,} items ({said['data']}): calibration "
+        f"error {said['error_before']:.3f} before, {said['error_after']:.3f} after."
+    )
+    if said["threshold"] is None:
+        return text
+    return f"{text} Below a familiarity of {said['threshold']:.2f} an input is none of the classes."
 
 
 def measured(metric: Metric) -> str:

@@ -60,7 +60,7 @@ def _one(known: dict[str, Network], network: Network) -> None:
     with right, plain_errors():
         with st.spinner("Loading the network"):
             found = ask(network, sound)
-        answer(found.labels, found.probabilities, kicker="The network's answer")
+        answer(found.labels, found.probabilities, kicker="The network's answer", known=found.known)
         if found.note:
             note(f"{found.note[0].upper()}{found.note[1:]}.")
         answer_downloads(sound.name, found.labels, found.probabilities, name=Path(sound.name).stem)
@@ -83,7 +83,8 @@ def _one(known: dict[str, Network], network: Network) -> None:
 def _column(network: Network, sound: Recording) -> None:
     """Show the answer of a network."""
     found = ask(network, sound)
-    answer(found.labels, found.probabilities, kicker=f"{network.title}, {network.card.model}", small=True)
+    kicker = f"{network.title}, {network.card.model}"
+    answer(found.labels, found.probabilities, kicker=kicker, small=True, known=found.known)
 
 
 main()

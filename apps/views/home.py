@@ -52,7 +52,7 @@ def _image() -> None:
             found = ask(network, picture)
             why = reasons(network, picture, "grad-cam", found.labels[0])
             shown.append(Figure(why.overlay, "Where the network looked", "heat map over the picture", pixels=True))
-            answer(found.labels, found.probabilities, kicker="Read just now", small=True)
+            answer(found.labels, found.probabilities, kicker="Read just now", small=True, known=found.known)
         else:
             note("The network is being loaded ...")
     with left:
@@ -82,7 +82,7 @@ def _text() -> None:
             note(f"Orange speaks for “{why.label}”, blue against it.")
         with right:
             labels = names(network, answered.labels)
-            answer(labels, answered.probabilities, kicker="Read just now", small=True)
+            answer(labels, answered.probabilities, kicker="Read just now", small=True, known=answered.known)
 
 
 def _ready(domain: str, name: str, training: str) -> Network | None:

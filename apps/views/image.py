@@ -66,7 +66,7 @@ def _one(known: dict[str, Network], network: Network) -> None:
     with right, plain_errors():
         with st.spinner("Loading the network"):
             found = ask(network, picture)
-        answer(found.labels, found.probabilities, kicker="The network's answer")
+        answer(found.labels, found.probabilities, kicker="The network's answer", known=found.known)
         answer_downloads(picture.name, found.labels, found.probabilities, name=Path(picture.name).stem)
     if found is None:
         return
@@ -86,7 +86,8 @@ def _one(known: dict[str, Network], network: Network) -> None:
 def _column(network: Network, picture: Picture) -> None:
     """Show answer, heat map and cost of a network."""
     found = ask(network, picture)
-    answer(found.labels, found.probabilities, kicker=f"{network.title}, {network.card.model}", small=True)
+    kicker = f"{network.title}, {network.card.model}"
+    answer(found.labels, found.probabilities, kicker=kicker, small=True, known=found.known)
     caption = cost(network, picture.source)
     why = reasons(network, picture, "grad-cam", found.labels[0])
     figures([Figure(why.overlay, caption, f"where {network.title} looked")])

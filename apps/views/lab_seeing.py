@@ -57,7 +57,8 @@ def _read(painted: np.ndarray) -> None:
     left, _ = st.columns([3, 2])
     with left, plain_errors():
         found = ask(network, Question("painted.png", png(painted), Image.fromarray(painted)))
-        answer(found.labels, found.probabilities, kicker="A network reads these numbers as", small=True)
+        kicker = "A network reads these numbers as"
+        answer(found.labels, found.probabilities, kicker=kicker, small=True, known=found.known)
 
 
 main()

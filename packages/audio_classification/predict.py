@@ -13,6 +13,7 @@ from audio_classification.contract import DOMAIN_NAME, SoundContract
 from audio_classification.explain import SoundExplanation, explain_sound
 from audio_classification.reading import Sound, SoundSource, read_blocks, sound_files, sound_name
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
+from cnn_core.confidence import answering, split_answers
 from cnn_core.data.memory import channels_last
 from cnn_core.errors import CnnError, DataError
 from cnn_core.models import Backbone
@@ -31,6 +32,7 @@ class Stretch:
     end: float
     label: str
     probability: float
+    known: bool = True  # False: it is like nothing that was learned
 
 
 class Predictor:
@@ -54,12 +56,18 @@ class Predictor:
 
     def probabilities(self, windows: Tensor) -> Tensor:
         """Return the class probabilities of windows at the contract's rate: `[W, samples] -> float32 [W, K]`."""
-        parts = []
+        return self.answers(windows)[0]
+
+    def answers(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `probabilities`, and which windows are of the classes at all, bool [W] (see `cnn_core.confidence`)."""
+        network = answering(self.model)
         with torch.inference_mode():
-            for part in windows.split(BATCH_SIZE):
-                x = channels_last(self.contract.normalize(part.to(self.device)))
-                parts.append(self.model(x).float().softmax(1).cpu())
-        return torch.cat(parts)
+            parts = [
+                network(channels_last(self.contract.normalize(part.to(self.device))))
+                for part in windows.split(BATCH_SIZE)
+            ]
+            scores, known = split_answers(torch.cat(parts), len(self.labels), self.card.confidence)
+            return scores.softmax(1).cpu(), known.cpu()
 
     def predict(
         self, sounds: Sequence[SoundSource | Sound] | SoundSource | Sound, *, top_k: int = 5
@@ -115,10 +123,11 @@ class Predictor:
         return explain_sound(self, source, method=method, target=class_index(target, self.labels))
 
     def _answer(self, source: SoundSource | Sound, name: str, top_k: int) -> Prediction:
-        total, count, seconds, silent = torch.zeros(len(self.labels)), 0, 0.0, True
+        total, count, known, seconds, silent = torch.zeros(len(self.labels)), 0, 0, 0.0, True
         notes: list[str] = []
         for stretches, probabilities, block in self._heard(source):
             total, count = total + probabilities.sum(0), count + len(stretches)
+            known += sum(stretch.known for stretch in stretches)
             seconds, silent = seconds + block.seconds, silent and block.silent
             notes += [note for note in block.notes if note not in notes]
         values, order = (total / count).topk(top_k)
@@ -132,7 +141,8 @@ class Predictor:
             )
         if count > 1:
             notes.append(f"the mean of {count} windows over {seconds:.1f} s")
-        return Prediction(name, [self.labels[k] for k in order.tolist()], values.tolist(), "; ".join(notes))
+        labels, note = [self.labels[k] for k in order.tolist()], "; ".join(notes)
+        return Prediction(name, labels, values.tolist(), note, known=2 * known >= count)
 
     def _heard(self, source: SoundSource | Sound) -> Iterator[tuple[list[Stretch], Tensor, Sound]]:
         """Yield the stretches, the probabilities [W, K] and the sound of one block after the other."""
@@ -140,15 +150,15 @@ class Predictor:
         for block in [source] if isinstance(source, Sound) else read_blocks(source):
             wave = self.contract.wave(block)
             windows, starts = self.contract.windows(wave)
-            probabilities = self.probabilities(windows)
+            probabilities, known = self.answers(windows)
             best, which = probabilities.max(1)
             stretches = [
                 Stretch(
                     offset + max(0, start) / self.contract.rate,
                     offset + min(len(wave), start + self.contract.samples) / self.contract.rate,
-                    self.labels[int(k)], float(value),
+                    self.labels[int(k)], float(value), bool(ours),
                 )
-                for start, k, value in zip(starts, which, best, strict=True)
+                for start, k, value, ours in zip(starts, which, best, known, strict=True)
             ]  # fmt: skip
             yield stretches, probabilities, block
             offset += block.seconds

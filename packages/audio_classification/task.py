@@ -16,6 +16,7 @@ from audio_classification.data import DATA_SETS, load_sets, summary_of
 from audio_classification.folder import load_own
 from audio_classification.sound_set import SoundSet
 from cnn_core.classification import Report, measure_classes
+from cnn_core.confidence import Network
 from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import EpochContext, channels_last, take_share
 from cnn_core.data.summary import DataSummary
@@ -71,6 +72,7 @@ class SoundTask(Pairs):
     """Classify sounds: cross-entropy on augmented batches, accuracy on the validation split."""
 
     metric = "accuracy"
+    open_set = True
     summary: DataSummary
     members: Mapping[str, np.ndarray]
 
@@ -131,20 +133,32 @@ class SoundTask(Pairs):
         return F.cross_entropy(model(x), y, label_smoothing=self.recipe.optimizer.label_smoothing)
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
-        if split not in self.sets:
+        found = self.scored(model, split)
+        if found is None:
             return None
-        parts = self.waves[split].split(EVALUATION_BATCH)
-        scores = torch.cat([
-            model(channels_last(self.contract.normalize(part.to(self.device).float() / 32768))) for part in parts
-        ]).float()  # fmt: skip
+        scores, targets = found
         if split != "test":
-            return Evaluation(len(scores), classification_metrics(scores, self.targets[split]))
+            return Evaluation(len(scores), classification_metrics(scores, targets))
         tested = self.sets[split]
         report = Report(**measure_classes(
             scores.softmax(1).cpu(), tested.targets, labels=tested.labels, item_name=tested.item_name,
             source=f"{tested.name}: the test split",
         ))  # fmt: skip
         return Evaluation(report.n, report.metrics, report)
+
+    def network(self, model: nn.Module) -> nn.Module:
+        return model
+
+    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
+        """Return what `network` answers to the middle of every sound of a split."""
+        if split not in self.sets:
+            return None
+        index = torch.arange(len(self.waves[split])) if items is None else torch.from_numpy(items)
+        parts = self.waves[split][index].split(EVALUATION_BATCH)
+        scores = [
+            network(channels_last(self.contract.normalize(part.to(self.device).float() / 32768))) for part in parts
+        ]
+        return torch.cat(scores).float(), self.targets[split][index.to(self.device)]
 
     def fingerprint(self) -> str:
         """Return a fingerprint of the labels, the samples and the targets of all splits."""

@@ -14,6 +14,7 @@ from typing_extensions import TypeIs
 
 from cnn_core.answers import label_columns, skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
+from cnn_core.confidence import answering, split_answers
 from cnn_core.data.images import ImageSource, input_name, read_image
 from cnn_core.data.memory import channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
@@ -100,9 +101,14 @@ class Predictor:
         Raises:
             CnnError: `x` is not an input of this network.
         """
+        return self.answers(x)[0]
+
+    def answers(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `probabilities`, and which pictures are of the classes, bool [B] (see `cnn_core.confidence`)."""
         with torch.inference_mode():
-            scores = tta_logits(self.model, channels_last(x.to(self.device)), tta=self.contract.tta)
-            return scores.float().softmax(1).cpu()  # [B, K]
+            answered = tta_logits(answering(self.model), channels_last(x.to(self.device)), tta=self.contract.tta)
+            scores, known = split_answers(answered, len(self.labels), self.card.confidence)
+            return scores.softmax(1).cpu(), known.cpu()
 
     def predict(
         self, images: Sequence[ImageSource] | ImageSource, *, top_k: int = 5, batch_size: int = BATCH_SIZE
@@ -196,16 +202,17 @@ class Predictor:
 
     def _classify(self, names: list[str], views: list[Tensor | str], top_k: int) -> Iterator[Prediction]:
         good = [view for view in views if isinstance(view, Tensor)]
-        rows = iter(self.probabilities(self.contract.normalize(torch.stack(good)))) if good else iter(())
+        rows = zip(*self.answers(self.contract.normalize(torch.stack(good))), strict=True) if good else iter(())
         for name, view in zip(names, views, strict=True):
             if isinstance(view, str):
                 yield Prediction(name, error=view)
                 continue
-            values, indices = next(rows).topk(min(top_k, len(self.labels)))
+            probabilities, known = next(rows)
+            values, indices = probabilities.topk(min(top_k, len(self.labels)))
             if not torch.isfinite(values).all():
                 yield Prediction(name, error=NOT_A_NUMBER)
                 continue
-            yield Prediction(name, [self.labels[k] for k in indices.tolist()], values.tolist())
+            yield Prediction(name, [self.labels[k] for k in indices.tolist()], values.tolist(), known=bool(known))
 
 
 def load(name: str | Path, *, device: str = "auto") -> Predictor:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.classification import Report, measure_classes
+from cnn_core.confidence import Network
 from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import EpochContext, MemoryBatches, channels_last
@@ -87,6 +89,7 @@ class ImageTask(Pairs):
     """Classify pictures: cross-entropy on augmented batches, accuracy on the validation split."""
 
     metric = "accuracy"
+    open_set = True
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -216,14 +219,10 @@ class ImageTask(Pairs):
         return F.cross_entropy(scores, y, label_smoothing=self.recipe.optimizer.label_smoothing)
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
-        """Measure with the contract's test-time views."""
-        if split not in self.sets:
+        found = self.scored(model, split)
+        if found is None:
             return None
-        images, targets = self.device_sets[split]
-        scores = torch.cat([
-            tta_logits(model, channels_last(self.contract.normalize(part)), tta=self.contract.tta)
-            for part in images.split(EVALUATION_BATCH)
-        ])  # fmt: skip
+        scores, targets = found
         if split != "test":
             return Evaluation(len(targets), classification_metrics(scores.float(), targets))
         tested = self.sets[split]
@@ -232,6 +231,23 @@ class ImageTask(Pairs):
             source=f"{tested.name}: the test split",
         ))  # fmt: skip
         return Evaluation(report.n, report.metrics, report)
+
+    def network(self, model: nn.Module) -> nn.Module:
+        return model
+
+    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
+        """Return what `network` answers to a split, with the contract's test-time views."""
+        if split not in self.sets:
+            return None
+        images, targets = self.device_sets[split]
+        if items is not None:
+            index = torch.from_numpy(items).to(images.device)
+            images, targets = images[index], targets[index]
+        scores = [
+            tta_logits(network, channels_last(self.contract.normalize(part)), tta=self.contract.tta)
+            for part in images.split(EVALUATION_BATCH)
+        ]
+        return torch.cat(scores), targets
 
     def fingerprint(self) -> str:
         """Return a fingerprint of the labels and the targets of all splits."""

@@ -7,9 +7,11 @@ other modes, frozen early stages and fine-tuning, are `ImageTask` itself.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnn_core.confidence import Network
 from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.memory import EpochContext, take_share
 from cnn_core.metrics import classification_metrics
@@ -32,6 +34,7 @@ class HeadTask(Pairs):
     """
 
     metric = "accuracy"
+    open_set = True
 
     def __init__(self, inner: ImageTask) -> None:
         self.inner, self.recipe = inner, inner.recipe
@@ -39,12 +42,12 @@ class HeadTask(Pairs):
     def build_data(self, device: torch.device) -> None:
         self.inner.build_data(device)
         self.summary, self.members = self.inner.summary, self.inner.members
-        self.network = as_backbone(self.inner.build_model()).to(device).eval()
-        round_weights(self.network.stages, self.recipe.model.store)  # train the head on what will be loaded
+        self.whole = as_backbone(self.inner.build_model()).to(device).eval()
+        round_weights(self.whole.stages, self.recipe.model.store)  # train the head on what will be loaded
         self.features = {split: self._features(split) for split in self.inner.sets if split != "test"}
 
     def build_model(self) -> nn.Module:
-        return self.network.head.cpu()
+        return self.whole.head.cpu()
 
     def fingerprint(self) -> str:
         return self.inner.fingerprint()
@@ -68,16 +71,26 @@ class HeadTask(Pairs):
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
         """Measure the head on the cached features; on "test" the whole network, with the contract's test-time views."""
         if split == "test":
-            self.network.add_module("head", model)
-            return self.inner.evaluate(self.network, split)
+            return self.inner.evaluate(self.network(model), split)
         if split not in self.features:
             return None
         features, targets = self.features[split]
         return Evaluation(len(targets), classification_metrics(model(features), targets))
 
+    @property
+    def training_split(self) -> str:
+        return self.inner.training_split
+
+    def network(self, model: nn.Module) -> nn.Module:
+        """Return the encoder with this head."""
+        self.whole.add_module("head", model)
+        return self.whole
+
+    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
+        return self.inner.scored(network, split, items)
+
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
-        self.network.add_module("head", model)
-        return {**self.inner.card_fields(model), "model_module": self.network}
+        return {**self.inner.card_fields(model), "model_module": self.network(model)}
 
     def _features(self, split: str) -> tuple[Tensor, Tensor]:
         """Return the last maps [N, C', H', W'] of a split and its targets, from the cache if they are there."""
@@ -93,4 +106,4 @@ class HeadTask(Pairs):
     @torch.inference_mode()
     def _maps(self, images: Tensor) -> Tensor:
         """Return the last maps of uint8 pictures: `[B, C, H, W] -> [B, C', H', W']`."""
-        return self.network.forward_features(self.inner.contract.normalize(images))[-1]
+        return self.whole.forward_features(self.inner.contract.normalize(images))[-1]

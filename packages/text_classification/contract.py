@@ -108,6 +108,12 @@ class Encoded:
         """Tokens of each text: int64 [N]."""
         return np.diff(self.ends)
 
+    def subset(self, indices: np.ndarray) -> "Encoded":
+        """Return the texts at `indices`, in their order."""
+        parts = [self.numbers[self.ends[i] : self.ends[i + 1]] for i in indices.tolist()]
+        ends = np.concatenate([[0], np.cumsum(self.lengths[indices])])
+        return Encoded(np.concatenate([self.numbers[:0], *parts]), ends.astype(self.ends.dtype), self.length)
+
     def batch(self, indices: np.ndarray) -> Tensor:
         """Return the texts at `indices` [B], padded: int64 [B, L], at least one column."""
         lengths = self.lengths[indices]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from cnn_core.confidence import Network
 from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import EpochContext, take_share
 from cnn_core.data.summary import DataSummary
@@ -116,6 +117,7 @@ class TextTask(Pairs):
     """
 
     metric = "accuracy"
+    open_set = False  # of other texts, people want the nearest answer
 
     def __init__(self, recipe: Recipe) -> None:
         weights, vector_file = recipe.model.weights, recipe.vectors.vector_file
@@ -192,11 +194,23 @@ class TextTask(Pairs):
         return F.cross_entropy(model(x), y, label_smoothing=self.recipe.optimizer.label_smoothing)
 
     def evaluate(self, model: nn.Module, split: str) -> Evaluation | None:
+        found = self.scored(model, split)
+        if found is None:
+            return None
+        scores, targets = found
+        return Evaluation(len(targets), classification_metrics(scores.float(), targets))
+
+    def network(self, model: nn.Module) -> nn.Module:
+        return model
+
+    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
+        """Return what `network` answers to the texts of a split."""
         if split not in self.sets:
             return None
         encoded, targets = self.encoded[split], self.targets[split]
-        scores = scores_of(model, encoded, self.device)
-        return Evaluation(len(targets), classification_metrics(scores.float(), targets))
+        if items is not None:
+            encoded, targets = encoded.subset(items), targets[torch.from_numpy(items).to(self.device)]
+        return scores_of(network, encoded, self.device), targets
 
     def fingerprint(self) -> str:
         """Return a fingerprint of the texts and labels of all splits."""

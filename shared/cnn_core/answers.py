@@ -16,6 +16,7 @@ from cnn_core.storage import atomic_path
 
 REASONS = 50  # kinds of failures and of notes that are told apart
 SHOWN = 60  # characters of an input in an example
+NONE_OF_THESE = "none of these"  # the answer to an input that is like nothing that was learned
 
 Item = Mapping[str, Any]  # "input", and "labels" with "probabilities", or other fields, or "error"
 T = TypeVar("T")
@@ -41,7 +42,7 @@ class Tally:
             return
         self.answered += 1
         if item.get("labels"):
-            self.classes[str(item["labels"][0])] += 1
+            self.classes[NONE_OF_THESE if item.get("none_of_these") else str(item["labels"][0])] += 1
         for note in filter(None, (item.get("note"), *item.get("warnings", ()))):
             self._notes.add(self._kind(str(note)), example)
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from cnn_core.answers import NONE_OF_THESE
 from cnn_core.errors import CnnError, DataError, unknown_name
 from cnn_core.metrics import classification_metrics, confusion_matrix
 from cnn_core.weights import WeightsCard
@@ -28,12 +29,15 @@ class Prediction:
     note: str = ""  # what the user should know, such as: the text was cut
     error: str | None = None
     warnings: tuple[str, ...] | None = None  # likewise, of predictions that mostly have some
+    known: bool = True  # False: it is like nothing that was learned, none of the classes
 
     def to_json(self) -> dict[str, Any]:
         """Return the item of `cnn predict --json`."""
         if self.error is not None:
             return {"input": self.input, "error": self.error}
-        item = {"input": self.input, "labels": self.labels, "probabilities": [round(p, 6) for p in self.probabilities]}
+        probabilities = [round(p, 6) for p in self.probabilities]
+        item: dict[str, Any] = {"input": self.input, "labels": self.labels, "probabilities": probabilities}
+        item |= {} if self.known else {"none_of_these": True}
         item |= {"note": self.note} if self.note else {}
         return item if self.warnings is None else {**item, "warnings": list(self.warnings)}
 
@@ -42,6 +46,7 @@ class Prediction:
             return f"{self.input}: {self.error}"
         pairs = zip(self.labels, self.probabilities, strict=True)
         answer = ", ".join(f"{label} {probability:.1%}" for label, probability in pairs)
+        answer = answer if self.known else f"{NONE_OF_THESE}; nearest: {answer}"
         return "; ".join([f"{self.input}: {answer}", *(self.warnings or ())])
 
 

@@ -238,13 +238,16 @@ class Domain:
             raise CnnError(f"{self.name} has no summary of its data")
         return summary
 
-    def train_once(self, recipe: str, folder: Path, settings: Mapping[str, Any]) -> WeightsCard:
+    def train_once(
+        self, recipe: Any, folder: Path, settings: Mapping[str, Any], *, observe: "Observer | None" = None
+    ) -> WeightsCard:
         """Return the card of a training among several; a finished one is not repeated, an interrupted one is resumed.
 
         Args:
-            recipe: its name or TOML file.
+            recipe: as in `train`.
             folder: the run folder.
             settings: what this training differs in, as in `train`.
+            observe: as in `train`.
 
         Raises:
             ConfigError: the folder holds a training with other settings.
@@ -252,7 +255,7 @@ class Domain:
         if (folder / "card.json").exists():
             check_settings(folder, override(self._find(recipe)[1], settings))  # limits and licence may differ
         else:
-            self.train(recipe, folder=folder, settings=settings, resume=folder.exists())
+            self.train(recipe, folder=folder, settings=settings, resume=folder.exists(), observe=observe)
             (folder / CHECKPOINT_FILE).unlink(missing_ok=True)  # a hundred megabytes each, of no more use
         return load_card(folder)
 

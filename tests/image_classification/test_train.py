@@ -93,7 +93,7 @@ def test_the_encoder_of_cached_features_is_rounded_as_it_will_be_saved(
         starting = ModelConfig(weights=str(tmp_path / "exact"), store=store)
         task = make_task(Recipe(model=starting, transfer=TransferConfig("bottleneck")))
         task.build_data(torch.device("cpu"))
-        assert torch.equal(task.network.stages["stage2"][0].weight.unique(), torch.tensor([value]))
+        assert torch.equal(task.whole.stages["stage2"][0].weight.unique(), torch.tensor([value]))
 
 
 def test_several_seeds_give_mean_and_spread_and_the_first_ones_weights(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from cnn_core.answers import NONE_OF_THESE
 from components.address import pick
 from components.charts import LineChart, show_chart
 from components.frame import download, note
@@ -48,7 +49,7 @@ def show_timeline(network: Network, sound: Recording) -> None:
         note("This sound fits into the network's input: it is heard at once.")
         return
     rows = [
-        (f"{part.start:.1f}", f"{part.end:.1f}", part.label, f"{part.probability:.1%}")
+        (f"{part.start:.1f}", f"{part.end:.1f}", part.label if part.known else NONE_OF_THESE, f"{part.probability:.1%}")
         for part in stretches[:MOST_ROWS]
     ]
     heads = (("From (s)", "number"), ("To (s)", "number"), ("Heard", ""), ("Probability", "number"))

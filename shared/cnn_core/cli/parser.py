@@ -76,6 +76,13 @@ def _add_training(commands: Any) -> None:
     entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="default runs/compare-NAME")
     _training_output(entry)
 
+    text = "calibrate weights that learned from all their data: a second training, which holds validation data out"
+    entry = _command(commands, "calibrate", training.run_calibrate, text)
+    entry.add_argument("name", metavar="NAME", help="shipped weights or a run folder")
+    entry.add_argument("--epochs", type=int, help="of the second training; default the recipe's")
+    entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="default runs/calibrate-NAME")
+    entry.add_argument("--quiet", action="store_true", help="no progress bar")
+
     text = "measure a table again (kim2014, five-fold)"
     entry = _command(commands, "bench", training.run_bench, text)
     entry.add_argument("name", metavar="NAME")

@@ -114,6 +114,26 @@ def run_compare(options: argparse.Namespace, flags: list[str]) -> None:
     print(f"runs: {folder}")
 
 
+def run_calibrate(options: argparse.Namespace, _: list[str]) -> None:
+    """Train once more with validation data held out, and print what the weights have learned of their confidence."""
+    from cnn_core.calibration import calibrate_weights
+    from cnn_core.domains import load_domain
+    from cnn_core.weights import find_weights, load_card
+
+    domain = load_domain(load_card(find_weights(options.name)).domain).DOMAIN
+    folder = options.folder or Path("runs") / f"calibrate-{Path(options.name).name}"
+    interrupts.run_folder = folder
+    options.json = False
+    card = calibrate_weights(domain, options.name, folder=folder, epochs=options.epochs, observe=_observer(options))
+    said = card.confidence
+    if said is not None:
+        print(
+            f"{card.name}: temperature {said['temperature']}, calibration error {said['error_before']:.4f} -> "
+            f"{said['error_after']:.4f} on {said['n']:,} items {said['data']}; familiarity of the classes: "
+            + ("not compared" if said["threshold"] is None else f"{said['threshold']} and more")
+        )
+
+
 def run_bench(options: argparse.Namespace, _: list[str]) -> None:
     """Train every column of a table and print it; with --json {"bench", "columns"}."""
     bench = find_bench(options.name)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -112,6 +113,8 @@ class Head(nn.Sequential):
         if drops[-1]:
             self.add_module(f"dropout{len(hidden)}", nn.Dropout(drops[-1]))
         self.classifier = nn.Linear(widths[-1], num_classes)
+        self.references: Tensor | None
+        self.register_buffer("references", None)  # int8 [M, D], see `cnn_core.confidence`
 
     def after_pool(self, x: Tensor) -> Tensor:
         """Return the class scores of a map that is pooled already: `[B, in_channels * cells] -> [B, K]`."""
@@ -125,6 +128,13 @@ class Head(nn.Sequential):
         self.classifier = nn.Linear(
             old.in_features, num_classes, bias=old.bias is not None, device=old.weight.device, dtype=old.weight.dtype
         )
+        self.references = None
+
+    def scale(self, factor: float) -> None:
+        """Multiply all class scores by `factor`."""
+        with torch.no_grad():
+            for parameter in self.classifier.parameters():
+                parameter.mul_(factor)
 
 
 class NoHead(Head):
@@ -132,3 +142,4 @@ class NoHead(Head):
 
     def __init__(self) -> None:
         nn.Sequential.__init__(self)
+        self.register_buffer("references", None)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from cnn_core.confidence import learn_confidence
 from cnn_core.data.summary import SUMMARY_FILE, DataSummary
 from cnn_core.errors import CnnError
 from cnn_core.storage import write_bytes
@@ -67,6 +68,7 @@ def train_task(
         return Outcome(run, None)
     model = run.model
     store = getattr(task.recipe.model, "store", "float32")
+    confidence = learn_confidence(task, model)
     round_weights(model, store)  # measured as it will be loaded
     with torch.inference_mode():
         result = task.evaluate(model, "test")
@@ -79,6 +81,7 @@ def train_task(
         "command": command,
         "machine": machine(),
         "seconds": round(run.seconds, 1),
+        "confidence": confidence,
     }
     card = save_weights(fields.pop("model_module", model), fields, folder, dtype=store)
     if members := getattr(task, "members", None):

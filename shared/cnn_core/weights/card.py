@@ -23,7 +23,19 @@ from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12
 
 from cnn_core.data.paths import user_path
 from cnn_core.errors import CnnError, ConfigError, WeightsError
-from cnn_core.validation import STRICT, Count, Natural, NonNegative, Options, Settings, Text, matching, parse, sentences
+from cnn_core.validation import (
+    STRICT,
+    Count,
+    Natural,
+    NonNegative,
+    Options,
+    Positive,
+    Settings,
+    Text,
+    matching,
+    parse,
+    sentences,
+)
 
 CARD_LIMIT = 32 * 1024**2  # bytes; a text domain keeps its vocabulary in the card's `input`
 
@@ -60,6 +72,17 @@ class Metric(TypedDict):
     values: list[float]  # one for each seed
 
 
+class Confidence(TypedDict):
+    """What was fitted on validation data, see `cnn_core.confidence`."""
+
+    temperature: Positive  # the scores are divided by it; the weights hold that already
+    n: Count  # validation items
+    data: Text  # which they were
+    error_before: NonNegative  # calibration error on them
+    error_after: NonNegative
+    threshold: float | None  # familiarity of an input below which it is none of the classes; None: not chosen
+
+
 @dataclass(frozen=True)
 class WeightsCard(Settings):
     """Everything there is to say about one weights file; all values are plain JSON values."""
@@ -84,6 +107,7 @@ class WeightsCard(Settings):
     created: Date  # ISO 8601
     version: Text  # of the project that made it
     package: str = ""  # import package that brings the file of the tensors; empty: it lies beside the card
+    confidence: Confidence | None = None  # of classifiers that were calibrated
 
     @model_validator(mode="after")
     def _fields_agree(self) -> "WeightsCard":

@@ -23,6 +23,7 @@ import cnn_core
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.models import create_model, imagenet
 from cnn_core.models.backbone import count_parameters
+from cnn_core.nn.blocks import Head
 from cnn_core.storage import folder_lock, write_bytes, write_text
 from cnn_core.weights.card import WeightsCard
 from cnn_core.weights.find import CARD_FILE, MODEL_FILES, find_weights, read_card
@@ -147,9 +148,18 @@ def load_model(
             f"weights {card.name!r}: {card.model} with {card.arguments} cannot be built ({error}); restore the card"
             + ("" if build else f", or load the weights through their domain, {card.domain}")
         ) from error
+    _make_room(model, state)
     check_fit(model, state, card)
     model.load_state_dict(state, assign=True)
     return model.to(device).eval(), card
+
+
+def _make_room(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give the heads of a model the references that the weights have (see `cnn_core.confidence`)."""
+    for key, value in state.items():
+        module = dict(model.named_modules()).get(key.rpartition(".")[0]) if key.endswith(".references") else None
+        if isinstance(module, Head):
+            module.references = torch.empty_like(value, device="meta")
 
 
 def _from_package(card: WeightsCard) -> dict[str, Tensor]:

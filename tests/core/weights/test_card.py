@@ -51,6 +51,7 @@ def card_values() -> dict[str, Any]:
         "created": "2025-01-31",
         "version": "0.1.0",
         "package": "",
+        "confidence": None,
     }
 
 
@@ -254,3 +255,12 @@ def test_a_recipe_without_a_data_section_was_learned_from_nothing_known(recipe):
     assert card.learned_from(None, ["digits"])
     assert not card.learned_from("digits", ["digits"])
     card.check_unseen("val", own=True)
+
+
+def test_confidence_is_checked_like_every_field():
+    said = {"temperature": 1.5, "n": 100, "data": "the validation split", "error_before": 0.1, "error_after": 0.01,
+            "threshold": None}  # fmt: skip
+    card = WeightsCard.from_dict(card_values() | {"confidence": said})
+    assert card.confidence == said and WeightsCard.from_json(card.to_json()) == card
+    with pytest.raises(WeightsError, match=r"confidence\.temperature"):
+        WeightsCard.from_dict(card_values() | {"confidence": said | {"temperature": 0.0}})

@@ -1,0 +1,79 @@
+"""The confidence of weights that have learned from all their data: from a second training, which holds some out."""
+
+import dataclasses
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from cnn_core.confidence import ScoringTask, backbone_of, references_of
+from cnn_core.domain import Domain
+from cnn_core.errors import CnnError
+from cnn_core.train.config import recipe_from_table
+from cnn_core.train.task import Task
+from cnn_core.weights import WeightsCard, find_weights, load_card, round_weights, save_weights
+from cnn_core.weights.card import Confidence
+from cnn_core.weights.reports import write_report
+
+if TYPE_CHECKING:
+    from cnn_core.train.finish import Observer
+
+
+def calibrate_weights(
+    domain: Domain, name: str, *, folder: Path, epochs: int | None = None, observe: "Observer | None" = None
+) -> WeightsCard:
+    """Train the recipe of weights once more, with validation data held out, and take over what it learns of confidence.
+
+    Temperature and threshold are those of the second training, the references the weights' own. The weights and their
+    card are replaced, with their figures measured again.
+
+    Args:
+        domain: of the weights.
+        name: shipped weights or a run folder.
+        folder: of the second training; one that is there is gone on with, or used if it is finished.
+        epochs: of the second training; None: those of the recipe.
+        observe: see `train_task`.
+
+    Raises:
+        CnnError: the weights are no classifier's that was trained here, or the second training found nothing.
+    """
+    place = find_weights(name, domain=domain.name)
+    card = load_card(place)
+    recipe: Any = recipe_from_table(domain.recipe, card.recipe, source=f"the recipe of {card.name}")
+    task = domain.make_task(recipe)
+    if card.package or not isinstance(task, ScoringTask):
+        raise CnnError(f"{card.name} cannot be calibrated: only classifiers that are trained here can")
+    settings = {"validation": True} | ({} if epochs is None else {"epochs": epochs})
+    held = domain.train_once(recipe, folder, settings, observe=observe).confidence
+    if held is None:
+        raise CnnError(f"the training in {folder} has no validation data to learn confidence from")
+    shorter = "" if epochs is None else f" of {epochs} epochs"
+    said = Confidence(**{**held, "data": f"held out in a second training{shorter}"})
+    model = domain.load(place, device="cpu").model
+    task.build_data(torch.device("cpu"))
+    backbone = backbone_of(model)
+    if backbone is None:
+        raise CnnError(f"{card.name} has no last layer to calibrate")
+    backbone.head.scale((card.confidence["temperature"] if card.confidence else 1.0) / held["temperature"])
+    backbone.head.references = references_of(task, model, backbone) if held["threshold"] is not None else None
+    round_weights(model, card.dtype)
+    return _save(task, model, card, place, said)
+
+
+def _save(task: Task, model: torch.nn.Module, card: WeightsCard, place: Path, confidence: Confidence) -> WeightsCard:
+    """Write the weights, their card with the figures of the first seed measured again, and the report."""
+    with torch.inference_mode():
+        result = task.evaluate(model.eval(), "test")
+    fields: dict[str, Any] = {**dataclasses.asdict(card), "confidence": confidence}
+    for derived in ("sha256", "bytes", "dtype", "package"):
+        fields.pop(derived)
+    for key, value in (result.metrics if result else {}).items():
+        if key in fields["metrics"]:
+            entry = fields["metrics"][key]
+            entry["values"] = [round(value, 6), *entry["values"][1:]]
+            entry["mean"] = round(statistics.fmean(entry["values"]), 6)
+    saved = save_weights(model, fields, place, dtype=card.dtype)
+    if result and result.report:
+        write_report(result.report, place)
+    return saved
