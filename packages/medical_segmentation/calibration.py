@@ -11,11 +11,11 @@ from itertools import islice
 
 import numpy as np
 import torch
-from scipy import ndimage, optimize
+from scipy import ndimage
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cnn_core.classification import CALIBRATION_BINS, Calibration
+from cnn_core.confidence import fit_temperature
 from cnn_core.data.memory import channels_last
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.metrics import IGNORED
@@ -25,7 +25,6 @@ BAND = 2  # voxels on either side of an outline that count
 ENOUGH = 20_000  # voxels of a block that the temperature is fitted to
 BLOCKS = 200  # that it is fitted to
 LARGEST = 2**22  # cells of a block; larger ones are not used
-COLDEST, HOTTEST = 0.2, 10.0
 
 
 def near_outline(*masks: np.ndarray) -> np.ndarray:
@@ -41,7 +40,7 @@ def near_outline(*masks: np.ndarray) -> np.ndarray:
     return near & np.logical_and.reduce([mask != IGNORED for mask in masks])
 
 
-def fit_temperature(
+def voxel_temperature(
     model: nn.Module, blocks: Iterable[tuple[Tensor, Tensor]], contract: VolumeContract, device: torch.device
 ) -> float:
     """Return what the scores are divided by so that the likelihood of the true labels near outlines is greatest.
@@ -65,13 +64,7 @@ def fit_temperature(
             labels.append(y.flatten()[places].long())
     if not sum(map(len, labels)):
         return 1.0
-    all_scores, all_labels = torch.cat(scores), torch.cat(labels)
-
-    def loss(log_temperature: float) -> float:
-        return float(F.cross_entropy(all_scores / float(np.exp(log_temperature)), all_labels))
-
-    ends = np.log([COLDEST, HOTTEST])
-    return round(float(np.exp(optimize.minimize_scalar(loss, bounds=tuple(ends), method="bounded").x)), 4)
+    return fit_temperature(torch.cat(scores), torch.cat(labels))
 
 
 def bin_sums(confidence: np.ndarray, mask: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from cnn_core.errors import ConfigError, DataError
 from cnn_core.models.unet import UNet
 from cnn_core.train.task import Evaluation, Pairs
 from medical_segmentation.body import resize_labels, see_body
-from medical_segmentation.calibration import fit_temperature
+from medical_segmentation.calibration import voxel_temperature
 from medical_segmentation.cases import some
 from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
@@ -241,7 +241,7 @@ class SegmentationTask(Pairs):
         """Return the temperature that suits the validation split, see `calibration`."""
         cases = (self.set.checked.volume(name) for name in self.set.splits["val"])
         blocks = (block for volume in cases for block in training_blocks(volume, self.contract))
-        return fit_temperature(model, blocks, self.contract, self.device)
+        return voxel_temperature(model, blocks, self.contract, self.device)
 
     def _further_sets(self) -> list[tuple[SegmentationSet, int]]:
         """Return the sets whose training parts are learned from too, and how often each of their cases counts."""

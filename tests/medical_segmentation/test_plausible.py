@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from medical_segmentation.calibration import bin_sums, fit_temperature, near_outline, reliability
+from medical_segmentation.calibration import bin_sums, near_outline, reliability, voxel_temperature
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.plausible import cut_edges, doubts
 
@@ -90,10 +90,10 @@ class Sure(nn.Module):
 
 def test_the_temperature_makes_probabilities_as_high_as_their_accuracy() -> None:
     """Right in 3 of 4 voxels near outlines: the likelihood is greatest at 75 %, a difference of scores of log 3."""
-    x, y = torch.full((1, 16, 16), -1.0), torch.zeros(16, 16, dtype=torch.uint8)
+    x, y = torch.full((1, 64, 64), -1.0), torch.zeros(64, 64, dtype=torch.uint8)
     x[:, ::2], y[::2] = 1.0, 1  # stripes: every pixel is near an outline
     y[:, ::4] = 1 - y[:, ::4]  # a quarter of the truth is the other way round
     for strength in (1.0, 5.0):
-        found = fit_temperature(Sure(strength), [(x, y)], CONTRACT, torch.device("cpu"))
+        found = voxel_temperature(Sure(strength), [(x, y)], CONTRACT, torch.device("cpu"))
         assert found == pytest.approx(strength / math.log(3), rel=0.01)
-    assert fit_temperature(Sure(1.0), [], CONTRACT, torch.device("cpu")) == 1.0
+    assert voxel_temperature(Sure(1.0), [], CONTRACT, torch.device("cpu")) == 1.0
