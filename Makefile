@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 TORCH_INDEX ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lowest test-browser test-all lint bench screenshots readme train-image train-text train-medical train-caption train-audio
+.PHONY: help setup demo test test-lowest test-browser test-all lint bench screenshots readme train-image train-text train-medical train-caption train-audio train-detect
 
 help: ## this list
 	@grep -hE '^[a-zA-Z%-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 18
@@ -82,6 +82,8 @@ train-medical: train-phantom ## the default recipe of medical segmentation: draw
 train-caption: train-scenes ## the default recipe of image captioning: rendered scenes, about four minutes
 
 train-audio: train-drawn-sounds ## the default recipe of audio classification: drawn sounds, about a minute
+
+train-detect: train-streets ## the default recipe of object detection: drawn streets, about three minutes
 
 bench-%: $(DEMO) ## bench-kim2014, bench-five-fold: a table, measured again
 	$(BIN)/cnn bench $* $(ARGS)

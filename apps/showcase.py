@@ -23,6 +23,7 @@ PAGES = {
         st.Page("views/medical.py", title="Medical", url_path="medical"),
         st.Page("views/caption.py", title="Captions", url_path="captions"),
         st.Page("views/audio.py", title="Audio", url_path="audio"),
+        st.Page("views/detect.py", title="Detection", url_path="detection"),
     ],
     "Learn": [
         st.Page("views/lab.py", title="All ideas"),

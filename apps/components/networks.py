@@ -35,6 +35,7 @@ WARMED = (
     "medical_segmentation",
     "image_captioning",
     "audio_classification",
+    "object_detection",
 )  # domains whose code is loaded before the first question
 TITLES = {
     "digits": "Digits, 8 × 8", "mnist": "Digits", "fashion-mnist": "Clothes", "cifar10": "Photos",
@@ -44,6 +45,7 @@ TITLES = {
     "nodule-malignancy-3d": "Nodule rating, 3-D",
     "scenes": "Drawn scenes", "flickr8k-plain": "Photos, no attention", "flickr8k": "Photos",
     "fsdd": "Spoken digits", "fsdd-wave": "Spoken digits, waves", "drawn-sounds": "Drawn sounds",
+    "bccd": "Blood cells", "streets": "Drawn streets",
 }  # fmt: skip
 
 

@@ -82,6 +82,8 @@ def _one(network: Network) -> None:
             picture.name, found.captions, found.probabilities, name=Path(picture.name).stem,
             called=("caption", "caption_probabilities"),
         )  # fmt: skip
+        if number == 0 and found.warnings:
+            note(f"Be careful: {'; '.join(found.warnings)}.")
         if network.card.limits:
             note(network.card.limits[0])
         box = covered_part(key)

@@ -53,9 +53,10 @@ class CaptionContract(Contract):
         std: likewise, divided by.
         longest: words of a caption at most.
         tokenizer: what a word is: one of `words.TOKENIZERS`; characters are for scripts without spaces.
+        familiar_from: familiarity below which a photo is unlike those learned from, see `checks`; None: not chosen.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"tokenizer"})
+    LATER: ClassVar[frozenset[str]] = frozenset({"tokenizer", "familiar_from"})
 
     size: Annotated[tuple[Edge, Edge], Tuple]
     vocabulary: Annotated[
@@ -68,6 +69,7 @@ class CaptionContract(Contract):
     std: Annotated[tuple[Positive, ...], Tuple] = (0.5,)
     longest: Annotated[int, Field(ge=1, le=MOST_WORDS)] = 30
     tokenizer: Tokenizer = "words"
+    familiar_from: float | None = None
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:

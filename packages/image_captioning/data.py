@@ -7,6 +7,7 @@ dev as "val". COCO: official val as "test". Custom pictures: as their captions s
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from cnn_core.data.archives import extract
 from cnn_core.data.cache import cache_key, cached_array
+from cnn_core.data.coco import get_coco
 from cnn_core.data.copies import nearly_same
 from cnn_core.data.files import data_root as default_root
 from cnn_core.data.paths import beside_upload, custom_path, given_path
@@ -116,18 +118,8 @@ class CaptionedPictures(DataSet):
     read: Callable[[Path], Listing] | None = field(default=None, repr=False)
 
 
-def _photos(
-    name: str, description: str, *, read: Callable[[Path], Listing], licence: str, folder: str, layout: str, source: str
-) -> CaptionedPictures:
-    """Return a set of photos, which has to be downloaded by hand."""
-
-    def count(folder: Path) -> str:
-        return ", ".join(f"{len(records):,} {split}" for split, records in read(folder).splits.items()) + " pictures"
-
-    return CaptionedPictures(
-        name=name, description=description, licence=licence, source=source, folder=folder, layout=layout, count=count,
-        size=CUSTOM_SIZE, read=read,
-    )  # fmt: skip
+def _count(read: Callable[[Path], Listing], folder: Path) -> str:
+    return ", ".join(f"{len(records):,} {split}" for split, records in read(folder).splits.items()) + " pictures"
 
 
 DATA_SETS: dict[str, CaptionedPictures] = {
@@ -137,15 +129,17 @@ DATA_SETS: dict[str, CaptionedPictures] = {
             name="scenes", size=(EDGE, EDGE), licence="MIT",
             description="rendered scenes of 1 to 4 coloured shapes; held-out combinations in the test set",
         ),
-        _photos(
-            "flickr8k", "Flickr8k, 6,000 + 1,000 + 1,000 photos with 5 captions each",
-            folder="flickr8k", layout=FLICKR8K, source="the University of Illinois", read=read_flickr8k,
-            licence="for non-commercial research and education",
+        CaptionedPictures(
+            name="flickr8k", description="Flickr8k, 6,000 + 1,000 + 1,000 photos with 5 captions each",
+            folder="flickr8k", layout=FLICKR8K, size=CUSTOM_SIZE, read=read_flickr8k,
+            count=partial(_count, read_flickr8k), licence="for non-commercial research and education",
+            source="the University of Illinois, which sends the address to those who fill in its form "
+            "(https://forms.illinois.edu/sec/1713398)",
         ),
-        _photos(
-            "coco_captions", "COCO captions 2014 or 2017, 5 captions per photo",
-            folder="coco", layout=COCO, source="the COCO consortium", read=read_coco,
-            licence="CC BY 4.0 for the captions",
+        CaptionedPictures(
+            name="coco_captions", description="COCO captions 2014 or 2017, 5 captions per photo",
+            folder="coco", layout=COCO, size=CUSTOM_SIZE, read=read_coco, count=partial(_count, read_coco),
+            licence="CC BY 4.0 for the captions", source="the COCO consortium", get=get_coco,
         ),
     )
 }  # fmt: skip
@@ -246,7 +240,8 @@ def load_photos(
     entry = find_set(DATA_SETS, name_or_path)
     if entry is not None and entry.read is not None:
         listing, name, share = entry.read(entry.path(data_root)), entry.name, HELD_FRACTION
-        listing.records = [record for record in listing.records if record.split in splits]
+        parts, divided = divide(listing)  # of all splits, whichever are wanted
+        listing.records = [replace(listing.records[i], split=split) for split in splits for i in parts[split]]
     else:
         path, name, share = _custom_path(name_or_path), str(name_or_path), HELD_FRACTION
         listing = read_custom(path, columns=columns)
@@ -255,8 +250,7 @@ def load_photos(
     listing.records.sort(key=lambda record: SPLITS.index(record.split or "train"))  # then splits are not copied
     whole = _decode(name, listing, size or (entry.size if entry else CUSTOM_SIZE), fit, tokenizer)
     if entry is not None:
-        parts, divided = divide(listing)
-        parts = {split: part for split, part in parts.items() if split in splits}
+        parts = {split: np.flatnonzero([record.split == split for record in listing.records]) for split in splits}
         return PhotoSets(whole, parts, _summary(whole, parts, listing, divided))
     hashes = content_hashes(pixels.numpy().tobytes() for pixels in whole.images)
     pairs = nearly_same(whole.images)

@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from cnn_core.data.cache import cache_key, cached_array
-from cnn_core.data.files import data_root
 from cnn_core.errors import CnnError, UnknownNameError, WeightsError
 from cnn_core.models import Backbone, as_backbone, create_model, load_torchvision
 from cnn_core.models.imagenet import load_imagenet
 from cnn_core.weights import WeightsCard, load_model
 from image_captioning.contract import CaptionContract
-from image_captioning.mobilenet_weights import TRUNK_FILE, TRUNK_FOLDER, load_mobilenet_trunk
 from image_captioning.model import Encoder
 
 HALF = (0.5,), (0.5,)  # mean and standard deviation: pictures from -1 to 1
@@ -41,9 +39,9 @@ def start_encoder(
 
     Args:
         name: a registered backbone; weights of image classification have their own.
-        weights: None, "imagenet", "mobilenet-v1-trunk", "torchvision", or the name (or run folder) of image
+        weights: None, "imagenet", "torchvision", or the name (or run folder) of image
             classification weights.
-        stage: the last stage that is used; None: all (of the trunk: all that have weights).
+        stage: the last stage that is used; None: all.
         input_size: (H, W) of the network's input.
         options: of the backbone.
 
@@ -51,12 +49,6 @@ def start_encoder(
         UnknownNameError: no such backbone, stage or weights.
         CnnError: the weights do not fit the backbone, or cannot be downloaded.
     """
-    if weights == TRUNK_FOLDER:
-        if name != "mobilenet" or options:
-            raise CnnError(f"{TRUNK_FOLDER} are weights of mobilenet without options, got {name} {dict(options)}")
-        backbone = as_backbone(create_model(name, num_classes=1))
-        loaded = load_mobilenet_trunk(backbone, data_root() / TRUNK_FOLDER / TRUNK_FILE)
-        return Start(Encoder(backbone, stage=stage or loaded[-1]), name, {}, *HALF)
     if weights == "imagenet":
         if name != "efficientnet_lite0" or options:
             raise CnnError(f"imagenet are weights of efficientnet_lite0 without options, got {name} {dict(options)}")
@@ -69,7 +61,7 @@ def start_encoder(
         try:
             backbone, card = load_model(weights, domain="image_classification")
         except UnknownNameError as error:
-            raise UnknownNameError(f"{error} (or {TRUNK_FOLDER}, torchvision)") from error
+            raise UnknownNameError(f"{error} (or imagenet, torchvision)") from error
         if backbone.in_channels != 3:
             raise CnnError(f"{weights} takes {backbone.in_channels} channel(s); an encoder of photos needs 3")
         mean, std = _statistics(card, "mean"), _statistics(card, "std")

@@ -146,7 +146,7 @@ def read_flickr8k(root: Path) -> Listing:
             "holds flickr8k"
         )
     splits: dict[str, str] = {}
-    listing = Listing(by="Flickr8k's own lists")
+    listing = Listing(by="the list of Flickr8k")
     for part in ("train", "dev", "test"):
         file = root / f"Flickr_8k.{part}Images.txt"
         if not file.is_file():

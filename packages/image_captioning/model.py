@@ -103,6 +103,8 @@ class Captioner(nn.Module):
     def __init__(self, encoder: Encoder | None, decoder: Decoder, *, word_dropout: float = 0.0) -> None:
         super().__init__()
         self.encoder, self.decoder, self.word_dropout = encoder, decoder, word_dropout
+        self.references: Tensor | None
+        self.register_buffer("references", None)  # int8 [M, C], see `checks.familiarity`
 
     def maps(self, x: Tensor) -> Tensor:
         """Return the encoder's map, `[B, 3, H, W] -> [B, C, H', W']`; CnnError if there is none, only a decoder."""

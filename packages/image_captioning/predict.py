@@ -18,6 +18,7 @@ from cnn_core.data.summary import DataSummary
 from cnn_core.errors import CnnError
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights
+from image_captioning.checks import class_check, familiarity
 from image_captioning.contract import CaptionContract, CaptionerOptions
 from image_captioning.decoders import Memory
 from image_captioning.explain import CaptionExplanation, explain_caption
@@ -26,6 +27,7 @@ from image_captioning.search import Hypothesis, beam_search, sample, teacher_for
 from image_captioning.words import END, UNKNOWN
 
 BATCH_SIZE = 32
+UNLIKE = "this picture is unlike those that the network learned from"
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,24 @@ class Caption:
     captions: list[str] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
     error: str | None = None
+    doubted: list[str] = field(default_factory=list)  # words of the best one for things that the encoder does not see
+    known: bool = True  # False: the picture is unlike those learned from
+
+    @property
+    def warnings(self) -> list[str]:
+        """What speaks against the best caption, in sentences."""
+        said = [UNLIKE] if not self.known else []
+        return said + [f"the encoder sees no {word}" for word in self.doubted]
 
     def to_json(self) -> dict[str, Any]:
         """Return the item of `cnn predict --json`."""
         if self.error is not None:
             return {"input": self.input, "error": self.error}
-        return {"input": self.input, "captions": self.captions, "caption_probabilities": self.probabilities}
+        item = {"input": self.input, "captions": self.captions, "caption_probabilities": self.probabilities}
+        return {**item, **({"warnings": self.warnings} if self.warnings else {})}
 
     def __str__(self) -> str:
-        return f"{self.input}: {self.error or ' | '.join(self.captions)}"
+        return "; ".join([f"{self.input}: {self.error or ' | '.join(self.captions)}", *self.warnings])
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,8 @@ class Predictor:
             self.model.encoder.to(memory_format=torch.channels_last)
         options = CaptionerOptions.of_card(card)
         self.beams, self.length_power = options.beams, options.length_power
+        encoder_weights = card.section("encoder").get("encoder_weights")
+        self.check = class_check(self.model, model=card.model, encoder_weights=encoder_weights)
 
     # ---- captions
 
@@ -124,15 +137,22 @@ class Predictor:
         generator = torch.Generator().manual_seed(seed)
         for names, views in read_batches(images, self._view, size=batch_size):
             good = [view for view in views if isinstance(view, Tensor)]
-            captions: Iterator[list[Hypothesis]] = iter(())
-            if good and temperature is None:
-                captions = iter(self.search(self.remember(torch.stack(good)), beams=max(n_best, beams or self.beams)))
-            elif good and temperature is not None:
-                captions = iter(self._sample(self.remember(torch.stack(good)), n_best, temperature, generator))
-            for name, view in zip(names, views, strict=True):
-                yield (
-                    Caption(name, error=view) if isinstance(view, str) else self._caption(name, next(captions)[:n_best])
+            captions: Iterator[tuple[list[Hypothesis], bool, Tensor | None]] = iter(())
+            if good:
+                features, grid = self._features(torch.stack(good))
+                memory = self._memory(features, grid)
+                found = (
+                    self.search(memory, beams=max(n_best, beams or self.beams))
+                    if temperature is None
+                    else self._sample(memory, n_best, temperature, generator)
                 )
+                captions = zip(found, *self._doubts(features), strict=True)
+            for name, view in zip(names, views, strict=True):
+                if isinstance(view, str):
+                    yield Caption(name, error=view)
+                    continue
+                hypotheses, known, classes = next(captions)
+                yield self._caption(name, hypotheses[:n_best], known=known, classes=classes)
 
     def stream_inputs(
         self,
@@ -220,8 +240,7 @@ class Predictor:
 
     def remember(self, images: Tensor) -> Memory:
         """Return the decoder's memory of pictures as `contract.place` returns them: `uint8 [B, 3, H, W]`."""
-        with torch.inference_mode():
-            return self.model.remember(channels_last(self.contract.normalize(images.to(self.device))))
+        return self._memory(*self._features(images))
 
     def search(self, memory: Memory, *, beams: int | None = None) -> list[list[Hypothesis]]:
         """Return the best captions of each picture, see `beam_search`; `beams` None: the card's."""
@@ -244,6 +263,24 @@ class Predictor:
         log_probs = teacher_forced_log_probs(output.logits, output.targets).gather(1, output.targets[:, None])
         return log_probs.view(len(numbers), len(memory)).T.cpu()
 
+    @torch.inference_mode()
+    def _features(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Return the encoder's map as cells in a row, and its grid: `uint8 [B, 3, H, W] -> [B, P, C], (H', W')`."""
+        return self.model.features(channels_last(self.contract.normalize(images.to(self.device))))
+
+    @torch.inference_mode()
+    def _memory(self, features: Tensor, grid: tuple[int, int]) -> Memory:
+        return self.model.remember(features, grid=grid)
+
+    @torch.inference_mode()
+    def _doubts(self, features: Tensor) -> tuple[list[bool], Sequence[Tensor | None]]:
+        """Return which pictures are like those learned from, and the class probabilities [1000] of each, or None."""
+        least, references = self.contract.familiar_from, self.model.references
+        known = [True] * len(features)
+        if least is not None and references is not None:
+            known = (familiarity(features, references) >= least).tolist()
+        return known, [None] * len(features) if self.check is None else list(self.check.probabilities(features))
+
     def _view(self, image: ImageSource, name: str) -> Tensor:
         """Return the network's view of a picture, uint8 [3, H, W]."""
         return self.contract.place(self.contract.read(image, name=name))[0]
@@ -258,14 +295,18 @@ class Predictor:
             )
         return [drawn[i : i + count] for i in range(0, len(drawn), count)]
 
-    def _caption(self, name: str, hypotheses: Sequence[Hypothesis]) -> Caption:
+    def _caption(self, name: str, hypotheses: Sequence[Hypothesis], *, known: bool, classes: Tensor | None) -> Caption:
         texts = [self.contract.sentence(hypothesis.words) for hypothesis in hypotheses]
         probabilities = torch.tensor(
             [hypothesis.log_probability for hypothesis in hypotheses], dtype=torch.float64
         ).exp()
         if not torch.isfinite(probabilities).all() or not hypotheses:
             return Caption(name, error=NOT_A_NUMBER)
-        return Caption(name, texts, [float(f"{probability:.6g}") for probability in probabilities.tolist()])
+        doubted: list[str] = []
+        if self.check is not None and classes is not None:
+            doubted = self.check.doubted(classes, self.contract.split(texts[0]))
+        rounded = [float(f"{probability:.6g}") for probability in probabilities.tolist()]
+        return Caption(name, texts, rounded, doubted=doubted, known=known)
 
 
 def load(name: str | Path, *, device: str = "auto") -> Predictor:

@@ -1,6 +1,7 @@
 """The captioning Task: cross-entropy word by word, each from the true words before it."""
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -16,6 +17,7 @@ from cnn_core.errors import DataError
 from cnn_core.train.task import Evaluation, say_unused
 from cnn_core.weights import WeightsCard, round_weights
 from image_captioning.batches import CaptionBatches, Pictures
+from image_captioning.checks import FAMILIAR, REFERENCES, familiarity, references_of
 from image_captioning.contract import CaptionContract, CaptionerOptions
 from image_captioning.data import SPLITS, CaptionSet, load_photos, load_sets, makes_scenes
 from image_captioning.decoders import build_decoder
@@ -241,9 +243,14 @@ class CaptionTask:
 
     def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
         """Return the weights card's fields that this domain fills in."""
+        captioner = Captioner(self.start.encoder.cpu(), _captioner(model).decoder)
+        captioner.references = references_of(self._cells(_captioner(model), "train", REFERENCES))
+        familiar = familiarity(self._cells(_captioner(model), "val", None), captioner.references)
+        least = math.floor(float(familiar.double().quantile(1 - FAMILIAR)) * 1e4) / 1e4
+        self.contract = replace(self.contract, familiar_from=least)
         return {
             "model": self.start.model,
-            "model_module": Captioner(self.start.encoder.cpu(), _captioner(model).decoder),
+            "model_module": captioner,
             "arguments": {
                 "spatial_dims": 2,
                 "in_channels": 3,
@@ -256,6 +263,15 @@ class CaptionTask:
             "licence": self.recipe.licence,
             "limits": self.recipe.limits,
         }
+
+    @torch.inference_mode()
+    def _cells(self, captioner: Captioner, split: str, count: int | None) -> Tensor:
+        """Return the encoder's map of some photos of a split, evenly spread, as cells in a row: [N, P, C]."""
+        pictures, size = self.pictures[split], len(self.sets[split])
+        items = torch.linspace(0, size - 1, min(count or size, size)).round().long()
+        batches = (pictures.batch(part) for part in items.split(EVALUATION_BATCH))
+        parts = [batch if batch.ndim == 3 else captioner.features(batch)[0] for batch in batches]
+        return torch.cat([part.cpu() for part in parts])
 
 
 def _captioner(model: nn.Module) -> Captioner:

@@ -1,4 +1,4 @@
-"""The positions of tokens in the original text: tokenizers change it, and the pages colour the original words."""
+"""The positions of tokens in the original text, found by searching: for tokenizers that do not know them themselves."""
 
 from collections.abc import Iterator, Sequence
 

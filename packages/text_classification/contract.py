@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from cnn_core.weights.card import Contract, contract
-from text_classification.tokenizers import TOKENIZERS
+from text_classification.alignment import align_tokens
+from text_classification.tokenizers import PLACES, TOKENIZERS
 
 DOMAIN_NAME = "text_classification"
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # numbers of the padding, of words outside the vocabulary, of its first word
@@ -69,6 +70,12 @@ class TextContract(Contract):
     def tokens(self, text: str) -> list[str]:
         """Return the tokens of a text that the network reads, at most `limit`."""
         return TOKENIZERS[self.tokenizer](text[:LONGEST_TEXT])[: self.limit]
+
+    def places(self, text: str) -> list[tuple[int, int] | None]:
+        """Return (start, end) in the text of each of its `tokens`, None for one that is not found."""
+        if self.tokenizer in PLACES:
+            return PLACES[self.tokenizer](text[:LONGEST_TEXT])[: self.limit]
+        return align_tokens(text, self.tokens(text))
 
     def encode(self, tokens: Sequence[str]) -> list[int]:
         """Return the number of each token."""

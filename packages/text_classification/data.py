@@ -7,56 +7,21 @@ nearly so, are in one split.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
 from cnn_core.data.paths import custom_path
 from cnn_core.data.summary import DataSummary, class_counts, class_warnings
-from cnn_core.domain import DataSet, find_set, missing_set
+from cnn_core.domain import find_set
 from cnn_core.errors import DataError, unknown_name
-from text_classification import docstrings
 from text_classification.copies import contradictions, copies, grouped, label_warnings, similar
-from text_classification.download import get_ag_news, get_trec, get_treebank
+from text_classification.corpora import DATA_SETS, PHRASES, Corpus
 from text_classification.splits import FOLDS, Reading, TextSet, amount_of, split_parts
 from text_classification.tables import Table, read_table, table_files
 
 SPLITS = ("train", "val", "train+val", "test")
-PHRASES = "train_phrases"  # the training table with `phrases`
-
-
-@dataclass(frozen=True, kw_only=True)
-class Corpus(DataSet):
-    """A named set: its classes and its tables.
-
-    Args:
-        labels: the K class names; empty: those that occur.
-        parts: tables `<part>.tsv` in its folder with the columns label and text; "all" alone is cross-validated.
-        has_phrases: there is a table of labelled phrases of the training sentences, too.
-        embedded: reads a set that comes with the software.
-    """
-
-    labels: tuple[str, ...] = ()
-    parts: tuple[str, ...] = ("all",)
-    has_phrases: bool = False
-    embedded: Callable[[], Table] | None = field(default=None, repr=False)
-
-    def read(self, folder: Path, parts: Sequence[str]) -> dict[str, Table]:
-        """Return the tables of some parts.
-
-        Raises:
-            DataError: one of them is missing or damaged.
-        """
-        if self.embedded:
-            return {"all": self.embedded()}
-        for part in parts:
-            if not (folder / f"{part}.tsv").is_file():
-                raise missing_set(self, folder)
-        return {part: read_table(folder / f"{part}.tsv", text_column="text", label_column="label") for part in parts}
 
 
 @dataclass(frozen=True)
@@ -244,68 +209,3 @@ def _sizes(made: Mapping[str, TextSet]) -> dict[str, int]:
 
 def _counts(made: Mapping[str, TextSet]) -> dict[str, dict[str, int]]:
     return class_counts(made["train"].labels, {split: made[split].targets.tolist() for split in _sizes(made)})
-
-
-def _corpus(name: str, description: str, *, source: str, **more: Any) -> Corpus:
-    """Return a set of tables under `text/` of the data root."""
-
-    def count(folder: Path) -> str:
-        known = DATA_SETS[name]
-        tables = known.read(folder, [*known.parts, PHRASES] if known.has_phrases else known.parts)
-        return " + ".join(f"{len(tables[part].texts):,}" for part in known.parts) + " texts"
-
-    files = ", ".join(f"{part}.tsv" for part in more.get("parts", ("all",)))
-    return Corpus(
-        **{"folder": f"text/{name}", **more},
-        name=name,
-        description=description,
-        source=source,
-        layout=f"{files} with the columns label and text",
-        count=count,
-    )
-
-
-SENTIMENT = ("negative", "positive")
-FINE_SENTIMENT = ("very_negative", "negative", "neutral", "positive", "very_positive")
-QUESTIONS = ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
-TOPICS = ("World", "Sports", "Business", "Sci_Tech")
-PANG = "Pang and Lee, movie review data"
-TREEBANK = "Socher et al., Stanford Sentiment Treebank"
-ZHANG = "Zhang et al., AG's news topics"
-LI_ROTH = "Li and Roth, question classification"
-IN_THREE, IN_TWO = ("train", "dev", "test"), ("train", "test")
-
-DATA_SETS: dict[str, Corpus] = {
-    entry.name: entry
-    for entry in (
-        Corpus(
-            name="docstrings", description="which part of Python's standard library a docstring comes from",
-            licence="PSF licence", labels=docstrings.AREAS, embedded=docstrings.read,
-        ),
-        _corpus("mr", "10,662 sentences of film reviews, positive or negative, ten-fold", source=PANG,
-                labels=SENTIMENT),
-        _corpus("subj", "10,000 sentences, subjective or objective, ten-fold", source=PANG,
-                labels=("subjective", "objective")),
-        _corpus("cr", "3,771 sentences of customer reviews, positive or negative, ten-fold",
-                source="Hu and Liu, opinion mining data", labels=SENTIMENT),
-        _corpus("mpqa", "10,603 phrases of news, positive or negative, ten-fold", source="Wiebe, MPQA opinion corpus",
-                labels=SENTIMENT),
-        _corpus("sst1", "Stanford Sentiment Treebank, five grades; 8,544 + 1,101 + 2,210 sentences", source=TREEBANK,
-                labels=FINE_SENTIMENT, parts=IN_THREE, has_phrases=True, official="8,544 + 1,101 + 2,210 texts",
-                get=partial(get_treebank, labels=FINE_SENTIMENT)),
-        _corpus("sst2", "Stanford Sentiment Treebank without neutral ones; 6,920 + 872 + 1,821 sentences",
-                source=TREEBANK, labels=SENTIMENT, parts=IN_THREE, has_phrases=True,
-                official="6,920 + 872 + 1,821 texts",
-                get=partial(get_treebank, labels=("negative", "negative", None, "positive", "positive"))),
-        _corpus("trec", "5,452 + 500 questions by what they ask for, 6 classes", source=LI_ROTH, labels=QUESTIONS,
-                parts=IN_TWO, official="5,452 + 500 texts", get=get_trec),
-        _corpus("trec_fine", "5,452 + 500 questions by what they ask for, 50 classes", source=LI_ROTH, parts=IN_TWO,
-                official="5,452 + 500 texts", get=partial(get_trec, fine=True)),
-        _corpus("ag_news", "news by topic, 4 classes; 10,000 of the 120,000 for training, 7,600 test",
-                source=ZHANG, licence="non-commercial research", labels=TOPICS, parts=IN_TWO,
-                folder="text/ag_news_10k"),
-        _corpus("ag_news_full", "news by topic, 4 classes; all 120,000 for training, 7,600 test", source=ZHANG,
-                licence="non-commercial research", labels=TOPICS, parts=IN_TWO, folder="text/ag_news",
-                official="120,000 + 7,600 texts", get=partial(get_ag_news, labels=TOPICS)),
-    )
-}  # fmt: skip

@@ -20,9 +20,10 @@ from text_classification.copies import similar
 from text_classification.data import DATA_SETS, Reading, TextSet, load_data, load_sets, read_custom
 from text_classification.model import TextNet, arguments_of
 from text_classification.predict import Predictor, load
+from text_classification.recipe import Recipe
 from text_classification.report import Report, evaluate
 from text_classification.tables import Table
-from text_classification.task import Recipe, TextTask
+from text_classification.task import TextTask
 
 EXPORTED_LENGTH = 64  # tokens
 SHOWN = 60  # characters of a text in an example

@@ -5,6 +5,7 @@ The vectors are rows of a table, [V, E]. Which of them learn makes Kim's variant
 "multichannel": both side by side, 2 E channels; and "one-hot" for characters: each is a channel of its own.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,16 +37,25 @@ class TextNet(nn.Module):
         size: E; of "one-hot" ignored.
         vectors: one of `VECTORS`.
         word_dropout: probability that a token is replaced by the unknown token in training.
+        vector_dropout: probability that a number of a word's vector is replaced by zero in training.
     """
 
     learned: nn.Parameter  # [V, E]; unless the vectors are "static" or "one-hot"
     fixed: Tensor  # [V, E]; only of "static" and "multichannel"
 
     def __init__(
-        self, backbone: Backbone, *, vocab_size: int, size: int, vectors: str = "rand", word_dropout: float = 0.0
+        self,
+        backbone: Backbone,
+        *,
+        vocab_size: int,
+        size: int,
+        vectors: str = "rand",
+        word_dropout: float = 0.0,
+        vector_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.backbone, self.vectors, self.word_dropout = backbone, vectors, word_dropout
+        self.backbone, self.vectors = backbone, vectors
+        self.word_dropout, self.vector_dropout = word_dropout, vector_dropout
         self.spatial_dims, self.vocab_size = 1, vocab_size
         size = vocab_size - 1 if vectors == "one-hot" else size
         if vectors in ("rand", "non-static", "multichannel"):
@@ -88,7 +98,9 @@ class TextNet(nn.Module):
         return self._look_up(ids).transpose(1, 2)
 
     def set_vectors(self, table: Tensor, known: Tensor) -> None:
-        """Put pretrained vectors [V, E] where `known` [V] is true.
+        """Put pretrained vectors [V, E] where `known` [V] is true, and random ones of their variance elsewhere.
+
+        So did Kim; zeros would make all those words one, and small vectors would be unheard beside the others.
 
         Raises:
             CnnError: the vectors are of another length, or this network has no vectors to set.
@@ -97,9 +109,14 @@ class TextNet(nn.Module):
         if not tables or tables[0].shape != table.shape:
             shape = list(tables[0].shape) if tables else "none"
             raise CnnError(f"expected word vectors {shape}, got {list(table.shape)}")
+        missing = ~known
+        missing[: UNKNOWN + 1] = False  # padding stays zero, and what is unknown says as little as it does
+        span = math.sqrt(3) * float(table[known].square().mean().sqrt())  # of a uniform distribution
+        drawn = torch.empty(int(missing.sum()), table.shape[1]).uniform_(-span, span)
         with torch.no_grad():
             for vectors in tables:
                 vectors[known] = table[known].to(vectors)
+                vectors[missing] = drawn.to(vectors)
 
     def _look_up(self, ids: Tensor) -> Tensor:
         parts = []
@@ -107,7 +124,7 @@ class TextNet(nn.Module):
             parts.append(F.embedding(ids, self.learned, padding_idx=PADDING, sparse=self.sparse))
         if hasattr(self, "fixed"):
             parts.append(F.embedding(ids, self.fixed))
-        return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+        return F.dropout(parts[0] if len(parts) == 1 else torch.cat(parts, -1), self.vector_dropout, self.training)
 
     def _drop_words(self, ids: Tensor) -> Tensor:
         if not self.training or not self.word_dropout:
@@ -125,7 +142,7 @@ def build_model(
     size: int,
     vectors: str,
     options: Mapping[str, Any],
-    word_dropout: float = 0.0,
+    dropout: Mapping[str, float] | None = None,
 ) -> TextNet:
     """Build a registered backbone over word vectors.
 
@@ -137,7 +154,7 @@ def build_model(
         size: E.
         vectors: one of `VECTORS`.
         options: of the backbone.
-        word_dropout: see `TextNet`.
+        dropout: `word_dropout` and `vector_dropout`, see `TextNet`.
 
     Raises:
         UnknownNameError: no such backbone, option, or kind of vectors.
@@ -154,7 +171,7 @@ def build_model(
         input_size=None if length is None else (length,),
         options=options,
     )
-    return TextNet(as_backbone(backbone), vocab_size=vocab_size, size=size, vectors=vectors, word_dropout=word_dropout)
+    return TextNet(as_backbone(backbone), vocab_size=vocab_size, size=size, vectors=vectors, **dropout or {})
 
 
 def needs_length(name: str) -> bool:

@@ -1,16 +1,15 @@
-"""The text recipe and its Task."""
+"""The Task of a text recipe."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cnn_core.confidence import Network
@@ -20,90 +19,20 @@ from cnn_core.data.summary import DataSummary
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import as_backbone
-from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, say_unused
-from cnn_core.validation import Count, Settings, Share, Text
 from cnn_core.weights import WeightsCard, find_weights, load_card
 from cnn_core.weights.members import content_hashes
-from text_classification.contract import DOMAIN_NAME, FIRST, LONGEST, TextContract
+from text_classification.contract import DOMAIN_NAME, FIRST, TextContract
 from text_classification.copies import similar
-from text_classification.data import FOLDS, Reading, TextSet, load_data
+from text_classification.data import TextSet, load_data
 from text_classification.model import arguments_of, build_model, copy_weights, needs_length, scores_of
+from text_classification.recipe import Recipe
 from text_classification.tokenizers import TOKENIZERS
 
 log = logging.getLogger(__name__)
 
 POOL = 64  # batches that are sorted by length together: little padding, and the order stays random
 DEFAULT_LENGTH = 64  # tokens, for networks that need one length and are given none
-
-Length = Annotated[int, Field(ge=1, le=LONGEST)]
-
-
-@dataclass(frozen=True)
-class DataConfig(Settings):
-    """Which texts, and how they become numbers."""
-
-    data: Text = "docstrings"  # a name of `cnn list data`, or a table (or folder of tables) of texts
-    validation: bool = True  # hold texts out to choose the best epoch; False: train on all but the test set
-    fold: Annotated[int, Field(ge=0, lt=FOLDS)] = 0  # which tenth is the test set, where there is no official one
-    phrases: bool = False  # train on the Treebank's labelled phrases too
-    once: bool = False  # train on a text that occurs several times as if it occurred once
-    text_column: str | None = None  # of a custom table; None: guessed
-    label_column: str | None = None
-    group_column: str | None = None  # of what rows have in common that must stay in one split: an author, a document
-    test: str | None = None  # of custom texts: a table for the test set, a share (0.2) or a number (500); None: a tenth
-    tokenizer: Literal["basic_english", "cased_english", "kim", "whitespace", "characters"] = "basic_english"
-    lower_case_too: bool = False  # train on every text again in lower case, for people who type so
-    min_count: Count = 1  # rarer tokens become unknown
-    largest_vocabulary: Count | None = None  # most frequent tokens that are kept; None: all
-    length: Length | None = None  # tokens of every text; None: any number where the network allows it
-
-    @property
-    def reading(self) -> Reading:
-        """How custom texts are read and divided."""
-        return Reading(self.text_column, self.label_column, self.group_column, self.test, self.fold)
-
-
-@dataclass(frozen=True)
-class VectorConfig(Settings):
-    """The word vectors under the network."""
-
-    vectors: Literal["rand", "static", "non-static", "multichannel", "one-hot"] = (
-        "rand"  # see text_classification.model
-    )
-    vector_size: Annotated[int, Field(ge=1, le=10_000)] = 300  # E; pretrained ones have their own
-    vector_file: str | None = None  # pretrained vectors: a text file of GloVe, word2vec or fastText
-    word_dropout: Share = 0.0  # share of words that are replaced by the unknown token in training
-
-    @model_validator(mode="after")
-    def _pretrained_vectors_have_a_file(self) -> "VectorConfig":
-        pretrained = self.vectors in ("static", "non-static", "multichannel")
-        if pretrained and not self.vector_file:
-            raise ValueError(f"vectors: {self.vectors!r} needs a vector_file; without one, use 'rand'")
-        if self.vector_file and not pretrained:
-            raise ValueError(f"vector_file: is not used with vectors {self.vectors!r}; use 'non-static'")
-        return self
-
-
-@dataclass(frozen=True)
-class TextModelConfig(ModelConfig):
-    """Which network over the word vectors."""
-
-    model: Text = "kim_cnn"  # any name of `cnn list models` that exists in one dimension
-
-
-@dataclass(frozen=True)
-class Recipe(Settings):
-    """Everything that defines a training run of this domain."""
-
-    description: str = ""
-    licence: str = "MIT; the training data have their own terms"
-    limits: list[str] = field(default_factory=list)
-    data: DataConfig = field(default_factory=DataConfig)
-    vectors: VectorConfig = field(default_factory=VectorConfig)
-    model: TextModelConfig = field(default_factory=TextModelConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    loop: LoopConfig = field(default_factory=LoopConfig)
 
 
 class TextTask(Pairs):
@@ -169,10 +98,12 @@ class TextTask(Pairs):
 
     def build_model(self) -> nn.Module:
         """Build the network, with pretrained vectors or starting weights if the recipe names some."""
-        model = build_model(word_dropout=self.recipe.vectors.word_dropout, **self._arguments())
+        vectors = self.recipe.vectors
+        dropout = {"word_dropout": vectors.word_dropout, "vector_dropout": vectors.vector_dropout}
+        model = build_model(dropout=dropout, **self._arguments())
         if self.recipe.model.weights:
             copy_weights(model, self.recipe.model.weights, self.sets[self.training_split].labels)
-        elif self.recipe.vectors.vector_file:
+        elif vectors.vector_file:
             model.set_vectors(*self._pretrained)
         # The norm of sparse gradients cannot be limited; with `clip` the vectors get ordinary gradients.
         model.sparse = hasattr(model, "learned") and self.recipe.optimizer.clip == 0
@@ -264,8 +195,20 @@ class TextTask(Pairs):
             known = set(base.vocabulary)
             vocabulary = base.vocabulary + tuple(word for word in vocabulary if word not in known)
             return replace(base, vocabulary=vocabulary, text_column=text, label_column=label)
+        vocabulary += self._more_words(tokenizer, vocabulary)
         length = data.length or (DEFAULT_LENGTH if needs_length(model.model) else None)
         return TextContract(tokenizer, vocabulary, length, text_column=text, label_column=label)
+
+    def _more_words(self, tokenizer: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
+        """Return words of the file of vectors that the vocabulary lacks, as far as the tokenizer can give them."""
+        from text_classification.vectors import frequent_words
+
+        vectors, split = self.recipe.vectors, TOKENIZERS[tokenizer]
+        if not vectors.vector_file or not vectors.more_words:
+            return ()
+        known = {*vocabulary}
+        words = frequent_words(Path(vectors.vector_file), vectors.more_words)
+        return tuple(word for word in dict.fromkeys(words) if word not in known and split(word) == [word])
 
     def _arguments(self) -> dict[str, Any]:
         """Return what `build_model` needs, from the recipe or from the starting weights."""
@@ -282,12 +225,11 @@ class TextTask(Pairs):
 
     def _read_vectors(self, file: Path) -> str:
         """Read the pretrained vectors [V, E], and which words have one [V]; return how many do."""
-        from text_classification.vocabulary import load_vectors
+        from text_classification.vectors import load_vectors
 
-        table, known = load_vectors(file, self.contract.vocabulary)
-        self._pretrained = F.pad(table, (0, 0, FIRST, 0)), F.pad(known, (FIRST, 0))
-        count, total = int(known.sum()), len(known)
-        return f"{file.name} has vectors for {count:,} of the {total:,} words of the vocabulary ({count / total:.0%})"
+        read = load_vectors(file, self.contract.vocabulary)
+        self._pretrained = F.pad(read.table, (0, 0, FIRST, 0)), F.pad(read.known, (FIRST, 0))
+        return read.said
 
 
 def without_validation(summary: DataSummary) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """Texts to tokens: pure functions by name, the same in training, prediction and page.
 
+A card names its tokenizer, and a name never changes what it does: what is learned anew takes "treebank" (see there).
+
 "basic_english" gives exactly the tokens of torchtext's tokenizer of that name, which substitutes twelve regular
 expressions one after the other; plain replacements in an order that does not matter are several times faster.
 """
 
 import re
 from collections.abc import Callable
+
+from text_classification.treebank import cased_treebank, treebank, treebank_places
 
 Tokenizer = Callable[[str], list[str]]
 
@@ -56,9 +60,16 @@ def characters(text: str) -> list[str]:
 
 
 TOKENIZERS: dict[str, Tokenizer] = {
+    "treebank": treebank,
+    "cased_treebank": cased_treebank,
     "basic_english": basic_english,
     "cased_english": cased_english,
     "kim": kim,
     "whitespace": whitespace,
     "characters": characters,
+}
+# Text -> (start, end) of each token, of tokenizers that know; those of the others are searched, see `alignment`.
+PLACES: dict[str, Callable[[str], list[tuple[int, int] | None]]] = {
+    "treebank": treebank_places,
+    "cased_treebank": treebank_places,
 }

@@ -14,7 +14,7 @@ from cnn_core.train.config import recipe_from_table
 from cnn_core.train.task import Task
 from cnn_core.weights import WeightsCard, find_weights, load_card, round_weights, save_weights
 from cnn_core.weights.card import Confidence
-from cnn_core.weights.reports import write_report
+from cnn_core.weights.reports import REPORT_FILE, write_report
 
 if TYPE_CHECKING:
     from cnn_core.train.finish import Observer
@@ -48,7 +48,7 @@ def calibrate_weights(
     held = domain.train_once(recipe, folder, settings, observe=observe).confidence
     if held is None:
         raise CnnError(f"the training in {folder} has no validation data to learn confidence from")
-    shorter = "" if epochs is None else f" of {epochs} epochs"
+    shorter = "" if epochs is None else f" (--epochs {epochs})"
     said = Confidence(**{**held, "data": f"held out in a second training{shorter}"})
     model = domain.load(place, device="cpu").model
     task.build_data(torch.device("cpu"))
@@ -74,6 +74,6 @@ def _save(task: Task, model: torch.nn.Module, card: WeightsCard, place: Path, co
             entry["values"] = [round(value, 6), *entry["values"][1:]]
             entry["mean"] = round(statistics.fmean(entry["values"]), 6)
     saved = save_weights(model, fields, place, dtype=card.dtype)
-    if result and result.report:
+    if result and result.report and (place / REPORT_FILE).exists():
         write_report(result.report, place)
     return saved

@@ -90,15 +90,15 @@ def with_features(network: Network, backbone: Backbone) -> Network:
     def answer(x: Tensor) -> Tensor:
         with _watched(backbone) as kept:
             scores = network(x)
-        parts = [LAST_WEIGHT * _rooted(kept["last"])]
+        parts = [LAST_WEIGHT * rooted(kept["last"])]
         if "map" in kept:
-            parts.append(_rooted(kept["map"].flatten(2).mean(2)))
+            parts.append(rooted(kept["map"].flatten(2).mean(2)))
         return torch.cat([scores.float(), F.normalize(torch.cat(parts, 1), dim=1)], 1)
 
     return answer
 
 
-def _rooted(features: Tensor) -> Tensor:
+def rooted(features: Tensor) -> Tensor:
     """Return the roots of features, with their signs, at length 1: [B, D]."""
     features = features.float()
     return F.normalize(features.sign() * features.abs().sqrt(), dim=1)
@@ -116,8 +116,7 @@ def with_familiarity(network: Network, backbone: Backbone) -> Network:
     def answer(x: Tensor) -> Tensor:
         both = with_features(network, backbone)(x)
         classes = both.shape[1] - references.shape[1]
-        known = F.normalize(references.float(), dim=1)  # [M, D]
-        return torch.cat([both[:, :classes], (both[:, classes:] @ known.T).amax(1, keepdim=True)], 1)
+        return torch.cat([both[:, :classes], nearest_reference(both[:, classes:], references)[:, None]], 1)
 
     return answer
 
@@ -197,8 +196,17 @@ def references_of(task: ScoringTask, network: nn.Module, backbone: Backbone) -> 
     items = np.sort(np.random.default_rng(0).permutation(len(whole))[:REFERENCES])
     with torch.inference_mode():
         both, _ = _need(task.scored(with_features(network, backbone), task.training_split, items))
-    features = F.normalize(both[:, backbone.head.classifier.out_features :].float(), dim=1)
+    return as_references(both[:, backbone.head.classifier.out_features :].float())
+
+
+def as_references(features: Tensor) -> Tensor:
+    """Return features [M, D] as they are kept, at 127 of their largest number each: int8 [M, D]."""
     return (features / features.abs().amax(1, keepdim=True).clamp_min(1e-12) * SCALE).round().to(torch.int8)
+
+
+def nearest_reference(features: Tensor, references: Tensor) -> Tensor:
+    """Return the cosine of features [B, D] of length 1 to the nearest of references [M, D]: [B]."""
+    return (features @ F.normalize(references.float(), dim=1).T).amax(1)
 
 
 def _need(found: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:

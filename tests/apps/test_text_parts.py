@@ -20,7 +20,13 @@ def test_places_are_counted_as_browsers_do():
 
 
 def test_strength_follows_the_weight_and_the_number_is_said():
-    made = spans("Bad good so", ["bad", "good", "so"], [-2.0, 0.5, 0.0], known=[True, False, True], label="positive")
+    words = [
+        ("bad", (0, 3), -2.0, True),
+        ("good", (4, 8), 0.5, False),
+        ("so", (9, 11), 0.0, True),
+        ("x", None, 1, True),
+    ]
+    made = spans(words, label="positive")
     assert [(s.start, s.end) for s in made] == [(0, 3), (4, 8)]
     assert made[0].strength == -1
     assert made[1].strength == pytest.approx(0.25**GAMMA)

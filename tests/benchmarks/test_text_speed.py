@@ -23,7 +23,8 @@ from cnn_core.train.config import override
 from cnn_core.train.optim import build_optimizers
 from text_classification import load, train
 from text_classification.data import TextSet, load_sets
-from text_classification.task import Recipe, TextTask
+from text_classification.recipe import Recipe
+from text_classification.task import TextTask
 
 BATCHES = 40  # that are timed
 pytestmark = pytest.mark.benchmark

@@ -2,8 +2,10 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from tiny_captions import TINY, write_photos
@@ -11,6 +13,7 @@ from tiny_captions import TINY, write_photos
 from cnn_core.errors import DataError
 from cnn_core.weights.reports import read_report
 from image_captioning import DOMAIN, evaluate_weights, train
+from image_captioning.predict import UNLIKE, load
 from image_captioning.report import Report
 
 
@@ -34,6 +37,19 @@ def run(album: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "data"))
+
+
+def test_a_picture_unlike_those_learned_from_is_said_to_be_so(run: Path) -> None:
+    predictor = load(run, device="cpu")
+    least = predictor.contract.familiar_from
+    assert least is not None and 0 < least <= 1 and predictor.model.references is not None
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    predictor.contract = replace(predictor.contract, familiar_from=0.0)
+    assert predictor.predict([noise])[0].known
+    predictor.contract = replace(predictor.contract, familiar_from=1.01)
+    (found,) = predictor.predict([noise])
+    assert not found.known and found.warnings[0] == UNLIKE and found.to_json()["warnings"] == found.warnings
+    assert str(found).endswith("; ".join(found.warnings))
 
 
 def table(folder: Path) -> list[list[str]]:

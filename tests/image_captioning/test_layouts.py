@@ -208,6 +208,19 @@ def flickr(folder: Path) -> Path:
     return folder
 
 
+def test_one_split_of_a_set_is_the_same_alone_as_beside_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The validation split alone once counted as a whole set to divide: a tenth of it was measured."""
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
+    (tmp_path / "flickr8k").mkdir()
+    flickr(tmp_path / "flickr8k")
+    every = load_sets("flickr8k", splits=("train", "val", "test"), size=(16, 16))
+    for split, expected in every.items():
+        alone = load_sets("flickr8k", splits=(split,), size=(16, 16))[split]
+        assert alone.files == expected.files and alone.captions == expected.captions and len(alone)
+
+
 def test_flickr8k_layout(tmp_path: Path) -> None:
     listing = read_flickr8k(flickr(tmp_path))
     assert {k: [r.name for r in v] for k, v in listing.splits.items()} == {
@@ -232,7 +245,7 @@ def test_a_missing_set_says_what_is_expected_where(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Flickr8k.token.txt.*CNN_DATA_DIR"):
         load_sets("flickr8k", splits=("test",))
     with pytest.raises(DataError, match="COCO"):
-        DATA_SETS["coco_captions"].fetch()
+        DATA_SETS["coco_captions"].count(tmp_path)
     with pytest.raises(UnknownNameError, match="scenes"):
         load_sets("scene", splits=("test",))
     with pytest.raises(DataError, match="no folder"):

@@ -44,11 +44,14 @@ def test_the_splits_do_not_overlap_and_folds_change_them() -> None:
 
 
 def test_a_missing_set_says_what_is_expected_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DataError, match=r"mr is not there: expected all.tsv with .* in .*text/mr; get it from Pang"):
+    expected = r"ag_news_10k is not there: expected train.tsv, test.tsv with .* in .*text/ag_news_10k; get it from Zh"
+    with pytest.raises(DataError, match=expected):
+        load_sets("ag_news_10k", splits=["test"], data_root=tmp_path)
+    with pytest.raises(DataError, match=r"mr is not there: expected .*; get it with `cnn data get mr`"):
         load_sets("mr", splits=["test"], data_root=tmp_path)
     monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
-    with pytest.raises(DataError, match="mr is not there"):
-        DATA_SETS["mr"].fetch()
+    with pytest.raises(DataError, match="ag_news_10k is not there"):
+        DATA_SETS["ag_news_10k"].fetch()
     with pytest.raises(UnknownNameError, match="did you mean trec"):
         load_sets("trecc", splits=["test"])
     for path in ("../trecc", "~nobody-here/reviews.csv"):
@@ -83,7 +86,7 @@ def test_there_are_ten_folds(fold: int) -> None:
 
 def test_the_names_are_the_fields_own() -> None:
     assert {"mr", "subj", "cr", "mpqa", "sst1", "sst2", "trec", "trec_fine", "ag_news",
-            "ag_news_full", "docstrings"} == set(DATA_SETS)  # fmt: skip
+            "ag_news_10k", "docstrings"} == set(DATA_SETS)  # fmt: skip
 
 
 def test_a_text_that_an_own_table_repeats_is_in_one_split(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import torchtext.data
 import torchtext.datasets
+from trips import write_table
 
 from cnn_core.cli import main
 from cnn_core.errors import CnnError, DataError
@@ -75,12 +77,13 @@ def test_the_addresses_are_torchtexts() -> None:
 def test_questions_come_with_both_kinds_of_classes(trec: str, tmp_path: Path) -> None:
     sentence = DATA_SETS["trec"].fetch(data_root=tmp_path)
     assert sentence == f"trec: 3 + 2 texts in {tmp_path / 'text' / 'trec'}"
+    assert {file.name for file in (tmp_path / "text" / "trec").iterdir()} == {"train_5500.label", "TREC_10.label"}
     sets = load_sets("trec", splits=["train+val", "test"], data_root=tmp_path)
     assert sets["train+val"].texts == ["How far is it ?", "Which sisterðcity ?", "When : at 5 ?"]
     assert [sets["test"].labels[k] for k in sets["test"].targets] == ["LOC", "HUM"]
     DATA_SETS["trec_fine"].fetch(data_root=tmp_path)
-    table = (tmp_path / "text" / "trec_fine" / "train.tsv").read_text("utf-8")
-    assert table == "label\ttext\nNUM:dist\tHow far is it ?\nLOC:city\tWhich sisterðcity ?\nNUM:date\tWhen : at 5 ?\n"
+    table = DATA_SETS["trec_fine"].read(tmp_path / "text" / "trec_fine", ["train"])["train"]
+    assert (table.labels, table.texts) == (["NUM:dist", "LOC:city", "NUM:date"], sets["train+val"].texts)
 
 
 @pytest.mark.parametrize("fine", [False, True])
@@ -89,7 +92,7 @@ def test_torchtext_reads_the_same_questions(trec: str, tmp_path: Path, fine: boo
     name = "trec_fine" if fine else "trec"
     DATA_SETS[name].fetch(data_root=tmp_path)
     field, label = torchtext.data.RawField(), torchtext.data.RawField()
-    theirs = torchtext.datasets.TREC(tmp_path / "text" / "train_5500.label", field, label, fine_grained=fine)
+    theirs = torchtext.datasets.TREC(tmp_path / "text" / name / "train_5500.label", field, label, fine_grained=fine)
     ours = DATA_SETS[name].read(tmp_path / "text" / name, ["train"])["train"]
     assert [text.replace("ð", " ") for text in ours.texts] == [example.text for example in theirs.examples]
     assert ours.labels == [example.label for example in theirs.examples]
@@ -109,7 +112,9 @@ def treebank(place: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_trees_become_sentences_and_phrases(treebank: None, tmp_path: Path) -> None:
     assert "2 + 2 + 2 texts" in DATA_SETS["sst1"].fetch(data_root=tmp_path)
     folder = tmp_path / "text" / "sst1"
-    assert (folder / "test.tsv").read_text() == "label\ttext\nvery_negative\tbad\nneutral\tit\n"
+    assert sorted(file.name for file in folder.iterdir()) == ["trainDevTestTrees_PTB.zip", "trees"]
+    test = DATA_SETS["sst1"].read(folder, ["test"])["test"]
+    assert (test.labels, test.texts) == (["very_negative", "neutral"], ["bad", "it"])
     phrases = DATA_SETS["sst1"].read(folder, ["train_phrases"])["train_phrases"]
     assert list(zip(phrases.labels, phrases.texts, strict=True)) == [
         ("neutral", "a"), ("very_positive", "joy"), ("positive", "a joy"), ("neutral", "no"), ("neutral", "-lrb-"),
@@ -132,11 +137,74 @@ def test_news_are_title_and_first_lines_in_one(
         sums[part] = serve(place / f"{part}.csv", table.getvalue().encode(), "md5")
     monkeypatch.setattr(download, "AG_NEWS_MD5", sums)
     monkeypatch.setattr(download, "AG_NEWS", address)
-    assert "2 + 2 texts" in DATA_SETS["ag_news_full"].fetch(data_root=tmp_path)
-    read = DATA_SETS["ag_news_full"].read(tmp_path / "text" / "ag_news", ["train", "test"])
+    assert "2 + 2 texts" in DATA_SETS["ag_news"].fetch(data_root=tmp_path)
+    read = DATA_SETS["ag_news"].read(tmp_path / "text" / "ag_news", ["train", "test"])
     assert read["train"].texts == ['Oil, "up" . Prices rose', '"Peace" in . line one line two']
     assert read["test"].texts == ["Match . won", "Chip . made\\ here"]
     assert [*read["train"].labels, *read["test"].labels] == ["Business", "World", "Sports", "Sci_Tech"]
+
+
+def test_reviews_are_a_file_per_class(
+    place: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"neg": b"too long .\n\n", "pos": "caf\u00e9 \u2026 it\u2019s good ;\nnext\n".encode("cp1252")}
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for ending, body in files.items():
+            entry = tarfile.TarInfo(f"rt-polaritydata/rt-polarity.{ending}")
+            entry.size = len(body)
+            tar.addfile(entry, io.BytesIO(body))
+    monkeypatch.setattr(download, "POLARITY", f"{address}rt-polaritydata.tar.gz")
+    monkeypatch.setattr(download, "POLARITY_SHA256", serve(place / "rt-polaritydata.tar.gz", archive.getvalue()))
+    assert "3 texts" in DATA_SETS["mr"].fetch(data_root=tmp_path)
+    table = DATA_SETS["mr"].read(tmp_path / "text" / "mr", ["all"])["all"]
+    assert table.labels == ["negative", "positive", "positive"]
+    assert table.texts == ["too long .", "caf\u00e9 \u2026 it\u2019s good ;", "next"]
+    (tmp_path / "text" / "mr" / "rt-polaritydata" / "rt-polarity.neg").unlink()  # damaged: it is unpacked again
+    assert "3 texts" in DATA_SETS["mr"].fetch(data_root=tmp_path)
+
+
+@pytest.mark.parametrize(("name", "file", "labels"), [
+    ("subj", "subj.all", ["subjective", "objective"]), ("cr", "custrev.all", ["negative", "positive"]),
+    ("mpqa", "mpqa.all", ["negative", "positive"]),
+])  # fmt: skip
+def test_sentences_stand_behind_their_class(
+    name: str, file: str, labels: list[str], place: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "SENTENCES", address)
+    monkeypatch.setitem(
+        download.SENTENCES_SHA256, file, serve(place / file, b"0 no \x93way\x94\n1 yes : 1\x85 a\n1 \n")
+    )
+    assert f"{name}: 2 texts" in DATA_SETS[name].fetch(data_root=tmp_path)
+    table = DATA_SETS[name].read(tmp_path / "text" / name, ["all"])["all"]
+    assert (table.labels, table.texts) == (labels, ["no \u201cway\u201d", "yes : 1\u2026 a"])
+    (tmp_path / "text" / name / file).write_bytes(b"7 of another set\n")
+    with pytest.raises(DataError, match=rf"does not hold {name} as published .*`cnn data get {name}` does"):
+        load_sets(name, splits=["test"], data_root=tmp_path)
+
+
+@pytest.mark.parametrize(("name", "file", "body"), [
+    ("trec", "train_5500.label", "NUM:dist\n"),  # no question
+    ("ag_news", "train.csv", '"0","Title","of no class"\n'),
+    ("ag_news", "train.csv", '"1","two columns"\n'),
+    ("sst2", "trees/train.txt", "(3 (2 A) (4 jo"),
+    ("sst2", "trees/train.txt", "(4 good))"),
+    ("mpqa", "mpqa.all", "-1 of no class\n"),
+    ("mpqa", "mpqa.all", ""),
+])  # fmt: skip
+def test_a_damaged_file_is_a_sentence_and_nothing_is_guessed(name: str, file: str, body: str, tmp_path: Path) -> None:
+    place = tmp_path / "text" / name / file
+    place.parent.mkdir(parents=True)
+    place.write_text(body)
+    parts = ["all"] if name == "mpqa" else ["train"]
+    with pytest.raises(DataError, match=rf"does not hold {name} as published .*; `cnn data get {name}` does"):
+        DATA_SETS[name].read(tmp_path / "text" / name, parts)
+
+
+def test_tables_of_our_own_come_first(trec: str, tmp_path: Path) -> None:
+    DATA_SETS["trec"].fetch(data_root=tmp_path)
+    write_table(tmp_path / "text" / "trec" / "test.tsv", [("ABBR", "Ours ?")])
+    assert load_sets("trec", splits=["test"], data_root=tmp_path)["test"].texts == ["Ours ?"]
 
 
 def test_the_command_gets_a_set_once(
@@ -156,7 +224,7 @@ def test_another_file_than_the_published_one_is_refused(trec: str, place: Path, 
     (place / "TREC_10.label").write_bytes(b"LOC:city Elsewhere ?\n")
     with pytest.raises(DataError, match=r"TREC_10.label from .* has another hash"):
         DATA_SETS["trec"].fetch(data_root=tmp_path)
-    assert not (tmp_path / "text" / "trec" / "test.tsv").exists()
+    assert not (tmp_path / "text" / "trec" / "TREC_10.label").exists()
     with pytest.raises(DataError, match="get it with `cnn data get trec`"):
         load_sets("trec", splits=["test"], data_root=tmp_path)
 

@@ -87,12 +87,28 @@ def test_what_learns_is_what_the_variants_name_says() -> None:
 def test_pretrained_vectors_go_where_there_are_some() -> None:
     net = build(vectors="non-static")
     before = net.learned.detach().clone()
-    table, known = torch.ones(ROWS, SIZE), torch.arange(ROWS) == 5
+    table, known = torch.full((ROWS, SIZE), 2.0), torch.arange(ROWS) == 5
     net.set_vectors(table, known)
-    assert net.learned[5].eq(1).all()
-    assert torch.equal(net.learned[6], before[6])
+    assert net.learned[5].eq(2).all()
+    assert torch.equal(net.learned[:2], before[:2]) and net.learned[0].eq(0).all()  # padding and unknown
+    others = net.learned.detach()[6:]
+    assert not torch.equal(others, before[6:]) and others.abs().max() <= 2 * 3**0.5
+    assert float(others.square().mean().sqrt()) == pytest.approx(2, rel=0.1)  # the variance of the known ones
+    both = build(vectors="multichannel")
+    both.set_vectors(table, known)
+    assert torch.equal(both.learned[2:], both.fixed[2:]) and both.fixed[1].eq(0).all()
     with pytest.raises(CnnError, match=r"expected word vectors \[40, 12\], got \[40, 3\]"):
         net.set_vectors(torch.ones(ROWS, 3), known)
+
+
+def test_numbers_of_vectors_are_dropped_in_training_alone() -> None:
+    net = TextNet(build().backbone, vocab_size=ROWS, size=SIZE, vector_dropout=0.5)
+    vectors = net.learned.detach()
+    assert torch.equal(net.eval().word_vectors(), vectors)
+    dropped = net.train().word_vectors().detach()
+    kept = dropped.ne(0)
+    torch.testing.assert_close(dropped[kept], 2 * vectors[kept])
+    assert 0.4 < kept[1:].float().mean() < 0.6 and not kept[0].any()
 
 
 def test_characters_are_channels() -> None:

@@ -15,8 +15,9 @@ from cnn_core.train.config import override
 from text_classification import DOMAIN, evaluate_weights
 from text_classification.copies import grouped, label_warnings, similar, spelled
 from text_classification.data import Reading, load_data
+from text_classification.recipe import Recipe
 from text_classification.tables import read_table
-from text_classification.task import Recipe, TextTask
+from text_classification.task import TextTask
 
 
 def table(path: Path, lines: list[str], header: str = "label,text") -> Path:

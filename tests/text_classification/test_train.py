@@ -17,8 +17,9 @@ from cnn_core.errors import CnnError, ConfigError
 from cnn_core.train.config import override
 from text_classification import Predictor, bench, compare, domain, evaluate_weights, load, train
 from text_classification.data import TextSet, load_data, load_sets
+from text_classification.recipe import Recipe
 from text_classification.report import evaluate, read_report
-from text_classification.task import Recipe, TextTask, batches_by_length
+from text_classification.task import TextTask, batches_by_length
 
 SMALL = {"vector_size": 8, "epochs": 2, "batch_size": 25, "learning_rate": 0.01, "min_count": 1}
 
@@ -300,3 +301,27 @@ def test_the_bench_writes_its_table_and_does_not_train_twice(tmp_path: Path, mon
     assert (tmp_path / "bench" / "trec" / "seed0" / "card.json").stat().st_mtime_ns == before
     with pytest.raises(CnnError, match="unknown column"):
         bench.kim2014(tmp_path, columns=["imdb"])
+
+
+def test_the_bench_of_vectors_trains_each_way_and_says_what_the_paper_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, Path, dict]] = []
+
+    def train_once(recipe: str, folder: Path, settings: dict) -> SimpleNamespace:
+        asked.append((recipe, folder, settings))
+        accuracy = {"static": 0.9, "non-static": 0.92, "multichannel": 0.91}[settings["vectors"]]
+        return SimpleNamespace(metrics={"accuracy": {"mean": accuracy + 0.01 * settings["seed"]}}, seconds=2.0)
+
+    monkeypatch.setattr(bench, "DOMAIN", SimpleNamespace(train_once=train_once))
+    rows = bench.kim2014_glove(tmp_path, columns=["trec"], seeds=[0, 1])
+    assert len(asked) == 6 and {recipe for recipe, _, _ in asked} == {"kim-trec"}
+    assert len({folder for _, folder, _ in asked}) == 6 and all("vector_file" in each for _, _, each in asked)
+    assert rows["trec"]["published"] == {"static": 92.8, "non-static": 93.6, "multichannel": 92.2}
+    assert rows["trec"]["mean"] == {"static": 90.5, "non-static": 92.5, "multichannel": 91.5}
+    table = (tmp_path / "table.md").read_text().splitlines()
+    assert table[2:5] == [
+        "| Kim 2014, CNN-static, word2vec 300 | 92.8 |", "| here, static, GloVe 100 | 90.5 ± 0.7 |",
+        "| Kim 2014, CNN-non-static, word2vec 300 | 93.6 |",
+    ]  # fmt: skip
+    assert table[-1] == "| trainings | 2 seeds |"

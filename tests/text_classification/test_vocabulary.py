@@ -10,9 +10,13 @@ import torch
 import torchtext.vocab
 from trips import sentences
 
-from cnn_core.errors import DataError
+from cnn_core.errors import ConfigError, DataError
+from cnn_core.train.config import override
 from text_classification import load, train
-from text_classification.vocabulary import build_vocabulary, load_vectors
+from text_classification.recipe import Recipe
+from text_classification.task import TextTask
+from text_classification.vectors import load_vectors
+from text_classification.vocabulary import build_vocabulary
 
 
 def test_the_most_frequent_come_first_and_equals_in_alphabetical_order() -> None:
@@ -39,9 +43,9 @@ def test_vectors_are_those_that_torchtext_reads(tmp_path: Path, monkeypatch: pyt
     file.write_text(f"{header}boat 1 -2 3e-1\nna\u00efve 4 5 6\nzero 0 0 0\nelsewhere 7 8 9\n", "utf-8")
     words = ["zero", "boat", "missing", "naïve"]
     theirs = torchtext.vocab.Vectors(str(file), cache=str(tmp_path / "cache"))
-    table, known = load_vectors(file, words)
-    assert torch.equal(table, theirs.get_vecs_by_tokens(words))
-    assert known.tolist() == [word in theirs.stoi for word in words] == [True, True, False, True]
+    read = load_vectors(file, words)
+    assert torch.equal(read.table, theirs.get_vecs_by_tokens(words))
+    assert read.known.tolist() == [word in theirs.stoi for word in words] == [True, True, False, True]
     assert {path.name for path in tmp_path.iterdir()} == {"vectors.txt", "cache"}
 
 
@@ -53,6 +57,41 @@ def test_vectors_are_those_that_torchtext_reads(tmp_path: Path, monkeypatch: pyt
 def test_a_published_name_is_answered_with_its_address(name: str, address: str) -> None:
     with pytest.raises(DataError, match=f"{name}: download the vectors from http.*{address}, unpack them"):
         load_vectors(Path(name), ["boat"])
+
+
+def test_a_word_without_a_vector_takes_that_of_another_spelling(tmp_path: Path) -> None:
+    rows = {"what": 1, "not": 2, "cliches": 3, "half": 4, "baked": 6, "mr": 7, "united": 8, "states": 10, "Boat": 11}
+    file = tmp_path / "v.txt"
+    file.write_text("".join(f"{word} {value} {-value}\n" for word, value in rows.items()))
+    words = ["Boat", "What", "n't", "clichés", "half-baked", "Mr.", "U.S.", "half-done", "nothing"]
+    read = load_vectors(file, words)
+    assert read.table[:, 0].tolist() == [11, 1, 2, 3, 5, 7, 9, 0, 0]
+    assert torch.equal(read.table[:, 1], -read.table[:, 0])
+    assert read.known.tolist() == [True] * 7 + [False] * 2
+    assert read.said == (
+        "v.txt has vectors for 1 of the 9 words of the vocabulary (11%); 6 more take those of other words, such as "
+        "What (what), n't (not), clichés (cliches)"
+    )
+    with pytest.raises(DataError, match="a vector for none of the 2 words"):  # though "not" stands for one
+        load_vectors(file, ["n't", "boat"])
+
+
+def test_words_of_the_file_join_the_vocabulary(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
+    (tmp_path / "glove").mkdir()
+    words = ["boat", "ship", "new-york", "New", "don't", "peak", "lake"]
+    (tmp_path / "glove" / "v.txt").write_text("".join(f"{word} {i} 1\n" for i, word in enumerate(words)))
+    changes = {"data": str(table), "vectors": "non-static", "vector_file": "glove/v.txt", "more_words": 6}
+    task = TextTask(override(Recipe(), changes))
+    task.build_data(torch.device("cpu"))
+    # Not "New" and "don't", which the tokenizer never gives, and not the seventh.
+    assert task.contract.vocabulary[-2:] == ("ship", "new-york") and "lake" not in task.contract.vocabulary
+    assert len({*task.contract.vocabulary}) == len(task.contract.vocabulary)
+    assert task.build_model().learned[task.contract.numbers["ship"]].tolist() == [1, 1]
+    with pytest.raises(ConfigError, match="more_words: they come from a vector_file, and there is none"):
+        override(Recipe(), {"more_words": 5})
+    with pytest.raises(DataError, match=r"glove.6B.100d.30k.txt: download the vectors from http.*glove.6B.zip"):
+        load_vectors(Path("glove/glove.6B.100d.30k.txt"), ["boat"])
 
 
 def test_only_training_needs_torchtext(run_folder: Path, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:

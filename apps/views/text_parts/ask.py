@@ -9,7 +9,6 @@ from components.coloured import Span
 from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.texts import spoken
-from text_classification.alignment import align_tokens
 
 ALL = 1000  # labels; every class gets its bar
 FIRST = "ngrams"
@@ -55,26 +54,23 @@ def reasons(network: Network, text: str, method: str = FIRST, label: str | None 
     found = compute(loaded.explain, text, method=method, target=label)
     name = spoken(found.label, network.card.labels)
     known = [token in loaded.contract.numbers for token in found.tokens]
-    return Reasons(found, name, tuple(spans(text, found.tokens, found.weights, known=known, label=name)))
+    words = zip(found.tokens, loaded.contract.places(text), found.weights, known, strict=True)
+    return Reasons(found, name, tuple(spans(list(words), label=name)))
 
 
-def spans(
-    text: str, tokens: Sequence[str], weights: Sequence[float], *, known: Sequence[bool], label: str
-) -> list[Span]:
+def spans(words: Sequence[tuple[str, tuple[int, int] | None, float, bool]], *, label: str) -> list[Span]:
     """Return the words of a text to colour, the strongest with strength 1 or -1.
 
     Strengths are not in proportion to the weights, see `GAMMA`; what is said of a word is its number.
 
     Args:
-        text: as it was written.
-        tokens: of it.
-        weights: what each token adds to the score of `label`.
-        known: whether each token is in the vocabulary.
+        words: each token, where it stands in the text, what it adds to the score of `label`, and whether the vocabulary
+            has it.
         label: of the class.
     """
-    largest = max(map(abs, weights), default=0.0)
+    largest = max((abs(weight) for _, _, weight, _ in words), default=0.0)
     made = []
-    for token, place, weight, in_vocabulary in zip(tokens, align_tokens(text, tokens), weights, known, strict=True):
+    for token, place, weight, in_vocabulary in words:
         if place is None or not largest or abs(weight) < FAINTEST * largest:
             continue
         side = "for" if weight > 0 else "against"

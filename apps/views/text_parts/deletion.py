@@ -10,7 +10,6 @@ from components.frame import note
 from components.kept import remembered
 from components.networks import Network, compute, predictor
 from components.texts import spoken
-from text_classification.alignment import align_tokens
 from views.text_parts.ask import reasons
 
 MOST_WORDS = 80  # of a text whose words are taken out; more would keep everybody waiting
@@ -31,7 +30,8 @@ def show_deletion(network: Network, text: str) -> None:
         what = f"No deletion of up to {most} words was found that" if most else "It is a single word: nothing"
         note(f"{what} changes the answer “{why.label}”.")
         return
-    kept = [(place, i in found.positions) for i, place in enumerate(align_tokens(text, tokens)) if place is not None]
+    places: list[tuple[int, int] | None] = predictor(network).contract.places(text)
+    kept = [(place, i in found.positions) for i, place in enumerate(places) if place is not None]
     count = len(found.positions)
     label = spoken(found.label, network.card.labels)
     words = "this word" if count == 1 else f"these {count} words"

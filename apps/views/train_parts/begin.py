@@ -38,6 +38,7 @@ UPLOADS = {  # domain -> kinds of files, what to give
     ),
     "image_captioning": (("zip",), "A zip with pictures and a table of their captions"),
     "audio_classification": (("zip",), "A zip with one folder of sounds per class"),
+    "object_detection": (("zip",), "A zip of pictures with boxes: VOC, COCO, YOLO or a table"),
 }
 UNPACKED = ("medical_segmentation", "image_captioning")  # the others read the upload as it is
 MOST_BYTES, MOST_FILES = 2 * 1024**3, 20_000  # unpacked
@@ -45,6 +46,7 @@ MOST_WAITING, MOST_UPLOADS, MOST_RUNS = 5, 5, 30  # of one visitor, where the pa
 KINDS = {
     "image_classification": "pictures", "text_classification": "texts", "medical_segmentation": "scans",
     "image_captioning": "captions", "audio_classification": "sounds",
+    "object_detection": "boxes",
 }  # fmt: skip
 
 

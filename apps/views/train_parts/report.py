@@ -9,6 +9,7 @@ import streamlit as st
 from cnn_core.train.runs import RunInfo
 from cnn_core.weights.reports import read_report
 from components.bars import percent
+from components.box_report import show_box_report
 from components.charts import reliability
 from components.frame import note
 from components.matrix import confusion
@@ -28,13 +29,16 @@ LABEL_HEADS = (
 
 
 def show_report(run: RunInfo) -> None:
-    """Show the report beside a run's weights, if it is one of classes, captions, or scans.
+    """Show the report beside a run's weights, if it is one of classes, captions, boxes, or scans.
 
     Raises:
         DataError: it cannot be read.
     """
     report = compute(read_report, run.folder, _restored, limit=LIMIT)
     if report is None:
+        return
+    if hasattr(report, "box_confusion"):
+        show_box_report(report, key=run.name)
         return
     if hasattr(report, "figures"):
         _scans(report)
@@ -65,6 +69,10 @@ def _restored(values: Mapping[str, Any]) -> Any:
         from image_captioning.report import Report as CaptionReport
 
         return CaptionReport.from_json(values)
+    if "box_confusion" in values:
+        from object_detection.metrics import Report as BoxReport
+
+        return BoxReport.from_json(values)
     if {"goal", "figures"} <= values.keys():
         from medical_segmentation.evaluate import Report as ScanReport
 

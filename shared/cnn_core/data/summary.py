@@ -120,7 +120,7 @@ def counted(count: int, things: str) -> str:
     """Return a number with what it counts: "3 rows without a text", "1 row without a text"."""
     first, space, rest = things.partition(" ")
     if count == 1 and first.endswith("s") and not first.endswith("ss"):
-        first = f"{first[:-3]}y" if first.endswith("ies") else first[:-1]
+        first = f"{first[:-3]}y" if first.endswith("ies") else first[: -2 if first.endswith(("xes", "sses")) else -1]
     return f"{count:,} {first}{space}{rest}"
 
 

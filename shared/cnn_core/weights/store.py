@@ -23,7 +23,6 @@ import cnn_core
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.models import create_model, imagenet
 from cnn_core.models.backbone import count_parameters
-from cnn_core.nn.blocks import Head
 from cnn_core.storage import folder_lock, write_bytes, write_text
 from cnn_core.weights.card import WeightsCard
 from cnn_core.weights.find import CARD_FILE, MODEL_FILES, find_weights, read_card
@@ -155,10 +154,11 @@ def load_model(
 
 
 def _make_room(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Give the heads of a model the references that the weights have (see `cnn_core.confidence`)."""
+    """Give a model room for the references that its weights have (see `cnn_core.confidence`)."""
     for key, value in state.items():
-        module = dict(model.named_modules()).get(key.rpartition(".")[0]) if key.endswith(".references") else None
-        if isinstance(module, Head):
+        place, _, name = key.rpartition(".")
+        module = dict(model.named_modules()).get(place) if name == "references" else None
+        if module is not None and name in module._buffers:
             module.references = torch.empty_like(value, device="meta")
 
 

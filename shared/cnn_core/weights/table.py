@@ -1,48 +1,72 @@
-"""The README's result table, made from the weights cards: `python -m cnn_core.weights.table README.md` rewrites it."""
+"""The tables of results in README and docs, made from the weights cards: `python -m cnn_core.weights.table FILE...`.
 
+A table stands between the lines `<!-- results: all -->`, or `<!-- results: mnist sst2 -->` for a short one of some
+weights, and `<!-- end of results -->`.
+"""
+
+import re
 import sys
 from pathlib import Path
 
 from cnn_core.storage import write_text
+from cnn_core.weights.card import WeightsCard
 from cnn_core.weights.find import list_weights, load_card
 
-START, END = "<!-- results: written by `make readme` from the weights cards -->", "<!-- end of results -->"
+MARKED = re.compile(r"(<!-- results: ([a-z0-9 ._-]+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+LONG = ("weights", "model", "parameters", "file", "test metric", "mean ± spread", "n", "training", "again with")
+SHORT = ("weights", "what it does", "test metric", "n", "training")
 
 
-def results_table() -> str:
-    """Return a Markdown table with one row per shipped weights that were measured here."""
-    rows = ["| weights | model | parameters | file | test metric | mean ± spread | n | training | again with |"]
-    rows.append("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for entry in list_weights():
-        card = load_card(entry.folder)
-        if not card.metrics:
-            continue
-        name, figure = next(iter(card.metrics.items()))
-        runs = len(figure["seeds"])
-        spread = f" ± {figure['std']:.4f} ({runs} seeds)" if figure["std"] is not None else " (1 seed)"
-        rows.append(
-            f"| `{card.name}` | {card.model} | {card.parameters:,} | {card.bytes / 1e6:.1f} MB | {name} | "
-            f"{figure['mean']:.4f}{spread} | {figure['n']:,} | {card.seconds / 60:.1f} min, {card.machine} | "
-            f"`{card.command}` |"
-        )
-    return "\n".join(rows)
+def results_table(names: str = "all") -> str:
+    """Return a Markdown table with a row per shipped weights that were measured here, or per named ones in order."""
+    cards = {entry.name: card for entry in list_weights() if (card := load_card(entry.folder)).metrics}
+    if names == "all":
+        return _table(LONG, [_long_row(card) for card in cards.values()])
+    return _table(SHORT, [_short_row(cards[name]) for name in names.split() if name in cards])
+
+
+def _table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [list(columns), ["---"] * len(columns), *rows])
+
+
+def _figure(card: WeightsCard) -> tuple[str, str, str]:
+    """Return the name of a card's first metric, its mean and spread, and the items measured."""
+    name, figure = next(iter(card.metrics.items()))
+    runs = len(figure["seeds"])
+    spread = f" ± {figure['std']:.4f} ({runs} seeds)" if figure["std"] is not None else " (1 seed)"
+    return name, f"{figure['mean']:.4f}{spread}", f"{figure['n']:,}"
+
+
+def _long_row(card: WeightsCard) -> list[str]:
+    name, mean, n = _figure(card)
+    training = f"{card.seconds / 60:.1f} min, {card.machine}"
+    return [
+        f"`{card.name}`", card.model, f"{card.parameters:,}", f"{card.bytes / 1e6:.1f} MB", name, mean, n, training,
+        f"`{card.command}`",
+    ]  # fmt: skip
+
+
+def _short_row(card: WeightsCard) -> list[str]:
+    name, mean, n = _figure(card)
+    description = str(card.recipe.get("description", "")).split(":")[0]
+    return [f"`{card.name}`", description, f"{name} {mean}", n, f"{card.seconds / 60:.0f} min"]
 
 
 def with_results(text: str) -> str:
-    """Return a README's text with the table between its two markers made anew.
+    """Return a text with its tables of results made anew.
 
     Raises:
-        ValueError: the text lacks the markers.
+        ValueError: the text has no place for one.
     """
-    if START not in text or END not in text:
-        raise ValueError(f"expected the lines {START!r} and {END!r}")
-    before, rest = text.split(START, 1)
-    return f"{before}{START}\n{results_table()}\n{END}{rest.split(END, 1)[1]}"
+    text, count = MARKED.subn(lambda found: f"{found[1]}{results_table(found[2])}\n{found[3]}", text)
+    if not count:
+        raise ValueError("expected the lines '<!-- results: all -->' and '<!-- end of results -->'")
+    return text
 
 
 def main() -> None:
-    path = Path(sys.argv[1])
-    write_text(path, with_results(path.read_text("utf-8")))
+    for word in sys.argv[1:]:
+        write_text(Path(word), with_results(Path(word).read_text("utf-8")))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,163 @@
+"""A user's own pictures with boxes: read in any layout of `sources`, checked, and divided.
+
+Pictures of one subfolder (a film, a place) stay in one split where there are enough subfolders, and so do copies, known
+by their pixels, nearly the same ones too.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cnn_core.data.archives import extract
+from cnn_core.data.cache import cache_key
+from cnn_core.data.copies import nearly_same, same_pixels, together
+from cnn_core.data.files import data_root
+from cnn_core.data.folders import natural
+from cnn_core.data.paths import beside_upload, custom_path
+from cnn_core.data.splits import hold_out
+from cnn_core.data.summary import DataSummary, Omissions, class_warnings
+from cnn_core.errors import DataError
+from cnn_core.weights.members import content_hashes
+from object_detection.box_set import BoxSet, Truth
+from object_detection.checks import Checked, check
+from object_detection.contract import BoxContract
+from object_detection.sources import EXPECTED, merged, read_folder
+
+TEST_SHARE, VAL_SHARE = 0.2, 0.1
+GROUPS = 6  # subfolders that there must be for their pictures to stay together
+LOOK = BoxContract((64, 64), (64,))  # what copies are looked for in
+
+
+@dataclass(frozen=True)
+class OwnBoxes:
+    """All pictures of a folder, how they are divided, and what there is to say of them."""
+
+    whole: BoxSet
+    parts: dict[str, np.ndarray]  # train, val, test -> indices
+    summary: DataSummary
+    hashes: np.ndarray = field(repr=False)  # uint64 [N], of the pixels
+
+    def split(self, name: str) -> BoxSet:
+        """Return "train", "val", "train+val", "test" or "all"."""
+        if name == "all":
+            return self.whole
+        return self.whole.subset(np.sort(np.concatenate([self.parts[part] for part in name.split("+")])), name)
+
+
+def load_own(path: str | os.PathLike[str], known: list[str]) -> OwnBoxes:
+    """Read the pictures and boxes of a folder or zip.
+
+    Args:
+        path: of the data.
+        known: names of the domain's data sets, for messages.
+
+    Raises:
+        DataError: nothing can be learned from it; says what is expected.
+        UnknownNameError: there is no such folder.
+    """
+    root = _unpacked(custom_path(path, known, expected=EXPECTED.removeprefix("expected "), kinds=("folder", "zip")))
+    checked = Checked(Omissions())
+    named, read = read_folder(root, checked.left_out)
+    kept = []
+    for entry in merged(named):
+        name = entry.file.relative_to(root).as_posix()
+        boxes = check(entry.file, entry.record, name, checked)
+        if boxes is not None:
+            kept.append((entry, boxes))
+    labels = tuple(sorted({label for _, boxes in kept for _, label, _ in boxes}, key=natural))
+    if not labels:
+        left = "".join(f"; {reason}" for reason in checked.left_out.all)
+        raise DataError(f"{path}: not one usable box in {len(kept):,} pictures{left}")
+    truths = [
+        Truth.of([b for b, *_ in boxes], [labels.index(x) for _, x, _ in boxes], [i for *_, i in boxes])
+        for _, boxes in kept
+    ]
+    files = [entry.file for entry, _ in kept]
+    whole = BoxSet(str(path), "all", labels, files, truths, tuple(f.relative_to(root).as_posix() for f in files))
+    whole, views, places = _readable(whole, checked.left_out)
+    hashes = content_hashes(view.numpy().tobytes() for view in views)
+    given = np.array([kept[place][0].split for place in places])
+    parts, divided, warnings = _divide(whole, views, given)
+    fractions = sum(entry.record.fractions and bool(entry.record.boxes) for entry, _ in kept)
+    read += [f"the boxes of {fractions:,} pictures are fractions of their edges"] if fractions else []
+    return OwnBoxes(
+        whole, parts, _summary(whole, parts, divided, checked, [*read, *checked.sentences], warnings), hashes
+    )
+
+
+def _readable(whole: BoxSet, left_out: Omissions) -> tuple[BoxSet, torch.Tensor, list[int]]:
+    """Return the pictures that can be decoded, small views of them, uint8 [N, 3, h, w], and their old places."""
+    views, kept = [], []
+    for place in range(len(whole)):
+        try:
+            views.append(whole.input(place, LOOK)[0])
+            kept.append(place)
+        except DataError:
+            left_out.add("pictures that are damaged", whole.item_name(place))
+    if not kept:
+        raise DataError(f"{whole.name}: not one picture can be read")
+    return whole.subset(kept, "all"), torch.stack(views), kept
+
+
+def _divide(whole: BoxSet, views: torch.Tensor, given: np.ndarray) -> tuple[dict[str, np.ndarray], str, list[str]]:
+    """Return split -> indices, how they came about, and what lowers the trust in them."""
+    folders = [Path(name).parent.as_posix() for name in whole.files]
+    grouped = len({*folders}) >= GROUPS and len({*folders}) < len(whole) / 2
+    same = same_pixels(views)
+    units = together(len(whole), nearly_same(views), same.tolist(), folders if grouped else [None] * len(whole))
+    pool = np.flatnonzero((given == "") | (given == "train"))
+    if not len(pool):
+        raise DataError(f"{whole.name}: every picture is in a test or validation folder; none is left for training")
+    missing = [(p, share) for p, share in (("val", VAL_SHARE), ("test", TEST_SHARE)) if not (given == p).any()]
+    held = hold_out(
+        _rarest(whole)[pool], [share for _, share in missing], keys=[whole.files[i] for i in pool],
+        groups=units[pool].tolist(),
+    )  # fmt: skip
+    parts = {part: np.flatnonzero(given == part) for part in ("train", "val", "test")}
+    parts |= {part: pool[index] for part, index in zip(["train", *(p for p, _ in missing)], held, strict=True)}
+    warnings = []
+    copies = int(np.isin(units[parts["test"]], units[parts["train"]]).sum()) if not grouped else 0
+    if copies:
+        warnings.append(
+            f"{copies} test pictures are copies of training pictures, or nearly, which flatters the figures"
+        )
+    if not missing:
+        return parts, "as the folders say", warnings
+    names = {"val": f"{VAL_SHARE:.0%} for validation", "test": f"{TEST_SHARE:.0%} for the test"}
+    alike = "pictures of a subfolder and copies together" if grouped else "copies together"
+    return parts, f"{' and '.join(names[p] for p, _ in missing)} held out by file names, {alike}", warnings
+
+
+def _rarest(whole: BoxSet) -> np.ndarray:
+    """Return of every picture its rarest class, K where it has no box: int64 [N]. They are divided alike."""
+    counts = whole.counts()
+    each = [counts[label] for label in whole.labels]
+    return np.array([min(t.classes.tolist(), key=each.__getitem__, default=len(each)) for t in whole.truths])
+
+
+def _summary(
+    whole: BoxSet, parts: dict[str, np.ndarray], divided: str, checked: Checked, read: list[str], warnings: list[str]
+) -> DataSummary:
+    from object_detection.data import summary_of
+
+    sets = {part: whole.subset(index, part) for part, index in parts.items()}
+    summary = summary_of(sets, divided=divided, left_out=checked.left_out, read=read)
+    return DataSummary(
+        **{**vars(summary), "data": whole.name, "warnings": (*warnings, *class_warnings(summary.classes))}
+    )
+
+
+def _unpacked(path: Path) -> Path:
+    """Return the folder, or that of an archive, which is unpacked once beside what is computed."""
+    if path.is_dir():
+        return path
+    status = path.stat()
+    key = cache_key(str(path.resolve()), status.st_size, status.st_mtime_ns)
+    place = (beside_upload("features") or data_root() / "features") / f"boxes-{key}"
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        extract(path, place)
+    return place

@@ -1,0 +1,184 @@
+"""Predictions: the boxes of pictures with labels and scores, how many of each class, and files for annotation tools."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from PIL import Image
+
+from cnn_core.data.fits import Placement
+from cnn_core.data.images import ImageSource, read_image
+from cnn_core.data.memory import as_unit, channels_last
+from cnn_core.data.reading import Unreadable, pictures_in, read_batches
+from cnn_core.errors import CnnError
+from cnn_core.train.devices import choose_device
+from cnn_core.weights import WeightsCard, find_weights, load_model
+from object_detection.contract import DOMAIN_NAME, BoxContract
+from object_detection.explain import BoxExplanation, explain_box
+from object_detection.finding import Found, boxes_in
+from object_detection.model import Detector, detector_of_card, locations
+from object_detection.writing import kept_in
+
+BATCH_SIZE = 8
+SHOWN = 8  # boxes that a line of text names
+
+
+@dataclass(frozen=True)
+class Box:
+    """One thing that was found; left, top, right, bottom in pixels of the picture."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the box as JSON values."""
+        return {"label": self.label, "score": round(self.score, 4), "box": [round(value, 1) for value in self.box]}
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What is in one picture, the best box first; or why nothing can be said."""
+
+    input: str
+    boxes: list[Box] = field(default_factory=list)
+    size: tuple[int, int] = (0, 0)  # width and height of the picture
+    threshold: float = 0.0  # the score from which on boxes are given
+    error: str | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Class -> number of boxes, of the classes that were found."""
+        return dict(Counter(box.label for box in self.boxes).most_common())
+
+    def above(self, threshold: float) -> "Detection":
+        """Return the same with the boxes from another, higher score on."""
+        kept = [box for box in self.boxes if box.score >= threshold]
+        return replace(self, boxes=kept, threshold=threshold)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the item of `cnn predict --json`."""
+        if self.error is not None:
+            return {"input": self.input, "error": self.error}
+        return {
+            "input": self.input, "size": list(self.size), "threshold": self.threshold, "counts": self.counts,
+            "boxes": [box.to_json() for box in self.boxes],
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"{self.input}: {self.error}"
+        if not self.boxes:
+            return f"{self.input}: nothing found from a score of {self.threshold:.2f} on"
+        counts = ", ".join(f"{count} {label}" for label, count in self.counts.items())
+        best = ", ".join(
+            f"{box.label} {box.score:.2f} at {' '.join(f'{value:.0f}' for value in box.box)}"
+            for box in self.boxes[:SHOWN]
+        )
+        more = f" and {len(self.boxes) - SHOWN} more" if len(self.boxes) > SHOWN else ""
+        return f"{self.input}: {counts} ({best}{more})"
+
+
+class Predictor:
+    """A trained detector with its preprocessing, for raw pictures.
+
+    Args:
+        model: with the card's weights.
+        card: its `input` is a `BoxContract`.
+        device: where to compute.
+
+    Raises:
+        WeightsError: the card is of another domain, or its input contract cannot be used.
+    """
+
+    def __init__(self, model: Detector, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
+        self.card, self.contract = card, BoxContract.of_card(card, domain=DOMAIN_NAME)
+        self.labels = list(card.labels) or [f"class {k}" for k in range(card.arguments["num_classes"])]
+        self.device = torch.device(device)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()
+        self.places, _ = locations(self.contract.size, self.contract.strides)
+        self.folder: Path | None = None  # of the weights, where they come from one
+
+    def find(
+        self, views: torch.Tensor, placements: Sequence[Placement], sizes: Sequence[tuple[int, int]]
+    ) -> list[Found]:
+        """Return the boxes of prepared pictures, uint8 [B, 3, H, W], from a low score on."""
+        with torch.inference_mode():
+            x = channels_last(self.contract.normalize(as_unit(views.to(self.device))))
+            return boxes_in(self.model(x), self.places, self.contract, placements, sizes)
+
+    def predict(
+        self, pictures: Sequence[ImageSource] | ImageSource, *, threshold: float | None = None
+    ) -> list[Detection]:
+        """Find things in pictures; one that cannot be read gets an `error`, the others their boxes.
+
+        Args:
+            pictures: paths, bytes, PIL images, arrays, tensors (see `cnn_core.data.images.read_image`), or one of them.
+            threshold: the score from which on boxes are given; None: the card's.
+        """
+        many = pictures if isinstance(pictures, list | tuple) else [cast("ImageSource", pictures)]
+        return list(self.stream(many, threshold=threshold))
+
+    def stream(
+        self, pictures: Iterable[ImageSource | Unreadable], *, threshold: float | None = None
+    ) -> Iterator[Detection]:
+        """Yield what `predict` returns, one by one."""
+        threshold = self.contract.threshold if threshold is None else threshold
+        if not 0 <= threshold <= 1:
+            raise CnnError(f"threshold: expected a score from 0 to 1, got {threshold}")
+        for names, views in read_batches(pictures, self._view, size=BATCH_SIZE):
+            good = [view for view in views if not isinstance(view, str)]
+            found = iter(self.find(torch.stack([v for v, *_ in good]), *zip(*[g[1:] for g in good], strict=True))
+                         if good else ())  # fmt: skip
+            for name, view in zip(names, views, strict=True):
+                if isinstance(view, str):
+                    yield Detection(name, error=view)
+                else:
+                    yield self._answer(name, next(found).above(threshold), view[2], threshold)
+
+    def stream_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator[Detection]:
+        """Answer files, and all pictures in folders, subfolders included, in the order of their names.
+
+        Args:
+            inputs: paths.
+            output: gets boxes.csv and boxes.coco.json when all are answered; None: nothing is written.
+        """
+        found = self.stream(pictures_in(inputs))
+        return found if output is None else kept_in(output, found, self.labels)
+
+    def explain(
+        self, source: ImageSource, *, method: str = "grad-cam", target: int = 0, threshold: float | None = None
+    ) -> BoxExplanation:
+        """Explain which pixels led to a box, by its number; see `explain.explain_box`."""
+        return explain_box(self, source, method=method, target=target, threshold=threshold)
+
+    def _view(self, source: ImageSource, name: str) -> tuple[torch.Tensor, Placement, tuple[int, int]]:
+        picture: Image.Image = read_image(source, name=name)
+        view, placement = self.contract.fit(picture)
+        return view, placement, picture.size
+
+    def _answer(self, name: str, found: Found, size: tuple[int, int], threshold: float) -> Detection:
+        if not torch.isfinite(found.boxes).all():
+            return Detection(name, error="the network's output is not a number; its weights do not suit this input")
+        boxes = [
+            Box(self.labels[k], score, tuple(box))
+            for k, score, box in zip(found.classes.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True)
+        ]
+        return Detection(name, boxes, size, threshold)
+
+
+def load(name: str | Path, *, device: str = "auto") -> Predictor:
+    """Return the predictor of shipped weights or of a finished run's folder.
+
+    Raises:
+        UnknownNameError: there are no weights of this name.
+        WeightsError: the weights are damaged or belong to another domain.
+    """
+    chosen = choose_device(device)
+    model, card = load_model(name, device=chosen, domain=DOMAIN_NAME, build=detector_of_card)
+    predictor = Predictor(model, card, device=chosen)
+    predictor.folder = find_weights(name, domain=DOMAIN_NAME)
+    return predictor

@@ -1,0 +1,207 @@
+"""Which pictures a folder holds and which files say what is in them: VOC, COCO, YOLO, or a table.
+
+    FOLDER/Annotations/a.xml  FOLDER/JPEGImages/a.jpg                     PASCAL VOC; lists in ImageSets/Main
+    FOLDER/train/_annotations.coco.json  FOLDER/annotations/instances_val.json      COCO
+    FOLDER/images/train/a.jpg  FOLDER/labels/train/a.txt  FOLDER/data.yaml           YOLO
+    FOLDER/boxes.csv  FOLDER/photos/a.jpg                                  a table, one row a box
+
+A part of the path or of the file's name such as train, valid or test says which split a picture belongs to.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnn_core.data.folders import is_left_behind, natural, walk
+from cnn_core.data.images import SUFFIXES
+from cnn_core.data.splits import SPLIT_NAMES
+from cnn_core.data.summary import Omissions
+from cnn_core.data.tables import TABLES, table_suffix
+from cnn_core.errors import DataError
+from object_detection.coco import is_coco, read_coco
+from object_detection.record import Record
+from object_detection.tables import read_boxes, read_yolo, texts_of, yolo_labels
+from object_detection.voc import read_voc, voc_ids
+
+EXPECTED = (
+    "expected pictures with boxes: XML files of PASCAL VOC, a JSON file of COCO, text files of YOLO, or a table with "
+    "filename, label, xmin, ymin, xmax, ymax"
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A record and the picture that it is of."""
+
+    file: Path
+    record: Record
+    split: str  # train, val, test, or "" where nothing says so
+
+
+class Folder:
+    """The files of a folder, and a picture by the name that an annotation has for it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        files = [place / file for place, names in walk(root, hidden=is_left_behind) for file in names]
+        self.files = sorted(files, key=lambda file: natural(file.relative_to(root).as_posix()))
+        self.pictures = [file for file in self.files if file.suffix.lower() in SUFFIXES]
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        for file in self.pictures:
+            for name in {file.name.casefold(), file.stem.casefold()}:
+                self._by_name[name].append(file)
+
+    def picture(self, name: str, near: Path) -> Path | None:
+        """Return the picture of this name; of several that whose folder has most in common with `near`, a file."""
+        parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
+        if not parts:
+            return None
+        found = self._by_name.get(parts[-1].casefold(), [])
+        if len(found) > 1 and len(parts) > 1:
+            end = tuple(part.casefold() for part in parts)
+            exact = [f for f in found if tuple(p.casefold() for p in f.parts[-len(end) :]) == end]
+            found = exact or found
+        if len(found) < 2:
+            return found[0] if found else None
+        ranked = sorted(found, key=lambda file: -_shared(file, near))
+        return ranked[0] if _shared(ranked[0], near) > _shared(ranked[1], near) else None
+
+    def split_of(self, *files: Path) -> str:
+        """Return the split that the path of one of the files names, the deepest part first."""
+        for file in files:
+            for part in reversed(file.relative_to(self.root).parts):
+                for word in re.split(r"[^a-z]+", part.lower()):
+                    if word in SPLIT_NAMES:
+                        return SPLIT_NAMES[word]
+        return ""
+
+
+def read_folder(root: Path, left_out: Omissions) -> tuple[list[Named], list[str]]:
+    """Return the pictures that the annotations of a folder name, and sentences on how they were read.
+
+    Raises:
+        DataError: there are no annotations, or they are damaged.
+    """
+    folder = Folder(root)
+    readers = (_read_voc, _read_coco, _read_yolo, _read_tables)
+    tried = [reader(folder, left_out) for reader in readers]
+    best = max(tried, key=lambda entry: len(entry[0]))
+    named, said = best
+    if not named:
+        raise DataError(f"{root}: {EXPECTED}; found {len(folder.pictures):,} pictures and none of these")
+    others = [text for found, text in tried if found and found is not named]
+    read = [said, *(f"not used: {text}" for text in others)]
+    unnamed = len({*folder.pictures} - {entry.file for entry in named})
+    if unnamed:
+        example = next(f for f in folder.pictures if f not in {entry.file for entry in named})
+        left_out.add("pictures that no annotation names", example.relative_to(root).as_posix(), unnamed)
+    return named, read
+
+
+def _read_voc(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
+    files = [file for file in folder.files if file.suffix.lower() == ".xml"]
+    lists = {
+        name: SPLIT_NAMES[file.stem.lower()]
+        for file in folder.files if file.parent.name == "Main" and file.stem.lower() in SPLIT_NAMES
+        for name in voc_ids(file)
+    }  # fmt: skip
+    named = []
+    for file in files:
+        record = read_voc(file)
+        # The name inside is often that of before a renaming: the file's own name counts more.
+        picture = folder.picture(file.stem, file) or folder.picture(record.picture, file)
+        if picture is None:
+            left_out.add("annotations whose picture is missing", file.relative_to(folder.root).as_posix())
+            continue
+        named.append(Named(picture, record, lists.get(file.stem, "") or folder.split_of(file, picture)))
+    return named, f"{len(files):,} XML files of PASCAL VOC"
+
+
+def _read_coco(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
+    files = [file for file in folder.files if file.suffix.lower() == ".json" and is_coco(file)]
+    named = []
+    for file in files:
+        for record in read_coco(file):
+            picture = folder.picture(record.picture, file)
+            if picture is None:
+                left_out.add("pictures missing that are annotated", record.picture)
+                continue
+            named.append(Named(picture, record, folder.split_of(file, picture)))
+    return named, f"read as COCO: {', '.join(file.name for file in files[:3])}"
+
+
+def _read_yolo(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
+    texts = {file.stem.casefold(): file for file in texts_of(folder.files)}
+    pairs = [(picture, _text_of(picture, folder)) for picture in folder.pictures] if texts else []
+    if not any(text for _, text in pairs):
+        return [], ""
+    labels, source = yolo_labels(folder.root)
+    named = []
+    for picture, text in pairs:
+        name = picture.relative_to(folder.root).as_posix()
+        record = read_yolo(text, labels, name) if text else Record(name, [], [], [], None, True, "")
+        named.append(Named(picture, record, folder.split_of(picture)))
+    names = f"class names from {source}" if labels else "no class names beside them, so numbers"
+    return named, f"text files of YOLO, {names}; pictures without one are background"
+
+
+def _text_of(picture: Path, folder: Folder) -> Path | None:
+    """Return the text file of a picture: beside it, or in `labels` where the picture is in `images`."""
+    parts = list(picture.relative_to(folder.root).with_suffix(".txt").parts)
+    places = [parts, *([*parts[:k], "labels", *parts[k + 1 :]] for k, part in enumerate(parts) if part == "images")]
+    return next((file for place in places if (file := folder.root.joinpath(*place)).is_file()), None)
+
+
+def _read_tables(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
+    named: list[Named] = []
+    used: list[str] = []
+    problems: list[str] = []
+    for file in folder.files:
+        if table_suffix(file) not in TABLES or (file.suffix.lower() == ".json" and is_coco(file)):
+            continue
+        try:
+            records = read_boxes(file)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        found = [(folder.picture(record.picture, file), record) for record in records]
+        for picture, record in found:
+            if picture is None:
+                left_out.add("pictures missing that a table names", record.picture)
+            else:
+                named.append(Named(picture, record, folder.split_of(file, picture)))
+        used.append(file.name)
+    if problems and not named and not any(f.suffix.lower() in (".xml", ".txt") for f in folder.files):
+        raise DataError("; ".join(problems[:3]))
+    return named, f"boxes from {', '.join(used[:3])}"
+
+
+def _shared(file: Path, near: Path) -> int:
+    """Return how many parts the paths of two files begin with in common."""
+    count = 0
+    for a, b in zip(file.parts, near.parts, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def merged(named: Sequence[Named]) -> list[Named]:
+    """Return one entry per picture, with the boxes of all records of it in one unit."""
+    by_file: dict[Path, list[Named]] = defaultdict(list)
+    for entry in named:
+        by_file[entry.file].append(entry)
+    whole = []
+    for file, entries in by_file.items():
+        first = entries[0]
+        if len(entries) > 1:
+            records = [entry.record for entry in entries]
+            record = Record(
+                first.record.picture, [b for r in records for b in r.boxes], [x for r in records for x in r.labels],
+                [i for r in records for i in r.ignored], first.record.size, first.record.fractions, first.record.source,
+            )  # fmt: skip
+            first = Named(file, record, next((entry.split for entry in entries if entry.split), ""))
+        whole.append(first)
+    return whole
