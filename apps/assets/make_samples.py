@@ -4,6 +4,7 @@ Digits and clothes are single pictures of the official test sets, plain ones and
 are drawn here, shape by shape; photographs come with scikit-learn and with
 scikit-image, which is to be installed for this alone.
 Nodules are single cases of LIDC-IDRI (CC BY 3.0) from the test splits of the two sets that the networks learned from;
+spoken digits are recordings of the official test set (CC BY-SA 4.0), each by another speaker than the one before;
 the chest CT is a part of a test file of InnerEye-DeepLearning (Microsoft, MIT licence), given as an argument.
 """
 
@@ -37,6 +38,7 @@ CUTOUTS = {
     "malignant-1": "test/malignant/53454985e4b05911cd6db461_13391_13.png",
     "malignant-2": "test/malignant/53454b91e4b05911cd6db4be_56600_5.png",
 }  # of LIDCNoduleSlices
+SPEAKERS = ("george", "lucas", "theo", "jackson", "nicolas", "yweweler", "lucas", "theo", "george", "nicolas")
 CHEST = slice(7, 36)  # slices of the chest CT between liver and collar bones
 THINNED = 3
 
@@ -152,16 +154,19 @@ def main() -> None:
     for name, box in PHOTOS.items():
         photo = Image.fromarray(getattr(skimage.data, name)()).convert("RGB").crop(box)
         photo.resize((320, 320), Image.Resampling.LANCZOS).save(FOLDER / f"photo-{name}.jpg", quality=85)
-    nodules()
+    recorded()
 
 
-def nodules() -> None:
-    """Copy the cubes and slices of nodules."""
+def recorded() -> None:
+    """Copy the cubes and slices of nodules, and spoken digits."""
     for number, case in enumerate(CUBES, start=1):
         cube = data_root() / "LIDCNodule" / "imagesTr" / f"{case}.nii.gz"
         shutil.copyfile(cube, FOLDER / f"lidc-nodule-{number}.nii.gz")
     for name, file in CUTOUTS.items():
         shutil.copyfile(data_root() / "LIDCNoduleSlices" / file, FOLDER / f"lidc-{name}.png")
+    for digit, speaker in enumerate(SPEAKERS):
+        recording = data_root() / "fsdd" / "recordings" / f"{digit}_{speaker}_0.wav"
+        shutil.copyfile(recording, FOLDER / f"spoken-{digit}-{speaker}.wav")
 
 
 def chest(file: Path) -> None:

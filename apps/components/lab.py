@@ -81,6 +81,11 @@ IDEAS = (
         "what an edge is.", stored=True,
     ),
     Idea(
+        "sound", "Sound", "A sound is a picture too",
+        "Cut a wave into frames and ask which tones are in each: a picture of pitch over time. Or let a kernel slide "
+        "over the wave itself, in one dimension.",
+    ),
+    Idea(
         "timeline", "Timeline", "From a cat's brain to a hundred layers",
         "Sixty years of one idea: look at small regions, with the same weights everywhere, layer upon layer.",
     ),

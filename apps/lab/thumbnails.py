@@ -117,6 +117,16 @@ def _activations() -> Image.Image:
     return _lines(((slopes.numpy() + 0.3) / 4.3, MINUS), ((values.numpy() + 0.3) / 4.3, PLUS))
 
 
+def _sound() -> Image.Image:
+    from lab.sounds import drawn_wave, picture
+
+    seen = picture(drawn_wave("rising melody"), 512).flip(0).numpy()
+    low, high = np.percentile(seen, (20, 100))
+    share = ((seen - low) / (high - low)).clip(0, 1)[..., None]
+    colours = np.array(ZERO) * (1 - share) + np.array(PLUS) * share
+    return Image.fromarray(colours.astype(np.uint8)).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+
+
 def _receptive() -> Image.Image:
     image = Image.fromarray(_wide(DAHLIA, "RGB")).resize((WIDTH, HEIGHT), Image.Resampling.NEAREST)
     pen = ImageDraw.Draw(image)
@@ -193,5 +203,6 @@ def _transfer() -> Image.Image:
 _DRAWN = {
     "seeing": _seeing, "convolution": _convolution, "pooling": _pooling, "activations": _activations,
     "receptive": _receptive, "learning": _learning, "augmentation": _augmentation,
-    "sharing": _sharing, "overfitting": _overfitting, "filters": _filters, "timeline": _timeline, "transfer": _transfer,
+    "sharing": _sharing, "overfitting": _overfitting, "filters": _filters, "timeline": _timeline,
+    "sound": _sound, "transfer": _transfer,
 }  # fmt: skip

@@ -10,6 +10,7 @@ Importing the package is cheap; torch is loaded with the first use of a name.
 from cnn_core.lazy import lazy_names
 
 _HOMES = {
+    "BENCHES": "bench",
     "DATA_SETS": "data",
     "DOMAIN": "domain",
     "load": "predict",

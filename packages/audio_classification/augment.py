@@ -1,6 +1,7 @@
 """Random changes of sounds in training, on whole batches: time, pitch, noise, loudness, masks of the spectrogram.
 
-SpecAugment: Park et al. 2019, arXiv:1904.08779, without warping; mixup: Zhang et al. 2018, arXiv:1710.09412.
+SpecAugment: Park et al. 2019, arXiv:1904.08779, without warping in time; vocal tract length perturbation: Jaitly and
+Hinton 2013, ICML workshop on deep learning for audio; mixup: Zhang et al. 2018, arXiv:1710.09412.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from audio_classification.spectrogram import to_hertz, to_mel
 from cnn_core.validation import Natural, NonNegative, Settings, Share
+
+KNOTS = 6  # of the curve of a filter
 
 Half = Annotated[float, Field(ge=0, le=0.5)]
 
@@ -25,6 +29,8 @@ class SoundAugmentConfig(Settings):
     noise: NonNegative = 0.0  # white noise in up to half of the sounds: smallest distance to the sound in dB
     time_masks: Natural = 0  # stripes of the spectrogram that are blanked, each of at most a fifth of its length
     mel_masks: Natural = 0  # likewise of its bands
+    tract: Half = 0.0  # frequencies are stretched by at most this fraction, as other lengths of the vocal tract do
+    filters: NonNegative = 0.0  # standard deviation in dB of a smooth random curve over the bands: rooms, microphones
     mixup: NonNegative = 0.0  # alpha of the Beta distribution by which two sounds and their labels are mixed
 
 
@@ -44,6 +50,36 @@ def change_waves(waves: Tensor, config: SoundAugmentConfig, generator: torch.Gen
         white = torch.randn(count, length, generator=generator)
         waves = waves + white.to(waves.device) * wanted.to(waves.device) * loud
     return waves
+
+
+def stretch_mels(x: Tensor, config: SoundAugmentConfig, generator: torch.Generator, *, rate: int) -> Tensor:
+    """Stretch frequencies: `[B, C, mels, frames] -> same`, every sound by its own draw.
+
+    Args:
+        x: log-mel spectrograms, as they are or normalised.
+        config: how much.
+        generator: of the draws.
+        rate: samples per second of the sounds.
+    """
+    if config.tract:
+        mels = x.shape[2]
+        top = to_mel(torch.tensor([rate / 2], dtype=torch.float64)).item()
+        centres = to_hertz(torch.linspace(0, top, mels + 2, dtype=torch.float64)[1:-1])
+        factor = 1 + config.tract * (2 * torch.rand(len(x), 1, generator=generator).double() - 1)
+        heard = to_mel((centres * factor).clamp(max=rate / 2)) / top * (mels + 1) - 1  # bands, [B, mels]
+        heard = heard.clamp(0, mels - 1).to(x.device, x.dtype)
+        low = heard.floor().long().clamp(max=mels - 2)
+        share = (heard - low)[:, None, :, None]
+        place = low[:, None, :, None].expand(-1, x.shape[1], -1, x.shape[3])
+        x = x.gather(2, place) * (1 - share) + x.gather(2, place + 1) * share
+    return x
+
+
+def filter_mels(x: Tensor, spread: float, generator: torch.Generator) -> Tensor:
+    """Add a smooth random curve over the bands: `[B, C, mels, frames] -> same`; `spread` in the units of `x`."""
+    knots = spread * torch.randn(len(x), 1, KNOTS, generator=generator)
+    curve = F.interpolate(knots, size=x.shape[2], mode="linear", align_corners=True)  # [B, 1, mels]
+    return x + curve[..., None].to(x.device, x.dtype)
 
 
 def mask_spectrograms(x: Tensor, config: SoundAugmentConfig, generator: torch.Generator) -> Tensor:

@@ -1,5 +1,6 @@
 """The preprocessing from any sound to the network's input, as written in the weights card."""
 
+from math import log
 from typing import Annotated, Literal, Self
 
 import torch
@@ -14,6 +15,7 @@ from cnn_core.weights.card import Contract, contract
 
 DOMAIN_NAME = "audio_classification"
 LONGEST = 30  # seconds of an input
+NEPER = log(10) / 10  # of a logarithm of power in a decibel
 
 View = Literal["wave", "log-mel"]
 
@@ -33,6 +35,8 @@ class SoundContract(Contract):
         hop: samples from frame to frame.
         mels: bands.
         level: the loudest sample of every input becomes 1; without it, loudness is a feature.
+        dynamic_range: dB below its loudest cell at which a spectrogram ends: what is quieter, background and digital
+            silence, is the same to the network; None: it is not cut.
     """
 
     rate: Annotated[int, Field(ge=1000, le=192_000)]
@@ -45,6 +49,7 @@ class SoundContract(Contract):
     hop: Count = 128
     mels: Annotated[int, Field(ge=4, le=512)] = 64
     level: bool = True
+    dynamic_range: Positive | None = None
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -75,13 +80,21 @@ class SoundContract(Contract):
             wave: at this rate.
             overlap: share of a window that the next one hears again.
         """
-        length = len(wave)
+        starts = self.starts(len(wave), overlap=overlap)
+        return torch.stack([self.cut(wave, start) for start in starts]), starts
+
+    def starts(self, length: int, *, overlap: float = 0.5) -> list[int]:
+        """Return where the windows of a wave of `length` samples begin in it, see `windows`."""
         if length <= self.samples:
-            before = (self.samples - length) // 2
-            return F.pad(wave, (before, self.samples - length - before))[None], [-before]
+            return [-((self.samples - length) // 2)]
         step = max(1, round(self.samples * (1 - overlap)))
-        starts = [*range(0, length - self.samples, step), length - self.samples]
-        return torch.stack([wave[start : start + self.samples] for start in starts]), starts
+        return [*range(0, length - self.samples, step), length - self.samples]
+
+    def cut(self, wave: Tensor, start: int) -> Tensor:
+        """Return the window [samples] of a wave [T] from `start` on, which is negative where silence comes first."""
+        part = wave[max(0, start) : start + self.samples]
+        before = max(0, -start)
+        return F.pad(part, (before, self.samples - before - len(part)))
 
     def normalize(self, waves: Tensor) -> Tensor:
         """Bring windows to the network's input: `[B, samples] -> float32 [B, channels, *input_size]`."""
@@ -94,4 +107,7 @@ class SoundContract(Contract):
             waves = waves / waves.abs().amax(1, keepdim=True).clamp_min(1e-4)
         if self.view == "wave":
             return waves[:, None]
-        return log_mel(waves, rate=self.rate, n_fft=self.n_fft, hop=self.hop, mels=self.mels)[:, None]
+        seen = log_mel(waves, rate=self.rate, n_fft=self.n_fft, hop=self.hop, mels=self.mels)
+        if self.dynamic_range is not None:
+            seen = (seen - seen.amax((1, 2), keepdim=True)).clamp_min(-self.dynamic_range * NEPER)
+        return seen[:, None]

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from audio_classification.download import get_commands, get_esc50
 from audio_classification.drawn import LABELS as DRAWN
 from audio_classification.drawn import RATE as DRAWN_RATE
 from audio_classification.drawn import drawn_sounds
 from audio_classification.reading import read_sound, resample
 from audio_classification.sound_set import SPLITS, SoundSet
-from cnn_core.data.archives import extract
-from cnn_core.data.files import Progress, fetch
 from cnn_core.data.splits import hold_out
 from cnn_core.data.summary import DataSummary, class_counts
 from cnn_core.domain import DataSet, find_set, missing_set
@@ -33,8 +32,6 @@ COMMANDS = (  # Warden 2018, arXiv:1804.03209: the 35 words of version 2
     "house", "learn", "left", "marvin", "nine", "no", "off", "on", "one", "right", "seven", "sheila", "six", "stop",
     "three", "tree", "two", "up", "visual", "wow", "yes", "zero",
 )  # fmt: skip
-COMMANDS_URL = "http://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
-COMMANDS_SHA256 = "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58"  # as torchaudio has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,13 +188,6 @@ def _read_esc50(folder: Path, fold: int | None) -> list[tuple[Path, int, str, st
     ]  # fmt: skip
 
 
-def _get_commands(folder: Path, progress: Progress | None) -> None:
-    archive = fetch(COMMANDS_URL, name=Path(COMMANDS_URL).name, folder=folder.parent, sha256=COMMANDS_SHA256,
-                    progress=progress)  # fmt: skip
-    extract(archive, folder)
-    archive.unlink()
-
-
 def _official(name: str, *, read: Callable[..., list[tuple[Path, int, str, str]]], **about: object) -> Recordings:
     def count(folder: Path) -> str:
         entries = read(folder, None)
@@ -233,12 +223,12 @@ DATA_SETS: dict[str, Recordings] = {
         _official(
             "speech_commands", read=_read_commands, licence="CC BY 4.0", labels=COMMANDS, rate=16_000,
             description="Speech Commands v2, 35 words by 2,618 speakers, Warden 2018", folder="speech_commands_v0.02",
-            official="94,824 + 11,005 sounds", get=_get_commands,
+            official="94,824 + 11,005 sounds", get=get_commands,
         ),
         _official(
             "esc50", read=_read_esc50, licence="CC BY-NC 3.0", labels=ESC_CLASSES, rate=44_100, folds=5,
             description="ESC-50, 2,000 environmental recordings of 5 s in 50 classes, Piczak 2015", folder="ESC-50",
-            official="1,600 + 400 sounds", layout="meta/esc50.csv and audio/*.wav", source="Piczak, ESC-50",
+            official="1,600 + 400 sounds", get=get_esc50,
         ),
     )
 }  # fmt: skip

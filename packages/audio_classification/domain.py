@@ -7,25 +7,30 @@ import torch
 
 from audio_classification.contract import DOMAIN_NAME
 from audio_classification.data import DATA_SETS, load_sets, summary_of
-from audio_classification.folder import load_own
+from audio_classification.folder import load_whole
 from audio_classification.predict import Predictor, load
-from audio_classification.sound_set import SoundSet
-from audio_classification.task import Recipe, SoundTask, centred
+from audio_classification.sound_set import SoundSet, Windows
+from audio_classification.task import EVALUATION_BATCH, Recipe
+from audio_classification.transfer import make_task
 from cnn_core.classification import Report, measure_classes
+from cnn_core.data.paths import custom_path
 from cnn_core.domain import Domain, find_set
-from cnn_core.errors import CnnError
 from cnn_core.predictor import Measured, check_labels
-from cnn_core.weights.members import choose_items, read_members
+from cnn_core.weights.members import choose_items, content_hashes, read_members
 
 
 def evaluate(predictor: Predictor, sounds: SoundSet) -> Report:
-    """Measure a predictor on a set, each sound by the input in its middle, as in training.
+    """Measure a predictor on a set, each sound by the mean over its windows, as `predict` answers it.
 
     Raises:
         DataError: the set is empty, or has another number of classes.
     """
-    waves = centred(sounds, predictor.contract.samples).float() / 32768
-    probabilities = predictor.probabilities(waves) if len(waves) else torch.empty(0, len(predictor.labels))
+    windows = Windows(sounds, predictor.contract)
+    parts = torch.arange(len(windows)).split(EVALUATION_BATCH)
+    probabilities = torch.cat([
+        torch.empty(0, len(predictor.labels)), *(predictor.probabilities(windows.rows(part)) for part in parts)
+    ])  # fmt: skip
+    probabilities = windows.mean_of_each(probabilities)
     source = f"{sounds.name}: the {sounds.split} split"
     return Report(**measure_classes(
         probabilities, sounds.targets, labels=sounds.labels, item_name=sounds.item_name, source=source
@@ -45,25 +50,16 @@ def _measure(predictor: Predictor, data: str, split: str | None, own: bool) -> M
 
 def _measure_own(predictor: Predictor, data: str, split: str | None) -> Measured:
     """Measure all of a folder, or the test sounds of the training if it is what was learned from."""
-    sounds = load_own(data, [*DATA_SETS], rate=predictor.contract.rate)
-    unknown = [label for label in sounds.whole.labels if label not in predictor.labels]
-    if unknown:
-        raise CnnError(
-            f"{predictor.card.name} does not know {', '.join(unknown)}; it knows {', '.join(predictor.labels)}"
-        )
+    custom_path(data, [*DATA_SETS], expected="one subfolder of sounds per class", kinds=("folder", "zip"))
+    whole, summary = load_whole(data, predictor.labels, rate=predictor.contract.rate)
     members = read_members(predictor.folder) if predictor.folder else None
-    choice = choose_items(sounds.hashes, members, split=split, items="sounds")
-    places = torch.tensor([predictor.labels.index(label) for label in sounds.whole.labels])
-    whole = replace(sounds.whole, labels=tuple(predictor.labels), targets=places[sounds.whole.targets])
-    report = evaluate(predictor, whole.subset(choice.items, "all"))
+    choice = choose_items(content_hashes(wave.tobytes() for wave in whole.waves), members, split=split, items="sounds")
+    part = (split or "test") if choice.own else "all"
+    report = evaluate(predictor, whole.subset(choice.items, part))
     unseen = {}
     if 0 < choice.unseen.sum() < len(choice.items):
         unseen = evaluate(predictor, whole.subset(choice.items[choice.unseen], "all")).metrics
-    summary = replace(
-        sounds.summary, splits={"all": len(whole)}, divided="", read=(*sounds.summary.read, *choice.sentences),
-        warnings=choice.warnings,
-    )  # fmt: skip
-    part = (split or "test") if choice.own else "all"
+    summary = replace(summary, read=(*summary.read, *choice.sentences), warnings=choice.warnings)
     return Measured(report=report, split=part, data=summary, of=len(whole), unseen=unseen)
 
 
@@ -75,7 +71,7 @@ def _exportable(predictor: Predictor) -> dict[str, Any]:
 DOMAIN = Domain(
     name=DOMAIN_NAME,
     recipe=Recipe,
-    make_task=SoundTask,
+    make_task=make_task,
     load=load,
     data_sets=DATA_SETS,
     measure=_measure,

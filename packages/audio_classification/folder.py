@@ -1,14 +1,15 @@
-"""Own sounds: a folder, or a zip, with one subfolder per class; any mix of rates, channels and formats.
+"""Own sounds: a folder, zip or tar with one subfolder per class, or with a table of labels (`cnn_core.data.classes`).
 
     FOLDER/dog/1.wav  FOLDER/rain/porch/2.mp3                  divided automatically
     FOLDER/train/dog/1.wav  FOLDER/test/dog/2.wav              already divided; what is missing is taken from train
+    FOLDER/labels.csv  FOLDER/audio/1.wav                      columns with the file and its label
 
-Sounds of one subfolder of a class (a speaker, an afternoon) stay in one split where every class has enough of them, and
-so do copies, known by their samples.
+Any mix of rates, channels, widths and lengths; copies are known by their samples and stay on one side of a split.
 """
 
+import io
 import os
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,21 +17,31 @@ import numpy as np
 import torch
 
 from audio_classification.data import to_int16
-from audio_classification.reading import SUFFIXES, Sound, read_sound, resample
+from audio_classification.reading import SUFFIXES, Sound, read_sound, resample, stated_rate
 from audio_classification.sound_set import SoundSet
-from cnn_core.data.archives import extract
-from cnn_core.data.cache import cache_key
-from cnn_core.data.files import data_root
-from cnn_core.data.folders import is_left_behind, natural, walk
-from cnn_core.data.paths import beside_upload, custom_path
-from cnn_core.data.splits import SPLIT_NAMES, hold_out
-from cnn_core.data.summary import DataSummary, Omissions, class_counts, class_warnings
+from cnn_core.data.classes.division import SplitOptions, divide, is_share
+from cnn_core.data.classes.layout import (
+    Entry,
+    is_archive,
+    items_of,
+    omissions,
+    plan_of,
+    plan_of_known,
+    summary_of_known,
+    test_entries,
+    with_test_of,
+)
+from cnn_core.data.classes.listing import Files, Kind, list_files
+from cnn_core.data.paths import custom_path, given_path
+from cnn_core.data.summary import DataSummary, class_counts, class_warnings
 from cnn_core.errors import DataError
+from cnn_core.storage import readable_size
 from cnn_core.weights.members import content_hashes
 
-TEST_SHARE, VAL_SHARE = 0.2, 0.1
-GROUPS = 3  # subfolders that every class must have for them to stay together
-COMMON_RATES = (8000, 16_000, 22_050, 44_100)
+SOUNDS = Kind("sounds", frozenset(SUFFIXES))
+COMMON_RATES = (8000, 16_000, 22_050, 32_000, 44_100)
+LONGEST = 30.0  # seconds that are kept of a sound
+MEMORY_SHARE = 0.5  # of the machine's memory that the samples may take
 
 
 @dataclass(frozen=True)
@@ -50,132 +61,154 @@ class OwnSounds:
 
 
 def load_own(
-    path: str | os.PathLike[str], known: list[str], *, rate: int | None = None, longest: float = 30.0
+    path: str | os.PathLike[str],
+    known: Sequence[str],
+    *,
+    rate: int | None = None,
+    options: SplitOptions | None = None,
+    validation: bool = True,
 ) -> OwnSounds:
-    """Read the sounds of a folder or zip.
+    """Read and divide a user's own sounds.
 
     Args:
-        path: of the data.
+        path: of a folder, zip or tar.
         known: names of the domain's data sets, for messages.
         rate: samples per second of the result; None: the highest of the usual ones that most files reach.
-        longest: seconds that are read of a sound at most.
+        options: how they are labelled and divided.
+        validation: whether the validation split is used, and so is worth a word.
 
     Raises:
         DataError: nothing can be learned from it; says what is expected.
         UnknownNameError: there is no such folder.
     """
-    folder = _unpacked(custom_path(path, known, expected="one subfolder of sounds per class", kinds=("folder", "zip")))
-    left_out = Omissions()
-    entries = _entries(folder, left_out)
-    sounds: list[tuple[Sound, str, str, Path]] = []
-    cut = 0
-    for part, label, file in entries:
-        try:
-            sound = read_sound(file, longest=longest + 1)
-        except DataError as error:
-            left_out.add(str(error).partition(": ")[2].partition(" (")[0], file.relative_to(folder).as_posix())
-            continue
-        cut += sound.seconds > longest
-        sounds.append((Sound(sound.samples[: round(longest * sound.rate)], sound.rate), part, label, file))
-    labels = tuple(sorted({label for _, _, label, _ in sounds}, key=natural))
-    if len(labels) < 2:
-        raise DataError(
-            f"{path}: expected a folder of sounds for each class, at least two; found {', '.join(labels) or 'none'}"
-            + "".join(f"; {entry}" for entry in left_out.all)
-        )
-    rate = rate or _usual_rate([sound.rate for sound, *_ in sounds])
-    place = {label: k for k, label in enumerate(labels)}
-    whole = SoundSet(
-        str(path), "all", labels, rate, [to_int16(resample(sound, rate)) for sound, *_ in sounds],
-        torch.tensor([place[label] for _, _, label, _ in sounds]),
-        tuple(file.relative_to(folder).as_posix() for *_, file in sounds),
-    )  # fmt: skip
-    hashes = content_hashes(wave.tobytes() for wave in whole.waves)
-    given = np.array([part for _, part, *_ in sounds])
-    parts, divided, warnings = _divide(
-        whole, hashes, given, [_group(file, folder, part) for _, part, _, file in sounds]
+    options = options or SplitOptions()
+    custom_path(
+        path, known, expected="one subfolder of sounds per class, or a table of labels", kinds=("folder", "zip")
     )
-    read = [f"{whole.seconds.sum() / 60:.1f} minutes, brought to {rate:,} Hz and one channel"]
-    if cut:
-        read.append(f"{cut} sounds are longer than {longest:g} s; their beginning is used")
-    classes = class_counts(labels, {part: whole.targets[index].tolist() for part, index in parts.items()})
+    with list_files(path, SOUNDS) as files:
+        plan = with_test_of(files, plan_of(files, options), options)
+        read = _read(files, plan.entries, rate)
+    entries, skipped, waves = read.entries, [*plan.left_out, *read.skipped], read.waves
+    _check_readable(str(path), plan.labels, entries, read.skipped)
+    place = None if options.test is None or is_share(options.test) else given_path(options.test)
+    if place is not None and (place.is_dir() or is_archive(place)):
+        tested, _ = load_whole(place, plan.labels, rate=read.rate)
+        waves = [*waves, *tested.waves]
+        entries = [*entries, *test_entries(place.name, tested.files, [plan.labels[k] for k in tested.targets.tolist()])]
+    hashes = content_hashes(wave.tobytes() for wave in waves)
+    items = items_of(SOUNDS, entries, plan.labels, same=_first_of(hashes), near=np.empty((0, 2), dtype=np.int64))
+    division = divide(items, options, validation=validation)
+    whole = SoundSet(
+        str(path), "all", plan.labels, read.rate, waves, torch.from_numpy(items.targets), tuple(items.names)
+    )
+    parts = {part: division.members.get(part, np.empty(0, np.int64)) for part in ("train", "val", "test")}
+    classes = class_counts(plan.labels, {part: whole.targets[index].tolist() for part, index in parts.items()})
     summary = DataSummary(
-        str(path), "sounds", {part: len(index) for part, index in parts.items()}, classes, divided, tuple(read),
-        left_out.all, (*warnings, *class_warnings(classes)),
+        str(path), "sounds", {part: len(index) for part, index in parts.items()}, classes, division.divided,
+        (*plan.read, *read.said, *division.read), omissions(skipped, SOUNDS).all,
+        (*division.warnings, *class_warnings(classes)),
     )  # fmt: skip
     return OwnSounds(whole, parts, summary, hashes)
 
 
-def _unpacked(path: Path) -> Path:
-    """Return the folder, or that of an archive, which is unpacked once beside what is computed."""
-    if path.is_dir():
-        return path
-    status = path.stat()
-    key = cache_key(str(path.resolve()), status.st_size, status.st_mtime_ns)
-    place = (beside_upload("features") or data_root() / "features") / f"sounds-{key}"
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        extract(path, place)
-    return place
+def load_whole(path: str | os.PathLike[str], labels: Sequence[str], *, rate: int) -> tuple[SoundSet, DataSummary]:
+    """Read all sounds of a folder for a network that knows `labels`, however they are divided.
 
+    Args:
+        path: as in `load_own`; some of the classes will do, sounds of others are left out and counted.
+        labels: the K classes of the network.
+        rate: samples per second of the result.
 
-def _entries(folder: Path, left_out: Omissions) -> list[tuple[str, str, Path]]:
-    """Return (given split or "", class, file) of every sound; what is none is counted."""
-    files = [place / file for place, names in walk(folder, hidden=is_left_behind) for file in names]
-    inside = {file: file.relative_to(folder).parts for file in files}
-    while (tops := {parts[0] for parts in inside.values()}) and len(tops) == 1 and min(map(len, inside.values())) > 2:
-        inside = {file: parts[1:] for file, parts in inside.items()}  # a folder that merely wraps the others
-    given = all(top.lower() in SPLIT_NAMES for top in tops) and any(SPLIT_NAMES[t.lower()] == "train" for t in tops)
-    entries = []
-    for file, parts in sorted(inside.items(), key=lambda item: item[1]):
-        depth = 1 if given else 0
-        if file.suffix.lower() not in SUFFIXES:
-            left_out.add("files that are no sounds", "/".join(parts))
-        elif len(parts) < depth + 2:
-            left_out.add("sounds outside the class folders", "/".join(parts))
-        else:
-            entries.append((SPLIT_NAMES[parts[0].lower()] if given else "", parts[depth], file))
-    return entries
-
-
-def _divide(
-    whole: SoundSet, hashes: np.ndarray, given: np.ndarray, groups: list[str]
-) -> tuple[dict[str, np.ndarray], str, list[str]]:
-    """Return split -> indices, how they came about, and what lowers the trust in them."""
-    per_class = {k: {g for g, t in zip(groups, whole.targets.tolist(), strict=True) if t == k and g}
-                 for k in range(len(whole.labels))}  # fmt: skip
-    together = all(len(names) >= GROUPS for names in per_class.values())
-    units = [g if together and g else int(h) for g, h in zip(groups, hashes, strict=True)]
-    pool = np.flatnonzero((given == "") | (given == "train"))
-    missing = [(p, share) for p, share in (("val", VAL_SHARE), ("test", TEST_SHARE)) if not (given == p).any()]
-    held = hold_out(
-        whole.targets[pool].numpy(), [share for _, share in missing], keys=[whole.files[i] for i in pool],
-        groups=[units[i] for i in pool],
+    Raises:
+        DataError: there is no sound of a class that the network knows.
+    """
+    with list_files(path, SOUNDS) as files:
+        plan = plan_of_known(files, labels)
+        read = _read(files, plan.entries, rate)
+    if not read.entries:
+        raise DataError(f"{path}: not one sound can be read: {_some(read.skipped)}")
+    targets = [labels.index(entry.label) for entry in read.entries]
+    whole = SoundSet(
+        str(path), "all", tuple(labels), rate, read.waves, torch.tensor(targets),
+        tuple("/".join(entry.parts) for entry in read.entries),
     )  # fmt: skip
-    parts = {part: np.flatnonzero(given == part) for part in ("train", "val", "test")}
-    parts |= {part: pool[index] for part, index in zip(["train", *(p for p, _ in missing)], held, strict=True)}
-    warnings = []
-    copies = int(np.isin(hashes[parts["test"]], hashes[parts["train"]]).sum())
-    if copies:
-        warnings.append(f"{copies} test sounds are copies of training sounds, which flatters the figures")
-    twice = Counter(zip(hashes.tolist(), whole.targets.tolist(), strict=True))
-    classes_of = Counter(value for value, _ in twice)
-    if contradictions := sum(count > 1 for count in classes_of.values()):
-        warnings.append(f"{contradictions} sounds are in two classes at once")
-    names = {"val": f"{VAL_SHARE:.0%} for validation", "test": f"{TEST_SHARE:.0%} for the test"}
-    if not missing:
-        return parts, "as the folders say", warnings
-    kept = "sounds of a subfolder and copies together" if together else "copies together"
-    return parts, f"{' and '.join(names[p] for p, _ in missing)} held out by file names, {kept}", warnings
+    skipped = [*plan.left_out, *read.skipped]
+    return whole, summary_of_known(path, SOUNDS, labels, targets, [*plan.read, *read.said], skipped)
 
 
-def _group(file: Path, folder: Path, part: str) -> str:
-    """Return the subfolder of its class that a sound lies in, "" if it lies in none."""
-    parts = file.relative_to(folder).parts[1 if part else 0 :]
-    return "/".join(parts[:2]) if len(parts) > 2 else ""
+@dataclass(frozen=True)
+class _Read:
+    """The sounds that could be read, as int16 at one rate, and what there is to say of them."""
+
+    entries: list[Entry]
+    waves: list[np.ndarray]
+    rate: int
+    skipped: list[tuple[str, str]]
+    said: list[str]
+
+
+def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
+    if rate is None:
+        rate = _usual_rate([found for entry in entries if (found := stated_rate(_source(files, entry)))])
+    kept, waves, skipped, cut, notes = list[Entry](), list[np.ndarray](), list[tuple[str, str]](), 0, 0
+    room, taken = _memory(), 0
+    for entry in entries:
+        name = "/".join(entry.parts)
+        try:
+            sound = read_sound(_source(files, entry), name=name, longest=LONGEST + 1)
+        except DataError as error:
+            skipped.append((name, str(error).removeprefix(f"{name}: ")))
+            continue
+        cut += sound.seconds > LONGEST
+        notes += any("not numbers" in note for note in sound.notes)
+        wave = to_int16(resample(Sound(sound.samples[: round(LONGEST * sound.rate)], sound.rate), rate))
+        taken += wave.nbytes
+        if taken > room:
+            raise DataError(
+                f"{files.name}: {len(waves) + 1} of {len(entries)} sounds take {readable_size(taken)} at {rate:,} Hz, "
+                "half of this machine's memory; choose a lower --rate, or fewer or shorter sounds"
+            )
+        kept.append(entry)
+        waves.append(wave)
+    seconds = sum(map(len, waves)) / rate
+    said = [f"{seconds / 60:.1f} minutes, brought to {rate:,} Hz and one channel"]
+    if cut:
+        said.append(f"of {cut} sounds that are longer than {LONGEST:g} s the beginning is used")
+    if notes:
+        said.append(f"{notes} sounds have samples that are not numbers, which were taken for silence")
+    return _Read(kept, waves, rate, skipped, said)
+
+
+def _source(files: Files, entry: Entry) -> Path | io.BytesIO:
+    found = files.open(entry.parts)
+    return found if isinstance(found, Path) else io.BytesIO(found)
+
+
+def _memory() -> float:
+    """Return how many bytes the samples may take."""
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return float("inf")
+    return MEMORY_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _first_of(hashes: np.ndarray) -> np.ndarray:
+    """Return of each sound the number of the first one with the same samples: int64 [N]."""
+    first: dict[int, int] = {}
+    return np.array([first.setdefault(value, i) for i, value in enumerate(hashes.tolist())], dtype=np.int64)
+
+
+def _check_readable(name: str, labels: Sequence[str], entries: list[Entry], skipped: list[tuple[str, str]]) -> None:
+    """Raise DataError if a class of train, or a given split, has no sound left."""
+    there = {entry.label for entry in entries if entry.given == "train"}
+    if lost := [label for label in labels if label not in there]:
+        raise DataError(f"{name}: not one training sound can be read of {', '.join(lost)}: {_some(skipped)}")
+
+
+def _some(skipped: Sequence[tuple[str, str]]) -> str:
+    return "; ".join(f"{file} ({reason})" for file, reason in skipped[:5])
 
 
 def _usual_rate(rates: list[int]) -> int:
     """Return the highest usual rate that nine of ten sounds reach, or the lowest of all."""
     reached = [rate for rate in COMMON_RATES if sum(r >= rate for r in rates) >= 0.9 * len(rates)]
-    return max(reached) if reached else min(rates)
+    return max(reached) if reached else min(rates, default=COMMON_RATES[0])

@@ -94,6 +94,16 @@ def read_blocks(source: SoundSource, *, name: str | None = None, longest: float 
             raise DataError(f"{name}: holds no samples; record it again")
 
 
+def stated_rate(source: SoundSource) -> int | None:
+    """Return the samples per second that a sound's header states; None: it cannot be read."""
+    import soundfile
+
+    try:
+        return int(soundfile.info(source).samplerate)
+    except (soundfile.LibsndfileError, OSError, RuntimeError, TypeError):
+        return None
+
+
 def sound_files(folder: Path) -> list[Path]:
     """Return the sound files in a folder and its subfolders by name, without hidden ones."""
     places = walk(folder, hidden=is_left_behind)

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audio_classification.contract import SoundContract
+
 SPLITS = ("train", "val", "train+val", "test")
 
 
@@ -53,3 +55,35 @@ class SoundSet:
             files=tuple(self.files[i] for i in places) if self.files else (),
             groups=tuple(self.groups[i] for i in places) if self.groups else (),
         )  # fmt: skip
+
+
+class Windows:
+    """The inputs that sounds are heard in, cut when they are asked for: a long sound has several.
+
+    Args:
+        sounds: of which they are.
+        contract: at the rate of `sounds`.
+    """
+
+    def __init__(self, sounds: SoundSet, contract: SoundContract) -> None:
+        self._waves, self._contract = sounds.waves, contract
+        starts = [contract.starts(len(wave)) for wave in sounds.waves]
+        self._starts = [start for of_one in starts for start in of_one]
+        self.owner = torch.repeat_interleave(torch.arange(len(starts)), torch.tensor([*map(len, starts)]).long())
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def rows(self, index: Tensor) -> Tensor:
+        """Return windows: `int64 [B] -> float32 [B, samples]`, from -1 to 1."""
+        cuts = [
+            self._contract.cut(torch.from_numpy(self._waves[owner]), self._starts[i])
+            for i, owner in zip(index.tolist(), self.owner[index].tolist(), strict=True)
+        ]
+        return torch.stack(cuts).float() / 32768
+
+    def mean_of_each(self, values: Tensor) -> Tensor:
+        """Return the mean over the windows of every sound: `[W, K] -> [N, K]`."""
+        count = len(self._waves)
+        total = values.new_zeros(count, values.shape[1]).index_add_(0, self.owner.to(values.device), values)
+        return total / torch.bincount(self.owner, minlength=count).to(values.device)[:, None]

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnn_core.data.classes.division import SplitOptions
 from cnn_core.data.paths import custom_path
 from cnn_core.data.splits import hold_out
 from cnn_core.data.summary import DataSummary, class_counts
 from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
 from cnn_core.weights.members import Members
-from image_classification.division import SplitOptions
 from image_classification.download import get_cifar10, get_mnist_like
 from image_classification.image_set import SPLITS, Channels, Fit, ImageSet
 from image_classification.readers import read_cifar10, read_mnist_like

@@ -10,8 +10,6 @@ content.
 """
 
 import os
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,17 +18,32 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from cnn_core.data.classes.division import Items, SplitOptions, divide, is_share
+from cnn_core.data.classes.layout import (
+    Entry,
+    Plan,
+    is_archive,
+    items_of,
+    omissions,
+    plan_of,
+    plan_of_known,
+    summary_of_known,
+    test_entries,
+    with_test_of,
+)  # fmt: skip
+from cnn_core.data.classes.listing import Files, Kind, list_files
+from cnn_core.data.copies import nearly_same, same_pixels
+from cnn_core.data.images import SUFFIXES
 from cnn_core.data.paths import given_path
-from cnn_core.data.summary import DataSummary, Omissions, class_counts, class_warnings
+from cnn_core.data.summary import DataSummary, class_counts, class_warnings
 from cnn_core.errors import DataError
 from cnn_core.weights.members import Members, content_hashes
-from image_classification.division import Pictures, SplitOptions, divide, is_share
 from image_classification.image_set import SPLITS, ImageSet
-from image_classification.layout import Entry, Plan, is_archive, plan_of, with_test_of
-from image_classification.listing import Files, list_files
 from image_classification.preprocess import InputContract
 
 MEMORY_SHARE = 0.5  # of the machine's memory that the decoded pictures may take
+
+PICTURES = Kind("pictures", frozenset(SUFFIXES))
 
 Parts = tuple[str, ...]
 
@@ -73,7 +86,7 @@ def load_folder(
         DataError: there is nothing to train on; the message lists all problems of the folder.
     """
     options = options or SplitOptions()
-    with list_files(folder) as files:
+    with list_files(folder, PICTURES) as files:
         plan = with_test_of(files, plan_of(files, options), options)
         there = {entry.given for entry in plan.entries} | (set() if is_share(options.test) else {"test"})
         entries = [entry for entry in plan.entries if any(_needs(split, entry.given, there) for split in splits)]
@@ -81,27 +94,23 @@ def load_folder(
     groups = {entry.given for entry in entries}
     entries = [entries[i] for i in kept]
     _check_readable(files.name, plan, groups, entries=entries, skipped=skipped)
-    index = {label: k for k, label in enumerate(plan.labels)}
-    pictures = Pictures(
-        images, np.array([index[entry.label] for entry in entries], dtype=np.int64),
-        ["/".join(entry.parts) for entry in entries], [entry.given for entry in entries],
-        [entry.group for entry in entries], plan.labels,
-    )  # fmt: skip
     skipped = [*plan.left_out, *skipped]
     place = None if options.test is None or is_share(options.test) else given_path(options.test)
     if (place is not None and not place.is_file()) or (place is not None and is_archive(place)):
         tested, summary, more = load_whole(place, contract, labels=plan.labels)
-        pictures = _with_test(pictures, tested)
+        images = torch.cat([images, tested.images])
+        entries += test_entries(tested.name, tested.files, [tested.labels[k] for k in tested.targets.tolist()])
         skipped += [(f"{place.name}/{name}", reason) for name, reason in more]
-    division = divide(pictures, options, validation="val" in splits)
-    sets = {split: _set_of(files.name, split, pictures, division.members) for split in splits}
+    items = items_of(PICTURES, entries, plan.labels, same=same_pixels(images), near=nearly_same(images))
+    division = divide(items, options, validation="val" in splits)
+    sets = {split: _set_of(files.name, split, images, items, division.members) for split in splits}
     shown = {split: s for split, s in sets.items() if split != "train+val" or "train" not in sets}
     classes = class_counts(plan.labels, {split: s.targets.tolist() for split, s in shown.items()})
     summary = DataSummary(
         str(folder), "pictures", {split: len(s) for split, s in shown.items()}, classes, division.divided,
-        (*plan.read, *division.read), omissions(skipped).all, (*division.warnings, *class_warnings(classes)),
+        (*plan.read, *division.read), omissions(skipped, PICTURES).all, (*division.warnings, *class_warnings(classes)),
     )  # fmt: skip
-    hashes = hashes_of(pictures.images)
+    hashes = hashes_of(images)
     members = {split: hashes[indices] for split, indices in division.members.items() if len(indices)}
     return FolderData(sets, summary, skipped, members)
 
@@ -119,73 +128,18 @@ def load_whole(
     Raises:
         DataError: there is no picture of a class that the network knows.
     """
-    with list_files(folder) as files:
-        plan = plan_of(files, SplitOptions(), known=labels)
-        names = _matched(plan.labels, labels)
-        unknown = [label for label in plan.labels if label not in names]
-        if not names:
-            raise DataError(
-                f"the network knows the classes {', '.join(labels)}, but {files.name} has {', '.join(unknown)}; choose "
-                "data with some of the same classes"
-            )
-        entries = [entry for entry in plan.entries if entry.label in names]
-        strange = Counter(entry.label for entry in plan.entries if entry.label not in names)
-        images, kept, skipped = _decode(files, [entry.parts for entry in entries], contract, None)
-    entries = [entries[i] for i in kept]
+    with list_files(folder, PICTURES) as files:
+        plan = plan_of_known(files, labels)
+        images, kept, skipped = _decode(files, [entry.parts for entry in plan.entries], contract, None)
+    entries = [plan.entries[i] for i in kept]
     if not entries:
         raise DataError(f"{files.name}: not one picture can be read: {_some(skipped)}")
-    targets = torch.tensor([labels.index(names[entry.label]) for entry in entries], dtype=torch.int64)
+    targets = torch.tensor([labels.index(entry.label) for entry in entries], dtype=torch.int64)
     whole = ImageSet(
         files.name, "all", tuple(labels), images, targets, tuple("/".join(entry.parts) for entry in entries)
     )
     skipped = [*plan.left_out, *skipped]
-    left_out = omissions(skipped)
-    for label, count in strange.items():
-        left_out.add(f"pictures of {label!r}, a class that the network does not know", count=count)
-    classes = {
-        label: counts for label, counts in class_counts(labels, {"all": targets.tolist()}).items() if counts["all"]
-    }
-    absent = [label for label in labels if label not in classes]
-    read = [f"of the network's {len(labels)} classes these have no picture here: {', '.join(absent)}"] if absent else []
-    summary = DataSummary(
-        str(folder), "pictures", {"all": len(whole)}, classes, "", (*plan.read, *read), left_out.all
-    )  # fmt: skip
-    return whole, summary, skipped
-
-
-def omissions(skipped: Sequence[tuple[str, str]]) -> Omissions:
-    """Count what is left out by reason, without the details that differ from file to file."""
-    short = [(name, re.split(r" \(|; ", reason)[0]) for name, reason in skipped]
-    counts = Counter(reason for _, reason in short)
-    collected = Omissions()
-    for name, reason in short:
-        noun = re.match(r"(file|picture|row|folder)s\b", reason)
-        phrase = reason if noun else f"unreadable: {reason}"
-        if noun and counts[reason] == 1:
-            phrase = re.sub(r"^(\w+)s\b", r"\1", reason).replace("that repeat ", "that repeats ")
-        collected.add(phrase, name)
-    return collected
-
-
-def _with_test(pictures: Pictures, tested: ImageSet) -> Pictures:
-    """Return the pictures with those of another folder as their test."""
-    count = len(tested)
-    return Pictures(
-        torch.cat([pictures.images, tested.images]), np.concatenate([pictures.targets, tested.targets.numpy()]),
-        [*pictures.names, *(f"{tested.name}/{name}" for name in tested.files)], [*pictures.given, *["test"] * count],
-        [*pictures.groups, *[None] * count], pictures.labels,
-    )  # fmt: skip
-
-
-def _matched(labels: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """Return label -> the known class that is meant: written alike, but for case, spaces and the form of Unicode."""
-    plain = {" ".join(unicodedata.normalize("NFC", name).split()).casefold(): name for name in known}
-    found = {}
-    for label in labels:
-        name = " ".join(unicodedata.normalize("NFC", label).split()).casefold()
-        if label in known or name in plain:
-            found[label] = label if label in known else plain[name]
-    return found
+    return whole, summary_of_known(folder, PICTURES, labels, targets.tolist(), plan.read, skipped), skipped
 
 
 def _needs(split: str, group: str, there: set[str]) -> bool:
@@ -207,13 +161,11 @@ def _some(skipped: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f"{file} ({reason})" for file, reason in skipped[:5])
 
 
-def _set_of(name: str, split: str, pictures: Pictures, members: Mapping[str, np.ndarray]) -> ImageSet:
+def _set_of(name: str, split: str, images: torch.Tensor, items: Items, members: Mapping[str, np.ndarray]) -> ImageSet:
     chosen = np.sort(np.concatenate([members[part] for part in split.split("+")]))
     index = torch.from_numpy(chosen)
-    files = tuple(pictures.names[i] for i in chosen)
-    return ImageSet(
-        name, split, tuple(pictures.labels), pictures.images[index], torch.from_numpy(pictures.targets)[index], files
-    )
+    files = tuple(items.names[i] for i in chosen)
+    return ImageSet(name, split, tuple(items.labels), images[index], torch.from_numpy(items.targets)[index], files)
 
 
 def hashes_of(images: torch.Tensor) -> np.ndarray:

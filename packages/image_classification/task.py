@@ -15,6 +15,7 @@ from cnn_core.classification import Report, measure_classes
 from cnn_core.confidence import Network
 from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.cache import cache_key
+from cnn_core.data.classes.division import SplitOptions
 from cnn_core.data.memory import EpochContext, MemoryBatches, channels_last
 from cnn_core.errors import CnnError, DataError
 from cnn_core.metrics import classification_metrics
@@ -23,7 +24,6 @@ from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Edge, Natural, Settings, Text
 from image_classification.data import ImageSet, few_of_each, load_data
-from image_classification.division import SplitOptions
 from image_classification.image_set import Channels, Fit
 from image_classification.preprocess import InputContract, tta_logits
 

@@ -72,3 +72,27 @@ def test_many_sounds_make_a_table() -> None:
     assert [row["file"] for row in rows] == [f"{label.replace(' ', '-')}.wav" for label in LABELS]
     checked(page.file_uploader(key="batch-upload").upload("a.wav", wav(0.5), "audio/wav").run())
     assert [row["file"] for row in page.dataframe[0].value.to_dict("records")] == ["a.wav"]
+
+
+def test_a_network_of_digits_is_shown_spoken_ones_and_the_other_network_beside_it() -> None:
+    page = opened("audio", weights="fsdd", part="Side by side")
+    assert word(page) == "7"
+    assert "Spoken by theo" in html(page) and "CC BY-SA 4.0" in html(page)
+    same = [name for name in page.pills[-1].value if "fsdd" in name]
+    assert same == ["fsdd", "fsdd-wave"][: len(same)] and same
+    many = opened("audio", weights="fsdd", view="Many sounds")
+    rows = many.dataframe[0].value.to_dict("records")
+    assert [row["file"][:8] for row in rows] == [f"spoken-{digit}" for digit in range(10)]
+
+
+def test_silence_and_a_moment_are_said() -> None:
+    page = opened("audio", weights="runs/drawn")
+    page.segmented_control(key="input").set_value("Upload").run()
+    stream = io.BytesIO()
+    soundfile.write(stream, np.zeros(RATE), RATE, format="WAV")
+    checked(page.file_uploader(key="upload").upload("quiet.wav", stream.getvalue(), "audio/wav").run())
+    assert any("it is silent" in text for text in warnings(page))
+    page = opened("audio", weights="runs/drawn")
+    page.segmented_control(key="input").set_value("Upload").run()
+    checked(page.file_uploader(key="upload").upload("blip.wav", wav(0.05), "audio/wav").run())
+    assert "Very short: 0.05 s" in html(page)

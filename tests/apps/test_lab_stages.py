@@ -63,3 +63,13 @@ def test_the_bars_are_the_softmax_of_the_scores_at_the_temperature(temperature):
 def test_the_cell_over_a_pixel_is_the_one_whose_middle_is_nearest():
     cells = Map("", np.zeros((3, 3)), size=3, stride=2, start=-1)  # middles at the pixels 0, 2 and 4
     assert [cells.nearest(pixel, 3) for pixel in (0, 2, 3, 4, 9)] == [0, 1, 2, 2, 2]
+
+
+def test_the_sound_page_and_its_code_agree(monkeypatch):
+    page = open_lab("sound", sound="tone", size="512", kernel="mean")
+    names = run_shown_code(page, monkeypatch)
+    hertz, loud = names["hertz"], names["loud"]
+    assert f"The loudest here: {float(hertz[loud.argmax()]):,.0f} Hz" in html(page)
+    assert names["seen"].shape == (64, 101)
+    assert len(page.get("audio")) == 2  # the sound, and what the kernel makes of it
+    assert "8,000 / 512" in html(page) and "15.625 Hz" in html(page)

@@ -8,10 +8,9 @@ import pytest
 import soundfile
 import torch
 
-from audio_classification.augment import SoundAugmentConfig, change_waves, mask_spectrograms, mixed
 from audio_classification.contract import SoundContract
-from audio_classification.drawn import LABELS, drawn_sounds
 from audio_classification.reading import Sound, read_blocks, read_sound, resample
+from audio_classification.sound_set import SoundSet, Windows
 from audio_classification.spectrogram import log_mel, mel_bands, to_hertz, to_mel
 from cnn_core.errors import ConfigError, DataError
 
@@ -51,6 +50,28 @@ def test_a_spectrogram_is_what_its_definition_says(rate: int, n_fft: int, hop: i
     found = log_mel(torch.from_numpy(wave)[None], rate=rate, n_fft=n_fft, hop=hop, mels=mels)
     assert found.shape == (1, mels, 1 + 4000 // hop)
     assert np.abs(found[0].numpy() - by_definition(wave, rate=rate, n_fft=n_fft, hop=hop, mels=mels)).max() < 1e-4
+
+
+def test_a_spectrogram_is_librosas() -> None:
+    """Numbers of librosa 0.11.0, `feature.melspectrogram(y=..., power=2)`, with log(power + 1e-6)."""
+    t = np.arange(8000) / 8000
+    wave = 0.5 * np.sin(2 * np.pi * (200 + 600 * t) * t) + 0.2 * np.sin(2 * np.pi * 2500 * t) * (t > 0.5)
+    wave = wave.astype(np.float32)
+    seen = log_mel(torch.from_numpy(wave)[None], rate=8000, n_fft=512, hop=128, mels=64)[0]
+    places = {
+        (0, 0): 1.020664, (5, 3): 2.717719, (10, 20): -10.968959, (20, 31): 3.058121, (31, 40): -12.379994,
+        (40, 50): -13.797456, (55, 62): -7.467677, (63, 10): -13.815511,
+    }  # fmt: skip
+    assert seen.shape == (64, 63)
+    assert {place: float(seen[place]) for place in places} == pytest.approx(places, abs=1e-4)
+    assert (float(seen.double().mean()), float(seen.double().std(correction=0))) == pytest.approx(
+        (-11.239182, 4.836566), abs=1e-4
+    )
+    both = np.concatenate([wave, wave[::-1]])
+    seen = log_mel(torch.from_numpy(both)[None], rate=16_000, n_fft=1024, hop=160, mels=40)[0]
+    places = {(0, 0): 1.031031, (10, 20): -13.73967, (20, 50): -1.971206, (39, 99): -9.669947}
+    assert {place: float(seen[place]) for place in places} == pytest.approx(places, abs=1e-4)
+    assert float(seen.double().mean()) == pytest.approx(-9.955664, abs=1e-4)
 
 
 def test_the_mel_scale_is_slaneys() -> None:
@@ -207,55 +228,23 @@ def test_impossible_contracts_are_refused(changes: dict[str, object], said: str)
         SoundContract.from_json(values)
 
 
-# ---- drawn sounds and changes
+def test_what_is_far_below_the_loudest_is_alike() -> None:
+    wave = torch.from_numpy(tone(1000, 0.5))[None]
+    quiet = wave + 1e-4 * torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+    seen = contract(dynamic_range=40.0).seen(torch.cat([wave, quiet]))
+    assert seen.amax((1, 2, 3)).tolist() == [0, 0]
+    assert seen.min() == pytest.approx(-40 * np.log(10) / 10)  # decibels of power
+    far = contract().seen(torch.cat([wave, quiet]))
+    assert (seen[0] - seen[1]).abs().mean() < 0.1 * (far[0] - far[1]).abs().mean()
 
 
-def test_drawn_sounds_are_the_same_every_time_and_differ_between_splits() -> None:
-    waves, targets = drawn_sounds("val")
-    again, _ = drawn_sounds("val")
-    assert waves.dtype == np.int16 and waves.shape[1] == RATE
-    assert np.array_equal(waves, again)
-    assert np.bincount(targets).tolist() == [20] * len(LABELS)
-    assert not np.array_equal(waves[:100], drawn_sounds("test")[0][:100])
-
-
-def test_a_shift_moves_and_speed_changes_the_pitch() -> None:
-    wave = torch.from_numpy(tone(500, 1.0))[None].repeat(16, 1)
-    generator = torch.Generator().manual_seed(0)
-    moved = change_waves(wave, SoundAugmentConfig(speed=0.2), generator)
-    peaks = torch.fft.rfft(moved).abs().argmax(1)
-    assert peaks.min() >= 395 and peaks.max() <= 605 and len(set(peaks.tolist())) > 5
-    one = torch.zeros(8, 1000)
-    one[:, 500] = 1
-    places = change_waves(one, SoundAugmentConfig(shift=0.2), generator).argmax(1)
-    assert places.min() >= 290 and places.max() <= 710 and len(set(places.tolist())) > 4
-    assert torch.equal(change_waves(wave, SoundAugmentConfig(), generator), wave)
-
-
-def test_noise_keeps_its_distance() -> None:
-    wave = torch.from_numpy(tone(500, 1.0))[None].repeat(64, 1)
-    noise = change_waves(wave, SoundAugmentConfig(noise=20.0), torch.Generator().manual_seed(0)) - wave
-    distance = 10 * torch.log10(wave.square().mean(1) / noise.square().mean(1).clamp_min(1e-12))
-    noisy = distance < 100
-    assert 20 < noisy.sum() < 44  # about half
-    assert distance[noisy].min() > 19 and distance[noisy].max() < 51
-
-
-def test_masks_blank_whole_stripes() -> None:
-    x = mask_spectrograms(torch.ones(32, 1, 20, 40), SoundAugmentConfig(time_masks=1), torch.Generator().manual_seed(0))
-    assert all(column.min() == column.max() for column in x[:, 0].transpose(1, 2).reshape(-1, 20))
-    blank = (x[:, 0, 0] == 0).sum(1)
-    assert blank.max() <= 8 and len(set(blank.tolist())) > 3
-    bands = mask_spectrograms(
-        torch.ones(8, 1, 20, 40), SoundAugmentConfig(mel_masks=2), torch.Generator().manual_seed(0)
-    )
-    assert all(row.min() == row.max() for row in bands[:, 0].reshape(-1, 40))
-
-
-def test_mixed_sounds_have_mixed_labels() -> None:
-    x, y = torch.eye(4)[:, None, None], torch.arange(4)
-    found, labels = mixed(x, y, 4, SoundAugmentConfig(mixup=0.5), torch.Generator().manual_seed(0))
-    assert torch.allclose(found[:, 0, 0], labels)  # the inputs are their own labels here
-    assert torch.allclose(labels.sum(1), torch.ones(4))
-    plain, labels = mixed(x, y, 4, SoundAugmentConfig(), torch.Generator())
-    assert torch.equal(plain, x) and torch.equal(labels, torch.eye(4))
+def test_a_sound_is_answered_by_the_mean_of_its_windows() -> None:
+    long = np.arange(10_000, dtype=np.int16)
+    sounds = SoundSet("x", "all", ("a",), RATE, [long, long[:1000]], torch.zeros(2).long())
+    windows = Windows(sounds, contract())
+    assert windows.owner.tolist() == [0, 0, 0, 0, 1]
+    rows = windows.rows(torch.arange(5)) * 32768
+    assert rows[:4, 0].tolist() == [0, 2000, 4000, 6000] and rows[3, -1] == 9999
+    assert rows[4, 1500:2500].tolist() == long[:1000].tolist() and rows[4, :1500].abs().max() == 0
+    values = torch.tensor([[1.0], [2.0], [3.0], [6.0], [7.0]])
+    assert windows.mean_of_each(values).tolist() == [[3.0], [7.0]]

@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from cnn_core.data.classes.layout import omissions
 from cnn_core.errors import DataError
 from image_classification.data import load_set
-from image_classification.folder import FolderData, load_folder, omissions
+from image_classification.folder import PICTURES, FolderData, load_folder
 from image_classification.preprocess import InputContract
 
 CONTRACT = InputContract(3, (8, 8))
@@ -179,7 +180,7 @@ def test_damaged_files_are_skipped_by_name_and_counted(animals):
 
 def test_what_is_left_out_is_counted_by_reason_and_named_in_part():
     damaged = [(f"{i}.png", f"the picture is damaged or incomplete (byte {i}); save it again") for i in range(5)]
-    said = [str(entry) for entry in omissions([("a.txt", "files outside the class folders"), *damaged]).all]
+    said = [str(entry) for entry in omissions([("a.txt", "files outside the class folders"), *damaged], PICTURES).all]
     assert said == [
         "1 file outside the class folders (a.txt)",
         "5 unreadable: the picture is damaged or incomplete (0.png, 1.png, 2.png, ...)",
@@ -302,7 +303,7 @@ def test_zip_that_points_outside_is_refused(tmp_path, name):
 
 
 def test_zip_bomb_is_not_unpacked(animals, monkeypatch):
-    monkeypatch.setattr("image_classification.listing.MEMBER_LIMIT", 1 << 20)
+    monkeypatch.setattr("cnn_core.data.classes.listing.MEMBER_LIMIT", 1 << 20)
     path = zipped(animals)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("cats/bomb.png", "w") as stream:
         for _ in range(30):
@@ -316,7 +317,7 @@ def test_a_zip_of_a_million_entries_is_refused_before_it_is_listed(animals, monk
     with zipfile.ZipFile(path, "a") as archive:
         for i in range(50):
             archive.writestr(f"cats/{i}.txt", b"")
-    monkeypatch.setattr("image_classification.listing.MEMBERS_LIMIT", 20)
+    monkeypatch.setattr("cnn_core.data.classes.listing.MEMBERS_LIMIT", 20)
     monkeypatch.setattr(zipfile, "ZipFile", None)  # which would make an object of each
     with pytest.raises(DataError, match="more than 20 files"):
         load_folder(path, CONTRACT)

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 import image_classification
+from cnn_core.data.classes.division import Items, SplitOptions, divide
+from cnn_core.data.copies import nearly_same, same_pixels
 from cnn_core.data.folders import natural
 from cnn_core.errors import DataError
 from cnn_core.train.config import override
-from image_classification.division import Pictures, SplitOptions, divide
 from image_classification.domain import DOMAIN, train
-from image_classification.folder import load_folder, load_whole
+from image_classification.folder import PICTURES, load_folder, load_whole
 from image_classification.mirrored import mirrored_classes
 from image_classification.preprocess import InputContract
 from image_classification.task import ImageTask, Recipe
@@ -182,9 +183,10 @@ def test_columns_that_are_asked_for_are_used_or_refused_by_name(tmp_path: Path) 
         load_folder(fill(tmp_path / "bare", a=3, b=3), CONTRACT, options=SplitOptions(label_column="x"))
 
 
-def pictures(targets: list[int], names: list[str], images: torch.Tensor, **changes: object) -> Pictures:
+def pictures(targets: list[int], names: list[str], images: torch.Tensor, **changes: object) -> Items:
     fields = {"given": ["train"] * len(names), "groups": [None] * len(names), "labels": ["a", "b"], **changes}
-    return Pictures(images, np.array(targets), names, **fields)
+    fields |= {"same": same_pixels(images), "near": nearly_same(images)}
+    return Items(PICTURES, np.array(targets), names, **fields)
 
 
 def noise(count: int) -> torch.Tensor:

@@ -25,7 +25,7 @@ def show_many(network: Network) -> None:
     sounds = [Recording(file.name, file.data, theirs=True) for file in files[:MOST_FILES]]
     if not sounds:
         note("These are the samples. Drop your own sounds above, as many as you like at a time.")
-        sounds = samples()
+        sounds = samples(network)
     found = compute(predictor(network).predict, [sound.data for sound in sounds], top_k=2)
     answers = [replace(answer, input=sound.name) for answer, sound in zip(found, sounds, strict=True)]
     rows = [

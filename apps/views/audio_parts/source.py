@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from components.address import pick
 from components.bring import SAMPLES, UPLOAD, choose_way, is_secure
-from components.frame import note, plain_errors
+from components.frame import ASSETS, note, plain_errors
 from components.kept import uploaded
 from components.networks import Network, compute
 
@@ -43,23 +44,41 @@ def choose_sound(network: Network) -> Recording | None:
     """Show the ways to bring a sound, and return it; None while there is none."""
     way = choose_way([SAMPLES, MICROPHONE, UPLOAD], width="stretch")
     with plain_errors():
-        found = _sample() if way == SAMPLES else _recorded() if way == MICROPHONE else _uploaded()
+        found = _sample(network) if way == SAMPLES else _recorded() if way == MICROPHONE else _uploaded()
         if found is not None:
             st.audio(found.data)
         return found
     return None
 
 
-def samples() -> list[Recording]:
-    """Return a drawn sound of each kind."""
+def samples(network: Network) -> list[Recording]:
+    """Return sounds that a network may know: spoken digits of the official test set, or a drawn sound of each kind."""
     from audio_classification.drawn import LABELS
 
-    return [_drawn(label) for label in LABELS]
+    return [_read(file) for file in spoken()] if _knows_digits(network) else [_drawn(label) for label in LABELS]
 
 
-def _sample() -> Recording:
+def spoken() -> list[Path]:
+    """Return the recordings of spoken digits, in their order."""
+    return sorted((ASSETS / "samples").glob("spoken-*.wav"))
+
+
+def _knows_digits(network: Network) -> bool:
+    return {file.stem.split("-")[1] for file in spoken()} <= {*network.card.labels}
+
+
+def _read(file: Path) -> Recording:
+    return Recording(file.name, file.read_bytes())
+
+
+def _sample(network: Network) -> Recording:
     from audio_classification.drawn import LABELS
 
+    if _knows_digits(network):
+        digits = {file.stem.split("-")[1]: file for file in spoken()}
+        file = digits[pick(st.pills, "Spoken digits", list(digits), key="digit", default="7", required=True)]
+        note(f"Spoken by {file.stem.split('-')[2]}: free spoken digit dataset, CC BY-SA 4.0, not in the training.")
+        return _read(file)
     wanted = pick(st.pills, "Drawn sounds", list(LABELS), key="sample", default="rising melody", required=True)
     return _drawn(wanted)
 

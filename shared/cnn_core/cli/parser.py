@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import cnn_core
 from cnn_core.cli import looking, training, using
 
 DEVICES = "auto, cpu, cuda, cuda:1, mps"
@@ -15,6 +16,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cnn", description="Convolutional networks to use, see through and build on.", allow_abbrev=False
     )
+    parser.add_argument("--version", action="version", version=f"cnn {cnn_core.__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks and all log lines")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_looking(commands)

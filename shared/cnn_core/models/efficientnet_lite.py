@@ -8,11 +8,13 @@ normalisation has epsilon 0.001 and momentum 0.01.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from cnn_core.models.backbone import Backbone, FeatureInfo
+from cnn_core.models.pooled import PooledStages
 from cnn_core.models.registry import register_model
 from cnn_core.nn.blocks import Head, SamePad
 from cnn_core.nn.dims import dims
@@ -82,6 +84,7 @@ def efficientnet_lite0(
     width: float = 1.0,
     dropout: float = 0.2,
     drop_path: float = 0.2,
+    taps: Sequence[str] = (),
 ) -> Backbone:
     """Build EfficientNet-Lite0 for inputs of any size, made for 224 pixels: `[B, in_channels, *S] -> [B, K]`.
 
@@ -92,6 +95,7 @@ def efficientnet_lite0(
         width: channels of the stages in multiples of Lite0's, rounded to eights as the authors do.
         dropout: probability of dropping a feature before the dense layer.
         drop_path: probability of skipping the last block in training; it grows with the depth from 0.
+        taps: stages that the head sees, see `PooledStages`; none: the last one, averaged.
     """
     stages: dict[str, nn.Module] = {"stem": _conv_norm(in_channels, STEM, 3, 2, spatial_dims=spatial_dims)}
     infos = [FeatureInfo("stem", STEM, 2)]
@@ -112,6 +116,8 @@ def efficientnet_lite0(
     infos.append(FeatureInfo("top", TOP, total))
     head = Head(TOP, num_classes, spatial_dims=spatial_dims, dropout=dropout)
     network = Backbone(stages, infos, head=head, spatial_dims=spatial_dims, in_channels=in_channels)
+    if taps:
+        network = PooledStages(network, taps, num_classes, dropout=dropout)
     init_he(network)
     return network
 

@@ -70,8 +70,9 @@ def load_imagenet(model: Backbone, *, head: bool = True) -> None:
     """
     state = imagenet_state()
     if not head:
-        own = model.state_dict()
-        state |= {name: own[name] for name in state if name.startswith("head.")}
+        kept = tuple(f"stages.{name}." for name in model.stages)  # one that pools early stages lacks the late ones
+        state = {name: value for name, value in state.items() if name.startswith(kept)}
+        state |= {name: value for name, value in model.state_dict().items() if name.startswith("head.")}
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -1,31 +1,31 @@
-"""Which of a user's own pictures are for training, validation and test: copies and groups stay on one side."""
+"""Which of a user's own items are for training, validation and test: copies and groups stay on one side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from torch import Tensor
 
-from cnn_core.data.copies import nearly_same, same_pixels, together
+from cnn_core.data.classes.listing import Kind
+from cnn_core.data.copies import together
 from cnn_core.data.splits import hold_out
 from cnn_core.errors import DataError
 
-TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of the pictures of a class
+TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of the items of a class
 ENOUGH_GROUPS = 5  # of a class, from which on its subfolders are kept together
 NAMED = 3  # pairs that a sentence names
 
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """How a user wants the pictures divided and their labels read.
+    """How a user wants the items divided and their labels read.
 
     Args:
         groups: what stays together: "auto" the subfolders of class folders where every class has enough of them,
             "folder" they do in any case, "none".
-        group_column: of a table of labels: pictures of equal values stay together.
+        group_column: of a table of labels: items of equal values stay together.
         label_column: of a table of labels; None: guessed.
-        test: a folder of test pictures, a text file of their names, or how many of each class, as a share or a number.
+        test: a folder of test items, a text file of their names, or how many of each class, as a share or a number.
     """
 
     groups: Literal["auto", "folder", "none"] = "auto"
@@ -35,24 +35,28 @@ class SplitOptions:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Decoded pictures before they are divided.
+class Items:
+    """Items before they are divided.
 
     Args:
-        images: uint8 [N, C, H, W].
+        kind: what they are called.
         targets: int64 [N].
         names: N, unlike.
         given: of each the split that it is given for; "train" may still be divided.
         groups: of each its group, None: it has none.
         labels: K class names.
+        same: of each the number of the first one with the same content, int64 [N].
+        near: pairs of near copies, int64 [P, 2].
     """
 
-    images: Tensor
+    kind: Kind
     targets: np.ndarray
     names: Sequence[str]
     given: Sequence[str]
     groups: Sequence[str | None]
     labels: Sequence[str]
+    same: np.ndarray
+    near: np.ndarray = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -60,7 +64,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Division:
-    """Split -> indices of pictures (train, val, test), how they came about, and what lowers the trust in them."""
+    """Split -> indices of items (train, val, test), how they came about, and what lowers the trust in them."""
 
     members: Mapping[str, np.ndarray]
     divided: str
@@ -68,57 +72,59 @@ class Division:
     warnings: tuple[str, ...]
 
 
-def divide(pictures: Pictures, options: SplitOptions, *, validation: bool = True) -> Division:
-    """Divide pictures; splits that are not given get their share of each class of train.
+def divide(items: Items, options: SplitOptions, *, validation: bool = True) -> Division:
+    """Divide items; splits that are not given get their share of each class of train.
 
     Args:
-        pictures: all of them.
+        items: all of them.
         options: of the user.
         validation: whether the validation split is used, and so is worth a word.
 
     Raises:
-        DataError: more test pictures are wanted than a class has.
+        DataError: more test items are wanted than a class has.
     """
-    given = np.array(pictures.given)
+    given = np.array(items.given)
     there = {str(split) for split in np.unique(given)}
-    same, near = same_pixels(pictures.images), nearly_same(pictures.images)
-    copies = np.concatenate([np.stack([np.arange(len(same)), same], axis=1), near])
-    units = together(len(pictures), copies)
-    warnings = [*_contradictions(pictures, units), *_crossing(pictures, units)]
-    shares = {} if "test" in there else {"test": _test_share(options.test)}
+    copies = np.concatenate([np.stack([np.arange(len(items)), items.same], axis=1), items.near])
+    units = together(len(items), copies)
+    warnings = [*_contradictions(items, units), *_crossing(items, units)]
+    shares = {} if "test" in there else {"test": _test_share(options.test, items.kind)}
     shares |= {} if "val" in there else {"val": VAL_SHARE}
     train = np.flatnonzero(given == "train")
-    parts, said, more = _held_out(pictures, train, copies, shares, options)
+    parts, said, more = _held_out(items, train, copies, shares, options)
     members = {split: np.flatnonzero(given == split) for split in ("train", "val", "test")} | parts
     clauses = [f"as given in {', '.join(sorted(there - {'train'}))}"] if there - {"train"} else []
     clauses += [
-        f"{_words(split, share)} of each class" for split, share in shares.items() if validation or split == "test"
+        f"{_words(split, share, items.kind)} of each class"
+        for split, share in shares.items()
+        if validation or split == "test"
     ]
-    read = _said_of_copies(same, near, divided=bool(shares))
+    read = _said_of_copies(items, divided=bool(shares))
     return Division(members, "; ".join([*clauses, *said]), tuple(read), (*warnings, *more))
 
 
 def _held_out(
-    pictures: Pictures, train: np.ndarray, copies: np.ndarray, shares: Mapping[str, float], options: SplitOptions
+    items: Items, train: np.ndarray, copies: np.ndarray, shares: Mapping[str, float], options: SplitOptions
 ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
-    """Return split -> indices of `pictures`, clauses on how, and warnings."""
+    """Return split -> indices of `items`, clauses on how, and warnings."""
     if not len(train):
         return {}, [], []
-    place = np.full(len(pictures), -1)
+    place = np.full(len(items), -1)
     place[train] = np.arange(len(train))
     pairs = place[copies]
     pairs = pairs[(pairs >= 0).all(1)]
-    targets = pictures.targets[train]
-    groups = [pictures.groups[i] for i in train]
-    kept, said = _wanted_groups(groups, targets, pictures.labels, options)
+    targets = items.targets[train]
+    groups = [items.groups[i] for i in train]
+    kept, said = _wanted_groups(groups, items, targets, options)
     units = together(len(train), pairs, kept)
     needed, warnings = len(shares) + 1, []
     for label in np.unique(targets):
         own = targets == label
         if len(np.unique(units[own])) < min(needed, int(own.sum())) and kept is not groups:
             warnings.append(
-                f"the {own.sum()} pictures of {pictures.labels[label]!r} are copies of {len(np.unique(units[own]))}, "
-                "too few to divide: its test pictures are copies of training pictures, and its figures mean nothing"
+                f"the {own.sum()} {items.kind.many} of {items.labels[label]!r} are copies of "
+                f"{len(np.unique(units[own]))}, too few to divide: its test {items.kind.many} "
+                f"are copies of training {items.kind.many}, and its figures mean nothing"
             )
             units[own] = units.max() + 1 + np.arange(own.sum())
     _, first = np.unique(units, return_index=True)
@@ -128,46 +134,46 @@ def _held_out(
         members = np.flatnonzero(targets[first] == label)
         if not len(members):
             continue
-        keys = [pictures.names[train[first[i]]] for i in members]
-        numbers = [_number(share, members, pictures.labels[label]) for share in shares.values()]
+        keys = [items.names[train[first[i]]] for i in members]
+        numbers = [_number(share, members, items.labels[label], items.kind) for share in shares.values()]
         held = hold_out(np.zeros(len(members), dtype=np.int64), numbers, keys=keys)
         for number, indices in enumerate(held):
             part[members[indices]] = number
     return {split: train[part[unit_of] == k] for k, split in enumerate(["train", *shares])}, said, warnings
 
 
-def _number(share: float, members: np.ndarray, label: str) -> float:
+def _number(share: float, members: np.ndarray, label: str, kind: Kind) -> float:
     """Return the share of `members` that is held out for a share (below 1) or a number of each class."""
     if share < 1:
         return share
     if share >= len(members):
         raise DataError(
-            f"--test {share:.0f} asks for {share:.0f} test pictures of each class, {label!r} has {len(members)} to "
+            f"--test {share:.0f} asks for {share:.0f} test {kind.many} of each class, {label!r} has {len(members)} to "
             "divide; ask for fewer, or for a share such as --test 0.2"
         )
     return share / len(members)
 
 
 def _wanted_groups(
-    groups: list[str | None], targets: np.ndarray, labels: Sequence[str], options: SplitOptions
+    groups: list[str | None], items: Items, targets: np.ndarray, options: SplitOptions
 ) -> tuple[list[str | None], list[str]]:
-    """Return the group of each picture as far as it is kept together, and a clause that says so."""
+    """Return the group of each item as far as it is kept together, and a clause that says so."""
     nothing: list[str | None] = [None] * len(groups)
     names = sorted({group for group in groups if group is not None})
     if not names or (options.groups == "none" and not options.group_column):
         return nothing, []
     kinds = f"values of {options.group_column}" if options.group_column else "subfolders of the classes"
     if options.group_column or options.groups == "folder":
-        return groups, [f"pictures of the {len(names)} {kinds} stay together"]
+        return groups, [f"{items.kind.many} of the {len(names)} {kinds} stay together"]
     alone = [i if group is None else group for i, group in enumerate(groups)]
     units = [len({alone[i] for i in np.flatnonzero(targets == label)}) for label in np.unique(targets)]
     if min(units) >= ENOUGH_GROUPS and len(names) >= ENOUGH_GROUPS:
-        return groups, [f"pictures of the {len(names)} {kinds} stay together (--groups none divides them)"]
+        return groups, [f"{items.kind.many} of the {len(names)} {kinds} stay together (--groups none divides them)"]
     few = f"the {len(names)} {kinds} are too few to stay together (--groups folder keeps them so)"
     return nothing, [few]
 
 
-def _test_share(test: str | None) -> float:
+def _test_share(test: str | None, kind: Kind) -> float:
     """Return which share (below 1) or number of each class is for the test."""
     if test is None:
         return TEST_SHARE
@@ -177,8 +183,8 @@ def _test_share(test: str | None) -> float:
         share = 0.0
     if share <= 0 or (share >= 1 and share != int(share)):
         raise DataError(
-            f"--test expects a folder of test pictures, a text file of their names, a share such as 0.2 or a number of "
-            f"pictures per class, got {test!r}"
+            f"--test expects a folder of test {kind.many}, a text file of their names, a share such as 0.2 or a number "
+            f"of {kind.many} per class, got {test!r}"
         )
     return share
 
@@ -191,50 +197,54 @@ def is_share(test: str | None) -> bool:
         return False
 
 
-def _words(split: str, share: float) -> str:
-    part = f"{share:.0f} pictures" if share >= 1 else {0.2: "a fifth", 0.1: "a tenth"}.get(share, f"{share:.0%}")
+def _words(split: str, share: float, kind: Kind) -> str:
+    part = f"{share:.0f} {kind.many}" if share >= 1 else {0.2: "a fifth", 0.1: "a tenth"}.get(share, f"{share:.0%}")
     return f"{split} {part}" if split == "test" else f"validation {part}"
 
 
-def _said_of_copies(same: np.ndarray, near: np.ndarray, *, divided: bool) -> list[str]:
-    """Say how many pictures are copies of earlier ones."""
-    exact = {int(i) for i in np.flatnonzero(same != np.arange(len(same)))}
-    later = {int(b) for _, b in near} - exact
+def _said_of_copies(items: Items, *, divided: bool) -> list[str]:
+    """Say how many items are copies of earlier ones."""
+    exact = {int(i) for i in np.flatnonzero(items.same != np.arange(len(items)))}
+    later = {int(b) for _, b in items.near} - exact
     if not exact and not later:
         return []
     kinds = [f"{len(found):,} {kind}" for kind, found in (("exact", exact), ("near", later)) if found]
     copies = "copy" if len(exact) + len(later) == 1 else "copies"
-    apart = ": a picture and its copies stay on one side of a split" if divided else ""
-    return [f"{' and '.join(kinds)} {copies} among the pictures{apart}"]
+    apart = f": a {items.kind.one} and its copies stay on one side of a split" if divided else ""
+    return [f"{' and '.join(kinds)} {copies} among the {items.kind.many}{apart}"]
 
 
-def _contradictions(pictures: Pictures, units: np.ndarray) -> list[str]:
-    """Say which pictures are in several classes."""
-    first: dict[int, int] = {}  # unit -> its first picture
+def _contradictions(items: Items, units: np.ndarray) -> list[str]:
+    """Say which items are in several classes."""
+    first: dict[int, int] = {}  # unit -> its first item
     found: dict[int, set[int]] = {}
     shown = []
     for i, unit in enumerate(units.tolist()):
         one = first.setdefault(unit, i)
-        if pictures.targets[i] != pictures.targets[one]:
+        if items.targets[i] != items.targets[one]:
             found.setdefault(unit, {one}).add(i)
-            shown.append(f"{pictures.names[one]} and {pictures.names[i]}")
+            shown.append(f"{items.names[one]} and {items.names[i]}")
     if not found:
         return []
     count = sum(map(len, found.values()))
     more = ", ..." if len(shown) > NAMED else ""
     pairs = ", ".join(shown[:NAMED])
-    return [f"{count:,} pictures contradict each other, the same picture in several classes: {pairs}{more}"]
+    return [
+        f"{count:,} {items.kind.many} contradict each other, the same {items.kind.one} in several classes: "
+        f"{pairs}{more}"
+    ]
 
 
-def _crossing(pictures: Pictures, units: np.ndarray) -> list[str]:
-    """Say how many pictures of a given test are copies of pictures given for training."""
-    given, said = np.array(pictures.given), []
+def _crossing(items: Items, units: np.ndarray) -> list[str]:
+    """Say how many items of a given test are copies of items given for training."""
+    given, said = np.array(items.given), []
     for split, name in (("test", "test"), ("val", "validation")):
         held = units[given == split]
         copies = int(np.isin(held, units[given == "train"]).sum())
         if copies:
             said.append(
-                f"{copies:,} of the {len(held):,} {name} pictures are copies of training pictures, which flatters the "
+                f"{copies:,} of the {len(held):,} {name} {items.kind.many} are copies of training {items.kind.many}, "
+                f"which flatters the "
                 f"{name} figures"
             )
     return said

@@ -1,10 +1,10 @@
-"""Labels in a table beside the pictures, as Kaggle and others hand them out: labels.csv with a file and its class.
+"""Labels in a table beside the items, as Kaggle and others hand them out: labels.csv with a file and its class.
 
     FOLDER/labels.csv   image_id,label      FOLDER/images/a1b2.jpg      with or without the suffix, in any case
     FOLDER/train.csv    id,diagnosis        FOLDER/train/7.png          test.csv and valid.csv likewise
     FOLDER/truth.csv    image,rust,scab     one column of 0 and 1 per class
 
-A table counts if one of its columns names most of the pictures, or most of its rows name one.
+A table counts if one of its columns names most of the items, or most of its rows name one.
 """
 
 import re
@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from cnn_core.data.classes.listing import Files, Kind
 from cnn_core.data.splits import SPLIT_NAMES
 from cnn_core.data.tables import look, rows
 from cnn_core.errors import DataError
-from image_classification.listing import Files, is_picture
 
 LABEL_NAMES = (
     "label", "labels", "class", "classid", "classname", "category", "categoryid", "categoryname", "target", "diagnosis",
@@ -32,14 +32,14 @@ Parts = tuple[str, ...]
 
 @dataclass
 class LabelTable:
-    """What tables say of pictures.
+    """What tables say of items.
 
     Args:
         sources: names of the tables.
         read: sentences on what was chosen in reading.
-        labels: picture -> its class.
-        splits: picture -> train, val or test, where a table says so.
-        groups: picture -> its group, where a column was asked for.
+        labels: item -> its class.
+        splits: item -> train, val or test, where a table says so.
+        groups: item -> its group, where a column was asked for.
         left_out: (file or row, reason) of what is not used.
     """
 
@@ -52,51 +52,56 @@ class LabelTable:
 
 
 def read_labels(files: Files, *, label_column: str | None = None, group_column: str | None = None) -> LabelTable:
-    """Return what the tables beside the pictures say; without labels where no table has any.
+    """Return what the tables beside the items say; without labels where no table has any.
 
     Args:
-        files: the pictures and the tables.
+        files: the items and the tables.
         label_column: its name or number; None: guessed.
         group_column: likewise; None: there are no groups.
 
     Raises:
         DataError: a column was asked for that no table has, or a table cannot be read.
     """
-    finder = _Finder([parts for parts in files.paths if is_picture(parts)])
+    finder = _Finder([parts for parts in files.paths if files.kind.has(parts)], files.kind)
     found = LabelTable()
     for source in files.tables:
         _read_table(files, source, finder, found, label_column, group_column)
     if not found.labels and (label_column or group_column):
         flag = f"--label-column {label_column}" if label_column else f"--group-column {group_column}"
-        raise DataError(f"{files.name}: {flag} needs a table (.csv or .tsv) that names the pictures, found none")
+        wanted = f"a table (.csv or .tsv) that names the {files.kind.many}"
+        raise DataError(f"{files.name}: {flag} needs {wanted}, found none")
     if not found.labels:
         return found
-    named = {parts for parts in finder.pictures if parts in found.labels}
-    left_out = {name for name, reason in found.left_out if reason == SEVERAL_LABELS}
-    for parts in finder.pictures:
+    named = {parts for parts in finder.items if parts in found.labels}
+    left_out = {name for name, reason in found.left_out if reason.endswith(SEVERAL_LABELS)}
+    for parts in finder.items:
         if parts not in named and "/".join(parts) not in left_out:
-            found.left_out.append(("/".join(parts), f"pictures without a label in {' or '.join(found.sources)}"))
+            why = f"{files.kind.many} without a label in {' or '.join(found.sources)}"
+            found.left_out.append(("/".join(parts), why))
     return found
 
 
-SEVERAL_LABELS = "pictures with several labels"
+SEVERAL_LABELS = "with several labels"
 
 
-def listed(file: Path, pictures: Sequence[Parts]) -> tuple[set[Parts], list[str]]:
-    """Return the pictures that a text file names, one a line, and the lines that name none.
+def listed(file: Path, items: Sequence[Parts], kind: Kind) -> tuple[set[Parts], list[str]]:
+    """Return the items that a text file names, one a line, and the lines that name none.
 
     Raises:
-        DataError: the file cannot be read, or names no picture.
+        DataError: the file cannot be read, or names none of them.
     """
     try:
         lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
-        raise DataError(f"{file.name} cannot be read as a list of pictures ({error})") from error
-    finder = _Finder(pictures)
+        raise DataError(f"{file.name} cannot be read as a list of {kind.many} ({error})") from error
+    finder = _Finder(items, kind)
     found = {line: finder.find(line, None) for line in lines}
     chosen = {place for place in found.values() if place is not None}
     if not chosen:
-        raise DataError(f"{file.name} names no picture of the folder; expected one name a line, such as cats/001.jpg")
+        raise DataError(
+            f"{file.name} names no {kind.one} of the folder; expected one name a line, such as "
+            f"cats/001{min(kind.suffixes)}"
+        )
     return chosen, [line for line, place in found.items() if place is None]
 
 
@@ -112,9 +117,9 @@ def _read_table(
     places = [[finder.find(row[k], split) if k < len(row) else None for row in table] for k in range(width)]
     matches = [sum(place is not None for place in column) for column in places]
     best = max(range(width), key=lambda k: matches[k], default=0)
-    if not width or not _names_pictures(places[best], len(finder.pictures)):
+    if not width or not _names_items(places[best], len(finder.items)):
         return
-    if not header and places[best][0] is None:  # a first row that names no picture is one of names after all
+    if not header and places[best][0] is None:  # a first row that names no item is one of names after all
         columns, table, places = [cell.strip() for cell in table[0]], table[1:], [column[1:] for column in places]
     rest = [k for k in range(width) if k != best]
     group = _column(columns, group_column, name, "--group-column")
@@ -122,17 +127,17 @@ def _read_table(
     splits = [k for k in rest if _plain(columns, k) in SPLIT_COLUMNS and _is_split([row[k : k + 1] for row in table])]
     divided = next(iter(splits), None)
     labels, chosen = _labels(columns, table, [k for k in rest if k not in (group, divided)], label)
-    if labels is None:  # such as Kaggle's test.csv: pictures without labels
-        found.read.append(f"{name} names the pictures, but no column of it holds at least two labels")
+    if labels is None:  # such as Kaggle's test.csv: items without labels
+        found.read.append(f"{name} names the {files.kind.many}, but no column of it holds at least two labels")
         return
     found.sources.append(name)
-    found.read.append(f"the labels are read from {name}: {chosen} for the pictures in {_title(columns, best)}")
+    found.read.append(f"the labels are read from {name}: {chosen} for the {files.kind.many} in {_title(columns, best)}")
     several: dict[Parts, set[str]] = defaultdict(set)
     for number, (row, place, text) in enumerate(zip(table, places[best], labels, strict=True), start=1):
         row_name = f"{name} row {number}"
         if place is None:
             cell = row[best] if best < len(row) else ""
-            found.left_out.append((cell or row_name, f"rows of {name} whose picture is not there"))
+            found.left_out.append((cell or row_name, f"rows of {name} whose {files.kind.one} is not there"))
         elif not text:
             found.left_out.append((row_name, f"rows of {name} without a label"))
         elif place in found.labels and found.labels[place] != text:
@@ -147,7 +152,7 @@ def _read_table(
                 found.groups[place] = row[group].strip()
     for place in several:
         del found.labels[place]
-        found.left_out.append(("/".join(place), SEVERAL_LABELS))
+        found.left_out.append(("/".join(place), f"{files.kind.many} {SEVERAL_LABELS}"))
 
 
 def _rows(files: Files, source: Parts, *wanted: str | None) -> tuple[list[str], list[list[str]], bool]:
@@ -159,9 +164,9 @@ def _rows(files: Files, source: Parts, *wanted: str | None) -> tuple[list[str], 
         return list(layout.columns), list(rows(path, layout)), layout.header
 
 
-def _names_pictures(places: Sequence[Parts | None], pictures: int) -> bool:
+def _names_items(places: Sequence[Parts | None], items: int) -> bool:
     found = {place for place in places if place is not None}
-    return len(found) > 1 and 2 * len(found) >= min(pictures, len(places))
+    return len(found) > 1 and 2 * len(found) >= min(items, len(places))
 
 
 def _labels(
@@ -217,20 +222,20 @@ def _split_of(stem: str) -> str | None:
 
 
 class _Finder:
-    """Finds pictures by what a table calls them: by path, name or stem, in any case and any Unicode form."""
+    """Finds items by what a table calls them: by path, name or stem, in any case and any Unicode form."""
 
-    def __init__(self, pictures: Sequence[Parts]) -> None:
-        self.pictures = pictures
+    def __init__(self, items: Sequence[Parts], kind: Kind) -> None:
+        self.items, self.kind = items, kind
         self._by_name: dict[str, list[Parts]] = defaultdict(list)
-        for parts in pictures:
-            for key in {*_endings(_normal("/".join(parts)))}:
+        for parts in items:
+            for key in {*_endings(_normal("/".join(parts)), kind)}:
                 self._by_name[key].append(parts)
 
     def find(self, cell: str, split: str | None) -> Parts | None:
-        """Return the one picture that `cell` names; of several, that in a folder of the same split."""
+        """Return the one item that `cell` names; of several, that in a folder of the same split."""
         if not cell.strip():
             return None
-        for key in _endings(_normal(cell)):
+        for key in _endings(_normal(cell), self.kind):
             fitting = self._by_name.get(key, [])
             if len(fitting) > 1:
                 fitting = [parts for parts in fitting if split in {_split_of(part) for part in parts[:-1]} - {None}]
@@ -243,11 +248,11 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).casefold().removeprefix("./")
 
 
-def _endings(path: str) -> Iterator[str]:
-    """Yield the path, then shorter ends of it, and the same without the suffix of a picture."""
+def _endings(path: str, kind: Kind) -> Iterator[str]:
+    """Yield the path, then shorter ends of it, and the same without the suffix of an item."""
     parts = path.split("/")
     ends = ["/".join(parts[start:]) for start in range(len(parts))]
     yield from ends
     for end in ends:
-        if is_picture((end,)):
+        if kind.has((end,)):
             yield end.rpartition(".")[0]

@@ -1,26 +1,32 @@
-"""How a folder of pictures is laid out: where its classes, its splits and its groups are, and what is left out."""
+"""How a folder of items is laid out: where its classes, its splits and its groups are, and what is left out."""
 
+import os
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from cnn_core.data.classes.division import Items, SplitOptions, is_share
+from cnn_core.data.classes.label_table import LabelTable, listed, read_labels
+from cnn_core.data.classes.listing import OUTSIDE, Files, Kind
 from cnn_core.data.folders import natural
 from cnn_core.data.paths import given_path
 from cnn_core.data.splits import SPLIT_NAMES
+from cnn_core.data.summary import DataSummary, Omissions, class_counts
 from cnn_core.errors import DataError
-from image_classification.division import SplitOptions, is_share
-from image_classification.label_table import LabelTable, listed, read_labels
-from image_classification.listing import OUTSIDE, Files, may_be_picture
 
-WANTED = "expected one subfolder of pictures per class, at least two, or a table of labels (labels.csv)"
+WANTED = "expected one subfolder of {} per class, at least two, or a table of labels (labels.csv)"
 
 Parts = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture: the split that it is given for ("train" may still be divided), its class, and its group."""
+    """An item: the split that it is given for ("train" may still be divided), its class, and its group."""
 
     parts: Parts
     given: str
@@ -30,7 +36,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be read of a folder: class names, pictures, what is left out, and sentences on how that was found."""
+    """What is to be read of a folder: class names, items, what is left out, and sentences on how that was found."""
 
     labels: tuple[str, ...]
     entries: list[Entry]
@@ -46,7 +52,7 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
         options: of the user.
         known: the classes of a network that is measured: splits and classes may be missing.
     """
-    filled = {parts[0] for parts in files.paths if len(parts) > 1 and may_be_picture(parts)}
+    filled = {parts[0] for parts in files.paths if len(parts) > 1 and files.kind.may_have(parts)}
     folders = {parts[0] for parts in files.folders}
     given = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
     given = {name: split for name, split in given.items() if not known or name not in known}
@@ -61,7 +67,7 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
     if table.labels and (options.label_column or options.group_column or not _agree(table, entries)):
         return _plan_of_table(files, table, given if divided else {})
     classes: dict[str, set[str]] = {}
-    useless = _without_pictures(files, depth)
+    useless = _without_items(files, depth)
     entries = [entry for entry in entries if entry.parts[: depth + 1] not in useless]
     for parts in sorted({*files.folders} - useless):
         if len(parts) == depth + 1 and (not divided or parts[0] in given):
@@ -72,7 +78,7 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
         raise DataError(f"{files.name}: " + "; ".join([*problems, *table.read]))
     left_out = [*files.problems]
     left_out += [
-        ("/".join(parts), "files in folders without pictures")
+        ("/".join(parts), f"files in folders without {files.kind.many}")
         for parts in sorted(files.paths)
         if parts[: depth + 1] in useless and len(parts) > depth + 1 and (not divided or parts[0] in given)
     ]  # fmt: skip
@@ -86,10 +92,62 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
     return Plan(labels, entries, left_out, inside)
 
 
-def _without_pictures(files: Files, depth: int) -> set[Parts]:
-    """Return the folders at this depth that hold files, none of them a picture by its name."""
-    inside = [(parts[: depth + 1], may_be_picture(parts)) for parts in files.paths if len(parts) > depth + 1]
-    return {folder for folder, _ in inside} - {folder for folder, picture in inside if picture}
+def plan_of_known(files: Files, labels: Sequence[str]) -> Plan:
+    """Return the plan of what is measured with a network that knows `labels`, under its names for them.
+
+    Splits and classes may be missing; what is of another class is left out.
+
+    Raises:
+        DataError: there is no class that the network knows.
+    """
+    plan = plan_of(files, SplitOptions(), known=labels)
+    names = _matched(plan.labels, labels)
+    unknown = [label for label in plan.labels if label not in names]
+    if not names:
+        raise DataError(
+            f"the network knows the classes {', '.join(labels)}, but {files.name} has {', '.join(unknown)}; choose "
+            "data with some of the same classes"
+        )
+    strange = [
+        ("/".join(entry.parts), f"{files.kind.many} of {entry.label!r}, a class that the network does not know")
+        for entry in plan.entries
+        if entry.label not in names
+    ]
+    entries = [replace(entry, label=names[entry.label]) for entry in plan.entries if entry.label in names]
+    return replace(plan, entries=entries, left_out=[*plan.left_out, *strange])
+
+
+def summary_of_known(
+    path: str | os.PathLike[str], kind: Kind, labels: Sequence[str], targets: Sequence[int], read: Sequence[str],
+    skipped: Sequence[tuple[str, str]],
+) -> DataSummary:  # fmt: skip
+    """Return what there is to say of data that are measured whole, as numbers of `labels`."""
+    counted = class_counts(labels, {"all": list(targets)})
+    classes = {label: counts for label, counts in counted.items() if counts["all"]}
+    absent = [label for label in labels if label not in classes]
+    if absent:
+        read = [
+            *read, f"of the network's {len(labels)} classes these have no {kind.one} here: {', '.join(absent)}",
+        ]  # fmt: skip
+    left_out = omissions(skipped, kind).all
+    return DataSummary(str(path), kind.many, {"all": len(targets)}, classes, "", tuple(read), left_out)
+
+
+def _matched(labels: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """Return label -> the known class that is meant: written alike, but for case, spaces and the form of Unicode."""
+    plain = {" ".join(unicodedata.normalize("NFC", name).split()).casefold(): name for name in known}
+    found = {}
+    for label in labels:
+        name = " ".join(unicodedata.normalize("NFC", label).split()).casefold()
+        if label in known or name in plain:
+            found[label] = label if label in known else plain[name]
+    return found
+
+
+def _without_items(files: Files, depth: int) -> set[Parts]:
+    """Return the folders at this depth that hold files, none of them an item by its name."""
+    inside = [(parts[: depth + 1], files.kind.may_have(parts)) for parts in files.paths if len(parts) > depth + 1]
+    return {folder for folder, _ in inside} - {folder for folder, item in inside if item}
 
 
 def _plan_of_table(files: Files, table: LabelTable, given: Mapping[str, str]) -> Plan:
@@ -108,17 +166,17 @@ def _plan_of_table(files: Files, table: LabelTable, given: Mapping[str, str]) ->
         entries = [replace(entry, given="train") for entry in entries]
     if absent := {entry.label for entry in entries} - {entry.label for entry in entries if entry.given == "train"}:
         raise DataError(
-            f"{files.name}: no training picture of {', '.join(sorted(absent))}; expected some of each class"
+            f"{files.name}: no training {files.kind.one} of {', '.join(sorted(absent))}; expected some of each class"
         )
     named = {entry.parts for entry in entries} | {(*name.split("/"),) for name, _ in table.left_out}
     tables = {source[len(files.wrapper) :] for source in files.tables}
     beside = [("/".join(p), OUTSIDE) for p in sorted(files.paths) if p not in named and p not in tables]
-    beside = [(name, "files that are no pictures") for name, _ in beside]
+    beside = [(name, f"files that are no {files.kind.many}") for name, _ in beside]
     return Plan(labels, entries, [*files.problems, *table.left_out, *beside], table.read)
 
 
 def _agree(table: LabelTable, entries: Sequence[Entry]) -> bool:
-    """Tell whether the class folders say the same as a table, or it speaks of other pictures."""
+    """Tell whether the class folders say the same as a table, or it speaks of other items."""
     pairs = {(entry.label, table.labels[entry.parts]) for entry in entries if entry.parts in table.labels}
     folders = {entry.label for entry in entries}
     return len(folders) > 1 and len({a for a, _ in pairs}) == len(pairs) == len({b for _, b in pairs})
@@ -135,43 +193,76 @@ def _layout_problems(
     files: Files, labels: Sequence[str], classes: Mapping[str, set[str]], entries: Sequence[Entry],
     known: Sequence[str] | None,
 ) -> list[str]:  # fmt: skip
+    many, wanted = files.kind.many, WANTED.format(files.kind.many)
     if not files.paths and not labels:
-        return [f"holds no pictures; {WANTED}"]
+        return [f"holds no {many}; {wanted}"]
     if not labels:
-        return [f"holds no class folders (files: {len(files.paths)}); {WANTED}"]
+        return [f"holds no class folders (files: {len(files.paths)}); {wanted}"]
     if known is not None:
         return []
-    problems = [] if len(labels) > 1 else [f"holds the single class {labels[0]!r}; {WANTED}"]
+    problems = [] if len(labels) > 1 else [f"holds the single class {labels[0]!r}; {wanted}"]
     filled = Counter((entry.given, entry.label) for entry in entries)
     for group, names in sorted(classes.items()):
         where = "" if len(classes) == 1 else f" in {group}"
         empty = sorted(name for name in names if not filled[group, name])
-        problems += [f"class {name!r}{where} is empty; put pictures in it or delete the folder" for name in empty]
+        problems += [f"class {name!r}{where} is empty; put {many} in it or delete the folder" for name in empty]
         problems += [f"class {name!r} is in {group} but not in train" for name in sorted(names - set(labels))]
     return problems
 
 
 def with_test_of(files: Files, plan: Plan, options: SplitOptions) -> Plan:
-    """Mark the pictures that the user has listed or put into a folder for the test."""
+    """Mark the items that the user has listed or put into a folder for the test."""
     if options.test is None:
         return plan
     if any(entry.given == "test" for entry in plan.entries):
-        raise DataError(f"{files.name} has test pictures of its own; leave --test {options.test} out, or move them")
+        there = f"{files.name} has test {files.kind.many} of its own"
+        raise DataError(f"{there}; leave --test {options.test} out, or move them")
     place = given_path(options.test)
     if is_share(options.test):
         return plan
     if not place.exists():
         raise DataError(
-            f"--test {options.test}: there is no such folder or file; expected a folder of test pictures, a text file "
-            "of their names, a share such as 0.2 or a number of pictures per class"
+            f"--test {options.test}: there is no such folder or file; expected a folder of test {files.kind.many}, a "
+            f"text file of their names, a share such as 0.2 or a number of {files.kind.many} per class"
         )
     if place.is_dir() or is_archive(place):
         return plan
-    chosen, missing = listed(place, [entry.parts for entry in plan.entries])
+    chosen, missing = listed(place, [entry.parts for entry in plan.entries], files.kind)
     entries = [replace(entry, given="test") if entry.parts in chosen else entry for entry in plan.entries]
-    absent = [(name, f"rows of {place.name} whose picture is not there") for name in missing]
+    absent = [(name, f"rows of {place.name} whose {files.kind.one} is not there") for name in missing]
     return replace(plan, entries=entries, left_out=[*plan.left_out, *absent])
+
+
+def items_of(
+    kind: Kind, entries: Sequence[Entry], labels: Sequence[str], *, same: np.ndarray, near: np.ndarray
+) -> Items:
+    """Return what is divided, of the entries that could be read; `same` and `near` as in `Items`."""
+    index = {label: k for k, label in enumerate(labels)}
+    return Items(
+        kind, np.array([index[entry.label] for entry in entries], dtype=np.int64),
+        ["/".join(entry.parts) for entry in entries], [entry.given for entry in entries],
+        [entry.group for entry in entries], labels, same, near,
+    )  # fmt: skip
+
+
+def test_entries(folder: str, files: Sequence[str], labels: Sequence[str]) -> list[Entry]:
+    """Return the entries of another folder, which is the test."""
+    return [Entry((folder, *name.split("/")), "test", label) for name, label in zip(files, labels, strict=True)]
 
 
 def is_archive(place: Path) -> bool:
     return place.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz")
+
+
+def omissions(skipped: Sequence[tuple[str, str]], kind: Kind) -> Omissions:
+    """Count what is left out by reason, without the details that differ from file to file."""
+    short = [(name, re.split(r" \(|; ", reason)[0]) for name, reason in skipped]
+    counts = Counter(reason for _, reason in short)
+    collected = Omissions()
+    for name, reason in short:
+        noun = re.match(rf"(file|{kind.one}|row|folder)s\b", reason)
+        phrase = reason if noun else f"unreadable: {reason}"
+        if noun and counts[reason] == 1:
+            phrase = re.sub(r"^(\w+)s\b", r"\1", reason).replace("that repeat ", "that repeats ")
+        collected.add(phrase, name)
+    return collected

@@ -16,15 +16,34 @@ from typing import cast
 
 from cnn_core.data.archives import DAMAGE, check_directory, extract, is_tar
 from cnn_core.data.folders import is_left_behind, walk
-from cnn_core.data.images import SUFFIXES
 from cnn_core.data.paths import given_path
 from cnn_core.errors import DataError
 from cnn_core.storage import readable_size
 
-MEMBER_LIMIT = 256 * 1024**2  # bytes of one unpacked picture file: larger is a bomb, not a photo
+MEMBER_LIMIT = 256 * 1024**2  # bytes of one unpacked file: larger is a bomb, not a photo
 MEMBERS_LIMIT = 500_000
 OUTSIDE = "files outside the class folders"
-SWELLING = 100  # times its own size that an archive of pictures may unpack to, from a gigabyte on
+SWELLING = 100  # times its own size that an archive of items may unpack to, from a gigabyte on
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the items are called, such as "pictures", and the suffixes of their files, in lower case."""
+
+    many: str
+    suffixes: frozenset[str]
+
+    @property
+    def one(self) -> str:
+        return self.many.removesuffix("s")
+
+    def has(self, parts: tuple[str, ...]) -> bool:
+        """Tell whether a file has the suffix of such an item."""
+        return PurePosixPath(parts[-1]).suffix.lower() in self.suffixes
+
+    def may_have(self, parts: tuple[str, ...]) -> bool:
+        """Tell whether a file has the suffix of such an item, or none that says what it is."""
+        return self.has(parts) or not PurePosixPath(parts[-1]).suffix
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,7 @@ class Files:
 
     Args:
         name: of the folder or archive, for messages.
+        kind: of the items.
         root: the folder, or the archive.
         paths: all files as path parts relative to the root, without hidden ones.
         folders: all folders likewise, the root left out.
@@ -44,6 +64,7 @@ class Files:
     """
 
     name: str
+    kind: Kind
     root: Path
     paths: list[tuple[str, ...]]
     folders: set[tuple[str, ...]]
@@ -54,7 +75,7 @@ class Files:
     tables: tuple[tuple[str, ...], ...] = ()
 
     def open(self, parts: tuple[str, ...]) -> Path | bytes:
-        """Return what `read_image` takes: the path in a folder, the unpacked bytes of an archive's member.
+        """Return the path in a folder, or the unpacked bytes of an archive's member.
 
         Raises:
             DataError: the member is damaged, encrypted or too large.
@@ -80,12 +101,12 @@ class Files:
         except (*DAMAGE, OSError) as error:
             raise DataError(f"cannot be unpacked ({error})") from error
         if len(data) > MEMBER_LIMIT:
-            raise DataError(f"unpacks to more than {MEMBER_LIMIT // 1024**2} MB, which no picture file has")
+            raise DataError(f"unpacks to more than {MEMBER_LIMIT // 1024**2} MB, which no {self.kind.one} file has")
         return data
 
 
 @contextmanager
-def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
+def list_files(source: str | os.PathLike[str], kind: Kind) -> Iterator[Files]:
     """List a folder, or a zip or tar archive.
 
     Raises:
@@ -93,7 +114,7 @@ def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
     """
     path = given_path(source)
     if os.path.isdir(path):  # noqa: PTH112 (pathlib raises for names that no file can have)
-        yield _walk(path, str(source))
+        yield _walk(path, str(source), kind)
     elif not os.path.exists(path):  # noqa: PTH110
         raise DataError(f"there is no folder {source}; expected a folder (or zip) with one subfolder per class")
     elif zipfile.is_zipfile(path):
@@ -104,20 +125,20 @@ def list_files(source: str | os.PathLike[str]) -> Iterator[Files]:
         except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
             raise DataError(f"{source}: the zip archive is damaged ({error}); make it again") from error
         with archive:
-            yield _read_directory(archive, path, str(source))
+            yield _read_directory(archive, path, str(source), kind)
     elif is_tar(path):
         with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as place:
             limit = max(1024**3, SWELLING * path.stat().st_size)
-            yield _walk(extract(path, Path(place) / "tar", max_bytes=limit), str(source))
+            yield _walk(extract(path, Path(place) / "tar", max_bytes=limit), str(source), kind)
     else:
         with path.open("rb") as file:
             cut = " (it begins like a zip, but its end is missing: copy it again)" if file.read(2) == b"PK" else ""
         raise DataError(
-            f"{source} is a file; expected a folder, a zip or a tar, with one subfolder of pictures per class{cut}"
+            f"{source} is a file; expected a folder, a zip or a tar, with one subfolder of {kind.many} per class{cut}"
         )
 
 
-def _walk(root: Path, name: str) -> Files:
+def _walk(root: Path, name: str, kind: Kind) -> Files:
     paths, folders, problems = [], set(), []
 
     def report(folder: Path, reason: str) -> None:
@@ -127,16 +148,16 @@ def _walk(root: Path, name: str) -> Files:
         parts = folder.relative_to(root).parts
         folders.add(parts)
         paths += [(*parts, file) for file in files]
-    return _unwrapped(Files(name, root, paths, folders - {()}, problems))
+    return _unwrapped(Files(name, kind, root, paths, folders - {()}, problems))
 
 
-def _read_directory(archive: zipfile.ZipFile, path: Path, name: str) -> Files:
+def _read_directory(archive: zipfile.ZipFile, path: Path, name: str, kind: Kind) -> Files:
     members = archive.infolist()
     unpacked = sum(member.file_size for member in members)  # no more is read of them
     if unpacked > max(1024**3, SWELLING * path.stat().st_size):
         raise DataError(
-            f"{name}: unpacks to {readable_size(unpacked)}, more than {SWELLING} times its size, which no pictures do; "
-            "make the zip again from the pictures alone"
+            f"{name}: unpacks to {readable_size(unpacked)}, more than {SWELLING} times its size, which no "
+            f"{kind.many} do; make the zip again from the {kind.many} alone"
         )
     paths: dict[tuple[str, ...], str] = {}
     folders: set[tuple[str, ...]] = set()
@@ -157,15 +178,15 @@ def _read_directory(archive: zipfile.ZipFile, path: Path, name: str) -> Files:
         if parts in paths:
             problems.append(("/".join(parts), "files with the name of another one in the archive"))
         paths[parts] = member.filename
-    return _unwrapped(Files(name, path, [*paths], folders, problems, archive, paths))
+    return _unwrapped(Files(name, kind, path, [*paths], folders, problems, archive, paths))
 
 
 def _unwrapped(files: Files) -> Files:
     """Leave off the folders that merely wrap the content, as archives made of one folder have them.
 
-    These are single folders, one in the other and without pictures, down to a folder that holds at least two.
+    These are single folders, one in the other and without items, down to a folder that holds at least two.
     """
-    wrapper = _wrapper(files.paths, files.folders)
+    wrapper = _wrapper(files.paths, files.folders, files.kind)
     cut = len(wrapper)
     inside = sorted(parts[cut:] for parts in files.paths if parts[:cut] == wrapper)
     tables = sorted(parts for parts in files.paths if is_table(parts) and len(parts) <= max(cut, 1) + 1)
@@ -177,13 +198,13 @@ def _unwrapped(files: Files) -> Files:
     )  # fmt: skip
 
 
-def _wrapper(paths: Iterable[tuple[str, ...]], folders: set[tuple[str, ...]]) -> tuple[str, ...]:
-    pictures = {parts[:-1] for parts in paths if is_picture(parts)}
+def _wrapper(paths: Iterable[tuple[str, ...]], folders: set[tuple[str, ...]], kind: Kind) -> tuple[str, ...]:
+    filled = {parts[:-1] for parts in paths if kind.has(parts)}
     prefix: tuple[str, ...] = ()
     while True:
         inner = [parts for parts in folders if parts[:-1] == prefix]
-        if prefix in pictures or not inner:
-            return ()  # pictures before any choice of folders: that is a class, not a wrapper
+        if prefix in filled or not inner:
+            return ()  # items before any choice of folders: that is a class, not a wrapper
         if len(inner) > 1:
             return prefix
         prefix = inner[0]
@@ -192,13 +213,3 @@ def _wrapper(paths: Iterable[tuple[str, ...]], folders: set[tuple[str, ...]]) ->
 def is_table(parts: tuple[str, ...]) -> bool:
     """Tell whether a file may be a table of labels."""
     return PurePosixPath(parts[-1]).suffix.lower() in (".csv", ".tsv")
-
-
-def is_picture(parts: tuple[str, ...]) -> bool:
-    """Tell whether a file has the suffix of a picture."""
-    return PurePosixPath(parts[-1]).suffix.lower() in SUFFIXES
-
-
-def may_be_picture(parts: tuple[str, ...]) -> bool:
-    """Tell whether a file has the suffix of a picture, or none that says what it is."""
-    return is_picture(parts) or not PurePosixPath(parts[-1]).suffix
