@@ -136,7 +136,7 @@ def find_body(voxels: np.ndarray, spacing: tuple[float, float, float]) -> Body:
         inside = _inside(coarse[:, :, k])
         if not inside.any():
             continue
-        mask[:, :, k] = np.kron(inside, np.ones((step, step), bool))[: mask.shape[0], : mask.shape[1]]
+        mask[:, :, k] = inside.repeat(step, 0).repeat(step, 1)[: mask.shape[0], : mask.shape[1]]
         x, y = ndimage.find_objects(mask[:, :, k].astype(np.uint8))[0]
         boxes.append((x.start, x.stop, y.start, y.stop))
         sizes.append(max((x.stop - x.start) * spacing[0], (y.stop - y.start) * spacing[1]))
