@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from components.charts import LineChart, show_chart, show_charts
+from components.charts import LineChart, show_chart
 from components.frame import note, plain_errors
 from components.lab import Choice, arithmetic, closing, formula, opening
 from components.maps import maps
@@ -32,11 +32,11 @@ def main() -> None:
 
 def _wave(shown: Heard, size: int) -> None:
     st.audio(shown.sound, format="audio/wav")
-    place = shown.frame[0][0]
+    place, most = shown.frame[0][0], max(loud for _, loud in shown.whole)
     show_chart(
         LineChart(
             "The whole second", {"loudness": shown.whole}, "milliseconds", "loudness", x_domain=(0, 1000),
-            y_domain=(0, 1), dots=[(place, 1.0)],
+            y_domain=(0, most), dots=[(place, most)],
         ), key="whole",
     )  # fmt: skip
     note(f"A wave is a list of numbers, {RATE:,} for this second. A frame is {size} of them.")
@@ -79,13 +79,15 @@ def _picture(shown: Heard) -> None:
 
 def _kernels(kind: str, kernels: dict[str, str], start: int, size: int) -> None:
     st.header("Or without a picture: a kernel slides over the wave", anchor=False)
-    kernel = Choice("Kernel", "kernel", list(kernels), kernels, pills=True, default="band").ask()
+    kernel = Choice("Kernel", "kernel", list(kernels), kernels, pills=True, default="difference").ask()
     found = compute(slid, kind, kernel, start, size)
     note(found.does)
-    show_charts([
-        LineChart("The kernel", {"weight": found.kernel}, "milliseconds", "weight"),
-        LineChart("The frame", {"before": found.before, "after": found.after}, "milliseconds", "sample"),
-    ], key="slid")  # fmt: skip
+    left, right = st.columns(2, gap="medium")
+    with left:
+        show_chart(LineChart("The kernel", {"weight": found.kernel}, "milliseconds", "weight"), key="taps")
+    with right:
+        lines = {"before": found.before, "after": found.after}
+        show_chart(LineChart("The frame", lines, "milliseconds", "sample"), key="slid")
     st.audio(found.sound, format="audio/wav")
     note("This is how the whole second sounds after it. A 1-D network learns such kernels by itself.")
     formula(

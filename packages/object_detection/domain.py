@@ -1,6 +1,7 @@
 """The domain of boxes: its task, how its weights are measured, and what is exported."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -11,6 +12,7 @@ from cnn_core.weights.members import choose_items, read_members
 from object_detection.box_set import BoxSet
 from object_detection.contract import DOMAIN_NAME
 from object_detection.data import DATA_SETS, load_sets
+from object_detection.exported import Exported
 from object_detection.folder import load_own
 from object_detection.metrics import Report, measure_boxes
 from object_detection.predict import BATCH_SIZE, Predictor, load
@@ -67,6 +69,12 @@ def _measure_own(predictor: Predictor, data: str, split: str | None) -> Measured
     return Measured(report=report, split=part, data=summary, of=len(whole), unseen=unseen)
 
 
+def _exportable(predictor: Predictor) -> dict[str, Any]:
+    """Return the network from prepared inputs, as the card's `input` says, to boxes without doubles."""
+    exported = Exported(predictor.model, predictor.contract)
+    return {"model": exported, "example_shape": (3, *predictor.contract.size)}
+
+
 DOMAIN = Domain(
     name=DOMAIN_NAME,
     recipe=Recipe,
@@ -74,6 +82,7 @@ DOMAIN = Domain(
     load=load,
     data_sets=DATA_SETS,
     measure=_measure,
+    exportable=_exportable,
 )
 train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights
 predict_items, explain_to_file = DOMAIN.predict_items, DOMAIN.explain_to_file

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
@@ -49,18 +50,22 @@ def boxes_in(
         sizes: their (width, height).
     """
     output = output.float().cpu()
-    scores, boxes = scores_of(output), boxes_of(output, places)
-    return [_one(*entry, contract) for entry in zip(scores, boxes, placements, sizes, strict=True)]
+    scores, boxes = scores_of(output), inside(boxes_of(output, places), contract.size)
+    return [_one(*entry, contract.overlap) for entry in zip(scores, boxes, placements, sizes, strict=True)]
 
 
-def _one(scores: Tensor, boxes: Tensor, placement: Placement, size: tuple[int, int], contract: BoxContract) -> Found:
+def inside(boxes: Tensor, size: Sequence[int]) -> Tensor:
+    """Return boxes `[..., 4]` cut off at the edges of an input of `size` (H, W)."""
+    return torch.stack([boxes[..., k].clamp(0, size[1 - k % 2]) for k in range(4)], -1)
+
+
+def _one(scores: Tensor, boxes: Tensor, placement: Placement, size: tuple[int, int], overlap: float) -> Found:
     place, label = (scores >= LOWEST).nonzero(as_tuple=True)
     values = scores[place, label]
     if len(values) > CANDIDATES:
         values, best = values.topk(CANDIDATES)
         place, label = place[best], label[best]
-    found = to_picture(boxes[place], placement, size)
+    kept = batched_nms(boxes[place], values, label, overlap)
+    found, values, label = to_picture(boxes[place[kept]], placement, size), values[kept], label[kept]
     real = (found[:, 2:] - found[:, :2] > 0).all(-1)  # nothing is found in the black beside the picture
-    found, values, label = found[real], values[real], label[real]
-    kept = batched_nms(found, values, label, contract.overlap)[:MOST]
-    return Found(found[kept], values[kept], label[kept])
+    return Found(found[real][:MOST], values[real][:MOST], label[real][:MOST])
