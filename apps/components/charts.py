@@ -12,6 +12,8 @@ from typing import Any
 
 import streamlit as st
 
+from components.frame import note
+
 MOST = 6  # series that can be told apart: the theme has so many colours
 DASHES = ([1, 0], [7, 3], [2, 3], [9, 3, 2, 3], [4, 4], [12, 4])  # of the series: not everyone sees every colour
 HEIGHT, LEGEND_LINE = 260, 24  # pixels
@@ -76,6 +78,26 @@ def show_charts(charts: Sequence[LineChart], *, key: str, live: bool = False) ->
     for i, (place, chart) in enumerate(zip(st.columns(max(2, len(charts)), gap="medium"), charts, strict=False)):
         with place:
             show_chart(chart, names, key=f"{key}-{i}", live=live)
+
+
+def reliability(calibration: Any, *, key: str, of: str) -> None:
+    """Show how often answers are right, by their probability.
+
+    Args:
+        calibration: a `cnn_core.classification.Calibration`.
+        key: of the chart.
+        of: what was measured, in the plural.
+    """
+    points = [(probability, accuracy) for n, probability, accuracy in calibration.bins if n]
+    chart = LineChart(
+        "How often it is right, by its probability", {"measured": points, "perfect": [(0.0, 0.0), (1.0, 1.0)]},
+        "probability of the answer", "share of right answers", x_domain=(0.0, 1.0), y_domain=(0.0, 1.0), percent=True,
+    )  # fmt: skip
+    show_charts([chart], key=key)
+    note(
+        f"Calibration error {calibration.error:.4f} on {sum(n for n, _, _ in calibration.bins):,} {of}: the mean "
+        "distance of the two lines, weighted by the answers at each probability."
+    )
 
 
 def show_chart(chart: LineChart, names: Sequence[str] = (), *, key: str, live: bool = False) -> None:

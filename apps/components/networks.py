@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
+from cnn_core.data.files import data_root
 from cnn_core.errors import CnnError
 from cnn_core.train.runs import owner_of
 from cnn_core.weights import WeightsCard, list_weights, load_card
@@ -48,6 +49,8 @@ TITLES = {
     "bccd": "Blood cells", "streets": "Drawn streets",
 }  # fmt: skip
 
+
+FETCHED = {"medical_segmentation": "monai-"}  # domain -> how the folders of weights of others begin that pages can use
 
 _here = threading.local()
 
@@ -81,10 +84,13 @@ class Network:
 
 
 def networks(domain: str) -> dict[str, Network]:
-    """Return the shipped networks of a domain, and the runs that this visitor may see, by id."""
+    """Return the shipped networks of a domain, and the runs and fetched bundles that this visitor may see, by id."""
     folders = {entry.name: entry.folder for entry in list_weights(domain=domain)}
     runs = [card.parent for card in sorted(RUNS.glob("*/card.json"))]
     folders |= {f"runs/{folder.name}": folder for folder in runs if may_see(owner_of(folder))}
+    if domain in FETCHED:
+        fetched = [card.parent for card in sorted((data_root() / "weights").glob(f"{FETCHED[domain]}*/card.json"))]
+        folders |= {folder.name: folder for folder in fetched if may_see(owner_of(folder))}
     found = {}
     for name, folder in folders.items():
         try:

@@ -20,6 +20,7 @@ const HEAT = [
 ]; // plasma, five stops
 const CROSS = "rgba(255, 196, 120, 0.8)";
 const PLAIN = { willReadFrequently: true }; // kept in memory: every pixel is computed there anyway
+const MANY_LABELS = 12; // from which on they can be searched
 const MOST_ZOOM = 16;
 const SQUARES = 4; // the zoom from which on voxels are drawn as squares
 const PARTS = { 2: "half of", 3: "a third of", 4: "a quarter of", 5: "a fifth of" };
@@ -387,6 +388,18 @@ class Viewer {
       return button;
     });
     root.querySelector(".legend").replaceChildren(...(header.ids.heat ? [] : this.legend));
+    const many = !header.ids.heat && this.legend.length > MANY_LABELS;
+    root.querySelector(".labels").classList.toggle("many", many);
+    const find = root.querySelector(".find");
+    find.hidden = !many;
+    find.value = "";
+    find.oninput = () => {
+      const word = find.value.trim().toLowerCase();
+      this.legend.forEach((button, i) => {
+        const name = header.labels[i].toLowerCase();
+        button.hidden = !name.includes(word) && !name.replaceAll("_", " ").includes(word);
+      });
+    };
   }
 
   look() {

@@ -7,7 +7,7 @@ from components.frame import how_computed, note, page, plain_errors
 from components.networks import Network, choose_network
 from views.medical_parts.ask import Given
 from views.medical_parts.nodule import show_nodule
-from views.medical_parts.result import show_result
+from views.medical_parts.result import show_reliability, show_result
 from views.medical_parts.source import choose
 from views.medical_parts.steps import mask_steps, nodule_steps
 
@@ -37,6 +37,8 @@ def main() -> None:
         else:
             send_rest = show_result(network, given)
         _how(network, given)
+        if not judged:
+            show_reliability(network)
         if send_rest:
             send_rest()
 

@@ -38,7 +38,8 @@ class VolumeContract(Contract):
             cube. The network then sees one patch around this point, and how far each voxel is from it. None: scans of
             any content.
         flips: axes that the scan is mirrored along to average the predictions.
-        keep: what is left of each label: "all", its "largest" connected piece, or the "central" piece.
+        keep: what is left of each label: "all", its "largest" connected piece, the "central" piece, or
+            the "lungs" (see `lungs`; for CT, with `body_pixels`).
         modality: of the training set, "CT" or another; "" unknown.
         usual_spacing: mm along X, Y, Z of the median training scan, where `spacing` is None because they are all alike;
             a scan that is not like them is resampled to it. None: unknown.
@@ -46,11 +47,19 @@ class VolumeContract(Contract):
             (1 mm everywhere); a scan with far fewer or with more is resampled to so many. None: the spacing counts.
         usual_intensities: the 1 % and 99 % quantiles of the median training scan, HU for a CT, which tell whether a
             scan is of the same kind. None: unknown.
+        body_pixels: of a 2-D network for CT: scans are shown without padding, table and air around the body, and the
+            longer edge of the body has so many pixels, see `body`. None: as they are.
+        plausible_ml: the smallest and largest volume of all that is labelled that a whole patient has. None: unknown.
+        temperature: the scores are divided by it before they become probabilities, so that these are right as often as
+            they say; fitted on validation cases.
         label_numbers: of each label, background first, its number in the mask files it was learned from, which masks
             of predictions hold too; empty: 0, 1, 2 ...
     """
 
-    LATER = frozenset({"usual_spacing", "usual_pixels", "usual_intensities", "label_numbers"})
+    LATER = frozenset({
+        "usual_spacing", "usual_pixels", "usual_intensities", "label_numbers", "body_pixels", "plausible_ml",
+        "temperature",
+    })  # fmt: skip
 
     dims: Literal[2, 3]
     low: float
@@ -62,11 +71,14 @@ class VolumeContract(Contract):
     own_scale: bool = False
     centre: Annotated[tuple[Offset, Offset, Offset], Tuple] | None = None
     flips: Annotated[tuple[int, ...], Tuple] = ()
-    keep: Literal["all", "largest", "central"] = "all"
+    keep: Literal["all", "largest", "central", "lungs"] = "all"
     modality: str = ""
     usual_spacing: Lengths | None = None
     usual_pixels: Count | None = None
     usual_intensities: Annotated[tuple[float, float], Tuple] | None = None
+    body_pixels: Annotated[int, Field(ge=16, le=4096)] | None = None
+    plausible_ml: Annotated[tuple[float, float], Tuple] | None = None
+    temperature: Positive = 1.0
     label_numbers: Annotated[tuple[Annotated[int, Field(ge=0, le=65535)], ...], Tuple] = ()
 
     @model_validator(mode="after")
@@ -84,6 +96,10 @@ class VolumeContract(Contract):
             problems.append(f"centre: is for 3-D networks, got dims {self.dims}")
         if not {*self.flips} <= {*range(self.dims)} or len({*self.flips}) < len(self.flips):
             problems.append(f"flips: expected different axes from 0 to {self.dims - 1}, got {self.flips}")
+        if self.body_pixels is not None and (self.dims != 2 or self.own_scale or self.spacing is not None):
+            problems.append("body_pixels: is for 2-D networks for CT without a spacing of their own")
+        if self.keep == "lungs" and self.body_pixels is None:
+            problems.append("keep: lungs are told apart in the body, so body_pixels is needed")
         if self.label_numbers and (self.label_numbers[0] != 0 or len({*self.label_numbers}) < len(self.label_numbers)):
             problems.append(f"label_numbers: expected 0 and different numbers, got {self.label_numbers}")
         if problems:

@@ -246,6 +246,8 @@ def split_cases(source: Decathlon, sizes: Mapping[str, int], fold: int | None) -
     if fold is not None:
         parts["test"] = tuple(_pick(rest, sizes, parts=FOLDS, part=fold))
         parts["val"] = ()
+    elif not parts["test"] and parts["val"] and parts["train"]:  # a set that holds nothing else out
+        parts["test"] = parts["val"]
     elif not parts["test"]:
         parts["test"] = tuple(_pick(rest, sizes, parts=HELD_OUT, part=0))
     rest = [name for name in rest if name not in parts["test"]]
@@ -256,7 +258,7 @@ def split_cases(source: Decathlon, sizes: Mapping[str, int], fold: int | None) -
         raise DataError(
             f"{source.folder}: {len(sizes)} cases are too few to train and to measure on, expected at least 3"
         )
-    return {**parts, "train+val": parts["train"] + parts["val"]}
+    return {**parts, "train+val": parts["train"] + tuple(name for name in parts["val"] if name not in parts["test"])}
 
 
 def _pick(names: Sequence[str], sizes: Mapping[str, int], *, parts: int, part: int) -> list[str]:
@@ -301,6 +303,12 @@ DATA_SETS = {
             name="lung_ct", description="267 axial chest CT slices with lung masks; 3 wrong masks left out",
             folder="LungCT2D", source="K. Mader, Finding and Measuring Lungs in CT Data", layout=SCANS, count=_is_there,
             licence="unknown; research use only", left_out={"lung_052": AIR, "lung_134": AIR, "lung_254": AIR},
+        ),
+        ScanSet(
+            name="thorax_slices",
+            description="52 CT slices of 30 patients in Hounsfield units with lung masks, 13 without lungs",
+            folder="ThoraxSlices", source="CT Medical Images (SIIM; TCGA-LUAD and TCGA-LUSC), masks drawn by us",
+            layout=SCANS, count=_is_there, licence="CC BY 3.0 as far as known",
         ),
         ScanSet(
             name="lidc_nodule", description="134 CT cubes around a lung nodule, with masks and malignancy ratings",

@@ -53,8 +53,8 @@ def _measure(predictor: Predictor | NodulePredictor, data: str, split: str | Non
     rows: list[CaseRow] = []
     for name in chosen:
         volume = found.checked.volume(name)
-        mask = predictor.segmenter(volume.voxels, volume.spacing).mask
-        rows.append(measure_case(mask, replace(volume, mask=table[volume.mask]), known))
+        output = predictor.segmenter(volume.voxels, volume.spacing)
+        rows.append(measure_case(output, replace(volume, mask=table[volume.mask]), known))
     report = summarise(rows, _numbers(predictor, known))
     fresh = [row for row, unseen in zip(rows, choice.unseen, strict=True) if unseen]
     unseen = summarise(fresh, _numbers(predictor, known)).metrics if 0 < len(fresh) < len(rows) else {}

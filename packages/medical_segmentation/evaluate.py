@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from cnn_core import classification
-from cnn_core.classification import measure_classes
+from cnn_core.classification import Calibration, measure_classes
 from cnn_core.errors import DataError
 from cnn_core.weights import reports
+from medical_segmentation.calibration import bin_sums, reliability
 from medical_segmentation.cases import some
 from medical_segmentation.checker import Volume
 from medical_segmentation.metrics import TOLERANCE, LabelScores, bootstrap, label_scores, without_ignored
@@ -19,8 +20,10 @@ from medical_segmentation.nodule_predictor import NodulePredictor
 from medical_segmentation.nodule_task import nodule_metrics, nodule_scores, probability
 from medical_segmentation.nodules import LABELS, NoduleSet
 from medical_segmentation.predict import Predictor
+from medical_segmentation.segmenter import SegmenterOutput
 
 REPORT_LIMIT = 16 << 20  # bytes
+CONFIDENCE = ("confidence",)  # the map that the calibration is measured on
 NAMES = ("dice", "hd95_mm", "surface_dice")
 INTERVAL_FROM = 5  # values, below which a bootstrap says nothing: of two equal ones it would say "from 0 to 0"
 SHOWN_LABELS = 20  # at the end of a training
@@ -29,10 +32,11 @@ SHOWN_CASES = 5
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One case: its measures label by label."""
+    """One case: its measures label by label, and of how right its probabilities are (`calibration.bin_sums`)."""
 
     case: str
     labels: dict[str, LabelScores]
+    bins: np.ndarray | None = field(default=None, repr=False)
 
     def mean(self, name: str) -> float | None:
         """Return the mean of a measure over the labels that have it."""
@@ -84,6 +88,7 @@ class Report:
         figures: of every label.
         counts: metric -> cases that have it, where these are not all.
         classes: of nodules, the figures of each class, what is mistaken for what, and the calibration.
+        calibration: of the probabilities of voxels near outlines.
     """
 
     goal: str
@@ -94,6 +99,7 @@ class Report:
     figures: list[LabelFigures] = field(default_factory=list, repr=False)
     counts: dict[str, int] = field(default_factory=dict)
     classes: classification.Report | None = field(default=None, repr=False)
+    calibration: Calibration | None = field(default=None, repr=False)
 
     @property
     def lines(self) -> list[str]:
@@ -115,6 +121,9 @@ class Report:
             )
         if len(self.figures) > SHOWN_LABELS:
             lines.append(f"and {len(self.figures) - SHOWN_LABELS} more labels, see report.json")
+        if self.calibration:
+            error = self.calibration.error
+            lines.append(f"calibration error near outlines {error:.4f} (0: of voxels with 80 %, 80 % are right)")
         return lines + self.cases_to_look_at
 
     @property
@@ -141,16 +150,18 @@ class Report:
             **vars(self),
             "figures": [vars(entry) for entry in self.figures],
             "classes": self.classes and self.classes.to_json(),
+            "calibration": self.calibration and vars(self.calibration),
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Report":
         """Restore a report that `to_json` made, of older ones what they hold."""
-        classes = values.get("classes")
+        classes, calibration = values.get("classes"), values.get("calibration")
         restored = {
             "figures": [LabelFigures(**entry) for entry in values.get("figures") or ()],
             "counts": values.get("counts") or {},
             "classes": classes and classification.Report.from_json(classes),
+            "calibration": calibration and Calibration(calibration["error"], [tuple(b) for b in calibration["bins"]]),
         }
         return cls(**{**values, **restored})
 
@@ -178,20 +189,21 @@ def evaluate(
     labels = {name: k for k, name in enumerate(predictor.labels) if k} if labels is None else labels
     rows = []
     for volume in volumes:
-        rows.append(measure_case(predictor.segmenter(volume.voxels, volume.spacing).mask, volume, labels))
+        rows.append(measure_case(predictor.segmenter(volume.voxels, volume.spacing, maps=CONFIDENCE), volume, labels))
         if observe is not None:
             observe(rows[-1])
     return summarise(rows, labels if numbers is None else numbers)
 
 
-def measure_case(mask: np.ndarray, volume: Volume, labels: Mapping[str, int]) -> CaseRow:
+def measure_case(found: SegmenterOutput, volume: Volume, labels: Mapping[str, int]) -> CaseRow:
     """Measure the mask of one case, for each label by its index; what the truth ignores is background in both."""
-    mask, truth = without_ignored(mask, volume.mask)
+    mask, truth = without_ignored(found.mask, volume.mask)
     scores = {
         name: label_scores(mask == k, truth == k, volume.spacing, voxel_ml=volume.voxel_ml)
         for name, k in labels.items()
     }
-    return CaseRow(volume.name, scores)
+    confidence = found.maps.get("confidence")
+    return CaseRow(volume.name, scores, None if confidence is None else bin_sums(confidence, found.mask, volume.mask))
 
 
 def summarise(rows: Sequence[CaseRow], numbers: Mapping[str, int]) -> Report:
@@ -220,7 +232,8 @@ def summarise(rows: Sequence[CaseRow], numbers: Mapping[str, int]) -> Report:
             metrics[name], counts[name] = entry.dice, entry.n_dice
     counts = {name: count for name, count in counts.items() if count != len(rows)}
     cases = [{"case": row.case, **{name: asdict(scores) for name, scores in row.labels.items()}} for row in rows]
-    return Report("segment", len(rows), metrics, cases, figures=figures, counts=counts)
+    calibration = reliability([row.bins for row in rows if row.bins is not None])
+    return Report("segment", len(rows), metrics, cases, figures=figures, counts=counts, calibration=calibration)
 
 
 def _figures_of(label: str, number: int, rows: Sequence[CaseRow]) -> LabelFigures:

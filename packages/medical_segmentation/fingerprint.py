@@ -36,7 +36,9 @@ class PlanSettings:
     patch: Sequence[int] | None = None
     centred: bool = False
     own_scale: bool | None = None
-    keep: Literal["all", "largest", "central"] = "all"
+    keep: Literal["all", "largest", "central", "lungs"] = "all"
+    body_pixels: int | None = None
+    plausible_ml: Sequence[float] | None = None
     flips: bool = False  # at test time, along every axis
 
 
@@ -80,6 +82,7 @@ def plan(
     contract = VolumeContract(
         dims, low, high, mean, std, patch, spacing=spacing, own_scale=own_scale, centre=centre,
         flips=tuple(range(dims)) if requested.flips else (), keep=requested.keep, modality=modality,
+        body_pixels=requested.body_pixels, plausible_ml=_pair(requested.plausible_ml),
     )  # fmt: skip
     return with_usual(contract, facts), notes
 
@@ -89,7 +92,8 @@ def with_usual(contract: VolumeContract, facts: Sequence[Facts]) -> VolumeContra
     if contract.usual_intensities is None and not contract.own_scale:
         low, high = np.median([np.quantile(entry.overall, USUAL) for entry in facts], axis=0)
         contract = replace(contract, usual_intensities=(round(float(low), 1), round(float(high), 1)))
-    if contract.spacing is not None or contract.usual_spacing is not None or contract.usual_pixels is not None:
+    known = (contract.spacing, contract.usual_spacing, contract.usual_pixels, contract.body_pixels)
+    if any(value is not None for value in known):
         return contract
     shapes, spacings = {entry.shape[:2] for entry in facts}, {entry.spacing for entry in facts}
     if contract.dims == 2 and len(shapes) == 1 and spacings == {(1.0, 1.0, 1.0)}:  # pictures, whose spacing is unknown
@@ -110,6 +114,8 @@ def _spacing(
         return x, y, z
     median = np.median(spacings, axis=0)
     seen = spacings[:, :dims]
+    if requested.body_pixels is not None:
+        return None  # the size of the body counts
     if (np.abs(seen / median[:dims] - 1) < ALIKE).all():
         return None  # not worth the interpolation
     axis = int(median.argmax())
@@ -150,6 +156,10 @@ def _intensities(
             notes.append(f"intensities clipped to {low:g} .. {high:g}, where 99 % of the labelled voxels lie")
         unit = ((np.concatenate(overall) - low) / (high - low)).clip(0, 1)
     return float(low), float(high), round(float(unit.mean()), 4), round(max(float(unit.std()), 1e-3), 4), own_scale
+
+
+def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if values is None else (float(values[0]), float(values[1]))
 
 
 def _patch(median: np.ndarray, dims: int, step: int) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from colorsys import hsv_to_rgb
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,13 @@ WINDOWS = {  # HU: centre, width
     "bone": (400.0, 1800.0),
     "brain": (40.0, 80.0),
 }
-COLOURS = ((230, 85, 60), (70, 150, 240), (120, 190, 70), (245, 190, 60), (170, 110, 220), (60, 190, 180))
+FIRST_COLOURS = ((230, 85, 60), (70, 150, 240), (120, 190, 70), (245, 190, 60), (170, 110, 220), (60, 190, 180))
+GOLDEN = 0.618034  # of the circle of hues: each is far from all before it
+TONES = ((0.75, 0.95), (0.5, 0.8), (0.9, 0.7))  # saturation and value, in turn
+COLOURS = FIRST_COLOURS + tuple(
+    tuple(round(255 * part) for part in hsv_to_rgb(k * GOLDEN % 1, *TONES[k % len(TONES)]))
+    for k in range(len(FIRST_COLOURS), 255)
+)  # of the labels 1 to 255, no two alike
 OPACITY = 0.45
 MAX_EDGE = 768  # pixels of a picture
 
@@ -46,7 +53,7 @@ def upright(plane: np.ndarray) -> np.ndarray:
 def painted(grey: np.ndarray, mask: np.ndarray, *, opacity: float = OPACITY) -> np.ndarray:
     """Lay the colours of labels on grey: `uint8 [X, Y], labels [X, Y] -> uint8 [X, Y, 3]`."""
     table = np.zeros((256, 3), np.float32)
-    table[1:] = [COLOURS[(k - 1) % len(COLOURS)] for k in range(1, 256)]
+    table[1:] = COLOURS
     colour, share = table[mask], opacity * (mask > 0)[..., None]
     return (grey[..., None] * (1 - share) + colour * share).round().astype(np.uint8)
 

@@ -26,6 +26,7 @@ from medical_segmentation.cases import stem
 from medical_segmentation.explain import Explanation, explain_scan
 from medical_segmentation.inputs import scans_of
 from medical_segmentation.pictures import save_overlay
+from medical_segmentation.plausible import doubts
 from medical_segmentation.scan import Scan, list_series, read_scan, write_mask
 from medical_segmentation.segmenter import Segmenter, SegmenterOutput
 from medical_segmentation.values import CT, intensity_warnings
@@ -52,6 +53,7 @@ class SegmentationResult:
         maps: "foreground" (probability that it is not background) and "entropy" (0 certain ... 1 all labels alike),
             float16 [X, Y, Z], as requested.
         warnings: what the user should know about this prediction.
+        notes: what was taken for padding and what was dropped.
     """
 
     scan: Scan = field(repr=False)
@@ -60,6 +62,7 @@ class SegmentationResult:
     numbers: tuple[int, ...] = ()
     maps: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def volumes_ml(self) -> dict[str, float]:
@@ -116,6 +119,7 @@ class SegmentationResult:
             **({"series": self.scan.series} if self.scan.series else {}),
             "mean_hu": {name: None if v is None else round(v, 1) for name, v in self.mean_hu.items()},
             "warnings": list(self.warnings),
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
 
@@ -136,7 +140,8 @@ class ScanPrediction:
             return f"{self.input}: {self.error}"
         volumes = ", ".join(f"{label} {value:.1f} mL" for label, value in self.result["volumes_ml"].items())
         place = f" ({self.result['mask']})" if self.result["mask"] else ""
-        return "; ".join([f"{self.input}: {volumes}{place}", *self.result["warnings"]])
+        said = [*self.result["warnings"], *self.result.get("notes", ())]
+        return "; ".join([f"{self.input}: {volumes}{place}", *said])
 
 
 class Predictor:
@@ -197,7 +202,7 @@ class Predictor:
             mask = mask * scan.covered
         numbers = self.contract.numbers_of(len(self.labels))
         warnings = (*scan.warnings, *self._remarks(scan, mask))
-        return SegmentationResult(scan, mask, self.labels, numbers, made, warnings)
+        return SegmentationResult(scan, mask, self.labels, numbers, made, warnings, segmentation.notes)
 
     def stream_inputs(
         self,
@@ -275,7 +280,9 @@ class Predictor:
                 was, came = (" x ".join(f"{n:.3g}" for n in s[: contract.dims]) for s in (usual, scan.spacing))
                 notes.append(f"the network learned from voxels of about {was} mm; these of {came} mm were resampled")
         if not mask.any():
-            notes.append("nothing was found: the mask is empty")
+            what = f"no {self.labels[1]} is in view" if len(self.labels) == 2 else "the mask is empty"
+            notes.append(f"nothing was found: {what}")
+        notes += doubts(mask, scan, self.labels, contract)
         if self.contract.centre is not None and max(scan.voxels.shape) > 2 * max(self.contract.patch):
             edges = " x ".join(map(str, self.contract.patch))
             notes.append(

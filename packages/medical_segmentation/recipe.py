@@ -34,7 +34,12 @@ class DataConfig(Settings):
     window: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None  # HU, lowest and highest
     own_scale: bool | None = None  # scale each scan by its own intensities; None: unless it is a CT
     centred: bool = False  # cubes cut out around the target: the network sees only the patch around it
-    keep: Literal["all", "largest", "central"] = "all"  # connected pieces of a label that are left
+    keep: Literal["all", "largest", "central", "lungs"] = "all"  # connected pieces of a label that are left
+    body_pixels: Annotated[int, Field(ge=16, le=4096)] | None = None  # across the body, slice by slice; see `body`
+    learn_prepared: bool = True  # from what `body_pixels` shows; False: from whole slices
+    plausible_ml: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None  # of all labels together
+    # Further sets that are only learned from, their training parts: name -> how often each of their cases counts.
+    further: dict[str, Count] = field(default_factory=dict)
     mirror: bool = False  # average the predictions over mirror images along every axis
 
     @model_validator(mode="after")

@@ -8,7 +8,9 @@ import torch
 from scipy import ndimage
 from torch import Tensor, nn
 
+from medical_segmentation.body import resize, resize_labels, see_body
 from medical_segmentation.contract import VolumeContract
+from medical_segmentation.lungs import keep_lungs
 from medical_segmentation.resample import resample, resample_to
 from medical_segmentation.windows import Observer, Segmentation, Windows, fuse, segment
 
@@ -26,8 +28,9 @@ class _Prepared(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.contract.unit(x, self.ends)
         if self.contract.dims == 3:
-            return self.model(self.contract.inputs(x))
-        return self.model(self.contract.inputs(x[..., 0]).contiguous(memory_format=torch.channels_last))[..., None]
+            return self.model(self.contract.inputs(x)) / self.contract.temperature
+        scores = self.model(self.contract.inputs(x[..., 0]).contiguous(memory_format=torch.channels_last))
+        return scores[..., None] / self.contract.temperature
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +40,12 @@ class SegmenterOutput:
     Args:
         mask: uint8 [X, Y, Z].
         maps: "foreground", "confidence", "entropy", as requested: float16 [X, Y, Z].
+        notes: what was taken for padding and what was dropped, in sentences.
     """
 
     mask: np.ndarray
     maps: dict[str, np.ndarray]
+    notes: tuple[str, ...] = ()
 
 
 class Segmenter:
@@ -74,10 +79,12 @@ class Segmenter:
             progress: called after every window; returning False ends it with StoppedError.
         """
         contract, shape = self.contract, voxels.shape
+        flips = contract.flips if flips is None else flips
+        if contract.body_pixels is not None:
+            return self._in_body(voxels, spacing, maps, flips, progress)
         wanted = contract.working_spacing(spacing, voxels.shape)
         if wanted is not None:
             voxels, _ = resample(voxels, spacing, wanted)
-        flips = contract.flips if flips is None else flips
         segmentation = (
             self._around_centre(voxels, maps, flips) if contract.centre else self._slide(voxels, maps, flips, progress)
         )
@@ -86,6 +93,40 @@ class Segmenter:
             mask = resample_labels(mask, shape)
             made = {name: resample_to(values, shape) for name, values in made.items()}
         return SegmenterOutput(clean(mask, contract, spacing=spacing), made)
+
+    def _in_body(
+        self,
+        voxels: np.ndarray,
+        spacing: tuple[float, float, float],
+        maps: Sequence[str],
+        flips: tuple[int, ...],
+        progress: Observer | None,
+    ) -> SegmenterOutput:
+        """Segment what is in the body, in pixels that suit its size; all else is background."""
+        seen = see_body(voxels, spacing, self.contract.body_pixels or 0)
+        mask = np.zeros(voxels.shape, np.uint8)
+        made = {name: np.full(voxels.shape, float(name == "confidence"), np.float16) for name in maps}
+        if seen.voxels is None:
+            return SegmenterOutput(mask, made, seen.notes)
+        found = self._slide(seen.voxels, [*dict.fromkeys((*maps, "foreground"))], flips, progress)
+        shape, body = mask[seen.box].shape[:2], seen.body[seen.box]
+        foreground = found.foreground
+        if (
+            found.classes == 2 and foreground is not None
+        ):  # probabilities keep the outline finer than a pixel of the network
+            labels = (resize(foreground.numpy(), shape) > 0.5).astype(np.uint8)
+        else:
+            labels = resize_labels(found.mask.numpy(), shape)
+        mask[seen.box] = np.where(body, labels, 0)
+        notes = seen.notes
+        if self.contract.keep == "lungs":
+            mask, dropped = keep_lungs(mask, voxels, seen.body, spacing)
+            notes += dropped
+        else:
+            mask = clean(mask, self.contract, spacing=spacing)
+        for name, values in made.items():
+            values[seen.box] = np.where(body, resize(getattr(found, name).numpy(), shape), values[seen.box])
+        return SegmenterOutput(mask, made, notes)
 
     def _slide(
         self, voxels: np.ndarray, maps: Sequence[str], flips: tuple[int, ...], progress: Observer | None
@@ -113,7 +154,7 @@ class Segmenter:
         for name in maps:
             made[name] = torch.full(voxels.shape, float(name == "confidence"), dtype=torch.float16)
             made[name][place] = getattr(found, name)[inside]
-        return Segmentation(full, **made)
+        return Segmentation(full, found.classes, **made)
 
 
 def cut_centre(array: np.ndarray, contract: VolumeContract) -> tuple[np.ndarray, tuple[slice, ...], tuple[slice, ...]]:

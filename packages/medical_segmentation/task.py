@@ -15,11 +15,13 @@ from cnn_core.data.memory import EpochContext
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.models.unet import UNet
 from cnn_core.train.task import Evaluation, Pairs
+from medical_segmentation.body import resize_labels, see_body
+from medical_segmentation.calibration import voxel_temperature
 from medical_segmentation.cases import some
 from medical_segmentation.checker import Volume
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.data import SegmentationSet, load_set
-from medical_segmentation.evaluate import NAMES, measure_case, summarise
+from medical_segmentation.evaluate import CONFIDENCE, NAMES, measure_case, summarise
 from medical_segmentation.fingerprint import PlanSettings, network_options, plan, with_usual
 from medical_segmentation.losses import dice_cross_entropy
 from medical_segmentation.metrics import mean_dice
@@ -67,7 +69,7 @@ class SegmentationTask(Pairs):
         else:
             requested = PlanSettings(
                 data.dims, data.spacing, data.window, patches.patch, centred=data.centred, own_scale=data.own_scale,
-                keep=data.keep, flips=data.mirror,
+                keep=data.keep, flips=data.mirror, body_pixels=data.body_pixels, plausible_ml=data.plausible_ml,
             )  # fmt: skip
             modality = self.set.checked.source.modality
             self.contract, self.chosen = plan(facts, requested, modality=modality, step=STEP)
@@ -79,6 +81,7 @@ class SegmentationTask(Pairs):
         values = self.set.checked.source.values
         numbers = values if values != tuple(range(len(values))) else ()
         self.contract = replace(self.contract, label_numbers=numbers)
+        self.further = self._further_sets()
         self.options, notes = self._options(card)
         self.augment = self._augment(notes)
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
@@ -138,13 +141,16 @@ class SegmentationTask(Pairs):
         flips = () if split == "val" else None  # no mirror images in validation: they only cost time
         labels = {name: k for k, name in enumerate(self.set.labels) if k}
         rows, means = [], []
+        if split == "test" and self.recipe.data.validation:
+            self.contract = replace(self.contract, temperature=self._temperature(model))
+            segmenter = Segmenter(model, self.contract)
         for name in self.set.splits[split]:
             volume = self.set.checked.volume(name)
-            mask = segmenter(volume.voxels, volume.spacing, flips=flips).mask
             if split == "val":
+                mask = segmenter(volume.voxels, volume.spacing, flips=flips).mask
                 means.append(mean_dice(mask, volume.mask, len(self.set.labels)))
             else:
-                rows.append(measure_case(mask, volume, labels))
+                rows.append(measure_case(segmenter(volume.voxels, volume.spacing, maps=CONFIDENCE), volume, labels))
         if split == "val":
             found = [value for value in means if value is not None]
             return Evaluation(
@@ -220,16 +226,45 @@ class SegmentationTask(Pairs):
     def _training_blocks(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return what patches are cut from: intensities float16 [1, *S] on the unit scale, and labels uint8 [*S]."""
         volumes, masks = [], []
-        for name in self.set.splits[self.training_split]:
-            for block, labels in training_blocks(self.set.checked.volume(name), self.contract):
-                volumes.append(block.to(self.device))
-                masks.append(labels.to(self.device))
+        shown = self.contract
+        if not self.recipe.data.learn_prepared:
+            shown = replace(shown, body_pixels=None, keep="all")
+        sources = [(self.set, self.training_split, 1), *((found, "train", times) for found, times in self.further)]
+        for source, split, times in sources:
+            for name in source.splits[split]:
+                for block, labels in training_blocks(source.checked.volume(name), shown):
+                    volumes += [block.to(self.device)] * times
+                    masks += [labels.to(self.device)] * times
         return volumes, masks
+
+    def _temperature(self, model: nn.Module) -> float:
+        """Return the temperature that suits the validation split, see `calibration`."""
+        cases = (self.set.checked.volume(name) for name in self.set.splits["val"])
+        blocks = (block for volume in cases for block in training_blocks(volume, self.contract))
+        return voxel_temperature(model, blocks, self.contract, self.device)
+
+    def _further_sets(self) -> list[tuple[SegmentationSet, int]]:
+        """Return the sets whose training parts are learned from too, and how often each of their cases counts."""
+        found = []
+        for name, times in self.recipe.data.further.items():
+            further = load_set(name)
+            if further.labels != self.set.labels:
+                raise DataError(
+                    f"further: {name} has the labels {', '.join(further.labels)}, {self.set.name} has "
+                    f"{', '.join(self.set.labels)}; expected the same"
+                )
+            found.append((further, times))
+        return found
 
 
 def training_blocks(volume: Volume, contract: VolumeContract) -> Iterable[tuple[Tensor, Tensor]]:
     """Yield the blocks of one case that patches are cut from: the scan, its slices, or the patch around the centre."""
     voxels, mask = volume.voxels, volume.mask
+    if contract.body_pixels is not None:
+        seen = see_body(voxels, volume.spacing, contract.body_pixels)
+        if seen.voxels is None:
+            return
+        voxels, mask = seen.voxels, resize_labels(mask[seen.box], seen.voxels.shape[:2])
     wanted = contract.working_spacing(volume.spacing, voxels.shape)
     if wanted is not None:
         voxels, _ = resample(voxels, volume.spacing, wanted)

@@ -77,6 +77,7 @@ class Segmentation:
     """The mask and the maps of a volume; maps that were not requested are None."""
 
     mask: Tensor  # [X, Y, Z] uint8, the most probable label
+    classes: int = 0  # K of the network; 0: unknown
     foreground: Tensor | None = None  # [X, Y, Z] float16: probability that it is not label 0
     confidence: Tensor | None = None  # [X, Y, Z] float16: probability of the label in the mask
     entropy: Tensor | None = None  # [X, Y, Z] float16: 0 certain ... 1 all labels alike
@@ -108,8 +109,10 @@ def segment(
             raise unknown_name("map", name, MAPS)
     mask = torch.empty(x.shape, dtype=torch.uint8)
     made = {name: torch.empty(x.shape, dtype=torch.float16) for name in MAPS if name in maps}
+    classes = 0
     with torch.inference_mode():
         for first, scores in scores_in_rows(model, x, windows, progress=progress):
+            classes = len(scores)
             step = max(1, PIECE // scores[..., 0].numel())
             for begin in range(0, scores.shape[-1], step):
                 part = scores[..., begin : begin + step]
@@ -117,7 +120,7 @@ def segment(
                 mask[place] = most_probable(part)
                 for name, values in _maps(part, made).items():
                     made[name][place] = values.to(torch.float16)
-    return Segmentation(mask, **made)
+    return Segmentation(mask, classes, **made)
 
 
 def scores_in_rows(

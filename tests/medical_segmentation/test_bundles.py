@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from loopback import served
+from made_bundle import INFERENCE, METADATA, NETWORK, write_bundle
 from made_sets import write_set
 from monai.networks.nets import SegResNet
 
@@ -16,44 +17,6 @@ from cnn_core.cli import main
 from cnn_core.errors import CnnError, WeightsError
 from medical_segmentation import evaluate_weights, load
 from medical_segmentation.bundles import fetch_bundle
-
-NETWORK = {"_target_": "SegResNet", "spatial_dims": 3, "in_channels": 1, "out_channels": 3, "init_filters": 8,
-           "blocks_down": [1, 1], "blocks_up": [1]}  # fmt: skip
-INFERENCE = {
-    "imports": ["$import glob"],
-    "bundle_root": "/workspace/bundle",
-    "output_dir": "$@bundle_root + '/eval'",
-    "dataset_dir": "/workspace/data",
-    "datalist": "$list(sorted(glob.glob(@dataset_dir + '/imagesTs/*.nii.gz')))",
-    "device": "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')",
-    "network_def": NETWORK,
-    "network": "$@network_def.to(@device)",
-    "preprocessing": {"_target_": "Compose", "transforms": [
-        {"_target_": "LoadImaged", "keys": "image"},
-        {"_target_": "EnsureChannelFirstd", "keys": "image"},
-        {"_target_": "Orientationd", "keys": "image", "axcodes": "LPS"},
-        {"_target_": "Spacingd", "keys": "image", "pixdim": [2.0, 2.0, 2.0], "mode": "bilinear"},
-        {"_target_": "ScaleIntensityRanged", "keys": "image", "a_min": -100, "a_max": 100, "b_min": 0, "b_max": 1,
-         "clip": True},
-        {"_target_": "EnsureTyped", "keys": "image"},
-    ]},
-    "inferer": {"_target_": "SlidingWindowInferer", "roi_size": [16, 16, 16], "sw_batch_size": 2, "overlap": 0.25},
-    "postprocessing": {"_target_": "Compose", "transforms": [
-        {"_target_": "Activationsd", "keys": "pred", "softmax": True},
-        {"_target_": "Invertd", "keys": "pred", "transform": "@preprocessing", "orig_keys": "image",
-         "nearest_interp": False, "to_tensor": True},
-        {"_target_": "AsDiscreted", "keys": "pred", "argmax": True},
-        {"_target_": "SaveImaged", "keys": "pred", "output_dir": "@output_dir"},
-    ]},
-}  # fmt: skip
-METADATA = {
-    "version": "0.1.0", "monai_version": "1.5.1", "authors": "Testers", "copyright": "Apache-2.0",
-    "description": "A bundle for tests", "task": "two organs",
-    "network_data_format": {
-        "inputs": {"image": {"type": "image", "num_channels": 1}},
-        "outputs": {"pred": {"type": "image", "channel_def": {"0": "background", "1": "liver", "2": "spleen"}}},
-    },
-}  # fmt: skip
 
 
 class Pickled(torch.nn.Module):
@@ -64,14 +27,9 @@ class Pickled(torch.nn.Module):
 def bundle(tmp_path: Path) -> Path:
     """An unpacked bundle whose network answers by brightness, through one pair of weights that is not zero."""
     folder = tmp_path / "zoo" / "two_organs"
-    (folder / "configs").mkdir(parents=True)
-    (folder / "models").mkdir()
-    (folder / "configs" / "inference.json").write_text(json.dumps(INFERENCE))
-    (folder / "configs" / "metadata.json").write_text(json.dumps(METADATA))
     torch.manual_seed(0)
     network = SegResNet(**{key: value for key, value in NETWORK.items() if key != "_target_"})
-    torch.save(network.state_dict(), folder / "models" / "model.pt")
-    return folder
+    return write_bundle(folder, network, INFERENCE, METADATA)
 
 
 @pytest.fixture

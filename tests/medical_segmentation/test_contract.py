@@ -46,7 +46,7 @@ def test_contracts_survive_json() -> None:
     ({"flips": [0, 0]}, "flips: expected different axes"),
     ({"label_numbers": [1, 2]}, "label_numbers: expected 0 and different numbers"),
     ({"label_numbers": [0, 2, 2]}, "label_numbers: expected 0 and different numbers"),
-    ({"keep": "some"}, "keep: expected 'all', 'largest' or 'central'"),
+    ({"keep": "some"}, "keep: expected 'all', 'largest', 'central' or 'lungs'"),
     ({"own_scale": True}, "expected shares from 0 to 1"),
     ({"colour": 1}, "unknown field 'colour'"),
 ])  # fmt: skip

@@ -20,6 +20,7 @@ from medical_segmentation.metrics import (
     mean_dice,
     surface_distances,
 )
+from medical_segmentation.segmenter import SegmenterOutput
 
 SPACING = (1.0, 2.0, 3.0)
 
@@ -125,8 +126,8 @@ def test_scans_are_measured_against_their_truth_on_their_own_spacing() -> None:
     truth[5, 5, 5], mask[5:7, 5, 5] = 2, 2  # one voxel of 1 x 2 x 3 mm, and one more beside it along X
     wrong, right = (Volume(name, answer, truth, SPACING) for name, answer in (("wrong", mask), ("right", truth)))
 
-    def echo(voxels: np.ndarray, spacing: tuple[float, ...]) -> SimpleNamespace:
-        return SimpleNamespace(mask=voxels)
+    def echo(voxels: np.ndarray, spacing: tuple[float, ...], **_: object) -> SegmenterOutput:
+        return SegmenterOutput(voxels, {})
 
     report = evaluate(SimpleNamespace(segmenter=echo, labels=("none", "a", "b")), [wrong, right, right])
     far, near = report.cases[0]["a"], report.cases[0]["b"]
@@ -135,7 +136,7 @@ def test_scans_are_measured_against_their_truth_on_their_own_spacing() -> None:
     assert (near["volume_ml"], near["true_ml"]) == pytest.approx((0.012, 0.006))
     assert report.metrics["dice"] == pytest.approx((1 / 3 + 1 + 1) / 3) and report.metrics["dice_a"] == 2 / 3
     assert report.metrics["hd95_mm"] == pytest.approx((9 + 0.95) / 2 / 3)
-    found = measure_case(mask, wrong, {"a": 1, "b": 2})
+    found = measure_case(SegmenterOutput(mask, {}), wrong, {"a": 1, "b": 2})
     assert (found.mean("dice"), found.mean("hd95_mm")) == pytest.approx((1 / 3, (9 + 0.95) / 2))
 
 

@@ -19,6 +19,7 @@ from medical_segmentation.evaluate import evaluate
 from medical_segmentation.phantom import COUNTS, HU, LABELS, ORDERS, draw_phantom, save_phantom, write_phantoms
 from medical_segmentation.predict import SegmentationResult
 from medical_segmentation.scan import read_mask, read_scan
+from medical_segmentation.segmenter import SegmenterOutput
 
 # ---- the layout
 
@@ -139,7 +140,9 @@ def test_volumes_of_a_tilted_gantry_are_measured_as_they_are_answered(tmp_path: 
         array = np.asanyarray(nib.load(folder / part / "case0.nii.gz").dataobj)
         replace(folder, part, "case0", array, affine)
     volume = check(read_decathlon(folder)).volume("case0")
-    answers = SimpleNamespace(segmenter=lambda *_: SimpleNamespace(mask=volume.mask), labels=("background", "thing"))
+    answers = SimpleNamespace(
+        segmenter=lambda *_, **__: SegmenterOutput(volume.mask, {}), labels=("background", "thing")
+    )
     (case,) = evaluate(answers, [volume]).cases
     answered = SegmentationResult(read_scan(folder / "imagesTr" / "case0.nii.gz"), volume.mask, answers.labels)
     assert case["thing"]["true_ml"] == pytest.approx(8 * 2 * np.cos(np.pi / 6) / 1000)

@@ -45,7 +45,7 @@ class Given:
 
 @remembered(1)  # scans are large
 def segmented(network: Network, given: Given) -> Any:
-    """Return the `SegmentationResult` with the map "entropy", computed once in this session.
+    """Return the `SegmentationResult` with the map "entropy" where there is one, computed once in this session.
 
     Raises:
         CnnError: the file is no scan, or the network cannot be loaded.
@@ -91,7 +91,8 @@ def _segment(network: Network, scan: Any) -> Any:
         latest[:] = [advance]
         return not stopped.is_set()
 
-    work = submit(loaded.predict, scan, maps=("entropy",), progress=observe)
+    maps = () if loaded.goal == "bundle" else ("entropy",)  # a bundle's own transforms hide the scores
+    work = submit(loaded.predict, scan, maps=maps, progress=observe)
     try:
         _show_progress(work, latest)
         return work.result()

@@ -10,6 +10,7 @@ import streamlit as st
 
 from cnn_core.data.tables import csv_text
 from components.address import pick
+from components.charts import reliability
 from components.downloads import csv_and_json
 from components.frame import download, note, warn
 from components.kept import kept, remembered
@@ -18,6 +19,7 @@ from components.tables import Markup, table
 from components.viewer import Packed, View, pack, pack_rest, viewer, with_heat
 from views.medical_parts.ask import Given, segmented
 
+MANY = 20  # labels, above which they can be searched
 LABELS, UNSURE = "Labels", "Uncertainty"
 PRESETS = {"Lung": "lung", "Soft tissue": "soft tissue", "Bone": "bone", "Brain": "brain"}
 
@@ -31,8 +33,12 @@ def show_result(network: Network, given: Given) -> Callable[[], None]:
     result = segmented(network, given)
     for said in result.warnings:
         warn(said)
-    ways = [LABELS, UNSURE]
-    what = pick(st.segmented_control, "Show", ways, key="overlay", required=True, label_visibility="collapsed")
+    if result.notes:
+        note(f"{'. '.join(text[0].upper() + text[1:] for text in result.notes)}.")
+    what = LABELS
+    if "entropy" in result.maps:
+        ways = [LABELS, UNSURE]
+        what = pick(st.segmented_control, "Show", ways, key="overlay", required=True, label_visibility="collapsed")
     shown = (network.digest, given.digest, what)
     packed = _packed(*shown, shown in _sent_whole(), _result=result)
     viewer(packed, key="viewer")
@@ -66,6 +72,21 @@ def _sent_whole() -> set[tuple[str, str, str]]:
     return kept().setdefault("medical-whole", set())
 
 
+def show_reliability(network: Network) -> None:
+    """Show how right the network's probabilities are near outlines, if that was measured.
+
+    Raises:
+        DataError: the report cannot be read.
+    """
+    from medical_segmentation.evaluate import read_report
+
+    report = compute(read_report, network.folder)
+    if report is None or report.calibration is None:
+        return
+    with st.expander("How right its probabilities are"):
+        reliability(report.calibration, key="scan-calibration", of=f"voxels near outlines in {report.n} test scans")
+
+
 def view_of(result: Any) -> View:
     """Return a result as the viewer wants it."""
     from medical_segmentation.pictures import COLOURS, in_hu
@@ -73,8 +94,7 @@ def view_of(result: Any) -> View:
     names = result.labels[1:]
     scan = result.scan
     windows = ct_windows() if in_hu(scan) else {}
-    colours = [COLOURS[k % len(COLOURS)] for k in range(len(names))]
-    return View(scan.voxels, scan.spacing, result.mask, names, colours, windows)
+    return View(scan.voxels, scan.spacing, result.mask, names, COLOURS[: len(names)], windows)
 
 
 def ct_windows() -> dict[str, tuple[float, float]]:
@@ -96,19 +116,39 @@ def _numbers(result: Any, given: Given) -> None:
 def volumes(
     volumes_ml: Mapping[str, float], *, means: Mapping[str, float | None] | None = None, of: str = "HU"
 ) -> None:
-    """Show the labels with their colours and volumes, and their means of `of`, if they are given."""
+    """Show the labels with their colours and volumes, and their means of `of`, if they are given.
+
+    Many labels can be searched, and those that were not found are left out and counted.
+    """
     from medical_segmentation.pictures import COLOURS
 
     heads = [("Label", ""), ("Volume, mL", "number")] + [(f"Mean {of}", "number")] * (means is not None)
     rows: list[list[str | Markup]] = []
+    wanted = searched(volumes_ml)
     for k, (name, volume) in enumerate(volumes_ml.items()):
-        colour = ",".join(map(str, COLOURS[k % len(COLOURS)]))
+        if name not in wanted:
+            continue
+        colour = ",".join(map(str, COLOURS[k]))
         shown = Markup(f'<span class="swatch" style="background:rgb({colour})"></span> {html.escape(name)}')
         row: list[str | Markup] = [shown, f"{volume:,.1f}" if volume < 1000 else f"{volume:,.0f}"]
         if means is not None:
             row.append("" if means[name] is None else f"{means[name]:,.0f}".replace("-", "−"))
         rows.append(row)
     table(heads, rows, label="Volumes of the labels", narrow=True)
+
+
+def searched(volumes_ml: Mapping[str, float]) -> list[str]:
+    """Return the labels to list: all of a few; of many those that were found and hold what is searched for."""
+    if len(volumes_ml) <= MANY:
+        return list(volumes_ml)
+    word = st.text_input("Search the labels", key="label-search", placeholder="kidney").strip().casefold()
+    if word:
+        chosen = [name for name in volumes_ml if word in name.replace("_", " ").casefold() or word in name.casefold()]
+        note(f"{len(chosen)} of {len(volumes_ml)} labels hold “{word}”.")
+        return chosen
+    there = [name for name, volume in volumes_ml.items() if volume]
+    note(f"{len(there)} of {len(volumes_ml)} labels were found in this scan; search to see the others.")
+    return there
 
 
 def _downloads(result: Any, given: Given) -> None:

@@ -52,6 +52,8 @@ CUTOUTS = (
 def samples_for(network: Network) -> tuple[Sample, ...]:
     """Return the samples that suit a network."""
     contract = network.card.input
+    if contract["goal"] == "bundle":
+        return CHESTS
     if contract["goal"] == "malignancy" and contract["dims"] == 2:
         return CUTOUTS
     if contract["goal"] == "malignancy" or contract.get("centre") is not None:

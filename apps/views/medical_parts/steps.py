@@ -3,10 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+BUNDLE = (
+    "The bundle of MONAI's Model Zoo did the rest with its own transforms, network and windows, as its "
+    "`configs/inference.json` says. Nothing of it was measured here."
+)
+
 
 def mask_steps(rule: Mapping[str, Any]) -> str:
     """Return the steps from a scan to its mask in Markdown; `rule` is the card's `input`, see `VolumeContract`."""
-    steps = [_prepared(rule), _answered(rule), _cleaned(rule)]
+    if rule.get("goal") == "bundle":
+        steps = ["The scan was turned so that its axes run right, front and up.", BUNDLE]
+    else:
+        steps = [_prepared(rule), _answered(rule), _cleaned(rule)]
     lines = "\n".join(f"{i}. {step}" for i, step in enumerate(steps, 1))
     return f"{lines}\n\nThe same on the command line:"
 
@@ -26,7 +34,12 @@ The same on the command line:"""
 def _prepared(rule: Mapping[str, Any]) -> str:
     said = ["The scan was turned so that its axes run right, front and up."]
     spacing, usual = rule.get("spacing"), rule.get("usual_spacing")
-    if pixels := rule.get("usual_pixels"):
+    if pixels := rule.get("body_pixels"):
+        said.append(
+            "Slice by slice the body was found: the air around it, padding, table and blankets were left out. It was "
+            f"resampled so that the body is {pixels} pixels across."
+        )
+    elif pixels := rule.get("usual_pixels"):
         said.append(f"Its slices were resampled to {pixels} pixels across if they had far fewer, or more.")
     elif spacing is None and usual is not None:
         learned = _edges(usual[: rule["dims"]])
@@ -66,13 +79,22 @@ def _answered(rule: Mapping[str, Any]) -> str:
     if mirrored := 2 ** len(rule.get("flips", ())) - 1:
         images = "mirror image" if mirrored == 1 else f"{mirrored} mirror images"
         said.append(f"The scores were averaged with those of the {images}.")
+    if (temperature := rule.get("temperature", 1.0)) != 1:
+        said.append(f"They were divided by {temperature:.3g}, which makes the probabilities right on validation scans.")
     said.append("Each voxel got its most probable label.")
     return " ".join(said)
 
 
 def _cleaned(rule: Mapping[str, Any]) -> str:
     said = []
-    if (keep := rule.get("keep", "all")) != "all":
+    if rule.get("body_pixels"):
+        said.append("Nothing outside the body was kept.")
+    if rule.get("keep") == "lungs":
+        said.append(
+            "Slice by slice, pieces as dark as gas in bowel, stomach or airways were dropped; then, in 3-D, pieces of "
+            "less than a twentieth of the largest."
+        )
+    elif (keep := rule.get("keep", "all")) != "all":
         piece = "piece nearest the centre" if keep == "central" else "largest connected piece"
         said.append(f"Of each label {'in a slice ' if rule['dims'] == 2 else ''}only the {piece} was kept.")
     if rule.get("spacing") is not None:

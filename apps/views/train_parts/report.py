@@ -10,7 +10,7 @@ from cnn_core.train.runs import RunInfo
 from cnn_core.weights.reports import read_report
 from components.bars import percent
 from components.box_report import show_box_report
-from components.charts import LineChart, show_charts
+from components.charts import reliability
 from components.frame import note
 from components.matrix import confusion
 from components.networks import compute
@@ -42,10 +42,13 @@ def show_report(run: RunInfo) -> None:
         return
     if hasattr(report, "figures"):
         _scans(report)
+        if report.calibration is not None:
+            reliability(report.calibration, key=f"calibration-{run.name}", of="voxels near outlines")
         report = report.classes
     if hasattr(report, "confusion"):
         _classes(report)
-        _calibration(report, run.name)
+        if report.calibration is not None:
+            reliability(report.calibration, key=f"calibration-{run.name}", of="items")
         _mistakes(report)
     elif hasattr(report, "worst"):
         _captions(report)
@@ -124,26 +127,6 @@ def _classes(report: Any) -> None:
 
 def _items(report: Any, label: str) -> str:
     return f"{next(entry.n for entry in report.classes if entry.label == label):,}"
-
-
-def _calibration(report: Any, name: str) -> None:
-    if report.calibration is None:
-        return
-    points = [(probability, accuracy) for n, probability, accuracy in report.calibration.bins if n]
-    show_charts(
-        [
-            LineChart(
-                "How often it is right, by its probability", {"measured": points, "perfect": [(0.0, 0.0), (1.0, 1.0)]},
-                "probability of the answer", "share of right answers", x_domain=(0.0, 1.0), y_domain=(0.0, 1.0),
-                percent=True,
-            )
-        ],
-        key=f"calibration-{name}",
-    )  # fmt: skip
-    note(
-        f"Calibration error {report.calibration.error:.4f} on {report.n:,} items: the mean distance of the two lines, "
-        "weighted by the answers at each probability."
-    )
 
 
 def _mistakes(report: Any) -> None:

@@ -39,6 +39,7 @@ class Draws:
     cutout: Tensor | None = None  # [B, n] first corner of the blanked square, axes in order; may lie outside
     flips: Tensor | None = None  # [B, n] bool: mirrored along each axis, axes in order
     elastic: Tensor | None = None  # [B, n, *control points] pixels by which the place that is read moves, x first
+    coarse: Tensor | None = None  # [B] resolution that is left, 0 to 1
     noise: Tensor | None = None  # [B] standard deviation
     noise_seed: Tensor | None = None  # [B] int64: source of each sample's noise, drawn where the sample is
 
@@ -85,17 +86,19 @@ def draw(
     if config.cutout:
         centre = (uniform(n, low=0, high=1) * torch.tensor(size)).long()  # anywhere inside, the square may stick out
         cutout = centre - config.cutout // 2
-    flips = elastic = noise = noise_seed = None
+    flips = elastic = coarse = noise = noise_seed = None
     if config.flip == "all":
         flips = uniform(n, low=0, high=1) < 0.5
     if config.elastic:
         elastic = draw_points(config.elastic, count=count, spatial_dims=n, generator=generator)
+    if config.coarse:
+        coarse = uniform(low=1 - config.coarse, high=1 + config.coarse).clamp(max=1)
     if config.noise:
         noise = uniform(low=0, high=config.noise)
         noise_seed = torch.randint(2**62, (count,), generator=generator)
     return Draws(
         flip, matrix, offset, shift, brightness, contrast, cutout,
-        flips=flips, elastic=elastic, noise=noise, noise_seed=noise_seed,
+        flips=flips, elastic=elastic, coarse=coarse, noise=noise, noise_seed=noise_seed,
     )  # fmt: skip
 
 
@@ -147,6 +150,8 @@ def _recolour(x: Tensor, draws: Draws, config: AugmentConfig) -> Tensor:
         mean = x.flatten(1).mean(1)
         x = (x - _per_sample(mean, x)) * _per_sample(draws.contrast.to(x), x)
         x = (x + _per_sample(mean + draws.brightness.to(x), x)).clamp(0, 1)
+    if draws.coarse is not None:
+        x = _coarsen(x, draws.coarse)
     if draws.noise is not None and draws.noise_seed is not None:
         x = _noise(x, draws.noise, draws.noise_seed)
     if draws.cutout is not None:
@@ -241,6 +246,19 @@ def _as_picture(x: Tensor) -> Tensor:
     """Give a signal a second axis, since grid_sample knows 2-D and 3-D, and half precision enough digits for places."""
     x = x.unsqueeze(2) if x.ndim == 3 else x
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _coarsen(x: Tensor, resolution: Tensor) -> Tensor:
+    """Show each sample with fewer cells: averaged over larger ones, and interpolated to the old size."""
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[x.ndim - 2]
+    done = []
+    for one, left in zip(x, resolution.tolist(), strict=True):
+        size = [max(1, round(edge * left)) for edge in one.shape[1:]]
+        if size != [*one.shape[1:]]:
+            small = F.interpolate(one[None].float(), size, mode="area")
+            one = F.interpolate(small, one.shape[1:], mode=mode, align_corners=False)[0].to(x.dtype)
+        done.append(one)
+    return torch.stack(done) if done else x
 
 
 def _noise(x: Tensor, deviation: Tensor, seeds: Tensor) -> Tensor:

@@ -23,5 +23,6 @@ class AugmentConfig(Settings):
     light: Share = 0.0  # brightness and contrast change by at most this fraction
     cutout: Natural = 0  # edge in pixels of a square that is blanked
     elastic: NonNegative = 0.0  # pixels: standard deviation of a smooth random displacement
+    coarse: Share = 0.0  # resolution falls by at most this fraction, in one half of the samples
     noise: NonNegative = 0.0  # Gaussian noise of at most this standard deviation, as a fraction of the input's range
     border: Literal["zeros", "reflect"] = "zeros"  # what moves in from outside
