@@ -70,8 +70,8 @@ lint: $(STAMP) ## style, format and types
 screenshots: $(STAMP) ## the README's pictures, taken from the real pages
 	$(BIN)/python tests/browser/take_screenshots.py
 
-readme: $(DEMO) ## the README's result table, from the weights cards
-	$(BIN)/python -m cnn_core.weights.table README.md
+readme: $(DEMO) ## the tables of results, from the weights cards
+	$(BIN)/python -m cnn_core.weights.table README.md docs/results.md
 
 train-image: train-digits ## the default recipe of image classification: digits, half a minute
 

@@ -9,11 +9,13 @@ from cnn_core.weights import list_weights, load_card
 from cnn_core.weights.table import results_table, with_results
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text("utf-8")
+PAGES = {page: page.read_text("utf-8") for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+TEXT = "\n".join(PAGES.values())
 
 
-def test_the_result_table_is_current() -> None:
-    assert with_results(TEXT) == TEXT, "run `make readme`"
+def test_the_result_tables_are_current() -> None:
+    for page in (ROOT / "README.md", ROOT / "docs" / "results.md"):
+        assert with_results(PAGES[page]) == PAGES[page], "run `make readme`"
     for entry in list_weights():
         assert (f"`{entry.name}`" in results_table()) == bool(load_card(entry.folder).metrics)
 
@@ -26,9 +28,22 @@ def test_every_recipe_weights_and_model_it_names_exists() -> None:
     assert set(named) <= known
 
 
-def test_every_file_it_points_to_exists() -> None:
-    targets = re.findall(r"\]\((?!http)([^)]+)\)", TEXT)
-    targets += re.findall(r"`((?:shared|packages|apps|tests)/[\w/.-]+)`", TEXT)
-    assert targets
-    for target in targets:
+def test_every_file_they_point_to_exists() -> None:
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", text):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    named = re.findall(r"`((?:shared|packages|apps|tests)/[\w/.-]+)`", TEXT)
+    assert named
+    for target in named:
         assert (ROOT / target).exists(), target
+
+
+def test_anchors_are_headings() -> None:
+    for page, text in PAGES.items():
+        for target, anchor in re.findall(r"\]\((?!http)([^)#]+)#([^)]+)\)", text):
+            headings = re.findall(r"^#+ (.+)$", (page.parent / target).read_text("utf-8"), re.MULTILINE)
+            assert anchor in [heading.lower().replace(" ", "-") for heading in headings], f"{page.name}: {anchor}"
+
+
+def test_the_readme_is_read_in_a_minute() -> None:
+    assert len(PAGES[ROOT / "README.md"].splitlines()) <= 120

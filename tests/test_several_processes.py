@@ -41,9 +41,9 @@ def test_small_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert (tmp_path / "2" / recipe / "card.json").exists()
 
 
-def test_the_commands_of_the_readme_reach_cnn_as_they_are_written() -> None:
+def test_the_commands_of_the_documentation_reach_cnn_as_they_are_written() -> None:
     """torchrun takes `--run` for a flag of its own that was not written out, unless two dashes stand before."""
-    text = (HERE.parent / "README.md").read_text("utf-8")
+    text = (HERE.parent / "docs" / "many-machines.md").read_text("utf-8")
     commands = re.findall(r"^    (?:.*&& )?torchrun (.*?)(?:  +.*)?$", text, re.MULTILINE)
     assert len(commands) == 2
     for command in commands:

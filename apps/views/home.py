@@ -172,7 +172,7 @@ def _tiles(warm: bool) -> None:
 def _results() -> None:
     st.header("Results", anchor=False)
     note(
-        "Measured on the full test sets; the README says how settings were chosen. "
+        "Measured on the full test sets; docs/results.md says how settings were chosen. "
         "Every figure can be reproduced with the command in its row."
     )
     cards: list[WeightsCard] = []
