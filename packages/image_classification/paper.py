@@ -18,6 +18,7 @@ PEN = 0.1  # likewise, of a stroke on a sheet that lies on a desk
 DARKEST = 0.35  # of the light that a shadow leaves; what is darker is ink
 STEP = 20  # grey levels between a sheet and the desk under it, at least
 SHEET = (0.15, 0.93)  # share of a photo that a sheet takes
+FRAMED = 0.3  # share of the photo's frame that a sheet takes at most: the lit side of a shadow takes half of it
 RECTANGLE = 0.78  # share of the smallest rectangle around a sheet that is sheet; of an ellipse it is 0.785
 FAINT = 0.5  # of the darkest ink
 LINES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # of the darkest ink: levels below which what crosses the picture may lie
@@ -94,7 +95,7 @@ def _sheet(paper: np.ndarray, *, ink: np.ndarray) -> np.ndarray | None:
     pieces, count = ndimage.label(bright)
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     whole = ndimage.binary_fill_holes(pieces == 1 + int(sizes.argmax()))
-    if not SHEET[0] < whole.mean() < SHEET[1] or border(whole).mean() > 0.6 or _rectangularity(whole) < RECTANGLE:
+    if not SHEET[0] < whole.mean() < SHEET[1] or border(whole).mean() > FRAMED or _rectangularity(whole) < RECTANGLE:
         return None
     inside = ndimage.binary_erosion(whole, iterations=3, border_value=1)
     strong = np.where(ink > 3 * NOISE, ink, 0)

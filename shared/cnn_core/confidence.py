@@ -28,7 +28,7 @@ from cnn_core.models.backbone import Backbone
 from cnn_core.weights.card import Confidence
 
 REFERENCES = 4000  # training items that an input is compared with
-KEPT = 0.96  # share of the right answers on validation data that stay answers
+KEPT = 0.98  # share of the right answers on validation data that stay answers
 LEAST_RIGHT = 40  # right answers on validation data, below which no threshold can be chosen
 LEAST_ITEMS = 20  # validation items, below which no temperature is fitted
 COLDEST, HOTTEST = 0.1, 10.0

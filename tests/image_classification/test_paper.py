@@ -63,6 +63,19 @@ def test_what_is_no_sheet_stays_as_it_is() -> None:
         assert np.array_equal(sheet_alone(picture), picture)
 
 
+@pytest.mark.parametrize("angle", [0, 1, 2, 3])
+def test_the_lit_side_of_a_shadow_is_no_sheet(angle: int) -> None:
+    """A ring across the edge of a shadow, from each of four sides: it was cut at the edge, and a 0 became a C."""
+    y, x = np.mgrid[:120, :120]
+    distance = np.hypot(y - 60, x - 60)
+    light = np.rot90(np.where(x < 60, 235.0, 95.0), angle)
+    photo = np.where((distance > 20) & (distance < 27), 30, light).astype(np.uint8)
+    assert np.array_equal(sheet_alone(photo.astype(np.float32)), photo)
+    seen = InputContract(1, (28, 28), fit="digit").to_uint8(Image.fromarray(photo))[0].float()
+    parts = [seen[:14], seen[14:], seen[:, :14], seen[:, 14:]]
+    assert min(float(part.sum()) for part in parts) > 0.7 * max(float(part.sum()) for part in parts)
+
+
 def test_a_shadow_inside_the_picture_is_uneven_light_and_a_wide_stroke_is_not() -> None:
     y, x = np.mgrid[:90, :120]
     shadow = np.where((y - 45) ** 2 + (x - 60) ** 2 < 900, 0.6, 1) * 220.0
