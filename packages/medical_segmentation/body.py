@@ -130,13 +130,14 @@ def find_body(voxels: np.ndarray, spacing: tuple[float, float, float]) -> Body:
     """
     step = max(1, round(max(voxels.shape[:2]) / COARSE))
     coarse = voxels[::step, ::step]
+    fine = np.arange(voxels.shape[0]) // step, np.arange(voxels.shape[1]) // step
     mask = np.zeros(voxels.shape, bool)
     sizes, boxes = [], []
     for k in range(voxels.shape[2]):
         inside = _inside(coarse[:, :, k])
         if not inside.any():
             continue
-        mask[:, :, k] = inside.repeat(step, 0).repeat(step, 1)[: mask.shape[0], : mask.shape[1]]
+        mask[:, :, k] = inside[np.ix_(*fine)]
         x, y = ndimage.find_objects(mask[:, :, k].astype(np.uint8))[0]
         boxes.append((x.start, x.stop, y.start, y.stop))
         sizes.append(max((x.stop - x.start) * spacing[0], (y.stop - y.start) * spacing[1]))

@@ -32,8 +32,9 @@ def near_outline(*masks: np.ndarray) -> np.ndarray:
 
     Axes of a single voxel are left out.
     """
-    near = np.zeros(masks[0].shape, bool)
-    size = [1 if edge == 1 else 2 * BAND + 1 for edge in near.shape]
+    shape: tuple[int, ...] = masks[0].shape
+    near = np.zeros(shape, bool)
+    size = [1 if edge == 1 else 2 * BAND + 1 for edge in shape]
     for mask in masks:
         known = np.where(mask == IGNORED, 0, mask)
         near |= ndimage.maximum_filter(known, size) != ndimage.minimum_filter(known, size)

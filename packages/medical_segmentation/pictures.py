@@ -21,12 +21,19 @@ WINDOWS = {  # HU: centre, width
 FIRST_COLOURS = ((230, 85, 60), (70, 150, 240), (120, 190, 70), (245, 190, 60), (170, 110, 220), (60, 190, 180))
 GOLDEN = 0.618034  # of the circle of hues: each is far from all before it
 TONES = ((0.75, 0.95), (0.5, 0.8), (0.9, 0.7))  # saturation and value, in turn
-COLOURS = FIRST_COLOURS + tuple(
-    tuple(round(255 * part) for part in hsv_to_rgb(k * GOLDEN % 1, *TONES[k % len(TONES)]))
-    for k in range(len(FIRST_COLOURS), 255)
-)  # of the labels 1 to 255, no two alike
 OPACITY = 0.45
 MAX_EDGE = 768  # pixels of a picture
+
+Colour = tuple[int, int, int]
+
+
+def _further(k: int) -> Colour:
+    red, green, blue = hsv_to_rgb(k * GOLDEN % 1, *TONES[k % len(TONES)])
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+# Of the labels 1 to 255, no two alike.
+COLOURS: tuple[Colour, ...] = (*FIRST_COLOURS, *map(_further, range(len(FIRST_COLOURS), 255)))
 
 
 def window_grey(plane: np.ndarray, window: str | tuple[float, float] | None = None) -> np.ndarray:
