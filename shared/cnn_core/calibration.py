@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
-from cnn_core.confidence import ScoringTask, backbone_of, references_of
+from cnn_core.confidence import ScoringTask, among_references, backbone_of, references_of
 from cnn_core.domain import Domain
 from cnn_core.errors import CnnError
 from cnn_core.train.config import recipe_from_table
 from cnn_core.train.task import Task
-from cnn_core.weights import WeightsCard, find_weights, load_card, round_weights, save_weights
+from cnn_core.weights import WeightsCard, find_weights, load_card, load_state, round_weights, save_weights
 from cnn_core.weights.card import Confidence
 from cnn_core.weights.reports import REPORT_FILE, write_report
 
@@ -25,8 +26,9 @@ def calibrate_weights(
 ) -> WeightsCard:
     """Train the recipe of weights once more, with validation data held out, and take over what it learns of confidence.
 
-    Temperature and threshold are those of the second training, the references the weights' own. The weights and their
-    card are replaced, with their figures measured again.
+    The temperature is that of the second training, the references are the weights' own. Familiarity differs from
+    network to network: the threshold leaves as many of the weights' references below it, each compared with the others,
+    as the second training's leaves of its own. The weights and their card are replaced, their figures measured again.
 
     Args:
         domain: of the weights.
@@ -49,16 +51,27 @@ def calibrate_weights(
     if held is None:
         raise CnnError(f"the training in {folder} has no validation data to learn confidence from")
     shorter = "" if epochs is None else f" (--epochs {epochs})"
-    said = Confidence(**{**held, "data": f"held out in a second training{shorter}"})
     model = domain.load(place, device="cpu").model
     task.build_data(torch.device("cpu"))
     backbone = backbone_of(model)
     if backbone is None:
         raise CnnError(f"{card.name} has no last layer to calibrate")
     backbone.head.scale((card.confidence["temperature"] if card.confidence else 1.0) / held["temperature"])
-    backbone.head.references = references_of(task, model, backbone) if held["threshold"] is not None else None
+    backbone.head.references, threshold = None, None
+    if held["threshold"] is not None:
+        backbone.head.references = references_of(task, model, backbone)
+        threshold = _threshold(backbone.head.references, folder, held["threshold"])
     round_weights(model, card.dtype)
+    data = f"held out in a second training{shorter}"
+    said = Confidence(**{**held, "data": data, "threshold": threshold})
     return _save(task, model, card, place, said)
+
+
+def _threshold(references: Tensor, folder: Path, held: float) -> float:
+    """Return the familiarity that has the rank among references [M, D] which `held` has among those of a run."""
+    second = next(value for key, value in load_state(folder)[0].items() if key.endswith(".references"))
+    rank = float((among_references(second) < held).double().mean())
+    return round(float(among_references(references).double().quantile(rank)), 4)
 
 
 def _save(task: Task, model: torch.nn.Module, card: WeightsCard, place: Path, confidence: Confidence) -> WeightsCard:

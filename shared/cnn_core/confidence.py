@@ -209,6 +209,12 @@ def nearest_reference(features: Tensor, references: Tensor) -> Tensor:
     return (features @ F.normalize(references.float(), dim=1).T).amax(1)
 
 
+def among_references(references: Tensor) -> Tensor:
+    """Return the cosine of each of references [M, D] to the nearest of the others: float32 [M]."""
+    unit = F.normalize(references.float(), dim=1)
+    return (unit @ unit.T).fill_diagonal_(-1).amax(1)
+
+
 def _need(found: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
     if found is None:
         raise ValueError("the task has no such split")

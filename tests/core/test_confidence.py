@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from cnn_core.answers import Tally
 from cnn_core.classification import Prediction
 from cnn_core.confidence import (
+    among_references,
     answering,
     backbone_of,
     fit_temperature,
@@ -176,6 +177,12 @@ def test_nothing_is_learned_of_few_items_and_old_references_go() -> None:
     assert learn_confidence(Halves(12), network) is None and backbone.head.references is None
     assert all(torch.equal(value, untouched[key]) for key, value in network.state_dict().items())
     assert learn_confidence(object(), network) is None
+
+
+def test_references_are_compared_with_the_others() -> None:
+    references = torch.tensor([[127, 0], [0, 127], [127, 127]], dtype=torch.int8)
+    assert among_references(references).tolist() == pytest.approx([0.5**0.5] * 3)
+    assert among_references(references[:2]).tolist() == [0.0, 0.0]
 
 
 def test_familiarity_needs_references() -> None:
