@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cnn_core.classification import CALIBRATION_BINS, Calibration
 from cnn_core.confidence import fit_temperature
@@ -57,7 +58,8 @@ def voxel_temperature(
     usable = ((x, y) for x, y in blocks if y.numel() <= LARGEST)
     with torch.inference_mode():
         for x, y in islice(usable, BLOCKS):
-            found = views(channels_last(contract.inputs(x[None].float().to(device)))).float().cpu()[0]  # [K, *S]
+            whole = channels_last(contract.inputs(_to_patches(x, contract.patch)[None].float().to(device)))
+            found = views(whole).float().cpu()[0][(..., *map(slice, y.shape))]  # [K, *S]
             near = torch.from_numpy(near_outline(y.numpy(), found.argmax(0).numpy().astype(np.uint8)))
             places = near.flatten().nonzero()[:, 0]
             places = places[torch.linspace(0, len(places) - 1, min(len(places), ENOUGH)).long()]
@@ -66,6 +68,12 @@ def voxel_temperature(
     if not sum(map(len, labels)):
         return 1.0
     return fit_temperature(torch.cat(scores), torch.cat(labels))
+
+
+def _to_patches(x: Tensor, patch: Sequence[int]) -> Tensor:
+    """Continue a block [1, *S] with zeros to whole patches: some networks halve their input so often and no more."""
+    more = [-edge % step for edge, step in zip(x.shape[1:], patch, strict=True)]
+    return F.pad(x, [side for count in reversed(more) for side in (0, count)])
 
 
 def bin_sums(confidence: np.ndarray, mask: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ from driving import html
 from lab_pages import open_lab, run_shown_code
 
 import image_classification.domain
-from cnn_core.weights import load_card
 from components.lab import THUMBNAILS
 from lab import overfitting, sharing, transfer
 
@@ -73,7 +72,7 @@ def test_remedies_are_chosen_in_the_address():
 
 def test_the_stored_transfers_are_those_of_the_shipped_weights():
     targets = transfer.stored(THUMBNAILS)
-    sha256 = load_card(transfer.WEIGHTS).sha256
+    sha256 = transfer.encoder_sha256()
     for target in targets.values():
         assert target.sha256 == sha256, "make them again with: python apps/assets/make_lab.py transfer"
         assert all(list(runs) == list(transfer.LABELS) for runs in target.runs.values())

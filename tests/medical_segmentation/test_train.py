@@ -135,7 +135,9 @@ def test_fine_tuning_keeps_the_preprocessing_and_the_two_ways_are_compared(
     assert [row["mode"] for row in rows] == ["fine-tune", "scratch"]
     assert rows[0]["dice"] > rows[1]["dice"]
     tuned, fresh = (load_card(tmp_path / row["mode"]) for row in rows)
-    assert tuned.input == load_card(start).input and tuned.arguments == load_card(run_folder).arguments
+    before = load_card(start).input
+    assert {**tuned.input, "temperature": before["temperature"]} == before  # which is fitted again
+    assert tuned.arguments == load_card(run_folder).arguments
     kept = {name: tuned.input[name] for name in ("low", "high", "patch", "own_scale", "dims")}
     assert kept == {name: fresh.input[name] for name in kept}
     words = f"cnn compare {start} --data {phantoms} --batch-size 3 --patches 9 --device cpu --epochs 1"
@@ -308,9 +310,9 @@ def test_a_mask_lies_on_the_inputs_own_grid(predictor: Predictor, scan_file: Pat
     assert (tmp_path / "phantom_005_overlay.png").stat().st_size > 1000
     entropy, foreground = result.maps["entropy"], result.maps["foreground"]
     assert entropy.shape == result.mask.shape and entropy.min() >= 0 and entropy.max() <= 1.001
-    wavers, certain = abs(foreground - 0.5) < 0.05, foreground < 0.001
-    # of five labels: at least that of two of them at 0.45 to 0.55, and at most that of 0.999 and four equal ones
-    assert wavers.any() and certain.any() and entropy[wavers].min() > 0.42 and entropy[certain].max() < 0.01
+    wavers, certain = abs(foreground - 0.5) < 0.05, foreground < 0.05
+    # of five labels: at least that of two of them at 0.45 to 0.55, and at most that of 0.95 and four equal ones
+    assert wavers.any() and certain.any() and entropy[wavers].min() > 0.42 and entropy[certain].max() < 0.17
     assert ((foreground > 0.5) == (result.mask > 0)).mean() > 0.9
 
 
