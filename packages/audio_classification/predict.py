@@ -52,6 +52,7 @@ class Predictor:
         self.labels = labels_of(card)
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
+        self._network = answering(self.model)
         self.folder: Path | None = None  # of the weights, where they come from one
 
     def probabilities(self, windows: Tensor) -> Tensor:
@@ -60,10 +61,9 @@ class Predictor:
 
     def answers(self, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Return `probabilities`, and which windows are of the classes at all, bool [W] (see `cnn_core.confidence`)."""
-        network = answering(self.model)
         with torch.inference_mode():
             parts = [
-                network(channels_last(self.contract.normalize(part.to(self.device))))
+                self._network(channels_last(self.contract.normalize(part.to(self.device))))
                 for part in windows.split(BATCH_SIZE)
             ]
             scores, known = split_answers(torch.cat(parts), len(self.labels), self.card.confidence)

@@ -24,7 +24,7 @@ from audio_classification.data import DATA_SETS, load_sets, summary_of
 from audio_classification.folder import load_own
 from audio_classification.sound_set import SoundSet, Windows
 from cnn_core.classification import Report, measure_classes
-from cnn_core.confidence import Network
+from cnn_core.confidence import Network, drawn
 from cnn_core.data.cache import cache_key
 from cnn_core.data.classes.division import SplitOptions
 from cnn_core.data.memory import EpochContext, channels_last, take_share
@@ -246,7 +246,7 @@ class SoundTask(Pairs):
     def network(self, model: nn.Module) -> nn.Module:
         return model
 
-    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
+    def scored(self, network: Network, split: str, most: int | None = None) -> tuple[Tensor, Tensor] | None:
         """Return what `network` answers to every sound of a split, as the logarithm of its windows' mean probability.
 
         What stands behind the K scores of a window, such as features, is averaged as it is.
@@ -254,8 +254,9 @@ class SoundTask(Pairs):
         if split not in self.sets:
             return None
         sounds, windows, targets = self.sets[split], self.windows[split], self.targets[split]
-        if items is not None:
-            sounds, targets = sounds.subset(items, split), targets[torch.from_numpy(items).to(self.device)]
+        if most is not None:
+            items = drawn(len(sounds), most)
+            sounds, targets = sounds.subset(items.numpy(), split), targets[items.to(self.device)]
             windows = Windows(sounds, self.contract)
         answered = torch.cat([
             network(channels_last(self.contract.normalize(windows.rows(part).to(self.device)))).float()

@@ -1,22 +1,20 @@
 """Transfer: the head alone is trained, on what a network of photos or of other sounds makes of the spectrograms."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from audio_classification.ridge import choose, solve
 from audio_classification.task import EVALUATION_BATCH, Recipe, SoundTask
-from cnn_core.confidence import Network
 from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.memory import EpochContext, channels_last, take_share
 from cnn_core.errors import ConfigError
 from cnn_core.metrics import classification_metrics
 from cnn_core.models.pooled import PooledStages
-from cnn_core.train.task import Evaluation, Pairs
+from cnn_core.train.task import Evaluation, OfHead
 from cnn_core.weights import round_weights
 
 log = logging.getLogger(__name__)
@@ -28,18 +26,15 @@ def make_task(recipe: Recipe) -> "SoundTask | HeadTask":
     return HeadTask(inner) if inner.pretrained and recipe.transfer.transfer == "bottleneck" else inner
 
 
-class HeadTask(Pairs):
+class HeadTask(OfHead):
     """Train the head of a `SoundTask`'s network on features that are computed once and cached on disk.
 
     Every training window gives several: its own, and those of augmented copies. `card_fields` hands over the whole
     network, so that the run folder holds ordinary weights.
     """
 
-    metric = "accuracy"
-    open_set = True
-
-    def __init__(self, inner: SoundTask) -> None:
-        self.inner, self.recipe = inner, inner.recipe
+    inner: SoundTask
+    whole: PooledStages
 
     def build_data(self, device: torch.device) -> None:
         self.inner.build_data(device)
@@ -89,9 +84,6 @@ class HeadTask(Pairs):
             "(strength %.3g)", self.recipe.model.weights, 100 * chosen.accuracy, chosen.strength,
         )  # fmt: skip
 
-    def fingerprint(self) -> str:
-        return self.inner.fingerprint()
-
     def steps_per_epoch(self) -> int:
         return max(1, self._count // self._batch_size)
 
@@ -117,21 +109,6 @@ class HeadTask(Pairs):
         probabilities = self.inner.windows[split].mean_of_each(model(self.val).softmax(1))
         targets = self.inner.targets[split]
         return Evaluation(len(targets), classification_metrics(probabilities.log(), targets))
-
-    @property
-    def training_split(self) -> str:
-        return self.inner.training_split
-
-    def network(self, model: nn.Module) -> nn.Module:
-        """Return the stages with this head."""
-        self.whole.add_module("head", model)
-        return self.whole
-
-    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
-        return self.inner.scored(network, split, items)
-
-    def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
-        return {**self.inner.card_fields(model), "model_module": self.network(model)}
 
     @property
     def _count(self) -> int:

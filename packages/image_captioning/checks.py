@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from cnn_core.confidence import as_references, nearest_reference, rooted
+from cnn_core.confidence import as_references, as_units, nearest_reference, rooted
 from cnn_core.models import imagenet
 from image_captioning.model import Captioner
 
@@ -84,4 +84,4 @@ def references_of(features: Tensor) -> Tensor:
 
 def familiarity(features: Tensor, references: Tensor) -> Tensor:
     """Return the cosine of photos to the nearest reference, see `cnn_core.confidence`: `[B, P, C] -> float32 [B]`."""
-    return nearest_reference(rooted(features.float().mean(1)), references)
+    return nearest_reference(rooted(features.float().mean(1)), as_units(references))

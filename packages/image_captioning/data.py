@@ -14,12 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnn_core.data.archives import extract
-from cnn_core.data.cache import cache_key, cached_array
+from cnn_core.data.cache import cache_key, cached_array, unpacked
 from cnn_core.data.coco import get_coco
 from cnn_core.data.copies import nearly_same
-from cnn_core.data.files import data_root as default_root
-from cnn_core.data.paths import beside_upload, custom_path, given_path
+from cnn_core.data.paths import custom_path, given_path
 from cnn_core.data.reading import read_batches
 from cnn_core.data.summary import DataSummary
 from cnn_core.domain import DataSet, find_set
@@ -270,10 +268,7 @@ def _custom_path(name_or_path: str | os.PathLike[str]) -> Path:
     )
     if path.suffix.lower() != ".zip" or path.is_dir():
         return path
-    place = (beside_upload("features") or default_root() / "features") / f"album-{cache_key(str(path), _stat(path))}"
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        extract(path, place)
+    place = unpacked(path, "album")
     inside = [entry for entry in place.iterdir() if not entry.name.startswith((".", "__"))]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else place
 

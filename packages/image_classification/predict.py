@@ -92,6 +92,7 @@ class Predictor:
             )
         self.device = torch.device(device)
         self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()
+        self._network = answering(self.model)
 
     def probabilities(self, x: Tensor) -> Tensor:
         """Return the class probabilities of prepared pictures: `[B, C, H, W] -> float32 [B, K]` on the CPU.
@@ -106,7 +107,7 @@ class Predictor:
     def answers(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return `probabilities`, and which pictures are of the classes, bool [B] (see `cnn_core.confidence`)."""
         with torch.inference_mode():
-            answered = tta_logits(answering(self.model), channels_last(x.to(self.device)), tta=self.contract.tta)
+            answered = tta_logits(self._network, channels_last(x.to(self.device)), tta=self.contract.tta)
             scores, known = split_answers(answered, len(self.labels), self.card.confidence)
             return scores.softmax(1).cpu(), known.cpu()
 

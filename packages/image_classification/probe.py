@@ -13,7 +13,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -91,9 +90,9 @@ class ProbeTask(Pairs):
         self.whole.head.to(self.device)
         return self.folded
 
-    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
-        """Return what `network` answers; to chosen items, which others are compared with, without mirrored views."""
-        return self.inner.scored(network, split, items, tta="none" if items is not None else None)
+    def scored(self, network: Network, split: str, most: int | None = None) -> tuple[Tensor, Tensor] | None:
+        """Return what `network` answers; to the items that others are compared with, without mirrored views."""
+        return self.inner.scored(network, split, most, tta="none" if most is not None else None)
 
     def steps_per_epoch(self) -> int:
         return len(self.views) * len(self._blocks(self.inner.training_split))

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field, replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cnn_core.classification import Report, measure_classes
-from cnn_core.confidence import Network
+from cnn_core.confidence import Network, drawn
 from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.cache import cache_key
 from cnn_core.data.classes.division import SplitOptions
@@ -248,14 +247,14 @@ class ImageTask(Pairs):
         return model
 
     def scored(
-        self, network: Network, split: str, items: np.ndarray | None = None, *, tta: Tta | None = None
+        self, network: Network, split: str, most: int | None = None, *, tta: Tta | None = None
     ) -> tuple[Tensor, Tensor] | None:
         """Return what `network` answers to a split, with the contract's test-time views unless others are named."""
         if split not in self.sets:
             return None
         images, targets = self.device_sets[split]
-        if items is not None:
-            index = torch.from_numpy(items).to(images.device)
+        if most is not None:
+            index = drawn(len(images), most).to(images.device)
             images, targets = images[index], targets[index]
         scores = [
             tta_logits(network, channels_last(self.contract.normalize(part)), tta=tta or self.contract.tta)

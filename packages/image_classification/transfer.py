@@ -4,20 +4,17 @@ With bottleneck features the encoder runs once over the pictures and only the he
 other modes, frozen early stages and fine-tuning, are `ImageTask` itself.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnn_core.confidence import Network
 from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.data.memory import EpochContext, take_share
 from cnn_core.metrics import classification_metrics
-from cnn_core.models import as_backbone
+from cnn_core.models import Backbone, as_backbone
 from cnn_core.train.config import LoopConfig
-from cnn_core.train.task import Evaluation, Pairs
+from cnn_core.train.task import Evaluation, OfHead
 from cnn_core.weights import round_weights
 from image_classification.task import ImageTask, evaluation_batch
 
@@ -26,18 +23,15 @@ LEARNING_RATES = {"bottleneck": 3e-3, "freeze": 1e-3, "fine-tune": 5e-4, "scratc
 COMPARED = LoopConfig(epochs=15, batch_size=16)  # of a few dozen pictures an epoch has `LEAST_STEPS`
 
 
-class HeadTask(Pairs):
+class HeadTask(OfHead):
     """Train the head of an `ImageTask`'s network on features that are computed once and cached on disk.
 
     No augmentation: a changed picture would need the encoder again. After training, `card_fields` hands over the whole
     network, so that the run folder holds ordinary weights.
     """
 
-    metric = "accuracy"
-    open_set = True
-
-    def __init__(self, inner: ImageTask) -> None:
-        self.inner, self.recipe = inner, inner.recipe
+    inner: ImageTask
+    whole: Backbone
 
     def build_data(self, device: torch.device) -> None:
         self.inner.build_data(device)
@@ -48,9 +42,6 @@ class HeadTask(Pairs):
 
     def build_model(self) -> nn.Module:
         return self.whole.head.cpu()
-
-    def fingerprint(self) -> str:
-        return self.inner.fingerprint()
 
     def steps_per_epoch(self) -> int:
         return self.inner.steps_per_epoch()
@@ -76,21 +67,6 @@ class HeadTask(Pairs):
             return None
         features, targets = self.features[split]
         return Evaluation(len(targets), classification_metrics(model(features), targets))
-
-    @property
-    def training_split(self) -> str:
-        return self.inner.training_split
-
-    def network(self, model: nn.Module) -> nn.Module:
-        """Return the encoder with this head."""
-        self.whole.add_module("head", model)
-        return self.whole
-
-    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
-        return self.inner.scored(network, split, items)
-
-    def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
-        return {**self.inner.card_fields(model), "model_module": self.network(model)}
 
     def _features(self, split: str) -> tuple[Tensor, Tensor]:
         """Return the last maps [N, C', H', W'] of a split and its targets, from the cache if they are there."""

@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cnn_core.data.archives import extract
-from cnn_core.data.cache import cache_key
+from cnn_core.data.cache import unpacked
 from cnn_core.data.copies import nearly_same, same_pixels, together
-from cnn_core.data.files import data_root
 from cnn_core.data.folders import natural
-from cnn_core.data.paths import beside_upload, custom_path
+from cnn_core.data.paths import custom_path
 from cnn_core.data.splits import hold_out
 from cnn_core.data.summary import DataSummary, Omissions, class_warnings
 from cnn_core.errors import DataError
@@ -58,7 +56,8 @@ def load_own(path: str | os.PathLike[str], known: list[str]) -> OwnBoxes:
         DataError: nothing can be learned from it; says what is expected.
         UnknownNameError: there is no such folder.
     """
-    root = _unpacked(custom_path(path, known, expected=EXPECTED.removeprefix("expected "), kinds=("folder", "zip")))
+    expected = EXPECTED.removeprefix("expected ")
+    root = unpacked(custom_path(path, known, expected=expected, kinds=("folder", "zip")), "boxes")
     checked = Checked(Omissions())
     named, read = read_folder(root, checked.left_out)
     kept = []
@@ -148,16 +147,3 @@ def _summary(
     return DataSummary(
         **{**vars(summary), "data": whole.name, "warnings": (*warnings, *class_warnings(summary.classes))}
     )
-
-
-def _unpacked(path: Path) -> Path:
-    """Return the folder, or that of an archive, which is unpacked once beside what is computed."""
-    if path.is_dir():
-        return path
-    status = path.stat()
-    key = cache_key(str(path.resolve()), status.st_size, status.st_mtime_ns)
-    place = (beside_upload("features") or data_root() / "features") / f"boxes-{key}"
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        extract(path, place)
-    return place

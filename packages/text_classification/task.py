@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnn_core.confidence import Network
+from cnn_core.confidence import Network, drawn
 from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import EpochContext, take_share
 from cnn_core.data.summary import DataSummary
@@ -134,13 +134,14 @@ class TextTask(Pairs):
     def network(self, model: nn.Module) -> nn.Module:
         return model
 
-    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
+    def scored(self, network: Network, split: str, most: int | None = None) -> tuple[Tensor, Tensor] | None:
         """Return what `network` answers to the texts of a split."""
         if split not in self.sets:
             return None
         encoded, targets = self.encoded[split], self.targets[split]
-        if items is not None:
-            encoded, targets = encoded.subset(items), targets[torch.from_numpy(items).to(self.device)]
+        if most is not None:
+            items = drawn(len(encoded), most)
+            encoded, targets = encoded.subset(items.numpy()), targets[items.to(self.device)]
         return scores_of(network, encoded, self.device), targets
 
     def fingerprint(self) -> str:

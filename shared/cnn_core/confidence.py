@@ -48,10 +48,10 @@ class ScoringTask(Protocol):
     def network(self, model: nn.Module) -> nn.Module:
         """Return the whole network of a model that is trained."""
 
-    def scored(self, network: Network, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
+    def scored(self, network: Network, split: str, most: int | None = None) -> tuple[Tensor, Tensor] | None:
         """Return what `network` answers to a split as predictions are made, [N, ...], and the targets, int64 [N].
 
-        `items` are the places of those that are wanted; None: all. None is returned where there is no such split.
+        At most `most` items are answered, see `drawn`; None: all. None is returned where there is no such split.
         """
 
 
@@ -109,14 +109,15 @@ def with_familiarity(network: Network, backbone: Backbone) -> Network:
 
     Averages over views of an input, of scores as of familiarity, stay what they mean.
     """
-    references = backbone.head.references
-    if references is None:
+    if backbone.head.references is None:
         raise ValueError("the head has no references to compare with")
+    known = as_units(backbone.head.references)  # once for all views and batches
+    featured = with_features(network, backbone)
 
     def answer(x: Tensor) -> Tensor:
-        both = with_features(network, backbone)(x)
-        classes = both.shape[1] - references.shape[1]
-        return torch.cat([both[:, :classes], nearest_reference(both[:, classes:], references)[:, None]], 1)
+        both = featured(x)
+        classes = both.shape[1] - known.shape[1]
+        return torch.cat([both[:, :classes], nearest_reference(both[:, classes:], known)[:, None]], 1)
 
     return answer
 
@@ -192,11 +193,14 @@ def learn_confidence(task: Any, model: nn.Module) -> Confidence | None:
 
 def references_of(task: ScoringTask, network: nn.Module, backbone: Backbone) -> Tensor:
     """Return the features of training items, drawn by a fixed seed: int8 [M, D]."""
-    whole = _need(task.scored(lambda x: x.flatten(1)[:, :1].float(), task.training_split, None))[1]
-    items = np.sort(np.random.default_rng(0).permutation(len(whole))[:REFERENCES])
     with torch.inference_mode():
-        both, _ = _need(task.scored(with_features(network, backbone), task.training_split, items))
+        both, _ = _need(task.scored(with_features(network, backbone), task.training_split, REFERENCES))
     return as_references(both[:, backbone.head.classifier.out_features :].float())
+
+
+def drawn(count: int, most: int) -> Tensor:
+    """Return the places of at most `most` of `count` items, drawn by a fixed seed, in their order: int64."""
+    return torch.from_numpy(np.sort(np.random.default_rng(0).permutation(count)[:most]))
 
 
 def as_references(features: Tensor) -> Tensor:
@@ -204,15 +208,20 @@ def as_references(features: Tensor) -> Tensor:
     return (features / features.abs().amax(1, keepdim=True).clamp_min(1e-12) * SCALE).round().to(torch.int8)
 
 
-def nearest_reference(features: Tensor, references: Tensor) -> Tensor:
-    """Return the cosine of features [B, D] of length 1 to the nearest of references [M, D]: [B]."""
-    return (features @ F.normalize(references.float(), dim=1).T).amax(1)
+def as_units(references: Tensor) -> Tensor:
+    """Return references [M, D] at length 1: float32."""
+    return F.normalize(references.float(), dim=1)
+
+
+def nearest_reference(features: Tensor, units: Tensor) -> Tensor:
+    """Return the cosine of features [B, D] of length 1 to the nearest of references, `as_units` [M, D]: [B]."""
+    return (features @ units.T).amax(1)
 
 
 def among_references(references: Tensor) -> Tensor:
     """Return the cosine of each of references [M, D] to the nearest of the others: float32 [M]."""
-    unit = F.normalize(references.float(), dim=1)
-    return (unit @ unit.T).fill_diagonal_(-1).amax(1)
+    units = as_units(references)
+    return (units @ units.T).fill_diagonal_(-1).amax(1)
 
 
 def _need(found: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ import math
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from cnn_core.confidence import (
     among_references,
     answering,
     backbone_of,
+    drawn,
     fit_temperature,
     learn_confidence,
     split_answers,
@@ -131,11 +131,12 @@ class Halves:
     def network(self, model: nn.Module) -> nn.Module:
         return model
 
-    def scored(self, network: object, split: str, items: np.ndarray | None = None) -> tuple[Tensor, Tensor] | None:
+    def scored(self, network: object, split: str, most: int | None = None) -> tuple[Tensor, Tensor] | None:
         assert callable(network)
         if split not in self.x:
             return None
-        index = torch.arange(len(self.y[split])) if items is None else torch.from_numpy(items)
+        count = len(self.y[split])
+        index = torch.arange(count) if most is None else drawn(count, most)
         return network(self.x[split][index]), self.y[split][index]
 
 

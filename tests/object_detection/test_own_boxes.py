@@ -10,9 +10,9 @@ import pytest
 from made_boxes import SIZE, as_coco, as_csv, as_voc, as_yolo, squares, voc_xml
 from PIL import Image
 
+from cnn_core.data import cache
 from cnn_core.data.archives import extract
 from cnn_core.errors import DataError, UnknownNameError
-from object_detection import folder as own_folder
 from object_detection.coco import read_coco
 from object_detection.folder import OwnBoxes, load_own
 from object_detection.tables import read_boxes
@@ -230,6 +230,6 @@ def test_a_zip_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     archive = shutil.make_archive(str(tmp_path / "data"), "zip", tmp_path / "data")
     monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "root"))
     unpacked = []
-    monkeypatch.setattr(own_folder, "extract", lambda *a, **k: (unpacked.append(a), extract(*a, **k)))
+    monkeypatch.setattr(cache, "extract", lambda *a, **k: (unpacked.append(a), extract(*a, **k)))
     assert len(load(Path(archive)).whole) == len(load(Path(archive)).whole) == 6
     assert len(unpacked) == 1

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cnn_core.data.archives import extract
 from cnn_core.data.files import data_root
 from cnn_core.data.paths import beside_upload
 from cnn_core.storage import atomic_path, check_space
@@ -37,6 +38,32 @@ def cache_key(*parts: object) -> str:
     return digest.hexdigest()[:32]
 
 
+def unpacked(path: Path, kind: str) -> Path:
+    """Return the folder of an archive, which is unpacked once beside the arrays; a folder as it is.
+
+    Args:
+        path: the archive or folder.
+        kind: begins the name of the new folder.
+
+    Raises:
+        DataError: the archive is damaged, dangerous or too large.
+        StorageError: it cannot be unpacked.
+    """
+    if path.is_dir():
+        return path
+    status = path.stat()
+    place = cache_folder() / f"{kind}-{cache_key(str(path.resolve()), status.st_mtime_ns, status.st_size)}"
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        extract(path, place)
+    return place
+
+
+def cache_folder() -> Path:
+    """Return `features` beside the run's upload, or under the data root."""
+    return beside_upload("features") or data_root() / "features"
+
+
 def cached_array(
     key: str, parts: Iterable[np.ndarray], *, shape: Sequence[int], dtype: str, folder: Path | None = None
 ) -> np.ndarray:
@@ -56,7 +83,7 @@ def cached_array(
         ValueError: the parts do not add up to `shape`.
     """
     shape = tuple(shape)
-    file = (folder or beside_upload("features") or data_root() / "features") / f"{key}.npy"
+    file = (folder or cache_folder()) / f"{key}.npy"
     kept = _open(file, shape, dtype)
     if kept is not None:
         return kept

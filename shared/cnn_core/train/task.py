@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from cnn_core.confidence import Network
 from cnn_core.data.memory import EpochContext
 from cnn_core.train.config import LoopConfig, OptimizerConfig
 
@@ -70,6 +71,39 @@ class Pairs:
     def parts(self, batch: tuple[Tensor, Tensor], count: int) -> list[Any]:
         """Cut a batch into parts that differ by one sample at most: statistics of a small remainder would mislead."""
         return list(zip(*(side.tensor_split(count) for side in batch), strict=True))
+
+
+class OfHead(Pairs):
+    """The part of a Task that trains the head alone of another Task's network, its `inner`; `whole` is that network.
+
+    The whole network is answered with, measured and saved, so that the run folder holds ordinary weights.
+    """
+
+    metric = "accuracy"
+    open_set = True
+    whole: nn.Module
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.recipe = inner, inner.recipe
+
+    @property
+    def training_split(self) -> str:
+        return str(self.inner.training_split)
+
+    def fingerprint(self) -> str:
+        return str(self.inner.fingerprint())
+
+    def network(self, model: nn.Module) -> nn.Module:
+        """Return the encoder with this head."""
+        self.whole.add_module("head", model)
+        return self.whole
+
+    def scored(self, network: Network, split: str, most: int | None = None) -> tuple[Tensor, Tensor] | None:
+        found: tuple[Tensor, Tensor] | None = self.inner.scored(network, split, most)
+        return found
+
+    def card_fields(self, model: nn.Module) -> Mapping[str, Any]:
+        return {**self.inner.card_fields(model), "model_module": self.network(model)}
 
 
 class Task(Protocol):
