@@ -5,25 +5,63 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from torchvision.transforms.v2.functional import resized_crop
 
 from cnn_core.data.memory import EpochContext, channels_last, take_share
 from image_captioning.contract import CaptionContract
 from image_captioning.model import CaptionBatch
 
+SEEN = (0.6, 1.0)  # shares of a picture's area
+SIDES = {"left", "right"}
+
 
 class Pictures:
-    """The pictures of a split as the network gets them: uint8 images to normalise, or features of a frozen encoder."""
+    """The pictures of a split as the network gets them: uint8 images to normalise, or features of a frozen encoder.
 
-    def __init__(self, source: Tensor, *, contract: CaptionContract | None, device: torch.device) -> None:
-        self.source, self.contract, self.device = source, contract, device
+    Args:
+        source: [N, 3, H, W], or features [N, P, C].
+        contract: normalises images; None: features.
+        device: of the batches.
+        further: other views of the same pictures, for training; each like `source`.
+    """
+
+    def __init__(
+        self, source: Tensor, *, contract: CaptionContract | None, device: torch.device, further: Sequence[Tensor] = ()
+    ) -> None:
+        self.views, self.contract, self.device = (source, *further), contract, device
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.views[0])
 
-    def batch(self, indices: Tensor) -> Tensor:
-        """Return the network's input [B, 3, H, W], or features [B, P, C]."""
-        part = self.source[indices.to(self.source.device)].to(self.device)
+    def batch(self, indices: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Return the network's input [B, 3, H, W], or features [B, P, C]; a generator draws a view of each."""
+        if generator is None or len(self.views) == 1:
+            part = self.views[0][indices.to(self.views[0].device)].to(self.device)
+        else:
+            drawn = torch.randint(len(self.views), (len(indices),), generator=generator).tolist()
+            part = torch.stack([self.views[v][i] for v, i in zip(drawn, indices.tolist(), strict=True)]).to(self.device)
         return part.float() if self.contract is None else channels_last(self.contract.normalize(part))
+
+
+def cut_outs(images: Tensor, captions: Sequence[Sequence[Sequence[str]]], seed: int) -> Tensor:
+    """Return a cut-out of each picture in the picture's size, half of them mirrored: `uint8 [N, 3, H, W]`, the same.
+
+    A cut-out is `SEEN` of the picture's area. A picture one of whose captions tells left from right is not mirrored.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    height, width = images.shape[2:]
+    cut = torch.empty_like(images)
+    for index, (image, theirs) in enumerate(zip(images, captions, strict=True)):
+        area, aspect, top, left, mirrored = torch.rand(5, generator=generator).tolist()
+        share = SEEN[0] + (SEEN[1] - SEEN[0]) * area
+        ratio = (3 / 4) ** (2 * aspect - 1)
+        h, w = (min(1.0, (share * r) ** 0.5) for r in (ratio, 1 / ratio))
+        rows, columns = round(h * height), round(w * width)
+        window = round(top * (height - rows)), round(left * (width - columns)), rows, columns
+        view = resized_crop(image, *window, [height, width], antialias=True)
+        tells_sides = any(word in SIDES for words in theirs for word in words)
+        cut[index] = view.flip(2) if mirrored < 0.5 and not tells_sides else view
+    return cut
 
 
 class CaptionBatches:
@@ -66,7 +104,7 @@ class CaptionBatches:
             owner = torch.arange(len(captions)).repeat_interleave(torch.tensor([len(drawn) for drawn in captions]))
             words = pad_sequence(rows, batch_first=True)  # [R, T]
             device = self.pictures.device
-            pictures = self.pictures.batch(indices[share])
+            pictures = self.pictures.batch(indices, generator=context.generator)[share]
             rewarded = self.rewarded_from is not None and context.epoch >= self.rewarded_from
             source = indices[share].to(device) if rewarded else None
             yield CaptionBatch(pictures, words.to(device), lengths.to(device), owner.to(device), source)

@@ -37,6 +37,7 @@ class EncoderConfig(Settings):
     stage: str | None = None  # the encoder's stage that is used; None: its last
     encoder_weights: str | None = None  # "imagenet", "torchvision", or weights of image classification
     frozen: bool = False  # its features are computed once, kept on disk, and only the decoder learns
+    views: Count = 1  # of each training photo for a frozen encoder: itself, then cut-outs, half of them mirrored
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import EpochContext
 from cnn_core.data.summary import DataSummary
-from cnn_core.errors import DataError
+from cnn_core.errors import CnnError, DataError
 from cnn_core.train.task import Evaluation, say_unused
 from cnn_core.weights import WeightsCard, round_weights
-from image_captioning.batches import CaptionBatches, Pictures
+from image_captioning.batches import CaptionBatches, Pictures, cut_outs
 from image_captioning.checks import FAMILIAR, REFERENCES, familiarity, references_of
 from image_captioning.contract import CaptionContract, CaptionerOptions
 from image_captioning.data import SPLITS, CaptionSet, load_photos, load_sets, makes_scenes
@@ -44,6 +44,8 @@ class CaptionTask:
     members: Mapping[str, np.ndarray]
 
     def __init__(self, recipe: Recipe) -> None:
+        if recipe.encoder.views > 1 and not recipe.encoder.frozen:
+            raise CnnError(f"views: expected 1 unless the encoder is frozen, got {recipe.encoder.views}")
         self.recipe = recipe
         self.sets: dict[str, CaptionSet] = {}
 
@@ -162,8 +164,11 @@ class CaptionTask:
     def _pictures(self, split: CaptionSet, device: torch.device) -> Pictures:
         if not self.recipe.encoder.frozen:
             return Pictures(split.images.to(device), contract=self.contract, device=device)
-        features = cached_features(self.start.encoder, split.images, contract=self.contract, device=device)
-        return Pictures(features, contract=None, device=device)
+        views = [split.images]
+        if split is self.sets["train"]:
+            views += (cut_outs(split.images, split.captions, seed) for seed in range(1, self.recipe.encoder.views))
+        features = [cached_features(self.start.encoder, v, contract=self.contract, device=device) for v in views]
+        return Pictures(features[0], contract=None, device=device, further=features[1:])
 
     # ---- network and training
 

@@ -15,7 +15,7 @@ from cnn_core.train.config import override
 from cnn_core.weights import load_card
 from cnn_core.weights.reports import read_report
 from image_captioning import DOMAIN, compare, evaluate_weights, train
-from image_captioning.batches import CaptionBatches, Pictures
+from image_captioning.batches import CaptionBatches, Pictures, cut_outs
 from image_captioning.data import load_sets
 from image_captioning.model import load_captioner
 from image_captioning.predict import load
@@ -55,10 +55,18 @@ def test_features_of_a_frozen_encoder_are_made_once(
     run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "data"))
-    settings = {**TINY, "weights": str(run), "frozen": True, "data": str(photos), "epochs": 1, "batch_size": 4}
+    settings = {
+        **TINY,
+        "weights": str(run),
+        "frozen": True,
+        "views": 2,
+        "data": str(photos),
+        "epochs": 1,
+        "batch_size": 4,
+    }
     outcome = train("scenes", folder=tmp_path / "a", settings=settings)
     files = {f: f.stat().st_mtime_ns for f in (tmp_path / "data" / "features").iterdir()}
-    assert len(files) == 4  # decoded pictures, and features of train, val and test
+    assert len(files) == 5  # decoded pictures, and features of train (two views), val and test
     train("scenes", folder=tmp_path / "b", settings=settings)
     assert {f: f.stat().st_mtime_ns for f in (tmp_path / "data" / "features").iterdir()} == files
     before, after = load_captioner(run)[0].state_dict(), load_captioner(tmp_path / "a")[0].state_dict()
@@ -172,6 +180,35 @@ def test_captions_per_picture_are_drawn_anew_and_stay_with_their_pictures() -> N
         assert caption[0] // 10 == picture and caption[1:] == [*[9] * (caption[0] % 10), END]
     parts = [drawn(EpochContext(0, torch.Generator().manual_seed(0), rank=rank, world=2)) for rank in range(2)]
     assert [len(part) for part in parts] == [4, 4] and sorted(parts[0] + parts[1]) == sorted(epochs[0])
+
+
+def test_a_view_is_drawn_for_each_picture() -> None:
+    """With two views, 1 to 6 and 11 to 16, every picture comes in one of its own, about half in each."""
+    source = torch.arange(1.0, 7).view(6, 1, 1)
+    pictures = Pictures(source, contract=None, device=torch.device("cpu"), further=[source + 10])
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.stack([pictures.batch(torch.arange(6), generator=generator).flatten() for _ in range(200)])
+    assert (drawn % 10 == source.flatten()).all() and 0.4 < float((drawn > 10).double().mean()) < 0.6
+    assert pictures.batch(torch.arange(6)).equal(source)  # in evaluation the picture itself
+
+
+def test_cut_outs_are_parts_of_the_picture_and_left_stays_left() -> None:
+    """Across a picture that grows from 0 to 240, a cut-out grows (or falls, mirrored) over most of the range."""
+    ramp = torch.linspace(0, 240, 64).round().to(torch.uint8).expand(40, 3, 48, 64)
+    captions = [[["a", "dog", "on", "the", "left"]], [["a", "dog"]]] * 20
+    cut = cut_outs(ramp, captions, seed=1)
+    assert cut.shape == ramp.shape and cut.dtype == torch.uint8
+    slope = cut[:, 0, 24, -1].int() - cut[:, 0, 24, 0].int()
+    assert (slope[0::2] > 0).all()  # never mirrored
+    assert 4 <= int((slope[1::2] < 0).sum()) <= 16
+    share = (slope.abs() + 240 / 63) / (240 + 240 / 63)  # of the width
+    assert float(share.min()) > 0.6 and float(share.max()) <= 1.01
+    assert cut.equal(cut_outs(ramp, captions, seed=1)) and not cut.equal(cut_outs(ramp, captions, seed=2))
+
+
+def test_views_are_for_a_frozen_encoder(few_scenes: object) -> None:
+    with pytest.raises(CnnError, match="views: expected 1 unless the encoder is frozen, got 3"):
+        CaptionTask(override(Recipe(), {**TINY, "views": 3}))
 
 
 def test_compare_trains_both_decoders(run: Path, tmp_path: Path) -> None:
