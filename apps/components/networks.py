@@ -116,8 +116,9 @@ def choose_network(domain: str, *favourites: str, training: str) -> tuple[dict[s
         return known, None
     usable = [name for name in (*favourites, *known) if name in known and not known[name].missing]
     first = usable[0] if usable else next(iter(known))
+    order = [first, *(name for name in known if name != first)]
     name = pick(
-        st.pills, "Network", list(known), key="weights", default=first, required=True,
+        st.pills, "Network", order, key="weights", default=first, required=True,
         format_func=lambda name: plain(known[name].title),
     )  # fmt: skip
     return known, known[name]

@@ -21,6 +21,8 @@ class Figure:
     caption: str
     alt: str
     pixels: bool = False  # True: show the pixels of a small picture as squares
+    across: tuple[str, ...] = ()  # ticks below the picture, evenly spaced from its left to its right end
+    up: tuple[str, ...] = ()  # ticks on its left, from the bottom to the top
 
 
 def png(image: Image.Image | np.ndarray) -> bytes:
@@ -52,4 +54,9 @@ def figures(items: Sequence[Figure], *, square: bool = True) -> None:
 def _figure(item: Figure, square: bool) -> str:
     kinds = " ".join(name for name, wanted in (("pixels", item.pixels), ("square", square)) if wanted)
     image = f'<img src="{data_uri(item.image)}" alt="{html.escape(item.alt)}" class="{kinds}">'
+    if item.across or item.up:
+        up, across = (
+            "".join(f"<span>{html.escape(tick)}</span>" for tick in ticks) for ticks in (item.up[::-1], item.across)
+        )
+        image = f'<div class="plotted"><div class="up">{up}</div>{image}<div class="across">{across}</div></div>'
     return f'<figure class="figure">{image}<figcaption>{html.escape(item.caption)}</figcaption></figure>'

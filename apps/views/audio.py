@@ -15,11 +15,11 @@ from components.side_by_side import side_by_side
 from views.audio_parts.ask import ask
 from views.audio_parts.batch import show_many
 from views.audio_parts.source import Recording, choose_sound
-from views.audio_parts.why import show_timeline, show_why
+from views.audio_parts.why import show_filters, show_timeline, show_why
 
 FAVOURITE = "fsdd"  # chosen at first, if it is there
 ONE, MANY = "One sound", "Many sounds"
-WHY, TIME, COMPARE = "What decided", "Over time", "Side by side"
+WHY, TIME, COMPARE, FILTERS = "What decided", "Over time", "Side by side", "First filters"
 STEPS = """\
 1. The sound was brought to the network's rate and to one channel, exactly as in training; the rule is in the card.
 2. {view}
@@ -71,6 +71,8 @@ def _one(known: dict[str, Network], network: Network) -> None:
         TIME: lambda: show_timeline(network, sound),
         COMPARE: lambda: side_by_side(known, network, lambda chosen: _column(chosen, sound)),
     }
+    if network.card.input["view"] == "wave":
+        parts[FILTERS] = lambda: show_filters(network)
     sections(parts, key="part")
     method = st.session_state.get("method", "grad-cam")
     commands = asking(network, file_word(sound.name), method=method)

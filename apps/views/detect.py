@@ -8,7 +8,6 @@ import streamlit as st
 
 from cnn_core.weights.reports import read_report
 from components.address import sections
-from components.bars import bars
 from components.box_report import show_box_report
 from components.bring import Picture
 from components.charts import load_early
@@ -17,7 +16,7 @@ from components.downloads import csv_and_json
 from components.frame import how_computed, note, page, plain_errors
 from components.networks import Network, choose_network, compute
 from components.pictures import Figure, figures
-from views.detect_parts.ask import LOWEST, ask, drawn
+from views.detect_parts.ask import LOWEST, ask, counts, drawn
 from views.detect_parts.batch import show_many
 from views.detect_parts.source import choose_picture
 from views.detect_parts.why import choose_box, show_why
@@ -68,9 +67,11 @@ def _one(network: Network) -> None:
             "Show boxes from a score of", LOWEST, 0.95, max(LOWEST, round(own, 2)), 0.05, key=f"threshold-{network.id}"
         )
         found = whole.above(threshold)
-        _counts(found, network)
+        counts(found, network)
         if found.boxes:
             box = choose_box([f"{k + 1}: {entry.label}, {entry.score:.2f}" for k, entry in enumerate(found.boxes)])
+        else:
+            note("Nothing was found from this score on. Lower it, or try a picture like those that it learned from.")
         _downloads(found, picture)
     if found is None:
         return
@@ -85,16 +86,6 @@ def _one(network: Network) -> None:
     steps = STEPS.format(overlap=card.input["overlap"])
     commands = asking(network, file_word(picture.name), method=st.session_state.get("method", "grad-cam"))
     how_computed(card, commands=commands, steps=steps, file=picture.file)
-
-
-def _counts(found: Any, network: Network) -> None:
-    """Show how many of each class there are."""
-    counts = {label: found.counts.get(label, 0) for label in network.card.labels}
-    most = max(1, *counts.values())
-    order = sorted(counts, key=lambda label: -counts[label])
-    bars(order, [counts[label] / most for label in order], [str(counts[label]) for label in order])
-    if not found.boxes:
-        note("Nothing was found from this score on. Lower it, or try a picture like those that it learned from.")
 
 
 def _downloads(found: Any, picture: Picture) -> None:

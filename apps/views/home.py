@@ -17,8 +17,13 @@ from components.pictures import Figure, figures
 from components.samples import find_sample
 from components.tables import results
 from components.texts import kind_of
+from views.audio_parts.ask import ask as ask_sound
+from views.audio_parts.source import samples as sounds
 from views.caption_parts.ask import Way, captions
 from views.caption_parts.source import sample_pictures, sentence_info
+from views.detect_parts.ask import ask as find_boxes
+from views.detect_parts.ask import counts, drawn
+from views.detect_parts.source import sample_pictures as scenes
 from views.image_parts.ask import ask, reasons
 from views.medical_parts.example import medical_example
 from views.medical_parts.result import volumes
@@ -127,6 +132,39 @@ def _caption() -> None:
             headline(found.captions[0], kicker="Written just now", sure=sure)
 
 
+def _audio() -> None:
+    """A spoken digit and what a network hears."""
+    network = _ready("audio_classification", "fsdd", "cnn train drawn-sounds makes some in a minute")
+    if network is None:
+        return
+    with plain_errors():
+        sound = sounds(network)[7]
+        found = ask_sound(network, sound)
+        left, right = st.columns([3, 4], gap="medium")
+        with left:
+            st.audio(sound.data)
+            note("“Seven”, spoken by a person; not in the training.")
+        with right:
+            answer(found.labels, found.probabilities, kicker="Heard just now", small=True, known=found.known)
+
+
+def _detect() -> None:
+    """Blood under the microscope: boxes around the cells, and how many there are."""
+    network = _ready("object_detection", "bccd", "cnn train streets makes some in three minutes")
+    if network is None:
+        return
+    with plain_errors():
+        picture = next(iter(scenes(network).values()))
+        found = find_boxes(network, picture).above(float(str(network.card.input["threshold"])))
+        left, right = st.columns([3, 4], gap="medium")
+        with left:
+            shown = drawn(picture.image, found, list(network.card.labels))
+            said = "Blood cells under the microscope, found just now"
+            figures([Figure(shown, said, "a blood smear with a box around every cell")], square=False)
+        with right:
+            counts(found, network)
+
+
 TILES = (
     Tile("image", "Image", "Draw a digit, drop a photo: an answer, and where the network looked.", _image),
     Tile("text", "Text", "Type a sentence: an answer at every pause, and the words that decided.", _text),
@@ -137,6 +175,10 @@ TILES = (
         "Drop a photo: a sentence, and for every word the place where the network looked.",
         _caption,
     ),
+    Tile(
+        "audio", "Audio", "Say a digit, drop a sound: what was heard, and the part that decided, played back.", _audio
+    ),
+    Tile("detect", "Detection", "Drop a picture: a box around every thing, a count, and why it is there.", _detect),
 )
 
 

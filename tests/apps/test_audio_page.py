@@ -10,6 +10,7 @@ from driving import checked, html, opened, warnings, word
 
 from audio_classification import drawn, load, train
 from audio_classification.drawn import LABELS, RATE
+from audio_classification.filters import filter_responses
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,14 @@ def test_a_network_of_digits_is_shown_spoken_ones_and_the_other_network_beside_i
     many = opened("audio", weights="fsdd", view="Many sounds")
     rows = many.dataframe[0].value.to_dict("records")
     assert [row["file"][:8] for row in rows] == [f"spoken-{digit}" for digit in range(10)]
+
+
+def test_the_first_filters_of_a_network_of_waves_are_shown_beside_mel_bands() -> None:
+    page = opened("audio", weights="fsdd-wave", part="First filters")
+    found = filter_responses(load("fsdd-wave", device="cpu"))
+    low = int((found.peaks < 1000).sum())
+    assert f"{low} of its {len(found.peaks)} kernels chose one below 1,000 Hz" in html(page)
+    assert "kernels of the first layer" not in html(opened("audio", weights="fsdd", part="First filters"))
 
 
 def test_silence_and_a_moment_are_said() -> None:

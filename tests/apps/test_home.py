@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("in_workplace")
 def test_home_says_what_this_is_and_leads_to_every_application():
     home = open_home()
     assert home.title[0].value == "Convolutional networks to use and understand"
-    assert [link.page for link in home.page_link] == ["image", "text", "medical", "captions"]
+    assert [link.page for link in home.page_link] == ["image", "text", "medical", "captions", "audio", "detection"]
     lead = html(home).split('<p class="lead">')[1].split("</p>")[0]
     assert "trained, most of them on real data" in lead  # phantom and scenes are drawn
     assert "mostly in under a second. Scans take longer" in lead
@@ -28,7 +28,7 @@ def test_the_tiles_answer_as_soon_as_torch_is_there():
         assert time.monotonic() < end
         time.sleep(0.2)
         home.run()
-    assert html(home).count('<p class="word">') == 3
+    assert html(home).count('<p class="word">') == 4
     assert '<mark class="for"' in html(home)  # the words that decided
 
 

@@ -1,10 +1,10 @@
-"""What the home page shows is what the library says: four live tiles, and the table of results."""
+"""What the home page shows is what the library says: six live tiles, and the table of results."""
 
 import re
 
 import numpy as np
 import pytest
-from driving import as_bars, bars, figure, html, library, open_home, table, wait_for
+from driving import APPS, as_bars, bars, figure, html, library, open_home, table, wait_for
 from driving import picture as decoded
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -22,7 +22,7 @@ from views.medical_parts.source import CHESTS, given_of
 
 @pytest.fixture(scope="module")
 def home() -> AppTest:
-    """The home page with all four tiles answered."""
+    """The home page with all six tiles answered."""
     return wait_for(open_home(), lambda page: "being loaded" not in html(page))
 
 
@@ -65,7 +65,7 @@ def test_the_scene_and_its_sentence_are_the_librarys(home):
     pixels = render([scene], seed=SCENES[0])[0].permute(1, 2, 0).numpy()
     assert np.array_equal(figure(home, "A scene drawn just now"), pixels)
     (found,) = library("image_captioning", "scenes").predict([Image.fromarray(pixels)], n_best=5)
-    text, sure = words(home)[-1]
+    text, sure = words(home)[2]
     assert text == found.captions[0] and sure.startswith(probability_text(found.probabilities[0]))
 
 
@@ -83,3 +83,19 @@ def test_the_table_is_that_of_the_cards(home):
         number, unit = row[6].split()
         assert float(number) * {"s": 1, "min": 60, "h": 3600}[unit] == pytest.approx(card.seconds, rel=0.05, abs=30)
         assert row[7] == card.command
+
+
+def test_the_spoken_seven_is_heard_as_the_library_hears_it(home):
+    asked, (file,) = library("audio_classification", "fsdd"), (APPS / "assets" / "samples").glob("spoken-7-*.wav")
+    (answer,) = asked.predict([file])
+    assert bars(home)[2] == as_bars(answer.labels[:3], answer.probabilities[:3])
+    assert words(home)[3][0] == answer.labels[0] == "7"
+
+
+def test_the_cells_and_their_counts_are_the_librarys(home):
+    asked, file = library("object_detection", "bccd"), APPS / "assets" / "samples" / "bccd-1.jpg"
+    (found,) = asked.predict([file])
+    most = max(found.counts.values())
+    order = sorted(asked.labels, key=lambda label: -found.counts.get(label, 0))
+    assert [row[0] for row in bars(home)[3]] == order and most > 10
+    assert [row[-1] for row in bars(home)[3]] == [str(found.counts.get(label, 0)) for label in order]

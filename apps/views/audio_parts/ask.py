@@ -38,6 +38,7 @@ class Reasons:
     wave: list[tuple[float, float]]  # (millisecond, loudest sample) of the window
     decided: list[tuple[float, float]]  # likewise, the rest turned down
     picture: np.ndarray | None  # uint8 [H, W, 3], the heat over the spectrogram; None: there is none
+    pitches: tuple[str, ...]  # of the spectrogram's lowest, middle and highest band
     sound: bytes  # WAV of what decided
 
 
@@ -70,8 +71,18 @@ def _explain(predictor: Any, data: bytes, method: str, label: str) -> Reasons:
                           _enlarged(found.heat.flip(0), size), signed=found.signed)  # fmt: skip
     return Reasons(
         found.start, len(found.wave) / found.rate, _envelope(found.wave.numpy(), found.rate, found.start),
-        _envelope(decided, found.rate, found.start), picture, stream.getvalue(),
+        _envelope(decided, found.rate, found.start), picture, _pitches(found.rate), stream.getvalue(),
     )  # fmt: skip
+
+
+def _pitches(rate: int) -> tuple[str, ...]:
+    """Return the Hz at the bottom, in the middle and at the top of mel bands up to half the rate."""
+    import torch
+
+    from audio_classification.spectrogram import to_hertz, to_mel
+
+    top = to_mel(torch.tensor(rate / 2, dtype=torch.float64))
+    return tuple(f"{float(to_hertz(top * share)):,.0f} Hz" for share in (0.0, 0.5, 1.0))
 
 
 def _enlarged(heat: Any, size: tuple[int, int]) -> Any:
@@ -87,6 +98,18 @@ def _envelope(wave: np.ndarray, rate: int, start: float, *, points: int = 300) -
         (round(1000 * (start + i * len(wave) / len(pieces) / rate), 1), round(float(piece.max()), 4))
         for i, piece in enumerate(pieces)
     ]
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_DIGEST)
+def first_filters(network: Network) -> Any:
+    """Return the `FilterResponses` of a network of waves."""
+    return compute(_filters, predictor(network))
+
+
+def _filters(predictor: Any) -> Any:
+    from audio_classification.filters import filter_responses
+
+    return filter_responses(predictor)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_DIGEST)

@@ -7,6 +7,7 @@ import streamlit as st
 from PIL import Image, ImageDraw, ImageFont
 
 from cnn_core.errors import DataError
+from components.bars import bars
 from components.bring import BY_DIGEST, Picture
 from components.kept import remembered
 from components.networks import Network, compute, predictor
@@ -30,6 +31,14 @@ def ask(network: Network, picture: Picture) -> Any:
     if found.error is not None:
         raise DataError(found.error)
     return found
+
+
+def counts(found: Any, network: Network) -> None:
+    """Show how many of each class there are."""
+    most = max(1, *found.counts.values()) if found.counts else 1
+    each = sorted(network.card.labels, key=lambda label: -found.counts.get(label, 0))
+    numbers = [found.counts.get(label, 0) for label in each]
+    bars(each, [number / most for number in numbers], [str(number) for number in numbers])
 
 
 def drawn(picture: Image.Image, found: Any, labels: list[str], *, chosen: int | None = None) -> Image.Image:
