@@ -31,7 +31,7 @@ PAGES = {"apps", *(entry.stem for entry in APPS.iterdir())}
 LIMIT = 400  # lines of a file
 # The folders and files of the core from the ground up; each imports only what stands before it.
 LAYERS = (
-    "errors", "lazy", "processes", "storage", "validation", "metrics", "domains",
+    "errors", "lazy", "processes", "storage", "validation", "metrics", "notebook", "domains",
     "nn", "models", "anatomy", "data", "weights", "answers", "classification", "confidence",
     "train", "explain", "predictor", "domain", "calibration", "export", "cli",
 )  # fmt: skip

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from audio_classification.reading import Sound, SoundSource, read_sound, sound_name
 from cnn_core.explain import explain
+from cnn_core.notebook import Pictured
 from cnn_core.storage import atomic_path
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ QUIET = 0.1  # what is left of the parts that did not matter
 
 
 @dataclass(frozen=True)
-class SoundExplanation:
+class SoundExplanation(Pictured):
     """Where in time, and for spectrograms in which bands, the decision lies.
 
     Args:

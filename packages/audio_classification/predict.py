@@ -17,6 +17,7 @@ from cnn_core.confidence import answering, split_answers
 from cnn_core.data.memory import channels_last
 from cnn_core.errors import CnnError, DataError
 from cnn_core.models import Backbone
+from cnn_core.notebook import OfCard
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_model
 
@@ -35,7 +36,7 @@ class Stretch:
     known: bool = True  # False: it is like nothing that was learned
 
 
-class Predictor:
+class Predictor(OfCard):
     """A trained network with its preprocessing, for raw sounds.
 
     Args:

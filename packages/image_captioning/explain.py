@@ -18,6 +18,7 @@ from cnn_core.data.fits import Placement
 from cnn_core.data.images import ImageSource, input_name
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.explain import overlay
+from cnn_core.notebook import Pictured
 from cnn_core.storage import atomic_path
 from image_captioning.model import DecoderOutput
 from image_captioning.search import teacher_forced_log_probs
@@ -43,7 +44,7 @@ class WordReason:
 
 
 @dataclass(frozen=True)
-class CaptionExplanation:
+class CaptionExplanation(Pictured):
     """A caption, word by word, on the original picture."""
 
     input: str

@@ -16,6 +16,7 @@ from cnn_core.data.memory import channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
 from cnn_core.data.summary import DataSummary
 from cnn_core.errors import CnnError
+from cnn_core.notebook import OfCard, table
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights
 from image_captioning.checks import class_check, familiarity
@@ -57,6 +58,12 @@ class Caption:
         item = {"input": self.input, "captions": self.captions, "caption_probabilities": self.probabilities}
         return {**item, **({"warnings": self.warnings} if self.warnings else {})}
 
+    def _repr_html_(self) -> str:
+        if self.error is not None:
+            return table([[self.error]], title=self.input)
+        rows = [(text, f"{value:.1%}") for text, value in zip(self.captions, self.probabilities, strict=True)]
+        return table(rows, title="; ".join([self.input, *self.warnings]))
+
     def __str__(self) -> str:
         return "; ".join([f"{self.input}: {self.error or ' | '.join(self.captions)}", *self.warnings])
 
@@ -70,7 +77,7 @@ class Match:
     error: str | None = None
 
 
-class Predictor:
+class Predictor(OfCard):
     """A trained captioner with its preprocessing, for raw pictures.
 
     Args:

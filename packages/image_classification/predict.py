@@ -22,6 +22,7 @@ from cnn_core.data.summary import DataSummary
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.explain import explain, overlay
 from cnn_core.models import Backbone
+from cnn_core.notebook import OfCard, Pictured
 from cnn_core.storage import atomic_path
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_model
@@ -34,7 +35,7 @@ BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
-class ImageExplanation:
+class ImageExplanation(Pictured):
     """Where the network looked, on the original picture."""
 
     input: str
@@ -66,7 +67,7 @@ class ImageExplanation:
         return f"{path}: what speaks for {self.label} ({self.probability:.1%}) in {self.input}, by {self.method}"
 
 
-class Predictor:
+class Predictor(OfCard):
     """A trained network with its preprocessing, for raw pictures.
 
     Args:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.explain import heat_limits, list_methods, overlay
+from cnn_core.notebook import Pictured
 from medical_segmentation.pictures import heat_slice, save_png, upright
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ OF_MASKS = ("entropy", "foreground")
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Pictured):
     """A picture with heat on it.
 
     Args:

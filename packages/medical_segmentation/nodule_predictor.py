@@ -15,6 +15,7 @@ from cnn_core.classification import Prediction
 from cnn_core.data.memory import channels_last
 from cnn_core.errors import DataError
 from cnn_core.explain import explain, method_spec
+from cnn_core.notebook import OfCard
 from cnn_core.weights import WeightsCard
 from cnn_core.weights.members import Members
 from medical_segmentation.explain import Explanation, explain_nodule
@@ -52,7 +53,7 @@ class NoduleResult:
         )
 
 
-class NodulePredictor:
+class NodulePredictor(OfCard):
     """A nodule classifier with its preprocessing.
 
     Args:

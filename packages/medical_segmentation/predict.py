@@ -19,6 +19,7 @@ import torch
 
 from cnn_core.data.summary import DataSummary
 from cnn_core.errors import DataError
+from cnn_core.notebook import OfCard, table
 from cnn_core.storage import write_text
 from cnn_core.weights import WeightsCard
 from cnn_core.weights.members import Members
@@ -83,6 +84,10 @@ class SegmentationResult:
             name: float(sums[k] / counts[k]) if counts[k] else None for k, name in enumerate(self.labels) if k
         }  # fmt: skip
 
+    def _repr_html_(self) -> str:
+        rows = [(label, f"{value:,.1f} mL") for label, value in self.volumes_ml.items()]
+        return table(rows, title="; ".join([self.scan.name, *self.warnings, *self.notes]))
+
     @property
     def label_numbers(self) -> dict[str, int]:
         """The number of each label in mask files."""
@@ -144,7 +149,7 @@ class ScanPrediction:
         return "; ".join([f"{self.input}: {volumes}{place}", *said])
 
 
-class Predictor:
+class Predictor(OfCard):
     """A trained network with its preprocessing, to segment scans.
 
     Args:

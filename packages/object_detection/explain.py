@@ -14,6 +14,7 @@ from cnn_core.data.images import ImageSource, input_name, read_image
 from cnn_core.data.memory import as_unit, channels_last
 from cnn_core.errors import CnnError, DataError
 from cnn_core.explain import explain, method_spec, overlay
+from cnn_core.notebook import Pictured
 from cnn_core.storage import atomic_path
 from object_detection.contract import to_input
 from object_detection.model import boxes_of, scores_of
@@ -25,7 +26,7 @@ SAME = 0.5  # IoU of a box with what is found there when a region is covered
 
 
 @dataclass(frozen=True)
-class BoxExplanation:
+class BoxExplanation(Pictured):
     """The evidence for one box.
 
     Args:

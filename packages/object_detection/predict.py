@@ -14,6 +14,7 @@ from cnn_core.data.images import ImageSource, read_image
 from cnn_core.data.memory import as_unit, channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, read_batches
 from cnn_core.errors import CnnError
+from cnn_core.notebook import OfCard, table
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_model
 from object_detection.contract import DOMAIN_NAME, BoxContract
@@ -68,6 +69,12 @@ class Detection:
             "boxes": [box.to_json() for box in self.boxes],
         }  # fmt: skip
 
+    def _repr_html_(self) -> str:
+        if self.error is not None:
+            return table([[self.error]], title=self.input)
+        rows = [(box.label, f"{box.score:.2f}", *(f"{value:.0f}" for value in box.box)) for box in self.boxes]
+        return table(rows, head=("", "score", "left", "top", "right", "bottom"), title=self.input)
+
     def __str__(self) -> str:
         if self.error is not None:
             return f"{self.input}: {self.error}"
@@ -82,7 +89,7 @@ class Detection:
         return f"{self.input}: {counts} ({best}{more})"
 
 
-class Predictor:
+class Predictor(OfCard):
     """A trained detector with its preprocessing, for raw pictures.
 
     Args:

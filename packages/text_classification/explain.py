@@ -69,6 +69,11 @@ class TextExplanation:
         """Return everything as JSON values."""
         return {**vars(self), "votes": [vars(vote) for vote in self.votes]}
 
+    def _repr_html_(self) -> str:
+        from text_classification.render import to_html
+
+        return to_html(self, whole=False)
+
     def save(self, path: Path | str) -> str:
         """Write the coloured text as .html, .png or .json; return a sentence that says what it shows.
 

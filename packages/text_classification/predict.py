@@ -20,6 +20,7 @@ from cnn_core.data.reading import Unreadable
 from cnn_core.data.summary import DataSummary
 from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import CnnError
+from cnn_core.notebook import OfCard
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights
 from text_classification.contract import DOMAIN_NAME, LONGEST_TEXT, Encoded, TextContract
@@ -40,7 +41,7 @@ FEW_WORDS = 4  # of an input with such an ending, up to which it is meant as a f
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # of Windows
 
 
-class Predictor:
+class Predictor(OfCard):
     """A trained network with its preprocessing, for raw texts.
 
     Args:

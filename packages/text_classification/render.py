@@ -44,8 +44,8 @@ def save_explanation(explanation: "TextExplanation", path: Path) -> None:
         raise CnnError(f"{path.name}: expected a name that ends in .html, .png or .json")
 
 
-def to_html(explanation: "TextExplanation") -> str:
-    """Return a standalone page with the coloured text and the votes."""
+def to_html(explanation: "TextExplanation", *, whole: bool = True) -> str:
+    """Return a page, or a part of one, with the coloured text and the votes."""
     words = []
     for token, weight, strength in zip(
         explanation.tokens, explanation.weights, strengths(explanation.weights), strict=True
@@ -60,10 +60,12 @@ def to_html(explanation: "TextExplanation") -> str:
         for vote in explanation.votes[:20]
     )
     table = f"<table><tr><th>n-gram</th><th>adds</th></tr>{votes}</table>" if votes else ""
-    return (
+    page = (
         '<!doctype html><meta charset="utf-8"><title>Why</title>'
         '<body style="font:18px/1.9 system-ui,sans-serif;max-width:45em;margin:2em auto;padding:0 1em">'
-        f"<p>{' '.join(words)}</p><p>What speaks for <b>{html.escape(explanation.label)}</b> "
+    )
+    return (
+        f"{page if whole else ''}<p>{' '.join(words)}</p><p>What speaks for <b>{html.escape(explanation.label)}</b> "
         f"({explanation.probability:.1%}), by {explanation.method}: orange for it, blue against it.</p>{table}\n"
     )
 

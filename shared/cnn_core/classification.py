@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Self
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from cnn_core.answers import NONE_OF_THESE
 from cnn_core.errors import CnnError, DataError, unknown_name
 from cnn_core.metrics import classification_metrics, confusion_matrix
+from cnn_core.notebook import bar, table
 from cnn_core.weights import WeightsCard
 
 MISTAKES = 50  # in a report
@@ -40,6 +42,16 @@ class Prediction:
         item |= {} if self.known else {"none_of_these": True}
         item |= {"note": self.note} if self.note else {}
         return item if self.warnings is None else {**item, "warnings": list(self.warnings)}
+
+    def _repr_html_(self) -> str:
+        if self.error is not None:
+            return table([[self.error]], title=self.input)
+        pairs = zip(self.labels, self.probabilities, strict=True)
+        rows = [(label, f"{probability:.1%}", bar(probability)) for label, probability in pairs]
+        said = self.input if self.known else f"{self.input}: {NONE_OF_THESE}, nearest"
+        return table(rows, title=said) + "".join(
+            f"<p>{escape(text)}</p>" for text in (self.note, *(self.warnings or ()))
+        )
 
     def __str__(self) -> str:
         if self.error is not None:

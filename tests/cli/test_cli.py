@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import signal
 import socket
 import subprocess
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from cnn_core.cli.examples import EXAMPLES
 from cnn_core.cli.looking import parse_shape, port_is_free
+from cnn_core.cli.parser import build_parser
 from cnn_core.errors import CnnError
 
 LIGHT = """
@@ -68,6 +71,16 @@ def test_help_is_no_error(cnn, line):
     assert answer.code == 0
     assert answer.out.startswith("usage: cnn")
     assert answer.err == ""
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_the_examples_of_a_commands_help_are_lines_that_it_takes(cnn, command):
+    parser = build_parser()
+    for line in EXAMPLES[command]:
+        words = shlex.split(line)
+        assert words[:2] == ["cnn", command]
+        parser.parse_known_args(words[1:])  # the settings of recipes are read later
+    assert EXAMPLES[command][-1] in cnn(command, "--help").out
 
 
 def test_several_processes_compare_nothing(cnn):

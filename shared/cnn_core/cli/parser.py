@@ -7,6 +7,7 @@ from typing import Any
 
 import cnn_core
 from cnn_core.cli import looking, training, using
+from cnn_core.cli.examples import EXAMPLES
 
 DEVICES = "auto, cpu, cuda, cuda:1, mps"
 
@@ -26,7 +27,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: Any, name: str, run: Any, text: str, *, settings: bool = False) -> argparse.ArgumentParser:
-    entry = commands.add_parser(name, help=text, description=text, allow_abbrev=False, add_help=not settings)
+    entry = commands.add_parser(
+        name, help=text, description=text, allow_abbrev=False, add_help=not settings,
+        epilog="\n  ".join(["examples:", *EXAMPLES[name]]), formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     if settings:
         entry.usage = f"cnn {name} {'RECIPE' if name == 'train' else 'NAME --data DATA'} [OPTION ...] [SETTING ...]"
     entry.set_defaults(run=run, settings=settings, parser=entry)
@@ -135,9 +139,11 @@ def _add_using(commands: Any) -> None:
     entry.add_argument("--method", help="grad-cam (pictures), ngrams (texts), integrated-gradients, occlusion ...")
     entry.add_argument("--output", type=Path, required=True, metavar="FILE", help=".png; for texts .html and .json too")
 
-    text = "write ONNX and the card, parity checked in ONNX Runtime"
+    text = "write ONNX and the card, parity checked in ONNX Runtime; or a folder for a hub of models"
     entry = _command(commands, "export", using.run_export, text)
     entry.add_argument("name", metavar="NAME", help="shipped weights or a run folder")
+    text = "hub: weights, card and a README.md with its facts in the form that model hubs read, ready to upload"
+    entry.add_argument("--to", choices=["onnx", "hub"], default="onnx", help=f"onnx (the default); {text}")
     entry.add_argument("--output", type=Path, required=True, metavar="DIR")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_core.cli import interrupts
+from cnn_core.cli.examples import EXAMPLES
 from cnn_core.cli.looking import list_recipes
 from cnn_core.cli.output import write_json
 from cnn_core.errors import CnnError, ConfigError, unknown_name
@@ -28,6 +29,7 @@ def explain_train(*, asked: bool) -> int:
     rows = list_recipes()
     width = max((len(name) for name, _ in rows), default=0)
     lines += [f"  {name:{width}}  {text}" for name, text in rows]
+    lines += ["", "examples:", *(f"  {line}" for line in EXAMPLES["train"])]
     lines += ["", "cnn train RECIPE --help shows every setting of a recipe as a flag"]
     print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
     return 0 if asked else 2

@@ -160,10 +160,15 @@ def run_explain(options: argparse.Namespace, _: list[str]) -> None:
 
 
 def run_export(options: argparse.Namespace, _: list[str]) -> None:
-    """Write the ONNX file and the card, and print how well it agrees."""
+    """Write the ONNX file and the card, and print how well it agrees; or a folder for a hub."""
     from cnn_core.weights import find_weights
 
-    find_weights(options.name)  # a mistyped name is answered at once, before torch and ONNX are loaded
+    place = find_weights(options.name)  # a mistyped name is answered at once, before torch and ONNX are loaded
+    if options.to == "hub":
+        from cnn_core.weights.hub import write_hub_folder
+
+        print(write_hub_folder(place, options.output))
+        return
     from cnn_core.export import export_onnx
     from cnn_core.weights import load_model
 

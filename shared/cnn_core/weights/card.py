@@ -23,6 +23,7 @@ from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12
 
 from cnn_core.data.paths import user_path
 from cnn_core.errors import CnnError, ConfigError, WeightsError
+from cnn_core.notebook import table
 from cnn_core.validation import (
     STRICT,
     Count,
@@ -108,6 +109,22 @@ class WeightsCard(Settings):
     version: Text  # of the project that made it
     package: str = ""  # import package that brings the file of the tensors; empty: it lies beside the card
     confidence: Confidence | None = None  # of classifiers that were calibrated
+
+    def _repr_html_(self) -> str:
+        figures = [
+            (
+                name,
+                f"{m['mean']:.4f}" + ("" if m["std"] is None else f" ± {m['std']:.4f}"),
+                f"{m['split']}, n {m['n']:,}",
+            )
+            for name, m in self.metrics.items()
+        ]
+        facts = [
+            ("network", f"{self.model}, {self.parameters:,} parameters, {self.bytes / 1e6:.1f} MB", ""),
+            ("trained with", self.command, f"{self.seconds:,.0f} s on {self.machine}"), ("licence", self.licence, ""),
+            *(("limit", text, "") for text in self.limits),
+        ]  # fmt: skip
+        return table([*figures, *facts], title=f"{self.name}, {self.domain}")
 
     @model_validator(mode="after")
     def _fields_agree(self) -> "WeightsCard":
