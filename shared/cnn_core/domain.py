@@ -106,11 +106,13 @@ class DataSet:
         busy = f"another process has been getting {self.name} for an hour; wait for it or end it"
         lock = folder.parent / f".{folder.name}.get.lock"
         with file_lock(lock, folder, timeout=LOCK_TIMEOUT, busy=busy):
-            there = self._there(folder)  # another process may have finished meanwhile
-            if not there:
-                self.get(folder, progress)
-            with contextlib.suppress(OSError):  # it is not needed from now on; Windows removes no open files
-                lock.unlink()
+            try:
+                there = self._there(folder)  # another process may have finished meanwhile
+                if not there:
+                    self.get(folder, progress)
+            finally:
+                with contextlib.suppress(OSError):  # it is not needed from now on; Windows removes no open files
+                    lock.unlink()
         return there or f"{self.name}: {self.count(folder)} in {folder}"
 
     def _there(self, folder: Path) -> str:
