@@ -221,7 +221,8 @@ def test_cubes_of_another_form_are_refused_and_the_original_is_named(
     objects = io.BytesIO()
     np.save(objects, np.array([{}] * 125, dtype=object).reshape(5, 5, 5), allow_pickle=True)
     for body, words in (
-        (array(np.zeros((5, 5))), r"expected numbers \[5, 5, 5\]"), (array(np.full((5, 5, 5), 2.0)), "values from 0 to 1"),
+        (array(np.zeros((5, 5))), r"expected numbers \[5, 5, 5\]"),
+        (array(np.full((5, 5, 5), 2.0)), "values from 0 to 1"),
         (objects.getvalue(), "damaged"), (b"", "damaged"),
     ):  # fmt: skip
         zipped(tmp_path / "web" / WEB, cube_files() | {name: body})
@@ -282,7 +283,7 @@ def test_nodule_slices_are_fetched_divided_by_exam_and_refused_where_some_are_mi
     assert sets["train"].exams == ("aa1", "aa1", "dd4", "dd4") and sets["train"].targets.tolist() == [0, 1, 1, 0]
     assert sets["test"].pictures[:, 0, 0, 0].tolist() == [30, 31, 40, 40, 41, 50]
     (folder / rows[0]["file"]).unlink()
-    with pytest.raises(DataError, match="1 of 21 slices of index.csv are missing"):
+    with pytest.raises(DataError, match=r"1 of 21 slices of index\.csv are missing"):
         DATA_SETS["nodule_slices"].count(folder)
 
 
