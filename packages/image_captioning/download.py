@@ -32,7 +32,8 @@ def get_flickr8k(folder: Path, progress: Progress | None = None) -> None:
         DataError: a download failed, or the archives do not hold the set.
         StorageError: it cannot be written.
     """
-    archives, downloaded = [], []
+    archives: list[Path] = []
+    downloaded: list[Path] = []
     for name, md5 in (TEXTS, PHOTOS):
         archive = folder.parent / name
         if not archive.is_file():

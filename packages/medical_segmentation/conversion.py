@@ -89,7 +89,7 @@ def write_cubes(source: Path, folder: Path) -> None:
     with CUBE_TABLE.open(newline="", encoding="utf-8") as stream:
         table = list(csv.DictReader(stream))
     splits: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for row in table:
         image, mask = (_array(source / kind / f"{row['case']}.npy") for kind in ("images", "masks"))
         if not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1):
@@ -98,7 +98,7 @@ def write_cubes(source: Path, folder: Path) -> None:
         _write_case(folder, row["case"], hu, mask != 0)
         splits[row["split"]].append(row["case"])
         rating = int(row["malignancy"])
-        known = {
+        known: dict[str, Any] = {
             "case": row["case"],
             "patient_index": row["case"].partition("_")[0],
             "split": row["split"],
