@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from audio_classification.download import get_commands, get_esc50
+from audio_classification.download import get_commands, get_digits, get_esc50
 from audio_classification.drawn import LABELS as DRAWN
 from audio_classification.drawn import RATE as DRAWN_RATE
 from audio_classification.drawn import drawn_sounds
@@ -219,6 +219,7 @@ DATA_SETS: dict[str, Recordings] = {
             "fsdd", read=_read_fsdd, description="spoken English digits, 6 speakers, 3,000 recordings at 8 kHz",
             licence="CC BY-SA 4.0", labels=TEN, rate=8000, folder="fsdd", folds=6, official="2,700 + 300 sounds",
             layout="recordings/{digit}_{speaker}_{index}.wav", source="Jackson et al., free spoken digit dataset",
+            get=get_digits,
         ),
         _official(
             "speech_commands", read=_read_commands, licence="CC BY 4.0", labels=COMMANDS, rate=16_000,

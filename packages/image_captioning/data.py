@@ -25,6 +25,7 @@ from cnn_core.errors import DataError, unknown_name
 from cnn_core.weights.members import content_hashes
 from image_captioning.album import Album
 from image_captioning.contract import CaptionContract, Fit, Tokenizer
+from image_captioning.download import get_flickr8k
 from image_captioning.grammar import CAPTIONS, write_captions
 from image_captioning.layouts import (
     COCO,
@@ -132,7 +133,8 @@ DATA_SETS: dict[str, CaptionedPictures] = {
             folder="flickr8k", layout=FLICKR8K, size=CUSTOM_SIZE, read=read_flickr8k,
             count=partial(_count, read_flickr8k), licence="for non-commercial research and education",
             source="the University of Illinois, which sends the address to those who fill in its form "
-            "(https://forms.illinois.edu/sec/1713398)",
+            "(https://forms.illinois.edu/sec/1713398); mirrored on GitHub", get=get_flickr8k,
+            official="6,000 train, 1,000 val, 1,000 test pictures",
         ),
         CaptionedPictures(
             name="coco_captions", description="COCO captions 2014 or 2017, 5 captions per photo",

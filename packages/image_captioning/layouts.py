@@ -142,8 +142,8 @@ def read_flickr8k(root: Path) -> Listing:
     token = root / "Flickr8k.token.txt"
     if not token.is_file():
         raise DataError(
-            f"the data set flickr8k is not there: expected {FLICKR8K} in {root}; set CNN_DATA_DIR to the folder that "
-            "holds flickr8k"
+            f"the data set flickr8k is not there: expected {FLICKR8K} in {root}; get it with `cnn data get "
+            "flickr8k`, or set CNN_DATA_DIR to the folder that holds flickr8k"
         )
     splits: dict[str, str] = {}
     listing = Listing(by="the list of Flickr8k")

@@ -8,10 +8,10 @@ import gzip
 import shutil
 from pathlib import Path
 
-from cnn_core.data.archives import extract
-from cnn_core.data.files import UNPUBLISHED, Progress, fetch
+from cnn_core.data.files import Progress, fetch
+from cnn_core.data.published import fetched, put_in_place
 from cnn_core.errors import DataError
-from cnn_core.storage import atomic_path, folder_lock
+from cnn_core.storage import atomic_path
 
 CIFAR_BINARY = (
     "cifar-10-binary.tar.gz",
@@ -65,7 +65,7 @@ def get_cifar10(folder: Path, progress: Progress | None = None) -> None:
     name, md5 = CIFAR_BINARY
     address = CIFAR10.url.rsplit("/", 1)[0] + "/" + name
     archive = fetch(address, name=name, folder=folder.parent, md5=md5, progress=progress)
-    _unpack(archive, folder, inside=folder.name, max_members=64, max_bytes=CIFAR_LIMIT)
+    put_in_place(archive, folder, inside=folder.name, max_members=64, max_bytes=CIFAR_LIMIT)
 
 
 def get_clothing(folder: Path, progress: Progress | None = None) -> None:
@@ -78,26 +78,7 @@ def get_clothing(folder: Path, progress: Progress | None = None) -> None:
         DataError: the download failed, or the archive does not hold the set; it is removed then.
         StorageError: it cannot be written.
     """
-    archive = fetch(
-        CLOTHING, name="clothing-dataset-small.zip", folder=folder.parent, sha256=UNPUBLISHED, progress=progress
-    )
-    try:
-        _unpack(archive, folder, inside="clothing-dataset-small-master", max_members=10_000, max_bytes=CLOTHING_LIMIT)
-    except DataError:
-        archive.unlink(missing_ok=True)
-        raise
-
-
-def _unpack(archive: Path, folder: Path, *, inside: str, max_members: int, max_bytes: int) -> None:
-    """Put what an archive has in its folder `inside` to `folder`, in place of what is there."""
-    fresh = folder.with_name(f".{folder.name}.new")
-    with folder_lock(folder.parent, timeout=600):  # if two processes get the set at once, the second repeats it
-        shutil.rmtree(fresh, ignore_errors=True)  # left by an interrupted run
-        try:
-            extract(archive, fresh, max_members=max_members, max_bytes=max_bytes)
-            if not (fresh / inside).is_dir():
-                raise DataError(f"{archive} holds no folder {inside}; delete it and get the set again")
-            shutil.rmtree(folder, ignore_errors=True)
-            (fresh / inside).rename(folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    with fetched(CLOTHING, name="clothing-dataset-small.zip", folder=folder.parent, progress=progress) as archive:
+        put_in_place(
+            archive, folder, inside="clothing-dataset-small-master", max_members=10_000, max_bytes=CLOTHING_LIMIT
+        )

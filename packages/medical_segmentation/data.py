@@ -5,7 +5,9 @@ Splits of named sets: those of splits.json; missing ones are drawn so that they 
 test set.
 """
 
+import csv
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,9 +20,9 @@ from cnn_core.data.paths import custom_path, given_path
 from cnn_core.data.summary import DataSummary, LeftOut, Omissions
 from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError
-from medical_segmentation.cases import FOLDS, HELD_OUT, PARTS
+from medical_segmentation.cases import FOLDS, HELD_OUT, PARTS, listed
 from medical_segmentation.decathlon import Decathlon, join, read_decathlon
-from medical_segmentation.download import TASKS, get_task
+from medical_segmentation.download import TASKS, get_lung_ct, get_nodule_cubes, get_nodule_slices, get_task
 
 if TYPE_CHECKING:
     from medical_segmentation.checker import Checked, Volume
@@ -277,6 +279,12 @@ LIDC = "LIDC-IDRI, The Cancer Imaging Archive"
 AIR = "its mask also covers the air around the body"
 
 SCANS = "dataset.json, imagesTr, labelsTr"
+UNPUBLISHED_MASKS = (
+    "its lung masks were drawn for this software and are not published, so no command can get it; the pictures are "
+    "CT Medical Images (https://www.kaggle.com/datasets/kmader/siim-medical-images, folder dicom_dir), which "
+    "`cnn predict lung-ct` takes as they are; no recipe learns from it, `cnn train lung-ct` and `cnn eval lung-ct` use "
+    "lung_ct"
+)
 
 
 def _is_there(folder: Path) -> str:
@@ -285,6 +293,31 @@ def _is_there(folder: Path) -> str:
     if file is None:
         raise DataError(f"{folder} holds neither dataset.json nor index.csv; expected a set of scans there")
     return file.name
+
+
+def _count_scans(folder: Path) -> str:
+    """Say how many scans with masks each split has; DataError where files are missing."""
+    _is_there(folder)
+    source = read_decathlon(folder)
+    if source.problems:
+        raise DataError(f"{folder}: {listed(source.problems)}")
+    splits = source.splits or {"train": [case.name for case in source.cases]}
+    return " + ".join(f"{len(splits[part]):,}" for part in PARTS if splits.get(part)) + " scans"
+
+
+def _count_slices(folder: Path) -> str:
+    """Say how many slices of nodules each split has; DataError where there is no table, or files are missing."""
+    _is_there(folder)
+    try:
+        with (folder / "index.csv").open(newline="", encoding="utf-8") as stream:
+            rows = [(row["split"], row["exam_id"], row["nodule_id"], row["file"]) for row in csv.DictReader(stream)]
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise DataError(f"{folder / 'index.csv'} is missing or damaged ({error})") from error
+    if lost := sum(not (folder / str(file)).is_file() for *_, file in rows):
+        raise DataError(f"{folder}: {lost:,} of {len(rows):,} slices of index.csv are missing")
+    counts = Counter(part for part, *_ in rows)
+    nodules = len({(exam, nodule) for _, exam, nodule, _ in rows})
+    return " + ".join(f"{counts[part]:,}" for part in PARTS) + f" slices of {nodules:,} nodules"
 
 
 def _task(name: str) -> ScanSet:
@@ -301,24 +334,27 @@ DATA_SETS = {
         ScanSet(name="phantom", description="40 drawn thoraxes: lungs, heart, spine, a nodule", licence="MIT"),
         ScanSet(
             name="lung_ct", description="267 axial chest CT slices with lung masks; 3 wrong masks left out",
-            folder="LungCT2D", source="K. Mader, Finding and Measuring Lungs in CT Data", layout=SCANS, count=_is_there,
+            folder="LungCT2D", source="K. Mader, Finding and Measuring Lungs in CT Data", layout=SCANS,
+            count=_count_scans, official="187 + 27 + 53 scans", get=get_lung_ct,
             licence="unknown; research use only", left_out={"lung_052": AIR, "lung_134": AIR, "lung_254": AIR},
         ),
         ScanSet(
             name="thorax_slices",
             description="52 CT slices of 30 patients in Hounsfield units with lung masks, 13 without lungs",
             folder="ThoraxSlices", source="CT Medical Images (SIIM; TCGA-LUAD and TCGA-LUSC), masks drawn by us",
-            layout=SCANS, count=_is_there, licence="CC BY 3.0 as far as known",
+            layout=SCANS, count=_count_scans, licence="CC BY 3.0 as far as known", unavailable=UNPUBLISHED_MASKS,
         ),
         ScanSet(
             name="lidc_nodule", description="134 CT cubes around a lung nodule, with masks and malignancy ratings",
-            folder="LIDCNodule", source=LIDC, layout=SCANS, count=_is_there, licence="CC BY 3.0",
+            folder="LIDCNodule", source=LIDC, layout=SCANS, count=_count_scans, licence="CC BY 3.0",
+            official="94 + 20 + 20 scans", get=get_nodule_cubes,
         ),
         ScanSet(
             name="nodule_slices",
             description="5,043 slices of 882 lung nodules, benign or malignant; for the malignancy recipe",
-            folder="LIDCNoduleSlices", source=LIDC, layout="index.csv, train, val, test", count=_is_there,
-            licence="CC BY 3.0",
+            folder="LIDCNoduleSlices", source=LIDC, layout="index.csv, train, val, test",
+            licence="CC BY 3.0", count=_count_slices, official="3,466 + 805 + 772 slices of 882 nodules",
+            get=get_nodule_slices,
         ),
         *map(_task, TASKS),
     )

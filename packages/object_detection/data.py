@@ -11,6 +11,7 @@ from cnn_core.data.summary import DataSummary, Omissions, counted
 from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError, unknown_name
 from object_detection.box_set import SPLITS, BoxSet, Truth
+from object_detection.download import get_bccd
 from object_detection.streets import COUNTS, street_scenes
 from object_detection.streets import LABELS as STREET_LABELS
 from object_detection.voc import read_voc, voc_ids
@@ -160,6 +161,7 @@ DATA_SETS: dict[str, Boxes] = {
             "bccd", read=_read_bccd, licence="MIT", labels=CELLS, folder="BCCD", official="205 + 87 + 72 pictures",
             description="BCCD, 364 microscope pictures of blood with boxes: red and white cells, platelets",
             layout="JPEGImages, Annotations and ImageSets/Main", source="Shenggan/BCCD_Dataset on GitHub",
+            get=get_bccd,
         ),
     )
 }  # fmt: skip

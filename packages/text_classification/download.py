@@ -13,16 +13,14 @@ needs nltk, and that of AG's news gives n-grams of tokens instead of texts.
 
 import csv
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from cnn_core.data.archives import extract
 from cnn_core.data.files import Progress, fetch
+from cnn_core.data.published import put_in_place
 from cnn_core.errors import missing_package
-from cnn_core.storage import storage_errors
 
 TREC_FILES = {"train": "train_5500.label", "test": "TREC_10.label"}
 TREC_SHA256 = {
@@ -97,7 +95,8 @@ def get_treebank(folder: Path, progress: Progress | None = None) -> None:
     """Download the trees and unpack them into `folder / "trees"`."""
     (address,) = load_torchtext().datasets.SST.urls
     name = address.rsplit("/", 1)[1]
-    _unpack(fetch(address, name=name, folder=folder, sha256=TREEBANK_SHA256, progress=progress), folder / "trees")
+    archive = fetch(address, name=name, folder=folder, sha256=TREEBANK_SHA256, progress=progress)
+    put_in_place(archive, folder / "trees", inside="trees", max_members=64, max_bytes=ARCHIVE_LIMIT)
 
 
 def treebank_rows(folder: Path, part: str, *, labels: Sequence[str | None]) -> Rows:
@@ -155,7 +154,8 @@ def get_polarity(folder: Path, progress: Progress | None = None) -> None:
     """Download MR's archive and unpack it into `folder / "rt-polaritydata"`."""
     name = POLARITY.rsplit("/", 1)[1]
     archive = fetch(POLARITY, name=name, folder=folder, sha256=POLARITY_SHA256, progress=progress)
-    _unpack(archive, folder / "rt-polaritydata")
+    inside = "rt-polaritydata"
+    put_in_place(archive, folder / inside, inside=inside, max_members=64, max_bytes=ARCHIVE_LIMIT)
 
 
 def polarity_rows(folder: Path, part: str) -> Rows:
@@ -182,12 +182,3 @@ def sentence_rows(folder: Path, part: str, *, file: str, labels: Sequence[str]) 
 def _lines(file: Path, encoding: str) -> Iterator[str]:
     """Yield the lines that are not empty; only the line feed ends one."""
     yield from (line for line in file.read_text(encoding).split("\n") if line.strip())
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    """Put the folder of the same name in an archive in the place of `folder`."""
-    with tempfile.TemporaryDirectory(dir=archive.parent) as temporary, storage_errors(folder):
-        place = extract(archive, Path(temporary) / "new", max_members=64, max_bytes=ARCHIVE_LIMIT)
-        if folder.exists():
-            folder.rename(Path(temporary) / "old")
-        (place / folder.name).rename(folder)

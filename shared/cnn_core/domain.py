@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
+from cnn_core.data.files import LOCK_TIMEOUT
 from cnn_core.data.files import Progress as DownloadProgress
 from cnn_core.data.files import data_root as default_root
 from cnn_core.data.paths import user_path, with_upload_of
@@ -28,6 +29,7 @@ from cnn_core.data.summary import DataSummary
 from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError, DataError
 from cnn_core.predictor import Answer, Measured, Report, check_options
+from cnn_core.storage import file_lock
 from cnn_core.train.checkpoint import CHECKPOINT_FILE
 from cnn_core.train.commands import compare_command, train_command
 from cnn_core.train.config import check_settings, override, read_recipe
@@ -55,7 +57,9 @@ class DataSet:
         layout: the files that are expected there, for messages.
         count: folder -> a description of what is there; raises DataError where it is missing or damaged.
         official: what `count` says of the whole set; empty: whatever is there is taken for it.
-        get: (folder, progress) -> downloads and unpacks it there; None: it is not offered for download.
+        get: (folder, progress) -> downloads and unpacks it there, or says what to download by hand; None: it is not
+            offered for download.
+        unavailable: why no command can get it and what there is instead, a sentence for messages.
     """
 
     name: str
@@ -67,6 +71,7 @@ class DataSet:
     count: Callable[[Path], str] = field(default=str, repr=False)
     official: str = ""
     get: Callable[[Path, DownloadProgress | None], object] | None = field(default=None, repr=False)
+    unavailable: str = field(default="", repr=False)
 
     @property
     def how_to_get(self) -> str:
@@ -75,6 +80,8 @@ class DataSet:
             return "comes with the software"
         if self.get:
             return f"cnn data get {self.name}"
+        if self.unavailable:
+            return f"not published; cnn data get {self.name} says why"
         return f"{self.layout} in <data>/{self.folder}; published by {self.source}"
 
     def path(self, data_root: str | os.PathLike[str] | None = None) -> Path:
@@ -93,16 +100,33 @@ class DataSet:
         if not self.folder:
             return f"{self.name} comes with the software: there is nothing to get"
         folder = self.path(data_root)
+        there = self._there(folder)
+        if there or self.get is None:
+            return there
+        busy = f"another process has been getting {self.name} for an hour; wait for it or end it"
+        lock = folder.parent / f".{folder.name}.get.lock"
+        with file_lock(lock, folder, timeout=LOCK_TIMEOUT, busy=busy):
+            try:
+                there = self._there(folder)  # another process may have finished meanwhile
+                if not there:
+                    self.get(folder, progress)
+            finally:
+                with contextlib.suppress(OSError):  # it is not needed from now on; Windows removes no open files
+                    lock.unlink()
+        return there or f"{self.name}: {self.count(folder)} in {folder}"
+
+    def _there(self, folder: Path) -> str:
+        """Return the sentence for a whole set that is there; empty where it is not, and can be got."""
         try:
             there = self.count(folder)
-        except DataError:
+        except DataError as error:
+            if self.unavailable:
+                raise missing_set(self, folder) from error
             if self.get is None:
                 raise
-            there = ""
-        if self.get is None or (there and self.official in ("", there)):
-            return f"{self.name} is there already: {there} in {folder}"
-        self.get(folder, progress)
-        return f"{self.name}: {self.count(folder)} in {folder}"
+            return ""
+        whole = self.get is None or self.official in ("", there)
+        return f"{self.name} is there already: {there} in {folder}" if whole else ""
 
 
 def find_set(sets: Mapping[str, S], name_or_path: object) -> S | None:
@@ -114,6 +138,8 @@ def missing_set(entry: DataSet, path: Path) -> DataError:
     """Return the error for a set whose file or folder `path` is not there."""
     if entry.get:
         advice = f"expected {path}; get it with `cnn data get {entry.name}`"
+    elif entry.unavailable:
+        advice = f"expected {entry.layout} in {path}; {entry.unavailable}"
     else:
         advice = f"expected {entry.layout} in {path}; get it from {entry.source}"
     return DataError(

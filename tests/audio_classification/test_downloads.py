@@ -14,6 +14,7 @@ from loopback import served
 from audio_classification import DATA_SETS, download
 from audio_classification.data import COMMANDS, ESC_CLASSES, load_sets
 from cnn_core.cli import main
+from cnn_core.data.published import contents_sha256
 from cnn_core.errors import DataError
 
 
@@ -101,3 +102,44 @@ def test_an_archive_of_another_form_is_refused(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(DataError, match="holds no folder ESC-50-master"):
             DATA_SETS["esc50"].fetch(data_root=tmp_path / "data")
     assert not (tmp_path / "data" / "ESC-50").exists()
+
+
+def digits_archive(path: Path, *, indices: range = range(7)) -> None:
+    """A release as GitHub packs it: everything is in a folder with the name and version of the repository."""
+    files = {f"recordings/{d}_{s}_{i}.wav": wav(8000) for d in (3, 7) for s in ("jackson", "theo") for i in indices}
+    files |= {"README.md": b"# FSDD", "utils/trimmer.py": b"pass"}
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"free-spoken-digit-dataset-1.0.10/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def test_spoken_digits_are_fetched_and_their_recordings_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web, data = tmp_path / "web", tmp_path / "data"
+    web.mkdir()
+    digits_archive(web / "v1.0.10.tar.gz")
+    monkeypatch.setenv("CNN_DATA_DIR", str(data))
+    with served(web) as address:
+        monkeypatch.setattr(download, "DIGITS_URL", f"{address}/v1.0.10.tar.gz")
+        assert main(["data", "get", "fsdd", "--quiet"]) == 1  # not the 3,000 published recordings
+        assert "expected recordings/*.wav with the contents" in capsys.readouterr().err
+        assert not (data / "fsdd").exists() and not list(data.glob("*.gz"))
+        digits_archive(tmp_path / "same.tar.gz")
+        with tarfile.open(tmp_path / "same.tar.gz") as archive:
+            archive.extractall(tmp_path / "same", filter="data")
+        (inside,) = (tmp_path / "same").iterdir()
+        monkeypatch.setattr(download, "DIGITS_SHA256", contents_sha256(inside, "recordings/*.wav")[0])
+        assert main(["data", "get", "fsdd", "--quiet"]) == 0
+        assert capsys.readouterr().out == f"fsdd: 8 + 20 sounds in {data / 'fsdd'}\n"
+        sets = load_sets("fsdd", splits=["train+val", "test"])
+        assert {name: len(part) for name, part in sets.items()} == {"train+val": 8, "test": 20}
+        assert sets["test"].rate == 8000 and set(sets["test"].groups) == {"jackson", "theo"}
+        whole = (web / "v1.0.10.tar.gz").read_bytes()
+        (web / "v1.0.10.tar.gz").write_bytes(whole[: len(whole) // 2])
+        next(data.glob("*.tar.gz")).unlink()
+        with pytest.raises(DataError, match="damaged"):
+            DATA_SETS["fsdd"].fetch()
+    assert len(load_sets("fsdd", splits=["test"])["test"]) == 20  # what was there stays

@@ -75,6 +75,18 @@ def test_a_set_that_is_not_offered_says_what_is_expected_where(tmp_path: Path, m
         assert words in problem
 
 
+def test_a_set_that_nobody_publishes_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))
+    lines = DataSet(
+        name="lines", description="", folder="lines", layout="lines.txt", count=lines_in, unavailable="it was burnt"
+    )  # fmt: skip
+    assert lines.how_to_get == "not published; cnn data get lines says why"
+    with pytest.raises(DataError, match=r"expected lines\.txt in .*; it was burnt, or set CNN_DATA_DIR"):
+        lines.fetch()
+    Publisher("a b")(lines.path(), None)
+    assert lines.fetch() == f"lines is there already: 2 lines in {tmp_path / 'lines'}"
+
+
 def test_embedded_sets_and_names() -> None:
     digits = DataSet(name="two_words", description="")
     assert digits.how_to_get == "comes with the software" and "nothing to get" in digits.fetch()

@@ -319,7 +319,7 @@ def test_cubes_are_judged_in_3d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         str(tmp_path / "run"), str(folder / "imagesTr" / "c1.nii.gz"), tmp_path / "why.png", device="cpu"
     )
     assert ", slice " in said
-    assert DATA_SETS["nodule_slices"].how_to_get.startswith("index.csv")
+    assert DATA_SETS["nodule_slices"].how_to_get == "cnn data get nodule_slices"
 
 
 def test_the_two_ways_see_nodules_alike(run_folder: Path, slices: Path, tmp_path: Path) -> None:

@@ -203,13 +203,15 @@ def test_names_of_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in ("../lung_cd", "~nobody-here/scans"):
         with pytest.raises(DataError, match=f"there is no folder {path}; expected one with dataset.json"):
             load_set(path)
-    with pytest.raises(DataError, match=r"expected dataset\.json.* in .*LungCT2D; get it from K\. Mader"):
+    with pytest.raises(DataError, match=r"expected .*LungCT2D; get it with `cnn data get lung_ct`"):
         load_set("lung-ct")
     with pytest.raises(DataError, match="cnn data get task09_spleen"):
         load_set("task09_spleen")
     assert set(DATA_SETS["lung_ct"].left_out) == {"lung_052", "lung_134", "lung_254"}
+    folder = write_set(tmp_path / "ThoraxSlices")
+    count = len(read_decathlon(folder).cases)
+    assert DATA_SETS["thorax_slices"].fetch() == f"thorax_slices is there already: {count} scans in {folder}"
     folder = write_set(tmp_path / "LIDCNodule")
-    assert DATA_SETS["lidc_nodule"].fetch() == f"lidc_nodule is there already: dataset.json in {folder}"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert locate("~/LIDCNodule")[1] == folder
     assert locate(folder / "dataset.json")[1] == folder

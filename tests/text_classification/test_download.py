@@ -112,7 +112,7 @@ def treebank(place: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_trees_become_sentences_and_phrases(treebank: None, tmp_path: Path) -> None:
     assert "2 + 2 + 2 texts" in DATA_SETS["sst1"].fetch(data_root=tmp_path)
     folder = tmp_path / "text" / "sst1"
-    assert sorted(file.name for file in folder.iterdir()) == ["trainDevTestTrees_PTB.zip", "trees"]
+    assert sorted(file.name for file in folder.iterdir()) == [".lock", "trainDevTestTrees_PTB.zip", "trees"]
     test = DATA_SETS["sst1"].read(folder, ["test"])["test"]
     assert (test.labels, test.texts) == (["very_negative", "neutral"], ["bad", "it"])
     phrases = DATA_SETS["sst1"].read(folder, ["train_phrases"])["train_phrases"]

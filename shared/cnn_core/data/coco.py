@@ -1,12 +1,9 @@
 """COCO 2017 (Lin et al. 2014, arXiv:1405.0312) from its publisher: photos, captions and boxes as they are laid out."""
 
-import shutil
 from pathlib import Path
 
-from cnn_core.data.archives import extract
 from cnn_core.data.files import Progress, fetch
-from cnn_core.errors import DataError
-from cnn_core.storage import folder_lock
+from cnn_core.data.published import put_in_place
 
 ADDRESS = "http://images.cocodataset.org"
 PARTS = {  # folder in the archive -> path of the archive, MD5
@@ -31,18 +28,9 @@ def get_coco(folder: Path, progress: Progress | None = None) -> None:
         DataError: a download failed, or is not the official archive.
         StorageError: it cannot be written.
     """
-    with folder_lock(folder, timeout=600):
-        for part, (path, md5) in PARTS.items():
-            if (folder / part).is_dir():
-                continue
-            archive = fetch(f"{ADDRESS}/{path}", name=path.split("/")[-1], folder=folder, md5=md5, progress=progress)
-            fresh = folder / f".{part}.new"
-            shutil.rmtree(fresh, ignore_errors=True)  # left by an interrupted run
-            try:
-                extract(archive, fresh, max_members=MOST_FILES, max_bytes=MOST_BYTES)
-                if not (fresh / part).is_dir():
-                    raise DataError(f"{archive} holds no folder {part}; delete it and get the set again")
-                (fresh / part).rename(folder / part)
-            finally:
-                shutil.rmtree(fresh, ignore_errors=True)
-            archive.unlink()
+    for part, (path, md5) in PARTS.items():
+        if (folder / part).is_dir():
+            continue
+        archive = fetch(f"{ADDRESS}/{path}", name=path.split("/")[-1], folder=folder, md5=md5, progress=progress)
+        put_in_place(archive, folder / part, inside=part, max_members=MOST_FILES, max_bytes=MOST_BYTES)
+        archive.unlink()
