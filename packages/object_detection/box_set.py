@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,6 +19,12 @@ from object_detection.losses import NOTHING
 
 SPLITS = ("train", "val", "train+val", "test")
 READERS = min(8, os.cpu_count() or 1)
+
+
+class Fits(Protocol):
+    """What a network takes, see `BoxContract.fit`."""
+
+    def fit(self, picture: Image.Image) -> tuple[Tensor, Placement]: ...
 
 
 @dataclass(frozen=True)
@@ -89,13 +96,17 @@ class BoxSet:
 
     def inputs(self, contract: BoxContract) -> tuple[Tensor, list[Placement], list[tuple[int, int]]]:
         """Return all pictures as a detector takes them: uint8 [N, 3, H, W], where they lie, their (width, height)."""
-        with ThreadPoolExecutor(READERS) as readers:
-            found = list(readers.map(lambda place: self.input(place, contract), range(len(self))))
+        found = self.prepared(contract)
         views = torch.stack([view for view, *_ in found]) if found else torch.empty(0, 3, *contract.size).byte()
         return views, [placement for _, placement, _ in found], [size for *_, size in found]
 
-    def input(self, index: int, contract: BoxContract) -> tuple[Tensor, Placement, tuple[int, int]]:
-        """Return one of `inputs`."""
+    def prepared(self, contract: Fits) -> list[tuple[Tensor, Placement, tuple[int, int]]]:
+        """Return what a contract makes of each picture, where it lies there, and its (width, height)."""
+        with ThreadPoolExecutor(READERS) as readers:
+            return list(readers.map(lambda place: self.input(place, contract), range(len(self))))
+
+    def input(self, index: int, contract: Fits) -> tuple[Tensor, Placement, tuple[int, int]]:
+        """Return one of `prepared`."""
         source = self.pictures[index]
         # A JPEG may be decoded smaller, which would change its own size: the boxes are in pixels of the whole.
         picture = source if isinstance(source, Image.Image) else read_image(source)

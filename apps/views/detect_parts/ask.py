@@ -1,5 +1,6 @@
 """Asking a detector about a picture: its boxes and their reasons, computed once for the same pixels and weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,21 @@ LOWEST = 0.1  # score from which on boxes are kept for the slider
 COLOURS = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167),
 )  # fmt: skip
+
+
+MOST_CLASSES = 12  # of which those are listed too that were not found
+
+
+def published(network: Network) -> bool:
+    """Tell whether a network is one of torchvision, which can be asked but not looked into."""
+    return network.card.model.startswith("torchvision.")
+
+
+def shown_labels(labels: Sequence[str], found: Sequence[Any]) -> list[str]:
+    """Return the classes whose counts are shown: all of them, or of many those that were found."""
+    if len(labels) <= MOST_CLASSES:
+        return list(labels)
+    return [label for label in labels if any(label in one.counts for one in found)]
 
 
 @st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=BY_DIGEST)
