@@ -22,7 +22,7 @@ from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.validation import Edge, Settings, Share, Text
 from object_detection.augment import move_boxes
-from object_detection.box_set import BoxSet, as_batch
+from object_detection.box_set import BoxSet, as_batch, check_memory
 from object_detection.contract import BoxContract
 from object_detection.data import DATA_SETS, load_sets
 from object_detection.finding import Found, boxes_in
@@ -108,6 +108,7 @@ class BoxTask(Pairs):
             self.summary, self.members = own.summary, {part: own.hashes[index] for part, index in own.parts.items()}
         else:
             self.sets, self.summary = load_sets(data.data, splits=splits)
+        check_memory(self.sets, self.contract.size)
         self.views = {name: part.inputs(self.contract) for name, part in self.sets.items()}
         train = self.training_split
         self.boxes, self.classes = as_batch(self.sets[train].truths, self.views[train][1])
