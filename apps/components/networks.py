@@ -50,7 +50,10 @@ TITLES = {
 }  # fmt: skip
 
 
-FETCHED = {"medical_segmentation": "monai-"}  # domain -> how the folders of weights of others begin that pages can use
+FETCHED = {
+    "medical_segmentation": "monai-",
+    "object_detection": "torchvision-",
+}  # domain -> how the folders of weights of others begin that pages can use
 
 _here = threading.local()
 

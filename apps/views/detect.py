@@ -16,7 +16,7 @@ from components.downloads import csv_and_json
 from components.frame import how_computed, note, page, plain_errors
 from components.networks import Network, choose_network, compute
 from components.pictures import Figure, figures
-from views.detect_parts.ask import LOWEST, ask, counts, drawn
+from views.detect_parts.ask import LOWEST, ask, counts, drawn, published
 from views.detect_parts.batch import show_many
 from views.detect_parts.source import choose_picture
 from views.detect_parts.why import choose_box, show_why
@@ -31,6 +31,13 @@ STEPS = """\
    class probability and expected overlap.
 3. Of boxes of one class that overlap by more than {overlap} of their union, the surest was kept. The slider hides boxes
    below a score; it asks the network nothing.
+
+The same on the command line:"""
+STEPS_OF_OTHERS = """\
+1. The picture went into torchvision's network as it is, which brings it to its own size.
+2. The network proposed boxes and said what is in each; how, the paper of that network says.
+3. Of boxes of one class that overlap by more than {overlap} of their union, the surest was kept. The slider hides boxes
+   below a score; it asks the network nothing. Which pixels led to a box is shown of networks that were trained here.
 
 The same on the command line:"""
 
@@ -79,11 +86,11 @@ def _one(network: Network) -> None:
         shown = drawn(picture.image, found, list(network.card.labels), chosen=box)
         figures([Figure(shown, _caption(picture, found), _alt(found))], square=False)
     with plain_errors():
-        if box is not None:
+        if box is not None and not published(network):
             chosen = found.boxes[box]
             show_why(network, picture, box, f"{chosen.label} {box + 1}", chosen.score)
     card = network.card
-    steps = STEPS.format(overlap=card.input["overlap"])
+    steps = (STEPS_OF_OTHERS if published(network) else STEPS).format(overlap=card.input["overlap"])
     commands = asking(network, file_word(picture.name), method=st.session_state.get("method", "grad-cam"))
     how_computed(card, commands=commands, steps=steps, file=picture.file)
 

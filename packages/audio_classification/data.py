@@ -19,9 +19,9 @@ from audio_classification.drawn import RATE as DRAWN_RATE
 from audio_classification.drawn import drawn_sounds
 from audio_classification.reading import read_sound, resample
 from audio_classification.sound_set import SPLITS, SoundSet
+from cnn_core.data.sets import DataSet, find_set, missing_set
 from cnn_core.data.splits import hold_out
 from cnn_core.data.summary import DataSummary, class_counts
-from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError, unknown_name
 
 SPLIT_SEED = 20240501  # any number; changing it changes every validation split

@@ -14,7 +14,8 @@ from audio_classification.task import EVALUATION_BATCH, Recipe
 from audio_classification.transfer import make_task
 from cnn_core.classification import Report, measure_classes
 from cnn_core.data.paths import custom_path
-from cnn_core.domain import Domain, find_set
+from cnn_core.data.sets import find_set
+from cnn_core.domain import Domain
 from cnn_core.predictor import Measured, check_labels
 from cnn_core.weights.members import choose_items, content_hashes, read_members
 

@@ -19,8 +19,8 @@ from cnn_core.data.coco import get_coco
 from cnn_core.data.copies import nearly_same
 from cnn_core.data.paths import custom_path, given_path
 from cnn_core.data.reading import read_batches
+from cnn_core.data.sets import DataSet, find_set
 from cnn_core.data.summary import DataSummary
-from cnn_core.domain import DataSet, find_set
 from cnn_core.errors import DataError, unknown_name
 from cnn_core.weights.members import content_hashes
 from image_captioning.album import Album

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from cnn_core.data.classes.division import SplitOptions
 from cnn_core.data.paths import custom_path
+from cnn_core.data.sets import DataSet, find_set, missing_set
 from cnn_core.data.splits import hold_out
 from cnn_core.data.summary import DataSummary, class_counts
-from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError, unknown_name
 from cnn_core.weights.members import Members
 from image_classification.download import get_cifar10, get_clothing, get_mnist_like

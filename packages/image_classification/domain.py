@@ -9,7 +9,8 @@ import torch
 
 from cnn_core.classification import Report, measure_classes
 from cnn_core.data.paths import custom_path
-from cnn_core.domain import Domain, find_set
+from cnn_core.data.sets import find_set
+from cnn_core.domain import Domain
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.predictor import Measured, check_labels
 from cnn_core.train.config import ModelConfig, OptimizerConfig

@@ -4,13 +4,12 @@ They become a folder with a card like any weights, under `weights` of the data r
 takes them.
 """
 
-import contextlib
-import sys
 from pathlib import Path
 
 from cnn_core.data.files import data_root
-from cnn_core.errors import WeightsError, unknown_name
+from cnn_core.errors import unknown_name
 from cnn_core.models import as_backbone, create_model, list_models, load_torchvision, model_spec
+from cnn_core.models.torchvision_weights import download_state
 from cnn_core.weights import save_weights
 from cnn_core.weights.find import CARD_FILE
 from image_classification.preprocess import InputContract
@@ -35,22 +34,12 @@ def fetch_torchvision(name: str) -> Path:
         UnknownNameError: the core has no such network, or torchvision no weights of it.
         WeightsError: they could not be downloaded, or do not fit.
     """
-    import torchvision
-
     if name not in torchvision_names():
         raise unknown_name("torchvision network", name, torchvision_names())
     folder = data_root() / "weights" / f"torchvision-{name}"
     if (folder / CARD_FILE).is_file():
         return folder
-    entry = torchvision.models.get_model_weights(name).DEFAULT
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # torch says there what it downloads
-            state = entry.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise WeightsError(
-            f"torchvision's weights of {name} could not be downloaded ({error}); they need a connection once, or the "
-            f"file {entry.url.rpartition('/')[2]} in torch's folder of checkpoints"
-        ) from error
+    state, entry = download_state(name)
     options = {"transform_input": True} if name == "googlenet" else {}
     model = as_backbone(create_model(name, options=options))
     load_torchvision(model, state)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnn_core.domain import DataSet, missing_set
+from cnn_core.data.sets import DataSet, missing_set
 from cnn_core.errors import DataError
 
 IDX_LIMIT = 1 << 30  # bytes of one IDX array: twenty times MNIST; a larger header is damaged or not meant for memory

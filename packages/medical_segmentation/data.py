@@ -17,8 +17,8 @@ import numpy as np
 
 from cnn_core.data import files
 from cnn_core.data.paths import custom_path, given_path
+from cnn_core.data.sets import DataSet, find_set, missing_set
 from cnn_core.data.summary import DataSummary, LeftOut, Omissions
-from cnn_core.domain import DataSet, find_set, missing_set
 from cnn_core.errors import DataError
 from medical_segmentation.cases import FOLDS, HELD_OUT, PARTS, listed
 from medical_segmentation.decathlon import Decathlon, join, read_decathlon

@@ -12,6 +12,7 @@ from cnn_core.lazy import lazy_names
 _HOMES = {
     "DATA_SETS": "data",
     "DOMAIN": "domain",
+    "SOURCES": "published",
     "compare": "domain",
     "load": "predict",
     "Predictor": "predict",

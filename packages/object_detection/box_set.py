@@ -1,10 +1,11 @@
 """A split of pictures with boxes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,11 +14,19 @@ from torch import Tensor
 
 from cnn_core.data.fits import Placement
 from cnn_core.data.images import read_image
+from cnn_core.errors import DataError
 from object_detection.contract import BoxContract, to_input
 from object_detection.losses import NOTHING
 
 SPLITS = ("train", "val", "train+val", "test")
+MEMORY_SHARE = 0.5  # of the machine's memory that the pictures of a training may take
 READERS = min(8, os.cpu_count() or 1)
+
+
+class Fits(Protocol):
+    """What a network takes, see `BoxContract.fit`."""
+
+    def fit(self, picture: Image.Image) -> tuple[Tensor, Placement]: ...
 
 
 @dataclass(frozen=True)
@@ -89,18 +98,40 @@ class BoxSet:
 
     def inputs(self, contract: BoxContract) -> tuple[Tensor, list[Placement], list[tuple[int, int]]]:
         """Return all pictures as a detector takes them: uint8 [N, 3, H, W], where they lie, their (width, height)."""
-        with ThreadPoolExecutor(READERS) as readers:
-            found = list(readers.map(lambda place: self.input(place, contract), range(len(self))))
+        found = self.prepared(contract)
         views = torch.stack([view for view, *_ in found]) if found else torch.empty(0, 3, *contract.size).byte()
         return views, [placement for _, placement, _ in found], [size for *_, size in found]
 
-    def input(self, index: int, contract: BoxContract) -> tuple[Tensor, Placement, tuple[int, int]]:
-        """Return one of `inputs`."""
+    def prepared(self, contract: Fits) -> list[tuple[Tensor, Placement, tuple[int, int]]]:
+        """Return what a contract makes of each picture, where it lies there, and its (width, height)."""
+        with ThreadPoolExecutor(READERS) as readers:
+            return list(readers.map(lambda place: self.input(place, contract), range(len(self))))
+
+    def input(self, index: int, contract: Fits) -> tuple[Tensor, Placement, tuple[int, int]]:
+        """Return one of `prepared`."""
         source = self.pictures[index]
         # A JPEG may be decoded smaller, which would change its own size: the boxes are in pixels of the whole.
         picture = source if isinstance(source, Image.Image) else read_image(source)
         view, placement = contract.fit(picture)
         return view, placement, picture.size
+
+
+def check_memory(sets: Mapping[str, BoxSet], size: Sequence[int]) -> None:
+    """Raise DataError if the pictures of splits, brought to an input of `size` (H, W), do not fit into memory.
+
+    The message names the edge that would.
+    """
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return
+    limit = MEMORY_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    count = sum(map(len, sets.values()))
+    need = 3.0 * count * size[0] * size[1]
+    if need > limit:
+        name, edge = next(iter(sets.values())).name, int(max(size) * (limit / need) ** 0.5)
+        raise DataError(
+            f"{name}: {count:,} pictures at {size[1]} x {size[0]} pixels take {need / 2**30:.1f} GB, half of this "
+            f"machine's memory is {limit / 2**30:.1f} GB; choose --height and --width of at most {edge}"
+        )
 
 
 def as_batch(truths: Sequence[Truth], placements: Sequence[Placement]) -> tuple[Tensor, Tensor]:

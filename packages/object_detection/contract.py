@@ -33,14 +33,17 @@ class BoxContract(Contract):
         std: likewise, divided by.
         threshold: the score from which on a box is shown.
         overlap: IoU from which on the weaker of two boxes of a class is dropped.
+        chosen_on: the data that the threshold was chosen on, in words; empty: it was given.
     """
 
+    LATER = frozenset({"chosen_on"})
     size: Size
     strides: Strides
     mean: Three = (0.5, 0.5, 0.5)
     std: Deviations = (0.5, 0.5, 0.5)
     threshold: Share = 0.4
     overlap: Share = 0.6
+    chosen_on: str = ""
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:

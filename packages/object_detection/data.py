@@ -3,24 +3,33 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cnn_core.data.coco import get_coco
+from cnn_core.data.sets import DataSet, find_set, missing_set
 from cnn_core.data.splits import hold_out
 from cnn_core.data.summary import DataSummary, Omissions, counted
-from cnn_core.domain import DataSet, find_set, missing_set
-from cnn_core.errors import DataError, unknown_name
+from cnn_core.errors import unknown_name
 from object_detection.box_set import SPLITS, BoxSet, Truth
-from object_detection.download import get_bccd
+from object_detection.download import KIT, PARTS, get_bccd, get_voc
+from object_detection.official import (
+    CELLS,
+    COCO,
+    VOC,
+    Parts,
+    read_bccd,
+    read_both_voc,
+    read_coco2017,
+    read_voc2007,
+    read_voc2012,
+)
 from object_detection.streets import COUNTS, street_scenes
 from object_detection.streets import LABELS as STREET_LABELS
-from object_detection.voc import read_voc, voc_ids
 
 SPLIT_SEED = 20240501  # any number; changing it changes every validation split
 VAL_SHARE = 0.1
-CELLS = ("Platelets", "RBC", "WBC")
-
-Parts = dict[str, list[tuple[Path, Truth]]]  # "train", "val" (may be missing), "test"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,18 +65,19 @@ def load_sets(
     known = find_set(DATA_SETS, name)
     if known is None:
         raise unknown_name("data set or folder", str(name), DATA_SETS)
-    left_out = Omissions()
+    left_out, divided = Omissions(), "the official split"
     if known.read is None:
         sets = {split: _drawn(known, split) for split in splits}
     else:
         folder = known.path(data_root)
         parts = known.read(folder, left_out)
         if "val" not in parts:
+            divided = f"the official split, {VAL_SHARE:.0%} of its training pictures held out for validation"
             rest = parts["train"]
             places = hold_out(_no_classes(len(rest)), [VAL_SHARE], seed=SPLIT_SEED)
             parts |= {part: [rest[i] for i in index] for part, index in zip(("train", "val"), places, strict=True)}
         sets = {split: _set_of(known, folder, split, parts) for split in splits}
-    return sets, summary_of(sets, divided="the official split", left_out=left_out)
+    return sets, summary_of(sets, divided=divided, left_out=left_out)
 
 
 def summary_of(
@@ -108,46 +118,28 @@ def _set_of(known: Boxes, folder: Path, split: str, parts: Parts) -> BoxSet:
     return BoxSet(known.name, split, known.labels, [f for f, _ in entries], [truth for _, truth in entries], files)
 
 
-def voc_pictures(
-    folder: Path, names: Sequence[str], labels: Sequence[str], left_out: Omissions
-) -> list[tuple[Path, Truth]]:
-    """Return the pictures of a list of VOC with their truth; boxes without area are left out and counted."""
-    return [_voc_picture(folder, name, labels, left_out) for name in names]
+def _official(name: str, *, needs: Sequence[str], read: Callable[[Path, Omissions], Parts], **about: Any) -> Boxes:
+    """Return the line of a published set; `needs` are files and folders without which it is not there."""
 
+    def read_there(folder: Path, left_out: Omissions) -> Parts:
+        for place in needs:
+            if not (folder / place).exists():
+                raise missing_set(DATA_SETS[name], folder / place if DATA_SETS[name].get else folder)
+        return read(folder, left_out)
 
-def _voc_picture(folder: Path, name: str, labels: Sequence[str], left_out: Omissions) -> tuple[Path, Truth]:
-    file = folder / "Annotations" / f"{name}.xml"
-    if not file.is_file():
-        raise DataError(f"{file} is missing: the data set is not complete; unpack it again")
-    record = read_voc(file)
-    unknown = sorted({*record.labels} - {*labels})
-    if unknown:
-        raise DataError(f"{file.name}: expected the classes {', '.join(labels)}, got {', '.join(unknown)}")
-    good = [k for k, (a, b, c, d) in enumerate(record.boxes) if c - a > 1 and d - b > 1]
-    left_out.add("boxes without area", name, len(record.boxes) - len(good))
-    truth = Truth.of(
-        [record.boxes[k] for k in good], [labels.index(record.labels[k]) for k in good],
-        [record.ignored[k] for k in good],
-    )  # fmt: skip
-    return folder / "JPEGImages" / f"{name}.jpg", truth
-
-
-def _read_bccd(folder: Path, left_out: Omissions) -> Parts:
-    lists = folder / "ImageSets" / "Main"
-    if not lists.is_dir():
-        raise missing_set(DATA_SETS["bccd"], folder)
-    return {
-        part: voc_pictures(folder, [*voc_ids(lists / f"{part}.txt")], CELLS, left_out)
-        for part in ("train", "val", "test")
-    }
-
-
-def _official(name: str, *, read: Callable[[Path, Omissions], Parts], **about: Any) -> Boxes:
     def count(folder: Path) -> str:
-        parts = read(folder, Omissions())
+        parts = read_there(folder, Omissions())
         return " + ".join(f"{len(parts[part]):,}" for part in ("train", "val", "test") if part in parts) + " pictures"
 
-    return Boxes(name=name, read=read, count=count, **about)
+    return Boxes(name=name, read=read_there, count=count, **about)
+
+
+def _voc(name: str, *years: str, **about: Any) -> Boxes:
+    needs = [listed for listed in PARTS if listed[3:7] in years]
+    return _official(
+        name, needs=needs, labels=VOC, folder=KIT, layout="VOC2007 and VOC2012", source="the PASCAL VOC challenge",
+        licence="the terms of Flickr, whose photos they are", get=partial(get_voc, years=years), **about,
+    )  # fmt: skip
 
 
 DATA_SETS: dict[str, Boxes] = {
@@ -158,10 +150,29 @@ DATA_SETS: dict[str, Boxes] = {
             description=f"drawn streets with cars, people, signs and lane lines; {sum(COUNTS.values()):,} scenes",
         ),
         _official(
-            "bccd", read=_read_bccd, licence="MIT", labels=CELLS, folder="BCCD", official="205 + 87 + 72 pictures",
+            "bccd", read=read_bccd, needs=["ImageSets/Main"], licence="MIT", labels=CELLS, folder="BCCD",
+            official="205 + 87 + 72 pictures",
             description="BCCD, 364 microscope pictures of blood with boxes: red and white cells, platelets",
             layout="JPEGImages, Annotations and ImageSets/Main", source="Shenggan/BCCD_Dataset on GitHub",
             get=get_bccd,
+        ),
+        _voc(
+            "voc", "2007", "2012", read=read_both_voc, official="8,218 + 8,333 + 4,952 pictures",
+            description="PASCAL VOC 07+12, 20 classes: train and val of both years, the test of 2007",
+        ),
+        _voc(
+            "voc2007", "2007", read=read_voc2007, official="2,501 + 2,510 + 4,952 pictures",
+            description="PASCAL VOC 2007, 20 classes: its train, val and test",
+        ),
+        _voc(
+            "voc2012", "2012", read=read_voc2012, official="5,717 + 5,823 pictures",
+            description="PASCAL VOC 2012, 20 classes: its train, and its val as the test, whose boxes are not public",
+        ),
+        _official(
+            "coco", read=read_coco2017, needs=["annotations", "train2017", "val2017"], labels=COCO, folder="coco",
+            official="118,287 + 5,000 pictures", get=get_coco, source="the COCO consortium",
+            description="COCO 2017, 80 classes: train2017, and val2017 as the test, whose boxes are not public",
+            layout="annotations, train2017 and val2017", licence="CC BY 4.0 for the boxes; the photos: Flickr's terms",
         ),
     )
 }  # fmt: skip

@@ -5,16 +5,18 @@ from typing import Any
 
 import torch
 
-from cnn_core.domain import Domain, find_set
+from cnn_core.data.sets import find_set
+from cnn_core.domain import Domain
 from cnn_core.errors import CnnError
 from cnn_core.predictor import Measured, check_labels
 from cnn_core.weights.members import choose_items, read_members
 from object_detection.box_set import BoxSet
-from object_detection.contract import DOMAIN_NAME
+from object_detection.contract import DOMAIN_NAME, BoxContract
 from object_detection.data import DATA_SETS, load_sets
 from object_detection.exported import Exported
 from object_detection.folder import load_own
 from object_detection.metrics import Report, measure_boxes
+from object_detection.model import Detector
 from object_detection.predict import BATCH_SIZE, Predictor, load
 from object_detection.task import BoxTask, Recipe
 
@@ -28,7 +30,7 @@ def evaluate(predictor: Predictor, pictures: BoxSet) -> Report:
     found = []
     for start in range(0, len(pictures), BATCH_SIZE):
         part = pictures.subset(range(start, min(len(pictures), start + BATCH_SIZE)), pictures.split)
-        found += predictor.find(*part.inputs(predictor.contract))
+        found += predictor.find(*zip(*part.prepared(predictor.contract), strict=True))
     return measure_boxes(
         found, pictures.truths, labels=predictor.labels, threshold=predictor.contract.threshold,
         item_name=pictures.item_name, source=f"{pictures.name}: the {pictures.split} split",
@@ -71,8 +73,10 @@ def _measure_own(predictor: Predictor, data: str, split: str | None) -> Measured
 
 def _exportable(predictor: Predictor) -> dict[str, Any]:
     """Return the network from prepared inputs, as the card's `input` says, to boxes without doubles."""
-    exported = Exported(predictor.model, predictor.contract)
-    return {"model": exported, "example_shape": (3, *predictor.contract.size)}
+    contract, model = predictor.contract, predictor.model
+    if not isinstance(contract, BoxContract) or not isinstance(model, Detector):
+        raise CnnError(f"{predictor.card.name} is a network of torchvision; export detectors that were trained here")
+    return {"model": Exported(model, contract), "example_shape": (3, *contract.size)}
 
 
 DOMAIN = Domain(

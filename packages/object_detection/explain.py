@@ -16,8 +16,8 @@ from cnn_core.errors import CnnError, DataError
 from cnn_core.explain import explain, method_spec, overlay
 from cnn_core.notebook import Pictured
 from cnn_core.storage import atomic_path
-from object_detection.contract import to_input
-from object_detection.model import boxes_of, scores_of
+from object_detection.contract import BoxContract, to_input
+from object_detection.model import Detector, boxes_of, scores_of
 
 if TYPE_CHECKING:
     from object_detection.predict import Box, Predictor
@@ -81,8 +81,14 @@ def explain_box(
 
     Raises:
         DataError: the picture cannot be read, or nothing was found in it.
-        CnnError: there is no such box; UnknownNameError: no such method.
+        CnnError: there is no such box, or the network is none of ours; UnknownNameError: no such method.
     """
+    contract, model = predictor.contract, predictor.model
+    if not isinstance(contract, BoxContract) or not isinstance(model, Detector):
+        raise CnnError(
+            f"{predictor.card.name} is a network of torchvision, whose boxes cannot be traced to pixels here; cover "
+            "parts of the picture instead (object_detection.explain.covered), or explain a detector trained here"
+        )
     name = input_name(source)
     picture = read_image(source, name=name)
     found = predictor.predict(picture, threshold=threshold)[0].boxes
@@ -91,19 +97,19 @@ def explain_box(
     if not 0 <= target < len(found):
         raise CnnError(f"target: expected the number of a box, 0 to {len(found) - 1}, got {target}")
     box = found[target]
-    view, placement = predictor.contract.fit(picture)
-    x = channels_last(predictor.contract.normalize(as_unit(view[None].to(predictor.device))))
+    view, placement = contract.fit(picture)
+    x = channels_last(contract.normalize(as_unit(view[None].to(predictor.device))))
     k = predictor.labels.index(box.label)
     with torch.inference_mode():
-        location = _location(predictor, predictor.model(x)[0], to_input(torch.tensor([box.box]), placement), k)
+        location = _location(predictor, model(x)[0], to_input(torch.tensor([box.box]), placement), k)
 
     def score(output: Tensor) -> Tensor:
         """The logit of the class at the location that put the box there, with that of its quality: [B]."""
         return output[:, location, k] + output[:, location, -5]
 
     layered = "layer" in method_spec(method).options
-    options = {"layer": predictor.model.stage_of(location, predictor.contract.size)} if layered else None
-    result = explain(predictor.model, x, method=method, target=score, options=options)
+    options = {"layer": model.stage_of(location, contract.size)} if layered else None
+    result = explain(model, x, method=method, target=score, options=options)
     size = (picture.height, picture.width)
     heat = placement.to_picture(result.heat[0].cpu(), size)
     return BoxExplanation(name, box, method, result.signed, picture, heat)

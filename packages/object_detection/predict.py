@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import torch
 from PIL import Image
+from torch import nn
 
 from cnn_core.data.fits import Placement
 from cnn_core.data.images import ImageSource, read_image
@@ -17,10 +18,12 @@ from cnn_core.errors import CnnError
 from cnn_core.notebook import OfCard, table
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_model
+from cnn_core.weights.find import read_card
 from object_detection.contract import DOMAIN_NAME, BoxContract
 from object_detection.explain import BoxExplanation, explain_box
 from object_detection.finding import Found, boxes_in
-from object_detection.model import Detector, detector_of_card, locations
+from object_detection.model import detector_of_card, locations
+from object_detection.published import PublishedContract, is_published, load_published, published_boxes
 from object_detection.writing import kept_in
 
 BATCH_SIZE = 8
@@ -93,28 +96,36 @@ class Predictor(OfCard):
     """A trained detector with its preprocessing, for raw pictures.
 
     Args:
-        model: with the card's weights.
-        card: its `input` is a `BoxContract`.
+        model: with the card's weights; a `Detector`, or one of torchvision (see `published`).
+        card: its `input` is a `BoxContract`, or a `PublishedContract`.
         device: where to compute.
 
     Raises:
         WeightsError: the card is of another domain, or its input contract cannot be used.
     """
 
-    def __init__(self, model: Detector, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
-        self.card, self.contract = card, BoxContract.of_card(card, domain=DOMAIN_NAME)
+    def __init__(self, model: nn.Module, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
+        self.card = card
+        self.contract: BoxContract | PublishedContract
         self.labels = list(card.labels) or [f"class {k}" for k in range(card.arguments["num_classes"])]
         self.device = torch.device(device)
-        self.model = model.to(self.device).to(memory_format=torch.channels_last).eval()
-        self.places, _ = locations(self.contract.size, self.contract.strides)
+        self.model = model.to(self.device).eval()
         self.folder: Path | None = None  # of the weights, where they come from one
+        if is_published(card):
+            self.contract = PublishedContract.of_card(card, domain=DOMAIN_NAME)
+        else:
+            self.contract = BoxContract.of_card(card, domain=DOMAIN_NAME)
+            self.model = self.model.to(memory_format=torch.channels_last)
+            self.places, _ = locations(self.contract.size, self.contract.strides)
 
     def find(
-        self, views: torch.Tensor, placements: Sequence[Placement], sizes: Sequence[tuple[int, int]]
+        self, views: Sequence[torch.Tensor], placements: Sequence[Placement], sizes: Sequence[tuple[int, int]]
     ) -> list[Found]:
-        """Return the boxes of prepared pictures, uint8 [B, 3, H, W], from a low score on."""
+        """Return the boxes of pictures that the contract has prepared, uint8 [3, H, W] each, from a low score on."""
         with torch.inference_mode():
-            x = channels_last(self.contract.normalize(as_unit(views.to(self.device))))
+            if isinstance(self.contract, PublishedContract):
+                return published_boxes(self.model, views, placements, sizes, self.contract)
+            x = channels_last(self.contract.normalize(as_unit(torch.stack([*views]).to(self.device))))
             return boxes_in(self.model(x), self.places, self.contract, placements, sizes)
 
     def predict(
@@ -138,8 +149,7 @@ class Predictor(OfCard):
             raise CnnError(f"threshold: expected a score from 0 to 1, got {threshold}")
         for names, views in read_batches(pictures, self._view, size=BATCH_SIZE):
             good = [view for view in views if not isinstance(view, str)]
-            found = iter(self.find(torch.stack([v for v, *_ in good]), *zip(*[g[1:] for g in good], strict=True))
-                         if good else ())  # fmt: skip
+            found = iter(self.find(*zip(*good, strict=True)) if good else ())
             for name, view in zip(names, views, strict=True):
                 if isinstance(view, str):
                     yield Detection(name, error=view)
@@ -178,14 +188,17 @@ class Predictor(OfCard):
 
 
 def load(name: str | Path, *, device: str = "auto") -> Predictor:
-    """Return the predictor of shipped weights or of a finished run's folder.
+    """Return the predictor of shipped weights, of a finished run's folder, or of `torchvision:NAME`.
 
     Raises:
         UnknownNameError: there are no weights of this name.
         WeightsError: the weights are damaged or belong to another domain.
     """
-    chosen = choose_device(device)
-    model, card = load_model(name, device=chosen, domain=DOMAIN_NAME, build=detector_of_card)
+    chosen, folder = choose_device(device), find_weights(name, domain=DOMAIN_NAME)
+    if is_published(read_card(folder)):
+        model, card = load_published(folder, device=chosen)
+    else:
+        model, card = load_model(folder, device=chosen, domain=DOMAIN_NAME, build=detector_of_card)
     predictor = Predictor(model, card, device=chosen)
-    predictor.folder = find_weights(name, domain=DOMAIN_NAME)
+    predictor.folder = folder
     return predictor

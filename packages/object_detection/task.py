@@ -13,8 +13,8 @@ from cnn_core.data.augment import apply, draw
 from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.cache import cache_key
 from cnn_core.data.memory import EpochContext, as_unit, channels_last, take_share
-from cnn_core.data.summary import DataSummary
-from cnn_core.domain import find_set
+from cnn_core.data.sets import find_set
+from cnn_core.data.summary import DataSummary, counted
 from cnn_core.errors import CnnError
 from cnn_core.models import imagenet
 from cnn_core.models.fastnet import WhitenedStem
@@ -22,7 +22,7 @@ from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.validation import Edge, Settings, Share, Text
 from object_detection.augment import move_boxes
-from object_detection.box_set import BoxSet, as_batch
+from object_detection.box_set import BoxSet, as_batch, check_memory
 from object_detection.contract import BoxContract
 from object_detection.data import DATA_SETS, load_sets
 from object_detection.finding import Found, boxes_in
@@ -98,7 +98,10 @@ class BoxTask(Pairs):
         if model.pretrained == "imagenet" and model.model != "efficientnet_lite0":
             raise CnnError(f"pretrained: there are ImageNet weights of efficientnet_lite0 alone, not of {model.model}")
         self.contract = BoxContract(
-            (data.height, data.width), tuple(model.strides), threshold=data.threshold or 0.4, overlap=data.overlap
+            (data.height, data.width),
+            tuple(model.strides),
+            overlap=data.overlap,
+            **({} if data.threshold is None else {"threshold": data.threshold}),
         )
         self.places, self.steps = locations(self.contract.size, self.contract.strides)
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
@@ -108,6 +111,7 @@ class BoxTask(Pairs):
             self.summary, self.members = own.summary, {part: own.hashes[index] for part, index in own.parts.items()}
         else:
             self.sets, self.summary = load_sets(data.data, splits=splits)
+        check_memory(self.sets, self.contract.size)
         self.views = {name: part.inputs(self.contract) for name, part in self.sets.items()}
         train = self.training_split
         self.boxes, self.classes = as_batch(self.sets[train].truths, self.views[train][1])
@@ -164,14 +168,25 @@ class BoxTask(Pairs):
         if split not in self.sets:
             return None
         found, part = self._found(model, split), self.sets[split]
-        if split == "val" and self.recipe.data.threshold is None:
-            threshold = best_threshold(found, part.truths, classes=len(self.labels))
-            self.contract = replace(self.contract, threshold=threshold)
+        if split == "val":
+            self._choose(found)
         report = measure_boxes(
             found, part.truths, labels=self.labels, threshold=self.contract.threshold, item_name=part.item_name,
             source=f"{part.name}: the {split} split",
         )  # fmt: skip
         return Evaluation(report.n, report.metrics, report if split == "test" else None)
+
+    def choose_threshold(self, model: nn.Module) -> None:
+        """Choose the score from which on boxes are shown: the best one on the validation split, where there is one."""
+        if "val" in self.sets:
+            self._choose(self._found(model, "val"))
+
+    def _choose(self, found: Sequence[Found]) -> None:
+        if self.recipe.data.threshold is not None:
+            return
+        threshold = best_threshold(found, self.sets["val"].truths, classes=len(self.labels))
+        chosen_on = f"the validation split, {counted(len(found), 'pictures')}"
+        self.contract = replace(self.contract, threshold=threshold, chosen_on=chosen_on)
 
     def fingerprint(self) -> str:
         """Return a fingerprint of the labels, the pictures' names and the boxes of all splits."""

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cnn_core.domain import DataSet, missing_set
+from cnn_core.data.sets import DataSet, missing_set
 from cnn_core.errors import DataError
 from text_classification import docstrings
 from text_classification.download import (

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from cnn_core.data.paths import custom_path
+from cnn_core.data.sets import find_set
 from cnn_core.data.summary import DataSummary, class_counts, class_warnings
-from cnn_core.domain import find_set
 from cnn_core.errors import DataError, unknown_name
 from text_classification.copies import contradictions, copies, grouped, label_warnings, similar
 from text_classification.corpora import DATA_SETS, PHRASES, Corpus

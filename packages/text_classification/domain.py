@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnn_core.data.sets import find_set
 from cnn_core.data.summary import NAMED, DataSummary, Omissions, class_counts
-from cnn_core.domain import Domain, find_set
+from cnn_core.domain import Domain
 from cnn_core.errors import CnnError, DataError
 from cnn_core.predictor import Measured, check_labels
 from cnn_core.train.config import override

@@ -55,6 +55,14 @@ class ScoringTask(Protocol):
         """
 
 
+@runtime_checkable
+class ThresholdTask(Protocol):
+    """A Task whose answers begin at a score, which is chosen on validation data and stands in the card's `input`."""
+
+    def choose_threshold(self, model: nn.Module) -> None:
+        """Choose it for finished weights; nothing changes where the recipe gives one, or holds nothing out."""
+
+
 def backbone_of(network: nn.Module) -> Backbone | None:
     """Return the classifier in a network, None where there is none."""
     found = (module for module in network.modules() if isinstance(module, Backbone))

@@ -21,6 +21,10 @@ class CnnError(ValueError):
 class UnknownNameError(CnnError):
     """An unknown name of a registry entry, recipe, weights or data set; the message lists the nearest ones."""
 
+    def __init__(self, message: str, *, kind: str = "name", known: Iterable[str] = ()) -> None:
+        self.kind, self.known = kind, list(known)
+        super().__init__(message)
+
 
 class ConfigError(CnnError):
     """Settings that cannot be used; `problems` lists all of them, not the first one."""
@@ -47,7 +51,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
     known = sorted(known)
     near = get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
-    return UnknownNameError(f"unknown {kind} {name!r}; {hint}")
+    return UnknownNameError(f"unknown {kind} {name!r}; {hint}", kind=kind, known=known)
 
 
 def missing_package(package: str) -> CnnError:

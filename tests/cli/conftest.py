@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from cnn_core.domain import DataSet, Domain
+from cnn_core.data.sets import DataSet
+from cnn_core.domain import Domain
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 
 

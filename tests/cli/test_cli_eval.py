@@ -13,7 +13,8 @@ SEVENTH = '''
 from types import SimpleNamespace
 
 from cnn_core.data.summary import DataSummary, LeftOut
-from cnn_core.domain import DataSet, Domain
+from cnn_core.data.sets import DataSet
+from cnn_core.domain import Domain
 from cnn_core.predictor import Measured
 from cnn_core.weights import load_card
 

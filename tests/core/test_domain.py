@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cnn_core.domain import DataSet, Domain, find_set, missing_set
+from cnn_core.data.sets import DataSet, find_set, missing_set
+from cnn_core.domain import Domain
 from cnn_core.errors import CnnError, DataError
 from cnn_core.predictor import check_labels
 from cnn_core.train.config import override

@@ -66,5 +66,5 @@ def test_twice_is_not_more_than_once(run: Path, tmp_path: Path) -> None:
 def test_weights_of_a_package_are_not_calibrated(tmp_path: Path) -> None:
     from cnn_core.calibration import calibrate_weights
 
-    with pytest.raises(CnnError, match="only classifiers that are trained here"):
+    with pytest.raises(CnnError, match="only classifiers and detectors that are trained here"):
         calibrate_weights(DOMAIN, "imagenet", folder=tmp_path)

@@ -205,6 +205,81 @@ def test_outlines_of_coco_take_no_memory(tmp_path: Path) -> None:
     assert slim < 3 < 6 < whole, (slim, whole)  # times the size of the file
 
 
+def test_files_that_are_too_large_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coco = as_coco(tmp_path / "coco", squares(4))
+    monkeypatch.setattr("object_detection.coco.LARGEST", (coco / "boxes.json").stat().st_size - 1)
+    monkeypatch.setattr(json, "load", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(DataError, match=r"boxes\.json: larger than 0 GiB; split it into several files"):
+        load(coco)
+    voc = as_voc(tmp_path / "voc", squares(4))
+    (voc / "Annotations" / "00.xml").write_text("<annotation>" + " " * (17 << 20) + "</annotation>")
+    with pytest.raises(DataError, match=r"00\.xml: larger than 16 MiB; one picture needs a few kilobytes"):
+        load(voc)
+    yolo = as_yolo(tmp_path / "yolo", squares(4))
+    (yolo / "labels" / "00.txt").write_text("0 0.5 0.5 0.1 0.1\n" * 80_000)
+    with pytest.raises(DataError, match=r"00\.txt: larger than 1 MiB"):
+        load(yolo)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"images": ' + "[" * 200_000 + "]" * 200_000 + ', "annotations": [], "categories": []}', "not JSON"),
+        ('{"images": [{"id": 1}, "annotations": ', "not JSON"),
+        ('["images", "annotations", "categories"]', "expected one object with images"),
+    ],
+)
+def test_json_that_is_nested_cut_short_or_a_list_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(text)
+    with pytest.raises(DataError, match=words):
+        [*read_coco(file)]
+
+
+def test_pictures_that_are_missing_beside_xml_and_json_are_counted(tmp_path: Path) -> None:
+    voc, coco = as_voc(tmp_path / "voc", squares(8)), as_coco(tmp_path / "coco", squares(8))
+    (voc / "JPEGImages" / "03.png").unlink()
+    (coco / "pictures" / "03.png").unlink()
+    assert "1 annotation whose picture is missing (Annotations/03.xml)" in said(voc)
+    assert "03.png" in said(coco) and "missing" in said(coco)
+    assert len(load(voc).whole) == len(load(coco).whole) == 7
+
+
+def test_annotations_without_anything_in_them(tmp_path: Path) -> None:
+    coco = as_coco(tmp_path / "coco", squares(4))
+    table = json.loads((coco / "boxes.json").read_text())
+    (coco / "boxes.json").write_text(json.dumps({**table, "annotations": []}))
+    with pytest.raises(DataError, match="not one usable box in 4 pictures"):
+        load(coco)
+    voc = as_voc(tmp_path / "voc", squares(4))
+    (voc / "Annotations" / "00.xml").write_bytes(b"")
+    with pytest.raises(DataError, match=r"00\.xml: not XML"):
+        load(voc)
+    csv = as_csv(tmp_path / "csv", squares(4))
+    (csv / "boxes.csv").write_text("filename,label,xmin,ymin,xmax,ymax\n")
+    with pytest.raises(DataError):
+        load(csv)
+
+
+def test_numbers_of_coco_and_voc_that_are_no_box_are_counted(tmp_path: Path) -> None:
+    coco = as_coco(tmp_path / "coco", squares(8))
+    table = json.loads((coco / "boxes.json").read_text())
+    for entry, box in zip(
+        table["annotations"], ([float("nan"), 1, 5, 5], [10, 10, 0, 9], [30, 30, -20, -20]), strict=False
+    ):
+        entry["bbox"] = box
+    (coco / "boxes.json").write_text(json.dumps(table))
+    text = said(coco)
+    assert "1 box whose numbers are none" in text and "1 box without area" in text
+    assert "1 box with exchanged corners, turned round" in text
+    voc = as_voc(tmp_path / "voc", squares(8))
+    (voc / "Annotations" / "00.xml").write_text(voc_xml("00.png", [("red", (40, 30, 10, 5)), ("Blue", (5, 5, 20, 20))]))
+    text = said(voc)
+    assert "1 box with exchanged corners, turned round" in text and "differ in case" in text
+
+
 def test_a_file_of_yolo_that_is_none_is_named(tmp_path: Path) -> None:
     folder = as_yolo(tmp_path, squares(4))
     (folder / "labels" / "02.txt").write_text("7 0.5 0.5 0.1 0.1\n")

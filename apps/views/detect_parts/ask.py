@@ -1,5 +1,6 @@
 """Asking a detector about a picture: its boxes and their reasons, computed once for the same pixels and weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,21 @@ COLOURS = (
 )  # fmt: skip
 
 
+MOST_CLASSES = 12  # of which those are listed too that were not found
+
+
+def published(network: Network) -> bool:
+    """Tell whether a network is one of torchvision, which can be asked but not looked into."""
+    return network.card.model.startswith("torchvision.")
+
+
+def shown_labels(labels: Sequence[str], found: Sequence[Any]) -> list[str]:
+    """Return the classes whose counts are shown: all of them, or of many those that were found."""
+    if len(labels) <= MOST_CLASSES:
+        return list(labels)
+    return [label for label in labels if any(label in one.counts for one in found)]
+
+
 @st.cache_resource(max_entries=256, show_spinner=False, hash_funcs=BY_DIGEST)
 def ask(network: Network, picture: Picture) -> Any:
     """Return the `Detection` with all boxes that the slider can show.
@@ -36,7 +52,7 @@ def ask(network: Network, picture: Picture) -> Any:
 def counts(found: Any, network: Network) -> None:
     """Show how many of each class there are."""
     most = max(1, *found.counts.values()) if found.counts else 1
-    each = sorted(network.card.labels, key=lambda label: -found.counts.get(label, 0))
+    each = sorted(shown_labels(network.card.labels, [found]), key=lambda label: -found.counts.get(label, 0))
     numbers = [found.counts.get(label, 0) for label in each]
     bars(each, [number / most for number in numbers], [str(number) for number in numbers])
 

@@ -8,6 +8,7 @@ import streamlit as st
 from components.batch import answered, bring_many
 from components.frame import download, note
 from components.networks import Network, predictor
+from views.detect_parts.ask import shown_labels
 from views.detect_parts.source import sample_pictures
 
 
@@ -21,11 +22,12 @@ def show_many(network: Network) -> None:
     sources = bring_many(network, samples, key="batch")
     answers = answered(network, sources)
     labels = predictor(network).labels
+    columns = shown_labels(labels, answers)
     rows = [
-        {"file": one.input, **{label: one.counts.get(label, 0) for label in labels}, "problem": one.error or ""}
+        {"file": one.input, **{label: one.counts.get(label, 0) for label in columns}, "problem": one.error or ""}
         for one in answers
     ]
-    show: dict[str, Any] = {"file": "File", **{label: label for label in labels}}
+    show: dict[str, Any] = {"file": "File", **{label: label for label in columns}}
     if any(row["problem"] for row in rows):
         show["problem"] = "Problem"
     st.dataframe(rows, column_config=show, column_order=list(show), hide_index=True, key="batch-table")

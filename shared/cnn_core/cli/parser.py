@@ -84,7 +84,7 @@ def _add_training(commands: Any) -> None:
 
     text = "calibrate weights that learned from all their data: a second training, which holds validation data out"
     entry = _command(commands, "calibrate", training.run_calibrate, text)
-    entry.add_argument("name", metavar="NAME", help="shipped weights or a run folder")
+    entry.add_argument("name", metavar="NAME", help="shipped weights or a run folder, of a classifier or detector")
     entry.add_argument("--epochs", type=int, help="of the second training; default the recipe's")
     entry.add_argument("--run", dest="folder", type=Path, metavar="DIR", help="default runs/calibrate-NAME")
     entry.add_argument("--quiet", action="store_true", help="no progress bar")

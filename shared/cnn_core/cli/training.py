@@ -128,6 +128,10 @@ def run_calibrate(options: argparse.Namespace, _: list[str]) -> None:
     options.json = False
     card = calibrate_weights(domain, options.name, folder=folder, epochs=options.epochs, observe=_observer(options))
     said = card.confidence
+    if card.input.get("chosen_on"):
+        print(
+            f"{card.name}: answers from a score of {card.input['threshold']} on, the best on {card.input['chosen_on']}"
+        )
     if said is not None:
         print(
             f"{card.name}: temperature {said['temperature']}, calibration error {said['error_before']:.4f} -> "

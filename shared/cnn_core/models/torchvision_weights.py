@@ -1,13 +1,16 @@
-"""Weights of torchvision's networks in ours: `load_torchvision(model, state_dict)`.
+"""Weights of torchvision's networks: `download_state`, and `load_torchvision(model, state_dict)` for ours.
 
 The networks are the same, the names of their parameters are not; the rules below turn ours into torchvision's. A new
 network with a twin in torchvision adds one entry to `FAMILIES`.
 """
 
+import contextlib
 import logging
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,6 +104,31 @@ def torchvision_names(model: Backbone) -> dict[str, str]:
             f"one); it has the stages {list(stages)} and spatial_dims {model.spatial_dims}"
         )
     return {key: family.rename(model, key) for key in model.state_dict()}
+
+
+def download_state(name: str) -> tuple[dict[str, Tensor], Any]:
+    """Return the newest weights of a network that torchvision publishes, and its entry, which says what they are for.
+
+    They are downloaded once, shown on standard error, verified by the hash in their name, and read without pickle.
+
+    Args:
+        name: of a network that torchvision has weights of.
+
+    Raises:
+        WeightsError: they could not be downloaded, or are damaged.
+    """
+    import torchvision
+
+    entry = torchvision.models.get_model_weights(name).DEFAULT
+    unreadable = torch.serialization.pickle.UnpicklingError  # type: ignore[attr-defined]
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # torch says there what it downloads
+            return entry.get_state_dict(progress=True, check_hash=True, weights_only=True), entry
+    except (OSError, RuntimeError, unreadable) as error:
+        raise WeightsError(
+            f"torchvision's weights of {name} could not be downloaded ({error}); they need a connection once, or the "
+            f"file {entry.url.rpartition('/')[2]} in torch's folder of checkpoints"
+        ) from error
 
 
 def load_torchvision(model: Backbone, state_dict: Mapping[str, Tensor], *, head: bool = True) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from cnn_core.confidence import learn_confidence
+from cnn_core.confidence import ThresholdTask, learn_confidence
 from cnn_core.data.summary import SUMMARY_FILE, DataSummary
 from cnn_core.errors import CnnError
 from cnn_core.storage import write_bytes
@@ -71,6 +71,8 @@ def train_task(
     confidence = learn_confidence(task, model)
     round_weights(model, store)  # measured as it will be loaded
     with torch.inference_mode():
+        if isinstance(task, ThresholdTask):
+            task.choose_threshold(model)  # of these weights, which need not be those that were validated last
         result = task.evaluate(model, "test")
     fields = {
         **task.card_fields(model),

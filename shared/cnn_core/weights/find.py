@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnn_core.domains import domain_folders
-from cnn_core.errors import WeightsError, unknown_name
+from cnn_core.errors import UnknownNameError, WeightsError, unknown_name
 from cnn_core.weights.card import CARD_LIMIT, WeightsCard
 
 CARD_FILE = "card.json"
 MODEL_FILES = "model*.safetensors"
+
+Fetch = Callable[[str], Path]  # name -> folder of its weights, downloaded if need be; UnknownNameError if there is none
 
 
 @dataclass(frozen=True)
@@ -69,23 +71,35 @@ def find_weights(name_or_folder: str | Path, *, domain: str | None = None) -> Pa
         if found:
             return found[0].folder
         prefix, colon, published = name_or_folder.partition(":")
-        if colon and (fetch := sources(domain=domain).get(prefix)):
-            return fetch(published)
+        if colon and (fetchers := sources(domain=domain).get(prefix)):
+            return _fetched(fetchers, published)
         is_path = name_or_folder.startswith(".") or "/" in name_or_folder or "\\" in name_or_folder
         if not is_path and not os.path.exists(name_or_folder):  # noqa: PTH110 (pathlib raises for impossible names)
             raise unknown_name("weights", name_or_folder, [entry.name for entry in entries])
     return _run_folder(Path(name_or_folder))
 
 
-def sources(*, domain: str | None = None) -> dict[str, Callable[[str], Path]]:
-    """Return source -> (name -> folder of its weights, downloaded if need be) over all domains or of one."""
+def sources(*, domain: str | None = None) -> dict[str, list[Fetch]]:
+    """Return source -> what fetches its weights, one function for each domain that uses some of them."""
     from cnn_core.domains import loaded_domains
 
-    found: dict[str, Callable[[str], Path]] = {}
+    found: dict[str, list[Fetch]] = {}
     for name, package in loaded_domains():
         if domain in (None, name):
-            found |= getattr(package, "SOURCES", {})
+            for source, fetch in getattr(package, "SOURCES", {}).items():
+                found.setdefault(source, []).append(fetch)
     return found
+
+
+def _fetched(fetchers: list[Fetch], name: str) -> Path:
+    """Return the folder of weights from the first domain that knows the name."""
+    unknown: list[UnknownNameError] = []
+    for fetch in fetchers:
+        try:
+            return fetch(name)
+        except UnknownNameError as error:
+            unknown.append(error)
+    raise unknown_name(unknown[0].kind, name, {known for error in unknown for known in error.known})
 
 
 def load_card(name_or_folder: str | Path, *, domain: str | None = None) -> WeightsCard:

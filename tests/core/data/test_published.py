@@ -10,7 +10,7 @@ import pytest
 from loopback import served
 
 from cnn_core.data.published import check_contents, contents_sha256, fetched, put_in_place, replacing, unpack_part
-from cnn_core.domain import DataSet
+from cnn_core.data.sets import DataSet
 from cnn_core.errors import DataError
 
 
