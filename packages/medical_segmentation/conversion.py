@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from cnn_core.data.tables import csv_text
 from cnn_core.errors import DataError
 from cnn_core.storage import write_text
 
@@ -236,7 +237,4 @@ def _describe(folder: Path, splits: Mapping[str, list[str]], *, labels: Sequence
 
 
 def _write_table(file: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_text(file, csv_text([columns, *([row[column] for column in columns] for row in rows)]))
