@@ -194,10 +194,10 @@ def score(runs: Sequence[Run]) -> float:
 
 
 def score_pushes(count: int = len(TEST_SEEDS)) -> dict[int, list[Push]]:
-    """Return the pushes of the score: three on every road, 0.5 to 1.2 m to either side, the same every time."""
+    """Return the pushes of the score: three on every road, 0.8 to 1.4 m to either side, the same every time."""
     generator = np.random.default_rng(2016)
     pushes: dict[int, list[Push]] = {}
     for road in range(count):
-        sides = generator.choice((-1.0, 1.0), 3) * generator.uniform(0.5, 1.2, 3)
+        sides = generator.choice((-1.0, 1.0), 3) * generator.uniform(0.8, 1.4, 3)
         pushes[road] = [Push(metre, round(float(left), 2)) for metre, left in zip((40, 90, 140), sides, strict=True)]
     return pushes

@@ -46,7 +46,7 @@ def test_roads_are_the_same_for_a_seed_and_turn_back_never():
 
 @pytest.mark.parametrize("curvature", [np.zeros(7), np.full(POINTS, 0.2), np.full(POINTS, np.nan)])
 def test_a_road_that_cannot_be_drawn_is_refused(curvature):
-    with pytest.raises(CnnError, match="curvatures from -0.1 to 0.1"):
+    with pytest.raises(CnnError, match=r"curvatures from -0\.1 to 0\.1"):
         road_from(curvature)
     with pytest.raises(CnnError, match="must be 0 or above, got -1"):
         draw_road(-1)
@@ -67,7 +67,7 @@ def test_a_point_is_seen_where_the_pinhole_puts_it():
 def test_the_lines_are_painted_where_they_are(straight_road):
     along, beside = seen_places(straight_road, (20.0, 0.0, 0.0))
     lines = line_share(along, beside)
-    first, forward, _ = Camera().ground()
+    _, forward, _ = Camera().ground()
     for row in (25, 43):  # the right edge, 1.75 m to the right of the lane's middle
         share = lines[row, 64:]
         seen = (share * (np.arange(64, 128) + 0.5)).sum() / share.sum()
