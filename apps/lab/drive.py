@@ -1,8 +1,6 @@
 """Learning to steer from pictures: recorded drives, the network, and what was measured of each way to train (`make`).
 
-Pomerleau 1989, "ALVINN: An Autonomous Land Vehicle in a Neural Network", already shifted its pictures to teach
-recovery; Bojarski et al. 2016, arXiv:1604.07316, section 5, likewise. Corrections recorded where the network itself
-went wrong are the idea of DAgger (Ross, Gordon, Bagnell 2011, arXiv:1011.0686).
+PilotNet, Bojarski et al. 2016, arXiv:1604.07316, section 4, with a third of the channels.
 """
 
 import json
@@ -17,21 +15,9 @@ from pydantic import TypeAdapter
 
 from cnn_core.errors import CnnError
 from lab.camera import HEIGHT, WIDTH, line_share, seen_places
-from lab.roads import LENGTH, Road, draw_roads
-from lab.steering import (
-    FURTHEST,
-    TEST_SEEDS,
-    Driver,
-    Pose,
-    Push,
-    View,
-    demonstrator,
-    drive,
-    move,
-    score,
-    score_pushes,
-    straight,
-)
+from lab.demonstrations import Recording, join, random_pushes, record_correction, record_perfect
+from lab.roads import Road, draw_roads
+from lab.steering import TEST_SEEDS, Driver, Pose, View, demonstrator, drive, score, score_pushes, straight
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -49,24 +35,11 @@ CAM_LAYER = "stages.conv2"  # of 13 x 29 cells
 PER_UNIT = 0.05  # 1/m that an output of 1 stands for
 PERFECT_SEEDS, RECOVERY_SEEDS = tuple(range(100, 120)), tuple(range(200, 210))  # of roads to learn from
 VALIDATION_SEEDS = tuple(range(300, 304))  # perfect driving that no network learned from
-CORRECTIONS, FRAMES = 200, 10  # recorded in all; pictures of each, one second
+CORRECTIONS = 200  # recorded in all
 STEPS, BATCH, RATE = 500, 64, 2e-3
 SEEDS = (0,)  # of the trainings that are measured; the first is stored
 RETRAIN_STEPS, RETRAIN_BATCH, RETRAIN_RATE = 160, 32, 1e-3
 RETRAIN_SEEDS = PERFECT_SEEDS[:4]  # of roads whose perfect driving is learned again beside own corrections
-
-
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """Pictures uint8 [N, H, W, 3] and the curvatures that the demonstrator answered them with, 1/m: [N]."""
-
-    pictures: np.ndarray
-    curvatures: np.ndarray
-
-    def __post_init__(self) -> None:
-        if self.pictures.shape != (len(self.curvatures), HEIGHT, WIDTH, 3) or not len(self.curvatures):
-            raise CnnError(f"expected pictures [N, {HEIGHT}, {WIDTH}, 3] with N curvatures, got "
-                           f"{list(self.pictures.shape)} and {len(self.curvatures)}")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,68 +57,6 @@ class Measured:
 def stored(folder: Path) -> dict[str, Measured]:
     """Return what `make` measured: way -> figures."""
     return TypeAdapter(dict[str, Measured]).validate_json((folder / FILE).read_bytes())
-
-
-def join(recordings: Sequence[Recording]) -> Recording:
-    """Return several recordings as one."""
-    return Recording(
-        np.concatenate([r.pictures for r in recordings]), np.concatenate([r.curvatures for r in recordings])
-    )
-
-
-def record_perfect(roads: Sequence[Road]) -> Recording:
-    """Record the demonstrator on whole roads, without a push."""
-    seen: list[View] = []
-
-    def watched(views: Sequence[View]) -> Sequence[float]:
-        seen.extend(views)
-        return demonstrator(views)
-
-    drive(watched, roads)
-    return _recorded(seen)
-
-
-def record_correction(road: Road, push: Push, *, turned: float = 0.0, frames: int = FRAMES) -> Recording:
-    """Record the demonstrator driving back after a push.
-
-    Args:
-        road: on which.
-        push: where, and how far.
-        turned: radians by which the car also points away from the road.
-        frames: pictures, one every 0.1 s; the first is taken before anything is corrected.
-
-    Raises:
-        CnnError: there is no picture to take.
-    """
-    if frames < 1:
-        raise CnnError(f"expected at least one picture of a correction, got {frames}")
-    x, y, heading = road.at(push.metre)
-    pose: Pose = (
-        float(x - push.left * np.sin(heading)), float(y + push.left * np.cos(heading)), float(heading + turned)
-    )  # fmt: skip
-    views = []
-    for i in range(frames):
-        metre, offset = road.locate(pose[0], pose[1], near=push.metre + i)
-        views.append(View(road, pose, metre, offset))
-        pose = move(pose, demonstrator(views[-1:])[0])
-    return _recorded(views)
-
-
-def _recorded(views: Sequence[View]) -> Recording:
-    return Recording(np.stack([view.picture for view in views]), np.array(demonstrator(views)))
-
-
-def random_pushes(count: int, roads: int, *, seed: int) -> list[tuple[int, Push, float]]:
-    """Return pushes at random places: the number of the road, the push, and the heading's error in radians."""
-    generator = np.random.default_rng(seed)
-    return [
-        (
-            int(generator.integers(roads)),
-            Push(float(generator.uniform(0, LENGTH)), float(generator.uniform(-FURTHEST, FURTHEST))),
-            float(generator.uniform(-0.2, 0.2)),
-        )
-        for _ in range(count)
-    ]
 
 
 def as_input(pictures: np.ndarray) -> "Tensor":

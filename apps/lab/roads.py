@@ -170,11 +170,10 @@ def road_from(curvature: np.ndarray, *, seed: int = 0) -> Road:
     x, y, heading = points[place].T
     x, y = x - beside * np.sin(heading), y + beside * np.cos(heading)
     trees = np.stack([x, y, generator.uniform(3, 8, TREES), generator.random(TREES)], 1)
-    road = Road(seed, curvature, points, trees, shadows, look, (float(start), float(end)))
-    _, offset = road.look_up(x.astype(np.float32), y.astype(np.float32))  # the road may bend towards a tree
+    nearest = np.hypot(points[:, :1] - x, points[:, 1:2] - y).argmin(0)
+    _, offset = _relative(points[nearest].T, x, y)  # the road may bend towards a tree
     kept = (offset > LANE * 1.5 + 2) | (offset < -LANE / 2 - 2)
-    object.__setattr__(road, "trees", trees[kept])
-    return road
+    return Road(seed, curvature, points, trees[kept], shadows, look, (float(start), float(end)))
 
 
 @cache

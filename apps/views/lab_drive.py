@@ -14,7 +14,8 @@ from components.lab import THUMBNAILS, Choice, ask_side_by_side, closing, formul
 from components.networks import compute, submit
 from components.pictures import Figure, figures
 from components.tables import table
-from lab.drive import FRAMES, RETRAIN_SEEDS, SEEDS, TITLES, stored
+from lab.demonstrations import FRAMES
+from lab.drive import RETRAIN_SEEDS, SEEDS, TITLES, stored
 from lab.roads import LENGTH
 from views.lab_parts.drive import (
     METHODS,

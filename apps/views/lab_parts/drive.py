@@ -116,7 +116,8 @@ def nearest(value: float, options: Sequence[str]) -> str:
 
 def random_corrections(count: int, *, seed: int) -> list[Correction]:
     """Return corrections at random places of the roads that the page learns from."""
-    from lab.drive import RETRAIN_SEEDS, random_pushes
+    from lab.demonstrations import random_pushes
+    from lab.drive import RETRAIN_SEEDS
 
     return [
         Correction(RETRAIN_SEEDS[i], round(push.metre, 1), round(push.left, 2), round(turned, 3))
@@ -131,11 +132,12 @@ def retrain(corrections: tuple[Correction, ...]) -> Retrained:
     import time
 
     from lab import drive as learning
+    from lab.demonstrations import join, record_correction
     from lab.roads import draw_road, draw_roads
     from lab.steering import TEST_SEEDS, Push, drive, score, score_pushes
 
-    recorded = learning.join([
-        learning.record_correction(draw_road(one.road), Push(one.metre, one.left), turned=one.turned)
+    recorded = join([
+        record_correction(draw_road(one.road), Push(one.metre, one.left), turned=one.turned)
         for one in corrections
     ])  # fmt: skip
     perfect = _perfect()
@@ -156,7 +158,8 @@ def retrain(corrections: tuple[Correction, ...]) -> Retrained:
 
 @cache
 def _perfect() -> Any:
-    from lab.drive import RETRAIN_SEEDS, record_perfect
+    from lab.demonstrations import record_perfect
+    from lab.drive import RETRAIN_SEEDS
     from lab.roads import draw_roads
 
     return record_perfect(draw_roads(RETRAIN_SEEDS))

@@ -7,21 +7,18 @@ import torch
 from cnn_core.errors import CnnError, UnknownNameError
 from components.lab import THUMBNAILS
 from lab.camera import render
+from lab.demonstrations import FRAMES, Recording, random_pushes, record_correction
 from lab.drive import (
-    FRAMES,
     PER_UNIT,
     PERFECT_SEEDS,
     RECOVERY_SEEDS,
     VALIDATION_SEEDS,
     WAYS,
-    Recording,
     as_input,
     explain_view,
     load_network,
     near_lines,
     new_network,
-    random_pushes,
-    record_correction,
     rmse,
     steered_by,
     stored,
