@@ -144,8 +144,8 @@ def _scores(own: Retrained | None) -> None:
     note(
         "Why metres, and not the error of the steering? Most of a road asks for little steering, so a small error is "
         "cheap: doing nothing looks good. On a log of a driving simulator, always 0 has a root mean squared error of "
-        "0.119 and a trained PilotNet one of 0.135, yet only one of them drives. Here too, the error on "
-        "perfect driving does not tell which network comes back after a push."
+        "0.119 and a trained PilotNet one of 0.135, yet only one of them drives. Here, of the two networks, the one "
+        "with the larger error on perfect driving is the one that comes back after a push."
     )
 
 

@@ -44,6 +44,7 @@ def test_always_straight_and_perfect_driving_come_far_less_far():
     assert found["straight"].pushed[0] < 0.4
     perfect = scored(steered_by(load_network(THUMBNAILS, "perfect")))
     assert perfect == pytest.approx(found["perfect"].pushed[0], abs=0.05)
+    assert np.mean(found["perfect"].rmse) < np.mean(found["corrections"].rmse)  # as the page says
     assert max(found["perfect"].pushed) < min(found["corrections"].pushed) - 0.1
 
 
