@@ -3,7 +3,7 @@
 WHAT is "thumbnails" (the default, drawn from some of the others) or one of these. "filters" searches the first 2,000
 test pictures of MNIST and of Fashion-MNIST (CNN_DATA_DIR) for what channels want to see. "sharing" and "overfitting"
 train on embedded digits, one minute and eight. "transfer" trains 168 times from the weights `mnist`, on Fashion-MNIST
-too (CNN_DATA_DIR), half an hour.
+too (CNN_DATA_DIR), half an hour. "drive" records drives and trains two small networks to steer, three minutes.
 """
 
 import sys
@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 APPS = Path(__file__).resolve().parents[1]
-STORED = ("thumbnails", "filters", "sharing", "overfitting", "transfer")
+STORED = ("thumbnails", "filters", "sharing", "overfitting", "transfer", "drive")
 
 
 def main() -> int:

@@ -86,6 +86,11 @@ IDEAS = (
         "over the wave itself, in one dimension.",
     ),
     Idea(
+        "drive", "Drive", "Steering from pictures",
+        "A small network looks through a windscreen and turns the wheel. What it sees next depends on what it did, so "
+        "it also has to learn how to come back.",
+    ),
+    Idea(
         "timeline", "Timeline", "From a cat's brain to a hundred layers",
         "Sixty years of one idea: look at small regions, with the same weights everywhere, layer upon layer.",
     ),

@@ -52,4 +52,4 @@ def training_command(name: str) -> str:
     plain = f"--model {name} --optimizer adamw --learning-rate 1e-3"
     if name in ("lenet", "mlp"):
         return f"cnn train digits {plain}"
-    return f"cnn train cifar10 {plain}" + (" --size 64" if name == "alexnet" else "")
+    return f"cnn train cifar10 {plain}" + (" --size 64" if name in ("alexnet", "pilotnet") else "")

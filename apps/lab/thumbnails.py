@@ -200,9 +200,19 @@ def _transfer() -> Image.Image:
     return _lines((nothing, MINUS), (known, PLUS))
 
 
+def _drive() -> Image.Image:
+    """The view from the car in a bend, larger than the network sees it."""
+    from lab.camera import Camera, render
+    from lab.roads import draw_road
+
+    road = draw_road(14)
+    x, y, heading = road.at(60.0)
+    return Image.fromarray(render(road, (float(x), float(y), float(heading)), Camera(HEIGHT, WIDTH)))
+
+
 _DRAWN = {
     "seeing": _seeing, "convolution": _convolution, "pooling": _pooling, "activations": _activations,
     "receptive": _receptive, "learning": _learning, "augmentation": _augmentation,
     "sharing": _sharing, "overfitting": _overfitting, "filters": _filters, "timeline": _timeline,
-    "sound": _sound, "transfer": _transfer,
+    "sound": _sound, "transfer": _transfer, "drive": _drive,
 }  # fmt: skip

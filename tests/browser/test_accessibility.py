@@ -18,6 +18,7 @@ PAGES = {
     "/lab_sharing": ".answer .word",
     "/lab_overfitting": ".results",
     "/lab_transfer": ".results",
+    "/lab_drive": ".drive-replay[data-ready]",
     "/models": "[data-model]",
     "/train": "[data-testid=stBaseButton-primary]",
 }

@@ -119,6 +119,7 @@ def test_play_fills_the_map_and_can_be_paused(open_page):
     ("/lab_convolution", ".convolution-stepper"),
     ("/lab_activations", ".maps"),
     ("/lab_learning", ".training-replay"),
+    ("/lab_drive", ".drive-replay"),
 ])  # fmt: skip
 def test_a_picture_follows_the_theme_while_it_is_shown_and_not_after(open_page, path: str, part: str):
     page = open_page(path)
@@ -151,6 +152,27 @@ def test_a_chart_is_drawn_with_fitted_axes_and_says_its_numbers(open_page):
     tip = page.locator("#vg-tooltip-element")
     tip.wait_for()
     assert [text.strip() for text in tip.inner_text().split("\n") if text.strip()][:3] == ["Nothing", "steps", "1,450"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_car_is_pushed_with_the_keys_and_driven_again(open_page):
+    page = open_page("/lab_drive?push=0&driver=straight", width=390)
+    replay = page.locator(".drive-replay[data-ready]")
+    replay.wait_for()
+    at_rest(page)
+    before, said = replay.get_attribute("data-ready"), replay.locator(".say").inner_text()
+    assert said.startswith("Always straight: left the lane after")
+    view = replay.locator("canvas.view")
+    view.focus()
+    page.keyboard.press("Space")
+    page.wait_for_timeout(1200)
+    page.keyboard.press("Space")
+    assert replay.get_by_role("button", name="Play").is_visible()
+    assert int(replay.get_by_role("slider").input_value()) > 3  # it drove meanwhile
+    page.keyboard.press("ArrowLeft")
+    page.locator(f'.drive-replay[data-ready]:not([data-ready="{before}"])').wait_for()
+    page.wait_for_url(re.compile("push=1"))
+    at_rest(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -17,6 +17,7 @@ FAMILIES = {
     "resnet": "ResNet-", "vgg": "VGG-", "mlp": "MLP", "lenet": "LeNet-5", "alexnet": "AlexNet",
     "inception": "Inception (GoogLeNet)", "unet": "U-Net", "fastnet": "FastNet", "kim_cnn": "Kim’s text CNN",
     "char_cnn": "Character CNN", "dpcnn": "Deep pyramid CNN", "mobilenet": "MobileNet",
+    "pilotnet": "PilotNet",
 }  # fmt: skip
 AXES = {1: "1-D, sequences", 2: "2-D, pictures", 3: "3-D, volumes"}
 

@@ -16,11 +16,12 @@ from cnn_core.models.backbone import count_parameters
 SMALL = {"base_channels": 4, "hidden": (16,), "widths": (8, 8), "grid": 1, "dropout": 0.0, "filters": 8, "dense": 16,
          "blocks": 3, "width": 0.25, "drop_path": 0.0,
          "first_kernel": 8}  # fmt: skip
-EDGES = {"char_cnn": 123}  # of the smallest input, where 8 are too few
+EDGES = {"char_cnn": 123, "pilotnet": 61}  # of the smallest input, where 8 are too few
 CLASSES = 3
 
 # From the papers, torchvision's tables, or both: name -> (channels, size, classes, parameters). ResNet paper, table 6:
-# 0.27, 0.46, 0.66, 0.85 million. LeNet-5: 156 + 2,416 + 48,120 + 10,164 + 850 (C3 fully connected).
+# 0.27, 0.46, 0.66, 0.85 million. LeNet-5: 156 + 2,416 + 48,120 + 10,164 + 850 (C3 fully connected). PilotNet, figure 4:
+# about 250 thousand; the sum is in test_pilotnet.py.
 PUBLISHED = {
     "mlp": (1, 28, 10, 669_706),
     "lenet": (1, 32, 10, 61_706),
@@ -36,6 +37,7 @@ PUBLISHED = {
     "inception": (3, 224, 1000, 6_624_904),
     "mobilenet": (3, 224, 1000, 4_231_976),
     "efficientnet_lite0": (3, 224, 1000, 4_652_008),
+    "pilotnet": (3, (66, 200), 1, 252_219),
     "resnet18": (3, 224, 1000, 11_689_512),
     "resnet34": (3, 224, 1000, 21_797_672),
     "resnet50": (3, 224, 1000, 25_557_032),
@@ -90,6 +92,7 @@ SHAPES = {
         (320, 7),
         (1280, 7),
     ],
+    "pilotnet": [(24, 31), (36, 14), (48, 5), (64, 3), (64, 1)],
     "resnet18": [(64, 112), (64, 56), (128, 28), (256, 14), (512, 7)],
     "resnet34": [(64, 112), (64, 56), (128, 28), (256, 14), (512, 7)],
     "resnet50": [(64, 112), (256, 56), (512, 28), (1024, 14), (2048, 7)],
@@ -120,6 +123,10 @@ def small(name: str, spatial_dims: int, *, edge: int | None = None, in_channels:
     return model, max(edge, model.minimum_size)
 
 
+def sizes(size: int | tuple[int, ...], dims: int) -> tuple[int, ...]:
+    return size if isinstance(size, tuple) else (size,) * dims
+
+
 @cache
 def published(name: str) -> Backbone:
     """Build the published form without giving its weights memory, in evaluation mode."""
@@ -127,7 +134,7 @@ def published(name: str) -> Backbone:
     dims = 1 if name in PUBLISHED_TEXT else 2
     with torch.device("meta"):
         return create_model(
-            name, spatial_dims=dims, in_channels=channels, num_classes=classes, input_size=[size] * dims
+            name, spatial_dims=dims, in_channels=channels, num_classes=classes, input_size=sizes(size, dims)
         ).eval()
 
 
@@ -153,7 +160,7 @@ def test_parameter_count_is_the_published_one(name: str) -> None:
 def test_stages_have_the_shapes_of_the_papers_table(name: str) -> None:
     channels, size, classes, _ = (PUBLISHED | PUBLISHED_TEXT)[name]
     model = published(name)
-    x = torch.empty(1, channels, *[size] * model.spatial_dims, device="meta")
+    x = torch.empty(1, channels, *sizes(size, model.spatial_dims), device="meta")
     assert [(m.shape[1], m.shape[2]) for m in model.forward_features(x)] == (SHAPES | SHAPES_TEXT)[name]
     assert model(x).shape == (1, classes)
 
