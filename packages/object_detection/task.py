@@ -98,11 +98,9 @@ class BoxTask(Pairs):
         if model.pretrained == "imagenet" and model.model != "efficientnet_lite0":
             raise CnnError(f"pretrained: there are ImageNet weights of efficientnet_lite0 alone, not of {model.model}")
         self.contract = BoxContract(
-            (data.height, data.width),
-            tuple(model.strides),
-            overlap=data.overlap,
-            **({} if data.threshold is None else {"threshold": data.threshold}),
-        )
+            (data.height, data.width), tuple(model.strides), overlap=data.overlap,
+            threshold=BoxContract.threshold if data.threshold is None else data.threshold,
+        )  # fmt: skip
         self.places, self.steps = locations(self.contract.size, self.contract.strides)
         splits = ("train", "val", "test") if data.validation else ("train+val", "test")
         if find_set(DATA_SETS, data.data) is None:

@@ -6,8 +6,7 @@ folders `recipes` and `weights`, and these names in its `__init__`, loaded with 
     DATA_SETS   name -> DataSet
     DOMAIN      a Domain
     BENCHES     name -> Bench (cnn_core.train.benches), for `cnn bench`; may be missing
-    SOURCES     source -> (name -> folder of weights that others publish), for `SOURCE:NAME`; may be missing. Two
-                domains may share a source: the function raises UnknownNameError of a name that is not its domain's
+    SOURCES     source -> (name -> folder of weights that others publish, see `weights.find.Fetch`); may be missing
     MODELS      name -> a line on each network that the domain builds itself, for `cnn list models`; may be missing
 """
 
@@ -211,8 +210,7 @@ class Domain:
         predictor = self.load(name, device=device)
         own = self.learned_from(predictor.card, data)
         predictor.card.check_unseen(split or "test", own=own)
-        data = data or predictor.card.section("data").get("data")
-        if data is None:  # weights that others publish
+        if not (data := data or predictor.card.section("data").get("data")):  # weights that others publish
             raise CnnError(f"{name} was trained elsewhere; say what to measure it on with --data")
         measured = measure(predictor, data, split, own, **columns)
         report = measured.report

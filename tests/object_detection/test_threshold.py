@@ -1,6 +1,7 @@
 """The score from which on boxes are shown: chosen on validation data, for the weights that are kept."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,9 @@ def test_the_best_f1_by_hand() -> None:
     assert best_threshold(answers, truths, classes=1) == 0.55
 
 
-def test_it_is_chosen_for_the_weights_that_are_kept(data: Path, tmp_path: Path) -> None:
+def test_it_is_chosen_for_the_weights_that_are_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = {**TINY, "data": str(data), "epochs": 8, "eval_every": 4}
     outcome = train("my-boxes", folder=tmp_path / "run", settings=settings)
     card = outcome.card
@@ -54,6 +57,16 @@ def test_it_is_chosen_for_the_weights_that_are_kept(data: Path, tmp_path: Path) 
     with torch.inference_mode():
         answers = task._found(model, "val")
     assert card.input["threshold"] == best_threshold(answers, task.sets["val"].truths, classes=2)
+    task.contract = replace(task.contract, threshold=0.11)  # as another epoch would have left it
+    with torch.inference_mode():
+        task.choose_threshold(model)
+    assert task.contract.threshold == card.input["threshold"]
+    monkeypatch.setattr(
+        BoxTask, "choose_threshold", lambda task, _: setattr(task, "contract", replace(task.contract, threshold=0.77))
+    )
+    asked = train("my-boxes", folder=tmp_path / "asked", settings={**settings, "epochs": 1})
+    assert asked.card.input["threshold"] == asked.report.threshold == 0.77  # after all epochs, before the test
+    monkeypatch.undo()
     fixed = train("my-boxes", folder=tmp_path / "fixed", settings={**settings, "epochs": 1, "threshold": 0.35})
     assert fixed.card.input["threshold"] == 0.35 and "chosen_on" not in fixed.card.input
 
@@ -67,7 +80,7 @@ def test_weights_that_held_nothing_out_get_theirs_from_a_second_training(
     asked = ["calibrate", str(tmp_path / "run"), "--epochs", "6", "--run", str(tmp_path / "second"), "--quiet"]
     assert main(asked) == 0
     after, second = load_card(tmp_path / "run"), load_card(tmp_path / "second")
-    assert second.recipe["data"]["validation"] is True and second.recipe["data"]["threshold"] is None
+    assert second.recipe["data"]["validation"] is True and "threshold" not in second.recipe["data"]
     assert after.input["threshold"] == second.input["threshold"] != 0.9
     assert after.input["chosen_on"] == f"{second.input['chosen_on']} of a second training"
     assert f"from a score of {after.input['threshold']} on" in capsys.readouterr().out

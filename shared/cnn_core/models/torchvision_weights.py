@@ -120,7 +120,7 @@ def download_state(name: str) -> tuple[dict[str, Tensor], Any]:
     import torchvision
 
     entry = torchvision.models.get_model_weights(name).DEFAULT
-    unreadable = torch.serialization.pickle.UnpicklingError  # type: ignore[attr-defined]  # torch names it nowhere else
+    unreadable = torch.serialization.pickle.UnpicklingError
     try:
         with contextlib.redirect_stdout(sys.stderr):  # torch says there what it downloads
             return entry.get_state_dict(progress=True, check_hash=True, weights_only=True), entry
