@@ -92,10 +92,10 @@ def run(way: str, road: int, push: float, metre: float, own: Retrained | None = 
         else f"{TITLES[way]}: left the lane after {chosen.metres:.0f} m"
     )  # fmt: skip
     shown = Drive(
-        pictures, chosen.along, chosen.offsets, [float(np.degrees(steering_angle(c))) for c in chosen.curvatures],
+        pictures, chosen.along.tolist(), chosen.offsets.tolist(), [float(np.degrees(steering_angle(c))) for c in chosen.curvatures],
         SECONDS, drawn.points[first : last + 1 : 4, :2],
         [Path(TITLES[name], runs[name].poses[:, :2], COLOURS[name], not runs[name].arrived) for name in order],
-        f"road {road}, steered by {TITLES[way].lower()}", said, start=moment_before(chosen.along, metre if push else 0),
+        f"road {road}, steered by {TITLES[way].lower()}", said, start=moment_before(chosen.along.tolist(), metre if push else 0),
     )  # fmt: skip
     lines = {
         name: [(round(float(m), 2), round(float(o), 3)) for m, o in zip(r.along, r.offsets, strict=True)]
