@@ -94,7 +94,8 @@ def run(way: str, road: int, push: float, metre: float, own: Retrained | None = 
     along = chosen.along.tolist()
     shown = Drive(
         pictures, along, chosen.offsets.tolist(),
-        [float(np.degrees(steering_angle(curvature))) for curvature in chosen.curvatures], SECONDS, drawn.points[first : last + 1 : 4, :2],
+        [float(np.degrees(steering_angle(curvature))) for curvature in chosen.curvatures], SECONDS,
+        drawn.points[first : last + 1 : 4, :2],
         [Path(TITLES[name], runs[name].poses[:, :2], COLOURS[name], not runs[name].arrived) for name in order],
         f"road {road}, steered by {TITLES[way].lower()}", said,
         start=moment_before(along, metre if push else 0),
