@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from cnn_core.errors import CnnError
-from lab.roads import LANE, LENGTH, Road
+from lab.roads import LANE, LENGTH, Colour, Road
 
 HEIGHT, WIDTH = 64, 128  # pixels of the picture that the network sees
 LINE, DASH, GAP = 0.15, 3.0, 4.5  # metres: width of a line; length of a dash and of the gap behind it
@@ -92,7 +92,7 @@ def render(road: Road, pose: tuple[float, float, float], camera: Camera = SEEN) 
     picture[:first] = _sky(road, pose[2], camera, first)
     ground = _colours(road, pose, along, beside, camera)
     haze = (1 - 0.5 ** (forward / FAR))[:, None, None]
-    picture[first:] = ground * (1 - haze) + np.float32(road.look.sky[1]) * haze
+    picture[first:] = ground * (1 - haze) + _colour(road.look.sky[1]) * haze
     _plant(picture, road, pose, camera)
     return np.round(255 * np.clip(picture * brightness, 0, 1)).astype(np.uint8)
 
@@ -148,12 +148,16 @@ def _sky(road: Road, heading: float, camera: Camera, count: int) -> np.ndarray:
     """Return so many rows of sky and hills, from above: [count, W, 3]; the hills move past when the car turns."""
     rows = (np.arange(count, dtype=np.float32) + 0.5)[:, None]
     share = np.clip(rows / camera.horizon, 0, 1)[..., None]
-    sky = np.float32(road.look.sky[0]) * (1 - share) + np.float32(road.look.sky[1]) * share
+    sky = _colour(road.look.sky[0]) * (1 - share) + _colour(road.look.sky[1]) * share
     angle = heading + np.arctan((camera.width / 2 - np.arange(camera.width) - 0.5) / camera.focal)
     ridge = 0.09 + 0.035 * np.sin(5 * angle + road.seed) + 0.02 * np.sin(13 * angle + 2 * road.seed)
     hills = np.clip(rows - (camera.horizon - ridge * camera.height * 0.9) + 0.5, 0, 1)[..., None].astype(np.float32)
-    far = 0.6 * np.float32(road.look.hills) + 0.4 * np.float32(road.look.sky[1])
+    far = 0.6 * _colour(road.look.hills) + 0.4 * _colour(road.look.sky[1])
     return sky * (1 - hills) + far * hills
+
+
+def _colour(colour: Colour) -> np.ndarray:
+    return np.array(colour, np.float32)
 
 
 def _plant(picture: np.ndarray, road: Road, pose: tuple[float, float, float], camera: Camera) -> None:
@@ -169,7 +173,7 @@ def _plant(picture: np.ndarray, road: Road, pose: tuple[float, float, float], ca
         scale = camera.focal / depth
         haze = 1 - 0.5 ** (depth / FAR)
         bark, leaves = (
-            (1 - haze) * np.float32(colour) * (0.8 + 0.4 * tone) + haze * np.float32(road.look.sky[1])
+            (1 - haze) * _colour(colour) * (0.8 + 0.4 * tone) + haze * _colour(road.look.sky[1])
             for colour in ((0.25, 0.19, 0.14), road.look.tree)
         )
         if height * scale > 8:

@@ -165,7 +165,7 @@ def rmse(driver: Driver, roads: Sequence[Road]) -> float:
 def scores(driver: Driver) -> tuple[float, float]:
     """Return the scores on the test roads without and with pushes."""
     roads = draw_roads(TEST_SEEDS)
-    return score(drive(driver, roads)), score(drive(driver, roads, score_pushes()))
+    return round(score(drive(driver, roads)), 4), round(score(drive(driver, roads, score_pushes())), 4)
 
 
 def explain_view(network: "nn.Module", picture: np.ndarray, *, method: str = "gradient") -> "tuple[float, Explanation]":
@@ -217,13 +217,14 @@ def material(way: str) -> list[Recording]:
 def make(folder: Path) -> None:
     """Train both ways with every seed, store the first network of each in float16, and what was measured of all."""
     validation = draw_roads(VALIDATION_SEEDS)
-    found = {"straight": Measured(0, [round(rmse(straight, validation), 5)], *([s] for s in scores(straight)), 0.0)}
+    undisturbed, pushed = scores(straight)
+    found = {"straight": Measured(0, [round(rmse(straight, validation), 5)], [undisturbed], [pushed], 0.0)}
     for way in WAYS:
         recordings = material(way)
         runs = [_trained(way, seed, recordings, folder) for seed in SEEDS]
-        parameters, errors, undisturbed, pushed, seconds = zip(*runs, strict=True)
+        parameters, errors, without, with_pushes, seconds = zip(*runs, strict=True)
         found[way] = Measured(
-            parameters[0], list(errors), list(undisturbed), list(pushed), round(sum(seconds) / len(seconds), 1)
+            parameters[0], list(errors), list(without), list(with_pushes), round(sum(seconds) / len(seconds), 1)
         )
     (folder / FILE).write_text(json.dumps({way: asdict(one) for way, one in found.items()}, indent=1) + "\n", "utf-8")
 
@@ -249,6 +250,6 @@ def _trained(
     if seed == SEEDS[0]:
         write_bytes(folder / f"drive-{way}.safetensors", save(state))
     driver = steered_by(network)
-    undisturbed, pushed = (round(share, 4) for share in scores(driver))
+    undisturbed, pushed = scores(driver)
     error = round(rmse(driver, draw_roads(VALIDATION_SEEDS)), 5)
     return sum(p.numel() for p in network.parameters()), error, undisturbed, pushed, seconds

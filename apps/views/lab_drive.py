@@ -48,6 +48,8 @@ MINUS = "−"
 def main() -> None:
     opening("drive")
     own = kept().get("own")
+    if kept().pop("trained", False):  # the run before
+        choose("driver", "own")
     (way,) = ask_side_by_side(Choice("Steered by", "driver", [*DRIVERS, *(["own"] if own else [])], TITLES, pills=True))
     road, push, place = _where()
     with plain_errors():
@@ -190,7 +192,7 @@ def _teach(road: int, push: float, place: float, own: Retrained | None) -> None:
     if st.button("Train on", type="primary", icon=":material/model_training:"):
         with st.spinner("Training, then driving all 20 roads"):
             kept()["own"] = submit(retrain, corrections).result()
-        choose("driver", "own")
+        kept()["trained"] = True
         st.rerun()
     if own:
         before = stored(THUMBNAILS)["perfect"].pushed[0]

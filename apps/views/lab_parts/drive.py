@@ -91,11 +91,14 @@ def run(way: str, road: int, push: float, metre: float, own: Retrained | None = 
         f"{TITLES[way]}: all {LENGTH:.0f} m on the lane" if chosen.arrived
         else f"{TITLES[way]}: left the lane after {chosen.metres:.0f} m"
     )  # fmt: skip
+    along = chosen.along.tolist()
     shown = Drive(
-        pictures, chosen.along, chosen.offsets, [float(np.degrees(steering_angle(c))) for c in chosen.curvatures],
-        SECONDS, drawn.points[first : last + 1 : 4, :2],
+        pictures, along, chosen.offsets.tolist(),
+        [float(np.degrees(steering_angle(curvature))) for curvature in chosen.curvatures], SECONDS,
+        drawn.points[first : last + 1 : 4, :2],
         [Path(TITLES[name], runs[name].poses[:, :2], COLOURS[name], not runs[name].arrived) for name in order],
-        f"road {road}, steered by {TITLES[way].lower()}", said, start=moment_before(chosen.along, metre if push else 0),
+        f"road {road}, steered by {TITLES[way].lower()}", said,
+        start=moment_before(along, metre if push else 0),
     )  # fmt: skip
     lines = {
         name: [(round(float(m), 2), round(float(o), 3)) for m, o in zip(r.along, r.offsets, strict=True)]

@@ -24,7 +24,7 @@ from lab.drive import (
     stored,
     train,
 )
-from lab.roads import draw_road, draw_roads
+from lab.roads import AHEAD, BEFORE, LENGTH, SPACING, draw_road, draw_roads, road_from
 from lab.steering import TEST_SEEDS, Push, demonstrator, drive, score, score_pushes, straight
 
 
@@ -54,7 +54,8 @@ def test_roads_of_the_score_are_learned_from_by_nobody():
 
 
 def test_a_correction_begins_where_the_push_ends_and_steers_back():
-    recording = record_correction(draw_road(100), Push(4, 1.0), frames=4)  # the road is straight there
+    straight_road = road_from(np.zeros(round((BEFORE + LENGTH + AHEAD) / SPACING) + 1))
+    recording = record_correction(straight_road, Push(4, 1.0), frames=4)
     assert recording.pictures.shape == (4, 64, 128, 3)
     assert recording.curvatures[0] == pytest.approx(-2 / 65, abs=1e-4)  # a point 8 m on and 1 m to the right
     assert (np.diff(recording.curvatures) > 0).all()  # less and less
