@@ -91,7 +91,7 @@ def _one(network: Network) -> None:
             show_why(network, picture, box, f"{chosen.label} {box + 1}", chosen.score)
     card = network.card
     steps = (STEPS_OF_OTHERS if published(network) else STEPS).format(overlap=card.input["overlap"])
-    commands = asking(network, file_word(picture.name), method=st.session_state.get("method", "grad-cam"))
+    commands = asking(network, file_word(picture.name), method=st.session_state.get("method", "layer-cam"))
     how_computed(card, commands=commands, steps=steps, file=picture.file)
 
 

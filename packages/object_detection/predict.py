@@ -167,7 +167,7 @@ class Predictor(OfCard):
         return found if output is None else kept_in(output, found, self.labels)
 
     def explain(
-        self, source: ImageSource, *, method: str = "grad-cam", target: int = 0, threshold: float | None = None
+        self, source: ImageSource, *, method: str = "layer-cam", target: int = 0, threshold: float | None = None
     ) -> BoxExplanation:
         """Explain which pixels led to a box, by its number; see `explain.explain_box`."""
         return explain_box(self, source, method=method, target=target, threshold=threshold)

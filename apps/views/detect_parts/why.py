@@ -10,7 +10,7 @@ from components.networks import Network
 from components.pictures import Figure, figures, png
 from views.detect_parts.ask import LOWEST, reasons, when_covered
 
-METHODS = {"grad-cam": "Grad-CAM", "layer-cam": "LayerCAM", "integrated-gradients": "Integrated gradients"}
+METHODS = {"layer-cam": "LayerCAM", "grad-cam": "Grad-CAM", "integrated-gradients": "Integrated gradients"}
 MOST = 30  # boxes to choose from
 
 
