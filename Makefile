@@ -69,6 +69,7 @@ lint: $(STAMP) ## style, format and types
 
 screenshots: $(STAMP) ## the README's pictures, taken from the real pages
 	$(BIN)/python tests/browser/take_screenshots.py
+	$(BIN)/python tests/browser/take_animation.py
 
 readme: $(DEMO) ## the tables of results, from the weights cards
 	$(BIN)/python -m cnn_core.weights.table README.md docs/results.md

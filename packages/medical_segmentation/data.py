@@ -301,7 +301,7 @@ def _count_scans(folder: Path) -> str:
     source = read_decathlon(folder)
     if source.problems:
         raise DataError(f"{folder}: {listed(source.problems)}")
-    splits = source.splits or {"train": [case.name for case in source.cases]}
+    splits = source.splits or {"train": tuple(case.name for case in source.cases)}
     return " + ".join(f"{len(splits[part]):,}" for part in PARTS if splits.get(part)) + " scans"
 
 
