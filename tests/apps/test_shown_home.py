@@ -97,5 +97,5 @@ def test_the_cells_and_their_counts_are_the_librarys(home):
     (found,) = asked.predict([file])
     most = max(found.counts.values())
     order = sorted(asked.labels, key=lambda label: -found.counts.get(label, 0))
-    assert [row[0] for row in bars(home)[3]] == order and most > 10
+    assert [row[0] for row in bars(home)[3]] == order and most >= 5
     assert [row[-1] for row in bars(home)[3]] == [str(found.counts.get(label, 0)) for label in order]
