@@ -13,6 +13,8 @@ PAGES = {
     "/medical": ".viewer[data-ready]",
     "/captions": ".caption-explorer[data-ready]",
     "/audio": ".answer .word",
+    "/audio?weights=fsdd-wave&part=First+filters": ".plotted",
+    "/detection": ".bars",
     "/lab": "[data-testid=stPageLink]",
     "/lab_convolution": ".convolution-stepper canvas",
     "/lab_sharing": ".answer .word",
