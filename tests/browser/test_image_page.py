@@ -109,7 +109,7 @@ def test_tab_reaches_every_control_in_the_order_of_the_page(open_page):
         )
     # the networks are one stop, at the first of them; the arrow keys go on from there
     wanted = [
-        "Photos, 10 kinds",
+        "Photos, 1,000 kinds",
         "One picture",
         "Draw",
         "Canvas to draw a digit on",
