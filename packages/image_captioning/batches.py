@@ -12,7 +12,9 @@ from image_captioning.contract import CaptionContract
 from image_captioning.model import CaptionBatch
 
 SEEN = (0.6, 1.0)  # shares of a picture's area
-SIDES = {"left", "right"}
+SIDES = {  # words that are wrong of a mirrored picture
+    "left", "right", "links", "rechts", "gauche", "droite", "izquierda", "derecha", "sinistra", "destra", "左", "右",
+}  # fmt: skip
 
 
 class Pictures:

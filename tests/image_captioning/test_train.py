@@ -195,7 +195,7 @@ def test_a_view_is_drawn_for_each_picture() -> None:
 def test_cut_outs_are_parts_of_the_picture_and_left_stays_left() -> None:
     """Across a picture that grows from 0 to 240, a cut-out grows (or falls, mirrored) over most of the range."""
     ramp = torch.linspace(0, 240, 64).round().to(torch.uint8).expand(40, 3, 48, 64)
-    captions = [[["a", "dog", "on", "the", "left"]], [["a", "dog"]]] * 20
+    captions = [[["a", "dog", "on", "the", "left"]], [["a", "dog"]]] * 10 + [[["左", "边"]], [["狗"]]] * 10
     cut = cut_outs(ramp, captions, seed=1)
     assert cut.shape == ramp.shape and cut.dtype == torch.uint8
     slope = cut[:, 0, 24, -1].int() - cut[:, 0, 24, 0].int()
