@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from cnn_core.domains import recipe_files
 from cnn_core.models import list_models
 from cnn_core.weights import list_weights, load_card
@@ -18,6 +20,15 @@ def test_the_result_tables_are_current() -> None:
         assert with_results(PAGES[page]) == PAGES[page], "run `make readme`"
     for entry in list_weights():
         assert (f"`{entry.name}`" in results_table()) == bool(load_card(entry.folder).metrics)
+
+
+def test_figures_in_sentences_are_those_of_the_cards() -> None:
+    table = "<!-- results: mnist -->\n<!-- end of results -->\n"
+    mean = load_card("mnist").metrics["accuracy"]["mean"]
+    text = with_results(f"{table}<!-- figure: mnist accuracy -->0.5<!-- end --> of the digits")
+    assert text.endswith(f"<!-- figure: mnist accuracy -->{mean:.3f}<!-- end --> of the digits")
+    with pytest.raises(ValueError, match="got mnist dice"):
+        with_results(f"{table}<!-- figure: mnist dice -->0.5<!-- end -->")
 
 
 def test_every_recipe_weights_and_model_it_names_exists() -> None:

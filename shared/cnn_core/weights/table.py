@@ -1,7 +1,8 @@
-"""The tables of results in README and docs, made from the weights cards: `python -m cnn_core.weights.table FILE...`.
+"""The results in README and docs, made from the weights cards: `python -m cnn_core.weights.table FILE...`.
 
 A table stands between the lines `<!-- results: all -->`, or `<!-- results: mnist sst2 -->` for a short one of some
-weights, and `<!-- end of results -->`.
+weights, and `<!-- end of results -->`; a figure in a sentence stands between `<!-- figure: mnist accuracy -->` and
+`<!-- end -->`.
 """
 
 import re
@@ -13,6 +14,7 @@ from cnn_core.weights.card import WeightsCard
 from cnn_core.weights.find import list_weights, load_card
 
 MARKED = re.compile(r"(<!-- results: ([a-z0-9 ._-]+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+FIGURE = re.compile(r"(<!-- figure: ([a-z0-9._-]+) ([a-z0-9_]+) -->)[^<]*(<!-- end -->)")
 LONG = ("weights", "model", "parameters", "file", "test metric", "mean ± spread", "n", "training", "again with")
 SHORT = ("weights", "what it does", "test metric", "n", "training")
 
@@ -53,15 +55,23 @@ def _short_row(card: WeightsCard) -> list[str]:
 
 
 def with_results(text: str) -> str:
-    """Return a text with its tables of results made anew.
+    """Return a text with its tables and figures of results made anew.
 
     Raises:
-        ValueError: the text has no place for one.
+        ValueError: the text has no place for a table, or names a figure that no card has.
     """
     text, count = MARKED.subn(lambda found: f"{found[1]}{results_table(found[2])}\n{found[3]}", text)
     if not count:
         raise ValueError("expected the lines '<!-- results: all -->' and '<!-- end of results -->'")
-    return text
+    return FIGURE.sub(lambda found: f"{found[1]}{_mean(found[2], found[3])}{found[4]}", text)
+
+
+def _mean(name: str, metric: str) -> str:
+    """Return the mean of a metric of shipped weights, to three places."""
+    metrics = {entry.name: load_card(entry.folder).metrics for entry in list_weights()}
+    if metric not in metrics.get(name, {}):
+        raise ValueError(f"expected a figure of shipped weights, got {name} {metric}; see their cards' metrics")
+    return f"{metrics[name][metric]['mean']:.3f}"
 
 
 def main() -> None:
