@@ -57,8 +57,9 @@ test-browser: $(STAMP) ## the pages in Chromium: the browser tests that `make te
 test-all: $(STAMP) ## also real data (CNN_DATA_DIR), GPU where there is one, long browser runs
 	$(BIN)/python -m pytest -m 'not benchmark' $(WORKERS) $(ARGS)
 
-bench: $(STAMP) ## timings against named peers
-	OMP_NUM_THREADS=$(CORES) $(BIN)/python -m pytest tests/benchmarks -m benchmark -s $(ARGS)
+bench: $(STAMP) ## timings against named peers, into docs/benchmarks.md
+	BENCHMARKS=docs/benchmarks.json OMP_NUM_THREADS=$(CORES) $(BIN)/python -m pytest tests/benchmarks -m benchmark -s $(ARGS); \
+	    status=$$?; $(BIN)/python tests/benchmarks/record.py docs/benchmarks.json docs/benchmarks.md; exit $$status
 
 lint: $(STAMP) ## style, format and types
 	$(BIN)/ruff check .

@@ -1,9 +1,11 @@
 """The README says what is true: its result table is that of the cards, its recipes and files exist."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from record import with_benchmarks
 
 from cnn_core.domains import recipe_files
 from cnn_core.models import list_models
@@ -20,6 +22,15 @@ def test_the_result_tables_are_current() -> None:
         assert with_results(PAGES[page]) == PAGES[page], "run `make readme`"
     for entry in list_weights():
         assert (f"`{entry.name}`" in results_table()) == bool(load_card(entry.folder).metrics)
+
+
+def test_the_benchmarks_are_those_of_the_file() -> None:
+    rows = json.loads((ROOT / "docs" / "benchmarks.json").read_text("utf-8"))
+    page = PAGES[ROOT / "docs" / "benchmarks.md"]
+    assert with_benchmarks(page, rows) == page, "run `make bench`"
+    for row in rows.values():
+        assert row["work"] in page
+        assert row["kind"] != "ratio" or row["low"] <= row["ratio"] <= row["high"]
 
 
 def test_figures_in_sentences_are_those_of_the_cards() -> None:

@@ -2,38 +2,34 @@
 
 The textbook implementation is what tutorials write: one photo at a time, a beam of sequences that shrinks as captions
 end, the attention of every beam computed from the picture's cells again, Python lists in between. Same weights, and it
-has to write the same captions. Fresh weights suffice: how good the captions are costs no time.
+has to write the same captions. The photos are the first of Flickr8k's official test.
 """
 
-import os
 import statistics
 import time
 
 import pytest
 import torch
-from torch import Tensor, nn
+from record import figure, in_turns, ratio
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from cnn_core.models import create_model
-from image_captioning.decoders import ShowAttendTell
-from image_captioning.model import CaptionBatch, Captioner, Encoder, caption_loss
-from image_captioning.search import beam_search, next_log_probs
-from image_captioning.words import END, FIRST, START
+from cnn_core.data.files import data_root
+from image_captioning import load
+from image_captioning.data import CaptionSet, load_sets
+from image_captioning.model import CaptionBatch, Captioner, caption_loss
+from image_captioning.search import Hypothesis, beam_search, next_log_probs
+from image_captioning.words import END, START
 
-SIZES = {"hidden": 320, "size": 256, "attention": 192, "dropout": 0.4}  # of the recipe flickr8k
-VOCAB_SIZE, CELLS, CHANNELS, EDGE, LONGEST, BEAMS = 2538, 49, 1024, 224, 24, 5
+BEAMS, LONGEST = 5, 24
 pytestmark = pytest.mark.benchmark
 
 
-def captioner(*, encoder: bool) -> Captioner:
-    torch.manual_seed(0)
-    trunk = Encoder(create_model("mobilenet", num_classes=1), stage="block12") if encoder else None
-    model = Captioner(trunk, ShowAttendTell(CHANNELS, VOCAB_SIZE, **SIZES)).eval()
-    with torch.no_grad():
-        for module in model.decoder.modules():  # sharper choices than fresh weights make: no ties
-            if isinstance(module, nn.Linear):
-                module.weight.mul_(4)
-        model.decoder.words.bias[END] = 2  # captions of about ten words, as they are
-    return model
+@pytest.fixture(scope="module")
+def photos() -> CaptionSet:
+    if not (data_root() / "flickr8k").is_dir():
+        pytest.skip("needs Flickr8k in CNN_DATA_DIR")
+    return load_sets("flickr8k", splits=("test",), size=(224, 224), fit="stretch", tokenizer="words")["test"]
 
 
 def textbook(model: Captioner, features: Tensor) -> tuple[int, ...]:
@@ -64,56 +60,56 @@ def textbook(model: Captioner, features: Tensor) -> tuple[int, ...]:
     return tuple(max(ended)[1])
 
 
-def test_one_photo_and_many_against_a_textbook_loop() -> None:
-    model = captioner(encoder=True)
-    model.encoder.to(memory_format=torch.channels_last)
-    photos = torch.randn(64, 3, EDGE, EDGE, generator=torch.Generator().manual_seed(1))
-    photos = photos.contiguous(memory_format=torch.channels_last)
+def test_one_photo_and_many_against_a_textbook_loop(photos: CaptionSet) -> None:
+    predictor = load("flickr8k", device="cpu")
+    model = predictor.model
+    inputs = predictor.contract.normalize(photos.images[:64]).contiguous(memory_format=torch.channels_last)
     times = []
     with torch.inference_mode():
         for i in range(20):
             started = time.perf_counter()
-            beam_search(model.decoder, model.remember(photos[i : i + 1]), beams=BEAMS, longest=LONGEST)
+            beam_search(model.decoder, model.remember(inputs[i : i + 1]), beams=BEAMS, longest=LONGEST)
             times.append(time.perf_counter() - started)
-        features = torch.cat([model.features(part)[0] for part in photos.split(16)]).contiguous()
-        features = features + torch.randn(features.shape, generator=torch.Generator().manual_seed(2))  # noise is alike
-        started = time.perf_counter()
-        theirs = [textbook(model, features[i : i + 1]) for i in range(len(features))]
-        slow = (time.perf_counter() - started) / len(features)
-        beam_search(model.decoder, model.remember(features[:8]), beams=BEAMS, longest=LONGEST)
-        started = time.perf_counter()
-        found = beam_search(model.decoder, model.remember(features), beams=BEAMS, longest=LONGEST)
-        fast = (time.perf_counter() - started) / len(features)
+        features = torch.cat([model.features(part)[0] for part in inputs.split(16)]).contiguous()
+        theirs: list[tuple[int, ...]] = []
+        found: list[list[Hypothesis]] = []
+
+        def by_textbook() -> None:
+            theirs[:] = [textbook(model, features[i : i + 1]) for i in range(len(features))]
+
+        def by_us() -> None:
+            found[:] = beam_search(model.decoder, model.remember(features), beams=BEAMS, longest=LONGEST)
+
+        seconds = in_turns({"ours": by_us, "textbook": by_textbook}, rounds=3)
     median = 1000 * statistics.median(times[3:])
-    same = sum(own[0].words == other for own, other in zip(found, theirs, strict=True))
+    assert [own[0].words for own in found] == theirs
     words = statistics.fmean(len(own[0].words) for own in found)
-    print(
-        f"\n{torch.get_num_threads()} threads of {os.cpu_count()}: one photo with {BEAMS} beams {median:.0f} ms; "
-        f"search alone, per photo: textbook {1000 * slow:.1f} ms, 64 at once {1000 * fast:.1f} ms, "
-        f"ratio {slow / fast:.1f}; {same} of {len(found)} captions the same, {words:.1f} words on average"
-    )
-    assert same == len(found)
-    assert slow / fast >= 5
-    assert median < 150
+    ratio(
+        "captions", f"captions of {len(features)} photos by beam search with {BEAMS} beams, features given",
+        ours=seconds["ours"], theirs=seconds["textbook"], peer="textbook loop", wanted=8, held=5,
+        right=f"every caption is the textbook's, {words:.1f} words on average",
+    )  # fmt: skip
+    figure("caption-one", f"one photo of 224 px with {BEAMS} beams, encoder and all", median, unit="ms", wanted=29,
+           most=True, n=len(times[3:]))  # fmt: skip
 
 
-def test_an_epoch_of_thirty_thousand_captions() -> None:
-    """Times some steps of the recipe flickr8k: 64 photos with 5 captions each, lengths as in Flickr8k."""
-    model = captioner(encoder=False).train()
-    generator = torch.Generator().manual_seed(0)
-    features = torch.randn(64, CELLS, CHANNELS, generator=generator)
-    lengths = torch.randn(320, generator=generator).mul(3.5).add(11.8).round().clamp(3, LONGEST + 1).long()
-    words = torch.randint(FIRST, VOCAB_SIZE, (320, int(lengths.max())), generator=generator)
-    words[torch.arange(320), lengths - 1] = END
-    batch = CaptionBatch(features, words, lengths, torch.arange(64).repeat_interleave(5))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    times = []
-    for _ in range(6):
-        started = time.perf_counter()
+def test_an_epoch_of_thirty_thousand_captions(photos: CaptionSet) -> None:
+    """Times some steps of the recipe flickr8k: 16 photos with 5 captions each."""
+    predictor = load("flickr8k", device="cpu")
+    model = predictor.model
+    with torch.inference_mode():
+        features = model.features(predictor.contract.normalize(photos.images[:16]))[0]
+    learner = Captioner(None, model.decoder).train()
+    rows = [torch.tensor([*predictor.contract.encode(c), END]) for theirs in photos.captions[:16] for c in theirs]
+    lengths, words = torch.tensor([len(row) for row in rows]), pad_sequence(rows, batch_first=True)
+    batch = CaptionBatch(features.clone(), words, lengths, torch.arange(16).repeat_interleave(len(rows) // 16))
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=1e-3)
+
+    def step() -> None:
         optimizer.zero_grad()
-        caption_loss(model(batch), smoothing=0.1, attention_weight=0.5).backward()
+        caption_loss(learner(batch), smoothing=0.1, attention_weight=0.5).backward()
         optimizer.step()
-        times.append(time.perf_counter() - started)
-    seconds = statistics.median(times[1:]) * 30_000 / 320
-    print(f"\n{torch.get_num_threads()} threads: an epoch of 30,000 captions in {seconds:.0f} s")
-    assert seconds < 120
+
+    seconds = [30_000 / len(rows) * second for second in in_turns({"ours": step}, rounds=9)["ours"]]
+    figure("caption-epoch", "an epoch of 30,000 captions of Flickr8k, features given", statistics.median(seconds),
+           unit="s", wanted=120, most=True, n=len(seconds))  # fmt: skip

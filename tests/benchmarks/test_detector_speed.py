@@ -3,21 +3,20 @@
 Ours are the one of the recipe `streets` and the default, on EfficientNet-Lite0, with the 80 classes of COCO; theirs
 fasterrcnn_mobilenet_v3_large_320_fpn and ssdlite320_mobilenet_v3_large with 80 and background. A training step is
 forward, loss, backward and the optimizer's step on four pictures with five boxes each; inference is one picture from
-bytes in memory to boxes without doubles. Measured in turn, so that what else the machine does meets all of them; time
-of the processor is printed beside time of the clock, for machines that are not idle.
+bytes in memory to boxes without doubles.
 """
 
 import io
 import os
-import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from statistics import median, quantiles
-from time import perf_counter, process_time
+from time import perf_counter
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from record import figure, in_turns, ratio
 from torch import Tensor, nn
 from torchvision.models import get_model
 
@@ -74,16 +73,18 @@ def things() -> tuple[Tensor, Tensor]:
     return torch.cat([corners, corners + edges], -1), torch.randint(0, CLASSES, (BATCH, THINGS), generator=chance)
 
 
-def our_step(name: str) -> Work:
+def our_step(name: str) -> Callable[[], float]:
     model = predictor(name).model.train()
     optimizer = torch.optim.AdamW(model.parameters())
     x = torch.randn(BATCH, 3, EDGE, EDGE).contiguous(memory_format=torch.channels_last)
     (boxes, classes), (places, steps) = things(), locations((EDGE, EDGE), STRIDES)
 
-    def step() -> None:
+    def step() -> float:
         optimizer.zero_grad()
-        detection_loss(model(x), boxes, classes, places, steps).backward()
+        loss = detection_loss(model(x), boxes, classes, places, steps)
+        loss.backward()
         optimizer.step()
+        return float(loss)
 
     return step
 
@@ -118,57 +119,33 @@ def their_inference(name: str) -> Work:
     return infer
 
 
-def measured(works: dict[str, Work]) -> Iterator[tuple[str, list[float], list[float]]]:
-    """Yield name, seconds of the clock and of the processor in every round; all are measured in turn."""
-    for work in works.values():
-        work()  # warms up
-    clock: dict[str, list[float]] = {name: [] for name in works}
-    processor: dict[str, list[float]] = {name: [] for name in works}
-    for number in range(ROUNDS):
-        names = list(works) if number % 2 else list(reversed(works))
-        for name in names:
-            begun, used = perf_counter(), process_time()
-            works[name]()
-            clock[name].append(perf_counter() - begun)
-            processor[name].append(process_time() - used)
-    yield from ((name, clock[name], processor[name]) for name in works)
-
-
-def compare(what: str, ours: Work, works: dict[str, Work]) -> float:
-    """Print all times, and return the median over rounds of the faster rival's time, divided by ours."""
-    found = {name: (clock, processor) for name, clock, processor in measured({"ours": ours, **works})}
-    ratios = []
-    for kind in (0, 1):
-        fastest = min(works, key=lambda name, kind=kind: median(found[name][kind]))
-        pairs = zip(found["ours"][kind], found[fastest][kind], strict=True)
-        ratios.append(sorted(other / own for own, other in pairs))
-    machine = platform.processor() or platform.machine()
-    print(f"\n{what}, {torch.get_num_threads()} threads of {os.cpu_count()} ({machine}), n {ROUNDS}:")
-    for name, (clock, processor) in found.items():
-        print(f"  {name}: median {1000 * median(clock):.0f} ms, {min(clock) * 1000:.0f} to {max(clock) * 1000:.0f}; "
-              f"processor {1000 * median(processor):.0f} ms")  # fmt: skip
-    for kind, values in zip(("clock", "processor"), ratios, strict=True):
-        print(
-            f"  times faster than the faster of them, by the {kind}: "
-            f"{median(values):.2f} ({values[0]:.2f} to {values[-1]:.2f})"
-        )
-    return median(ratios[0])
+def compare(key: str, what: str, ours: Work, works: dict[str, Work], *, held: float, right: str) -> None:
+    """Measure all in turn, and record how many times faster ours is than the faster of the others."""
+    times = in_turns({"ours": ours, **works}, rounds=ROUNDS)
+    fastest = min(works, key=lambda name: median(times[name]))
+    ratio(key, what, ours=times["ours"], theirs=times[fastest], peer=f"torchvision's {fastest}", wanted=1.5, held=held,
+          right=right, note="the faster of torchvision's two small detectors")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_training_step_against_torchvisions(name: str) -> None:
-    parameters = count_parameters(predictor(name).model)
-    ratio = compare(
-        f"a training step of {name}, {parameters:,} parameters", our_step(name),
-        {rival: their_step(rival) for rival in THEIRS},
+    model = predictor(name).model
+    step = our_step(name)
+    early = step()
+    compare(
+        f"detector-training-{name}",
+        f"detector of {name}, {count_parameters(model):,} parameters: training step, {BATCH} pictures of {EDGE} px",
+        step, {rival: their_step(rival) for rival in THEIRS}, held=FASTER[name][0], right="the loss fell",
     )  # fmt: skip
-    assert ratio >= FASTER[name][0]
+    assert step() < early
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_inference_against_torchvisions(name: str) -> None:
-    ratio = compare(f"one picture by {name}", our_inference(name), {rival: their_inference(rival) for rival in THEIRS})
-    assert ratio >= FASTER[name][1]
+    compare(
+        f"detector-{name}", f"detector of {name}: one picture of {EDGE} px to boxes", our_inference(name),
+        {rival: their_inference(rival) for rival in THEIRS}, held=FASTER[name][1], right="random weights; no answer",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -178,15 +155,11 @@ def test_a_photo_is_answered_at_once(name: str) -> None:
     Image.fromarray(noise).resize((640, 480)).save(block, "JPEG")
     one = predictor(name)
     one.predict(block.getvalue())  # warms up
-    clock, used = [], []
+    clock = []
     for _ in range(4 * ROUNDS):
-        begun, before = perf_counter(), process_time()
+        begun = perf_counter()
         assert one.predict(block.getvalue())[0].error is None
         clock.append(1000 * (perf_counter() - begun))
-        used.append(1000 * (process_time() - before))
-    cuts = quantiles(clock, n=20)
-    print(
-        f"\na JPEG of 640 x 480 by {name}, {torch.get_num_threads()} threads of {os.cpu_count()}, n {len(clock)}: "
-        f"p50 {median(clock):.0f} ms, p95 {cuts[-1]:.0f} ms; processor p50 {median(used):.0f} ms"
-    )
+    figure(f"photo-{name}", f"boxes in a JPEG of 640 x 480 by {name}", median(clock), unit="ms", wanted=1000 * LATENCY,
+           most=True, n=len(clock), note=f"95 of 100 within {quantiles(clock, n=20)[-1]:.0f} ms")  # fmt: skip
     assert median(clock) < 1000 * LATENCY
