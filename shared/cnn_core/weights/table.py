@@ -65,6 +65,7 @@ def with_results(text: str) -> str:
 
 
 def main() -> None:
+    """Write the tables of results anew, in the files that the command line names."""
     for word in sys.argv[1:]:
         write_text(Path(word), with_results(Path(word).read_text("utf-8")))
 
