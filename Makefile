@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 TORCH_INDEX ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lowest test-browser test-all lint bench screenshots readme train-image train-text train-medical train-caption train-audio train-detect
+.PHONY: help setup demo test test-lowest test-browser test-all lint bench docs screenshots readme train-image train-text train-medical train-caption train-audio train-detect
 
 help: ## this list
 	@grep -hE '^[a-zA-Z%-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 18
@@ -67,6 +67,12 @@ lint: $(STAMP) ## style, format and types
 	$(BIN)/mypy
 	$(BIN)/oxlint --deny-warnings apps/components/*.js
 	$(BIN)/oxfmt --check apps/components/*.js
+
+docs: $(STAMP) ## these documents and the API as a site in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	@echo 'open build/site/index.html; served, it can be searched, too:'
+	@echo '    $(BIN)/python -m http.server --directory build/site 8000'
+	@echo '    $(BIN)/python -m mkdocs serve       follows every change'
 
 screenshots: $(STAMP) ## the README's pictures, taken from the real pages
 	$(BIN)/python tests/browser/take_screenshots.py

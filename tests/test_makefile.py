@@ -60,3 +60,9 @@ def test_torch_and_torchvision_come_together_from_the_index_that_is_given(make):
     calls = make("demo", "TORCH_INDEX=file:///some index")
     own = "-m pip install --constraint constraints.txt --no-deps --index-url file:///some index torch torchvision"
     assert calls[2:] == [own, f"{EDITABLE} .[demo]", "demo --port 8501"]
+
+
+def test_the_site_is_built_beside_a_folder_of_its_name(make, tmp_path):
+    (tmp_path / "docs").mkdir()
+    os.utime(tmp_path / "docs", (4e9, 4e9))  # newer than what it is built from
+    assert make("docs")[-1] == "-m mkdocs build"

@@ -13,7 +13,7 @@ from cnn_core.weights import list_weights, load_card
 from cnn_core.weights.table import results_table, with_results
 
 ROOT = Path(__file__).parents[1]
-PAGES = {page: page.read_text("utf-8") for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+PAGES = {page: page.read_text("utf-8") for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))}
 TEXT = "\n".join(PAGES.values())
 
 

@@ -35,6 +35,7 @@ class Sound:
 
     @property
     def seconds(self) -> float:
+        """Its length in seconds."""
         return len(self.samples) / self.rate
 
     @property

@@ -229,7 +229,11 @@ def load_photos(
 
     Args:
         name_or_path: as in `load_sets`, but for the rendered scenes.
-        size, fit, tokenizer, columns, data_root: as in `load_sets`.
+        size: as in `load_sets`.
+        fit: as in `load_sets`.
+        tokenizer: as in `load_sets`.
+        columns: as in `load_sets`.
+        data_root: as in `load_sets`.
         test: custom test pictures: a share, a number, a folder with captions, or a file with names.
         splits: of a named set those that are wanted; of custom pictures all are read, to know copies.
 

@@ -21,7 +21,7 @@ SHRINK = 0.85  # ended captions are dropped once at most this share of a batch i
 class CaptionBatch(NamedTuple):
     """Captions and their pictures; row r is a caption of picture `owner[r]`.
 
-    Args:
+    Attributes:
         pictures: network input [B, 3, H, W], or features [B, P, C] that are computed already.
         words: int64 [R, T], the token ids of words and the end, padded with 0.
         lengths: int64 [R], words and end of each row, at least 1.
@@ -40,7 +40,7 @@ class CaptionBatch(NamedTuple):
 class DecoderOutput(NamedTuple):
     """The scores of captions under teacher forcing: one row per word, none for padding.
 
-    Args:
+    Attributes:
         logits: [N, V] for N words of all captions together.
         targets: int64 [N], the words themselves.
         row: int64 [N], the caption that each belongs to.

@@ -157,7 +157,8 @@ def read_series(
         contents: of the file, folder or zip.
         name: what messages and the scan are called.
         among: those to choose from, of one study; empty: all.
-        volume, series: as in `read_scan`.
+        volume: as in `read_scan`.
+        series: as in `read_scan`.
 
     Raises:
         DataError: there is none that can be used; the message counts what was found instead.

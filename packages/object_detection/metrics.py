@@ -61,8 +61,8 @@ class Report:
         metrics: map50, map (0.5 to 0.95), counts (share of classes in pictures whose number of boxes is exact).
         labels: K names.
         figures: of every class.
-        confusion: [K + 1, K + 1], row: truth, column: what the box was called; the last row holds boxes where nothing
-            is, the last column what was not found.
+        box_confusion: [K + 1, K + 1], row: truth, column: what the box was called; the last row holds boxes where
+            nothing is, the last column what was not found.
         threshold: the score that the figures at a threshold are for.
         worst: pictures with the most errors first; None: left out when the weights were downloaded.
     """

@@ -53,7 +53,7 @@ LIMITS = [
 class PublishedContract(Contract):
     """What is shown of a network that brings its own preprocessing; `input` in the weights card.
 
-    Args:
+    Attributes:
         classes: what the network calls each of the card's labels.
         threshold: the score from which on a box is shown.
         overlap: IoU from which on the weaker of two boxes of a class is dropped.

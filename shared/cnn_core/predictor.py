@@ -52,9 +52,12 @@ class Report(Protocol):
     """What was measured on a split."""
 
     @property
-    def n(self) -> int: ...
+    def n(self) -> int:
+        """Items that were measured."""
+
     @property
-    def metrics(self) -> dict[str, float]: ...
+    def metrics(self) -> dict[str, float]:
+        """Each figure by name."""
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""

@@ -81,6 +81,7 @@ class Layout:
 
     @property
     def said(self) -> str:
+        """How the table was read, for the user."""
         kind, cells = self.kind, self.dialect
         if cells:
             kind = f"columns separated by {DELIMITERS.get(cells.delimiter, repr(cells.delimiter))}"

@@ -20,6 +20,7 @@ class Score:
 
     @property
     def classes(self) -> Tensor | None:
+        """The class of each item, int64 [B]; None where something else than a class is explained."""
         return self.explained if isinstance(self.explained, Tensor) else None
 
     def __call__(self, logits: Tensor) -> Tensor:

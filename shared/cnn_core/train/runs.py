@@ -42,6 +42,7 @@ class RunInfo:
 
     @property
     def busy(self) -> bool:
+        """Whether it waits, runs or is being stopped."""
         return self.state in ("waiting", "running", "stopping")
 
     @property

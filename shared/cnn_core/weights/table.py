@@ -75,6 +75,7 @@ def _mean(name: str, metric: str) -> str:
 
 
 def main() -> None:
+    """Write the tables of results anew, in the files that the command line names."""
     for word in sys.argv[1:]:
         write_text(Path(word), with_results(Path(word).read_text("utf-8")))
 

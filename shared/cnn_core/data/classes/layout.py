@@ -251,6 +251,7 @@ def test_entries(folder: str, files: Sequence[str], labels: Sequence[str]) -> li
 
 
 def is_archive(place: Path) -> bool:
+    """Tell whether a file is called like a zip, a tar or a compressed file."""
     return place.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 
 

@@ -35,6 +35,7 @@ class Kind:
 
     @property
     def one(self) -> str:
+        """What a single item is called."""
         return self.many.removesuffix("s")
 
     def has(self, parts: tuple[str, ...]) -> bool:
