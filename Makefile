@@ -59,7 +59,8 @@ test-all: $(STAMP) ## also real data (CNN_DATA_DIR), GPU where there is one, lon
 
 bench: $(STAMP) ## timings against named peers, into docs/benchmarks.md
 	BENCHMARKS=docs/benchmarks.json OMP_NUM_THREADS=$(CORES) $(BIN)/python -m pytest tests/benchmarks -m benchmark -s $(ARGS); \
-	    status=$$?; $(BIN)/python tests/benchmarks/record.py docs/benchmarks.json docs/benchmarks.md; exit $$status
+	    status=$$?; $(BIN)/python tests/benchmarks/record.py docs/benchmarks.json docs/benchmarks.md docs/many-machines.md; \
+	    exit $$status
 
 lint: $(STAMP) ## style, format and types
 	$(BIN)/ruff check .

@@ -3,8 +3,11 @@
 import os
 import re
 import shlex
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,16 +15,17 @@ from several import SETTINGS, train_all
 from torch.distributed.run import parse_args
 from trips import sentences, write_table
 
+from cnn_core.processes import is_running
 from cnn_core.train.runs import read_rows
 
 HERE = Path(__file__).parent
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
             "--rdzv-endpoint", "127.0.0.1:0")  # fmt: skip
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def run(*command: str | Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=3000, env=environment)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=3000, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -51,6 +55,57 @@ def test_the_commands_of_the_documentation_reach_cnn_as_they_are_written() -> No
         assert parsed.module and parsed.training_script == "cnn_core.cli"
         assert shlex.join(parsed.training_script_args) == command.partition(" -- cnn_core.cli ")[2]
         assert "--run" in parsed.training_script_args
+
+
+TINY = ("--device", "cpu", "--precision", "32-true", "--per-class", "20", "--epochs", "3", "--quiet")
+
+
+def start(*command: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+
+
+def test_two_hosts_that_find_each_other_train_like_one(tmp_path: Path) -> None:
+    """The last command of the documentation, with both hosts on this machine."""
+    digits = ("cnn_core.cli", "train", "digits", *TINY)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    host = (sys.executable, "-m", "torch.distributed.run", "-m", "--nnodes", "2", "--nproc-per-node", "1",
+            "--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}", "--")  # fmt: skip
+    hosts = [start(*host, *digits, "--num-nodes", "2", "--run", tmp_path / "2") for _ in range(2)]
+    run(sys.executable, "-m", *digits, "--run", tmp_path / "1")
+    for process in hosts:
+        _, said = process.communicate(timeout=200)
+        assert process.returncode == 0, said[-3000:]
+    assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), abs=1e-3)
+
+
+def test_a_killed_process_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
+    digits = ("-m", "--", "cnn_core.cli", "train", "digits", *TINY, "--epochs", "6", "--devices", "2")
+    run(*TORCHRUN, *digits, "--run", tmp_path / "whole")
+    folder = tmp_path / "killed"
+    launcher = start(*TORCHRUN, *digits, "--run", folder)
+    deadline = time.monotonic() + 200
+    while not (folder / "log.csv").exists():  # an epoch is done
+        assert launcher.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    workers = children(launcher.pid)
+    assert len(workers) == 2
+    os.kill(workers[1], signal.SIGKILL)
+    _, said = launcher.communicate(timeout=200)
+    assert launcher.returncode == 1 and "SIGKILL" in said
+    assert not any(is_running(worker) for worker in workers)
+    assert len(losses(folder)) < 6
+    run(*TORCHRUN, *digits, "--run", folder, "--resume")
+    assert losses(folder) == losses(tmp_path / "whole")
+    one, other = (next(place.glob("*.safetensors")) for place in (folder, tmp_path / "whole"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes that another one started, oldest first."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False)
+    return [int(word) for word in found.stdout.split()]
 
 
 @pytest.mark.slow

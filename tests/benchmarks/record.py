@@ -1,7 +1,7 @@
 """What the benchmarks find: kept in a JSON file, and shown in `docs/benchmarks.md`.
 
-`make bench` sets BENCHMARKS to the file; where it is not set, a finding is printed only. `python record.py FILE PAGE`
-writes the page anew.
+`make bench` sets BENCHMARKS to the file; where it is not set, a finding is printed only. `python record.py FILE
+PAGE...` writes pages anew.
 """
 
 import json
@@ -21,6 +21,7 @@ from cnn_core.storage import write_text
 from cnn_core.train.finish import machine
 
 PLACE = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- end of benchmarks -->)", re.DOTALL)
+MANY = 1600  # cores that large jobs are reckoned for: 100 machines of 16
 Work = Callable[[], object]
 
 
@@ -79,6 +80,13 @@ def curve(key: str, work: str, *, axis: str, unit: str, points: Sequence[tuple[f
     print(f"\n{work}, {unit} by {axis}: {', '.join(f'{size:g}: {cost:.4g}' for size, cost in points)}; {machine()}")
 
 
+def rate(key: str, work: str, value: float, *, unit: str, n: int, job: str, items: float) -> None:
+    """Record items a second on this machine, and a job of so many items that is reckoned from it."""
+    _keep(key, {"kind": "rate", "work": work, "value": value, "unit": unit, "n": n, "job": job, "items": items,
+                "threads": torch.get_num_threads()})  # fmt: skip
+    print(f"\n{work}: {value:,.4g} {unit} a second; {machine()}")
+
+
 def _keep(key: str, row: Mapping[str, Any]) -> None:
     if (file := os.environ.get("BENCHMARKS")) is None:
         return
@@ -106,9 +114,10 @@ def _ratio(row: Mapping[str, Any]) -> str:
 def with_benchmarks(text: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return a page with its tables made anew from the rows of the JSON file.
 
-    A table stands between `<!-- benchmarks: ratio -->` (or figure, curve, machines) and `<!-- end of benchmarks -->`.
+    A table stands between `<!-- benchmarks: ratio -->` (or figure, curve, rate, machines) and
+    `<!-- end of benchmarks -->`.
     """
-    makers = {"ratio": _ratios, "figure": _figures, "curve": _curves}
+    makers = {"ratio": _ratios, "figure": _figures, "curve": _curves, "rate": _rates}
 
     def table(found: re.Match[str]) -> str:
         kind = found[2]
@@ -166,6 +175,24 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> str:
     ])  # fmt: skip
 
 
+def _rates(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the arithmetic of large jobs: core-hours, and hours on a hundred machines of sixteen cores."""
+    cells = []
+    for r in rows:
+        each = r["value"] / r["threads"]
+        hours = r["items"] / each / 3600
+        cells.append(
+            (r["job"], r["work"], f"{each:,.3g} {r['unit']} a second and core", f"{hours:,.3g}", _span(hours / MANY))
+        )
+    return _table(("job", "how", "measured", "core-hours", f"on {MANY:,} cores"), cells)
+
+
+def _span(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
+
+
 if __name__ == "__main__":
-    source, page = map(Path, sys.argv[1:])
-    write_text(page, with_benchmarks(page.read_text("utf-8"), json.loads(source.read_text("utf-8"))))
+    source, *pages = map(Path, sys.argv[1:])
+    kept = json.loads(source.read_text("utf-8"))
+    for page in pages:
+        write_text(page, with_benchmarks(page.read_text("utf-8"), kept))
