@@ -3,23 +3,16 @@
 
 import { element, isDark, palette } from "./grids.js";
 import { mount } from "./mount.js";
+import { Replay } from "./replay.js";
 
 const WHEEL = Math.PI / 180;
 const DASHES = [[], [7, 4], [2, 4], [9, 3, 2, 3]]; // not everyone sees every colour
 
-class DriveReplay {
+class DriveReplay extends Replay {
   constructor(root) {
-    this.root = root;
+    super(root);
     this.view = root.querySelector("canvas.view");
     this.map = root.querySelector("canvas.map");
-    this.slider = root.querySelector("input");
-    this.button = root.querySelector("button.play");
-    this.at = 0;
-    this.slider.addEventListener("input", () => {
-      this.stop();
-      this.show(Number(this.slider.value));
-    });
-    this.button.addEventListener("click", () => this.toggle());
     this.view.addEventListener("click", () => this.toggle());
     this.view.addEventListener("keydown", (event) => this.key(event));
     for (const push of root.querySelectorAll("button.push"))
@@ -86,32 +79,12 @@ class DriveReplay {
     this.trigger("push", [this.data.metres[this.at], side]);
   }
 
-  toggle() {
-    if (this.timer) this.stop();
-    else this.play();
+  get frames() {
+    return this.data.metres.length;
   }
 
-  play() {
-    if (!this.data) return;
-    let start = null;
-    const last = this.data.metres.length - 1;
-    const from = this.at >= last ? 0 : this.at;
-    const go = (now) => {
-      if (!this.root.isConnected) return this.stop();
-      start ??= now;
-      const at = Math.min(last, from + Math.floor((now - start) / 1000 / this.data.seconds));
-      if (at !== this.at) this.show(at);
-      if (at >= last) return this.stop();
-      this.timer = requestAnimationFrame(go);
-    };
-    this.timer = requestAnimationFrame(go);
-    this.button.textContent = "❚❚ Pause";
-  }
-
-  stop() {
-    if (this.timer) cancelAnimationFrame(this.timer);
-    this.timer = null;
-    this.button.textContent = "▶ Play";
+  pace(seconds) {
+    return seconds / this.data.seconds;
   }
 
   refresh() {

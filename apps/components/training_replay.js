@@ -3,21 +3,15 @@
 
 import { bitmap, colourScale, element, fitCanvas, palette, unpack } from "./grids.js";
 import { mount } from "./mount.js";
+import { Replay } from "./replay.js";
 
 const SECONDS = 8; // that the replay lasts
 
-class TrainingReplay {
+class TrainingReplay extends Replay {
   constructor(root) {
-    this.root = root;
-    this.slider = root.querySelector("input");
-    this.button = root.querySelector("button");
+    super(root);
     this.looks = root.querySelector(".looks");
     this.values = root.querySelector(".values");
-    this.slider.addEventListener("input", () => {
-      this.stop();
-      this.show(Number(this.slider.value));
-    });
-    this.button.addEventListener("click", () => (this.timer ? this.stop() : this.play()));
     new ResizeObserver(() => this.data && this.root.isConnected && this.show(this.at)).observe(this.looks);
   }
 
@@ -50,26 +44,12 @@ class TrainingReplay {
     else this.stop();
   }
 
-  play() {
-    let start = null;
-    const last = this.data.steps.length - 1;
-    const from = this.at >= last ? 0 : this.at;
-    const go = (now) => {
-      if (!this.root.isConnected) return this.stop();
-      start ??= now;
-      const at = Math.min(last, from + Math.floor(((now - start) / 1000 / SECONDS) * last));
-      if (at !== this.at) this.show(at);
-      if (at >= last) return this.stop();
-      this.timer = requestAnimationFrame(go);
-    };
-    this.timer = requestAnimationFrame(go);
-    this.button.textContent = "❚❚ Pause";
+  get frames() {
+    return this.data.steps.length;
   }
 
-  stop() {
-    if (this.timer) cancelAnimationFrame(this.timer);
-    this.timer = null;
-    this.button.textContent = "▶ Play";
+  pace(seconds) {
+    return (seconds / SECONDS) * (this.frames - 1);
   }
 
   refresh() {

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,9 +33,6 @@ from medical_segmentation.segmenter import Segmenter, SegmenterOutput
 from medical_segmentation.values import CT, intensity_warnings
 from medical_segmentation.weights_io import volume_contract_of
 from medical_segmentation.windows import Observer
-
-if TYPE_CHECKING:
-    pass
 
 # DICOM's modality -> how names in descriptions of sets begin that mean it.
 MODALITIES = {"CT": ("CT",), "MR": ("MR", "T1", "T2", "FLAIR", "ADC", "DWI"), "PT": ("PT", "PET")}
