@@ -1,6 +1,7 @@
 """Lines to copy: what stands at the end of each command's help."""
 
 EXAMPLES = {
+    "completion": ("cnn completion bash > ~/.local/share/bash-completion/completions/cnn",),
     "list": ("cnn list", "cnn list weights --json"),
     "data": ("cnn data get fashion_mnist",),
     "anatomy": ("cnn anatomy resnet18", "cnn anatomy unet --input 1x64x64x64 --classes 2"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cnn_core
-from cnn_core.cli import looking, training, using
+from cnn_core.cli import completion, looking, training, using
 from cnn_core.cli.examples import EXAMPLES
 
 DEVICES = "auto, cpu, cuda, cuda:1, mps"
@@ -23,6 +23,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_looking(commands)
     _add_training(commands)
     _add_using(commands)
+    entry = _command(
+        commands, "completion", completion.run_completion, "print a script that completes words in a shell"
+    )
+    entry.add_argument("shell", choices=completion.SHELLS)
+    entry.set_defaults(root=parser)
     return parser
 
 
