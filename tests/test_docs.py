@@ -131,7 +131,8 @@ def test_every_link_has_its_target(site, pages) -> None:
 
 def test_no_reference_is_left_unresolved(pages, site) -> None:
     for file in pages:
-        left = re.findall(r"\]\[[\w.]*\]|^:::.*", file.read_text("utf-8"), re.MULTILINE)
+        prose = re.sub(r"<pre.*?</pre>", "", file.read_text("utf-8"), flags=re.DOTALL)  # code indexes tables like that
+        left = re.findall(r"\]\[[\w.]*\]|^:::.*", prose, re.MULTILINE)
         assert left == [], file.relative_to(site)
 
 

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from audio_classification.contract import DOMAIN_NAME, SoundContract
 from audio_classification.explain import SoundExplanation, explain_sound
-from audio_classification.reading import Sound, SoundSource, read_blocks, sound_files, sound_name
+from audio_classification.reading import SUFFIXES, Sound, SoundSource, read_blocks, sound_files, sound_name
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.confidence import answering, split_answers
 from cnn_core.data.memory import channels_last
+from cnn_core.data.reading import Unreadable
 from cnn_core.errors import CnnError, DataError
 from cnn_core.models import Backbone
 from cnn_core.notebook import OfCard
+from cnn_core.predictor import Sharding
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_model
 
@@ -47,6 +49,8 @@ class Predictor(OfCard):
     Raises:
         WeightsError: the card is of another domain, or its input contract cannot be used.
     """
+
+    sharding = Sharding(entries=64, files=64, suffixes=SUFFIXES)
 
     def __init__(self, model: Backbone, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
         self.card, self.contract = card, SoundContract.of_card(card, domain=DOMAIN_NAME)
@@ -85,11 +89,14 @@ class Predictor(OfCard):
             return list(self.stream([sounds], top_k=top_k))
         return list(self.stream(sounds, top_k=top_k))
 
-    def stream(self, sounds: Iterable[SoundSource | Sound], *, top_k: int = 5) -> Iterator[Prediction]:
+    def stream(self, sounds: Iterable[SoundSource | Sound | Unreadable], *, top_k: int = 5) -> Iterator[Prediction]:
         """Yield what `predict` returns, one by one."""
         if top_k < 1:
             raise CnnError(f"top_k must be at least 1, got {top_k}")
         for source in sounds:
+            if isinstance(source, Unreadable):
+                yield Prediction(source.name, error=source.reason)
+                continue
             name = "the sound" if isinstance(source, Sound) else sound_name(source)
             try:
                 yield self._answer(source, name, min(top_k, len(self.labels)))
@@ -100,14 +107,15 @@ class Predictor(OfCard):
         self, inputs: Iterable[str], *, output: Path | None = None, top_k: int = 5
     ) -> Iterator[Prediction]:
         """Classify files, and all sounds in folders, subfolders included, in the order of their names."""
+        return self.stream(self.entries(inputs), top_k=top_k)
+
+    def entries(self, inputs: Iterable[str]) -> Iterator[str | Path | Unreadable]:
+        """Yield the sounds that inputs are, one by one, for `stream`."""
         for entry in inputs:
             if not os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
-                yield from self.stream([entry], top_k=top_k)
+                yield entry
                 continue
-            files = sound_files(Path(entry))
-            yield from self.stream(files, top_k=top_k)
-            if not files:
-                yield Prediction(entry, error="the folder holds no sounds")
+            yield from sound_files(Path(entry)) or (Unreadable(entry, "the folder holds no sounds"),)
 
     def timeline(self, source: SoundSource | Sound) -> list[Stretch]:
         """Return what is heard in every window of a recording, in the memory of a block.

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from cnn_core.answers import skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER
-from cnn_core.data.images import ImageSource, input_name
+from cnn_core.data.images import SUFFIXES, ImageSource, input_name
 from cnn_core.data.memory import channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
 from cnn_core.data.summary import DataSummary
 from cnn_core.errors import CnnError
 from cnn_core.notebook import OfCard, table
+from cnn_core.predictor import Sharding
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights
 from image_captioning.checks import class_check, familiarity
@@ -88,6 +89,8 @@ class Predictor(OfCard):
     Raises:
         WeightsError: the card is of another domain, or its input contract cannot be used.
     """
+
+    sharding = Sharding(entries=8 * BATCH_SIZE, files=8 * BATCH_SIZE, suffixes=SUFFIXES)
 
     def __init__(self, model: Captioner, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
         self.contract, self.card = CaptionContract.of_card(card), card
@@ -170,8 +173,12 @@ class Predictor(OfCard):
         answered: Iterable[str] = (),
     ) -> Iterator[Caption]:
         """Caption files and all pictures in folders, subfolders included, in the order of their names."""
-        pictures = skip_answered(pictures_in(inputs), answered, name=input_name)
+        pictures = skip_answered(self.entries(inputs), answered, name=input_name)
         return self.stream(pictures, n_best=n_best)
+
+    def entries(self, inputs: Iterable[str | os.PathLike[str]]) -> Iterator[Path | Unreadable]:
+        """Yield the pictures that inputs are, one by one, for `stream`."""
+        return pictures_in(inputs)
 
     def examine_inputs(self, inputs: Iterable[str | os.PathLike[str]]) -> DataSummary:
         """Return how many pictures the inputs of `stream_inputs` are."""

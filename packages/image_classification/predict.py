@@ -15,7 +15,7 @@ from typing_extensions import TypeIs
 from cnn_core.answers import label_columns, skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.confidence import answering, split_answers
-from cnn_core.data.images import ImageSource, input_name, read_image
+from cnn_core.data.images import SUFFIXES, ImageSource, input_name, read_image
 from cnn_core.data.memory import channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
 from cnn_core.data.summary import DataSummary
@@ -23,6 +23,7 @@ from cnn_core.errors import CnnError, WeightsError
 from cnn_core.explain import explain, overlay
 from cnn_core.models import Backbone
 from cnn_core.notebook import OfCard, Pictured
+from cnn_core.predictor import Sharding
 from cnn_core.storage import atomic_path
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_model
@@ -79,6 +80,8 @@ class Predictor(OfCard):
     Raises:
         WeightsError: the card is of another domain, or its input contract does not fit its model.
     """
+
+    sharding = Sharding(entries=8 * BATCH_SIZE, files=8 * BATCH_SIZE, suffixes=SUFFIXES)
 
     def __init__(
         self, model: Backbone, card: WeightsCard, *, device: torch.device | str = "cpu", folder: Path | None = None
@@ -143,8 +146,12 @@ class Predictor(OfCard):
         answered: Iterable[str] = (),
     ) -> Iterator[Prediction]:
         """Classify files and all pictures in folders, subfolders included, in the order of their names."""
-        pictures = skip_answered(pictures_in(inputs), answered, name=input_name)
+        pictures = skip_answered(self.entries(inputs), answered, name=input_name)
         return self.stream(pictures, top_k=top_k)
+
+    def entries(self, inputs: Iterable[str | os.PathLike[str]]) -> Iterator[Path | Unreadable]:
+        """Yield the pictures that inputs are, one by one, for `stream`."""
+        return pictures_in(inputs)
 
     def examine_inputs(self, inputs: Iterable[str | os.PathLike[str]]) -> DataSummary:
         """Return how many pictures the inputs of `stream_inputs` are."""

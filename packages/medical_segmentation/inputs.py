@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,21 +16,41 @@ from medical_segmentation.sources import Contents, contents_of, existing, unpack
 Read = Callable[[str | None], Scan]  # which DICOM series -> the scan; raises DataError
 
 
-def scans_of(entry: str, *, observe: Callable[[int, int], object] | None = None) -> Iterator[tuple[str, Read]]:
+def packed(_: str | None) -> Scan:
+    """Stand for the scans in a zip that is unpacked later, by `opened`."""
+    raise DataError("the scans are still in their zip; open it first")
+
+
+def opened(scans: Iterable[tuple[str, Read]]) -> Iterator[tuple[str, Read]]:
+    """Yield scans, and in the place of each zip that is still packed those in it."""
+    for label, read in scans:
+        if read is packed:
+            yield from scans_of(label)
+        else:
+            yield label, read
+
+
+def scans_of(
+    entry: str, *, observe: Callable[[int, int], object] | None = None, unpack: bool = True
+) -> Iterator[tuple[str, Read]]:
     """Yield what an answer is called, and how its scan is read, which is possible until the next one is asked for.
 
     Args:
         entry: a file, or a folder or zip with scans of any number of patients, in DICOM, single files or further zips.
         observe: called with the number of DICOM files looked at and that of all, while a folder is looked through.
+        unpack: zips too; False: one comes by its path and as `packed`, for `opened`.
     """
     try:
         path = existing(entry)
         if path.is_dir():
-            yield from _in_folder(entry, path, path.name, observe)
+            yield from _in_folder(entry, path, path.name, observe, unpack=unpack)
+            return
+        if kind_of(path) is Kind.ZIP and not unpack:
+            yield entry, packed
             return
         if kind_of(path) is Kind.ZIP:
             with unpacked(path) as folder:
-                yield from _in_folder(entry, folder, path.name, observe, packed=True)
+                yield from _in_folder(entry, folder, path.name, observe, inside_zip=True)
             return
     except (DataError, StorageError) as error:
         yield entry, partial(_fail, DataError(str(error)))
@@ -43,9 +63,10 @@ def _fail(error: DataError, _: str | None) -> Scan:
 
 
 def _in_folder(
-    entry: str, folder: Path, name: str, observe: Callable[[int, int], object] | None, *, packed: bool = False
-) -> Iterator[tuple[str, Read]]:
-    contents = contents_of(folder, name=name, packed=packed, observe=observe)
+    entry: str, folder: Path, name: str, observe: Callable[[int, int], object] | None, *,
+    inside_zip: bool = False, unpack: bool = True,
+) -> Iterator[tuple[str, Read]]:  # fmt: skip
+    contents = contents_of(folder, name=name, packed=inside_zip, observe=observe)
     beside = {found.path.parent for series in contents.series for found in series.slices}
     volumes = [path for path in contents.volumes if path.parent not in beside]
     more = len(contents.volumes) - len(volumes)
@@ -57,19 +78,20 @@ def _in_folder(
     alone = len(studies) + len(volumes) + len(contents.zips) == 1
     rest = contents
     for label, title, study in sorted(_named(studies, entry, folder, name), key=lambda item: item[0]):
-        yield label, partial(_read_study, rest, study, title)
+        its_own = replace(rest, series=study, volumes={}, zips=())  # the rest need not travel to other machines
+        yield label, partial(_read_study, its_own, title, len(contents.series))
         rest = replace(contents, left_out=Counter())  # is said once
     for path in volumes:
         label, title = (entry, name) if alone else (_inside(entry, folder, path), path.name)
         yield label, partial(_read_volume, path, title, rest.said)
         rest = replace(contents, left_out=Counter())
     for path in contents.zips:
-        for label, read in scans_of(str(path)):
+        for label, read in scans_of(str(path), unpack=unpack):
             yield label.replace(str(path), _inside(entry, folder, path), 1), read
 
 
-def _read_study(contents: Contents, study: list[Series], title: str, series: str | None) -> Scan:
-    return read_series(contents, name=title, among=study, series=series)
+def _read_study(study: Contents, title: str, of: int, series: str | None) -> Scan:
+    return read_series(study, name=title, of=of, series=series)
 
 
 def _read_volume(path: Path, title: str, said: list[str], series: str | None) -> Scan:

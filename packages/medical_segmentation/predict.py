@@ -7,8 +7,9 @@ Research and teaching only, not for diagnosis.
 """
 
 import json
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +21,13 @@ import torch
 from cnn_core.data.summary import DataSummary
 from cnn_core.errors import DataError
 from cnn_core.notebook import OfCard, table
+from cnn_core.predictor import Sharding
 from cnn_core.storage import write_text
 from cnn_core.weights import WeightsCard
 from cnn_core.weights.members import Members
 from medical_segmentation.cases import stem
 from medical_segmentation.explain import Explanation, explain_scan
-from medical_segmentation.inputs import scans_of
+from medical_segmentation.inputs import Read, opened, scans_of
 from medical_segmentation.pictures import save_overlay
 from medical_segmentation.plausible import doubts
 from medical_segmentation.scan import Scan, list_series, read_scan, write_mask
@@ -36,6 +38,8 @@ from medical_segmentation.windows import Observer
 
 # DICOM's modality -> how names in descriptions of sets begin that mean it.
 MODALITIES = {"CT": ("CT",), "MR": ("MR", "T1", "T2", "FLAIR", "ADC", "DWI"), "PT": ("PT", "PET")}
+ALONE = (".nii.gz", ".nii", ".nrrd", ".mha", ".zip")  # files that are whole scans
+FILES = (MASK := "_mask.nii.gz", "_mask.json", "_overlay.png")  # how the names of an answer's files end
 FAR = 1.25  # times the usual spacing along an axis, or a part of it, from which on a warning is given
 
 
@@ -107,9 +111,10 @@ class SegmentationResult:
             StorageError: they cannot be written.
         """
         name = name or stem(self.scan.name)
-        path = self.write_mask(Path(folder) / f"{name}_mask.nii.gz")
-        write_text(Path(folder) / f"{name}_mask.json", json.dumps({"label_numbers": self.label_numbers}) + "\n")
-        save_overlay(self.scan, self.mask, Path(folder) / f"{name}_overlay.png")
+        mask, numbers, overlay = (Path(folder) / (name + ending) for ending in FILES)
+        path = self.write_mask(mask)
+        write_text(numbers, json.dumps({"label_numbers": self.label_numbers}) + "\n")
+        save_overlay(self.scan, self.mask, overlay)
         return path
 
     def to_json(self, *, mask: Path | None = None) -> dict[str, Any]:
@@ -160,6 +165,8 @@ class Predictor(OfCard):
 
     goal = "segment"
     members: Members | None = None  # what the weights learned from, where it is known
+
+    sharding = Sharding(suffixes=ALONE)
 
     def __init__(self, model: torch.nn.Module, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
         self.card, self.contract = card, volume_contract_of(card)
@@ -222,23 +229,52 @@ class Predictor(OfCard):
             series: which DICOM series of each study, see `read_scan`.
             answered: what the answers of an interrupted run are called, each as often as it was answered.
         """
+        scans = (found for entry in inputs for found in scans_of(entry))
+        return self.stream(scans, output=output, series=series, answered=answered)
+
+    def entries(self, inputs: Iterable[str], *, series: str | None = None) -> Iterator[tuple[str, Read]]:
+        """Yield the scans that inputs are, one by one, for `stream`: a zip as one, which is unpacked there."""
+        for entry in inputs:
+            yield from scans_of(entry, unpack=False)
+
+    def stream(
+        self,
+        scans: Iterable[tuple[str, Read]],
+        *,
+        output: Path | None = None,
+        series: str | None = None,
+        answered: Iterable[str] = (),
+    ) -> Iterator["ScanPrediction"]:
+        """Segment what `entries` yields; arguments as in `stream_inputs`."""
         names: set[str] = set()
         before = Counter(answered)
-        for entry in inputs:
-            for label, read in scans_of(entry):
-                if before[label]:
-                    before[label] -= 1
-                    _unused(stem(label.partition(" (study ")[0]), names)  # the name of its mask is taken
-                    continue
-                try:
-                    result = self.predict(read(series))
-                    written = None
-                    if output is not None:
-                        name = _unused(stem(result.scan.name), names)
-                        written = result.save(output, name=name)
-                    yield ScanPrediction(label, result.to_json(mask=written))
-                except DataError as error:
-                    yield ScanPrediction(label, error=str(error))
+        for label, read in opened(scans):
+            if before[label]:
+                before[label] -= 1
+                _unused(_name_of(label), names)  # the name of its mask is taken
+                continue
+            try:
+                result = self.predict(read(series))
+                written = None
+                if output is not None:
+                    name = _unused(stem(result.scan.name), names)
+                    written = result.save(output, name=name)
+                yield ScanPrediction(label, result.to_json(mask=written))
+            except DataError as error:
+                yield ScanPrediction(label, error=str(error))
+
+    def gather(self, items: Iterable[Mapping[str, Any]], output: Path) -> Iterator[Mapping[str, Any]]:
+        """Move the files of scans that other machines have segmented, and yield the items with their new places."""
+        names: set[str] = set()
+        for item in items:
+            if item.get("mask") is None:
+                yield item
+                continue
+            mask = Path(item["mask"])
+            before, name = mask.name.removesuffix(MASK), _unused(_name_of(item["input"]), names)
+            for ending in FILES:
+                shutil.move(mask.with_name(before + ending), output / (name + ending))
+            yield {**item, "mask": str(output / (name + MASK))}
 
     def list_series(self, inputs: Iterable[str]) -> Iterator[str]:
         """Yield a line for each DICOM series in files, folders and zips, with the number that chooses it.
@@ -291,6 +327,11 @@ class Predictor(OfCard):
                 f"the network expects a cube cut out around what it segments and saw {edges} voxels in the middle alone"
             )
         return notes
+
+
+def _name_of(label: str) -> str:
+    """Return what the files of an answer are called."""
+    return stem(label.partition(" (study ")[0])
 
 
 def _unused(name: str, names: set[str]) -> str:

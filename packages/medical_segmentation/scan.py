@@ -149,14 +149,14 @@ def _read_folder(folder: Path, name: str, volume: int | None, series: str | None
 
 
 def read_series(
-    contents: Contents, *, name: str, among: Sequence[Series] = (), volume: int | None = None, series: str | None = None
+    contents: Contents, *, name: str, of: int = 0, volume: int | None = None, series: str | None = None
 ) -> Scan:
     """Read one of the DICOM series that were found.
 
     Args:
         contents: of the file, folder or zip.
         name: what messages and the scan are called.
-        among: those to choose from, of one study; empty: all.
+        of: the number of series there are, where `contents` are one study of several; 0: those in `contents`.
         volume: as in `read_scan`.
         series: as in `read_scan`.
 
@@ -165,7 +165,7 @@ def read_series(
     """
     if volume is not None:
         raise DataError(f"{name}: volume={volume} chooses from a 4-D NIfTI file, and this is none; leave it out")
-    among = among or contents.series
+    among = contents.series
     if not among:
         found = "; ".join(f"{count} {kind}" for kind, count in contents.left_out.most_common()) or "no DICOM files"
         raise DataError(f"{name}: expected slices of a CT series, found {found}")
@@ -178,7 +178,7 @@ def read_series(
         said.append(f"{len(among)} series found; {why} was taken ({chosen}); left out: {rest}")
     grid, voxels, given, more = read_stack(chosen, name=name)
     covered = None if given is None else grid.to_ras(given[None, None])
-    place = f"{chosen.number} of {len(contents.series)}: {chosen}"
+    place = f"{chosen.number} of {of or len(contents.series)}: {chosen}"
     modality = chosen.slices[0].modality
     return _finish(name, grid, voxels, said + more, modality=modality, covered=covered, series=place)
 

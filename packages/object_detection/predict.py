@@ -1,7 +1,7 @@
 """Predictions: the boxes of pictures with labels and scores, how many of each class, and files for annotation tools."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -11,11 +11,12 @@ from PIL import Image
 from torch import nn
 
 from cnn_core.data.fits import Placement
-from cnn_core.data.images import ImageSource, read_image
+from cnn_core.data.images import SUFFIXES, ImageSource, read_image
 from cnn_core.data.memory import as_unit, channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, read_batches
 from cnn_core.errors import CnnError
 from cnn_core.notebook import OfCard, table
+from cnn_core.predictor import Sharding
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights, load_model
 from cnn_core.weights.find import read_card
@@ -72,6 +73,15 @@ class Detection:
             "boxes": [box.to_json() for box in self.boxes],
         }  # fmt: skip
 
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> "Detection":
+        """Return the detection of an item that `to_json` made, its numbers as they were rounded there."""
+        if "error" in item:
+            return cls(item["input"], error=item["error"])
+        boxes = [Box(box["label"], box["score"], tuple(box["box"])) for box in item["boxes"]]
+        width, height = item["size"]
+        return cls(item["input"], boxes, (width, height), item["threshold"])
+
     def _repr_html_(self) -> str:
         if self.error is not None:
             return table([[self.error]], title=self.input)
@@ -103,6 +113,8 @@ class Predictor(OfCard):
     Raises:
         WeightsError: the card is of another domain, or its input contract cannot be used.
     """
+
+    sharding = Sharding(entries=16 * BATCH_SIZE, files=16 * BATCH_SIZE, suffixes=SUFFIXES)
 
     def __init__(self, model: nn.Module, card: WeightsCard, *, device: torch.device | str = "cpu") -> None:
         self.card = card
@@ -163,8 +175,17 @@ class Predictor(OfCard):
             inputs: paths.
             output: gets boxes.csv and boxes.coco.json when all are answered; None: nothing is written.
         """
-        found = self.stream(pictures_in(inputs))
+        found = self.stream(self.entries(inputs))
         return found if output is None else kept_in(output, found, self.labels)
+
+    def entries(self, inputs: Iterable[str]) -> Iterator[Path | Unreadable]:
+        """Yield the pictures that inputs are, one by one, for `stream`."""
+        return pictures_in(inputs)
+
+    def gather(self, items: Iterable[Mapping[str, Any]], output: Path) -> Iterator[Mapping[str, Any]]:
+        """Yield items that other machines have answered, and write what `stream_inputs` writes."""
+        kept = kept_in(output, map(Detection.from_json, items), self.labels)
+        return (detection.to_json() for detection in kept)
 
     def explain(
         self, source: ImageSource, *, method: str = "layer-cam", target: int = 0, threshold: float | None = None

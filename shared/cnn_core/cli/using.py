@@ -5,12 +5,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnn_core.cli.output import to_json, write_json
 
 if TYPE_CHECKING:
     from cnn_core.cli.answer_files import AnswerFiles
+    from cnn_core.data.summary import DataSummary
     from cnn_core.domain import Domain
     from cnn_core.weights import WeightsCard
 
@@ -63,6 +64,7 @@ def _short(value: object) -> str:
 def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     """Print each answer as it comes; with --json {"weights", "sha256", "items", "summary"}; 1 if an input failed."""
     from cnn_core.answers import Tally
+    from cnn_core.cli import on_ray
     from cnn_core.cli.answer_files import AnswerFiles
     from cnn_core.cli.progress import shown_progress
     from cnn_core.predictor import check_options
@@ -70,7 +72,8 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
 
     if options.resume and not options.output:
         options.parser.error("--resume goes on with the answers in a folder; name it with --output DIR")
-    if options.resume and AnswerFiles.is_finished(options.output):
+    on_ray.check_options(options)
+    if options.resume and (on_ray if options.on else AnswerFiles).is_finished(options.output):
         print(f"cnn: {options.output} holds all answers; nothing is left to do", file=sys.stderr)
         return 0
     domain = _domain(options.name)
@@ -80,20 +83,20 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     chosen |= {"series": options.series} if options.series else {}
     head = {"weights": options.name, "sha256": load_card(find_weights(options.name)).sha256}
     with _files(options, head) as files:  # before the work, not after it
-        predictor = domain.load(options.name, device=options.device)
+        predictor = domain.load(options.name, device="cpu" if options.on else options.device)
         going_on = {"answered": (str(item["input"]) for item in files.items())} if files and files.count else {}
         check_options(predictor.stream_inputs, {**chosen, **going_on}, options.name)
-        examine = getattr(predictor, "examine_inputs", None)
-        summary = examine(options.inputs, **chosen) if examine else None
-        if summary and not options.quiet:
-            print("".join(f"{sentence}\n" for sentence in summary.read), end="", file=sys.stderr)
-        out, tally, done = options.out, Tally(), 0
+        summary = None if on_ray.elsewhere(options) else _examined(options, predictor, chosen)
+        out, tally, done = options.out, Tally(), files.count if files else 0
         for item in files.items() if files else ():
             tally.add(item)
-        total = sum(summary.splits.values()) if summary else len(options.inputs)
-        done = files.count if files else 0
+        total = sum(summary.splits.values()) if summary else 0 if on_ray.elsewhere(options) else len(options.inputs)
         unit = summary.items if summary else "inputs"
-        answers = predictor.stream_inputs(options.inputs, output=options.output, **chosen, **going_on)
+        if options.on and files:
+            with shown_progress(total or None, unit, quiet=options.quiet) as bar:
+                answers = on_ray.answers_on_ray(options, domain.name, predictor, chosen, files.folder, bar.update)
+        else:
+            answers = predictor.stream_inputs(options.inputs, output=options.output, **chosen, **going_on)
         with shown_progress(total or None, unit, done=done, quiet=options.quiet) as bar:
             first = True
             for found in answers:
@@ -103,7 +106,7 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
                     files.add(item)
                 if options.json:
                     print((to_json(head)[:-1] + ', "items": [' if first else ",") + to_json(item), end="", file=out)
-                else:
+                elif not options.on:  # those of many machines are in the files alone
                     with bar.external_write_mode(file=sys.stdout):
                         print(found, flush=True)
                 first = False
@@ -120,6 +123,15 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     return 1 if tally.failed else 0
 
 
+def _examined(options: argparse.Namespace, predictor: Any, chosen: dict[str, Any]) -> "DataSummary | None":
+    """Say how the inputs are read, and return what is known of them."""
+    examine = getattr(predictor, "examine_inputs", None)
+    summary: DataSummary | None = examine(options.inputs, **chosen) if examine else None
+    if summary and not options.quiet:
+        print("".join(f"{sentence}\n" for sentence in summary.read), end="", file=sys.stderr)
+    return summary
+
+
 def _list_series(options: argparse.Namespace, domain: "Domain") -> int:
     """Print a line for each DICOM series in the inputs."""
     from cnn_core.predictor import check_options
@@ -134,13 +146,14 @@ def _list_series(options: argparse.Namespace, domain: "Domain") -> int:
 @contextmanager
 def _files(options: argparse.Namespace, head: dict[str, str]) -> Iterator["AnswerFiles | None"]:
     """Yield the files of the answers, None without --output; what is written is there however this ends."""
-    from cnn_core.cli import interrupts
+    from cnn_core.cli import interrupts, on_ray
     from cnn_core.cli.answer_files import AnswerFiles
 
     if not options.output:
         yield None
         return
-    with AnswerFiles(options.output, head, resume=options.resume) as files:
+    resume = options.resume and not options.on  # what other machines have answered is put together anew
+    with on_ray.local_folder(options) as folder, AnswerFiles(folder, head, resume=resume) as files:
         interrupts.going_on = f"the answers so far are in {options.output}, and --resume goes on with them"
         yield files
     interrupts.going_on = None
