@@ -13,6 +13,7 @@ NAMED = 6  # classes that a sentence names
 EXAMPLES = 3  # items left out that a sentence names
 UNBALANCED = 10  # times the items of the smallest class, from which on accuracy says little of it
 FEW = 10  # items of a class, below which nothing reliable is learned of it
+VERBS = {one: (one, many) for one, many in (("is", "are"), ("has", "have"), ("was", "were"))}
 SPLITS = {"train": "training", "val": "validation", "test": "test", "train+val": "training"}
 
 
@@ -117,9 +118,11 @@ class DataSummary:
 
 
 def counted(count: int, things: str) -> str:
-    """Return a number with what it counts: "3 rows without a text", "1 row without a text"."""
+    """Return a number with what it counts, or what is said of so many: "1 row without a text", "1 is empty"."""
     first, space, rest = things.partition(" ")
-    if count == 1 and first.endswith("s") and not first.endswith("ss"):
+    if (verb := VERBS.get(first)) is not None:
+        first = verb[count != 1]
+    elif count == 1 and first.endswith("s") and not first.endswith("ss"):
         first = f"{first[:-3]}y" if first.endswith("ies") else first[: -2 if first.endswith(("xes", "sses")) else -1]
     return f"{count:,} {first}{space}{rest}"
 

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from cnn_core.data.summary import DataSummary, LeftOut, Omissions, class_counts, class_warnings, counted
 
 SUMMARY = DataSummary(
@@ -72,3 +74,16 @@ def test_one_thing_is_no_things() -> None:
     ]  # fmt: skip
     assert counted(1, "copies") == "1 copy" and counted(1, "class") == "1 class"
     assert DataSummary("x", "scans", {"all": 1}).sentences == ["1 scan."]
+
+
+@pytest.mark.parametrize(
+    ("count", "things", "said"),
+    [
+        (1, "rows without a text", "1 row without a text"), (3, "rows without a text", "3 rows without a text"),
+        (1, "is not a picture", "1 is not a picture"), (2, "is not a picture", "2 are not a picture"),
+        (1, "has no samples", "1 has no samples"), (1_000, "has no samples", "1,000 have no samples"),
+        (1, "classes", "1 class"), (1, "copies", "1 copy"),
+    ],
+)  # fmt: skip
+def test_a_count_agrees_with_its_word(count: int, things: str, said: str) -> None:
+    assert counted(count, things) == said
