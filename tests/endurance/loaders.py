@@ -114,9 +114,15 @@ def sheet(folder: Path, file: Path) -> None:
 def archive(folder: Path, file: Path) -> None:
     from cnn_core.data.archives import extract
 
-    shutil.rmtree(folder / "out", ignore_errors=True)
-    out = extract(file, folder / "out", max_bytes=10_000_000)
-    assert all(path.resolve().is_relative_to(out.resolve()) for path in out.rglob("*"))
+    shutil.rmtree(folder / "deep", ignore_errors=True)
+    out = folder / "deep" / "er" / "out"  # so that a way out of it ends where it is noticed
+    try:
+        extract(file, out, max_bytes=10_000_000)
+    finally:
+        assert {path.name for path in folder.iterdir()} <= {file.name, "deep"}
+        for place in (out.parent.parent, out.parent):
+            assert not place.exists() or {path.name for path in place.iterdir()} <= {"er", "out"}
+        assert all(path.resolve().is_relative_to(out.resolve()) for path in out.rglob("*"))
 
 
 def picture_folder(folder: Path, _: Path) -> None:
