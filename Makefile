@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 TORCH_INDEX ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lowest test-browser test-all lint bench docs screenshots readme train-image train-text train-medical train-caption train-audio train-detect
+.PHONY: help setup demo test coverage test-lowest test-browser test-all lint bench docs screenshots readme train-image train-text train-medical train-caption train-audio train-detect
 
 help: ## this list
 	@grep -hE '^[a-zA-Z%-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 18
@@ -43,6 +43,10 @@ demo: $(DEMO) ## serve the pages on http://localhost:8501 (PORT=..., ARGS='--add
 
 test: $(STAMP) ## the tests: offline, on a CPU, a few minutes
 	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
+
+coverage: $(STAMP) ## the tests with coverage, and the public functions that none of them runs
+	$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term $(ARGS); \
+	    status=$$?; $(BIN)/python tests/untested.py && exit $$status
 
 test-lowest: ## the tests with the lowest versions that pyproject.toml allows, in .venv-lowest
 	$(PYTHON) -m venv .venv-lowest

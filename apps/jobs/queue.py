@@ -6,7 +6,7 @@
     runs/<name>/stop            a request to end it
 
 A worker holds the lock of the folder `.queue` while it trains, and starts the next worker when it has ended. After a
-crash the first page that looks, `wake`, starts one.
+crash the first page that looks, `wake`, starts one; what had been taken and not begun waits again.
 """
 
 import dataclasses
@@ -26,7 +26,20 @@ from cnn_core.data.paths import UPLOAD
 from cnn_core.errors import CnnError, StorageError
 from cnn_core.processes import interrupt, process_start, start_detached
 from cnn_core.storage import folder_lock, storage_errors, write_text
-from cnn_core.train.runs import JOB, LOG, NAME, PROGRESS, QUEUE, STOP, RunInfo, look, owner_of, read_json, waiting_file
+from cnn_core.train.runs import (
+    JOB,
+    LOG,
+    NAME,
+    PROGRESS,
+    QUEUE,
+    STOP,
+    RunInfo,
+    list_runs,
+    look,
+    owner_of,
+    read_json,
+    waiting_file,
+)
 
 MOST_WAITING = 50
 MOST_POINTS = 400  # of the curve within the epochs
@@ -173,15 +186,21 @@ def _submitted_at(entry: Mapping[str, Any]) -> float:
 
 def wake(root: Path) -> bool:
     """Start a worker if a training waits and no worker runs; return whether one was started."""
-    if not waiting_jobs(root):
+    if not (waiting_jobs(root) or _taken_in_vain(root)):
         return False
     try:
         with folder_lock(root / QUEUE, timeout=0.0):
-            pass
+            for run in _taken_in_vain(root):  # no worker is about to begin it: we hold its lock
+                (run.folder / JOB).replace(waiting_file(root, run.name))
     except StorageError:  # a worker runs, and will take the next one
         return False
     start_detached(["-m", "jobs.queue", str(root.resolve())], log=root / QUEUE / ".worker.log")
     return True
+
+
+def _taken_in_vain(root: Path) -> list[RunInfo]:
+    """Return the runs that a worker has taken from the queue and not begun, because it begins them now or has died."""
+    return [run for run in list_runs(root) if run.state == "waiting" and not waiting_file(root, run.name).is_file()]
 
 
 def work(root: Path) -> bool:

@@ -20,6 +20,7 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", "
 HIGHEST_RATE = 768_000
 MOST_CHANNELS = 64
 BLOCK = 30  # seconds that are decoded at once
+LARGE = 1e30  # samples of any real recording are smaller
 SILENT = 1e-4  # of full scale: what is never louder is silence
 
 SoundSource = str | os.PathLike[str] | bytes | BinaryIO
@@ -133,11 +134,14 @@ def _cleaned(block: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     bad = int((~np.isfinite(block)).sum())
     if bad:
         block = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
+    highest = float(np.abs(block).max())
+    notes = (f"{bad:,} samples are not numbers and were taken for silence",) if bad else ()
+    if highest > LARGE:  # of damaged float files: their sum over the channels would be infinite
+        block = block / np.float32(highest)
     samples = block.mean(1, dtype=np.float32)
     loudest = float(np.abs(samples).max())
-    notes = (f"{bad:,} samples are not numbers and were taken for silence",) if bad else ()
     if loudest > 1:  # float files without a scale
-        samples = samples / loudest
+        samples = samples / np.float32(loudest)
     return samples, notes
 
 

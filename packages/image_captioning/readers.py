@@ -3,6 +3,7 @@
 import ast
 import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from cnn_core.data import splits
+from cnn_core.data.decoding import read_at_most
 from cnn_core.data.images import SUFFIXES
 from cnn_core.data.tables import Layout, encoding_of, lines, look, opened, records, rows, table_suffix
 from cnn_core.errors import DataError
@@ -252,8 +254,8 @@ def read_json(file: Path, album: Album | None = None, columns: Columns | None = 
         raise DataError(f"{file.name} has more than {JSON_LIMIT >> 30} GiB; this is not a captions file")
     try:
         with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as stream:
-            values = json.loads(stream.read(JSON_LIMIT).decode("utf-8-sig"))
-    except (OSError, EOFError) as error:
+            values = json.loads(read_at_most(stream.read, JSON_LIMIT).decode("utf-8-sig"))
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"could not read {file}: {error}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{file.name} is not UTF-8 ({error}); JSON must be; save it as UTF-8") from error

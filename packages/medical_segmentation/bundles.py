@@ -212,7 +212,7 @@ def _read_metadata(bundle: Path) -> Mapping[str, Any]:
     file = bundle / "configs" / "metadata.json"
     try:
         values = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{bundle} is not a MONAI bundle: configs/metadata.json cannot be read ({error})") from error
     if not isinstance(values, dict):
         raise WeightsError(f"{file}: expected an object")

@@ -24,6 +24,7 @@ from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000TransferSyntaxes
 
 from cnn_core.errors import DataError
+from cnn_core.validation import whole_number
 from medical_segmentation.safety import MAX_EDGE, MAX_VOXELS
 
 MAX_FILE_BYTES = 4 * MAX_VOXELS + 64 * 1024**2  # of one file; the header is read as a whole
@@ -186,7 +187,7 @@ def _slice(path: Path, dataset: pydicom.Dataset, syntax: str, frame: int | None)
         raise LeftOutError("slices with a spacing or an orientation that makes no sense")
     normal = np.cross(along_row, along_column)
     captured = _text(dataset, "SOPClassUID").startswith(SECONDARY_CAPTURE)
-    number = _text(dataset, "InstanceNumber")
+    number = whole_number(_text(dataset, "InstanceNumber"))
     return Slice(
         path,
         frame,
@@ -195,7 +196,7 @@ def _slice(path: Path, dataset: pydicom.Dataset, syntax: str, frame: int | None)
         syntax=syntax,
         # A code of two letters by the standard; anything else is not repeated to the user.
         modality=modality if modality.isalpha() and modality.isupper() and len(modality) == 2 else "",
-        number=int(number) if number.isdecimal() else -1,
+        number=-1 if number is None else number,
         derived=captured or bool({"DERIVED", "SECONDARY"} & {*kinds} or CALCULATED & {*kinds}),
         traits={name: _text(dataset, name) for name in TRAITS},
         rows=rows,

@@ -14,6 +14,7 @@ import numpy as np
 from cnn_core.data.paths import given_path
 from cnn_core.data.splits import fold_out, hold_out
 from cnn_core.errors import DataError
+from cnn_core.validation import whole_number
 from medical_segmentation.cases import FOLDS, HELD_OUT, PARTS, key_of, patients, some, stem
 from medical_segmentation.checker import Checked, Facts
 
@@ -156,7 +157,7 @@ def _hold_out(
 
 def _count(test: Sequence[str]) -> int | None:
     """Return the number of test cases that `--test 5` asks for; None where it names them."""
-    return int(test[0]) if len(test) == 1 and test[0].isascii() and test[0].isdecimal() and int(test[0]) else None
+    return (whole_number(test[0]) or None) if len(test) == 1 else None
 
 
 def _chosen(test: Sequence[str], names: Sequence[str], folder: Path) -> list[str]:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from cnn_core.validation import whole_number
+
 MAX_LABELS = 254  # besides background: masks of networks are bytes, and one of them means "ignored"
 HIGHEST = 65535
 IGNORE_NAME = "ignore"  # nnU-Net's name of voxels that nobody has labelled
@@ -71,6 +73,5 @@ def _number(value: Any) -> int | None:
     """Return a label's number, given as a whole number or as its digits; None for anything else."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = str(value)
-    fits = not isinstance(value, bool) and text.isascii() and text.isdecimal() and int(text) <= HIGHEST
-    return int(text) if fits else None
+    number = None if isinstance(value, bool) else whole_number(str(value))
+    return number if number is not None and number <= HIGHEST else None

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cnn_core.errors import DataError
+from cnn_core.validation import whole_number
 from medical_segmentation.dicom import TRAITS, LeftOutError, Slice, check_decoder, read_header, read_pixels
 
 SAME_PLACE = 0.01  # mm, below which two slices lie at one position
@@ -168,7 +169,7 @@ def _rank(slices: Slices) -> tuple:
 
 
 def _natural(text: str) -> tuple[int, ...]:
-    return (int(text),) if text.isdecimal() else (0,)
+    return (whole_number(text) or 0,)
 
 
 def _heights(slices: Slices) -> np.ndarray:

@@ -53,7 +53,7 @@ def read_coco(file: Path) -> Iterator[Record]:
             boxes[entry[0]].append(entry)
         for number, picture in pictures.items():
             yield _record(picture, boxes[number], labels, file.name)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise DataError(f"{file.name}: an entry is not as COCO has it ({type(error).__name__}: {error})") from error
 
 
@@ -74,7 +74,7 @@ def _parsed(file: Path) -> dict[str, Any]:
             table = json.load(stream, object_hook=_slim)
     except OSError as error:
         raise DataError(f"{file.name}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{file.name}: not JSON ({str(error)[:200]}); write it again") from error
     if not isinstance(table, dict):
         raise DataError(f"{file.name}: expected one object with images, annotations and categories")

@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cnn_core.data.folders import natural
 from cnn_core.data.tables import look, numbered_rows
 from cnn_core.errors import DataError, missing_package
+from cnn_core.validation import whole_number
 from object_detection.record import Corners, Record
 
 PICTURE = ("image", "filename", "file_name", "file", "image_id", "image_path", "path", "img", "image_name", "name")
@@ -38,7 +40,8 @@ def read_boxes(file: Path) -> list[Record]:
     plain = not layout.header and len(columns) == PLAIN
     picture, label, numbers, edges = (0, 5, [1, 2, 3, 4], False) if plain else _places(columns, file)
     found: dict[str, Record] = {}
-    for line, cells in numbered_rows(file, layout):
+    for line, short in numbered_rows(file, layout):
+        cells = [*short, *[""] * (len(columns) - len(short))]
         name = cells[picture].strip()
         if not name:
             raise DataError(f"{file.name}, line {line}: names no picture")
@@ -78,10 +81,10 @@ def read_yolo(file: Path, labels: Sequence[str], picture: str) -> Record:
         if not cells:
             continue
         where = f"{file.name}, line {number}"
-        if len(cells) != 5 or not cells[0].isdigit():
+        k = whole_number(cells[0])
+        if len(cells) != 5 or k is None:
             kind = "an outline" if len(cells) > 6 and len(cells) % 2 else repr(line[:60])
             raise DataError(f"{where}: expected a class number and four fractions, got {kind}")
-        k = int(cells[0])
         if labels and k >= len(labels):
             raise DataError(f"{where}: class {k}, but there are {len(labels)} names")
         x, y, w, h = _floats(cells[1:], where)
@@ -111,11 +114,11 @@ def _yaml_names(file: Path) -> list[str]:
         raise missing_package("pyyaml") from error
     try:
         table = yaml.safe_load(file.read_text("utf-8-sig")) if file.stat().st_size <= LARGEST else None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(f"{file.name}: not YAML ({str(error)[:200]})") from error
     names = table.get("names") if isinstance(table, dict) else None
     if isinstance(names, dict):
-        names = [names[key] for key in sorted(names)]
+        names = [names[key] for key in sorted(names, key=lambda key: natural(str(key)))]
     return [str(name).strip() for name in names] if isinstance(names, list) else []
 
 
@@ -143,7 +146,7 @@ def _listed(cell: str) -> list[str]:
     """Return the numbers in "[1, 2, 3, 4]" or "1 2 3 4"."""
     try:
         value = json.loads(cell) if cell.strip().startswith("[") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     return [str(entry) for entry in value] if isinstance(value, list) else re.split(r"[\s,;]+", cell.strip())
 

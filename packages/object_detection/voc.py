@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_core.errors import DataError, missing_package
+from cnn_core.validation import whole_number
 from object_detection.record import Record
 
 LARGEST = 16 << 20  # bytes of one XML file
@@ -35,8 +36,8 @@ def read_voc(file: Path) -> Record:
     size = root.find("size")
     shape = None
     if size is not None:
-        width, height = (size.findtext(name) or "" for name in ("width", "height"))
-        shape = (int(width), int(height)) if width.isdigit() and height.isdigit() and int(width) > 0 else None
+        width, height = (whole_number((size.findtext(name) or "").strip()) for name in ("width", "height"))
+        shape = (width, height) if width and height is not None else None
     picture = (root.findtext("filename") or "").strip() or file.stem
     return Record(picture, boxes, labels, ignored, shape, source=file.name)
 

@@ -150,7 +150,7 @@ def _numbers(parts: Sequence[bytes], where: str) -> Tensor:
     try:
         vector = torch.tensor([float(number) for number in parts])
     except ValueError as error:
-        raise DataError(f"{where}: expected a word followed by numbers ({error})") from error
+        raise DataError(f"{where}: expected a word followed by numbers ({str(error)[:200]})") from error
     if not torch.isfinite(vector).all():
         raise DataError(f"{where}: a number is not finite")
     return vector

@@ -30,6 +30,15 @@ def _finite(value: JsonValue) -> JsonValue:
     return value
 
 
+def whole_number(text: str) -> int | None:
+    """Return the whole number from 0 that a text writes in ASCII digits; None: it is none, or beyond `LARGEST_INT`.
+
+    `int` takes "²", which is a digit too, for none, and refuses thousands of digits: by a ValueError, both.
+    """
+    fits = text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST_INT))
+    return int(text) if fits and int(text) <= LARGEST_INT else None
+
+
 def matching(pattern: str, words: str) -> AfterValidator:
     """Return the check of a text that `pattern` matches as a whole; `words` say to people what is expected."""
 

@@ -133,6 +133,13 @@ def test_samples_that_are_no_numbers_are_silence_and_are_counted() -> None:
     assert sound.notes == ("3 samples are not numbers and were taken for silence",)
 
 
+def test_samples_whose_sum_no_float_holds_are_scaled() -> None:
+    wave = np.stack([tone(440, 0.2) / np.abs(tone(440, 0.2)).max()] * 2, 1).astype(np.float32) * np.float32(3.3e38)
+    sound = read_sound(written(wave, subtype="FLOAT"))
+    assert sound.samples.dtype == np.float32
+    assert sound.samples == pytest.approx(wave[:, 0] / np.abs(wave).max(), abs=1e-6)
+
+
 def test_a_long_file_is_read_in_blocks_and_only_as_far_as_wanted() -> None:
     data = written(tone(100, 95.0), subtype="PCM_16")
     blocks = list(read_blocks(data))

@@ -1,16 +1,25 @@
-"""Ten people at once: everybody gets the answer to their own picture, and the server's memory stays bounded."""
+"""Ten people at once: everybody gets the answer to their own picture, and the server's memory stays bounded.
 
+MINUTES is how long they go from page to page in the longer test (half an hour shows a slow leak).
+"""
+
+import os
+import random
+import time
 from pathlib import Path
+from statistics import median
 from urllib.parse import urlsplit
 
 import pytest
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+MINUTES = float(os.environ.get("MINUTES", "2"))
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900 + 180 * MINUTES)]
 
 SESSIONS = 10
 ROUNDS = 3
 GROWTH = 300  # MiB that ten sessions may cost in all, networks included
-DIGITS = {"seven": "7", "zero": "0", "four": "4", "three": "3", "eight": "8"}
+DIGITS = {"seven": "7", "zero": "0", "four": "4", "eight": "8"}  # its three is doubted: None of these
 CLOTHES = {"boot": "Ankle boot", "pullover": "Pullover", "trousers": "Trouser", "dress": "Dress", "bag": "Bag"}
 
 
@@ -47,3 +56,66 @@ def test_ten_sessions_get_their_own_answers(open_page, address) -> None:
     after = memory(port)
     if before is not None:
         assert after - before < GROWTH
+
+
+# What each page shows first; of those with words, these must be what one session alone was told.
+PAGES = {
+    **{f"/image?weights=mnist&sample={name}": ".answer .word" for name in DIGITS},
+    **{f"/image?weights=fashion-mnist&sample={name}": ".answer .word" for name in CLOTHES},
+    "/image?weights=cifar10&sample=ship": ".answer .word",
+    "/text": ".answer .word",
+    "/text?weights=ag-news": ".answer .word",
+    "/medical": ".viewer[data-ready]",
+    "/captions": ".caption-explorer[data-ready]",
+    "/audio": ".answer .word",
+    "/audio?weights=fsdd-wave&part=First+filters": ".plotted",
+    "/detection": ".bars",
+    "/lab": "[data-testid=stPageLink]",
+    "/lab_convolution": ".convolution-stepper canvas",
+    "/lab_sharing": ".answer .word",
+    "/lab_overfitting": ".results",
+    "/lab_transfer": ".results",
+    "/lab_drive": ".drive-replay[data-ready]",
+    "/models": "[data-model]",
+    "/train": "[data-testid=stBaseButton-primary]",
+    "/": "[class*=st-key-tile-] .answer",
+}
+LOADING = 600_000  # ms that the first look at a page may take, with the network that it loads
+FLAT = 100  # MiB, or a tenth, that the server may hold more in the second half of the time
+
+
+def said(page, path: str) -> str:
+    """What a page answers, once it does; "" for one that shows no words."""
+    shown = page.locator(PAGES[path]).first
+    shown.wait_for(state="attached")
+    return shown.inner_text().strip() if PAGES[path] == ".answer .word" else ""
+
+
+def test_ten_sessions_on_all_pages_and_a_memory_that_stays(open_page, address, capsys) -> None:
+    port = urlsplit(address).port
+    alone, answers = open_page("/lab"), {}
+    alone.set_default_timeout(LOADING)
+    for path in PAGES:
+        alone.goto(address + path, wait_until="commit")
+        answers[path] = said(alone, path)
+    for name, digit in DIGITS.items():
+        assert answers[f"/image?weights=mnist&sample={name}"] == digit
+    for name, cloth in CLOTHES.items():
+        assert answers[f"/image?weights=fashion-mnist&sample={name}"] == cloth
+    pages, chance, visits = [open_page("/lab") for _ in range(SESSIONS)], random.Random(0), 0
+    began, held = time.monotonic(), [(0.0, memory(port))]
+    while (passed := (time.monotonic() - began) / 60) < MINUTES:
+        asked = [(page, chance.choice(list(PAGES))) for page in pages]
+        for page, path in asked:
+            page.goto(address + path, wait_until="commit")
+        for page, path in asked:  # all were asked before any is read
+            assert said(page, path) == answers[path], path
+            visits += 1
+        held.append((passed, memory(port)))
+    with capsys.disabled():
+        print(f"\n{visits} visits of {SESSIONS} sessions in {MINUTES:g} minutes; MiB after minutes: ", end="")
+        print(", ".join(f"{size} ({minutes:.1f})" for minutes, size in held[:: max(1, len(held) // 12)]))
+    if held[0][1] is not None:
+        sizes = [size for _, size in held]
+        third, last = (sizes[len(sizes) // 2 : len(sizes) * 3 // 4], sizes[len(sizes) * 3 // 4 :])
+        assert median(last) - median(third or last) < max(FLAT, median(last) / 10)

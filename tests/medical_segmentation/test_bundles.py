@@ -115,8 +115,9 @@ def test_what_cannot_be_run_is_said(bundle: Path, tmp_path: Path) -> None:
     refused("takes 4 images at once")
     (bundle / "configs" / "metadata.json").write_text(json.dumps({"version": "1"}))
     refused("is no segmentation bundle")
-    (bundle / "configs" / "metadata.json").write_text("{")
-    refused(r"metadata\.json cannot be read")
+    for damaged in ("{", "[" * 100_000):
+        (bundle / "configs" / "metadata.json").write_text(damaged)
+        refused(r"metadata\.json cannot be read")
     (bundle / "configs" / "metadata.json").write_text(json.dumps(METADATA))
     torch.save({"weight": torch.zeros(1)}, bundle / "models" / "model.pt")
     refused("does not fit the network")

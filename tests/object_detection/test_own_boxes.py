@@ -15,7 +15,7 @@ from cnn_core.data.archives import extract
 from cnn_core.errors import DataError, UnknownNameError
 from object_detection.coco import read_coco
 from object_detection.folder import OwnBoxes, load_own
-from object_detection.tables import read_boxes
+from object_detection.tables import read_boxes, yolo_labels
 from object_detection.voc import read_voc
 
 LAYOUTS = {"voc": as_voc, "coco": as_coco, "yolo": as_yolo, "csv": as_csv}
@@ -176,6 +176,9 @@ def test_a_damaged_voc_file_is_named(text: str, words: str, tmp_path: Path) -> N
         (lambda t: t["annotations"][0].update(bbox=[1, 2]), "not as COCO has it"),
         (lambda t: t.pop("categories"), r"missing \['categories'\]"),
         (lambda t: t["images"][0].pop("file_name"), "not as COCO has it"),
+        (lambda t: t["annotations"][0].update(bbox=5), "not JSON|not as COCO has it"),
+        (lambda t: t["images"][0].update(width=float("inf")), "not as COCO has it"),
+        (lambda t: t["images"].__setitem__(0, 1), "not as COCO has it"),
     ],
 )
 def test_a_damaged_coco_file_is_named(change: Callable[[dict], object], words: str, tmp_path: Path) -> None:
@@ -288,6 +291,40 @@ def test_a_file_of_yolo_that_is_none_is_named(tmp_path: Path) -> None:
     (folder / "labels" / "02.txt").write_text("0 0.1 0.1 0.2 0.2 0.3 0.1 0.2 0.3\n")
     with pytest.raises(DataError, match="expected a class number and four fractions, got an outline"):
         load(folder)
+    for number in ("²", "9" * 5000):  # digits that `int` refuses
+        (folder / "labels" / "02.txt").write_text(f"{number} 0.5 0.5 0.1 0.1\n", "utf-8")
+        with pytest.raises(DataError, match="expected a class number and four fractions"):
+            load(folder)
+
+
+def test_a_size_of_voc_that_is_no_number_is_none(tmp_path: Path) -> None:
+    folder = as_voc(tmp_path, squares(2))
+    file = folder / "Annotations" / "00.xml"
+    for width in ("²", "9" * 5000):
+        file.write_text(voc_xml("00.png", squares(1)[0][1]).replace(f"<width>{SIZE[0]}<", f"<width>{width}<"), "utf-8")
+        assert read_voc(file).size is None
+
+
+@pytest.mark.parametrize("names", ["names: {0: red, blue: blue}", "[" * 5000, "names: [" * 2000, "{1: 2, a: 3}: 4"])
+def test_names_of_yolo_that_yaml_does_not_hold_are_no_crash(names: str, tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(names)
+    try:
+        labels, _ = yolo_labels(tmp_path)
+    except DataError as error:
+        assert "not YAML" in str(error)
+    else:
+        assert labels in ([], ["red", "blue"])
+
+
+def test_a_row_that_is_too_short_is_named(tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text(
+        "filename,label,xmin,ymin,xmax,ymax\na.png,red,1,2,3,4\nb.png,red,1,2\n" + "c.png,red,1,2,3,4\n" * 30
+    )
+    with pytest.raises(DataError, match="line 3"):
+        read_boxes(tmp_path / "boxes.csv")
+    (tmp_path / "boxes.csv").write_text('filename,bbox\na.png,"' + "[" * 20_000 + '"\n')
+    with pytest.raises(DataError, match="line 2: expected numbers"):
+        read_boxes(tmp_path / "boxes.csv")
 
 
 def test_a_folder_without_annotations_says_what_is_expected(tmp_path: Path) -> None:

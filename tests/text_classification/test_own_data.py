@@ -18,6 +18,7 @@ from text_classification.data import Reading, load_data
 from text_classification.recipe import Recipe
 from text_classification.tables import read_table
 from text_classification.task import TextTask
+from text_classification.vectors import load_vectors
 
 
 def table(path: Path, lines: list[str], header: str = "label,text") -> Path:
@@ -197,6 +198,13 @@ def test_a_separate_test_table_is_measured_again(tmp_path: Path) -> None:
     again = evaluate_weights(str(tmp_path / "run"), device="cpu")
     assert again["n"] == outcome.card.metrics["accuracy"]["n"] == 30
     assert again["metrics"]["accuracy"] == pytest.approx(outcome.card.metrics["accuracy"]["mean"], abs=1e-6)
+
+
+def test_a_message_on_vectors_does_not_repeat_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(f"the {'x' * 50_000} 1 2\n")
+    with pytest.raises(DataError, match="line 1: expected a word followed by numbers") as caught:
+        load_vectors(tmp_path / "a.txt", ["the"])
+    assert len(str(caught.value)) < 500
 
 
 def test_vectors_say_how_many_words_they_know_and_none_is_refused(tmp_path: Path) -> None:

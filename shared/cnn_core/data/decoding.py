@@ -7,11 +7,11 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import AnyStr, BinaryIO, TextIO, cast
 
 from cnn_core.errors import DataError
 
@@ -127,6 +127,15 @@ def reading_errors(path: Path) -> Iterator[None]:
         if isinstance(error, DataError):
             raise
         raise DataError(f"could not read {path!s}: {error}") from error
+
+
+def read_at_most(read: Callable[[int], AnyStr], most: int) -> AnyStr:
+    """Return what is left of a stream, `most` at most, in the memory of what is there: `read(most)` takes all of it."""
+    parts = [read(0)]
+    while most > 0 and (part := read(min(most, BLOCK))):
+        parts.append(part)
+        most -= len(part)
+    return parts[0].join(parts)
 
 
 def open_bytes(path: Path) -> BinaryIO:

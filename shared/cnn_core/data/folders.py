@@ -22,8 +22,15 @@ def is_left_behind(name: str) -> bool:
 def natural(text: str) -> tuple[tuple[bool, int, str], ...]:
     """Return a key that sorts texts as people count: 1, 2, 10."""
     pieces = filter(None, re.split(r"([0-9]+)", unicodedata.normalize("NFKC", text).casefold()))
-    counted = ((False, int(piece), "") if piece.isdecimal() else (True, 0, piece) for piece in pieces)
-    return (*counted, (True, 0, text))
+    return (*map(_counted, pieces), (True, 0, text))
+
+
+def _counted(piece: str) -> tuple[bool, int, str]:
+    """Sort digits as the number that they write, without writing it: `int` refuses thousands of them."""
+    if not piece.isdecimal():
+        return True, 0, piece
+    digits = piece.lstrip("0")
+    return False, len(digits), digits
 
 
 def walk(

@@ -4,15 +4,16 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-from cnn_core.data.decoding import BLOCK, lines, opened, reading_errors
+from cnn_core.data.decoding import BLOCK, lines, opened, read_at_most, reading_errors
 from cnn_core.errors import DataError, missing_package
 
 JSON_LINES = (".jsonl", ".ndjson")
 SHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 LARGEST_ARRAY = 1 << 30  # characters of a JSON array, which is read at once
 LARGEST_SHEET = 256 << 20  # bytes of a spreadsheet, likewise
+# openpyxl and what it is built on raise whatever their code ran into: KeyError, ParseError, zlib.error, and so on.
+SHEET_ERRORS = Exception
 BATCH = 4096  # rows of Parquet that are in memory
 
 Row = Mapping[str, object]
@@ -82,7 +83,7 @@ def sheet_rows(path: Path) -> Iterator[list[str]]:
     except ImportError as error:  # pandas names the package that reads this kind
         package = next((name for name in ("openpyxl", "xlrd", "odfpy") if name in str(error).lower()), "openpyxl")
         raise missing_package(package) from error
-    except (ValueError, KeyError, TypeError, OSError, BadZipFile) as error:
+    except SHEET_ERRORS as error:
         raise DataError(f"{path.name} cannot be read as a spreadsheet ({error}); save the sheet as CSV") from error
     yield from ([str(cell) for cell in row] for row in table.itertuples(index=False, name=None))
 
@@ -123,7 +124,7 @@ def _one_object_a_line(path: Path, encoding: str) -> bool:
 def _array_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
     """Yield the objects of `[{...}, ...]`, of `{"data": [{...}, ...]}`, or of columns `{"text": [...], ...}`."""
     with opened(path, encoding) as stream, reading_errors(path):
-        text = stream.read(LARGEST_ARRAY + 1)
+        text = read_at_most(stream.read, LARGEST_ARRAY + 1)
     if len(text) > LARGEST_ARRAY:
         raise DataError(f"{path.name} is larger than {LARGEST_ARRAY >> 30} GiB; write one object a line (.jsonl)")
     value = _parsed(text, path.name)

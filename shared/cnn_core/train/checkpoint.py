@@ -19,6 +19,10 @@ from cnn_core.train.config import RECIPE_FILE, check_settings, to_table
 from cnn_core.train.runs import read_json
 
 CHECKPOINT_FILE = "last.pt"  # of a run folder
+UNPICKLING_ERRORS = (  # of a file that somebody else made: torch checks little before it follows it
+    torch.serialization.pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError,
+    AttributeError,
+)  # fmt: skip
 FORMAT = b"cnn-showcase checkpoint 2 "
 
 
@@ -66,7 +70,7 @@ def load_checkpoint(path: Path | str) -> Any:
         raise WeightsError(f"{path}: the checkpoint is damaged (its SHA-256 does not fit); start the run anew")
     try:
         return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    except (torch.serialization.pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except UNPICKLING_ERRORS as error:
         raise WeightsError(f"{path}: the checkpoint cannot be read ({error}); start the run anew") from error
 
 

@@ -42,5 +42,5 @@ def read_report(folder: Path, restore: Callable[[Mapping[str, Any]], R], *, limi
         if file.stat().st_size > limit:
             raise ValueError(f"larger than {limit >> 20} MiB")
         return restore(json.loads(file.read_text("utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise DataError(f"{file} cannot be read ({error}); evaluate the weights again, or delete it") from error

@@ -135,6 +135,20 @@ def test_a_run_that_a_full_disk_keeps_from_beginning_waits_on(root: Path, monkey
     assert [name for name, _ in waiting_jobs(root)] == ["digits"]
 
 
+def test_a_run_that_was_taken_by_a_worker_which_died_waits_again(root: Path, monkeypatch: pytest.MonkeyPatch):
+    started: list[int] = []
+    monkeypatch.setattr(queue, "start_detached", lambda *_, **__: started.append(1))
+    for name in ("first", "second"):
+        submit(root, claim_folder(root, name), job(name))
+    started.clear()
+    assert queue._take(root)[0].name == "first"  # and there it ended, before it had written its number
+    with folder_lock(root / QUEUE):
+        assert wake(root) is False  # the worker may be about to begin
+    assert [name for name, _ in waiting_jobs(root)] == ["second"]
+    assert wake(root) and started == [1]
+    assert [name for name, _ in waiting_jobs(root)] == ["first", "second"]
+
+
 def test_while_one_works_no_other_does(root: Path):
     with folder_lock(root / QUEUE):
         assert queue.work(root) is False

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cnn_core.data.folders import walk
+from cnn_core.data.folders import natural, walk
 from cnn_core.data.images import picture_files
 
 
@@ -41,3 +41,8 @@ def test_a_folder_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:
     assert files == {".": []}
     assert said == [(".", "the folder cannot be read (No such file or directory)")]
     assert picture_files(tmp_path / "nowhere") == []
+
+
+def test_numbers_of_any_length_are_sorted_as_people_count() -> None:
+    texts = ["1", "2", "007", "10", "10a", "9" * 5000, "1" + "0" * 5000]
+    assert sorted({*texts}, key=natural) == texts

@@ -2,11 +2,15 @@
 
 import csv
 import io
+import tracemalloc
+import zipfile
 from pathlib import Path
 
+import pandas
 import pytest
 
 from cnn_core.data.tables import csv_text, json_rows, look, rows
+from cnn_core.errors import DataError
 
 
 @pytest.mark.parametrize("text", ["text,label\rhello,a\r", "\n\r\n\ntext,label\n\nhello,a\n", "text,label\r\nhello,a"])
@@ -63,3 +67,29 @@ def test_no_cell_that_is_written_is_a_formula(text: str) -> None:
 
 def test_numbers_below_zero_stay_numbers_and_other_texts_as_they_are() -> None:
     assert csv_text([(-1.5, -2, "a=1", "a, b", 'say "hi"', "", None)]) == '-1.5,-2,a=1,"a, b","say ""hi""",,\r\n'
+
+
+def test_a_small_json_file_takes_little_memory(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('[{"text": "hello", "label": "a"}]')
+    look(file, ("text",))
+    tracemalloc.start()
+    look(file, ("text",))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20 << 20
+
+
+@pytest.mark.parametrize(
+    "part", ["[Content_Types].xml", "xl/workbook.xml", "xl/styles.xml", "xl/worksheets/sheet1.xml"]
+)
+@pytest.mark.parametrize("damage", [b"", b"no XML", b"<a/>", b"<a><b></a>"])
+def test_a_damaged_sheet_is_refused_with_a_sentence(tmp_path: Path, part: str, damage: bytes) -> None:
+    pandas.DataFrame({"text": ["hello"]}).to_excel(tmp_path / "whole.xlsx", index=False)
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole, zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, damage if name == part else whole.read(name))
+    try:
+        look(tmp_path / "a.xlsx", ("text",))  # some of it openpyxl does without
+    except DataError as error:
+        assert "a.xlsx" in str(error)

@@ -12,3 +12,7 @@ from cnn_core.nn.blocks import SamePad
 def test_padding_is_tensorflows_same(edge: int, front: int, behind: int) -> None:
     padded = SamePad(3, 2)(torch.ones(1, 1, edge))
     assert padded[0, 0].tolist() == [0.0] * front + [1.0] * edge + [0.0] * behind
+
+
+def test_it_says_its_kernel_and_stride_where_a_network_is_printed() -> None:
+    assert str(SamePad(3, 2)) == "SamePad(kernel_size=3, stride=2)"

@@ -1,5 +1,7 @@
 """Checkpoints: exact round trip of trees, bit-exact resume, damage noticed, kill -9 survived."""
 
+import contextlib
+import hashlib
 import json
 import math
 import multiprocessing
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from cnn_core.errors import StorageError, WeightsError
-from cnn_core.train.checkpoint import CHECKPOINT_FILE, has_checkpoint, load_checkpoint, save_checkpoint
+from cnn_core.train.checkpoint import CHECKPOINT_FILE, FORMAT, has_checkpoint, load_checkpoint, save_checkpoint
 
 DTYPES = (
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.int64, torch.int32,
@@ -222,6 +224,18 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path, monkeypatch):
         with pytest.raises(WeightsError, match="cannot be read"):
             load_checkpoint(tmp_path / "c.pt")
     assert not (tmp_path / "made-by-a-checkpoint").exists()
+
+
+def test_a_digest_that_vouches_for_damage_is_no_crash(tmp_path):
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, {"a": torch.arange(4.0), "n": 12345})
+    body = path.read_bytes().partition(b"\n")[2]
+    for place in range(0, len(body), 3):
+        damaged = bytearray(body)
+        damaged[place] ^= 4
+        path.write_bytes(FORMAT + hashlib.sha256(damaged).hexdigest().encode() + b"\n" + damaged)
+        with contextlib.suppress(WeightsError):
+            load_checkpoint(path)
 
 
 FORKS = multiprocessing.get_context("forkserver")
