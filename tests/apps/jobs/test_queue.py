@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -231,6 +232,7 @@ def test_a_run_may_be_called_as_it_likes(root: Path):
         resume(root, run_of(root, name), domain="image_classification")
         assert run_of(root, name).state == "waiting"
         assert queue._take(root)[0] == folder
+        shutil.rmtree(folder)  # taken and not begun, it would wait again
 
 
 @pytest.mark.usefixtures("asleep")
