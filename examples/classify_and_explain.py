@@ -5,7 +5,7 @@ from pathlib import Path
 
 import image_classification
 
-SAMPLE = Path(__file__).parents[1] / "apps" / "assets" / "samples" / "mnist-18.png"
+SAMPLE = Path(__file__).parents[1] / "apps" / "assets" / "samples" / "mnist-32.png"
 
 
 def main(picture: str = str(SAMPLE), output: str = "why.png") -> list[str]:

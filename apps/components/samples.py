@@ -35,7 +35,7 @@ SAMPLES = (
     Sample("seven", "mnist-0.png", "a seven", "digits", MNIST),
     Sample("zero", "mnist-3.png", "a zero", "digits", MNIST),
     Sample("four", "mnist-4.png", "a four", "digits", MNIST),
-    Sample("three", "mnist-18.png", "a three", "digits", MNIST),
+    Sample("three", "mnist-32.png", "a three", "digits", MNIST),
     Sample("eight", "mnist-61.png", "an eight", "digits", MNIST),
     Sample("broken-five", "mnist-8.png", "a broken five", "digits", MNIST),
     Sample("hasty-four", "mnist-247.png", "a hasty four", "digits", MNIST),

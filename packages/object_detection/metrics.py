@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from cnn_core.data.summary import more_classes
 from cnn_core.errors import DataError, missing_package
 from object_detection.box_set import Truth
 from object_detection.finding import Found
@@ -93,7 +94,7 @@ class Report:
             )
             lines.append(f"{entry.label:{width}} {entry.n:6,}  {ap50:>5}  {ap:>5}  {precision:>9}  {recall:>6}")
         if len(self.figures) > SHOWN:
-            lines.append(f"and {len(self.figures) - SHOWN} more classes, see report.json")
+            lines.append(f"and {more_classes(len(self.figures) - SHOWN)}, see report.json")
         return lines
 
     def to_json(self) -> dict[str, Any]:

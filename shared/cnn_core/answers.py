@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cnn_core.data.summary import NAMED, LeftOut, Omissions
+from cnn_core.data.summary import NAMED, LeftOut, Omissions, more_classes
 from cnn_core.data.tables import csv_text
 from cnn_core.errors import CnnError
 from cnn_core.storage import atomic_path
@@ -71,7 +71,7 @@ class Tally:
     def sentences(self) -> list[str]:
         """Everything but the failures in sentences."""
         counts = [f"{label} {count:,}" for label, count in self.classes.most_common(NAMED)]
-        more = f" and {len(self.classes) - NAMED} more classes" if len(self.classes) > NAMED else ""
+        more = f" and {more_classes(len(self.classes) - NAMED)}" if len(self.classes) > NAMED else ""
         said = [f"{self.answered:,} answered{': ' if counts else ''}{', '.join(counts)}{more}."]
         return said + [f"Noted of {note}." for note in map(str, self._notes.all)]
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cnn_core.answers import NONE_OF_THESE
+from cnn_core.data.summary import more_classes
 from cnn_core.errors import CnnError, DataError, unknown_name
 from cnn_core.metrics import classification_metrics, confusion_matrix
 from cnn_core.notebook import bar, table
@@ -161,7 +162,7 @@ class Report:
             values = [_figure(value) for value in (entry.precision, entry.recall, entry.f1)]
             lines.append(f"{entry.label:{width}} {entry.n:6,}     {values[0]:>6}  {values[1]:>6} {values[2]:>6}")
         if len(self.labels) > SHOWN_CLASSES:
-            lines.append(f"and {len(self.labels) - SHOWN_CLASSES} more classes, see report.json")
+            lines.append(f"and {more_classes(len(self.labels) - SHOWN_CLASSES)}, see report.json")
         if pairs := self.confusions:
             lines.append("most often mistaken: " + ", ".join(f"{a} for {b} ({n})" for a, b, n in pairs))
         if self.calibration:

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900 + 1
 SESSIONS = 10
 ROUNDS = 3
 GROWTH = 300  # MiB that ten sessions may cost in all, networks included
-DIGITS = {"seven": "7", "zero": "0", "four": "4", "eight": "8"}  # its three is doubted: None of these
+DIGITS = {"seven": "7", "zero": "0", "four": "4", "three": "3", "eight": "8"}
 CLOTHES = {"boot": "Ankle boot", "pullover": "Pullover", "trousers": "Trouser", "dress": "Dress", "bag": "Bag"}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from cnn_core.data.summary import more_classes
 from cnn_core.train.runs import RunInfo
 from cnn_core.weights.reports import read_report
 from components.bars import percent
@@ -118,7 +119,7 @@ def _classes(report: Any) -> None:
     if len(report.labels) <= CLASSES:
         confusion(report.confusion, report.labels)
     else:
-        note(f"And {len(report.labels) - CLASSES} more classes: report.json in the folder of the run holds them all.")
+        note(f"And {more_classes(len(report.labels) - CLASSES)}: report.json in the folder of the run holds them all.")
     if pairs := report.confusions:
         note(
             "Most often mistaken: " + ", ".join(f"{a} for {b} ({n} of {_items(report, a)})" for a, b, n in pairs) + "."

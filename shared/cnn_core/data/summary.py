@@ -127,6 +127,11 @@ def counted(count: int, things: str) -> str:
     return f"{count:,} {first}{space}{rest}"
 
 
+def more_classes(count: int) -> str:
+    """Return "1 more class", "2 more classes"."""
+    return f"{count:,} more {'class' if count == 1 else 'classes'}"
+
+
 def write_summary(summary: DataSummary, folder: Path) -> None:
     """Write the summary of a run's data into its folder."""
     write_text(folder / SUMMARY_FILE, json.dumps(summary.to_json(), ensure_ascii=False) + "\n")

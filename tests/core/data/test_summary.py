@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from cnn_core.data.summary import DataSummary, LeftOut, Omissions, class_counts, class_warnings, counted
+from cnn_core.data.summary import DataSummary, LeftOut, Omissions, class_counts, class_warnings, counted, more_classes
 
 SUMMARY = DataSummary(
     "pets", "pictures", {"train": 7, "val": 1, "test": 2},
@@ -87,3 +87,7 @@ def test_one_thing_is_no_things() -> None:
 )  # fmt: skip
 def test_a_count_agrees_with_its_word(count: int, things: str, said: str) -> None:
     assert counted(count, things) == said
+
+
+def test_one_class_more_and_several() -> None:
+    assert (more_classes(1), more_classes(1_200)) == ("1 more class", "1,200 more classes")
