@@ -6,29 +6,22 @@ real MNIST is found through CNN_DATA_DIR.
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from peers import peer_python
 from record import ratio
 
 from cnn_core.data.files import data_root
 from image_classification.domain import train
 
-ROOT = Path(__file__).parents[2]
 KERAS_EPOCHS = 12  # of the script; its epochs cost the same, so some are timed and multiplied
 TIMED_EPOCHS = 2
 
 
 @pytest.fixture(scope="module")
 def keras_python() -> Path:
-    folder = ROOT / "build" / "keras"
-    python = folder / "bin" / "python"
-    if not (folder / ".installed").exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "keras", "tensorflow-cpu"], check=True)
-        (folder / ".installed").touch()
-    return python
+    return peer_python("keras", "keras", "tensorflow-cpu")
 
 
 @pytest.mark.benchmark

@@ -6,13 +6,12 @@ of the test set; where none is, the most accurate one counts.
 """
 
 import json
-import site
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from peers import peer_python
 from record import ratio
 
 from cnn_core.data.files import data_root
@@ -20,21 +19,10 @@ from cnn_core.models import create_model
 from cnn_core.models.imagenet import load_imagenet, weights_file
 from image_classification.domain import train
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
 def fastai_python() -> Path:
-    folder = ROOT / "build" / "fastai"
-    python = folder / "bin" / "python"
-    if not (folder / ".installed").exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        packages = next((folder / "lib").glob("python*")) / "site-packages"
-        lines = [f"import site; site.addsitedir({place!r})" for place in site.getsitepackages()]  # torch is there
-        (packages / "also.pth").write_text("\n".join(lines))
-        subprocess.run([python, "-m", "pip", "install", "-q", "fastai", "timm"], check=True)
-        (folder / ".installed").touch()
-    return python
+    return peer_python("fastai", "fastai", "timm", torch_too=True)
 
 
 @pytest.mark.benchmark
