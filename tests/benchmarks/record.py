@@ -25,10 +25,10 @@ MANY = 1600  # cores that large jobs are reckoned for: 100 machines of 16
 Work = Callable[[], object]
 
 
-def in_turns(works: Mapping[str, Work], *, rounds: int, warm: bool = True) -> dict[str, list[float]]:
+def in_turns(works: Mapping[str, Work], *, rounds: int) -> dict[str, list[float]]:
     """Return the seconds of each work in every round; the order turns round, so that all meet the same machine."""
     times: dict[str, list[float]] = {name: [] for name in works}
-    for work in works.values() if warm else ():
+    for work in works.values():
         work()
     for number in range(rounds):
         for name in works if number % 2 else reversed(works):

@@ -2,28 +2,11 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from every_page import PAGES
 from steady import at_rest
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
-PAGES = {
-    "/": "[class*=st-key-tile-] .answer",
-    "/image": ".answer .word",
-    "/text": ".answer .word",
-    "/medical": ".viewer[data-ready]",
-    "/captions": ".caption-explorer[data-ready]",
-    "/audio": ".answer .word",
-    "/audio?weights=fsdd-wave&part=First+filters": ".plotted",
-    "/detection": ".bars",
-    "/lab": "[data-testid=stPageLink]",
-    "/lab_convolution": ".convolution-stepper canvas",
-    "/lab_sharing": ".answer .word",
-    "/lab_overfitting": ".results",
-    "/lab_transfer": ".results",
-    "/lab_drive": ".drive-replay[data-ready]",
-    "/models": "[data-model]",
-    "/train": "[data-testid=stBaseButton-primary]",
-}
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 SERIOUS = ("serious", "critical")
 # Contrast of an element's words to the page, by WCAG 2.1; what is transparent shows the page.

@@ -11,6 +11,7 @@ from statistics import median
 from urllib.parse import urlsplit
 
 import pytest
+from every_page import PAGES
 
 MINUTES = float(os.environ.get("MINUTES", "2"))
 
@@ -58,27 +59,13 @@ def test_ten_sessions_get_their_own_answers(open_page, address) -> None:
         assert after - before < GROWTH
 
 
-# What each page shows first; of those with words, these must be what one session alone was told.
-PAGES = {
+# Where each session may go; what has words must say to all what it said to one session alone.
+VISITED = {
     **{f"/image?weights=mnist&sample={name}": ".answer .word" for name in DIGITS},
     **{f"/image?weights=fashion-mnist&sample={name}": ".answer .word" for name in CLOTHES},
     "/image?weights=cifar10&sample=ship": ".answer .word",
-    "/text": ".answer .word",
     "/text?weights=ag-news": ".answer .word",
-    "/medical": ".viewer[data-ready]",
-    "/captions": ".caption-explorer[data-ready]",
-    "/audio": ".answer .word",
-    "/audio?weights=fsdd-wave&part=First+filters": ".plotted",
-    "/detection": ".bars",
-    "/lab": "[data-testid=stPageLink]",
-    "/lab_convolution": ".convolution-stepper canvas",
-    "/lab_sharing": ".answer .word",
-    "/lab_overfitting": ".results",
-    "/lab_transfer": ".results",
-    "/lab_drive": ".drive-replay[data-ready]",
-    "/models": "[data-model]",
-    "/train": "[data-testid=stBaseButton-primary]",
-    "/": "[class*=st-key-tile-] .answer",
+    **{path: part for path, part in PAGES.items() if path != "/image"},
 }
 LOADING = 600_000  # ms that the first look at a page may take, with the network that it loads
 FLAT = 100  # MiB, or a tenth, that the server may hold more in the second half of the time
@@ -86,16 +73,16 @@ FLAT = 100  # MiB, or a tenth, that the server may hold more in the second half 
 
 def said(page, path: str) -> str:
     """What a page answers, once it does; "" for one that shows no words."""
-    shown = page.locator(PAGES[path]).first
+    shown = page.locator(VISITED[path]).first
     shown.wait_for(state="attached")
-    return shown.inner_text().strip() if PAGES[path] == ".answer .word" else ""
+    return shown.inner_text().strip() if VISITED[path] == ".answer .word" else ""
 
 
 def test_ten_sessions_on_all_pages_and_a_memory_that_stays(open_page, address, capsys) -> None:
     port = urlsplit(address).port
     alone, answers = open_page("/lab"), {}
     alone.set_default_timeout(LOADING)
-    for path in PAGES:
+    for path in VISITED:
         alone.goto(address + path, wait_until="commit")
         answers[path] = said(alone, path)
     for name, digit in DIGITS.items():
@@ -105,7 +92,7 @@ def test_ten_sessions_on_all_pages_and_a_memory_that_stays(open_page, address, c
     pages, chance, visits = [open_page("/lab") for _ in range(SESSIONS)], random.Random(0), 0
     began, held = time.monotonic(), [(0.0, memory(port))]
     while (passed := (time.monotonic() - began) / 60) < MINUTES:
-        asked = [(page, chance.choice(list(PAGES))) for page in pages]
+        asked = [(page, chance.choice(list(VISITED))) for page in pages]
         for page, path in asked:
             page.goto(address + path, wait_until="commit")
         for page, path in asked:  # all were asked before any is read

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,9 @@ def test_other_shells_get_the_same_commands(shell: str, capsys: pytest.CaptureFi
     script = capsys.readouterr().out
     assert "predict" in script and "--split" in script
     assert shell == "tcsh" or "flickr8k-plain" in script
+
+
+def test_the_words_of_the_command_are_known_without_slow_imports() -> None:
+    code = "import sys; from cnn_core.cli.parser import build_parser; build_parser(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"pydantic", "shtab", "torch", "numpy", "cnn_core.weights"} & {*done.stdout.split()}

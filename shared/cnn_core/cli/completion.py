@@ -2,9 +2,6 @@
 
 import argparse
 
-from cnn_core.domains import recipe_files
-from cnn_core.weights import list_weights
-
 SHELLS = ("bash", "zsh", "tcsh")
 # Functions for bash, which get the word so far; zsh and tcsh get the words themselves.
 _FUNCTIONS = """_cnn_{kind}() {{
@@ -17,6 +14,9 @@ _FUNCTIONS = """_cnn_{kind}() {{
 def run_completion(options: argparse.Namespace, _: list[str]) -> None:
     """Print the script for a shell; names are those that are here now."""
     import shtab
+
+    from cnn_core.domains import recipe_files
+    from cnn_core.weights import list_weights
 
     names = {"weights": [entry.name for entry in list_weights()], "recipes": sorted(recipe_files())}
     for command, entry in _subparsers(options.root).items():

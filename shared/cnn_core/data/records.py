@@ -1,9 +1,12 @@
 """Rows of tables that are no text of cells: JSON Lines, JSON arrays, Parquet and Excel."""
 
 import json
+import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from cnn_core.data.decoding import BLOCK, lines, opened, read_at_most, reading_errors
 from cnn_core.errors import DataError, missing_package
@@ -12,8 +15,11 @@ JSON_LINES = (".jsonl", ".ndjson")
 SHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 LARGEST_ARRAY = 1 << 30  # characters of a JSON array, which is read at once
 LARGEST_SHEET = 256 << 20  # bytes of a spreadsheet, likewise
-# openpyxl and what it is built on raise whatever their code ran into: KeyError, ParseError, zlib.error, and so on.
-SHEET_ERRORS = Exception
+# openpyxl and its XML (SyntaxError), zip and zlib raise whatever their code ran into with a damaged file.
+SHEET_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, BadZipFile, EOFError, LookupError, MemoryError, NameError, OSError,
+    RuntimeError, SyntaxError, TypeError, ValueError, struct.error, zlib.error,
+)  # fmt: skip
 BATCH = 4096  # rows of Parquet that are in memory
 
 Row = Mapping[str, object]

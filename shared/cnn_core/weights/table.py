@@ -68,10 +68,10 @@ def with_results(text: str) -> str:
 
 def _mean(name: str, metric: str) -> str:
     """Return the mean of a metric of shipped weights, to three places."""
-    metrics = {entry.name: load_card(entry.folder).metrics for entry in list_weights()}
-    if metric not in metrics.get(name, {}):
+    metrics = load_card(name).metrics
+    if metric not in metrics:
         raise ValueError(f"expected a figure of shipped weights, got {name} {metric}; see their cards' metrics")
-    return f"{metrics[name][metric]['mean']:.3f}"
+    return f"{metrics[metric]['mean']:.3f}"
 
 
 def main() -> None:
