@@ -186,13 +186,15 @@ def _submitted_at(entry: Mapping[str, Any]) -> float:
 
 def wake(root: Path) -> bool:
     """Start a worker if a training waits and no worker runs; return whether one was started."""
-    if not (waiting_jobs(root) or _taken_in_vain(root)):
+    if not (root / QUEUE).is_dir():  # nothing was ever asked for
         return False
     try:
         with folder_lock(root / QUEUE, timeout=0.0):
             for run in _taken_in_vain(root):  # no worker is about to begin it: we hold its lock
                 (run.folder / JOB).replace(waiting_file(root, run.name))
     except StorageError:  # a worker runs, and will take the next one
+        return False
+    if not waiting_jobs(root):
         return False
     start_detached(["-m", "jobs.queue", str(root.resolve())], log=root / QUEUE / ".worker.log")
     return True
