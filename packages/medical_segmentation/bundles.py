@@ -253,7 +253,7 @@ def _parsed(folder: Path, device: torch.device) -> Any:
         for section, dropped in (("preprocessing", BEFORE), ("postprocessing", AFTER)):
             transforms = parser[f"{section}#transforms"]
             parser[f"{section}#transforms"] = [t for t in transforms if t.get("_target_") not in dropped]
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise WeightsError(f"{file}: expected MONAI's inference of a bundle ({error})") from error
     return parser
 
