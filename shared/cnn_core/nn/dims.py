@@ -6,6 +6,8 @@ from types import EllipsisType
 
 from torch import nn
 
+from cnn_core.nn.conv3d import Conv3d
+
 Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
 ConvTranspose = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
@@ -33,7 +35,7 @@ TABLE = {
             nn.BatchNorm1d, nn.InstanceNorm1d, nn.Dropout1d, "linear"),
     2: Dims(2, nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d,
             nn.BatchNorm2d, nn.InstanceNorm2d, nn.Dropout2d, "bilinear"),
-    3: Dims(3, nn.Conv3d, nn.ConvTranspose3d, nn.MaxPool3d, nn.AvgPool3d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d,
+    3: Dims(3, Conv3d, nn.ConvTranspose3d, nn.MaxPool3d, nn.AvgPool3d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d,
             nn.BatchNorm3d, nn.InstanceNorm3d, nn.Dropout3d, "trilinear"),
 }  # fmt: skip
 
