@@ -79,7 +79,8 @@ def _numbers(entry: Any, names: tuple[str, ...], file: Path, number: int) -> lis
         return [float(value) for value in values if value is not None] if None not in values and values else _none()
     except ValueError as error:
         raise DataError(
-            f"{file.name}, object {number}: expected <bndbox> with the numbers {', '.join(names)}, got {values}"
+            f"{file.name}, object {number}: expected <bndbox> with the numbers {', '.join(names)}, "
+            f"got {str(values)[:80]}"
         ) from error
 
 

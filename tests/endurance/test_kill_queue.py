@@ -45,8 +45,8 @@ def asleep(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return started
 
 
-def asked(name: str = "digits") -> dict[str, object]:
-    return dataclasses.asdict(job_of("digits", {**SMALL, "epochs": 3}, called=name))
+def asked(name: str = "digits", epochs: int = 3) -> dict[str, object]:
+    return dataclasses.asdict(job_of("digits", {**SMALL, "epochs": epochs}, called=name))
 
 
 def work_until_done(root: Path, nursery: Nursery, started: list[int]) -> None:
@@ -110,8 +110,8 @@ def test_a_page_that_is_killed_has_asked_or_has_not(nursery: Nursery, tmp_path: 
 def test_two_workers_never_train_at_once(nursery: Nursery, tmp_path: Path, asleep: list[int]) -> None:
     """While one works, another one that comes ends at once; when it is killed, the next one can begin."""
     root = tmp_path / "runs"
-    for name in ("one", "two"):
-        assert nursery.do({"submit": str(root), "job": {**asked(), "name": name}}) == 0
+    for name, epochs in (("one", 1000), ("two", 3)):  # the first one trains until it is killed
+        assert nursery.do({"submit": str(root), "job": {**asked(epochs=epochs), "name": name}}) == 0
     ended: list[int] = []
     with raising(tmp_path) as other:
         thread = threading.Thread(target=lambda: ended.append(other.do({"queue": str(root)})))

@@ -125,6 +125,8 @@ def test_what_cannot_be_run_is_said(bundle: Path, tmp_path: Path) -> None:
     refused("it holds more than tensors")
     (bundle / "models" / "model.pt").rename(bundle / "models" / "model.ts")
     refused(r"expected models/model\.pt, found model\.ts; TorchScript")
+    (bundle / "configs" / "inference.json").write_text("[" * 100_000)
+    refused("expected MONAI's inference of a bundle")
     (bundle / "configs" / "inference.json").unlink()
     refused("expected configs/inference.json")
 

@@ -159,13 +159,18 @@ def test_xml_with_entities_is_refused(text: str, tmp_path: Path) -> None:
         ("<html></html>", "expected <annotation> of PASCAL VOC, got <html>"),
         ("<annotation><object><name>a</name></object></annotation>", "object 1: expected <bndbox> with the numbers"),
         ("<annotation><object><bndbox/></object></annotation>", "object 1: has no <name>"),
+        (
+            f"<annotation><object><name>a</name><bndbox><xmin>{'9 ' * 10_000}</xmin></bndbox></object></annotation>",
+            "object 1: expected <bndbox> with the numbers",
+        ),
     ],
 )
-def test_a_damaged_voc_file_is_named(text: str, words: str, tmp_path: Path) -> None:
+def test_a_damaged_voc_file_is_named_in_a_short_sentence(text: str, words: str, tmp_path: Path) -> None:
     file = tmp_path / "a.xml"
     file.write_text(text)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=words) as raised:
         read_voc(file)
+    assert len(str(raised.value)) < 250
 
 
 @pytest.mark.parametrize(
