@@ -155,14 +155,15 @@ class ShowAttendTell(nn.Module):
         return Memory((h, c), values, self.keys(values))
 
     def step(self, vectors: Tensor, state: State, memory: Memory) -> Step:
+        """Read one word each of R = N k captions, k in a row of each of the N pictures of the memory."""
         values, keys = memory.grid
-        query = self.query(state[0])[:, None]  # [R, 1, A]
-        energy = self.energy(torch.tanh(keys + query))[..., 0]  # [R, P]
-        weights = energy.softmax(1)
-        context = torch.bmm(weights[:, None], values)[:, 0]  # [R, A]
+        query = self.query(state[0]).view(len(keys), -1, 1, keys.shape[2])  # [N, k, 1, A]
+        energy = self.energy(torch.tanh(keys[:, None] + query))[..., 0]  # [N, k, P]
+        weights = energy.softmax(2)
+        context = torch.bmm(weights, values).flatten(0, 1)  # [R, A]
         context = torch.sigmoid(self.gate(state[0])) * context
         state = self.recurrence(torch.cat([vectors, context], 1), state)
-        return Step(torch.cat([state[0], context], 1), state, weights)
+        return Step(torch.cat([state[0], context], 1), state, weights.flatten(0, 1))
 
     def scores(self, out: Tensor) -> Tensor:
         state, context = out.split([self.gate.in_features, self.gate.out_features], 1)

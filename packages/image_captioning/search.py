@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cnn_core.errors import CnnError
 from image_captioning.contract import MOST_BEAMS
-from image_captioning.decoders import Decoder, Memory, State
+from image_captioning.decoders import Decoder, Memory
 from image_captioning.words import END, PADDING, START, UNKNOWN
 
 NEVER = (PADDING, START, UNKNOWN)
@@ -95,19 +95,20 @@ def beam_search(
 
 
 class _Search:
-    """The beams of N pictures: `sums` and `ended` [N, k], `words` [N, k, t]; pictures whose beams have ended leave."""
+    """The beams of N pictures: `sums` and `ended` [N, k], `words` [N, k, t]; pictures whose beams have ended leave.
+
+    k is 1 before the first word: every picture has one beginning, the empty one.
+    """
 
     def __init__(self, decoder: Decoder, memory: Memory, beams: int) -> None:
         self.decoder, self.beams = decoder, beams
         count, device = len(memory), memory.start[0].device
         self.pictures = torch.arange(count, device=device)  # which ones are still in the search
         self.finished: dict[int, tuple[Tensor, Tensor]] = {}  # picture -> words [k, t], sums [k]
-        self.memory = memory.rows(self.pictures.repeat_interleave(beams))
-        self.state: State = self.memory.start
-        self.sums = torch.full((count, beams), float("-inf"), device=device)
-        self.sums[:, 0] = 0  # one beginning each, the empty one
-        self.ended = torch.zeros(count, beams, dtype=torch.bool, device=device)
-        self.words = torch.full((count, beams, 1), START, device=device)
+        self.memory, self.state = memory, memory.start
+        self.sums = torch.zeros(count, 1, device=device)
+        self.ended = torch.zeros(count, 1, dtype=torch.bool, device=device)
+        self.words = torch.full((count, 1, 1), START, device=device)
 
     @property
     def done(self) -> bool:
@@ -119,8 +120,8 @@ class _Search:
         log_probs = next_log_probs(self.decoder, step.out, first=first, last=last)  # [N * k, V]
         kept = min(self.beams, log_probs.shape[1])
         values, following = log_probs.topk(kept, 1)  # of one beginning, no more than k continuations can be among the k
-        count = len(self.pictures)
-        values, following = values.view(count, self.beams, kept), following.view(count, self.beams, kept)
+        count, beams = self.ended.shape
+        values, following = values.view(count, beams, kept), following.view(count, beams, kept)
         totals = self.sums[:, :, None] + values
         # An ended caption has one continuation, itself, which keeps its place whatever the others are worth.
         totals = totals.masked_fill(self.ended[:, :, None], float("-inf"))
@@ -128,12 +129,14 @@ class _Search:
         following = following.masked_fill(self.ended[:, :, None], PADDING)
         ranks = totals.clone()
         ranks[:, :, 0] = torch.where(self.ended & self.sums.isfinite(), float("inf"), ranks[:, :, 0])
-        best = ranks.view(count, -1).topk(self.beams, 1).indices  # [N, k]
+        best = ranks.view(count, -1).topk(min(self.beams, beams * kept), 1).indices  # [N, k]
         parent, word = best // kept, following.view(count, -1).gather(1, best)
         self.sums = totals.view(count, -1).gather(1, best)
         self.ended = self.ended.gather(1, parent) | (word == END) | self.sums.isinf()
-        self.words = torch.cat([self.words.gather(1, parent[:, :, None].expand_as(self.words)), word[:, :, None]], 2)
-        rows = (torch.arange(count, device=best.device)[:, None] * self.beams + parent).flatten()
+        self.words = torch.cat(
+            [self.words.gather(1, parent[:, :, None].expand(-1, -1, self.words.shape[2])), word[:, :, None]], 2
+        )
+        rows = (torch.arange(count, device=best.device)[:, None] * beams + parent).flatten()
         h, c = step.state
         self.state = h[rows], c[rows]
         self._leave()
@@ -146,9 +149,9 @@ class _Search:
         for i in over.nonzero()[:, 0].tolist():
             self.finished[int(self.pictures[i])] = self.words[i], self.sums[i]
         going = ~over
-        rows = going.repeat_interleave(self.beams).nonzero()[:, 0]
+        rows = going.repeat_interleave(self.ended.shape[1]).nonzero()[:, 0]
         self.pictures, self.sums, self.ended = self.pictures[going], self.sums[going], self.ended[going]
-        self.words, self.memory = self.words[going], self.memory.rows(rows)
+        self.words, self.memory = self.words[going], self.memory.rows(going)
         h, c = self.state
         self.state = h[rows], c[rows]
 
