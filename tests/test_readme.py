@@ -10,7 +10,7 @@ from record import with_benchmarks
 from cnn_core.domains import recipe_files
 from cnn_core.models import list_models
 from cnn_core.weights import list_weights, load_card
-from cnn_core.weights.table import results_table, with_results
+from cnn_core.weights.table import main, results_table, with_results
 
 ROOT = Path(__file__).parents[1]
 PAGES = {page: page.read_text("utf-8") for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))}
@@ -69,3 +69,15 @@ def test_anchors_are_headings() -> None:
 
 def test_the_readme_is_read_in_a_minute() -> None:
     assert len(PAGES[ROOT / "README.md"].splitlines()) <= 120
+
+
+def test_the_command_of_make_readme_writes_what_is_there_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "README.md"
+    page = PAGES[ROOT / "README.md"]
+    text = re.sub(r"(<!-- results: .*? -->\n).*?(<!-- end of results -->)", r"\1\2", page, flags=re.DOTALL)
+    copy.write_text(text, "utf-8")
+    monkeypatch.setattr("sys.argv", ["table.py", str(copy)])
+    main()
+    assert text != page and copy.read_text("utf-8") == page

@@ -80,6 +80,7 @@ def test_two_hosts_that_find_each_other_train_like_one(tmp_path: Path) -> None:
     assert losses(tmp_path / "2") == pytest.approx(losses(tmp_path / "1"), abs=1e-3)
 
 
+@pytest.mark.timeout(900)  # three trainings, each by a launcher and two processes that import torch
 def test_a_killed_process_ends_the_others_and_the_run_goes_on(tmp_path: Path) -> None:
     digits = ("-m", "--", "cnn_core.cli", "train", "digits", *TINY, "--epochs", "6", "--devices", "2")
     run(*TORCHRUN, *digits, "--run", tmp_path / "whole")

@@ -11,7 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PLACES = ("shared/cnn_core", "packages")
-LEFT_OUT: dict[str, str] = {}  # "path:Class.function" -> why no test runs it
+LEFT_OUT = {  # "path:Class.function" -> why no test runs it
+    "shared/cnn_core/cli/interrupts.py:leave": "it ends its process before coverage could write what was run",
+}
 
 
 def public_functions(module: ast.Module) -> Iterator[tuple[str, set[int]]]:

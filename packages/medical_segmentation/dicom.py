@@ -101,11 +101,6 @@ class Slice:
     slope: float | None
     intercept: float | None
 
-    @property
-    def height(self) -> float:
-        """mm along the normal."""
-        return float(self.position @ self.axes[2])
-
 
 class LeftOutError(Exception):
     """A file that is no slice of a scan; the message is its kind, in the plural, for counting ("localisers ...")."""

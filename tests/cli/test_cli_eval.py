@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from cnn_core.cli.using import flat
 from cnn_core.weights import find_weights
 
 SEVENTH = '''
@@ -86,3 +87,8 @@ def test_a_set_by_name_is_its_test_split(cnn, own):
     assert answer.out.startswith(f"{own} on digits test, n 4, ")
     assert answer.err == "4 notes.\n4 test.\n"
     assert "unseen" not in answer.out
+
+
+def test_the_measures_of_a_case_are_shown_by_the_names_that_lead_to_them():
+    case = {"case": "a", "lung": {"dice": 0.9, "volume_ml": {"true": 3.0}}, "n": 2}
+    assert [*flat(case)] == [("case", "a"), ("lung.dice", 0.9), ("lung.volume_ml.true", 3.0), ("n", 2)]

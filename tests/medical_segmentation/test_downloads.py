@@ -1,7 +1,9 @@
 """Lungs and nodules: tiny archives of the official forms, converted and read; a set that nobody publishes."""
 
 import csv
+import hashlib
 import io
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -296,3 +298,32 @@ def test_a_set_that_is_not_published_says_why_and_what_there_is(data: Path, caps
     with pytest.raises(DataError, match="are not published"):
         load_set("thorax_slices")
     assert DATA_SETS["thorax_slices"].how_to_get == "not published; cnn data get thorax_slices says why"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_task_of_the_decathlon_is_fetched_checked_and_unpacked(
+    whole: bool, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The official archives have one folder of the task's name, and leave hidden files of a Mac beside its files."""
+    apps = pytest.importorskip("monai.apps")
+    (tmp_path / "web").mkdir()
+    with tarfile.open(tmp_path / "web" / "task.tar", "w") as archive:
+        names = ("dataset.json",) if whole else ()
+        for name in (*names, "imagesTr/spleen_2.nii.gz", "imagesTr/._spleen_2.nii.gz"):
+            entry = tarfile.TarInfo(f"Task09_Spleen/{name}")
+            entry.size = 2
+            archive.addfile(entry, io.BytesIO(b"{}"))
+    digest = hashlib.md5((tmp_path / "web" / "task.tar").read_bytes(), usedforsecurity=False).hexdigest()
+    folder = data / "Task09_Spleen"
+    with served(tmp_path / "web") as address:
+        monkeypatch.setitem(apps.DecathlonDataset.resource, "Task09_Spleen", f"{address}/task.tar")
+        monkeypatch.setitem(apps.DecathlonDataset.md5, "Task09_Spleen", digest)
+        if whole:
+            download.get_task(folder)
+            assert (folder / "imagesTr" / "spleen_2.nii.gz").read_bytes() == b"{}"
+        else:
+            with pytest.raises(
+                DataError, match=r"holds no Task09_Spleen/dataset.json; delete it and get the set again"
+            ):
+                download.get_task(folder)
+            assert not folder.exists()

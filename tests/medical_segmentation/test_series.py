@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from made_scans import picture, save_enhanced, save_slice, save_stack
 from pydicom.uid import DeflatedExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
+from cnn_core.cli import main
 from cnn_core.errors import DataError
-from medical_segmentation.inputs import scans_of
+from medical_segmentation.inputs import opened, scans_of
 from medical_segmentation.predict import SegmentationResult
 from medical_segmentation.scan import list_series, read_scan, write_mask
 from medical_segmentation.sources import contents_of
@@ -416,3 +417,27 @@ def test_every_slice_is_in_a_series_or_counted(files, tmp_path_factory):
         assert given_planes >= 12 * len(series.slices)
         assert np.isfinite(scan.affine).all()
     shutil.rmtree(folder)
+
+
+def test_the_command_lists_the_series_of_files_folders_and_zips(tmp_path, capsys):
+    save_stack(tmp_path / "s", FIVE, StudyInstanceUID="1.1", SeriesDescription="Arterial")
+    save_stack(tmp_path / "s", FIVE[:4], first=5, StudyInstanceUID="1.2", SeriesDescription="Venous")
+    nib.save(nib.Nifti1Image(np.zeros((3, 4, 5), np.int16), np.eye(4)), tmp_path / "one.nii.gz")
+    assert main(["predict", "phantom", "--list-series", str(tmp_path / "s"), str(tmp_path / "one.nii.gz")]) == 0
+    first, *series, last = capsys.readouterr().out.splitlines()
+    assert first == f"{tmp_path / 's'}: 2 series" and last == f"{tmp_path / 'one.nii.gz'}: no DICOM series"
+    assert [line.rpartition("; ")[2] for line in series] == ["study 1 of 2", "study 2 of 2"]
+    assert "5 slices of 3 x 4 CT" in series[0] and "Arterial" in series[0] and "Venous" in series[1]
+
+
+def test_scans_in_a_zip_that_is_still_packed_cannot_be_read(tmp_path):
+    files = save_stack(tmp_path / "s", FIVE)
+    with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
+        for file in files:
+            archive.write(file, file.name)
+    ((label, read),) = scans_of(str(tmp_path / "s.zip"), unpack=False)
+    assert label == str(tmp_path / "s.zip")
+    with pytest.raises(DataError, match="still in their zip; open it first"):
+        read(None)
+    shapes = [read(None).voxels.shape for _, read in opened([(label, read)])]  # each while it is its turn
+    assert shapes == [(3, 4, 5)]

@@ -9,6 +9,7 @@ from trips import write_table
 from cnn_core.data.splits import fold_out
 from cnn_core.errors import DataError, UnknownNameError
 from text_classification import docstrings
+from text_classification.contract import Encoded
 from text_classification.data import DATA_SETS, load_sets
 from text_classification.splits import FOLDS, SPLIT_SEED, TextSet
 
@@ -126,3 +127,12 @@ def test_named_sets_and_own_tables_without_repeats_keep_their_splits(tmp_path: P
     own = load_sets(write_table(tmp_path / "a.tsv", single), splits=["test", "train+val"], fold=3)
     assert own["test"].texts == [single[i][1] for i in inside]
     assert own["train+val"].texts == [single[i][1] for i in rest]
+
+
+def test_a_part_of_encoded_texts_is_in_the_order_asked_for():
+    whole = Encoded(np.array([5, 6, 7, 8], dtype=np.int32), np.array([0, 2, 2, 4]), length=3)  # "5 6", "", "7 8"
+    part = whole.subset(np.array([2, 1]))
+    assert part.numbers.tolist() == [7, 8] and part.numbers.dtype == np.int32
+    assert part.ends.tolist() == [0, 2, 2] and part.ends.dtype == np.int64
+    assert part.batch(np.array([0, 1])).tolist() == [[7, 8, 0], [0, 0, 0]]
+    assert len(whole.subset(np.array([], dtype=np.int64))) == 0
