@@ -261,17 +261,19 @@ class Predictor(OfCard):
                     written = result.save(output, name=name)
                 yield ScanPrediction(label, result.to_json(mask=written))
             except DataError as error:
+                _unused(_name_of(label), names)  # the next one of this name is called the same, whatever failed
                 yield ScanPrediction(label, error=str(error))
 
     def gather(self, items: Iterable[Mapping[str, Any]], output: Path) -> Iterator[Mapping[str, Any]]:
         """Move the files of scans that other machines have segmented, and yield the items with their new places."""
         names: set[str] = set()
         for item in items:
+            name = _unused(_name_of(item["input"]), names)
             if item.get("mask") is None:
                 yield item
                 continue
             mask = Path(item["mask"])
-            before, name = mask.name.removesuffix(MASK), _unused(_name_of(item["input"]), names)
+            before = mask.name.removesuffix(MASK)
             for ending in FILES:
                 shutil.move(mask.with_name(before + ending), output / (name + ending))
             yield {**item, "mask": str(output / (name + MASK))}

@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, SecondaryCaptureImageSto
 
 from cnn_core.cli import main
 from cnn_core.errors import DataError
+from medical_segmentation import load
 from medical_segmentation.inputs import opened, scans_of
 from medical_segmentation.predict import SegmentationResult
 from medical_segmentation.scan import list_series, read_scan, write_mask
@@ -441,3 +443,19 @@ def test_scans_in_a_zip_that_is_still_packed_cannot_be_read(tmp_path):
         read(None)
     shapes = [read(None).voxels.shape for _, read in opened([(label, read)])]  # each while it is its turn
     assert shapes == [(3, 4, 5)]
+
+
+def test_a_mask_is_called_the_same_whether_or_not_the_run_was_interrupted(tmp_path):
+    """Three scans of one name, the second damaged: the third one's mask is scan-3 in both."""
+    predictor, files = load("phantom", device="cpu"), []
+    for folder in "abc":
+        (tmp_path / folder).mkdir()
+        files.append(str(tmp_path / folder / "scan.nii.gz"))
+        nib.save(nib.Nifti1Image(np.zeros((8, 8, 8), np.int16), np.eye(4)), files[-1])
+    Path(files[1]).write_bytes(b"no scan")
+    whole = [item.to_json() for item in predictor.stream_inputs(files, output=tmp_path / "whole")]
+    (last,) = [item.to_json() for item in predictor.stream_inputs(files, output=tmp_path / "on", answered=files[:2])]
+    assert [Path(item["mask"]).name.split("_")[0] if "mask" in item else "" for item in whole] == ["scan", "", "scan-3"]
+    assert Path(last["mask"]).name == Path(whole[2]["mask"]).name
+    gathered = [*predictor.gather(whole, tmp_path / "whole")]
+    assert gathered == whole
