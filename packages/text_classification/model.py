@@ -86,10 +86,11 @@ class TextNet(nn.Module):
         stage = dict(self.backbone.stages.items()).get("ngrams")
         return stage if isinstance(stage, ParallelConvs) and self.vectors != "one-hot" else None
 
-    def word_vectors(self) -> Tensor:
-        """Return the vectors of the whole vocabulary: [V, E]."""
-        device = next(self.parameters()).device
-        return self._look_up(torch.arange(self.vocab_size, device=device))
+    def word_vectors(self, ids: Tensor | None = None) -> Tensor:
+        """Return the vectors of words, [L] integers to [L, E]; None: of the whole vocabulary, [V, E]."""
+        if ids is None:
+            ids = torch.arange(self.vocab_size, device=next(self.parameters()).device)
+        return self._look_up(ids)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Return the vectors of the tokens: `[B, L] -> [B, E, L]`."""
@@ -228,8 +229,10 @@ def copy_weights(model: TextNet, weights: str, labels: Sequence[str]) -> None:
 
 def scores_of(model: Callable[[Tensor], Tensor], encoded: Encoded, device: torch.device) -> Tensor:
     """Return the class scores of all texts, computed in batches of similar length: `-> [N, K]`."""
-    order = np.argsort(encoded.lengths, kind="stable")
     size = CPU_BATCH if device.type == "cpu" else EVALUATION_BATCH
+    if len(encoded) <= size:
+        return model(encoded.batch(np.arange(len(encoded))).to(device))
+    order = np.argsort(encoded.lengths, kind="stable")
     batches = [order[begin : begin + size] for begin in range(0, len(order), size)]
     scores = torch.cat([model(encoded.batch(batch).to(device)) for batch in batches])
     return scores[torch.from_numpy(np.argsort(order)).to(scores.device)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cnn_core.answers import skip_answered
@@ -27,13 +28,14 @@ from cnn_core.weights import WeightsCard, find_weights
 from text_classification.contract import DOMAIN_NAME, LONGEST_TEXT, Encoded, TextContract
 from text_classification.explain import TextExplanation, explain_text
 from text_classification.model import TextNet, load_text_model, scores_of
-from text_classification.ngrams import window_indices, window_responses, word_products
+from text_classification.ngrams import OneText, window_indices, window_responses, word_products
 from text_classification.tables import TextFile, text_file
 from text_classification.tokenizers import TOKENIZERS
 
 CHUNK = 2048  # texts that are classified at once
 TABLE_LIMIT = 256 * 2**20  # bytes of the products of the whole vocabulary with all filters, kept for many texts
 MANY = 2048  # texts from which on those products save time
+LONG = 2000  # words of a text, from which on its different words are computed once
 SHOWN = 200  # characters of what is no text, in its message
 STDIN = "-"  # the input that stands for standard input
 ENDINGS = (*TABLES, ".txt", ".pdf", ".docx", ".doc", ".html", ".md", ".zip")  # of names that are no text
@@ -67,6 +69,7 @@ class Predictor(OfCard):
         self.model = model.to(self.device).eval()
         self.folder = folder
         self._products: list[Tensor] | None = None
+        self._one_text: OneText | None = None
         self._files: dict[tuple[object, ...], TextFile] = {}
 
     def scores(self, texts: Sequence[str]) -> Tensor:
@@ -214,6 +217,11 @@ class Predictor(OfCard):
 
     def _scores(self, encoded: Encoded) -> Tensor:
         ngrams, products = self.model.ngrams, self._products
+        if ngrams is not None and len(encoded) == 1 and len(encoded.numbers) <= LONG:
+            self._one_text = self._one_text or OneText(*zip(*ngrams.filters(), strict=True))
+            ids = torch.from_numpy(encoded.numbers).to(self.device)
+            strongest = self._one_text(self.model.word_vectors(F.pad(ids, (1, 0))))
+            return self.model.backbone.head.after_pool(strongest.relu())
         if ngrams is None or (len(encoded) < MANY and products is None):
             return scores_of(self.model, encoded, self.device)
         if products is None:

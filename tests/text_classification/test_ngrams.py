@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnn_core.models import create_model
-from text_classification.ngrams import ngram_max, strongest_windows, window_indices, word_products
+from text_classification.ngrams import OneText, ngram_max, strongest_windows, window_indices, word_products
 
 
 def reference(rows: Tensor, ids: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
@@ -47,6 +47,16 @@ def test_the_answer_and_every_gradient_are_those_of_convolution_and_maximum(prob
     assert not leaves[0].grad[0].any()  # padding is not learned
 
 
+@pytest.mark.parametrize("length", [0, 1, 2, 4, 9])
+def test_one_text_is_answered_as_in_a_batch(problem, length: int) -> None:
+    rows, ids, weights, biases = problem
+    text = ids[2:3, :length]
+    vectors = rows[F.pad(text[0], (1, 0))]
+    alone = OneText(weights, biases)
+    for _ in range(2):  # its windows are kept after the first
+        torch.testing.assert_close(alone(vectors), reference(rows, text, weights, biases), rtol=0, atol=1e-12)
+
+
 def test_two_words_by_hand() -> None:
     """Words 1 and 2 with one number each, 1 and 3; one filter of width 2, (10, 1): windows 0|1, 1|2, 2|0, 0|0."""
     rows, ids = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[1, 2]])
@@ -56,6 +66,7 @@ def test_two_words_by_hand() -> None:
     assert window_indices(ids, 2).tolist() == [[[0, 3], [2, 5], [4, 1], [0, 1]]]
     values, best = strongest_windows(products, window_indices(ids, 2))
     assert (values.item(), best.item()) == (30, 2)  # 0*10+1, 1*10+3, 3*10+0, 0
+    assert OneText([weight], [torch.tensor([0.5])])(rows).item() == 30.5
 
 
 def test_padding_does_not_change_the_answer_even_if_all_windows_are_negative() -> None:
