@@ -1,9 +1,9 @@
 """The preprocessing from any text to the network's input, as written in the weights card."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import repeat
+from itertools import chain, islice, repeat
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
@@ -14,11 +14,13 @@ from torch import Tensor
 from cnn_core.weights.card import Contract, contract
 from text_classification.alignment import align_tokens
 from text_classification.tokenizers import PLACES, TOKENIZERS
+from text_classification.treebank import LONGEST_KEPT, cased_tokens, chunks_of
 
 DOMAIN_NAME = "text_classification"
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # numbers of the padding, of words outside the vocabulary, of its first word
 LONGEST = 4000  # tokens: the rest of a text is not read, and its prediction has a note
 LONGEST_TEXT = 1 << 20  # characters that are read
+MOST_KEPT = 1 << 17  # chunks between two spaces whose numbers are kept in memory
 
 
 @contract
@@ -57,6 +59,11 @@ class TextContract(Contract):
         """Token -> number."""
         return {token: i for i, token in enumerate(self.vocabulary, start=FIRST)}
 
+    @cached_property
+    def chunks(self) -> "Chunks":
+        """Numbers of the tokens of what stands between two spaces, of tokenizers that cut there first."""
+        return Chunks(self.numbers, lower=self.tokenizer == "treebank")
+
     @property
     def vocab_size(self) -> int:
         """V: the number of token ids, padding and unknown included."""
@@ -82,15 +89,34 @@ class TextContract(Contract):
         find = self.numbers.get
         return [find(token, UNKNOWN) for token in tokens]
 
+    def _numbers_of(self, text: str) -> Iterator[int]:
+        if self.tokenizer in ("treebank", "cased_treebank"):
+            return chain.from_iterable(map(self.chunks.__getitem__, chunks_of(text)))
+        return map(self.numbers.get, TOKENIZERS[self.tokenizer](text), repeat(UNKNOWN))
+
     def encode_all(self, texts: Iterable[str]) -> "Encoded":
         """Encode many texts."""
-        find, split, limit = self.numbers.get, TOKENIZERS[self.tokenizer], self.limit
+        limit, ends = self.limit, [0]
         numbers: list[int] = []
-        ends = [0]
         for text in texts:
-            numbers += map(find, split(text[:LONGEST_TEXT])[:limit], repeat(UNKNOWN))
+            numbers += islice(self._numbers_of(text[:LONGEST_TEXT]), limit)
             ends.append(len(numbers))
         return Encoded(np.array(numbers, dtype=np.int32), np.array(ends, dtype=np.int64), self.length)
+
+
+class Chunks(dict[str, tuple[int, ...]]):
+    """The numbers of the tokens of each chunk between two spaces, made when it is met first."""
+
+    def __init__(self, numbers: Mapping[str, int], *, lower: bool) -> None:
+        super().__init__()
+        self.numbers, self.lower = numbers, lower
+
+    def __missing__(self, chunk: str) -> tuple[int, ...]:
+        tokens = cased_tokens(chunk)
+        found = tuple(self.numbers.get(token.lower() if self.lower else token, UNKNOWN) for token in tokens)
+        if len(chunk) <= LONGEST_KEPT and len(self) < MOST_KEPT:
+            self[chunk] = found
+        return found
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,17 @@ def treebank(text: str) -> list[str]:
 
 def cased_treebank(text: str) -> list[str]:
     """Cut as `treebank` does and keep the case: names matter in short texts."""
-    chunks = fold(text).split()
-    return [token for chunk in chunks for token in (_kept if len(chunk) <= LONGEST_KEPT else _tokens)(chunk)]
+    return [token for chunk in chunks_of(text) for token in cased_tokens(chunk)]
+
+
+def chunks_of(text: str) -> list[str]:
+    """Return what stands between the spaces of a text once it is folded; the tokens of each depend on it alone."""
+    return fold(text).split()
+
+
+def cased_tokens(chunk: str) -> tuple[str, ...]:
+    """Return the tokens of one of `chunks_of` a text, as `cased_treebank` has them."""
+    return (_kept if len(chunk) <= LONGEST_KEPT else _tokens)(chunk)
 
 
 def treebank_places(text: str) -> list[tuple[int, int] | None]:

@@ -9,9 +9,10 @@ from trips import write_table
 from cnn_core.data.splits import fold_out
 from cnn_core.errors import DataError, UnknownNameError
 from text_classification import docstrings
-from text_classification.contract import Encoded
+from text_classification.contract import Encoded, TextContract
 from text_classification.data import DATA_SETS, load_sets
 from text_classification.splits import FOLDS, SPLIT_SEED, TextSet
+from text_classification.tokenizers import TOKENIZERS
 
 
 def test_ten_folds_cover_everything_once_with_the_same_shares() -> None:
@@ -136,3 +137,29 @@ def test_a_part_of_encoded_texts_is_in_the_order_asked_for():
     assert part.ends.tolist() == [0, 2, 2] and part.ends.dtype == np.int64
     assert part.batch(np.array([0, 1])).tolist() == [[7, 8, 0], [0, 0, 0]]
     assert len(whole.subset(np.array([], dtype=np.int64))) == 0
+
+
+ODD = [
+    "It isn’t good",
+    "It is n't GOOD <br/>at all",
+    "",
+    " ",
+    "a--b c...",
+    "½ é e\u0301",
+    f"good {'x' * 40}-good",
+    "good " * 9,
+]
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_many_texts_are_encoded_as_their_tokens_are(tokenizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("text_classification.contract.MOST_KEPT", 5)
+    words = ("good", "is", "n't", "not", "GOOD", "--", "g", "o", ".", "...")
+    contract = TextContract(tokenizer=tokenizer, vocabulary=words, longest=7)
+    for _ in range(2):
+        encoded = contract.encode_all(ODD)
+        for i, text in enumerate(ODD):
+            wanted = contract.encode(contract.tokens(text))
+            assert encoded.numbers[encoded.ends[i] : encoded.ends[i + 1]].tolist() == wanted
+    assert len(encoded) == len(ODD) and encoded.lengths.max() == 7
+    assert len(contract.chunks) == (5 if "treebank" in tokenizer else 0)
