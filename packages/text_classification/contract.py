@@ -1,6 +1,6 @@
 """The preprocessing from any text to the network's input, as written in the weights card."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice, repeat
@@ -13,8 +13,8 @@ from torch import Tensor
 
 from cnn_core.weights.card import Contract, contract
 from text_classification.alignment import align_tokens
-from text_classification.tokenizers import PLACES, TOKENIZERS
-from text_classification.treebank import LONGEST_KEPT, cased_tokens, chunks_of
+from text_classification.tokenizers import CHUNKED, PLACES, TOKENIZERS
+from text_classification.treebank import LONGEST_KEPT
 
 DOMAIN_NAME = "text_classification"
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # numbers of the padding, of words outside the vocabulary, of its first word
@@ -61,8 +61,8 @@ class TextContract(Contract):
 
     @cached_property
     def chunks(self) -> "Chunks":
-        """Numbers of the tokens of what stands between two spaces, of tokenizers that cut there first."""
-        return Chunks(self.numbers, lower=self.tokenizer == "treebank")
+        """Numbers of the tokens of what stands between two spaces, for a tokenizer in `CHUNKED`."""
+        return Chunks(self.numbers, CHUNKED[self.tokenizer][1])
 
     @property
     def vocab_size(self) -> int:
@@ -90,8 +90,8 @@ class TextContract(Contract):
         return [find(token, UNKNOWN) for token in tokens]
 
     def _numbers_of(self, text: str) -> Iterator[int]:
-        if self.tokenizer in ("treebank", "cased_treebank"):
-            return chain.from_iterable(map(self.chunks.__getitem__, chunks_of(text)))
+        if self.tokenizer in CHUNKED:
+            return chain.from_iterable(map(self.chunks.__getitem__, CHUNKED[self.tokenizer][0](text)))
         return map(self.numbers.get, TOKENIZERS[self.tokenizer](text), repeat(UNKNOWN))
 
     def encode_all(self, texts: Iterable[str]) -> "Encoded":
@@ -107,13 +107,12 @@ class TextContract(Contract):
 class Chunks(dict[str, tuple[int, ...]]):
     """The numbers of the tokens of each chunk between two spaces, made when it is met first."""
 
-    def __init__(self, numbers: Mapping[str, int], *, lower: bool) -> None:
+    def __init__(self, numbers: Mapping[str, int], tokens: Callable[[str], Sequence[str]]) -> None:
         super().__init__()
-        self.numbers, self.lower = numbers, lower
+        self.numbers, self.tokens = numbers, tokens
 
     def __missing__(self, chunk: str) -> tuple[int, ...]:
-        tokens = cased_tokens(chunk)
-        found = tuple(self.numbers.get(token.lower() if self.lower else token, UNKNOWN) for token in tokens)
+        found = tuple(self.numbers.get(token, UNKNOWN) for token in self.tokens(chunk))
         if len(chunk) <= LONGEST_KEPT and len(self) < MOST_KEPT:
             self[chunk] = found
         return found

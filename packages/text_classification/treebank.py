@@ -78,6 +78,11 @@ def cased_tokens(chunk: str) -> tuple[str, ...]:
     return (_kept if len(chunk) <= LONGEST_KEPT else _tokens)(chunk)
 
 
+def lower_tokens(chunk: str) -> list[str]:
+    """Return the tokens of one of `chunks_of` a text, as `treebank` has them."""
+    return [token.lower() for token in cased_tokens(chunk)]
+
+
 def treebank_places(text: str) -> list[tuple[int, int] | None]:
     """Return (start, end) in `text` of each token of `treebank` and `cased_treebank`.
 

@@ -11,7 +11,15 @@ from torchtext.vocab import Vocab
 
 from cnn_core.data.files import data_root
 from text_classification.data import DATA_SETS, load_sets
-from text_classification.tokenizers import TOKENIZERS, basic_english, cased_english, characters, kim, whitespace
+from text_classification.tokenizers import (
+    CHUNKED,
+    TOKENIZERS,
+    basic_english,
+    cased_english,
+    characters,
+    kim,
+    whitespace,
+)
 from text_classification.vocabulary import build_vocabulary
 
 THEIRS = get_tokenizer("basic_english")
@@ -28,6 +36,14 @@ def test_basic_english_is_torchtexts_on_any_mixture_of_its_signs(text: str) -> N
 @given(st.text(max_size=60))
 def test_basic_english_is_torchtexts_on_any_text(text: str) -> None:
     assert basic_english(text) == THEIRS(text)
+
+
+@pytest.mark.parametrize("name", CHUNKED)
+@settings(max_examples=150)
+@given(text=st.one_of(SIGNS, st.text(max_size=60), st.text(alphabet="<BRbr />'\"n’t`-. ΣSİ½", max_size=40)))
+def test_what_stands_between_two_spaces_is_cut_by_itself(name: str, text: str) -> None:
+    chunks, tokens = CHUNKED[name]
+    assert [token for chunk in chunks(text) for token in tokens(chunk)] == TOKENIZERS[name](text)
 
 
 def test_a_line_break_that_a_quote_was_in() -> None:
