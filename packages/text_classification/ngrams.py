@@ -8,13 +8,14 @@ table instead of convolving all places again. The result is that of `torch.nn.fu
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+MOST_KEPT = 256  # words of a text, up to which `OneText` keeps the windows of its length
 
 
 def ngram_max(vectors: Tensor, ids: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
@@ -77,16 +78,18 @@ class OneText:
         self.widths = [weight.shape[2] for weight in weights]
         slices = torch.cat([weight.permute(2, 0, 1).flatten(0, 1) for weight in weights])  # [H * F, E]
         self.slices = slices.T.contiguous()
-        self.windows = lru_cache(maxsize=256)(self._windows)  # by length
+        self._kept: dict[int, Tensor] = {}  # windows by length
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """Take the vectors [1 + L, E] of padding, which must be zero, and of the words."""
         products = (vectors @ self.slices).view(-1, len(self.bias) // len(self.widths))  # [(1 + L) * H, F]
-        sums = F.embedding_bag(self.windows(len(vectors) - 1), products, mode="sum")
+        sums = F.embedding_bag(self._windows(len(vectors) - 1), products, mode="sum")
         return sums.view(len(self.widths), -1, sums.shape[1]).amax(1).view(1, -1) + self.bias
 
     def _windows(self, length: int) -> Tensor:
         """Return the rows of the products that every window adds: [widths * (L + W), W], W the largest width."""
+        if length in self._kept:
+            return self._kept[length]
         total, widest = sum(self.widths), max(self.widths)
         words = F.pad(torch.arange(1, length + 1), (widest - 1, widest)).unfold(0, widest, 1)  # [L + W, W]
         rows, first = [], 0
@@ -94,7 +97,10 @@ class OneText:
             columns = torch.arange(widest)
             rows.append((words * total + first + columns).masked_fill(columns >= width, 0))
             first += width
-        return torch.cat(rows).to(self.bias.device)
+        windows = torch.cat(rows).to(self.bias.device)
+        if length <= MOST_KEPT:
+            self._kept[length] = windows
+        return windows
 
 
 class _NgramMax(torch.autograd.Function):
