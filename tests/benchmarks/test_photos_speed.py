@@ -27,7 +27,7 @@ def fastai_python() -> Path:
 
 
 @pytest.mark.benchmark
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(3 * 3600)  # on one slow core fastai takes longer than an hour
 def test_photos_against_fastai(fastai_python: Path, tmp_path: Path) -> None:
     folder = data_root() / "clothing"
     if not folder.is_dir():
@@ -46,6 +46,7 @@ def test_photos_against_fastai(fastai_python: Path, tmp_path: Path) -> None:
                 torch.testing.assert_close(torch.tensor(row["probe"]), probe(), atol=1e-3, rtol=1e-3)
                 continue
             tried.append(row)
+            print(f"\nfastai, {row['way']}, {row['epochs']} epochs: {row['accuracy']:.3f} in {row['seconds']:.0f} s")
             if row["accuracy"] >= accuracy - (accuracy * (1 - accuracy) / n) ** 0.5:
                 process.kill()
                 break
