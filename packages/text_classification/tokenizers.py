@@ -49,15 +49,6 @@ def cased_english(text: str) -> list[str]:
     return text.split()
 
 
-def _cased_chunks(text: str) -> list[str]:
-    """Return what stands between the spaces of a text, without the one thing that has a space in it."""
-    return text.replace('"', "").replace("<br />", " ").split()
-
-
-def _lower_chunks(text: str) -> list[str]:
-    return _cased_chunks(text.lower())
-
-
 def kim(text: str) -> list[str]:
     """Clean as Kim's experiments do: Latin letters, digits, apostrophes and `( ) , ! ?`; `n't`, `'s` ... split off."""
     text = _KIM_FOREIGN.sub(" ", text)
@@ -90,11 +81,9 @@ PLACES: dict[str, Callable[[str], list[tuple[int, int] | None]]] = {
     "cased_treebank": treebank_places,
 }
 # Of tokenizers whose tokens of what stands between two spaces depend on it alone: text -> chunks, chunk -> tokens.
+# The plain ones are not here: they cut a text in less time than it takes to look its chunks up.
 CHUNKED: dict[str, tuple[Callable[[str], list[str]], Callable[[str], Sequence[str]]]] = {
     "treebank": (chunks_of, lower_tokens),
     "cased_treebank": (chunks_of, cased_tokens),
-    "basic_english": (_lower_chunks, cased_english),
-    "cased_english": (_cased_chunks, cased_english),
     "kim": (str.split, kim),
-    "whitespace": (str.split, whitespace),
 }
