@@ -14,10 +14,10 @@ from audio_classification.explain import SoundExplanation, explain_sound
 from audio_classification.reading import SUFFIXES, Sound, SoundSource, read_blocks, sound_files, sound_name
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.confidence import answering, split_answers
-from cnn_core.data.memory import channels_last
 from cnn_core.data.reading import Unreadable
 from cnn_core.errors import CnnError, DataError
 from cnn_core.models import Backbone
+from cnn_core.nn.dims import channels_last
 from cnn_core.notebook import OfCard
 from cnn_core.predictor import Sharding
 from cnn_core.train.devices import choose_device

@@ -27,12 +27,13 @@ from cnn_core.classification import Report, measure_classes
 from cnn_core.confidence import Network, drawn
 from cnn_core.data.cache import cache_key
 from cnn_core.data.classes.division import SplitOptions
-from cnn_core.data.memory import EpochContext, channels_last, take_share
+from cnn_core.data.memory import EpochContext, take_share
 from cnn_core.data.sets import find_set
 from cnn_core.data.summary import DataSummary
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import as_backbone, create_model
 from cnn_core.models.imagenet import load_imagenet
+from cnn_core.nn.dims import channels_last
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Positive, Settings, Text

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from audio_classification.ridge import choose, solve
 from audio_classification.task import EVALUATION_BATCH, Recipe, SoundTask
 from cnn_core.data.cache import cache_key, cached_array
-from cnn_core.data.memory import EpochContext, channels_last, take_share
+from cnn_core.data.memory import EpochContext, take_share
 from cnn_core.errors import ConfigError
 from cnn_core.metrics import classification_metrics
 from cnn_core.models.pooled import PooledStages
+from cnn_core.nn.dims import channels_last
 from cnn_core.train.task import Evaluation, OfHead
 from cnn_core.weights import round_weights
 

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torchvision.transforms.v2.functional import resized_crop
 
-from cnn_core.data.memory import EpochContext, channels_last, take_share
+from cnn_core.data.memory import EpochContext, take_share
+from cnn_core.nn.dims import channels_last
 from image_captioning.contract import CaptionContract
 from image_captioning.model import CaptionBatch
 

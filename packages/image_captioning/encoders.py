@@ -12,9 +12,10 @@ from cnn_core.data.cache import cache_key, cached_array
 from cnn_core.errors import CnnError, UnknownNameError, WeightsError
 from cnn_core.models import Backbone, as_backbone, create_model, load_torchvision
 from cnn_core.models.imagenet import load_imagenet
+from cnn_core.nn.folding import folded
 from cnn_core.weights import WeightsCard, load_model
 from image_captioning.contract import CaptionContract
-from image_captioning.model import Encoder
+from image_captioning.model import Encoder, cells_of
 
 HALF = (0.5,), (0.5,)  # mean and standard deviation: pictures from -1 to 1
 FEATURE_BATCH = 32
@@ -103,14 +104,14 @@ def cached_features(encoder: Encoder, images: Tensor, *, contract: CaptionContra
     Raises:
         CnnError: the grid is not square.
     """
-    encoder = encoder.to(device).eval()
+    quick = folded(encoder.to(device))
 
     @torch.inference_mode()
     def features(part: Tensor) -> Tensor:
-        maps = encoder(contract.normalize(part.to(device)))
+        maps = quick(contract.normalize(part.to(device)))
         if maps.shape[2] != maps.shape[3]:
             raise CnnError(f"a frozen encoder needs a square grid, got {list(maps.shape[2:])}; use square pictures")
-        return maps.flatten(2).transpose(1, 2).half().cpu()
+        return cells_of(maps)[0].half().cpu()
 
     parts = images.split(FEATURE_BATCH)
     pixels = hashlib.sha256()

@@ -114,8 +114,7 @@ class Captioner(nn.Module):
 
     def features(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return the encoder's map as cells in a row, and its grid: `[B, 3, H, W] -> [B, P, C], (H', W')`."""
-        maps = self.maps(x)
-        return maps.flatten(2).transpose(1, 2), (maps.shape[2], maps.shape[3])
+        return cells_of(self.maps(x))
 
     def remember(self, pictures: Tensor, *, grid: tuple[int, int] | None = None) -> Memory:
         """Return what the decoder knows of pictures [B, 3, H, W], or of features [B, P, C] on `grid` (None: square)."""
@@ -175,6 +174,11 @@ class Captioner(nn.Module):
             return words
         hidden = torch.rand(words.shape, device=words.device) < self.word_dropout
         return words.masked_fill(hidden & (words != START), PADDING)
+
+
+def cells_of(maps: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """Return the cells of maps in a row, and their grid: `[B, C, H, W] -> [B, H W, C], (H, W)`."""
+    return maps.flatten(2).transpose(1, 2), (maps.shape[2], maps.shape[3])
 
 
 def caption_loss(output: DecoderOutput, *, smoothing: float = 0.0, attention_weight: float = 0.0) -> Tensor:

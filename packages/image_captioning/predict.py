@@ -12,10 +12,11 @@ from torch import Tensor
 from cnn_core.answers import skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER
 from cnn_core.data.images import SUFFIXES, ImageSource, input_name
-from cnn_core.data.memory import channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
 from cnn_core.data.summary import DataSummary
-from cnn_core.errors import CnnError
+from cnn_core.errors import CnnError, WeightsError
+from cnn_core.nn.dims import channels_last
+from cnn_core.nn.folding import folded
 from cnn_core.notebook import OfCard, table
 from cnn_core.predictor import Sharding
 from cnn_core.train.devices import choose_device
@@ -24,7 +25,7 @@ from image_captioning.checks import class_check, familiarity
 from image_captioning.contract import CaptionContract, CaptionerOptions
 from image_captioning.decoders import Memory
 from image_captioning.explain import CaptionExplanation, explain_caption
-from image_captioning.model import Captioner, load_captioner
+from image_captioning.model import Captioner, cells_of, load_captioner
 from image_captioning.search import Hypothesis, beam_search, sample, teacher_forced_log_probs
 from image_captioning.words import END, UNKNOWN
 
@@ -87,7 +88,7 @@ class Predictor(OfCard):
         device: where to compute.
 
     Raises:
-        WeightsError: the card is of another domain, or its input contract cannot be used.
+        WeightsError: the card is of another domain, or its input contract cannot be used, or the model has no encoder.
     """
 
     sharding = Sharding(entries=8 * BATCH_SIZE, files=8 * BATCH_SIZE, suffixes=SUFFIXES)
@@ -97,8 +98,10 @@ class Predictor(OfCard):
         self.folder: Path | None = None  # of the weights
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
-        if self.model.encoder is not None:
-            self.model.encoder.to(memory_format=torch.channels_last)
+        if self.model.encoder is None:
+            raise WeightsError(f"weights {card.name!r}: expected a captioner with an encoder, got a decoder alone")
+        self.model.encoder.to(memory_format=torch.channels_last)
+        self._encoder = folded(self.model.encoder)
         options = CaptionerOptions.of_card(card)
         self.beams, self.length_power = options.beams, options.length_power
         encoder_weights = card.section("encoder").get("encoder_weights")
@@ -280,7 +283,7 @@ class Predictor(OfCard):
     @torch.inference_mode()
     def _features(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return the encoder's map as cells in a row, and its grid: `uint8 [B, 3, H, W] -> [B, P, C], (H', W')`."""
-        return self.model.features(channels_last(self.contract.normalize(images.to(self.device))))
+        return cells_of(self._encoder(channels_last(self.contract.normalize(images.to(self.device)))))
 
     @torch.inference_mode()
     def _memory(self, features: Tensor, grid: tuple[int, int]) -> Memory:

@@ -16,12 +16,12 @@ from cnn_core.answers import label_columns, skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.confidence import answering, split_answers
 from cnn_core.data.images import SUFFIXES, ImageSource, input_name, read_image
-from cnn_core.data.memory import channels_last
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
 from cnn_core.data.summary import DataSummary
 from cnn_core.errors import CnnError, WeightsError
 from cnn_core.explain import explain, overlay
 from cnn_core.models import Backbone
+from cnn_core.nn.dims import channels_last
 from cnn_core.notebook import OfCard, Pictured
 from cnn_core.predictor import Sharding
 from cnn_core.storage import atomic_path

@@ -6,24 +6,23 @@ found by L-BFGS, not by steps: the problem is convex and has one solution for ea
 Bengio 2016, arXiv:1610.01644.
 """
 
-import copy
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from cnn_core.confidence import Network
 from cnn_core.data.cache import cache_key, cached_array
-from cnn_core.data.memory import EpochContext, channels_last
+from cnn_core.data.memory import EpochContext
 from cnn_core.errors import CnnError
 from cnn_core.metrics import classification_metrics
-from cnn_core.models import Backbone, as_backbone
+from cnn_core.models import as_backbone
+from cnn_core.nn.dims import channels_last
+from cnn_core.nn.folding import folded
 from cnn_core.train.config import OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.weights import round_weights
@@ -78,6 +77,7 @@ class ProbeTask(Pairs):
         self.whole = as_backbone(self.inner.build_model())
         round_weights(self.whole.stages, self.recipe.model.store)  # solve for what will be loaded
         self.folded = folded(self.whole).to(self.device)
+        self.folded.head = self.whole.head.eval()
         return self.whole.head.classifier
 
     @property
@@ -189,24 +189,6 @@ class ProbeTask(Pairs):
             x = stage(x)
         *before, _ = self.folded.head.children()  # all but the last layer
         return nn.Sequential(*before)(x)
-
-
-def folded(network: Backbone) -> Backbone:
-    """Return a network of the same head whose batch normalisation is folded into the convolutions before it.
-
-    For answers alone, which agree within 2e-5; on a CPU it halves the time of EfficientNet-Lite0.
-    """
-    head, network.head = network.head, nn.Identity()  # type: ignore[assignment]  # for the copy alone
-    quick = copy.deepcopy(network).eval()
-    quick.head = network.head = head.eval()
-    for block in list(quick.stages.modules()):
-        if not isinstance(block, nn.Sequential):
-            continue
-        for (name, layer), (after, norm) in pairwise(list(block.named_children())):
-            if isinstance(layer, nn.modules.conv._ConvNd) and isinstance(norm, nn.modules.batchnorm._BatchNorm):
-                setattr(block, name, fuse_conv_bn_eval(layer, norm))
-                setattr(block, after, nn.Identity())
-    return quick.to(memory_format=torch.channels_last)
 
 
 def solve(

@@ -15,10 +15,11 @@ from cnn_core.confidence import Network, drawn
 from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.cache import cache_key
 from cnn_core.data.classes.division import SplitOptions
-from cnn_core.data.memory import EpochContext, MemoryBatches, channels_last
+from cnn_core.data.memory import EpochContext, MemoryBatches
 from cnn_core.errors import CnnError, DataError
 from cnn_core.metrics import classification_metrics
 from cnn_core.models import as_backbone, create_model, model_spec
+from cnn_core.nn.dims import channels_last
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs, say_unused
 from cnn_core.validation import Count, Edge, Natural, Settings, Text

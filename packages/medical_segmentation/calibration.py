@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from cnn_core.classification import CALIBRATION_BINS, Calibration
 from cnn_core.confidence import fit_temperature
-from cnn_core.data.memory import channels_last
+from cnn_core.nn.dims import channels_last
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.metrics import IGNORED
 from medical_segmentation.windows import WithMirrors

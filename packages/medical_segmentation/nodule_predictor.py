@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from cnn_core.classification import Prediction
-from cnn_core.data.memory import channels_last
 from cnn_core.errors import DataError
 from cnn_core.explain import explain, method_spec
+from cnn_core.nn.dims import channels_last
 from cnn_core.notebook import OfCard
 from cnn_core.weights import WeightsCard
 from cnn_core.weights.members import Members

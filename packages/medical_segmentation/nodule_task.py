@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from cnn_core.data.augment import apply, draw
 from cnn_core.data.cache import cache_key
-from cnn_core.data.memory import EpochContext, channels_last, take_share
+from cnn_core.data.memory import EpochContext, take_share
 from cnn_core.data.summary import DataSummary, class_counts, class_warnings
 from cnn_core.errors import ConfigError
 from cnn_core.models import create_model
+from cnn_core.nn.dims import channels_last
 from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.weights import WeightsCard
 from medical_segmentation.cases import FOLDS

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from cnn_core.data.augment import apply_with_mask, draw
 from cnn_core.data.augment_config import AugmentConfig
-from cnn_core.data.memory import EpochContext, as_unit, channels_last, take_share
+from cnn_core.data.memory import EpochContext, as_unit, take_share
 from cnn_core.errors import CnnError
-from cnn_core.nn.dims import last_axes
+from cnn_core.nn.dims import channels_last, last_axes
 from medical_segmentation.metrics import IGNORED
 
 REMEMBERED = 10_000  # cells of each class in each volume that patches may be centred on

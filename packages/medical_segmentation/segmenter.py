@@ -8,11 +8,12 @@ import torch
 from scipy import ndimage
 from torch import Tensor, nn
 
+from cnn_core.nn.folding import folded
 from medical_segmentation.body import resize, resize_labels, see_body
 from medical_segmentation.contract import VolumeContract
 from medical_segmentation.lungs import keep_lungs
 from medical_segmentation.resample import resample, resample_to
-from medical_segmentation.windows import Observer, Segmentation, Windows, fuse, segment
+from medical_segmentation.windows import Observer, Segmentation, Windows, segment
 
 WHOLE = {2: 2**22, 3: 2**22}  # cells that go through the network in one piece
 OVERLAP = 0.25
@@ -58,7 +59,7 @@ class Segmenter:
 
     def __init__(self, model: nn.Module, contract: VolumeContract) -> None:
         self.contract = contract
-        self.model = fuse(model)
+        self.model = folded(model)
 
     def __call__(
         self,

@@ -6,7 +6,6 @@ the last axis, and a row's scores are handed out as soon as no later row reaches
 since the weights of a window are the product of a Gaussian along each axis.
 """
 
-import copy
 import math
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -16,16 +15,12 @@ from itertools import combinations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from cnn_core.data.memory import channels_last
 from cnn_core.errors import CnnError, unknown_name
-from cnn_core.nn.blocks import ConvNormAct
-from cnn_core.nn.dims import last_axes
+from cnn_core.nn.dims import channels_last, last_axes
 
 MAPS = ("foreground", "confidence", "entropy")
 SIGMA = 0.125  # of the Gaussian, as a part of the window's edge
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 PIECE = 2**24  # scores that maps are made of at once: 64 MiB
 
 
@@ -246,19 +241,3 @@ def _maps(scores: Tensor, wanted: Container[str]) -> dict[str, Tensor]:
     if "entropy" in wanted:
         maps["entropy"] = probabilities.mul_(log_probs).sum(0).neg_().div_(math.log(len(scores)))
     return maps
-
-
-def fuse(model: nn.Module) -> nn.Module:
-    """Return a copy of `model` for inference: evaluation mode, batch normalisation inside convolutions, channels-last.
-
-    The scores equal the model's up to rounding. Normalisation that depends on the input (instance) stays.
-    """
-    model = copy.deepcopy(model).eval().requires_grad_(False)
-    for unit in model.modules():
-        norm = getattr(unit, "norm", None)
-        if isinstance(unit, ConvNormAct) and isinstance(norm, BATCH_NORMS):
-            unit.conv = fuse_conv_bn_eval(unit.conv, norm)
-            del unit.norm
-    for parameter in model.parameters():
-        parameter.data = channels_last(parameter.data)
-    return model

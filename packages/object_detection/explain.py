@@ -11,9 +11,10 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from cnn_core.data.images import ImageSource, input_name, read_image
-from cnn_core.data.memory import as_unit, channels_last
+from cnn_core.data.memory import as_unit
 from cnn_core.errors import CnnError, DataError
 from cnn_core.explain import explain, method_spec, overlay
+from cnn_core.nn.dims import channels_last
 from cnn_core.notebook import Pictured
 from cnn_core.storage import atomic_path
 from object_detection.contract import BoxContract, to_input

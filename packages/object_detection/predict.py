@@ -12,9 +12,11 @@ from torch import nn
 
 from cnn_core.data.fits import Placement
 from cnn_core.data.images import SUFFIXES, ImageSource, read_image
-from cnn_core.data.memory import as_unit, channels_last
+from cnn_core.data.memory import as_unit
 from cnn_core.data.reading import Unreadable, pictures_in, read_batches
 from cnn_core.errors import CnnError
+from cnn_core.nn.dims import channels_last
+from cnn_core.nn.folding import folded
 from cnn_core.notebook import OfCard, table
 from cnn_core.predictor import Sharding
 from cnn_core.train.devices import choose_device
@@ -128,6 +130,7 @@ class Predictor(OfCard):
         else:
             self.contract = BoxContract.of_card(card, domain=DOMAIN_NAME)
             self.model = self.model.to(memory_format=torch.channels_last)
+            self._network = folded(self.model)
             self.places, _ = locations(self.contract.size, self.contract.strides)
 
     def find(
@@ -138,7 +141,7 @@ class Predictor(OfCard):
             if isinstance(self.contract, PublishedContract):
                 return published_boxes(self.model, views, placements, sizes, self.contract)
             x = channels_last(self.contract.normalize(as_unit(torch.stack([*views]).to(self.device))))
-            return boxes_in(self.model(x), self.places, self.contract, placements, sizes)
+            return boxes_in(self._network(x), self.places, self.contract, placements, sizes)
 
     def predict(
         self, pictures: Sequence[ImageSource] | ImageSource, *, threshold: float | None = None

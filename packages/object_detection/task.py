@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from cnn_core.data.augment import apply, draw
 from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.data.cache import cache_key
-from cnn_core.data.memory import EpochContext, as_unit, channels_last, take_share
+from cnn_core.data.memory import EpochContext, as_unit, take_share
 from cnn_core.data.sets import find_set
 from cnn_core.data.summary import DataSummary, counted
 from cnn_core.errors import CnnError
 from cnn_core.models import imagenet
 from cnn_core.models.fastnet import WhitenedStem
+from cnn_core.nn.dims import channels_last
 from cnn_core.train.config import LoopConfig, ModelConfig, OptimizerConfig
 from cnn_core.train.task import Evaluation, Pairs
 from cnn_core.validation import Edge, Settings, Share, Text

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from cnn_core.classification import calibrate
 from cnn_core.models.backbone import Backbone
+from cnn_core.nn.folding import folded
 from cnn_core.weights.card import Confidence
 
 REFERENCES = 4000  # training items that an input is compared with
@@ -131,9 +132,10 @@ def with_familiarity(network: Network, backbone: Backbone) -> Network:
 
 
 def answering(model: nn.Module) -> Network:
-    """Return what answers inputs: a model, with their familiarity where its head has references."""
-    backbone = backbone_of(model)
-    return model if backbone is None or backbone.head.references is None else with_familiarity(model, backbone)
+    """Return what answers inputs: a model, folded, with their familiarity where its head has references."""
+    quick = folded(model)
+    backbone = backbone_of(quick)
+    return quick if backbone is None or backbone.head.references is None else with_familiarity(quick, backbone)
 
 
 def split_answers(answered: Tensor, classes: int, confidence: Confidence | None) -> tuple[Tensor, Tensor]:

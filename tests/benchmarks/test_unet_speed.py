@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from cnn_core.models.backbone import count_parameters
 from cnn_core.models.unet import create_unet
-from medical_segmentation.windows import Windows, fuse, segment
+from cnn_core.nn.folding import folded
+from medical_segmentation.windows import Windows, segment
 
 INFERENCE = 5  # times faster, at least
 STEP = 3
@@ -55,7 +56,7 @@ def test_a_volume_is_segmented_five_times_faster_than_by_monai() -> None:
     volume = torch.randn(1, 1, 192, 192, 96)
     with torch.inference_mode():
         plain = ours.eval()(volume)
-    ours, theirs = fuse(ours), theirs.eval()
+    ours, theirs = folded(ours), theirs.eval()
     whole = Windows(WINDOW, whole=volume.numel())
 
     def by_monai(batch: int) -> Tensor:

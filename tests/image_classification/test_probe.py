@@ -9,13 +9,13 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from cnn_core.errors import CnnError
-from cnn_core.models import create_model, imagenet
+from cnn_core.models import imagenet
 from cnn_core.nn.blocks import MeanAndMax
 from cnn_core.train.config import ModelConfig, override, read_recipe
 from cnn_core.weights import load_card
 from image_classification import load, train
 from image_classification.domain import DOMAIN, make_task
-from image_classification.probe import ProbeTask, folded, solve
+from image_classification.probe import ProbeTask, solve
 from image_classification.task import DataConfig, ImageTask, Recipe, TransferConfig
 
 PHOTOS = Path(DOMAIN.load.__code__.co_filename).parent / "recipes" / "photos.toml"
@@ -51,26 +51,6 @@ def test_the_solution_is_that_of_scikit_learn() -> None:
 def test_mean_and_largest_value_by_hand() -> None:
     x = torch.tensor([[[[1.0, 2], [3, 6]], [[-1, -1], [-1, -5]]]])
     assert MeanAndMax()(x).tolist() == [[3, -2, 6, -1]]
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [("efficientnet_lite0", {"width": 0.25, "pool": "mean-max"}), ("fastnet", {"widths": [8, 8]}), ("resnet18", {})],
-)
-def test_a_folded_network_gives_the_networks_answer_with_its_head(name: str, options: dict) -> None:
-    torch.manual_seed(0)
-    network = create_model(name, num_classes=4, options=options)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
-            torch.nn.init.uniform_(module.running_var, 0.5, 2)
-    x = torch.randn(2, 3, 32, 32)
-    with torch.inference_mode():
-        expected = network.eval()(x)
-        quick = folded(network)
-        torch.testing.assert_close(quick(x), expected, atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(network(x), expected)  # which stays as it was
-    assert quick.head is network.head and len(quick.state_dict()) < len(network.state_dict())
 
 
 def test_a_probe_leaves_an_ordinary_network_and_computes_features_once(

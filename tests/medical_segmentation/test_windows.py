@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cnn_core.errors import CnnError, UnknownNameError
 from cnn_core.models.unet import create_unet
-from medical_segmentation.windows import StoppedError, Windows, WithMirrors, fuse, gaussians, scores_in_rows, segment
+from medical_segmentation.windows import StoppedError, Windows, WithMirrors, gaussians, scores_in_rows, segment
 
 
 @pytest.fixture(autouse=True)
@@ -234,26 +234,6 @@ def test_inputs_may_be_stored_small(dtype) -> None:
     other = segment(model, x.float(), Windows((4, 8, 8)), maps=["confidence"])
     assert torch.equal(one.mask, other.mask)
     assert torch.equal(one.confidence, other.confidence)
-
-
-# ---- fused
-
-
-@pytest.mark.parametrize("name", ["unet", "resnet20"])
-def test_a_fused_network_answers_alike_and_has_no_batch_norm(name: str) -> None:
-    options = {"base_channels": 4} if name == "resnet20" else {"widths": (4, 8)}
-    model = create_unet(name, options={**options, "norm": "batch"}).train()
-    x = torch.randn(2, 1, 16, 16)
-    for _ in range(3):
-        model(x * 3 + 1)  # statistics that are not 0 and 1
-    model.eval()
-    fused = fuse(model)
-    with torch.no_grad():
-        torch.testing.assert_close(fused(x), model(x), atol=1e-4, rtol=1e-4)
-    assert not [m for m in fused.modules() if isinstance(m, nn.BatchNorm2d)]
-    assert [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]  # the original is as it was
-    model.train()
-    assert not fused.training
 
 
 # ---- refusals

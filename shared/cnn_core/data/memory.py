@@ -13,6 +13,7 @@ from torch import Tensor
 from cnn_core.data.augment import apply, apply_with_mask, draw
 from cnn_core.data.augment_config import AugmentConfig
 from cnn_core.errors import CnnError
+from cnn_core.nn.dims import channels_last
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,3 @@ class MemoryBatches:
 def as_unit(x: Tensor) -> Tensor:
     """Return bytes as float32 in the range 0 to 1; floats are taken to be in it."""
     return x.float().div_(255) if x.dtype == torch.uint8 else x.float()
-
-
-def channels_last(x: Tensor) -> Tensor:
-    """Lay pictures and volumes out channels-last in memory, which convolutions on CPU and GPU are fastest with."""
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    return x.contiguous(memory_format=formats[x.ndim]) if x.ndim in formats else x

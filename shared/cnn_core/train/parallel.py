@@ -20,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from cnn_core.errors import CnnError
+from cnn_core.nn.dims import FORMATS
 from cnn_core.train.config import LoopConfig
 from cnn_core.train.devices import choose_device, fabric_precision
 
@@ -151,12 +152,11 @@ def use_channels_last(model: nn.Module, *, together: bool) -> None:
     written in two ways. Which one its gradient has depends on device and precision; processes that train `together`
     compare them, so both are given the same.
     """
-    formats = {2: torch.channels_last, 3: torch.channels_last_3d}
     spatial_dims = getattr(model, "spatial_dims", None)
     if spatial_dims is None:
         return
-    if spatial_dims in formats:
-        model.to(memory_format=formats[spatial_dims])
+    if spatial_dims in FORMATS:
+        model.to(memory_format=FORMATS[spatial_dims])
     for p in model.parameters():
         if p.ndim == spatial_dims + 2 and p.is_contiguous():
             strides = torch.empty_like(p, memory_format=torch.contiguous_format).stride()

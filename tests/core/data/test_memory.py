@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from cnn_core.data.augment_config import AugmentConfig
-from cnn_core.data.memory import EpochContext, MemoryBatches, channels_last, take_share
+from cnn_core.data.memory import EpochContext, MemoryBatches, take_share
 from cnn_core.errors import CnnError
+from cnn_core.nn.dims import channels_last
 
 STRONG = AugmentConfig(flip="alternate", rotate=20, shift=2, light=0.2, cutout=2)
 
