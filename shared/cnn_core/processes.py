@@ -94,11 +94,22 @@ def supervise(command: Sequence[str]) -> int:
 
 
 def interrupt(pid: int, identity: str) -> bool:
-    """Ask a process to end as Ctrl-C does; return whether it was there. One of unknown identity is left alone."""
+    """Ask a process to end as Ctrl-C does; return whether it was there. One of unknown identity is left alone.
+
+    One that ignores Ctrl-C, as those that a script starts in its background do, is asked by SIGTERM.
+    """
     if os.name != "posix" or not identity or not is_running(pid, identity):
         return False
-    os.kill(pid, signal.SIGINT)
+    os.kill(pid, signal.SIGTERM if _ignores(pid, signal.SIGINT) else signal.SIGINT)
     return True
+
+
+def _ignores(pid: int, number: signal.Signals) -> bool:
+    """Return whether a process ignores a signal, as far as the system says (proc(5), SigIgn)."""
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/status").read_text("utf-8", errors="replace").splitlines()
+        return any(int(line[7:], 16) >> (number - 1) & 1 for line in lines if line.startswith("SigIgn:"))
+    return False
 
 
 def end_children() -> None:
