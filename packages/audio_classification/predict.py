@@ -12,9 +12,11 @@ from torch import Tensor
 from audio_classification.contract import DOMAIN_NAME, SoundContract
 from audio_classification.explain import SoundExplanation, explain_sound
 from audio_classification.reading import SUFFIXES, Sound, SoundSource, read_blocks, sound_files, sound_name
+from cnn_core.answers import Item, skip_answered
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.confidence import answering, split_answers
 from cnn_core.data.reading import Unreadable
+from cnn_core.data.summary import DataSummary
 from cnn_core.errors import CnnError, DataError
 from cnn_core.models import Backbone
 from cnn_core.nn.dims import channels_last
@@ -104,10 +106,14 @@ class Predictor(OfCard):
                 yield Prediction(name, error=str(error).removeprefix(f"{name}: "))
 
     def stream_inputs(
-        self, inputs: Iterable[str], *, output: Path | None = None, top_k: int = 5
+        self, inputs: Iterable[str], *, output: Path | None = None, top_k: int = 5, answered: Iterable[Item] = ()
     ) -> Iterator[Prediction]:
         """Classify files, and all sounds in folders, subfolders included, in the order of their names."""
-        return self.stream(self.entries(inputs), top_k=top_k)
+        return self.stream(skip_answered(self.entries(inputs), answered, name=sound_name), top_k=top_k)
+
+    def examine_inputs(self, inputs: Iterable[str]) -> DataSummary:
+        """Return how many sounds the inputs of `stream_inputs` are."""
+        return DataSummary("", "sounds", {"all": sum(1 for _ in self.entries(inputs))})
 
     def entries(self, inputs: Iterable[str]) -> Iterator[str | Path | Unreadable]:
         """Yield the sounds that inputs are, one by one, for `stream`."""

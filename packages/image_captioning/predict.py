@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from cnn_core.answers import skip_answered, write_csv
+from cnn_core.answers import Item, skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER
 from cnn_core.data.images import SUFFIXES, ImageSource, input_name
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
@@ -173,7 +173,7 @@ class Predictor(OfCard):
         *,
         output: Path | None = None,
         n_best: int = 3,
-        answered: Iterable[str] = (),
+        answered: Iterable[Item] = (),
     ) -> Iterator[Caption]:
         """Caption files and all pictures in folders, subfolders included, in the order of their names."""
         pictures = skip_answered(self.entries(inputs), answered, name=input_name)

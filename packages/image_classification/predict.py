@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from typing_extensions import TypeIs
 
-from cnn_core.answers import label_columns, skip_answered, write_csv
+from cnn_core.answers import Item, label_columns, skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.confidence import answering, split_answers
 from cnn_core.data.images import SUFFIXES, ImageSource, input_name, read_image
@@ -143,7 +143,7 @@ class Predictor(OfCard):
         *,
         output: Path | None = None,
         top_k: int = 5,
-        answered: Iterable[str] = (),
+        answered: Iterable[Item] = (),
     ) -> Iterator[Prediction]:
         """Classify files and all pictures in folders, subfolders included, in the order of their names."""
         pictures = skip_answered(self.entries(inputs), answered, name=input_name)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cnn_core.answers import Item, skip_answered
 from cnn_core.classification import Prediction
 from cnn_core.errors import DataError
 from cnn_core.explain import explain, method_spec
@@ -81,9 +82,11 @@ class NodulePredictor(OfCard):
         scores = picture_scores(self.model, pictures, self.contract, self.device)
         return NoduleResult(float(probability(scores.mean(keepdims=True), self.contract)[0]), len(pictures), warnings)
 
-    def stream_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator[Prediction]:
+    def stream_inputs(
+        self, inputs: Iterable[str], *, output: Path | None = None, answered: Iterable[Item] = ()
+    ) -> Iterator[Prediction]:
         """Classify one nodule per input; nothing is written to `output`."""
-        for entry in inputs:
+        for entry in skip_answered(inputs, answered):
             try:
                 yield self.predict(entry).of(str(entry))
             except DataError as error:

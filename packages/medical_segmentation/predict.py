@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cnn_core.answers import Item
 from cnn_core.data.summary import DataSummary
 from cnn_core.errors import DataError
 from cnn_core.notebook import OfCard, table
@@ -219,7 +220,7 @@ class Predictor(OfCard):
         *,
         output: Path | None = None,
         series: str | None = None,
-        answered: Iterable[str] = (),
+        answered: Iterable[Item] = (),
     ) -> Iterator["ScanPrediction"]:
         """Segment one scan after the other.
 
@@ -227,7 +228,7 @@ class Predictor(OfCard):
             inputs: paths; a folder or a zip means every study and every file of a volume in it.
             output: folder for masks and overlays; None: none are written.
             series: which DICOM series of each study, see `read_scan`.
-            answered: what the answers of an interrupted run are called, each as often as it was answered.
+            answered: the answers of an interrupted run.
         """
         scans = (found for entry in inputs for found in scans_of(entry))
         return self.stream(scans, output=output, series=series, answered=answered)
@@ -243,11 +244,11 @@ class Predictor(OfCard):
         *,
         output: Path | None = None,
         series: str | None = None,
-        answered: Iterable[str] = (),
+        answered: Iterable[Item] = (),
     ) -> Iterator["ScanPrediction"]:
         """Segment what `entries` yields; arguments as in `stream_inputs`."""
         names: set[str] = set()
-        before = Counter(answered)
+        before = Counter(str(item["input"]) for item in answered)
         for label, read in opened(scans):
             if before[label]:
                 before[label] -= 1

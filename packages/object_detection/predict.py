@@ -10,10 +10,12 @@ import torch
 from PIL import Image
 from torch import nn
 
+from cnn_core.answers import Item, skip_answered
 from cnn_core.data.fits import Placement
-from cnn_core.data.images import SUFFIXES, ImageSource, read_image
+from cnn_core.data.images import SUFFIXES, ImageSource, input_name, read_image
 from cnn_core.data.memory import as_unit
 from cnn_core.data.reading import Unreadable, pictures_in, read_batches
+from cnn_core.data.summary import DataSummary
 from cnn_core.errors import CnnError
 from cnn_core.nn.dims import channels_last
 from cnn_core.nn.folding import folded
@@ -171,15 +173,24 @@ class Predictor(OfCard):
                 else:
                     yield self._answer(name, next(found).above(threshold), view[2], threshold)
 
-    def stream_inputs(self, inputs: Iterable[str], *, output: Path | None = None) -> Iterator[Detection]:
+    def stream_inputs(
+        self, inputs: Iterable[str], *, output: Path | None = None, answered: Iterable[Item] = ()
+    ) -> Iterator[Detection]:
         """Answer files, and all pictures in folders, subfolders included, in the order of their names.
 
         Args:
             inputs: paths.
             output: gets boxes.csv and boxes.coco.json when all are answered; None: nothing is written.
+            answered: of an interrupted run, see `cnn_core.answers.skip_answered`; they stand in these files too.
         """
-        found = self.stream(self.entries(inputs))
-        return found if output is None else kept_in(output, found, self.labels)
+        before = [Detection.from_json(item) for item in answered]
+        pictures = skip_answered(self.entries(inputs), (one.to_json() for one in before), name=input_name)
+        found = self.stream(pictures)
+        return found if output is None else kept_in(output, found, self.labels, before=before)
+
+    def examine_inputs(self, inputs: Iterable[str]) -> DataSummary:
+        """Return how many pictures the inputs of `stream_inputs` are."""
+        return DataSummary("", "pictures", {"all": sum(1 for _ in self.entries(inputs))})
 
     def entries(self, inputs: Iterable[str]) -> Iterator[Path | Unreadable]:
         """Yield the pictures that inputs are, one by one, for `stream`."""

@@ -50,9 +50,11 @@ def coco_of(detections: Iterable["Detection"], labels: Sequence[str]) -> dict[st
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def kept_in(folder: Path, detections: Iterable["Detection"], labels: Sequence[str]) -> Iterator["Detection"]:
-    """Yield answers, and write them into a folder when all are there."""
-    answered = []
+def kept_in(
+    folder: Path, detections: Iterable["Detection"], labels: Sequence[str], *, before: Iterable["Detection"] = ()
+) -> Iterator["Detection"]:
+    """Yield answers, and write them, behind those of `before`, into a folder when all are there."""
+    answered = [*before]
     for one in detections:
         answered.append(one)
         yield one

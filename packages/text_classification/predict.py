@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cnn_core.answers import skip_answered
+from cnn_core.answers import Item, skip_answered
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.data.decoding import FALLBACK
 from cnn_core.data.reading import Unreadable
@@ -125,7 +125,7 @@ class Predictor(OfCard):
         text_column: str | None = None,
         label_column: str | None = None,
         texts: bool = False,
-        answered: Iterable[str] = (),
+        answered: Iterable[Item] = (),
     ) -> Iterator[Prediction]:
         """Classify texts and files of texts: tables, or one text per line; "-" is standard input, one text per line.
 
@@ -136,7 +136,7 @@ class Predictor(OfCard):
             text_column: of tables; None: the one used in training, where a table has it, else found out.
             label_column: of their labels, which are no texts.
             texts: all inputs are texts.
-            answered: texts that are answered already, see `cnn_core.answers.skip_answered`.
+            answered: of an interrupted run, see `cnn_core.answers.skip_answered`.
         """
         entries = self.entries(inputs, text_column=text_column, label_column=label_column, texts=texts)
         yield from self.stream(skip_answered(entries, answered, name=_name_of), top_k=top_k)

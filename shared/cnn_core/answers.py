@@ -87,20 +87,20 @@ class Tally:
         }
 
 
-def skip_answered(inputs: Iterable[T], answered: Iterable[str], *, name: Any = str) -> Iterator[T]:
+def skip_answered(inputs: Iterable[T], answered: Iterable[Item], *, name: Any = str) -> Iterator[T]:
     """Yield the inputs behind those that were answered before.
 
     Args:
         inputs: all of them.
-        answered: what the answers that are there call their inputs.
+        answered: the answers that are there, as `to_json` of each made them.
         name: of an input, as its answer calls it.
 
     Raises:
         CnnError: the inputs that were answered are not the first of these.
     """
     inputs = iter(inputs)
-    for number, before in enumerate(answered, start=1):
-        entry = next(inputs, None)
+    for number, answer in enumerate(answered, start=1):
+        before, entry = str(answer["input"]), next(inputs, None)
         now = None if entry is None else name(entry)
         if now != before:
             found = "gone" if now is None else repr(now[:SHOWN])

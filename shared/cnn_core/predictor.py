@@ -39,9 +39,9 @@ class Predictor(Protocol):
             output: where a predictor that writes files of its own puts them; None: nowhere.
 
         A predictor may take `text_column`, `label_column` and `texts`, which are flags of `cnn predict`, and
-        `answered`, the inputs that are answered already (see `cnn_core.answers.skip_answered`). It may have a method
-        `examine_inputs` of the same inputs and flags, which returns a DataSummary: how many items there are to answer,
-        and how they are read.
+        `answered`, the answers of an interrupted run as JSON values (see `cnn_core.answers.skip_answered`). It may have
+        a method `examine_inputs` of the same inputs and flags, which returns a DataSummary: how many items there are to
+        answer, and how they are read.
 
         To be shared among machines (`--on ray`) it may have `entries`, which opens folders and tables: inputs and flags
         -> what `stream` takes, one by one; `stream`, which answers these, and takes `output` and flags where it needs

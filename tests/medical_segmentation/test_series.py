@@ -454,7 +454,12 @@ def test_a_mask_is_called_the_same_whether_or_not_the_run_was_interrupted(tmp_pa
         nib.save(nib.Nifti1Image(np.zeros((8, 8, 8), np.int16), np.eye(4)), files[-1])
     Path(files[1]).write_bytes(b"no scan")
     whole = [item.to_json() for item in predictor.stream_inputs(files, output=tmp_path / "whole")]
-    (last,) = [item.to_json() for item in predictor.stream_inputs(files, output=tmp_path / "on", answered=files[:2])]
+    (last,) = [
+        item.to_json()
+        for item in predictor.stream_inputs(
+            files, output=tmp_path / "on", answered=[{"input": file} for file in files[:2]]
+        )
+    ]
     assert [Path(item["mask"]).name.split("_")[0] if "mask" in item else "" for item in whole] == ["scan", "", "scan-3"]
     assert Path(last["mask"]).name == Path(whole[2]["mask"]).name
     gathered = [*predictor.gather(whole, tmp_path / "whole")]

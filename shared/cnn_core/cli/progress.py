@@ -19,7 +19,8 @@ def shown_progress(total: int | None, unit: str, *, done: int = 0, quiet: bool =
 
     On a terminal it is drawn, elsewhere a line is written now and then; what is printed meanwhile stays whole.
     """
-    figures = f"{{n:,}} of {{total:,}} {unit}" if total else f"{{n:,}} {unit}"
+    # The total itself, not tqdm's: that becomes None where more come than were counted.
+    figures = f"{{n:,}} of {total:,} {unit}" if total else f"{{n:,}} {unit}"
     figures += "  {rate_fmt}  " + ("{remaining} left" if total else "{elapsed}")
     how: dict[str, Any] = {"total": total, "initial": done, "unit": f" {unit}", "disable": quiet, "delay": DELAY}
     if sys.stderr.isatty():

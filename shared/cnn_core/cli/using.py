@@ -84,13 +84,13 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     head = {"weights": options.name, "sha256": load_card(find_weights(options.name)).sha256}
     with _files(options, head) as files:  # before the work, not after it
         predictor = domain.load(options.name, device="cpu" if options.on else options.device)
-        going_on = {"answered": (str(item["input"]) for item in files.items())} if files and files.count else {}
+        going_on = {"answered": files.items()} if files and files.count else {}
         check_options(predictor.stream_inputs, {**chosen, **going_on}, options.name)
         summary = None if on_ray.elsewhere(options) else _examined(options, predictor, chosen)
         out, tally, done = options.out, Tally(), files.count if files else 0
         for item in files.items() if files else ():
             tally.add(item)
-        total = sum(summary.splits.values()) if summary else 0 if on_ray.elsewhere(options) else len(options.inputs)
+        total = sum(summary.splits.values()) if summary else 0
         unit = summary.items if summary else "inputs"
         if options.on and files:
             with shown_progress(total or None, unit, quiet=options.quiet) as bar:
