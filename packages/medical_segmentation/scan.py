@@ -238,8 +238,9 @@ def read_labels(path: str | os.PathLike[str], like: Scan) -> tuple[np.ndarray, b
     low, high = whole.min(), whole.max()  # NaN makes both NaN
     if not (low >= 0 and high <= 65535 and off <= OFF_WHOLE):
         low, high = voxels.min(), voxels.max()
+        one = f", {voxels.flat[np.abs(whole - voxels).argmax()]:g} among them" if off > OFF_WHOLE else ""
         raise DataError(
-            f"{path.name}: expected labels, whole numbers from 0 to 65535, got values from {low:g} to {high:g}; "
+            f"{path.name}: expected labels, whole numbers from 0 to 65535, got values from {low:g} to {high:g}{one}; "
             "save the mask as whole numbers"
         )
     return whole.astype(np.uint8 if high <= 255 else np.uint16), rounded

@@ -8,7 +8,7 @@ nearly so, are in one split.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -19,7 +19,7 @@ from cnn_core.errors import DataError, unknown_name
 from text_classification.copies import contradictions, copies, grouped, label_warnings, similar
 from text_classification.corpora import DATA_SETS, PHRASES, Corpus
 from text_classification.splits import FOLDS, Reading, TextSet, amount_of, split_parts
-from text_classification.tables import Table, read_table, table_files
+from text_classification.tables import Table, lacks, read_table, table_files
 
 SPLITS = ("train", "val", "train+val", "test")
 
@@ -138,9 +138,18 @@ def read_custom(
     tables: dict[str, Table] = {}
     for part, file in files.items():
         group = reading.group_column if part in ("all", "train") else None
+        if part == "test" and tables and not reading.test and lacks(file, likely[1] or ""):  # as Kaggle's
+            first = next(iter(tables))
+            said = f"{file.name} is not used: it has no column {likely[1]!r}; cnn predict answers its texts"
+            tables[first] = replace(tables[first], read=(*tables[first].read, said))
+            continue
         tables[part] = read_table(file, **columns, group_column=group, likely=likely)
         likely = tables[part].columns  # the other parts are read as the first one
-    if reading.test and "all" in tables and "test" in tables:
+    if "all" in tables and tables["all"].splits:
+        tables = tables["all"].parts() | {part: table for part, table in tables.items() if part != "all"}
+        if reading.test and "test" in tables:
+            raise DataError(f"{name_or_path}: its rows say which are the test; leave test out, or remove that column")
+    if "all" in tables and "test" in tables:
         tables["train"] = tables.pop("all")
     return tables
 

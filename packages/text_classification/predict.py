@@ -1,8 +1,10 @@
 """Predictions for texts: labels with probabilities, and the words that explain them."""
 
+import io
 import os
 import re
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -293,6 +295,8 @@ def _name_of(entry: str | Unreadable) -> str:
 
 def _standard_input() -> Iterator[str]:
     stream = getattr(sys.stdin, "buffer", None)
+    if stream is not None and hasattr(stream, "peek") and stream.peek(2)[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
+        stream = io.TextIOWrapper(stream, "utf-16", errors="replace")  # as Windows' shell pipes it
     for line in sys.stdin if stream is None else stream:
         text = line if isinstance(line, str) else line.decode("utf-8", FALLBACK)
         yield text.rstrip("\r\n").removeprefix("\ufeff")

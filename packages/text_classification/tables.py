@@ -3,12 +3,13 @@
 What was chosen in reading is said, and what is left out is counted; what cannot be read is refused in one sentence.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cnn_core.data import tables
 from cnn_core.data.decoding import examine_encoding, lines, opened, reading_errors
+from cnn_core.data.splits import may_say_splits, said_splits
 from cnn_core.data.summary import LeftOut, Omissions
 from cnn_core.data.tables import SAMPLE, TABLES, Layout, check_is_text, numbered_rows, rows, table_suffix
 from cnn_core.errors import DataError
@@ -26,6 +27,7 @@ class Table:
         texts: N texts.
         labels: N labels.
         groups: N values of the column by which rows belong together; empty: there is none.
+        splits: train, val or test of each row, "" where nothing is said; empty: no column says so.
         read: sentences on what was chosen in reading.
         left_out: rows without text or label.
         columns: names of the columns of texts and labels.
@@ -34,9 +36,23 @@ class Table:
     texts: list[str] = field(repr=False)
     labels: list[str] = field(repr=False)
     groups: list[str] = field(default_factory=list, repr=False)
+    splits: list[str] = field(default_factory=list, repr=False)
     read: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     columns: tuple[str, str] = ("", "")
+
+    def part(self, splits: Collection[str]) -> "Table":
+        """Return the rows of some splits; what was read and left out is said of the first part alone."""
+        rows = [i for i, split in enumerate(self.splits) if split in splits]
+        texts, labels, groups = ([of[i] for i in rows] if of else [] for of in (self.texts, self.labels, self.groups))
+        return replace(self, texts=texts, labels=labels, groups=groups, splits=[], read=(), left_out=())
+
+    def parts(self) -> dict[str, "Table"]:
+        """Return part -> its rows, as the column of splits says; rows of which it says nothing are for training."""
+        kept = {"train": self.part(("train", "")), "val": self.part(("val",)), "test": self.part(("test",))}
+        found = {name: table for name, table in kept.items() if table.texts}
+        first = next(iter(found))
+        return {**found, first: replace(found[first], read=self.read, left_out=self.left_out)}
 
 
 def table_files(path: Path) -> dict[str, Path]:
@@ -101,6 +117,11 @@ def read_table(
     texts: list[str] = []
     labels: list[str] = []
     groups: list[str] = []
+    dividing: dict[int, list[str]] = {
+        k: []
+        for k, name in enumerate(layout.columns)
+        if k not in (text_at, label_at, group_at) and may_say_splits(name)
+    }
     omissions, size = Omissions(), 0
     for number, row in numbered_rows(path, layout):
         text, label = _at(row, text_at).strip(), _at(row, label_at).strip()
@@ -115,13 +136,27 @@ def read_table(
             )
         texts.append(text)
         labels.append(label)
+        for k, cells in dividing.items():
+            cells.append(_at(row, k))
         if group_at is not None:
             groups.append(_at(row, group_at).strip() or f"line {number}")
     names = layout.columns[text_at], layout.columns[label_at]
     if not texts:
         raise DataError(f"{path.name}: no row has both a text and a label (columns {names[0]!r} and {names[1]!r})")
     read = (f"in {path.name}: {layout.said}; {chosen.said}", *(f"in {path.name}: {text}" for text in layout.remarks))
-    return Table(texts, labels, groups, read, omissions.all, names)
+    said = ((k, said_splits(layout.columns[k], cells, table=path.name)) for k, cells in dividing.items())
+    divided, splits = next(((k, parts) for k, parts in said if parts), (None, []))
+    if divided is not None:
+        bare = splits.count("")
+        rest = f"; the {bare:,} rows without one are for training" if bare else ""
+        read = (*read, f"in {path.name}: the splits are those of column {layout.columns[divided]!r}{rest}")
+    return Table(texts, labels, groups, splits, read, omissions.all, names)
+
+
+def lacks(path: Path, column: str) -> bool:
+    """Tell whether a table with a header has no such column."""
+    layout = look(path)
+    return layout.header and Columns(path.name, layout).find(column) is None
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def test_what_flatters_or_contradicts_is_counted_and_said(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
-        (["Good", "good", "bad"], "differ in case or spaces alone"),
+        (["Good", "good", "bad"], "differ in case, spaces or zeros alone"),
         ([f"{i / 10}" for i in range(100)], "scores"),
         (["a|b", "a", "b", "b|a"], "lists of several (a|b)"),
         (['["a"  "b"]', '["a"]', '["b"]'], "lists of several"),

@@ -151,7 +151,10 @@ def _rows_of(value: dict[str, Any], name: str) -> Any:
         raise DataError(f"{name} holds {len(lists)} tables ({', '.join(lists)}); save each as a file of its own")
     if lists:
         return next(iter(lists.values()))
-    columns = {k: [*v.values()] if isinstance(v, dict) else v for k, v in value.items()}
+    keyed = [column for column in value.values() if isinstance(column, dict)]
+    if any(column.keys() != keyed[0].keys() for column in keyed):
+        raise DataError(f"{name}: its columns have different rows; save it as a list of objects, one for each row")
+    columns = {k: [v[key] for key in keyed[0]] if isinstance(v, dict) else v for k, v in value.items()}
     if columns and all(isinstance(entry, list) for entry in columns.values()):
         lengths = {len(entry) for entry in columns.values()}
         if len(lengths) == 1:

@@ -5,14 +5,51 @@ names or contents, so that the same items are divided in the same way in whateve
 """
 
 import hashlib
+import re
 from collections.abc import Hashable, Sequence
 
 import numpy as np
+
+from cnn_core.errors import DataError
 
 SPLIT_NAMES = {  # what people call the parts of a data set that is divided already
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
+SPLIT_COLUMNS = ("split", "set", "subset", "partition", "dataset", "usage", "fold")  # names, letters alone
+
+
+def may_say_splits(column: str) -> bool:
+    """Tell by the name of a column whether it may say which part of the data a row belongs to."""
+    return re.sub(r"[\W_]", "", column.lower()) in SPLIT_COLUMNS
+
+
+def said_splits(column: str, cells: Sequence[str], *, table: str) -> list[str] | None:
+    """Return what a table says of every row: "train", "val" or "test", "" for an empty cell; None: nothing.
+
+    A column says so by its name, and where at least half of the cells that are filled are names of a part.
+
+    Args:
+        column: its name.
+        cells: one of each row.
+        table: the file's name, for messages.
+
+    Raises:
+        DataError: another word stands among these names.
+    """
+    words = [cell.strip().lower() for cell in cells]
+    filled = [word for word in words if word]
+    known = sum(word in SPLIT_NAMES for word in filled)
+    if not may_say_splits(column) or not known or 2 * known < len(filled):
+        return None
+    other = next((word for word in filled if word not in SPLIT_NAMES), None)
+    if other is not None:
+        count = len(filled) - known
+        raise DataError(
+            f"{table}: expected train, val or test in the column {column!r}, got {other[:40]!r} ({count:,} of "
+            f"{len(words):,} rows are none of these); correct them, or rename the column if it says something else"
+        )
+    return [SPLIT_NAMES.get(word, "") for word in words]
 
 
 def hold_out(

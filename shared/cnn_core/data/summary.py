@@ -1,6 +1,7 @@
 """What was understood of a data set before anything runs: the same sentences in commands, library and pages."""
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ NAMED = 6  # classes that a sentence names
 EXAMPLES = 3  # items left out that a sentence names
 UNBALANCED = 10  # times the items of the smallest class, from which on accuracy says little of it
 FEW = 10  # items of a class, below which nothing reliable is learned of it
+MISSING = ("na", "nan", "n/a", "#n/a", "<na>", "null")  # what R, pandas and spreadsheets write for a missing value
 VERBS = {one: (one, many) for one, many in (("is", "are"), ("has", "have"), ("was", "were"))}
 SPLITS = {"train": "training", "val": "validation", "test": "test", "train+val": "training"}
 
@@ -146,6 +148,14 @@ def class_counts(labels: Sequence[str], targets: Mapping[str, Iterable[int]]) ->
     return counts
 
 
+def _plain(label: str) -> str:
+    """Return what labels that are probably one have in common: "1", "1.0" and " 1"; "Cat" and "cat"."""
+    try:
+        return repr(float(label))
+    except ValueError:
+        return " ".join(unicodedata.normalize("NFKC", label).split()).casefold()
+
+
 def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str = "") -> list[str]:
     """Return what is wrong with the classes of labelled items: too few, missing in a split, unequal, alike, too many.
 
@@ -158,12 +168,18 @@ def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str 
     said = []
     alike: dict[str, list[str]] = {}
     for name in classes:
-        alike.setdefault(" ".join(name.split()).casefold(), []).append(name)
+        alike.setdefault(_plain(name), []).append(name)
     for names in alike.values():
         if len(names) > 1:
             said.append(
-                f"the labels {_list(map(repr, names))} differ in case or spaces alone and are learned as different "
-                "classes: write them alike if they are one"
+                f"the labels {_list(map(repr, names))} differ in case, spaces or zeros alone and are "
+                "learned as different classes: write them alike if they are one"
+            )
+    for name, count in totals.items():
+        if name.casefold() in MISSING:
+            said.append(
+                f"the label {name!r} of {count:,} items is learned as a class, but programs write it where a value is "
+                "missing: leave these items out if so"
             )
     if label_flag and len(totals) > 20 and total < 5 * len(totals):
         said.append(
@@ -208,4 +224,4 @@ def _list(names: Iterable[str]) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip().rstrip(".")
-    return text[:1].upper() + text[1:] + "."
+    return (text if "." in text.split(" ", 1)[0] else text[:1].upper() + text[1:]) + "."

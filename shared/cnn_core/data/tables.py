@@ -51,6 +51,10 @@ TABLES = (*SUFFIXES, ".tab", ".json", ".parquet", *SHEETS)  # with .gz behind th
 SAMPLE = 1 << 20  # characters that the delimiter is guessed from
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # how a cell begins that a spreadsheet would compute (OWASP, "CSV Injection")
 MOST_STRANGE = 0.05  # share of control characters in a text file
+BINARY = {  # how other files begin -> what to do
+    "PK\x03\x04": "; it begins like a zip, as spreadsheets do: call it .xlsx if it is one, or unpack it",
+    "PAR1": "; it is Parquet: call it .parquet", "ARROW1": "; it is Arrow: save it as .parquet or .csv",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -160,8 +164,9 @@ def check_is_text(path: Path, sample: str) -> None:
     """Raise DataError where the beginning of a file is not text."""
     strange = sum(not (sign.isprintable() or sign.isspace()) for sign in sample)
     if strange > MOST_STRANGE * len(sample):
+        kind = next((said for beginning, said in BINARY.items() if sample.startswith(beginning)), "")
         raise DataError(
-            f"{path.name} is not text: {strange / len(sample):.0%} of its first characters are control characters"
+            f"{path.name} is not text: {strange / len(sample):.0%} of its first characters are control characters{kind}"
         )
 
 

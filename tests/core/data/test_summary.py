@@ -55,8 +55,13 @@ def test_what_is_wrong_with_classes_is_said() -> None:
     assert "no test item, so nothing is measured of it: b" in said(a=(40, 10), b=(50, 0))
     assert "fewer than 10 items, too few to rely on: b (4)" in said(a=(30, 1), b=(2, 2))
     assert "'a' has 200 items, 'b' 12" in said(a=(190, 10), b=(10, 2))
-    assert "'Spam', 'spam' differ in case or spaces alone" in said(Spam=(40, 10), spam=(40, 10))
+    assert "'Spam', 'spam' differ in case, spaces or zeros alone" in said(Spam=(40, 10), spam=(40, 10))
     assert "'no entry', 'no  entry' differ" in said(no_entry=(40, 10), no__entry=(40, 10))
+    assert "'1', '1.0' differ" in said(**{"1": (40, 10), "1.0": (40, 10), "2": (40, 10)})
+    assert said(**{"1234567": (40, 10), "1234568": (40, 10)}) == ""
+    composed, taken_apart = "caf\u00e9", "cafe\u0301"
+    assert f"'{composed}', '{taken_apart}' differ" in said(**{composed: (40, 10), taken_apart: (40, 10)})
+    assert "the label 'NA' of 50 items is learned as a class, but" in said(NA=(40, 10), b=(40, 10))
 
 
 def test_more_labels_than_classes_can_be_is_said_with_the_flag_that_helps() -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from cnn_core.data.classes.listing import Files, Kind
-from cnn_core.data.splits import SPLIT_NAMES
+from cnn_core.data.splits import SPLIT_NAMES, said_splits
 from cnn_core.data.tables import look, rows
 from cnn_core.errors import DataError
 
@@ -24,7 +24,6 @@ LABEL_NAMES = (
     "label", "labels", "class", "classid", "classname", "category", "categoryid", "categoryname", "target", "diagnosis",
     "dx", "breed", "species", "finding", "findinglabels", "level", "y", "type", "cultivar", "characterlabel",
 )  # fmt: skip
-SPLIT_COLUMNS = ("split", "set", "subset", "partition", "dataset", "usage", "fold")
 NAME_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "img", "id", "path", "image_name", "name")
 
 Parts = tuple[str, ...]
@@ -114,26 +113,40 @@ def _read_table(
     columns, table, header = _rows(files, source, label_column, group_column)
     split = _split_of(PurePosixPath(name).stem)
     width = max(map(len, table), default=0)
-    places = [[finder.find(row[k], split) if k < len(row) else None for row in table] for k in range(width)]
-    matches = [sum(place is not None for place in column) for column in places]
-    best = max(range(width), key=lambda k: matches[k], default=0)
-    if not width or not _names_items(places[best], len(finder.items)):
+    cells = [_cells(table, k) for k in range(width)]
+    for numbers in (False, True):  # a number stands for a name with zeros before it only where no column has names
+        places = [[finder.find(cell, split, numbers=numbers) for cell in column] for column in cells]
+        matches = [sum(place is not None for place in column) for column in places]
+        # Of columns that name as many, one that is called so, or holds more than the numbers of its rows.
+        ranks = [
+            (matches[k], _plain(columns, k) in NAME_COLUMNS, not all(cell.strip().isdigit() for cell in cells[k]))
+            for k in range(width)
+        ]
+        best = max(range(width), key=ranks.__getitem__, default=0)
+        if width and _names_items(places[best], len(finder.items)):
+            break
+    else:
         return
     if not header and places[best][0] is None:  # a first row that names no item is one of names after all
         columns, table, places = [cell.strip() for cell in table[0]], table[1:], [column[1:] for column in places]
     rest = [k for k in range(width) if k != best]
     group = _column(columns, group_column, name, "--group-column")
     label = _column(columns, label_column, name, "--label-column")
-    splits = [k for k in rest if _plain(columns, k) in SPLIT_COLUMNS and _is_split([row[k : k + 1] for row in table])]
-    divided = next(iter(splits), None)
+    said = {k: said_splits(columns[k], _cells(table, k), table=name) for k in rest if k < len(columns)}
+    divided, splits = next(((k, parts) for k, parts in said.items() if parts), (None, [split or ""] * len(table)))
     labels, chosen = _labels(columns, table, [k for k in rest if k not in (group, divided)], label)
     if labels is None:  # such as Kaggle's test.csv: items without labels
         found.read.append(f"{name} names the {files.kind.many}, but no column of it holds at least two labels")
         return
     found.sources.append(name)
-    found.read.append(f"the labels are read from {name}: {chosen} for the {files.kind.many} in {_title(columns, best)}")
+    without = ", whose numbers lack the zeros before them" if numbers else ""
+    found.read.append(
+        f"the labels are read from {name}: {chosen} for the {files.kind.many} in {_title(columns, best)}{without}"
+    )
     several: dict[Parts, set[str]] = defaultdict(set)
-    for number, (row, place, text) in enumerate(zip(table, places[best], labels, strict=True), start=1):
+    if divided is not None and (bare := splits.count("")):
+        found.read.append(f"{bare:,} rows of {name} without a split are for training")
+    for number, (row, place, text, part) in enumerate(zip(table, places[best], labels, splits, strict=True), start=1):
         row_name = f"{name} row {number}"
         if place is None:
             cell = row[best] if best < len(row) else ""
@@ -146,7 +159,7 @@ def _read_table(
             found.left_out.append((row_name, f"rows of {name} that repeat another one"))
         else:
             found.labels[place] = text
-            if part := (SPLIT_NAMES.get(row[divided].strip().lower()) if divided is not None else split):
+            if part:
                 found.splits[place] = part
             if group is not None and group < len(row):
                 found.groups[place] = row[group].strip()
@@ -174,7 +187,7 @@ def _labels(
 ) -> tuple[list[str] | None, str]:
     """Return the label of every row, and which column they are from."""
     considered = {*rest, *([] if label is None else [label])}
-    values = {k: [" ".join(row[k].split()) if k < len(row) else "" for row in table] for k in considered}
+    values = {k: [" ".join(cell.split()) for cell in _cells(table, k)] for k in considered}
     different = {k: len({*column} - {""}) for k, column in values.items()}
     if label is None and len(rest) > 1 and all(_numbers(values[k]) <= {0.0, 1.0} for k in rest):
         marked = [[k for k in rest if float(values[k][i] or 0) == 1] for i in range(len(table))]
@@ -185,6 +198,10 @@ def _labels(
         fit = [k for k in rest if 2 <= different[k] <= max(2, len(table) // 2)]
         label = next(iter([*named, *sorted(fit, key=different.__getitem__)]), None)
     return (None, "") if label is None else (values[label], _title(columns, label))
+
+
+def _cells(table: list[list[str]], place: int) -> list[str]:
+    return [row[place] if place < len(row) else "" for row in table]
 
 
 def _numbers(cells: list[str]) -> set[float]:
@@ -211,14 +228,13 @@ def _plain(columns: list[str], place: int) -> str:
     return re.sub(r"[\W_]", "", columns[place].lower()) if place < len(columns) else ""
 
 
-def _is_split(cells: list[list[str]]) -> bool:
-    return all(cell and cell[0].strip().lower() in SPLIT_NAMES for cell in cells)
-
-
 def _split_of(stem: str) -> str | None:
     """Return which split a table is of by its name: train.csv, trainLabels.csv, my_test.csv."""
     words = re.findall(r"[A-Z]?[a-z]+", stem)
     return next((SPLIT_NAMES[word.lower()] for word in words if word.lower() in SPLIT_NAMES), None)
+
+
+ZEROS = "/"  # behind the number of an item, which no name ends with
 
 
 class _Finder:
@@ -228,14 +244,19 @@ class _Finder:
         self.items, self.kind = items, kind
         self._by_name: dict[str, list[Parts]] = defaultdict(list)
         for parts in items:
-            for key in {*_endings(_normal("/".join(parts)), kind)}:
+            keys = {*_endings(_normal("/".join(parts)), kind)}
+            for key in keys | {str(int(key)) + ZEROS for key in keys if key.isdecimal()}:
                 self._by_name[key].append(parts)
 
-    def find(self, cell: str, split: str | None) -> Parts | None:
-        """Return the one item that `cell` names; of several, that in a folder of the same split."""
-        if not cell.strip():
+    def find(self, cell: str, split: str | None, *, numbers: bool = False) -> Parts | None:
+        """Return the one item that `cell` names; of several, that in a folder of the same split.
+
+        With `numbers`, 7 names 007.jpg: a spreadsheet takes the zeros away.
+        """
+        name = _normal(cell)
+        if not name or (numbers and not (name.isdecimal() and len(name) < 20)):
             return None
-        for key in _endings(_normal(cell), self.kind):
+        for key in [str(int(name)) + ZEROS] if numbers else _endings(name, self.kind):
             fitting = self._by_name.get(key, [])
             if len(fitting) > 1:
                 fitting = [parts for parts in fitting if split in {_split_of(part) for part in parts[:-1]} - {None}]

@@ -1,0 +1,60 @@
+"""Tables of labels beside pictures as programs write them: splits with gaps, names without zeros, an index in front."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnn_core.errors import DataError
+from image_classification.folder import load_folder
+from image_classification.preprocess import InputContract
+
+COUNT = 24
+
+
+def loaded(root: Path, names: list[str], lines: list[str]) -> Any:
+    """Pictures, and a table of labels whose first line is its header."""
+    (root / "images").mkdir(parents=True)
+    for seed, name in enumerate(names):
+        noise = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), np.uint8)
+        Image.fromarray(noise).save(root / "images" / name)
+    (root / "labels.csv").write_text("\n".join([*lines, ""]))
+    return load_folder(root, InputContract(3, (8, 8)))
+
+
+def test_rows_without_a_split_are_for_training_and_the_others_stay_where_they_are(tmp_path: Path) -> None:
+    splits = ["train"] * 12 + [""] * 4 + ["test"] * 8
+    rows = [f"{i}.png,{'ab'[i % 2]},{split}" for i, split in enumerate(splits)]
+    data = loaded(tmp_path, [f"{i}.png" for i in range(COUNT)], ["image,label,split", *rows])
+    assert sorted(int(Path(file).stem) for file in data.sets["test"].files) == [*range(16, 24)]
+    assert any("4 rows of labels.csv without a split are for training" in said for said in data.summary.read)
+
+
+def test_another_word_among_the_splits_is_refused(tmp_path: Path) -> None:
+    splits = ["train"] * 15 + ["unused"] + ["test"] * 8
+    rows = [f"{i}.png,{'ab'[i % 2]},{split}" for i, split in enumerate(splits)]
+    with pytest.raises(DataError, match=r"labels.csv: expected train, val or test in the column 'split', got 'unused'"):
+        loaded(tmp_path, [f"{i}.png" for i in range(COUNT)], ["image,label,split", *rows])
+
+
+def test_an_index_before_the_names_is_not_taken_for_them(tmp_path: Path) -> None:
+    """Row i is of picture 23 - i, whose class is that of its number."""
+    rows = [f"{i},{COUNT - 1 - i}.png,{'ab'[(COUNT - 1 - i) % 2]}" for i in range(COUNT)]
+    for number, head in enumerate((",image,label", ",which,label")):
+        data = loaded(tmp_path / str(number), [f"{i}.png" for i in range(COUNT)], [head, *rows])
+        for part in data.sets.values():
+            for file, target in zip(part.files, part.targets, strict=True):
+                assert int(Path(file).stem) % 2 == target
+
+
+def test_numbers_stand_for_names_with_zeros_before_them(tmp_path: Path) -> None:
+    names = [f"{i:04}.png" for i in range(COUNT)]
+    data = loaded(tmp_path / "a", names, ["id,label", *(f"{i},{'ab'[i % 2]}" for i in range(COUNT))])
+    assert sum(len(data.sets[split]) for split in ("train", "val", "test")) == COUNT
+    assert any("in column 'id', whose numbers lack the zeros before them" in said for said in data.summary.read)
+    names[0] = "0.png"  # where names differ in zeros alone nothing is guessed
+    twice = [*names, "000.png"]
+    data = loaded(tmp_path / "b", twice, ["id,label", *(f"{i},{'ab'[i % 2]}" for i in range(COUNT))])
+    assert sum(len(data.sets[split]) for split in ("train", "val", "test")) == COUNT - 1

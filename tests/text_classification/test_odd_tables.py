@@ -1,0 +1,90 @@
+"""Tables of texts as other programs write them: with a column of splits, without labels, keyed, in UTF-16."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from cnn_core.data.tables import look, rows
+from cnn_core.errors import DataError
+from text_classification import load
+from text_classification.data import Reading, load_data
+
+
+def written(path: Path, splits: list[str], header: str = "text,label,split") -> Path:
+    lines = [f"text number {i},{'xy'[i % 2]},{split}" for i, split in enumerate(splits)]
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return path
+
+
+def members(path: Path, **how: object) -> dict[str, list[int]]:
+    made = load_data(path, Reading(**how)).splits
+    return {split: sorted(int(text.split()[2]) for text in made[split].texts) for split in ("train", "val", "test")}
+
+
+def test_a_column_of_splits_is_kept_and_said(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", ["Train"] * 30 + [""] * 2 + ["dev"] * 4 + ["TEST"] * 6)
+    assert members(path) == {"train": [*range(32)], "val": [*range(32, 36)], "test": [*range(36, 42)]}
+    summary = load_data(path, Reading()).summary
+    said = "in a.csv: the splits are those of column 'split'; the 2 rows without one are for training"
+    assert said in summary.read and summary.divided == "as given"
+    with pytest.raises(DataError, match="its rows say which are the test; leave test out"):
+        members(path, test="5")
+
+
+def test_without_validation_rows_some_are_held_out_and_groups_stay_together(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", ["train"] * 60 + ["test"] * 6)
+    found = members(path)
+    assert found["test"] == [*range(60, 66)] and len(found["val"]) == 6
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{lines[0]},who", *(f"{line},{i % 10}" for i, line in enumerate(lines[1:]))]))
+    found = members(path, group_column="who")
+    assert not {i % 10 for i in found["train"]} & {i % 10 for i in found["val"]}
+
+
+@pytest.mark.parametrize(("word", "count"), [("eval", 3), ("unused", 1)])
+def test_another_word_among_splits_is_refused(tmp_path: Path, word: str, count: int) -> None:
+    path = written(tmp_path / "a.csv", ["train"] * 20 + ["test"] * 5 + [word] * count)
+    with pytest.raises(DataError, match=rf"in the column 'split', got '{word}' \({count} of {25 + count} rows"):
+        members(path)
+
+
+def test_a_column_of_that_name_that_says_something_else_is_left_alone(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", [str(i % 5) for i in range(40)], "text,label,fold")
+    assert len(members(path)["test"]) == 4
+
+
+def test_a_test_table_without_labels_is_said_and_not_used(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text(
+        "id,text,target\n" + "".join(f"{i},some {i} words,{i % 2}\n" for i in range(40))
+    )
+    (tmp_path / "test.csv").write_text("id,text\n" + "".join(f"{i},other {i} words\n" for i in range(9)))
+    loaded = load_data(tmp_path, Reading())
+    assert loaded.summary.splits == {"train": 32, "val": 4, "test": 4}
+    assert "test.csv is not used: it has no column 'target'; cnn predict answers its texts" in loaded.summary.read
+
+
+def test_columns_of_json_are_paired_by_their_keys(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"text": {"0": "good", "1": "bad"}, "label": {"1": "neg", "0": "pos"}}))
+    assert list(rows(path, look(path, {"text", "label"}))) == [["good", "pos"], ["bad", "neg"]]
+    path.write_text(json.dumps({"text": {"0": "good", "1": "bad"}, "label": {"1": "neg", "2": "pos"}}))
+    with pytest.raises(DataError, match="its columns have different rows; save it as a list of objects"):
+        look(path, {"text", "label"})
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-8-sig"])
+def test_standard_input_in_any_encoding_of_unicode(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    piped = io.BufferedReader(io.BytesIO("a good film\r\nnaïve and dull\r\n".encode(encoding)))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(piped))
+    answers = list(load("sst2", device="cpu").stream_inputs(["-"]))
+    assert [answer.input for answer in answers] == ["a good film", "naïve and dull"]
+    assert answers[0].labels[0] == "positive"
+
+
+@pytest.mark.parametrize(("beginning", "said"), [(b"PK\x03\x04", "call it .xlsx"), (b"PAR1", "call it .parquet")])
+def test_another_kind_of_file_is_named(tmp_path: Path, beginning: bytes, said: str) -> None:
+    (tmp_path / "a.csv").write_bytes(beginning + bytes(range(32)) * 20)
+    with pytest.raises(DataError, match=said):
+        load_data(tmp_path / "a.csv", Reading())
