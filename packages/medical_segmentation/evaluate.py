@@ -54,7 +54,7 @@ class LabelFigures:
         missed: of these, those without a single voxel of it found.
         invented: cases in which it was found and the truth holds none.
         dice: mean over `n_dice` cases, those in which it is in the truth or in the mask; 0 where it is missed.
-        hd95_mm: mean over `n_hd95` cases, those in which it is in both: a missed case has no distance.
+        hd95_mm: mean over `n_hd95` cases, those in which it is in both, at whatever places.
         surface_dice: mean over `n_dice` cases.
         volume_error_ml: mean of mask minus truth over `n_dice` cases.
         absolute_error_ml: mean of its amount.

@@ -3,6 +3,7 @@
 What was chosen in reading is said, and what is left out is counted; what cannot be read is refused in one sentence.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -233,8 +234,9 @@ def look(path: Path, *wanted: str | None) -> Layout:
     """Find out how a table of texts is to be read, `wanted` being columns that must be there.
 
     Raises:
-        DataError: as `cnn_core.data.tables.look`.
+        DataError: as `cnn_core.data.tables.look`; the file is one of fastText.
     """
+    _refuse_tags(path)
     return tables.look(path, TEXT_NAMES + LABEL_NAMES, wanted=wanted, content="a table of texts")
 
 
@@ -267,11 +269,21 @@ def guess_columns(path: Path) -> Guess:
 def _lines_of(path: Path) -> TextFile:
     if path.is_dir():
         raise DataError(f"{path} is a folder; expected a file of texts ({', '.join(('.txt', *TABLES))})")
+    _refuse_tags(path)
     encoding = examine_encoding(path)
     with opened(path, encoding.name) as stream, reading_errors(path):
         check_is_text(path, stream.read(SAMPLE))
     read = (f"in {path.name}: read as {encoding.name}, one text per line", *encoding.remarks)
     return TextFile(path, encoding.lines, read, encoding=encoding.name)
+
+
+def _refuse_tags(path: Path) -> None:
+    with reading_errors(path), path.open("rb") as file:
+        if file.read(64).removeprefix(BOM_UTF8).startswith(b"__label__"):
+            raise DataError(
+                f"{path.name}: its lines begin with __label__ as fastText's do; save it as a table with the columns "
+                "label and text"
+            )
 
 
 def _by_its_header(path: Path) -> Layout | None:

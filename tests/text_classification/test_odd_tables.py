@@ -88,3 +88,12 @@ def test_another_kind_of_file_is_named(tmp_path: Path, beginning: bytes, said: s
     (tmp_path / "a.csv").write_bytes(beginning + bytes(range(32)) * 20)
     with pytest.raises(DataError, match=said):
         load_data(tmp_path / "a.csv", Reading())
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a"])
+def test_a_file_of_fasttext_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("__label__good a fine, fine day\n__label__bad a bad day\n")
+    (answer,) = load("sst2", device="cpu").stream_inputs([str(tmp_path / name)])
+    assert "as fastText's do; save it as a table" in str(answer.error)
+    with pytest.raises(DataError, match="as fastText's do"):
+        load_data(tmp_path / name, Reading())
