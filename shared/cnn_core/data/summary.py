@@ -190,11 +190,11 @@ def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str 
     for split in ("test", "val", "train"):
         missing = [name for name, counts in classes.items() if split in counts and not counts[split]]
         if missing and len(missing) < len(classes):
+            several, it = ("these classes have", "them") if len(missing) > 1 else ("this class has", "it")
             consequence = {
-                "test": "nothing is measured of it", "val": "it does not count when the best epoch is chosen",
-                "train": "it cannot be learned",
+                "test": f"nothing is measured of {it}", "val": f"the best epoch is chosen without {it}",
+                "train": f"nothing can be learned of {it}",
             }[split]  # fmt: skip
-            several = "these classes have" if len(missing) > 1 else "this class has"
             said.append(f"{several} no {SPLITS[split]} item, so {consequence}: {_list(missing)}")
     few = [name for name, count in totals.items() if count < FEW]
     if few:
