@@ -28,10 +28,11 @@ def fastai_python() -> Path:
 
 @pytest.mark.benchmark
 @pytest.mark.timeout(3 * 3600)  # on one slow core fastai takes longer than an hour
-def test_photos_against_fastai(fastai_python: Path, tmp_path: Path) -> None:
+def test_photos_against_fastai(fastai_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = data_root() / "clothing"
     if not folder.is_dir():
         pytest.skip(f"needs the photos of clothes in {folder} (CNN_DATA_DIR)")
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path))  # no features of an earlier run
     begun = perf_counter()
     outcome = train("photos", folder=tmp_path / "run", settings={"data": str(folder), "device": "cpu"})
     figure = outcome.card.metrics["accuracy"]
