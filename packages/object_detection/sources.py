@@ -22,8 +22,9 @@ from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import DataError
 from object_detection.coco import is_coco, read_coco
 from object_detection.record import Record
-from object_detection.tables import read_boxes, read_yolo, texts_of, yolo_labels
+from object_detection.tables import read_boxes
 from object_detection.voc import read_voc, voc_ids
+from object_detection.yolo import read_yolo, texts_of, yolo_labels
 
 EXPECTED = (
     "expected pictures with boxes: XML files of PASCAL VOC, a JSON file of COCO, text files of YOLO, or a table with "

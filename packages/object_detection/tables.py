@@ -1,14 +1,12 @@
-"""Boxes in tables (one row a box) and in the text files of YOLO (one file a picture)."""
+"""Boxes in tables: one row a box."""
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_core.data.folders import natural
 from cnn_core.data.tables import look, numbered_rows
-from cnn_core.errors import DataError, missing_package
-from cnn_core.validation import whole_number
+from cnn_core.errors import DataError
 from object_detection.record import Corners, Record
 
 PICTURE = ("image", "filename", "file_name", "file", "image_id", "image_path", "path", "img", "image_name", "name")
@@ -20,7 +18,6 @@ CORNERS = (
 EDGES = (("x", "xmin", "left"), ("y", "ymin", "top"), ("width", "w", "bbox_width"), ("height", "h", "bbox_height"))
 BOX = ("bbox", "box")
 PLAIN = 6  # columns of a table without a header: picture, left, top, right, bottom, class
-LARGEST = 1 << 20  # bytes of a text file of YOLO
 ONE_CLASS = "object"  # the class of boxes without one
 
 
@@ -57,71 +54,6 @@ def read_boxes(file: Path) -> list[Record]:
     return [Record(r.picture, r.boxes, r.labels, r.ignored, None, fractions, file.name) for r in found.values()]
 
 
-def read_yolo(file: Path, labels: Sequence[str], picture: str) -> Record:
-    """Read the text file of a picture: `class centre-x centre-y width height`, fractions of its edges.
-
-    Args:
-        file: empty: the picture has no box.
-        labels: class names; empty: classes are called by their numbers.
-        picture: its path.
-
-    Raises:
-        DataError: a line is not like that.
-    """
-    boxes: list[Corners] = []
-    names: list[str] = []
-    try:
-        if file.stat().st_size > LARGEST:
-            raise DataError(f"{file.name}: larger than {LARGEST >> 20} MiB; one picture needs a few kilobytes")
-        lines = file.read_text("utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file.name}: cannot be read ({error})") from error
-    for number, line in enumerate(lines, start=1):
-        cells = line.split()
-        if not cells:
-            continue
-        where = f"{file.name}, line {number}"
-        k = whole_number(cells[0])
-        if len(cells) != 5 or k is None:
-            kind = "an outline" if len(cells) > 6 and len(cells) % 2 else repr(line[:60])
-            raise DataError(f"{where}: expected a class number and four fractions, got {kind}")
-        if labels and k >= len(labels):
-            raise DataError(f"{where}: class {k}, but there are {len(labels)} names")
-        x, y, w, h = _floats(cells[1:], where)
-        boxes.append((x - w / 2, y - h / 2, x + w / 2, y + h / 2))
-        names.append(labels[k] if labels else cells[0])
-    return Record(picture, boxes, names, [False] * len(boxes), None, True, file.name)
-
-
-def yolo_labels(folder: Path) -> tuple[list[str], str]:
-    """Return the class names beside pictures with YOLO's text files, and the file that has them; none: ([], "")."""
-    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-        names = _yaml_names(file)
-        if names:
-            return names, file.name
-    for name in ("classes.txt", "obj.names", "_darknet.labels"):
-        for place in (folder, folder / "labels", *sorted(p for p in folder.iterdir() if p.is_dir())):
-            if (place / name).is_file():
-                lines = (place / name).read_text("utf-8-sig").splitlines()
-                return [line.strip() for line in lines if line.strip()], name
-    return [], ""
-
-
-def _yaml_names(file: Path) -> list[str]:
-    try:
-        import yaml
-    except ModuleNotFoundError as error:
-        raise missing_package("pyyaml") from error
-    try:
-        table = yaml.safe_load(file.read_text("utf-8-sig")) if file.stat().st_size <= LARGEST else None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise DataError(f"{file.name}: not YAML ({str(error)[:200]})") from error
-    names = table.get("names") if isinstance(table, dict) else None
-    if isinstance(names, dict):
-        names = [names[key] for key in sorted(names, key=lambda key: natural(str(key)))]
-    return [str(name).strip() for name in names] if isinstance(names, list) else []
-
-
 def _places(columns: Sequence[str], file: Path) -> tuple[int, int | None, list[int], bool]:
     """Return the places of picture, class and numbers, and whether the numbers end with width and height."""
 
@@ -152,22 +84,20 @@ def _listed(cell: str) -> list[str]:
 
 
 def _corners(texts: Sequence[str], *, edges: bool, where: str) -> Corners:
-    values = _floats(texts, where)
+    values = numbers_of(texts, where)
     if len(values) != 4:
         raise DataError(f"{where}: expected four numbers for a box, got {len(values)}")
     left, top, right, bottom = values
     return (left, top, left + right, top + bottom) if edges else (left, top, right, bottom)
 
 
-def _floats(texts: Sequence[str], where: str) -> list[float]:
+def numbers_of(texts: Sequence[str], where: str) -> list[float]:
+    """Return texts as numbers.
+
+    Raises:
+        DataError: one is none; begins with `where`.
+    """
     try:
         return [float(text) for text in texts]
     except ValueError as error:
         raise DataError(f"{where}: expected numbers, got {', '.join(texts)[:80]}") from error
-
-
-def texts_of(files: Sequence[Path]) -> Iterator[Path]:
-    """Yield the text files that could be YOLO's: not lists of names or of pictures."""
-    for file in files:
-        if file.suffix.lower() == ".txt" and file.stem.lower() not in ("classes", "readme", "train", "val", "test"):
-            yield file

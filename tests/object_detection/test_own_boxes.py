@@ -15,8 +15,9 @@ from cnn_core.data.archives import extract
 from cnn_core.errors import DataError, UnknownNameError
 from object_detection.coco import read_coco
 from object_detection.folder import OwnBoxes, load_own
-from object_detection.tables import read_boxes, yolo_labels
+from object_detection.tables import read_boxes
 from object_detection.voc import read_voc
+from object_detection.yolo import yolo_labels
 
 LAYOUTS = {"voc": as_voc, "coco": as_coco, "yolo": as_yolo, "csv": as_csv}
 

@@ -1,0 +1,84 @@
+"""The text files of YOLO: one file a picture, one line a box, and the names of the classes beside them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cnn_core.data.folders import natural
+from cnn_core.errors import DataError, missing_package
+from cnn_core.validation import whole_number
+from object_detection.record import Corners, Record
+from object_detection.tables import numbers_of
+
+LARGEST = 1 << 20  # bytes of a text file
+
+
+def read_yolo(file: Path, labels: Sequence[str], picture: str) -> Record:
+    """Read the text file of a picture: `class centre-x centre-y width height`, fractions of its edges.
+
+    Args:
+        file: empty: the picture has no box.
+        labels: class names; empty: classes are called by their numbers.
+        picture: its path.
+
+    Raises:
+        DataError: a line is not like that.
+    """
+    boxes: list[Corners] = []
+    names: list[str] = []
+    try:
+        if file.stat().st_size > LARGEST:
+            raise DataError(f"{file.name}: larger than {LARGEST >> 20} MiB; one picture needs a few kilobytes")
+        lines = file.read_text("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file.name}: cannot be read ({error})") from error
+    for number, line in enumerate(lines, start=1):
+        cells = line.split()
+        if not cells:
+            continue
+        where = f"{file.name}, line {number}"
+        k = whole_number(cells[0])
+        if len(cells) != 5 or k is None:
+            kind = "an outline" if len(cells) > 6 and len(cells) % 2 else repr(line[:60])
+            raise DataError(f"{where}: expected a class number and four fractions, got {kind}")
+        if labels and k >= len(labels):
+            raise DataError(f"{where}: class {k}, but there are {len(labels)} names")
+        x, y, w, h = numbers_of(cells[1:], where)
+        boxes.append((x - w / 2, y - h / 2, x + w / 2, y + h / 2))
+        names.append(labels[k] if labels else cells[0])
+    return Record(picture, boxes, names, [False] * len(boxes), None, True, file.name)
+
+
+def yolo_labels(folder: Path) -> tuple[list[str], str]:
+    """Return the class names beside pictures with YOLO's text files, and the file that has them; none: ([], "")."""
+    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+        names = _yaml_names(file)
+        if names:
+            return names, file.name
+    for name in ("classes.txt", "obj.names", "_darknet.labels"):
+        for place in (folder, folder / "labels", *sorted(p for p in folder.iterdir() if p.is_dir())):
+            if (place / name).is_file():
+                lines = (place / name).read_text("utf-8-sig").splitlines()
+                return [line.strip() for line in lines if line.strip()], name
+    return [], ""
+
+
+def _yaml_names(file: Path) -> list[str]:
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        raise missing_package("pyyaml") from error
+    try:
+        table = yaml.safe_load(file.read_text("utf-8-sig")) if file.stat().st_size <= LARGEST else None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise DataError(f"{file.name}: not YAML ({str(error)[:200]})") from error
+    names = table.get("names") if isinstance(table, dict) else None
+    if isinstance(names, dict):
+        names = [names[key] for key in sorted(names, key=lambda key: natural(str(key)))]
+    return [str(name).strip() for name in names] if isinstance(names, list) else []
+
+
+def texts_of(files: Sequence[Path]) -> Iterator[Path]:
+    """Yield the text files that could be YOLO's: not lists of names or of pictures."""
+    for file in files:
+        if file.suffix.lower() == ".txt" and file.stem.lower() not in ("classes", "readme", "train", "val", "test"):
+            yield file
