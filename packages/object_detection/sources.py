@@ -8,19 +8,17 @@
 A part of the path or of the file's name such as train, valid or test says which split a picture belongs to.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnn_core.data.folders import is_left_behind, natural, walk
-from cnn_core.data.images import SUFFIXES
 from cnn_core.data.splits import SPLIT_NAMES
-from cnn_core.data.summary import Omissions
+from cnn_core.data.summary import Omissions, counted
 from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import DataError
 from object_detection.coco import is_coco, read_coco
+from object_detection.pictures import Claim, Folder, settle
 from object_detection.record import Record
 from object_detection.tables import read_boxes
 from object_detection.voc import read_voc, voc_ids
@@ -39,44 +37,6 @@ class Named:
     file: Path
     record: Record
     split: str  # train, val, test, or "" where nothing says so
-
-
-class Folder:
-    """The files of a folder, and a picture by the name that an annotation has for it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        files = [place / file for place, names in walk(root, hidden=is_left_behind) for file in names]
-        self.files = sorted(files, key=lambda file: natural(file.relative_to(root).as_posix()))
-        self.pictures = [file for file in self.files if file.suffix.lower() in SUFFIXES]
-        self._by_name: dict[str, list[Path]] = defaultdict(list)
-        for file in self.pictures:
-            for name in {file.name.casefold(), file.stem.casefold()}:
-                self._by_name[name].append(file)
-
-    def picture(self, name: str, near: Path) -> Path | None:
-        """Return the picture of this name; of several that whose folder has most in common with `near`, a file."""
-        parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
-        if not parts:
-            return None
-        found = self._by_name.get(parts[-1].casefold(), [])
-        if len(found) > 1 and len(parts) > 1:
-            end = tuple(part.casefold() for part in parts)
-            exact = [f for f in found if tuple(p.casefold() for p in f.parts[-len(end) :]) == end]
-            found = exact or found
-        if len(found) < 2:
-            return found[0] if found else None
-        ranked = sorted(found, key=lambda file: -_shared(file, near))
-        return ranked[0] if _shared(ranked[0], near) > _shared(ranked[1], near) else None
-
-    def split_of(self, *files: Path) -> str:
-        """Return the split that the path of one of the files names, the deepest part first."""
-        for file in files:
-            for part in reversed(file.relative_to(self.root).parts):
-                for word in re.split(r"[^a-z]+", part.lower()):
-                    if word in SPLIT_NAMES:
-                        return SPLIT_NAMES[word]
-        return ""
 
 
 def read_folder(root: Path, left_out: Omissions) -> tuple[list[Named], list[str]]:
@@ -108,29 +68,23 @@ def _read_voc(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
         for file in folder.files if file.parent.name == "Main" and file.stem.lower() in SPLIT_NAMES
         for name in voc_ids(file)
     }  # fmt: skip
-    named = []
-    for file in files:
-        record = read_voc(file)
-        # The name inside is often that of before a renaming: the file's own name counts more.
-        picture = folder.picture(file.stem, file) or folder.picture(record.picture, file)
-        if picture is None:
-            left_out.add("annotations whose picture is missing", file.relative_to(folder.root).as_posix())
-            continue
-        named.append(Named(picture, record, lists.get(file.stem, "") or folder.split_of(file, picture)))
+    held, missing = settle([folder.by_place(read_voc(file), file) for file in files])
+    for claim in missing:
+        left_out.add("annotations whose picture is missing", claim.by.relative_to(folder.root).as_posix())
+    named = [
+        Named(picture, claim.record, lists.get(claim.by.stem, "") or folder.split_of(claim.by, picture))
+        for picture, claim in held
+    ]
     return named, f"{len(files):,} XML files of PASCAL VOC"
 
 
 def _read_coco(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
     files = [file for file in folder.files if file.suffix.lower() == ".json" and is_coco(file)]
-    named = []
-    for file in files:
-        for record in read_coco(file):
-            picture = folder.picture(record.picture, file)
-            if picture is None:
-                left_out.add("pictures missing that are annotated", record.picture)
-                continue
-            named.append(Named(picture, record, folder.split_of(file, picture)))
-    return named, f"read as COCO: {', '.join(file.name for file in files[:3])}"
+    held, missing = settle([folder.by_name(record, file) for file in files for record in read_coco(file)])
+    for claim in missing:
+        left_out.add("pictures missing that are annotated", claim.record.picture)
+    named = [Named(picture, claim.record, folder.split_of(claim.by, picture)) for picture, claim in held]
+    return named, f"read as COCO: {', '.join(file.name for file in files[:3])}{_elsewhere(held)}"
 
 
 def _read_yolo(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
@@ -156,37 +110,32 @@ def _text_of(picture: Path, folder: Folder) -> Path | None:
 
 
 def _read_tables(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
-    named: list[Named] = []
+    claims: list[Claim] = []
     used: list[str] = []
     problems: list[str] = []
     for file in folder.files:
         if table_suffix(file) not in TABLES or (file.suffix.lower() == ".json" and is_coco(file)):
             continue
         try:
-            records = read_boxes(file)
+            claims += [folder.by_name(record, file) for record in read_boxes(file)]
         except DataError as error:
             problems.append(str(error))
             continue
-        found = [(folder.picture(record.picture, file), record) for record in records]
-        for picture, record in found:
-            if picture is None:
-                left_out.add("pictures missing that a table names", record.picture)
-            else:
-                named.append(Named(picture, record, folder.split_of(file, picture)))
         used.append(file.name)
+    held, missing = settle(claims)
+    for claim in missing:
+        left_out.add("pictures missing that a table names", claim.record.picture)
+    named = [Named(picture, claim.record, folder.split_of(claim.by, picture)) for picture, claim in held]
     if problems and not named and not any(f.suffix.lower() in (".xml", ".txt") for f in folder.files):
         raise DataError("; ".join(problems[:3]))
-    return named, f"boxes from {', '.join(used[:3])}"
+    return named, f"boxes from {', '.join(used[:3])}{_elsewhere(held)}"
 
 
-def _shared(file: Path, near: Path) -> int:
-    """Return how many parts the paths of two files begin with in common."""
-    count = 0
-    for a, b in zip(file.parts, near.parts, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+def _elsewhere(held: Sequence[tuple[Path, Claim]]) -> str:
+    """Return what to say of pictures that lie in another folder than the annotations have it."""
+    names = [claim.record.picture for _, claim in held if claim.certainty[0] == 0]
+    found = counted(len(names), "pictures found by name in another folder than they say")
+    return f"; {found} ({names[0]})" if names else ""
 
 
 def merged(named: Sequence[Named]) -> list[Named]:

@@ -1,0 +1,109 @@
+"""Annotations as tools and people leave them: every box goes to its own picture, and what is not used is counted."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_boxes import as_voc, squares, voc_xml
+from PIL import Image
+
+from object_detection.folder import OwnBoxes, load_own
+
+SHAPE = (100, 80)  # width, height of the pictures here
+HEADER = "filename,label,xmin,ymin,xmax,ymax\n"
+
+
+def load(folder: Path) -> OwnBoxes:
+    return load_own(folder, [])
+
+
+def said(folder: Path) -> str:
+    return " ".join(load(folder).summary.sentences)
+
+
+def boxes_of(own: OwnBoxes) -> dict[str, list[tuple[str, list[float]]]]:
+    """Return picture -> (class, corners) of its boxes."""
+    return {
+        name: [(own.whole.labels[k], box) for k, box in zip(truth.classes, truth.boxes.tolist(), strict=True)]
+        for name, truth in zip(own.whole.files, own.whole.truths, strict=True)
+    }
+
+
+def picture(file: Path, *, seed: int = 0, turned: bool = False) -> None:
+    """Save noise; turned: as a camera held upright stores it, 80 wide and 100 high once it is turned."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.RandomState(seed).randint(0, 255, (SHAPE[1], SHAPE[0], 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    Image.fromarray(pixels).save(file, exif=exif)
+
+
+def table(folder: Path, text: str, *, count: int = 3) -> Path:
+    """Save pictures p0.png, p1.png ... and a table of their boxes."""
+    for k in range(count):
+        picture(folder / f"p{k}.png", seed=k)
+    (folder / "boxes.csv").write_text(text)
+    return folder
+
+
+def coco(folder: Path, *names: str) -> dict:
+    """Return COCO's table with a box of 10 to 30 + 10 k, in pixels, for picture k."""
+    return {
+        "images": [{"id": k, "file_name": name} for k, name in enumerate(names)],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [
+            {"id": k, "image_id": k, "category_id": 1, "bbox": [10, 10, 20 + 10 * k, 20]} for k in range(len(names))
+        ],
+    }
+
+
+def two_folders(folder: Path, layout: str, names: tuple[str, str]) -> Path:
+    """Annotate two pictures of one name, of which only cam1/k.png is there; the boxes are 20 and 30 wide."""
+    if layout == "voc":
+        for name, right in zip(names, (30, 40), strict=True):
+            file = (folder / "Annotations" / name).with_suffix(".xml")
+            file.parent.mkdir(parents=True)
+            file.write_text(voc_xml("k.png", [("cat", (10, 10, right, 30))], size=SHAPE))
+        picture(folder / "JPEGImages" / "cam1" / "k.png")
+        return folder
+    picture(folder / "cam1" / "k.png")
+    if layout == "coco":
+        (folder / "boxes.json").write_text(json.dumps(coco(folder, *names)))
+    else:
+        rows = [f"{name},cat,10,10,{right},30\n" for name, right in zip(names, (30, 40), strict=True)]
+        (folder / "boxes.csv").write_text(HEADER + "".join(rows))
+    return folder
+
+
+@pytest.mark.parametrize("order", [("cam1/k.png", "cam2/k.png"), ("cam2/k.png", "cam1/k.png")])
+@pytest.mark.parametrize("layout", ["voc", "coco", "csv"])
+def test_boxes_of_a_missing_picture_do_not_land_on_one_of_its_name(
+    layout: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    own = load(two_folders(tmp_path, layout, order))
+    width = 20 if order[0] == "cam1/k.png" else 30
+    (boxes,) = boxes_of(own).values()
+    assert boxes == [("cat", [10, 10, 10 + width, 30])]
+    missing = "Annotations/cam2/k.xml" if layout == "voc" else "cam2/k.png"
+    assert f"missing ({missing})" in said(tmp_path) or f"missing that are annotated ({missing})" in said(tmp_path) or (
+        f"missing that a table names ({missing})" in said(tmp_path)
+    )  # fmt: skip
+
+
+def test_a_name_that_two_records_claim_alike_is_nobodys(tmp_path: Path) -> None:
+    table(tmp_path, HEADER + "a/p0.png,cat,1,1,20,20\nb/p0.png,cat,5,5,30,30\np1.png,cat,1,1,20,20\n")
+    assert [*boxes_of(load(tmp_path))] == ["p1.png"]
+    assert "2 pictures missing that a table names (a/p0.png, b/p0.png)" in said(tmp_path)
+
+
+def test_a_path_of_another_machine_still_stands_for_the_picture(tmp_path: Path) -> None:
+    table(tmp_path, HEADER + "C:\\Users\\me\\p0.png,cat,1,1,20,20\n/home/me/x/p1.png,cat,1,1,20,20\n")
+    assert [*boxes_of(load(tmp_path))] == ["p0.png", "p1.png"]
+    assert "2 pictures found by name in another folder than they say" in said(tmp_path)
+
+
+def test_an_annotation_whose_inner_name_is_another_pictures_is_missing(tmp_path: Path) -> None:
+    folder = as_voc(tmp_path, squares(4))
+    (folder / "Annotations" / "09.xml").write_text(voc_xml("00.png", [("red", (1, 1, 20, 20))]))
+    assert "1 annotation whose picture is missing (Annotations/09.xml)" in said(folder)
