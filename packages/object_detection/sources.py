@@ -113,11 +113,12 @@ def _read_tables(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]
     claims: list[Claim] = []
     used: list[str] = []
     problems: list[str] = []
+    remarks: list[str] = []
     for file in folder.files:
         if table_suffix(file) not in TABLES or (file.suffix.lower() == ".json" and is_coco(file)):
             continue
         try:
-            claims += [folder.by_name(record, file) for record in read_boxes(file)]
+            claims += [folder.by_name(record, file) for record in read_boxes(file, remarks)]
         except DataError as error:
             problems.append(str(error))
             continue
@@ -128,7 +129,7 @@ def _read_tables(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]
     named = [Named(picture, claim.record, folder.split_of(claim.by, picture)) for picture, claim in held]
     if problems and not named and not any(f.suffix.lower() in (".xml", ".txt") for f in folder.files):
         raise DataError("; ".join(problems[:3]))
-    return named, f"boxes from {', '.join(used[:3])}{_elsewhere(held)}"
+    return named, "; ".join([f"boxes from {', '.join(used[:3])}{_elsewhere(held)}", *remarks])
 
 
 def _elsewhere(held: Sequence[tuple[Path, Claim]]) -> str:

@@ -2,9 +2,12 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cnn_core.data.summary import counted
 from cnn_core.data.tables import look, numbered_rows
 from cnn_core.errors import DataError
 from object_detection.record import Corners, Record
@@ -15,47 +18,92 @@ CORNERS = (
     ("xmin", "x_min", "x1", "left"), ("ymin", "y_min", "y1", "top"), ("xmax", "x_max", "x2", "right"),
     ("ymax", "y_max", "y2", "bottom"),
 )  # fmt: skip
-EDGES = (("x", "xmin", "left"), ("y", "ymin", "top"), ("width", "w", "bbox_width"), ("height", "h", "bbox_height"))
+EDGES = (  # "width" beside "w" is the picture's
+    ("x", *CORNERS[0]), ("y", *CORNERS[1]), ("w", "bbox_width", "box_width", "bbox_w", "width"),
+    ("h", "bbox_height", "box_height", "bbox_h", "height"),
+)  # fmt: skip
+SIZE = (
+    ("width", "image_width", "img_width", "image_w", "img_w"),
+    ("height", "image_height", "img_height", "image_h", "img_h"),
+)  # fmt: skip
 BOX = ("bbox", "box")
 PLAIN = 6  # columns of a table without a header: picture, left, top, right, bottom, class
+ROUNDING = 1.5  # pixels between an edge of a box as its corners have it and as it is written
 ONE_CLASS = "object"  # the class of boxes without one
 
 
-def read_boxes(file: Path) -> list[Record]:
+@dataclass(frozen=True)
+class Columns:
+    """The places of what a row says.
+
+    Args:
+        picture: its name.
+        label: the class; None: there is no such column.
+        box: four numbers, or a list of them.
+        edges: whether the last two numbers are width and height.
+        size: the picture's width and height; empty: not written.
+    """
+
+    picture: int
+    label: int | None
+    box: list[int]
+    edges: bool
+    size: list[int] = field(default_factory=list)
+
+
+def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
     """Return the pictures that a table names; a row with empty numbers says that a picture has no box.
 
     The columns are a picture, a class, and left, top, right and bottom (`xmin, ymin, xmax, ymax`, `x1, y1, x2, y2`), or
-    `x, y, width, height`, or `bbox` with a list of these four. Without a header they are picture, left, top, right,
-    bottom, class.
+    `x, y, width, height`, or `bbox` with a list of these four. Other columns `width, height` are the picture's. Without
+    a header they are picture, left, top, right, bottom, class.
+
+    Args:
+        file: the table.
+        said: gets sentences on what was chosen in reading.
 
     Raises:
         DataError: the table cannot be read, has no such columns, or a number is none; names the line.
     """
-    names = {name for group in (PICTURE, LABEL, BOX, *CORNERS, *EDGES) for name in group}
+    names = {name for group in (PICTURE, LABEL, BOX, *CORNERS, *EDGES, *SIZE) for name in group}
     layout = look(file, names, content="a table of boxes")
-    columns = [name.strip().lower() for name in layout.columns]
+    columns = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in layout.columns]
     plain = not layout.header and len(columns) == PLAIN
-    picture, label, numbers, edges = (0, 5, [1, 2, 3, 4], False) if plain else _places(columns, file)
+    places = Columns(0, 5, [1, 2, 3, 4], edges=False) if plain else _places(columns, file)
     found: dict[str, Record] = {}
+    sizes: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    of_boxes = True  # whether width and height are those of the boxes
     for line, short in numbered_rows(file, layout):
         cells = [*short, *[""] * (len(columns) - len(short))]
-        name = cells[picture].strip()
+        name = cells[places.picture].strip()
         if not name:
             raise DataError(f"{file.name}, line {line}: names no picture")
         record = found.setdefault(name, Record(name, [], [], [], source=file.name))
-        texts = _listed(cells[numbers[0]]) if len(numbers) == 1 else [cells[k].strip() for k in numbers]
+        if size := _size([cells[k] for k in places.size]):
+            sizes[name].add(size)
+        texts = _listed(cells[places.box[0]]) if len(places.box) == 1 else [cells[k].strip() for k in places.box]
         if not any(texts):
             continue
-        record.boxes.append(_corners(texts, edges=edges, where=f"{file.name}, line {line}"))
-        record.labels.append(cells[label].strip() if label is not None else ONE_CLASS)
+        box = _corners(texts, edges=places.edges, where=f"{file.name}, line {line}")
+        of_boxes = of_boxes and (size is None or _has_edges(box, size))
+        record.boxes.append(box)
+        record.labels.append(cells[places.label].strip() if places.label is not None else ONE_CLASS)
         record.ignored.append(False)
     inside = [value <= 1 for record in found.values() for box in record.boxes for value in box]
     fractions = bool(inside) and sum(inside) > 0.99 * len(inside)
-    return [Record(r.picture, r.boxes, r.labels, r.ignored, None, fractions, file.name) for r in found.values()]
+    several = sum(len(each) > 1 for each in sizes.values())
+    if several and not of_boxes and said is not None:
+        said.append(f"{counted(several, 'pictures')} of several sizes in {file.name}, which are not used")
+    known = {name: next(iter(each)) for name, each in sizes.items() if len(each) == 1 and not of_boxes}
+    return [replace(record, size=known.get(name), fractions=fractions) for name, record in found.items()]
 
 
-def _places(columns: Sequence[str], file: Path) -> tuple[int, int | None, list[int], bool]:
-    """Return the places of picture, class and numbers, and whether the numbers end with width and height."""
+def _places(columns: Sequence[str], file: Path) -> Columns:
+    """Return the places of what a row says.
+
+    Raises:
+        DataError: there are no columns for a picture and its box.
+    """
 
     def place(names: Sequence[str], taken: Sequence[int | None] = ()) -> int | None:
         return next((columns.index(n) for n in names if n in columns and columns.index(n) not in taken), None)
@@ -71,7 +119,21 @@ def _places(columns: Sequence[str], file: Path) -> tuple[int, int | None, list[i
             f"ymax; or x, y, width, height; or bbox), got {', '.join(columns)}"
         )
     chosen = [number for number in numbers if number is not None]
-    return picture, label, chosen, numbers is not corners
+    size = [k for k in (place(names, chosen) for names in SIZE) if k is not None]
+    return Columns(picture, label, chosen, edges=numbers is not corners, size=size if len(size) == 2 else [])
+
+
+def _size(cells: Sequence[str]) -> tuple[int, int] | None:
+    """Return the width and height in two cells; None: there are none."""
+    try:
+        width, height = (float(cell) for cell in cells)
+        return (int(width), int(height)) if width >= 1 and height >= 1 else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _has_edges(box: Corners, size: tuple[int, int]) -> bool:
+    return max(abs(box[2] - box[0] - size[0]), abs(box[3] - box[1] - size[1])) <= ROUNDING
 
 
 def _listed(cell: str) -> list[str]:

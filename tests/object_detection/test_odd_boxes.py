@@ -12,6 +12,7 @@ from object_detection.folder import OwnBoxes, load_own
 
 SHAPE = (100, 80)  # width, height of the pictures here
 HEADER = "filename,label,xmin,ymin,xmax,ymax\n"
+SIZED = "filename,width,height,class,xmin,ymin,xmax,ymax\n"  # as TensorFlow's and Roboflow's tables have them
 
 
 def load(folder: Path) -> OwnBoxes:
@@ -107,3 +108,41 @@ def test_an_annotation_whose_inner_name_is_another_pictures_is_missing(tmp_path:
     folder = as_voc(tmp_path, squares(4))
     (folder / "Annotations" / "09.xml").write_text(voc_xml("00.png", [("red", (1, 1, 20, 20))]))
     assert "1 annotation whose picture is missing (Annotations/09.xml)" in said(folder)
+
+
+def test_the_size_of_the_picture_in_a_table_scales_its_boxes(tmp_path: Path) -> None:
+    header = "filename,width,height,class,xmin,ymin,xmax,ymax\n"  # as TensorFlow's and Roboflow's tables have them
+    table(
+        tmp_path, header + "p0.png,200,160,cat,20,20,60,80\np1.png,100,80,cat,20,20,60,80\np2.png,300,80,cat,1,1,9,9\n"
+    )
+    assert boxes_of(load(tmp_path)) == {"p0.png": [("cat", [10, 10, 30, 40])], "p1.png": [("cat", [20, 20, 60, 80])]}
+    assert "1 picture of another size than their annotation says, their boxes scaled" in said(tmp_path)
+    assert "1 picture whose annotation is for another shape of picture (p2.png)" in said(tmp_path)
+
+
+def test_a_turned_picture_with_the_size_as_stored_is_left_out_as_in_voc(tmp_path: Path) -> None:
+    table(
+        tmp_path,
+        "filename,width,height,class,xmin,ymin,xmax,ymax\np0.png,100,80,cat,1,1,20,20\np1.png,100,80,cat,1,1,9,9",
+    )
+    picture(tmp_path / "p1.png", turned=True)
+    assert "1 picture that their EXIF data turn, with boxes for the picture as it is stored (p1.png)" in said(tmp_path)
+
+
+def test_width_and_height_are_not_the_pictures_where_they_are_the_boxes(tmp_path: Path) -> None:
+    header = "filename,xmin,ymin,xmax,ymax,width,height,class\n"
+    table(tmp_path, header + "p0.png,10,10,30,50,20,40,cat\np0.png,40,10,70,50,30,40,cat\np1.png,1,1,9,9,8,8,cat\n")
+    own = boxes_of(load(tmp_path))
+    assert own["p0.png"] == [("cat", [10, 10, 30, 50]), ("cat", [40, 10, 70, 50])]
+    table(tmp_path, header + "p0.png,10,10,30,50,100,80,cat\np0.png,40,10,70,50,50,40,cat\np1.png,1,1,9,9,50,40,cat\n")
+    own = boxes_of(load(tmp_path))
+    assert own["p0.png"] == [("cat", [10, 10, 30, 50]), ("cat", [40, 10, 70, 50])]
+    assert own["p1.png"] == [("cat", [2, 2, 18, 18])]
+    assert "1 picture of several sizes in boxes.csv" in said(tmp_path)
+
+
+def test_w_and_h_are_the_boxes_where_width_and_height_stand_beside_them(tmp_path: Path) -> None:
+    table(tmp_path, "image,x,y,w,h,width,height,label\np0.png,10,10,5,5,100,80,cat\np1.png,20,20,10,10,200,160,cat\n")
+    assert boxes_of(load(tmp_path)) == {"p0.png": [("cat", [10, 10, 15, 15])], "p1.png": [("cat", [10, 10, 15, 15])]}
+    table(tmp_path, "image,x,y,width,height,label\np0.png,10,10,5,6,cat\n")
+    assert boxes_of(load(tmp_path)) == {"p0.png": [("cat", [10, 10, 15, 16])]}
