@@ -13,7 +13,11 @@ from cnn_core.errors import DataError
 from object_detection.record import Corners, Record
 
 PICTURE = ("image", "filename", "file_name", "file", "image_id", "image_path", "path", "img", "image_name", "name")
-LABEL = ("label", "class", "class_name", "classname", "category", "name", "type", "source")
+LABEL = (  # words before numbers
+    "label", "class", "class_name", "classname", "label_name", "labelname", "class_label", "category", "category_name",
+    "species", "cls", "name", "type", "labels", "classes", "object", "object_name", "class_id", "classid",
+    "category_id", "label_id", "labelid", "source",
+)  # fmt: skip
 CORNERS = (
     ("xmin", "x_min", "x1", "left"), ("ymin", "y_min", "y1", "top"), ("xmax", "x_max", "x2", "right"),
     ("ymax", "y_max", "y2", "bottom"),
@@ -49,6 +53,11 @@ class Columns:
     box: list[int]
     edges: bool
     size: list[int] = field(default_factory=list)
+
+    @property
+    def used(self) -> set[int | None]:
+        """The places of all of them."""
+        return {self.picture, self.label, *self.box, *self.size}
 
 
 def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
@@ -89,6 +98,10 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
         record.boxes.append(box)
         record.labels.append(cells[places.label].strip() if places.label is not None else ONE_CLASS)
         record.ignored.append(False)
+    if said is not None and places.label is None and any(record.boxes for record in found.values()):
+        rest = [name for k, name in enumerate(columns) if k not in places.used]
+        unused = f" (not used: {', '.join(rest)})" if rest else ""
+        said.append(f"no column of classes was found in {file.name}, so every box is {ONE_CLASS!r}{unused}")
     inside = [value <= 1 for record in found.values() for box in record.boxes for value in box]
     fractions = bool(inside) and sum(inside) > 0.99 * len(inside)
     several = sum(len(each) > 1 for each in sizes.values())

@@ -9,6 +9,7 @@ from made_boxes import as_voc, squares, voc_xml
 from PIL import Image
 
 from object_detection.folder import OwnBoxes, load_own
+from object_detection.tables import read_boxes
 
 SHAPE = (100, 80)  # width, height of the pictures here
 HEADER = "filename,label,xmin,ymin,xmax,ymax\n"
@@ -146,3 +147,19 @@ def test_w_and_h_are_the_boxes_where_width_and_height_stand_beside_them(tmp_path
     assert boxes_of(load(tmp_path)) == {"p0.png": [("cat", [10, 10, 15, 15])], "p1.png": [("cat", [10, 10, 15, 15])]}
     table(tmp_path, "image,x,y,width,height,label\np0.png,10,10,5,6,cat\n")
     assert boxes_of(load(tmp_path)) == {"p0.png": [("cat", [10, 10, 15, 16])]}
+
+
+@pytest.mark.parametrize(
+    "column", ["class_id", "label_name", "species", "category_name", "category_id", "cls", "Class Name", "Label-ID"]
+)
+def test_a_column_of_classes_has_many_names(column: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"image_id,{column},xmin,ymin,xmax,ymax\na.png,7,1,2,3,4\n")
+    (record,) = read_boxes(tmp_path / "a.csv")
+    assert record.labels == ["7"]
+
+
+def test_a_table_without_classes_says_so_and_which_columns_it_has(tmp_path: Path) -> None:
+    table(tmp_path, "filename,xmin,ymin,xmax,ymax,animal,score\np0.png,1,1,20,20,cat,0.5\np1.png,1,1,20,20,dog,0.7\n")
+    text = "no column of classes was found in boxes.csv, so every box is 'object' (not used: animal, score)"
+    assert text in said(tmp_path)
+    assert "no column of classes" not in said(table(tmp_path, HEADER + "p0.png,cat,1,1,20,20\n"))
