@@ -1,23 +1,23 @@
 """The text files of YOLO: one file a picture, one line a box, and the names of the classes beside them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cnn_core.data.folders import natural
 from cnn_core.errors import DataError, missing_package
 from cnn_core.validation import whole_number
 from object_detection.record import Corners, Record
 from object_detection.tables import numbers_of
 
 LARGEST = 1 << 20  # bytes of a text file
+NAMED = 6  # entries that a message shows
 
 
-def read_yolo(file: Path, labels: Sequence[str], picture: str) -> Record:
+def read_yolo(file: Path, labels: Mapping[int, str], picture: str) -> Record:
     """Read the text file of a picture: `class centre-x centre-y width height`, fractions of its edges.
 
     Args:
         file: empty: the picture has no box.
-        labels: class names; empty: classes are called by their numbers.
+        labels: number -> class name; empty: classes are called by their numbers.
         picture: its path.
 
     Raises:
@@ -40,16 +40,23 @@ def read_yolo(file: Path, labels: Sequence[str], picture: str) -> Record:
         if len(cells) != 5 or k is None:
             kind = "an outline" if len(cells) > 6 and len(cells) % 2 else repr(line[:60])
             raise DataError(f"{where}: expected a class number and four fractions, got {kind}")
-        if labels and k >= len(labels):
-            raise DataError(f"{where}: class {k}, but there are {len(labels)} names")
+        if labels and k not in labels:
+            numbers = f" (of {', '.join(map(str, [*labels][:NAMED]))}{', ...' * (len(labels) > NAMED)})"
+            raise DataError(f"{where}: class {k}, but there are {len(labels)} names{numbers}; it needs one")
         x, y, w, h = numbers_of(cells[1:], where)
         boxes.append((x - w / 2, y - h / 2, x + w / 2, y + h / 2))
         names.append(labels[k] if labels else cells[0])
     return Record(picture, boxes, names, [False] * len(boxes), None, True, file.name)
 
 
-def yolo_labels(folder: Path) -> tuple[list[str], str]:
-    """Return the class names beside pictures with YOLO's text files, and the file that has them; none: ([], "")."""
+def yolo_labels(folder: Path) -> tuple[dict[int, str], str]:
+    """Return the class names beside pictures with YOLO's text files, and the file that has them; none: ({}, "").
+
+    A line or an entry without a name keeps its number.
+
+    Raises:
+        DataError: a file of names is damaged.
+    """
     for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         names = _yaml_names(file)
         if names:
@@ -58,23 +65,29 @@ def yolo_labels(folder: Path) -> tuple[list[str], str]:
         for place in (folder, folder / "labels", *sorted(p for p in folder.iterdir() if p.is_dir())):
             if (place / name).is_file():
                 lines = (place / name).read_text("utf-8-sig").splitlines()
-                return [line.strip() for line in lines if line.strip()], name
-    return [], ""
+                return {number: line.strip() for number, line in enumerate(lines) if line.strip()}, name
+    return {}, ""
 
 
-def _yaml_names(file: Path) -> list[str]:
+def _yaml_names(file: Path) -> dict[int, str]:
     try:
         import yaml
     except ModuleNotFoundError as error:
         raise missing_package("pyyaml") from error
     try:
-        table = yaml.safe_load(file.read_text("utf-8-sig")) if file.stat().st_size <= LARGEST else None
+        # BaseLoader makes nothing but texts, lists and tables: a class called "yes" or "1e3" stays a word.
+        table = yaml.load(file.read_text("utf-8-sig"), yaml.BaseLoader) if file.stat().st_size <= LARGEST else None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(f"{file.name}: not YAML ({str(error)[:200]})") from error
     names = table.get("names") if isinstance(table, dict) else None
-    if isinstance(names, dict):
-        names = [names[key] for key in sorted(names, key=lambda key: natural(str(key)))]
-    return [str(name).strip() for name in names] if isinstance(names, list) else []
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict):
+        return {}
+    numbered = {whole_number(str(key).strip()): str(name).strip() for key, name in names.items()}
+    if None in numbered or len(numbered) < len(names):
+        raise DataError(f"{file.name}: expected the number of a class before each of its names, got {[*names][:NAMED]}")
+    return {number: name for number, name in sorted(numbered.items()) if name}
 
 
 def texts_of(files: Sequence[Path]) -> Iterator[Path]:

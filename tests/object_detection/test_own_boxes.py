@@ -317,9 +317,9 @@ def test_names_of_yolo_that_yaml_does_not_hold_are_no_crash(names: str, tmp_path
     try:
         labels, _ = yolo_labels(tmp_path)
     except DataError as error:
-        assert "not YAML" in str(error)
+        assert "not YAML" in str(error) or "expected the number of a class before each" in str(error)
     else:
-        assert labels in ([], ["red", "blue"])
+        assert labels == {}
 
 
 def test_a_row_that_is_too_short_is_named(tmp_path: Path) -> None:
