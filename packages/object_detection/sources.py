@@ -126,7 +126,10 @@ def _read_tables(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]
     held, missing = settle(claims)
     for claim in missing:
         left_out.add("pictures missing that a table names", claim.record.picture)
-    named = [Named(picture, claim.record, folder.split_of(claim.by, picture)) for picture, claim in held]
+    named = [
+        Named(picture, claim.record, claim.record.split or folder.split_of(claim.by, picture))
+        for picture, claim in held
+    ]
     if problems and not named and not any(f.suffix.lower() in (".xml", ".txt") for f in folder.files):
         raise DataError("; ".join(problems[:3]))
     return named, "; ".join([f"boxes from {', '.join(used[:3])}{_elsewhere(held)}", *remarks])

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cnn_core.data.classes.label_table import SPLIT_COLUMNS
+from cnn_core.data.splits import SPLIT_NAMES
 from cnn_core.data.summary import counted
 from cnn_core.data.tables import look, numbered_rows
 from cnn_core.errors import DataError
@@ -46,6 +48,7 @@ class Columns:
         box: four numbers, or a list of them.
         edges: whether the last two numbers are width and height.
         size: the picture's width and height; empty: not written.
+        split: train, val or test; None: there is no such column.
     """
 
     picture: int
@@ -53,11 +56,12 @@ class Columns:
     box: list[int]
     edges: bool
     size: list[int] = field(default_factory=list)
+    split: int | None = None
 
     @property
     def used(self) -> set[int | None]:
         """The places of all of them."""
-        return {self.picture, self.label, *self.box, *self.size}
+        return {self.picture, self.label, *self.box, *self.size, self.split}
 
 
 def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
@@ -81,6 +85,7 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
     places = Columns(0, 5, [1, 2, 3, 4], edges=False) if plain else _places(columns, file)
     found: dict[str, Record] = {}
     sizes: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    splits: dict[str, list[str]] = defaultdict(list)
     of_boxes = True  # whether width and height are those of the boxes
     for line, short in numbered_rows(file, layout):
         cells = [*short, *[""] * (len(columns) - len(short))]
@@ -90,6 +95,8 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
         record = found.setdefault(name, Record(name, [], [], [], source=file.name))
         if size := _size([cells[k] for k in places.size]):
             sizes[name].add(size)
+        if places.split is not None and cells[places.split].strip() not in splits[name]:
+            splits[name].append(cells[places.split].strip())
         texts = _listed(cells[places.box[0]]) if len(places.box) == 1 else [cells[k].strip() for k in places.box]
         if not any(texts):
             continue
@@ -98,17 +105,38 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
         record.boxes.append(box)
         record.labels.append(cells[places.label].strip() if places.label is not None else ONE_CLASS)
         record.ignored.append(False)
-    if said is not None and places.label is None and any(record.boxes for record in found.values()):
+    said = [] if said is None else said
+    if places.label is None and any(record.boxes for record in found.values()):
         rest = [name for k, name in enumerate(columns) if k not in places.used]
         unused = f" (not used: {', '.join(rest)})" if rest else ""
         said.append(f"no column of classes was found in {file.name}, so every box is {ONE_CLASS!r}{unused}")
     inside = [value <= 1 for record in found.values() for box in record.boxes for value in box]
     fractions = bool(inside) and sum(inside) > 0.99 * len(inside)
     several = sum(len(each) > 1 for each in sizes.values())
-    if several and not of_boxes and said is not None:
+    if several and not of_boxes:
         said.append(f"{counted(several, 'pictures')} of several sizes in {file.name}, which are not used")
     known = {name: next(iter(each)) for name, each in sizes.items() if len(each) == 1 and not of_boxes}
-    return [replace(record, size=known.get(name), fractions=fractions) for name, record in found.items()]
+    given = {} if places.split is None else _splits(splits, f"column {columns[places.split]!r} of {file.name}", said)
+    return [
+        replace(record, size=known.get(name), fractions=fractions, split=given.get(name, ""))
+        for name, record in found.items()
+    ]
+
+
+def _splits(written: dict[str, list[str]], column: str, said: list[str]) -> dict[str, str]:
+    """Return picture -> its split, of what a column has for it; nothing where that is no column of splits."""
+    words = {word for cells in written.values() for word in cells if word}
+    strange = sorted(word for word in words if word.lower() not in SPLIT_NAMES)
+    if strange or not words:
+        said += [f"{column} is not used: {strange[0]!r} is none of {', '.join(SPLIT_NAMES)}"] if strange else []
+        return {}
+    named = {name: [SPLIT_NAMES[word.lower()] for word in cells if word] for name, cells in written.items()}
+    said.append(f"{column} says which split a picture belongs to")
+    if bare := sum(not each for each in named.values()):
+        said.append(counted(bare, "pictures without a split in it, which are training pictures"))
+    if moved := sum(len({*each}) > 1 for each in named.values()):
+        said.append(counted(moved, "pictures named in several splits, which stay in the first"))
+    return {name: each[0] for name, each in named.items() if each}
 
 
 def _places(columns: Sequence[str], file: Path) -> Columns:
@@ -133,7 +161,9 @@ def _places(columns: Sequence[str], file: Path) -> Columns:
         )
     chosen = [number for number in numbers if number is not None]
     size = [k for k in (place(names, chosen) for names in SIZE) if k is not None]
-    return Columns(picture, label, chosen, edges=numbers is not corners, size=size if len(size) == 2 else [])
+    size = size if len(size) == 2 else []
+    split = place(SPLIT_COLUMNS, [picture, label, *chosen, *size])
+    return Columns(picture, label, chosen, edges=numbers is not corners, size=size, split=split)
 
 
 def _size(cells: Sequence[str]) -> tuple[int, int] | None:

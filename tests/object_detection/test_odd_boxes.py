@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_boxes import as_voc, squares, voc_xml
+from made_boxes import as_voc, as_yolo, squares, voc_xml
 from PIL import Image
 
+from cnn_core.errors import DataError
 from object_detection.folder import OwnBoxes, load_own
 from object_detection.tables import read_boxes
+from object_detection.yolo import yolo_labels
 
 SHAPE = (100, 80)  # width, height of the pictures here
 HEADER = "filename,label,xmin,ymin,xmax,ymax\n"
@@ -163,3 +165,54 @@ def test_a_table_without_classes_says_so_and_which_columns_it_has(tmp_path: Path
     text = "no column of classes was found in boxes.csv, so every box is 'object' (not used: animal, score)"
     assert text in said(tmp_path)
     assert "no column of classes" not in said(table(tmp_path, HEADER + "p0.png,cat,1,1,20,20\n"))
+
+
+def test_a_column_says_which_split_a_picture_belongs_to(tmp_path: Path) -> None:
+    rows = [("train", 0), ("Train", 0), ("valid", 1), ("test", 2), ("train", 3), ("test", 3), ("", 4)]
+    text = "filename,label,xmin,ymin,xmax,ymax,split\n" + "".join(
+        f"p{k}.png,cat,{1 + i},1,40,40,{split}\n" for i, (split, k) in enumerate(rows)
+    )
+    own = load(table(tmp_path, text, count=5))
+    found = {part: [own.whole.files[i] for i in own.parts[part]] for part in ("train", "val", "test")}
+    assert found == {"train": ["p0.png", "p3.png", "p4.png"], "val": ["p1.png"], "test": ["p2.png"]}
+    assert own.summary.divided == "as the tables say"
+    assert "column 'split' of boxes.csv says which split" in said(tmp_path)
+    assert "1 picture named in several splits, which stay in the first" in said(tmp_path)
+    assert "1 picture without a split in it, which are training pictures" in said(tmp_path)
+    (tmp_path / "boxes.csv").write_text(text.replace("valid", "second"))
+    assert "column 'split' of boxes.csv is not used: 'second' is none of train," in said(tmp_path)
+
+
+def test_copies_in_given_splits_are_told_where_there_are_many_subfolders_too(tmp_path: Path) -> None:
+    rows = []
+    for k in range(18):  # three a film; the last two are copies of training pictures
+        part = "train" if k < 9 else "val" if k < 12 else "test"
+        name = f"{part}/film{k // 3}/p{k}.png"
+        picture(tmp_path / name, seed=k % 16)
+        rows.append(f"{name},cat,1,1,40,40\n")
+    (tmp_path / "boxes.csv").write_text(HEADER + "".join(rows))
+    assert "2 test pictures are copies of training pictures" in said(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        ("data.yaml", "names: {0: car, 2: dog, 3: tree}", {0: "car", 2: "dog", 3: "tree"}),
+        ("data.yaml", "names:\n  1: car\n  2: dog\n", {1: "car", 2: "dog"}),
+        ("data.yaml", "names: [yes, no, maybe, 1e3]", {0: "yes", 1: "no", 2: "maybe", 3: "1e3"}),
+        ("data.yaml", "names: [car, '', dog]", {0: "car", 2: "dog"}),
+        ("classes.txt", "car\n\ndog\n", {0: "car", 2: "dog"}),
+    ],
+)
+def test_classes_of_yolo_keep_their_numbers(file: str, text: str, expected: dict, tmp_path: Path) -> None:
+    folder = as_yolo(tmp_path, squares(2))
+    (folder / "data.yaml").unlink()
+    (folder / file).write_text(text)
+    assert yolo_labels(folder) == (expected, file)
+    for name in ("00", "01"):
+        (folder / "labels" / f"{name}.txt").write_text("2 0.5 0.5 0.5 0.5\n")
+    assert load(folder).whole.labels == (expected[2],)
+    if 1 not in expected:
+        (folder / "labels" / "01.txt").write_text("1 0.5 0.5 0.5 0.5\n")
+        with pytest.raises(DataError, match=r"01.txt, line 1: class 1, but there are \d names \(of 0, 2.*it needs one"):
+            load(folder)
