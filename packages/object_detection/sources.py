@@ -11,13 +11,14 @@ A part of the path or of the file's name such as train, valid or test says which
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from cnn_core.data.images import SUFFIXES
 from cnn_core.data.splits import SPLIT_NAMES
 from cnn_core.data.summary import Omissions, counted
 from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import DataError
-from object_detection.coco import is_coco, read_coco
+from object_detection.coco import is_captions, is_coco, read_coco
 from object_detection.pictures import Claim, Folder, settle
 from object_detection.record import Record
 from object_detection.tables import read_boxes
@@ -63,28 +64,50 @@ def read_folder(root: Path, left_out: Omissions) -> tuple[list[Named], list[str]
 
 def _read_voc(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
     files = [file for file in folder.files if file.suffix.lower() == ".xml"]
-    lists = {
-        name: SPLIT_NAMES[file.stem.lower()]
-        for file in folder.files if file.parent.name == "Main" and file.stem.lower() in SPLIT_NAMES
-        for name in voc_ids(file)
-    }  # fmt: skip
+    splits = _voc_splits(folder, files, left_out)
     held, missing = settle([folder.by_place(read_voc(file), file) for file in files])
     for claim in missing:
         left_out.add("annotations whose picture is missing", claim.by.relative_to(folder.root).as_posix())
     named = [
-        Named(picture, claim.record, lists.get(claim.by.stem, "") or folder.split_of(claim.by, picture))
+        Named(picture, claim.record, splits.get(claim.by, "") or folder.split_of(claim.by, picture))
         for picture, claim in held
     ]
     return named, f"{len(files):,} XML files of PASCAL VOC"
 
 
+def _voc_splits(folder: Folder, files: Sequence[Path], left_out: Omissions) -> dict[Path, str]:
+    """Return XML file -> the split that a list in ImageSets/Main gives it, whatever form of its name the list has."""
+    named: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        named[file.stem].append(file)
+    found: dict[Path, str] = {}
+    for listed in folder.files:
+        split = SPLIT_NAMES.get(listed.stem.lower()) if listed.suffix.lower() == ".txt" else None
+        if split is None or listed.parent.name != "Main":
+            continue
+        for name in voc_ids(listed, named):
+            place = PurePosixPath(name.replace("\\", "/"))
+            stem = place.name if place.name in named else place.stem if place.suffix.lower() in SUFFIXES else ""
+            fits = [file for file in named.get(stem, []) if listed.parents[2] in file.parents]
+            inner = [file for file in fits if file.parent.name == place.parent.name]
+            if not fits:
+                left_out.add(f"lines of {listed.name} in ImageSets/Main without an annotated picture", name)
+            for file in inner or fits:
+                if found.setdefault(file, split) != split:
+                    left_out.add("further splits of pictures that several lists name, which stay in the first", name)
+    return found
+
+
 def _read_coco(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
-    files = [file for file in folder.files if file.suffix.lower() == ".json" and is_coco(file)]
+    every = [file for file in folder.files if file.suffix.lower() == ".json" and is_coco(file)]
+    captions = [file for file in every if is_captions(file)]
+    files = [file for file in every if file not in captions]
     held, missing = settle([folder.by_name(record, file) for file in files for record in read_coco(file)])
     for claim in missing:
         left_out.add("pictures missing that are annotated", claim.record.picture)
     named = [Named(picture, claim.record, folder.split_of(claim.by, picture)) for picture, claim in held]
-    return named, f"read as COCO: {', '.join(file.name for file in files[:3])}{_elsewhere(held)}"
+    rest = f"; no boxes are in {', '.join(file.name for file in captions[:3])}, which has captions" if captions else ""
+    return named, f"read as COCO: {', '.join(file.name for file in files[:3])}{_elsewhere(held)}{rest}"
 
 
 def _read_yolo(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:

@@ -9,8 +9,10 @@ from made_boxes import as_voc, as_yolo, squares, voc_xml
 from PIL import Image
 
 from cnn_core.errors import DataError
+from object_detection.coco import read_coco
 from object_detection.folder import OwnBoxes, load_own
 from object_detection.tables import read_boxes
+from object_detection.voc import read_voc, voc_ids
 from object_detection.yolo import yolo_labels
 
 SHAPE = (100, 80)  # width, height of the pictures here
@@ -51,7 +53,7 @@ def table(folder: Path, text: str, *, count: int = 3) -> Path:
     return folder
 
 
-def coco(folder: Path, *names: str) -> dict:
+def coco(*names: str) -> dict:
     """Return COCO's table with a box of 10 to 30 + 10 k, in pixels, for picture k."""
     return {
         "images": [{"id": k, "file_name": name} for k, name in enumerate(names)],
@@ -73,7 +75,7 @@ def two_folders(folder: Path, layout: str, names: tuple[str, str]) -> Path:
         return folder
     picture(folder / "cam1" / "k.png")
     if layout == "coco":
-        (folder / "boxes.json").write_text(json.dumps(coco(folder, *names)))
+        (folder / "boxes.json").write_text(json.dumps(coco(*names)))
     else:
         rows = [f"{name},cat,10,10,{right},30\n" for name, right in zip(names, (30, 40), strict=True)]
         (folder / "boxes.csv").write_text(HEADER + "".join(rows))
@@ -216,3 +218,79 @@ def test_classes_of_yolo_keep_their_numbers(file: str, text: str, expected: dict
         (folder / "labels" / "01.txt").write_text("1 0.5 0.5 0.5 0.5\n")
         with pytest.raises(DataError, match=r"01.txt, line 1: class 1, but there are \d names \(of 0, 2.*it needs one"):
             load(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "words"),
+    [
+        ("images", {"id": 1, "file_name": "p2.png"}, "the picture id 1 is given twice, to 'p1.png' and to 'p2.png'"),
+        ("categories", {"id": 1, "name": "dog"}, "the category id 1 is given twice, to 'cat' and to 'dog'.*of its own"),
+    ],
+)
+def test_an_id_of_coco_that_is_given_twice_is_refused(part: str, entry: dict, words: str, tmp_path: Path) -> None:
+    made = coco("p0.png", "p1.png")
+    made[part] += [made[part][-1]]  # the same once more says nothing new
+    (tmp_path / "a.json").write_text(json.dumps(made))
+    assert len([*read_coco(tmp_path / "a.json")]) == 2
+    made[part].append(entry)
+    (tmp_path / "a.json").write_text(json.dumps(made))
+    with pytest.raises(DataError, match=words):
+        [*read_coco(tmp_path / "a.json")]
+
+
+def test_crowds_that_are_texts_are_read_and_ignored_boxes_are_counted(tmp_path: Path) -> None:
+    made = coco("p0.png", "p1.png", "p2.png")
+    for entry, value in zip(made["annotations"], ("0", "1", 1), strict=True):
+        entry["iscrowd"] = value
+    (tmp_path / "a.json").write_text(json.dumps(made))
+    assert [record.ignored for record in read_coco(tmp_path / "a.json")] == [[False], [True], [True]]
+    for k in range(3):
+        picture(tmp_path / f"p{k}.png", seed=k)
+    assert "2 boxes marked as a crowd or as difficult, neither learned nor measured" in said(tmp_path)
+
+
+def test_captions_beside_the_boxes_of_coco_are_left_out(tmp_path: Path) -> None:
+    for k in range(3):
+        picture(tmp_path / "val" / f"p{k}.png", seed=k)
+    made = coco("p0.png", "p1.png", "p2.png")
+    captions = [{"id": 1, "image_id": 0, "caption": "a cat"}]
+    (tmp_path / "annotations").mkdir()
+    keypoints = {**made, "annotations": [{**entry, "keypoints": [1, 2, 2]} for entry in made["annotations"]]}
+    for name, content in (
+        ("instances", made), ("person_keypoints", keypoints),
+        ("captions", {"images": made["images"], "annotations": captions}),
+    ):  # fmt: skip
+        (tmp_path / "annotations" / f"{name}_train.json").write_text(json.dumps(content))
+    assert [len(boxes) for boxes in boxes_of(load(tmp_path)).values()] == [1, 1, 1]
+    assert "no boxes are in captions_train.json, which has captions" in said(tmp_path)
+    assert "3 boxes given twice" in said(tmp_path)
+
+
+def voc_lists(folder: Path, stems: dict[str, str], lists: dict[str, str]) -> Path:
+    """Save a picture and its XML file for each name, and lists of ImageSets/Main."""
+    for k, (stem, name) in enumerate(stems.items()):
+        picture(folder / "JPEGImages" / name, seed=k)
+        (folder / "Annotations").mkdir(exist_ok=True)
+        (folder / "Annotations" / f"{stem}.xml").write_text(voc_xml(name, [("cat", (1, 1, 40, 40))], size=SHAPE))
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    for name, text in lists.items():
+        (folder / "ImageSets" / "Main" / name).write_text(text, "utf-8")
+    return folder
+
+
+def test_lists_of_voc_have_names_in_many_forms(tmp_path: Path) -> None:
+    stems = {stem: f"{stem}.png" for stem in ("img 5", "img 1", "img_2", "img_3", "img_4")}
+    lists = {"train.txt": "\ufeffimg 5\nimg 1\nimg_9\n", "val.txt": "img_2.png\n", "test.txt": "img_3 -1\nimg_4  1\n"}
+    own = load(voc_lists(tmp_path, stems, lists))
+    found = {part: [Path(own.whole.files[i]).stem for i in own.parts[part]] for part in ("train", "val", "test")}
+    assert found == {"train": ["img 1", "img 5"], "val": ["img_2"], "test": ["img_3", "img_4"]}
+    assert "1 line of train.txt in ImageSets/Main without an annotated picture (img_9)" in said(tmp_path)
+    assert [*voc_ids(tmp_path / "ImageSets" / "Main" / "test.txt")] == ["img_3", "img_4"]
+
+
+def test_a_height_of_nothing_in_voc_is_no_size(tmp_path: Path) -> None:
+    folder = as_voc(tmp_path, squares(3))
+    file = folder / "Annotations" / "00.xml"
+    file.write_text(file.read_text().replace("<height>64<", "<height>0<"))
+    assert read_voc(file).size is None
+    assert len(load(folder).whole) == 3
