@@ -23,7 +23,7 @@ from object_detection.pictures import Claim, Folder, settle
 from object_detection.record import Record
 from object_detection.tables import read_boxes
 from object_detection.voc import read_voc, voc_ids
-from object_detection.yolo import read_yolo, texts_of, yolo_labels
+from object_detection.yolo import is_yolo, read_yolo, texts_of, yolo_labels
 
 EXPECTED = (
     "expected pictures with boxes: XML files of PASCAL VOC, a JSON file of COCO, text files of YOLO, or a table with "
@@ -47,13 +47,18 @@ def read_folder(root: Path, left_out: Omissions) -> tuple[list[Named], list[str]
         DataError: there are no annotations, or they are damaged.
     """
     folder = Folder(root)
-    readers = (_read_voc, _read_coco, _read_yolo, _read_tables)
-    tried = [reader(folder, left_out) for reader in readers]
-    best = max(tried, key=lambda entry: len(entry[0]))
-    named, said = best
+    tried: list[tuple[list[Named], str, Omissions]] = []
+    for reader in (_read_voc, _read_coco, _read_yolo, _read_tables):
+        missing = Omissions()
+        tried.append((*reader(folder, missing), missing))
+    best = max(tried, key=lambda entry: len({one.file for one in entry[0] if one.record.source}))
+    named, said, missing = best
     if not named:
-        raise DataError(f"{root}: {EXPECTED}; found {len(folder.pictures):,} pictures and none of these")
-    others = [text for found, text in tried if found and found is not named]
+        lost = "".join(f"; {entry}" for *_, each in tried for entry in each.all)
+        raise DataError(f"{root}: {EXPECTED}; found {len(folder.pictures):,} pictures and none of these{lost}")
+    for entry in missing.all:
+        left_out.add(entry.reason, ", ".join(entry.examples), entry.count)
+    others = [text for found, text, lost in tried if (found or lost.all) and found is not named]
     read = [said, *(f"not used: {text}" for text in others)]
     unnamed = len({*folder.pictures} - {entry.file for entry in named})
     if unnamed:
@@ -111,25 +116,42 @@ def _read_coco(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
 
 
 def _read_yolo(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
-    texts = {file.stem.casefold(): file for file in texts_of(folder.files)}
-    pairs = [(picture, _text_of(picture, folder)) for picture in folder.pictures] if texts else []
-    if not any(text for _, text in pairs):
-        return [], ""
+    texts = _texts(folder)
+    used = {*texts.values()}
+    for file in texts_of(folder.files):
+        if file not in used and is_yolo(file):
+            left_out.add("files of YOLO whose picture is missing", file.relative_to(folder.root).as_posix())
+    if not texts:
+        return [], "files of YOLO"
     labels, source = yolo_labels(folder.root)
     named = []
-    for picture, text in pairs:
+    for picture in folder.pictures:
         name = picture.relative_to(folder.root).as_posix()
+        text = texts.get(picture)
         record = read_yolo(text, labels, name) if text else Record(name, [], [], [], None, True, "")
         named.append(Named(picture, record, folder.split_of(picture)))
     names = f"class names from {source}" if labels else "no class names beside them, so numbers"
-    return named, f"text files of YOLO, {names}; pictures without one are background"
+    return named, f"{counted(len(used), 'files of YOLO')}, {names}; pictures without one are background"
 
 
-def _text_of(picture: Path, folder: Folder) -> Path | None:
-    """Return the text file of a picture: beside it, or in `labels` where the picture is in `images`."""
-    parts = list(picture.relative_to(folder.root).with_suffix(".txt").parts)
-    places = [parts, *([*parts[:k], "labels", *parts[k + 1 :]] for k, part in enumerate(parts) if part == "images")]
-    return next((file for place in places if (file := folder.root.joinpath(*place)).is_file()), None)
+def _texts(folder: Folder) -> dict[Path, Path]:
+    """Return picture -> its text file: beside it, or in `labels` where it is in `images`; in any case."""
+    texts = {f.relative_to(folder.root).with_suffix("").parts: f for f in folder.files if f.suffix.lower() == ".txt"}
+    folded: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+    for parts, file in texts.items():
+        folded[tuple(part.casefold() for part in parts)].append(file)
+    places = {}
+    for picture in folder.pictures if texts else ():
+        parts = picture.relative_to(folder.root).with_suffix("").parts
+        swaps = [k for k, part in enumerate(parts[:-1]) if part.casefold() == "images"]
+        places[picture] = [parts, *((*parts[:k], "labels", *parts[k + 1 :]) for k in swaps)]
+    found = {p: texts[place] for p, each in places.items() for place in reversed(each) if place in texts}
+    used = {*found.values()}
+    for picture, each in places.items():
+        alike = [f for place in each for f in folded[tuple(part.casefold() for part in place)] if f not in used]
+        if picture not in found and len(alike) == 1:
+            found[picture] = alike[0]
+    return found
 
 
 def _read_tables(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
@@ -155,6 +177,7 @@ def _read_tables(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]
     ]
     if problems and not named and not any(f.suffix.lower() in (".xml", ".txt") for f in folder.files):
         raise DataError("; ".join(problems[:3]))
+    remarks += [f"not used: {problem}" for problem in problems[:3]]
     return named, "; ".join([f"boxes from {', '.join(used[:3])}{_elsewhere(held)}", *remarks])
 
 

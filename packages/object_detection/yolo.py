@@ -1,6 +1,7 @@
 """The text files of YOLO: one file a picture, one line a box, and the names of the classes beside them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 
 from cnn_core.errors import DataError, missing_package
@@ -95,3 +96,15 @@ def texts_of(files: Sequence[Path]) -> Iterator[Path]:
     for file in files:
         if file.suffix.lower() == ".txt" and file.stem.lower() not in ("classes", "readme", "train", "val", "test"):
             yield file
+
+
+def is_yolo(file: Path) -> bool:
+    """Tell whether a text file holds lines of YOLO's, or none and lies in `labels`."""
+    try:
+        with file.open("rb") as stream:
+            lines = [line.split() for line in stream.read(LARGEST).decode("utf-8-sig").splitlines()]
+        rows = [line for line in lines if line]
+        fits = [len(row) >= 5 and all(map(isfinite, map(float, row))) for row in rows]
+    except (OSError, ValueError):
+        return False
+    return all(fits) if fits else "labels" in file.parts

@@ -294,3 +294,36 @@ def test_a_height_of_nothing_in_voc_is_no_size(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("<height>64<", "<height>0<"))
     assert read_voc(file).size is None
     assert len(load(folder).whole) == 3
+
+
+def test_text_files_of_yolo_find_their_picture_in_any_case_or_are_counted(tmp_path: Path) -> None:
+    for k in range(3):
+        picture(tmp_path / f"p{k}.png", seed=k)
+    (tmp_path / "P0.TXT").write_text("0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "p1.txt").write_text("0 0.5 0.5 0.2 0.5\n")
+    (tmp_path / "p7.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "notes.txt").write_text("taken in the rain\n")
+    own = boxes_of(load(tmp_path))
+    assert own["p0.png"] == [("0", [25, 20, 75, 60])]
+    assert own["p1.png"] == [("0", [pytest.approx(40, abs=1e-4), 20, pytest.approx(60, abs=1e-4), 60])]
+    assert own["p2.png"] == []
+    assert "1 file of YOLO whose picture is missing (p7.txt)" in said(tmp_path)
+    assert "2 files of YOLO, no class names" in said(tmp_path)
+
+
+def test_the_layout_that_annotates_most_pictures_is_read(tmp_path: Path) -> None:
+    folder = as_voc(tmp_path, squares(8))
+    (folder / "Annotations" / "07.xml").unlink()
+    (folder / "JPEGImages" / "07.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (folder / "boxes.csv").write_text(HEADER + "zz.png,red,1,1,9,9\n")
+    own = load(folder)
+    assert own.whole.labels == ("blue", "red") and len(own.whole) == 7
+    assert "7 XML files of PASCAL VOC" in said(folder) and "Not used: 1 file of YOLO" in said(folder)
+    assert "Not used: boxes from boxes.csv" in said(folder) and "zz.png" not in said(folder)
+    assert "1 picture that no annotation names (JPEGImages/07.png)" in said(folder)
+
+
+def test_a_table_that_cannot_be_read_beside_others_is_named(tmp_path: Path) -> None:
+    table(tmp_path, HEADER + "p0.png,cat,1,1,20,20\n")
+    (tmp_path / "more.csv").write_text(HEADER + "p1.png,cat,1,1,x,20\n")
+    assert "not used: more.csv, line 2: expected numbers, got 1, 1, x, 20" in said(tmp_path)
