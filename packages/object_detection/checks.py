@@ -22,7 +22,7 @@ class Checked:
 
     Args:
         left_out: boxes and pictures that are not used.
-        changed: what was repaired, and how often.
+        changed: what was repaired or is ignored, and how often.
     """
 
     left_out: Omissions
@@ -30,7 +30,7 @@ class Checked:
 
     @property
     def sentences(self) -> list[str]:
-        """What was repaired."""
+        """What was repaired or is ignored."""
         return [counted(count, what) for what, count in self.changed.items()]
 
 
@@ -70,6 +70,8 @@ def check(file: Path, record: Record, name: str, found: Checked) -> list[tuple[C
             found.left_out.add("boxes given twice", name)
         else:
             kept.append((box, label, ignored))
+    if crowds := sum(ignored for *_, ignored in kept):
+        found.changed["boxes marked as a crowd or as difficult, neither learned nor measured"] += crowds
     return kept
 
 

@@ -12,21 +12,33 @@ from cnn_core.errors import DataError
 from object_detection.record import Record
 
 LARGEST = 2 << 30  # bytes
+CROWD = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 KEPT = ("id", "file_name", "width", "height")  # of a picture
 
 
 def is_coco(file: Path) -> bool:
     """Tell whether a JSON file looks like one of COCO's, from its first and last bytes."""
+    head, ends = _ends(file)
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and any(
+        name in ends for name in (b'"annotations"', b'"images"', b'"categories"')
+    )
+
+
+def is_captions(file: Path) -> bool:
+    """Tell whether a JSON file of COCO's holds captions and no boxes, likewise."""
+    ends = _ends(file)[1]
+    return b'"caption"' in ends and b'"bbox"' not in ends and b'"categories"' not in ends
+
+
+def _ends(file: Path) -> tuple[bytes, bytes]:
+    """Return the first bytes of a file, and the first and last; none where it cannot be read."""
     try:
         with file.open("rb") as stream:
             head = stream.read(1 << 16)
             stream.seek(max(0, file.stat().st_size - (1 << 16)))
-            ends = head + stream.read()
+            return head, head + stream.read()
     except OSError:
-        return False
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and any(
-        name in ends for name in (b'"annotations"', b'"images"', b'"categories"')
-    )
+        return b"", b""
 
 
 def read_coco(file: Path) -> Iterator[Record]:
@@ -41,8 +53,8 @@ def read_coco(file: Path) -> Iterator[Record]:
     if wrong:
         raise DataError(f"{file.name}: expected lists called images, annotations and categories; missing {wrong}")
     try:
-        labels = {entry["id"]: str(entry["name"]).strip() for entry in parts["categories"]}
-        pictures = {entry["id"]: entry for entry in parts["images"]}
+        labels = _by_id([(entry["id"], str(entry["name"]).strip()) for entry in parts["categories"]], "category", file)
+        pictures = _by_id([(entry["id"], entry) for entry in parts["images"]], "picture", file)
         boxes: dict[Any, list[tuple[Any, ...]]] = {number: [] for number in pictures}
         for entry in parts["annotations"]:
             if entry[0] not in boxes or entry[1] not in labels:
@@ -57,12 +69,34 @@ def read_coco(file: Path) -> Iterator[Record]:
         raise DataError(f"{file.name}: an entry is not as COCO has it ({type(error).__name__}: {error})") from error
 
 
+def _by_id(entries: list[tuple[Any, Any]], kind: str, file: Path) -> dict[Any, Any]:
+    """Return id -> entry.
+
+    Raises:
+        DataError: two different entries have one id.
+    """
+    found: dict[Any, Any] = {}
+    for number, entry in entries:
+        if found.setdefault(number, entry) != entry:
+            one, other = (each if kind == "category" else each["file_name"] for each in (found[number], entry))
+            raise DataError(
+                f"{file.name}: the {kind} id {number!r} is given twice, to {one!r} and to {other!r}, so nobody knows "
+                "which of them its boxes are of; give each an id of its own"
+            )
+    return found
+
+
+def _is_crowd(value: Any) -> bool:
+    """Return what `iscrowd` says: 0 and 1, which some tools write as texts."""
+    return bool(int(value or 0)) if not isinstance(value, str) else CROWD[value.strip().lower()]
+
+
 def _record(picture: dict[str, Any], entries: list[tuple[Any, ...]], labels: dict[Any, str], source: str) -> Record:
     corners = [(float(x), float(y), float(x) + float(w), float(y) + float(h)) for *_, (x, y, w, h) in entries]
     size = (int(picture["width"]), int(picture["height"])) if picture.get("width") and picture.get("height") else None
     return Record(
         str(picture["file_name"]), corners, [labels[entry[1]] for entry in entries],
-        [bool(entry[2]) for entry in entries], size, source=source,
+        [_is_crowd(entry[2]) for entry in entries], size, source=source,
     )  # fmt: skip
 
 

@@ -79,7 +79,8 @@ def load_own(path: str | os.PathLike[str], known: list[str]) -> OwnBoxes:
     whole, views, places = _readable(whole, checked.left_out)
     hashes = content_hashes(view.numpy().tobytes() for view in views)
     given = np.array([kept[place][0].split for place in places])
-    parts, divided, warnings = _divide(whole, views, given)
+    by = "tables" if any(entry.record.split for entry, _ in kept) else "folders"
+    parts, divided, warnings = _divide(whole, views, given, by)
     fractions = sum(entry.record.fractions and bool(entry.record.boxes) for entry, _ in kept)
     read += [f"the boxes of {fractions:,} pictures are fractions of their edges"] if fractions else []
     return OwnBoxes(
@@ -101,12 +102,15 @@ def _readable(whole: BoxSet, left_out: Omissions) -> tuple[BoxSet, torch.Tensor,
     return whole.subset(kept, "all"), torch.stack(views), kept
 
 
-def _divide(whole: BoxSet, views: torch.Tensor, given: np.ndarray) -> tuple[dict[str, np.ndarray], str, list[str]]:
+def _divide(
+    whole: BoxSet, views: torch.Tensor, given: np.ndarray, by: str
+) -> tuple[dict[str, np.ndarray], str, list[str]]:
     """Return split -> indices, how they came about, and what lowers the trust in them."""
     folders = [Path(name).parent.as_posix() for name in whole.files]
     grouped = len({*folders}) >= GROUPS and len({*folders}) < len(whole) / 2
-    same = same_pixels(views)
-    units = together(len(whole), nearly_same(views), same.tolist(), folders if grouped else [None] * len(whole))
+    alike, same = nearly_same(views), same_pixels(views).tolist()
+    copied = together(len(whole), alike, same)
+    units = together(len(whole), alike, same, folders) if grouped else copied
     pool = np.flatnonzero((given == "") | (given == "train"))
     if not len(pool):
         raise DataError(f"{whole.name}: every picture is in a test or validation folder; none is left for training")
@@ -118,16 +122,16 @@ def _divide(whole: BoxSet, views: torch.Tensor, given: np.ndarray) -> tuple[dict
     parts = {part: np.flatnonzero(given == part) for part in ("train", "val", "test")}
     parts |= {part: pool[index] for part, index in zip(["train", *(p for p, _ in missing)], held, strict=True)}
     warnings = []
-    copies = int(np.isin(units[parts["test"]], units[parts["train"]]).sum()) if not grouped else 0
+    copies = int(np.isin(copied[parts["test"]], copied[parts["train"]]).sum())
     if copies:
         warnings.append(
             f"{copies} test pictures are copies of training pictures, or nearly, which flatters the figures"
         )
     if not missing:
-        return parts, "as the folders say", warnings
+        return parts, f"as the {by} say", warnings
     names = {"val": f"{VAL_SHARE:.0%} for validation", "test": f"{TEST_SHARE:.0%} for the test"}
-    alike = "pictures of a subfolder and copies together" if grouped else "copies together"
-    return parts, f"{' and '.join(names[p] for p, _ in missing)} held out by file names, {alike}", warnings
+    kept = "pictures of a subfolder and copies together" if grouped else "copies together"
+    return parts, f"{' and '.join(names[p] for p, _ in missing)} held out by file names, {kept}", warnings
 
 
 def _rarest(whole: BoxSet) -> np.ndarray:

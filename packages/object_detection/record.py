@@ -17,6 +17,7 @@ class Record:
         size: (width, height) as written; None: not written.
         fractions: boxes are fractions.
         source: the file that says it, for messages.
+        split: train, val or test, where the file says so.
     """
 
     picture: str
@@ -26,3 +27,4 @@ class Record:
     size: tuple[int, int] | None = None
     fractions: bool = False
     source: str = ""
+    split: str = ""

@@ -8,22 +8,22 @@
 A part of the path or of the file's name such as train, valid or test says which split a picture belongs to.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from cnn_core.data.folders import is_left_behind, natural, walk
 from cnn_core.data.images import SUFFIXES
 from cnn_core.data.splits import SPLIT_NAMES
-from cnn_core.data.summary import Omissions
+from cnn_core.data.summary import Omissions, counted
 from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import DataError
-from object_detection.coco import is_coco, read_coco
+from object_detection.coco import is_captions, is_coco, read_coco
+from object_detection.pictures import Claim, Folder, settle
 from object_detection.record import Record
-from object_detection.tables import read_boxes, read_yolo, texts_of, yolo_labels
+from object_detection.tables import read_boxes
 from object_detection.voc import read_voc, voc_ids
+from object_detection.yolo import is_yolo, read_yolo, texts_of, yolo_labels
 
 EXPECTED = (
     "expected pictures with boxes: XML files of PASCAL VOC, a JSON file of COCO, text files of YOLO, or a table with "
@@ -40,44 +40,6 @@ class Named:
     split: str  # train, val, test, or "" where nothing says so
 
 
-class Folder:
-    """The files of a folder, and a picture by the name that an annotation has for it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        files = [place / file for place, names in walk(root, hidden=is_left_behind) for file in names]
-        self.files = sorted(files, key=lambda file: natural(file.relative_to(root).as_posix()))
-        self.pictures = [file for file in self.files if file.suffix.lower() in SUFFIXES]
-        self._by_name: dict[str, list[Path]] = defaultdict(list)
-        for file in self.pictures:
-            for name in {file.name.casefold(), file.stem.casefold()}:
-                self._by_name[name].append(file)
-
-    def picture(self, name: str, near: Path) -> Path | None:
-        """Return the picture of this name; of several that whose folder has most in common with `near`, a file."""
-        parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
-        if not parts:
-            return None
-        found = self._by_name.get(parts[-1].casefold(), [])
-        if len(found) > 1 and len(parts) > 1:
-            end = tuple(part.casefold() for part in parts)
-            exact = [f for f in found if tuple(p.casefold() for p in f.parts[-len(end) :]) == end]
-            found = exact or found
-        if len(found) < 2:
-            return found[0] if found else None
-        ranked = sorted(found, key=lambda file: -_shared(file, near))
-        return ranked[0] if _shared(ranked[0], near) > _shared(ranked[1], near) else None
-
-    def split_of(self, *files: Path) -> str:
-        """Return the split that the path of one of the files names, the deepest part first."""
-        for file in files:
-            for part in reversed(file.relative_to(self.root).parts):
-                for word in re.split(r"[^a-z]+", part.lower()):
-                    if word in SPLIT_NAMES:
-                        return SPLIT_NAMES[word]
-        return ""
-
-
 def read_folder(root: Path, left_out: Omissions) -> tuple[list[Named], list[str]]:
     """Return the pictures that the annotations of a folder name, and sentences on how they were read.
 
@@ -85,13 +47,18 @@ def read_folder(root: Path, left_out: Omissions) -> tuple[list[Named], list[str]
         DataError: there are no annotations, or they are damaged.
     """
     folder = Folder(root)
-    readers = (_read_voc, _read_coco, _read_yolo, _read_tables)
-    tried = [reader(folder, left_out) for reader in readers]
-    best = max(tried, key=lambda entry: len(entry[0]))
-    named, said = best
+    tried: list[tuple[list[Named], str, Omissions]] = []
+    for reader in (_read_voc, _read_coco, _read_yolo, _read_tables):
+        missing = Omissions()
+        tried.append((*reader(folder, missing), missing))
+    best = max(tried, key=lambda entry: len({one.file for one in entry[0] if one.record.source}))
+    named, said, missing = best
     if not named:
-        raise DataError(f"{root}: {EXPECTED}; found {len(folder.pictures):,} pictures and none of these")
-    others = [text for found, text in tried if found and found is not named]
+        lost = "".join(f"; {entry}" for *_, each in tried for entry in each.all)
+        raise DataError(f"{root}: {EXPECTED}; found {len(folder.pictures):,} pictures and none of these{lost}")
+    for entry in missing.all:
+        left_out.add(entry.reason, ", ".join(entry.examples), entry.count)
+    others = [text for found, text, lost in tried if (found or lost.all) and found is not named]
     read = [said, *(f"not used: {text}" for text in others)]
     unnamed = len({*folder.pictures} - {entry.file for entry in named})
     if unnamed:
@@ -102,90 +69,123 @@ def read_folder(root: Path, left_out: Omissions) -> tuple[list[Named], list[str]
 
 def _read_voc(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
     files = [file for file in folder.files if file.suffix.lower() == ".xml"]
-    lists = {
-        name: SPLIT_NAMES[file.stem.lower()]
-        for file in folder.files if file.parent.name == "Main" and file.stem.lower() in SPLIT_NAMES
-        for name in voc_ids(file)
-    }  # fmt: skip
-    named = []
-    for file in files:
-        record = read_voc(file)
-        # The name inside is often that of before a renaming: the file's own name counts more.
-        picture = folder.picture(file.stem, file) or folder.picture(record.picture, file)
-        if picture is None:
-            left_out.add("annotations whose picture is missing", file.relative_to(folder.root).as_posix())
-            continue
-        named.append(Named(picture, record, lists.get(file.stem, "") or folder.split_of(file, picture)))
+    splits = _voc_splits(folder, files, left_out)
+    held, missing = settle([folder.by_place(read_voc(file), file) for file in files])
+    for claim in missing:
+        left_out.add("annotations whose picture is missing", claim.by.relative_to(folder.root).as_posix())
+    named = [
+        Named(picture, claim.record, splits.get(claim.by, "") or folder.split_of(claim.by, picture))
+        for picture, claim in held
+    ]
     return named, f"{len(files):,} XML files of PASCAL VOC"
 
 
-def _read_coco(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
-    files = [file for file in folder.files if file.suffix.lower() == ".json" and is_coco(file)]
-    named = []
+def _voc_splits(folder: Folder, files: Sequence[Path], left_out: Omissions) -> dict[Path, str]:
+    """Return XML file -> the split that a list in ImageSets/Main gives it, whatever form of its name the list has."""
+    named: dict[str, list[Path]] = defaultdict(list)
     for file in files:
-        for record in read_coco(file):
-            picture = folder.picture(record.picture, file)
-            if picture is None:
-                left_out.add("pictures missing that are annotated", record.picture)
-                continue
-            named.append(Named(picture, record, folder.split_of(file, picture)))
-    return named, f"read as COCO: {', '.join(file.name for file in files[:3])}"
+        named[file.stem].append(file)
+    found: dict[Path, str] = {}
+    for listed in folder.files:
+        split = SPLIT_NAMES.get(listed.stem.lower()) if listed.suffix.lower() == ".txt" else None
+        if split is None or listed.parent.name != "Main":
+            continue
+        for name in voc_ids(listed, named):
+            place = PurePosixPath(name.replace("\\", "/"))
+            stem = place.name if place.name in named else place.stem if place.suffix.lower() in SUFFIXES else ""
+            fits = [file for file in named.get(stem, []) if listed.parents[2] in file.parents]
+            inner = [file for file in fits if file.parent.name == place.parent.name]
+            if not fits:
+                left_out.add(f"lines of {listed.name} in ImageSets/Main without an annotated picture", name)
+            for file in inner or fits:
+                if found.setdefault(file, split) != split:
+                    left_out.add("further splits of pictures that several lists name, which stay in the first", name)
+    return found
+
+
+def _read_coco(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
+    every = [file for file in folder.files if file.suffix.lower() == ".json" and is_coco(file)]
+    captions = [file for file in every if is_captions(file)]
+    files = [file for file in every if file not in captions]
+    held, missing = settle([folder.by_name(record, file) for file in files for record in read_coco(file)])
+    for claim in missing:
+        left_out.add("pictures missing that are annotated", claim.record.picture)
+    named = [Named(picture, claim.record, folder.split_of(claim.by, picture)) for picture, claim in held]
+    rest = f"; no boxes are in {', '.join(file.name for file in captions[:3])}, which has captions" if captions else ""
+    return named, f"read as COCO: {', '.join(file.name for file in files[:3])}{_elsewhere(held)}{rest}"
 
 
 def _read_yolo(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
-    texts = {file.stem.casefold(): file for file in texts_of(folder.files)}
-    pairs = [(picture, _text_of(picture, folder)) for picture in folder.pictures] if texts else []
-    if not any(text for _, text in pairs):
-        return [], ""
+    texts = _texts(folder)
+    used = {*texts.values()}
+    for file in texts_of(folder.files):
+        if file not in used and is_yolo(file):
+            left_out.add("files of YOLO whose picture is missing", file.relative_to(folder.root).as_posix())
+    if not texts:
+        return [], "files of YOLO"
     labels, source = yolo_labels(folder.root)
     named = []
-    for picture, text in pairs:
+    for picture in folder.pictures:
         name = picture.relative_to(folder.root).as_posix()
+        text = texts.get(picture)
         record = read_yolo(text, labels, name) if text else Record(name, [], [], [], None, True, "")
         named.append(Named(picture, record, folder.split_of(picture)))
     names = f"class names from {source}" if labels else "no class names beside them, so numbers"
-    return named, f"text files of YOLO, {names}; pictures without one are background"
+    return named, f"{counted(len(used), 'files of YOLO')}, {names}; pictures without one are background"
 
 
-def _text_of(picture: Path, folder: Folder) -> Path | None:
-    """Return the text file of a picture: beside it, or in `labels` where the picture is in `images`."""
-    parts = list(picture.relative_to(folder.root).with_suffix(".txt").parts)
-    places = [parts, *([*parts[:k], "labels", *parts[k + 1 :]] for k, part in enumerate(parts) if part == "images")]
-    return next((file for place in places if (file := folder.root.joinpath(*place)).is_file()), None)
+def _texts(folder: Folder) -> dict[Path, Path]:
+    """Return picture -> its text file: beside it, or in `labels` where it is in `images`; in any case."""
+    texts = {f.relative_to(folder.root).with_suffix("").parts: f for f in folder.files if f.suffix.lower() == ".txt"}
+    folded: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+    for parts, file in texts.items():
+        folded[tuple(part.casefold() for part in parts)].append(file)
+    places = {}
+    for picture in folder.pictures if texts else ():
+        parts = picture.relative_to(folder.root).with_suffix("").parts
+        swaps = [k for k, part in enumerate(parts[:-1]) if part.casefold() == "images"]
+        places[picture] = [parts, *((*parts[:k], "labels", *parts[k + 1 :]) for k in swaps)]
+    found = {p: texts[place] for p, each in places.items() for place in reversed(each) if place in texts}
+    used = {*found.values()}
+    for picture, each in places.items():
+        alike = [f for place in each for f in folded[tuple(part.casefold() for part in place)] if f not in used]
+        if picture not in found and len(alike) == 1:
+            found[picture] = alike[0]
+    return found
 
 
 def _read_tables(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
-    named: list[Named] = []
+    claims: list[Claim] = []
     used: list[str] = []
     problems: list[str] = []
+    remarks: list[str] = []
     for file in folder.files:
         if table_suffix(file) not in TABLES or (file.suffix.lower() == ".json" and is_coco(file)):
             continue
         try:
-            records = read_boxes(file)
+            claims += [folder.by_name(record, file) for record in read_boxes(file, remarks)]
         except DataError as error:
             problems.append(str(error))
             continue
-        found = [(folder.picture(record.picture, file), record) for record in records]
-        for picture, record in found:
-            if picture is None:
-                left_out.add("pictures missing that a table names", record.picture)
-            else:
-                named.append(Named(picture, record, folder.split_of(file, picture)))
         used.append(file.name)
+    held, missing = settle(claims)
+    for claim in missing:
+        left_out.add("pictures missing that a table names", claim.record.picture)
+    named = [
+        Named(picture, claim.record, claim.record.split or folder.split_of(claim.by, picture))
+        for picture, claim in held
+    ]
     if problems and not named and not any(f.suffix.lower() in (".xml", ".txt") for f in folder.files):
         raise DataError("; ".join(problems[:3]))
-    return named, f"boxes from {', '.join(used[:3])}"
+    remarks += [f"not used: {problem}" for problem in problems[:3]]
+    return named, "; ".join([f"boxes from {', '.join(used[:3])}{_elsewhere(held)}", *remarks])
 
 
-def _shared(file: Path, near: Path) -> int:
-    """Return how many parts the paths of two files begin with in common."""
-    count = 0
-    for a, b in zip(file.parts, near.parts, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+def _elsewhere(held: Sequence[tuple[Path, Claim]]) -> str:
+    """Return what to say of pictures that lie in another folder than the annotations have it."""
+    names = [claim.record.picture for _, claim in held if claim.certainty[0] == 0]
+    found = counted(len(names), "pictures found by name in another folder than they say")
+    return f"; {found} ({names[0]})" if names else ""
 
 
 def merged(named: Sequence[Named]) -> list[Named]:

@@ -1,129 +1,150 @@
-"""Boxes in tables (one row a box) and in the text files of YOLO (one file a picture)."""
+"""Boxes in tables: one row a box."""
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cnn_core.data.folders import natural
+from cnn_core.data.classes.label_table import SPLIT_COLUMNS
+from cnn_core.data.splits import SPLIT_NAMES
+from cnn_core.data.summary import counted
 from cnn_core.data.tables import look, numbered_rows
-from cnn_core.errors import DataError, missing_package
-from cnn_core.validation import whole_number
+from cnn_core.errors import DataError
 from object_detection.record import Corners, Record
 
 PICTURE = ("image", "filename", "file_name", "file", "image_id", "image_path", "path", "img", "image_name", "name")
-LABEL = ("label", "class", "class_name", "classname", "category", "name", "type", "source")
+LABEL = (  # words before numbers
+    "label", "class", "class_name", "classname", "label_name", "labelname", "class_label", "category", "category_name",
+    "species", "cls", "name", "type", "labels", "classes", "object", "object_name", "class_id", "classid",
+    "category_id", "label_id", "labelid", "source",
+)  # fmt: skip
 CORNERS = (
     ("xmin", "x_min", "x1", "left"), ("ymin", "y_min", "y1", "top"), ("xmax", "x_max", "x2", "right"),
     ("ymax", "y_max", "y2", "bottom"),
 )  # fmt: skip
-EDGES = (("x", "xmin", "left"), ("y", "ymin", "top"), ("width", "w", "bbox_width"), ("height", "h", "bbox_height"))
+EDGES = (  # "width" beside "w" is the picture's
+    ("x", *CORNERS[0]), ("y", *CORNERS[1]), ("w", "bbox_width", "box_width", "bbox_w", "width"),
+    ("h", "bbox_height", "box_height", "bbox_h", "height"),
+)  # fmt: skip
+SIZE = (
+    ("width", "image_width", "img_width", "image_w", "img_w"),
+    ("height", "image_height", "img_height", "image_h", "img_h"),
+)  # fmt: skip
 BOX = ("bbox", "box")
 PLAIN = 6  # columns of a table without a header: picture, left, top, right, bottom, class
-LARGEST = 1 << 20  # bytes of a text file of YOLO
+ROUNDING = 1.5  # pixels between an edge of a box as its corners have it and as it is written
 ONE_CLASS = "object"  # the class of boxes without one
 
 
-def read_boxes(file: Path) -> list[Record]:
+@dataclass(frozen=True)
+class Columns:
+    """The places of what a row says.
+
+    Args:
+        picture: its name.
+        label: the class; None: there is no such column.
+        box: four numbers, or a list of them.
+        edges: whether the last two numbers are width and height.
+        size: the picture's width and height; empty: not written.
+        split: train, val or test; None: there is no such column.
+    """
+
+    picture: int
+    label: int | None
+    box: list[int]
+    edges: bool
+    size: list[int] = field(default_factory=list)
+    split: int | None = None
+
+    @property
+    def used(self) -> set[int | None]:
+        """The places of all of them."""
+        return {self.picture, self.label, *self.box, *self.size, self.split}
+
+
+def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
     """Return the pictures that a table names; a row with empty numbers says that a picture has no box.
 
     The columns are a picture, a class, and left, top, right and bottom (`xmin, ymin, xmax, ymax`, `x1, y1, x2, y2`), or
-    `x, y, width, height`, or `bbox` with a list of these four. Without a header they are picture, left, top, right,
-    bottom, class.
+    `x, y, width, height`, or `bbox` with a list of these four. Other columns `width, height` are the picture's. Without
+    a header they are picture, left, top, right, bottom, class.
+
+    Args:
+        file: the table.
+        said: gets sentences on what was chosen in reading.
 
     Raises:
         DataError: the table cannot be read, has no such columns, or a number is none; names the line.
     """
-    names = {name for group in (PICTURE, LABEL, BOX, *CORNERS, *EDGES) for name in group}
+    names = {name for group in (PICTURE, LABEL, BOX, *CORNERS, *EDGES, *SIZE) for name in group}
     layout = look(file, names, content="a table of boxes")
-    columns = [name.strip().lower() for name in layout.columns]
+    columns = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in layout.columns]
     plain = not layout.header and len(columns) == PLAIN
-    picture, label, numbers, edges = (0, 5, [1, 2, 3, 4], False) if plain else _places(columns, file)
+    places = Columns(0, 5, [1, 2, 3, 4], edges=False) if plain else _places(columns, file)
     found: dict[str, Record] = {}
+    sizes: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    splits: dict[str, list[str]] = defaultdict(list)
+    of_boxes = True  # whether width and height are those of the boxes
     for line, short in numbered_rows(file, layout):
         cells = [*short, *[""] * (len(columns) - len(short))]
-        name = cells[picture].strip()
+        name = cells[places.picture].strip()
         if not name:
             raise DataError(f"{file.name}, line {line}: names no picture")
         record = found.setdefault(name, Record(name, [], [], [], source=file.name))
-        texts = _listed(cells[numbers[0]]) if len(numbers) == 1 else [cells[k].strip() for k in numbers]
+        if size := _size([cells[k] for k in places.size]):
+            sizes[name].add(size)
+        if places.split is not None and cells[places.split].strip() not in splits[name]:
+            splits[name].append(cells[places.split].strip())
+        texts = _listed(cells[places.box[0]]) if len(places.box) == 1 else [cells[k].strip() for k in places.box]
         if not any(texts):
             continue
-        record.boxes.append(_corners(texts, edges=edges, where=f"{file.name}, line {line}"))
-        record.labels.append(cells[label].strip() if label is not None else ONE_CLASS)
+        box = _corners(texts, edges=places.edges, where=f"{file.name}, line {line}")
+        of_boxes = of_boxes and (size is None or _has_edges(box, size))
+        record.boxes.append(box)
+        record.labels.append(cells[places.label].strip() if places.label is not None else ONE_CLASS)
         record.ignored.append(False)
+    said = [] if said is None else said
+    if places.label is None and any(record.boxes for record in found.values()):
+        rest = [name for k, name in enumerate(columns) if k not in places.used]
+        unused = f" (not used: {', '.join(rest)})" if rest else ""
+        said.append(f"no column of classes was found in {file.name}, so every box is {ONE_CLASS!r}{unused}")
     inside = [value <= 1 for record in found.values() for box in record.boxes for value in box]
     fractions = bool(inside) and sum(inside) > 0.99 * len(inside)
-    return [Record(r.picture, r.boxes, r.labels, r.ignored, None, fractions, file.name) for r in found.values()]
+    several = sum(len(each) > 1 for each in sizes.values())
+    if several and not of_boxes:
+        said.append(f"{counted(several, 'pictures')} of several sizes in {file.name}, which are not used")
+    known = {name: next(iter(each)) for name, each in sizes.items() if len(each) == 1 and not of_boxes}
+    given = {} if places.split is None else _splits(splits, f"column {columns[places.split]!r} of {file.name}", said)
+    return [
+        replace(record, size=known.get(name), fractions=fractions, split=given.get(name, ""))
+        for name, record in found.items()
+    ]
 
 
-def read_yolo(file: Path, labels: Sequence[str], picture: str) -> Record:
-    """Read the text file of a picture: `class centre-x centre-y width height`, fractions of its edges.
+def _splits(written: dict[str, list[str]], column: str, said: list[str]) -> dict[str, str]:
+    """Return picture -> its split, of what a column has for it; nothing where that is no column of splits."""
+    words = {word for cells in written.values() for word in cells if word}
+    strange = sorted(word for word in words if word.lower() not in SPLIT_NAMES)
+    if strange or not words:
+        said += [f"{column} is not used: {strange[0]!r} is none of {', '.join(SPLIT_NAMES)}"] if strange else []
+        return {}
+    named = {name: [SPLIT_NAMES[word.lower()] for word in cells if word] for name, cells in written.items()}
+    said.append(f"{column} says which split a picture belongs to")
+    if bare := sum(not each for each in named.values()):
+        said.append(counted(bare, "pictures without a split in it, which are training pictures"))
+    if moved := sum(len({*each}) > 1 for each in named.values()):
+        said.append(counted(moved, "pictures named in several splits, which stay in the first"))
+    return {name: each[0] for name, each in named.items() if each}
 
-    Args:
-        file: empty: the picture has no box.
-        labels: class names; empty: classes are called by their numbers.
-        picture: its path.
+
+def _places(columns: Sequence[str], file: Path) -> Columns:
+    """Return the places of what a row says.
 
     Raises:
-        DataError: a line is not like that.
+        DataError: there are no columns for a picture and its box.
     """
-    boxes: list[Corners] = []
-    names: list[str] = []
-    try:
-        if file.stat().st_size > LARGEST:
-            raise DataError(f"{file.name}: larger than {LARGEST >> 20} MiB; one picture needs a few kilobytes")
-        lines = file.read_text("utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file.name}: cannot be read ({error})") from error
-    for number, line in enumerate(lines, start=1):
-        cells = line.split()
-        if not cells:
-            continue
-        where = f"{file.name}, line {number}"
-        k = whole_number(cells[0])
-        if len(cells) != 5 or k is None:
-            kind = "an outline" if len(cells) > 6 and len(cells) % 2 else repr(line[:60])
-            raise DataError(f"{where}: expected a class number and four fractions, got {kind}")
-        if labels and k >= len(labels):
-            raise DataError(f"{where}: class {k}, but there are {len(labels)} names")
-        x, y, w, h = _floats(cells[1:], where)
-        boxes.append((x - w / 2, y - h / 2, x + w / 2, y + h / 2))
-        names.append(labels[k] if labels else cells[0])
-    return Record(picture, boxes, names, [False] * len(boxes), None, True, file.name)
-
-
-def yolo_labels(folder: Path) -> tuple[list[str], str]:
-    """Return the class names beside pictures with YOLO's text files, and the file that has them; none: ([], "")."""
-    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-        names = _yaml_names(file)
-        if names:
-            return names, file.name
-    for name in ("classes.txt", "obj.names", "_darknet.labels"):
-        for place in (folder, folder / "labels", *sorted(p for p in folder.iterdir() if p.is_dir())):
-            if (place / name).is_file():
-                lines = (place / name).read_text("utf-8-sig").splitlines()
-                return [line.strip() for line in lines if line.strip()], name
-    return [], ""
-
-
-def _yaml_names(file: Path) -> list[str]:
-    try:
-        import yaml
-    except ModuleNotFoundError as error:
-        raise missing_package("pyyaml") from error
-    try:
-        table = yaml.safe_load(file.read_text("utf-8-sig")) if file.stat().st_size <= LARGEST else None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise DataError(f"{file.name}: not YAML ({str(error)[:200]})") from error
-    names = table.get("names") if isinstance(table, dict) else None
-    if isinstance(names, dict):
-        names = [names[key] for key in sorted(names, key=lambda key: natural(str(key)))]
-    return [str(name).strip() for name in names] if isinstance(names, list) else []
-
-
-def _places(columns: Sequence[str], file: Path) -> tuple[int, int | None, list[int], bool]:
-    """Return the places of picture, class and numbers, and whether the numbers end with width and height."""
 
     def place(names: Sequence[str], taken: Sequence[int | None] = ()) -> int | None:
         return next((columns.index(n) for n in names if n in columns and columns.index(n) not in taken), None)
@@ -139,7 +160,23 @@ def _places(columns: Sequence[str], file: Path) -> tuple[int, int | None, list[i
             f"ymax; or x, y, width, height; or bbox), got {', '.join(columns)}"
         )
     chosen = [number for number in numbers if number is not None]
-    return picture, label, chosen, numbers is not corners
+    size = [k for k in (place(names, chosen) for names in SIZE) if k is not None]
+    size = size if len(size) == 2 else []
+    split = place(SPLIT_COLUMNS, [picture, label, *chosen, *size])
+    return Columns(picture, label, chosen, edges=numbers is not corners, size=size, split=split)
+
+
+def _size(cells: Sequence[str]) -> tuple[int, int] | None:
+    """Return the width and height in two cells; None: there are none."""
+    try:
+        width, height = (float(cell) for cell in cells)
+        return (int(width), int(height)) if width >= 1 and height >= 1 else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _has_edges(box: Corners, size: tuple[int, int]) -> bool:
+    return max(abs(box[2] - box[0] - size[0]), abs(box[3] - box[1] - size[1])) <= ROUNDING
 
 
 def _listed(cell: str) -> list[str]:
@@ -152,22 +189,20 @@ def _listed(cell: str) -> list[str]:
 
 
 def _corners(texts: Sequence[str], *, edges: bool, where: str) -> Corners:
-    values = _floats(texts, where)
+    values = numbers_of(texts, where)
     if len(values) != 4:
         raise DataError(f"{where}: expected four numbers for a box, got {len(values)}")
     left, top, right, bottom = values
     return (left, top, left + right, top + bottom) if edges else (left, top, right, bottom)
 
 
-def _floats(texts: Sequence[str], where: str) -> list[float]:
+def numbers_of(texts: Sequence[str], where: str) -> list[float]:
+    """Return texts as numbers.
+
+    Raises:
+        DataError: one is none; begins with `where`.
+    """
     try:
         return [float(text) for text in texts]
     except ValueError as error:
         raise DataError(f"{where}: expected numbers, got {', '.join(texts)[:80]}") from error
-
-
-def texts_of(files: Sequence[Path]) -> Iterator[Path]:
-    """Yield the text files that could be YOLO's: not lists of names or of pictures."""
-    for file in files:
-        if file.suffix.lower() == ".txt" and file.stem.lower() not in ("classes", "readme", "train", "val", "test"):
-            yield file

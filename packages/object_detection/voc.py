@@ -3,7 +3,8 @@
 Pixels are counted from 1 and both ends belong to a box.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from cnn_core.errors import DataError, missing_package
 from cnn_core.validation import whole_number
 from object_detection.record import Record
 
+MARK = re.compile(r"\s+(-1|0|1)$")  # behind a name in the list of a class
 LARGEST = 16 << 20  # bytes of one XML file
 
 
@@ -37,17 +39,23 @@ def read_voc(file: Path) -> Record:
     shape = None
     if size is not None:
         width, height = (whole_number((size.findtext(name) or "").strip()) for name in ("width", "height"))
-        shape = (width, height) if width and height is not None else None
+        shape = (width, height) if width and height else None
     picture = (root.findtext("filename") or "").strip() or file.stem
     return Record(picture, boxes, labels, ignored, shape, source=file.name)
 
 
-def voc_ids(file: Path) -> Iterator[str]:
-    """Yield the names in a list of ImageSets/Main; of a class's list those with its mark 1 and -1 alike."""
+def voc_ids(file: Path, known: Container[str] = ()) -> Iterator[str]:
+    """Yield the names in a list of ImageSets/Main; of a class's list those with its mark 1, 0 and -1 alike.
+
+    Args:
+        file: the list, one name a line; names may hold spaces.
+        known: names that may end in a space and a number themselves.
+    """
     try:
-        for line in file.read_text("utf-8").splitlines():
-            if line.strip():
-                yield line.split()[0]
+        for line in file.read_text("utf-8-sig").splitlines():
+            name = line.strip()
+            if name:
+                yield name if name in known else MARK.sub("", name)
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read as a list of pictures ({error})") from error
 

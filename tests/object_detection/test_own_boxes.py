@@ -15,8 +15,9 @@ from cnn_core.data.archives import extract
 from cnn_core.errors import DataError, UnknownNameError
 from object_detection.coco import read_coco
 from object_detection.folder import OwnBoxes, load_own
-from object_detection.tables import read_boxes, yolo_labels
+from object_detection.tables import read_boxes
 from object_detection.voc import read_voc
+from object_detection.yolo import yolo_labels
 
 LAYOUTS = {"voc": as_voc, "coco": as_coco, "yolo": as_yolo, "csv": as_csv}
 
@@ -316,9 +317,9 @@ def test_names_of_yolo_that_yaml_does_not_hold_are_no_crash(names: str, tmp_path
     try:
         labels, _ = yolo_labels(tmp_path)
     except DataError as error:
-        assert "not YAML" in str(error)
+        assert "not YAML" in str(error) or "expected the number of a class before each" in str(error)
     else:
-        assert labels in ([], ["red", "blue"])
+        assert labels == {}
 
 
 def test_a_row_that_is_too_short_is_named(tmp_path: Path) -> None:
