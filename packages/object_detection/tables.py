@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cnn_core.data.classes.label_table import SPLIT_COLUMNS
-from cnn_core.data.splits import SPLIT_NAMES
+from cnn_core.data.splits import SPLIT_COLUMNS, SPLIT_NAMES, said_splits
 from cnn_core.data.summary import counted
 from cnn_core.data.tables import look, numbered_rows
 from cnn_core.errors import DataError
@@ -116,22 +115,23 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
     if several and not of_boxes:
         said.append(f"{counted(several, 'pictures')} of several sizes in {file.name}, which are not used")
     known = {name: next(iter(each)) for name, each in sizes.items() if len(each) == 1 and not of_boxes}
-    given = {} if places.split is None else _splits(splits, f"column {columns[places.split]!r} of {file.name}", said)
+    given = {} if places.split is None else _splits(splits, columns[places.split], file.name, said)
     return [
         replace(record, size=known.get(name), fractions=fractions, split=given.get(name, ""))
         for name, record in found.items()
     ]
 
 
-def _splits(written: dict[str, list[str]], column: str, said: list[str]) -> dict[str, str]:
-    """Return picture -> its split, of what a column has for it; nothing where that is no column of splits."""
-    words = {word for cells in written.values() for word in cells if word}
-    strange = sorted(word for word in words if word.lower() not in SPLIT_NAMES)
-    if strange or not words:
-        said += [f"{column} is not used: {strange[0]!r} is none of {', '.join(SPLIT_NAMES)}"] if strange else []
+def _splits(written: dict[str, list[str]], column: str, table: str, said: list[str]) -> dict[str, str]:
+    """Return picture -> its split, of what a column has for it; nothing where that is no column of splits.
+
+    Raises:
+        DataError: another word stands among splits.
+    """
+    if said_splits(column, [word for cells in written.values() for word in cells], table=table) is None:
         return {}
     named = {name: [SPLIT_NAMES[word.lower()] for word in cells if word] for name, cells in written.items()}
-    said.append(f"{column} says which split a picture belongs to")
+    said.append(f"column {column!r} of {table} says which split a picture belongs to")
     if bare := sum(not each for each in named.values()):
         said.append(counted(bare, "pictures without a split in it, which are training pictures"))
     if moved := sum(len({*each}) > 1 for each in named.values()):

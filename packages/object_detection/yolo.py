@@ -77,7 +77,8 @@ def _yaml_names(file: Path) -> dict[int, str]:
         raise missing_package("pyyaml") from error
     try:
         # BaseLoader makes nothing but texts, lists and tables: a class called "yes" or "1e3" stays a word.
-        table = yaml.load(file.read_text("utf-8-sig"), yaml.BaseLoader) if file.stat().st_size <= LARGEST else None
+        text = file.read_text("utf-8-sig") if file.stat().st_size <= LARGEST else ""
+        table = yaml.BaseLoader(text).get_single_data()
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(f"{file.name}: not YAML ({str(error)[:200]})") from error
     names = table.get("names") if isinstance(table, dict) else None
@@ -85,9 +86,13 @@ def _yaml_names(file: Path) -> dict[int, str]:
         names = dict(enumerate(names))
     if not isinstance(names, dict):
         return {}
-    numbered = {whole_number(str(key).strip()): str(name).strip() for key, name in names.items()}
-    if None in numbered or len(numbered) < len(names):
-        raise DataError(f"{file.name}: expected the number of a class before each of its names, got {[*names][:NAMED]}")
+    numbered: dict[int, str] = {}
+    for key, name in names.items():
+        number = whole_number(str(key).strip())
+        if number is None or number in numbered:
+            first = [*names][:NAMED]
+            raise DataError(f"{file.name}: expected the number of a class before each of its names, got {first}")
+        numbered[number] = str(name).strip()
     return {number: name for number, name in sorted(numbered.items()) if name}
 
 

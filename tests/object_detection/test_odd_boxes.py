@@ -182,7 +182,8 @@ def test_a_column_says_which_split_a_picture_belongs_to(tmp_path: Path) -> None:
     assert "1 picture named in several splits, which stay in the first" in said(tmp_path)
     assert "1 picture without a split in it, which are training pictures" in said(tmp_path)
     (tmp_path / "boxes.csv").write_text(text.replace("valid", "second"))
-    assert "column 'split' of boxes.csv is not used: 'second' is none of train," in said(tmp_path)
+    with pytest.raises(DataError, match="expected train, val or test in the column 'split', got 'second'"):
+        load(tmp_path)
 
 
 def test_copies_in_given_splits_are_told_where_there_are_many_subfolders_too(tmp_path: Path) -> None:
