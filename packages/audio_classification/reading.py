@@ -42,7 +42,7 @@ class Sound:
     @property
     def silent(self) -> bool:
         """Whether nothing is to be heard."""
-        return not len(self.samples) or float(np.abs(self.samples).max()) < SILENT
+        return is_silent(self.samples)
 
 
 def read_sound(source: SoundSource, *, name: str | None = None, longest: float | None = None) -> Sound:
@@ -94,6 +94,11 @@ def read_blocks(source: SoundSource, *, name: str | None = None, longest: float 
             yield Sound(samples, rate, (*said, *notes))
         if not any_samples:
             raise DataError(f"{name}: holds no samples; record it again")
+
+
+def is_silent(samples: np.ndarray, *, full: float = 1.0) -> bool:
+    """Tell whether nothing is to be heard in samples [T], of which `full` is full scale."""
+    return not len(samples) or max(float(samples.max()), -float(samples.min())) < SILENT * full
 
 
 def stated_rate(source: SoundSource) -> int | None:
