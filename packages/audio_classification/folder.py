@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from audio_classification.data import to_int16
-from audio_classification.reading import SUFFIXES, Sound, read_sound, resample, stated_rate
+from audio_classification.reading import EARLY, SUFFIXES, Sound, read_sound, resample, stated_rate
 from audio_classification.sound_set import SoundSet
 from cnn_core.data.classes.division import SplitOptions, divide, is_share
 from cnn_core.data.classes.layout import (
@@ -150,7 +150,7 @@ class _Read:
 def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
     if rate is None:
         rate = _usual_rate([found for entry in entries if (found := stated_rate(_source(files, entry)))])
-    kept, waves, skipped, cut, notes = list[Entry](), list[np.ndarray](), list[tuple[str, str]](), 0, 0
+    kept, waves, skipped, cut, notes, early = list[Entry](), list[np.ndarray](), list[tuple[str, str]](), 0, 0, 0
     room, taken = _memory(), 0
     for entry in entries:
         name = "/".join(entry.parts)
@@ -161,6 +161,7 @@ def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
             continue
         cut += sound.seconds > LONGEST
         notes += any("not numbers" in note for note in sound.notes)
+        early += any(note.startswith(EARLY) for note in sound.notes)
         wave = to_int16(resample(Sound(sound.samples[: round(LONGEST * sound.rate)], sound.rate), rate))
         taken += wave.nbytes
         if taken > room:
@@ -176,6 +177,9 @@ def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
         said.append(f"of {cut} sounds that are longer than {LONGEST:g} s the beginning is used")
     if notes:
         said.append(f"{notes} sounds have samples that are not numbers, which were taken for silence")
+    if early:
+        files_are = "1 sound ends early: its file is" if early == 1 else f"{early} sounds end early: their files are"
+        said.append(f"{files_are} cut short, and what is there is used")
     return _Read(kept, waves, rate, skipped, said)
 
 
