@@ -4,7 +4,8 @@
     FOLDER/train/dog/1.wav  FOLDER/test/dog/2.wav              already divided; what is missing is taken from train
     FOLDER/labels.csv  FOLDER/audio/1.wav                      columns with the file and its label
 
-Any mix of rates, channels, widths and lengths; copies are known by their samples and stay on one side of a split.
+Any mix of rates, channels, widths and lengths; copies are known by their samples, louder, softer or newly encoded
+ones by `copies`, and stay on one side of a split.
 """
 
 import io
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from audio_classification.copies import nearly_same, unsought
 from audio_classification.data import to_int16
 from audio_classification.reading import EARLY, SUFFIXES, Sound, read_sound, resample, stated_rate
 from audio_classification.sound_set import SoundSet
@@ -96,7 +98,10 @@ def load_own(
         waves = [*waves, *tested.waves]
         entries = [*entries, *test_entries(place.name, tested.files, [plan.labels[k] for k in tested.targets.tolist()])]
     hashes = content_hashes(wave.tobytes() for wave in waves)
-    items = items_of(SOUNDS, entries, plan.labels, same=_first_of(hashes), near=np.empty((0, 2), dtype=np.int64))
+    same = _first_of(hashes)
+    near = nearly_same(waves, read.rate, among=np.unique(same))
+    items = items_of(SOUNDS, entries, plan.labels, same=same, near=near)
+    said = [*read.said, *unsought(len(np.unique(same)))]
     division = divide(items, options, validation=validation)
     whole = SoundSet(
         str(path), "all", plan.labels, read.rate, waves, torch.from_numpy(items.targets), tuple(items.names)
@@ -105,7 +110,7 @@ def load_own(
     classes = class_counts(plan.labels, {part: whole.targets[index].tolist() for part, index in parts.items()})
     summary = DataSummary(
         str(path), "sounds", {part: len(index) for part, index in parts.items()}, classes, division.divided,
-        (*plan.read, *read.said, *division.read), omissions(skipped, SOUNDS).all,
+        (*plan.read, *said, *division.read), omissions(skipped, SOUNDS).all,
         (*division.warnings, *class_warnings(classes)),
     )  # fmt: skip
     return OwnSounds(whole, parts, summary, hashes)

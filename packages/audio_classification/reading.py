@@ -75,7 +75,8 @@ def read_blocks(source: SoundSource, *, name: str | None = None, longest: float 
         source = io.BytesIO(source)
     elif not hasattr(source, "read"):
         source = _checked_path(source, name)
-    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as stream:
+    opened: Any = source.open("rb") if isinstance(source, Path) else nullcontext(source)
+    with opened as stream:
         extent = _extent(stream)
         streamed = extent is not None and extent.declared == 0 and extent.there > 0
         try:
