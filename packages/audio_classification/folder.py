@@ -19,7 +19,7 @@ import torch
 
 from audio_classification.copies import nearly_same, unsought
 from audio_classification.data import to_int16
-from audio_classification.reading import EARLY, SUFFIXES, Sound, read_sound, resample, stated_rate
+from audio_classification.reading import EARLY, OPPOSED, SUFFIXES, Sound, read_sound, resample, stated_rate
 from audio_classification.sound_set import SoundSet
 from cnn_core.data.classes.division import SplitOptions, divide, is_share
 from cnn_core.data.classes.layout import (
@@ -155,7 +155,8 @@ class _Read:
 def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
     if rate is None:
         rate = _usual_rate([found for entry in entries if (found := stated_rate(_source(files, entry)))])
-    kept, waves, skipped, cut, notes, early = list[Entry](), list[np.ndarray](), list[tuple[str, str]](), 0, 0, 0
+    kept, waves, skipped = list[Entry](), list[np.ndarray](), list[tuple[str, str]]()
+    cut, notes, early, opposed = 0, 0, 0, 0
     room, taken = _memory(), 0
     for entry in entries:
         name = "/".join(entry.parts)
@@ -166,6 +167,7 @@ def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
             continue
         cut += sound.seconds > LONGEST
         notes += any("not numbers" in note for note in sound.notes)
+        opposed += OPPOSED in sound.notes
         early += any(note.startswith(EARLY) for note in sound.notes)
         wave = to_int16(resample(Sound(sound.samples[: round(LONGEST * sound.rate)], sound.rate), rate))
         taken += wave.nbytes
@@ -182,6 +184,8 @@ def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
         said.append(f"of {cut} sounds that are longer than {LONGEST:g} s the beginning is used")
     if notes:
         said.append(f"{notes} sounds have samples that are not numbers, which were taken for silence")
+    if opposed:
+        said.append(f"of {opposed} sounds whose channels cancel each other the loudest channel is used")
     if early:
         files_are = "1 sound ends early: its file is" if early == 1 else f"{early} sounds end early: their files are"
         said.append(f"{files_are} cut short, and what is there is used")

@@ -1,8 +1,8 @@
 """Any sound file a user may bring, as float32 samples of one channel.
 
 Read by libsndfile (package soundfile): WAV of any width, FLAC, OGG, MP3, AIFF and more, whatever the suffix. Channels
-are averaged, NaN and infinite samples become 0 and are counted, and only as much as is wanted is decoded. Of a file
-that was cut short what is there is read, with a note.
+are averaged unless they cancel each other, NaN and infinite samples become 0 and are counted, and only as much as is
+wanted is decoded. Of a file that was cut short what is there is read, with a note.
 """
 
 import io
@@ -24,6 +24,8 @@ HIGHEST_RATE = 768_000
 MOST_CHANNELS = 64
 BLOCK = 30  # seconds that are decoded at once
 PIECE = 8192  # samples, of which those before a damaged place are kept
+CANCELLED = 0.01  # of the energy that the mean of unrelated channels has, below which they cancel each other
+OPPOSED = "the channels cancel each other: the loudest one is heard"
 EARLY = "the file ends early"  # begins the note of a file that was cut short
 LARGE = 1e30  # samples of any real recording are smaller
 SILENT = 1e-4  # of full scale: what is never louder is silence
@@ -206,6 +208,11 @@ def _cleaned(block: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     if highest > LARGE:  # of damaged float files: their sum over the channels would be infinite
         block = block / np.float32(highest)
     samples = block.mean(1, dtype=np.float32)
+    if block.shape[1] > 1:
+        energies = np.square(block, dtype=np.float64).sum(0)
+        left = float(np.square(samples, dtype=np.float64).sum())
+        if left < CANCELLED * float(energies.sum()) / block.shape[1] ** 2:
+            samples, notes = block[:, energies.argmax()], (*notes, OPPOSED)
     loudest = float(np.abs(samples).max())
     if loudest > 1:  # float files without a scale
         samples = samples / np.float32(loudest)
