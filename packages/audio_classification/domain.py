@@ -60,7 +60,8 @@ def _measure_own(predictor: Predictor, data: str, split: str | None) -> Measured
     unseen = {}
     if 0 < choice.unseen.sum() < len(choice.items):
         unseen = evaluate(predictor, whole.subset(choice.items[choice.unseen], "all")).metrics
-    summary = replace(summary, read=(*summary.read, *choice.sentences), warnings=choice.warnings)
+    silent = Windows(whole, predictor.contract).silent_said()
+    summary = replace(summary, read=(*summary.read, *silent, *choice.sentences), warnings=choice.warnings)
     return Measured(report=report, split=part, data=summary, of=len(whole), unseen=unseen)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audio_classification.reading import Sound, SoundSource, read_sound, sound_name
+from audio_classification.reading import SILENT, Sound, SoundSource, read_sound, sound_name
 from cnn_core.explain import explain
 from cnn_core.notebook import Pictured
 from cnn_core.storage import atomic_path
@@ -98,7 +98,7 @@ class SoundExplanation(Pictured):
 def explain_sound(
     predictor: "Predictor", source: SoundSource | Sound, *, method: str = "grad-cam", target: int | None = None
 ) -> SoundExplanation:
-    """Explain the prediction for a sound; of a long one, in the window that speaks most for the label.
+    """Explain the prediction for a sound; of a long one, in the window with a sound that speaks most for the label.
 
     Args:
         predictor: the network.
@@ -115,8 +115,10 @@ def explain_sound(
     contract = predictor.contract
     windows, starts = contract.windows(contract.wave(sound))
     probabilities = predictor.probabilities(windows)  # [W, K]
-    index = int(probabilities.mean(0).argmax()) if target is None else target
-    best = int(probabilities[:, index].argmax())
+    heard = windows.abs().amax(1) >= SILENT
+    heard = heard if heard.any() else ~heard
+    index = int(probabilities[heard].mean(0).argmax()) if target is None else target
+    best = int(probabilities[:, index].masked_fill(~heard, -1).argmax())
     window = windows[best : best + 1]
     result = explain(predictor.model, contract.normalize(window).to(predictor.device), method=method, target=index)
     shape = (1, contract.samples) if contract.view == "wave" else contract.input_size

@@ -4,7 +4,8 @@
     FOLDER/train/dog/1.wav  FOLDER/test/dog/2.wav              already divided; what is missing is taken from train
     FOLDER/labels.csv  FOLDER/audio/1.wav                      columns with the file and its label
 
-Any mix of rates, channels, widths and lengths; copies are known by their samples and stay on one side of a split.
+Any mix of rates, channels, widths and lengths; copies are known by their samples, louder, softer or newly encoded
+ones by `copies`, and stay on one side of a split.
 """
 
 import io
@@ -16,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from audio_classification.copies import nearly_same, unsought
 from audio_classification.data import to_int16
-from audio_classification.reading import SUFFIXES, Sound, read_sound, resample, stated_rate
+from audio_classification.reading import EARLY, OPPOSED, SUFFIXES, Sound, read_sound, resample, stated_rate
 from audio_classification.sound_set import SoundSet
 from cnn_core.data.classes.division import SplitOptions, divide, is_share
 from cnn_core.data.classes.layout import (
@@ -96,7 +98,10 @@ def load_own(
         waves = [*waves, *tested.waves]
         entries = [*entries, *test_entries(place.name, tested.files, [plan.labels[k] for k in tested.targets.tolist()])]
     hashes = content_hashes(wave.tobytes() for wave in waves)
-    items = items_of(SOUNDS, entries, plan.labels, same=_first_of(hashes), near=np.empty((0, 2), dtype=np.int64))
+    same = _first_of(hashes)
+    near = nearly_same(waves, read.rate, among=np.unique(same))
+    items = items_of(SOUNDS, entries, plan.labels, same=same, near=near)
+    said = [*read.said, *unsought(len(np.unique(same)))]
     division = divide(items, options, validation=validation)
     whole = SoundSet(
         str(path), "all", plan.labels, read.rate, waves, torch.from_numpy(items.targets), tuple(items.names)
@@ -105,7 +110,7 @@ def load_own(
     classes = class_counts(plan.labels, {part: whole.targets[index].tolist() for part, index in parts.items()})
     summary = DataSummary(
         str(path), "sounds", {part: len(index) for part, index in parts.items()}, classes, division.divided,
-        (*plan.read, *read.said, *division.read), omissions(skipped, SOUNDS).all,
+        (*plan.read, *said, *division.read), omissions(skipped, SOUNDS).all,
         (*division.warnings, *class_warnings(classes)),
     )  # fmt: skip
     return OwnSounds(whole, parts, summary, hashes)
@@ -150,7 +155,8 @@ class _Read:
 def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
     if rate is None:
         rate = _usual_rate([found for entry in entries if (found := stated_rate(_source(files, entry)))])
-    kept, waves, skipped, cut, notes = list[Entry](), list[np.ndarray](), list[tuple[str, str]](), 0, 0
+    kept, waves, skipped = list[Entry](), list[np.ndarray](), list[tuple[str, str]]()
+    cut, notes, early, opposed = 0, 0, 0, 0
     room, taken = _memory(), 0
     for entry in entries:
         name = "/".join(entry.parts)
@@ -161,6 +167,8 @@ def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
             continue
         cut += sound.seconds > LONGEST
         notes += any("not numbers" in note for note in sound.notes)
+        opposed += OPPOSED in sound.notes
+        early += any(note.startswith(EARLY) for note in sound.notes)
         wave = to_int16(resample(Sound(sound.samples[: round(LONGEST * sound.rate)], sound.rate), rate))
         taken += wave.nbytes
         if taken > room:
@@ -176,6 +184,11 @@ def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
         said.append(f"of {cut} sounds that are longer than {LONGEST:g} s the beginning is used")
     if notes:
         said.append(f"{notes} sounds have samples that are not numbers, which were taken for silence")
+    if opposed:
+        said.append(f"of {opposed} sounds whose channels cancel each other the loudest channel is used")
+    if early:
+        files_are = "1 sound ends early: its file is" if early == 1 else f"{early} sounds end early: their files are"
+        said.append(f"{files_are} cut short, and what is there is used")
     return _Read(kept, waves, rate, skipped, said)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from audio_classification.contract import DOMAIN_NAME, SoundContract
 from audio_classification.explain import SoundExplanation, explain_sound
-from audio_classification.reading import SUFFIXES, Sound, SoundSource, read_blocks, sound_files, sound_name
+from audio_classification.reading import SILENT, SUFFIXES, Sound, SoundSource, read_blocks, sound_files, sound_name
 from cnn_core.answers import Item, skip_answered
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.confidence import answering, split_answers
@@ -38,6 +38,7 @@ class Stretch:
     label: str
     probability: float
     known: bool = True  # False: it is like nothing that was learned
+    silent: bool = False  # nothing is to be heard in it: its label means nothing and does not count
 
 
 class Predictor(OfCard):
@@ -81,7 +82,8 @@ class Predictor(OfCard):
     ) -> list[Prediction]:
         """Classify sounds; one that cannot be read gets an `error`, the others their labels.
 
-        A recording that is longer than the network's input is heard in windows, and the probabilities are their mean.
+        A recording that is longer than the network's input is heard in windows, and the probabilities are the mean of
+        those that are not silent.
 
         Args:
             sounds: paths, bytes, files, sounds; or one of these.
@@ -138,24 +140,27 @@ class Predictor(OfCard):
         return explain_sound(self, source, method=method, target=class_index(target, self.labels))
 
     def _answer(self, source: SoundSource | Sound, name: str, top_k: int) -> Prediction:
-        total, count, known, seconds, silent = torch.zeros(len(self.labels)), 0, 0, 0.0, True
+        total, windows, count, known, seconds, silent = torch.zeros(len(self.labels)), 0, 0, 0, 0.0, True
         notes: list[str] = []
         for stretches, probabilities, block in self._heard(source):
-            total, count = total + probabilities.sum(0), count + len(stretches)
-            known += sum(stretch.known for stretch in stretches)
+            heard = torch.tensor([not stretch.silent for stretch in stretches])
+            total, count = total + probabilities[heard].sum(0), count + int(heard.sum())
+            windows, known = windows + len(stretches), known + sum(part.known and not part.silent for part in stretches)
             seconds, silent = seconds + block.seconds, silent and block.silent
             notes += [note for note in block.notes if note not in notes]
+        if silent or not count:
+            return Prediction(name, error="nothing is to be heard in it: it is silent")
         values, order = (total / count).topk(top_k)
         if not torch.isfinite(values).all():
             return Prediction(name, error=NOT_A_NUMBER)
-        if silent:
-            return Prediction(name, error="nothing is to be heard in it: it is silent")
         if seconds < SHORT * self.contract.samples / self.contract.rate:
             notes.append(
                 f"very short: {seconds:.2f} s, the network hears {self.contract.samples / self.contract.rate:.1f} s"
             )
-        if count > 1:
-            notes.append(f"the mean of {count} windows over {seconds:.1f} s")
+        if windows > 1:
+            apart = f" ({windows - count} of {windows} windows are silent and do not count)" if count < windows else ""
+            plural = "" if count == 1 else "s"
+            notes.append(f"the mean of {count} window{plural} over {seconds:.1f} s{apart}")
         labels, note = [self.labels[k] for k in order.tolist()], "; ".join(notes)
         return Prediction(name, labels, values.tolist(), note, known=2 * known >= count)
 
@@ -167,13 +172,14 @@ class Predictor(OfCard):
             windows, starts = self.contract.windows(wave)
             probabilities, known = self.answers(windows)
             best, which = probabilities.max(1)
+            silent = windows.abs().amax(1) < SILENT
             stretches = [
                 Stretch(
                     offset + max(0, start) / self.contract.rate,
                     offset + min(len(wave), start + self.contract.samples) / self.contract.rate,
-                    self.labels[int(k)], float(value), bool(ours),
+                    self.labels[int(k)], float(value), bool(ours), bool(quiet),
                 )
-                for start, k, value, ours in zip(starts, which, best, known, strict=True)
+                for start, k, value, ours, quiet in zip(starts, which, best, known, silent, strict=True)
             ]  # fmt: skip
             yield stretches, probabilities, block
             offset += block.seconds

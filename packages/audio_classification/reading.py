@@ -1,18 +1,21 @@
 """Any sound file a user may bring, as float32 samples of one channel.
 
 Read by libsndfile (package soundfile): WAV of any width, FLAC, OGG, MP3, AIFF and more, whatever the suffix. Channels
-are averaged, NaN and infinite samples become 0 and are counted, and only as much as is wanted is decoded.
+are averaged unless they cancel each other, NaN and infinite samples become 0 and are counted, and only as much as is
+wanted is decoded. Of a file that was cut short what is there is read, with a note.
 """
 
 import io
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from audio_classification.extent import Declaring, Extent, extent_of, is_stated, lacks_last_page
 from cnn_core.data.folders import is_left_behind, walk
 from cnn_core.errors import DataError
 
@@ -20,6 +23,10 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", "
 HIGHEST_RATE = 768_000
 MOST_CHANNELS = 64
 BLOCK = 30  # seconds that are decoded at once
+PIECE = 8192  # samples, of which those before a damaged place are kept
+CANCELLED = 0.01  # of the energy that the mean of unrelated channels has, below which they cancel each other
+OPPOSED = "the channels cancel each other: the loudest one is heard"
+EARLY = "the file ends early"  # begins the note of a file that was cut short
 LARGE = 1e30  # samples of any real recording are smaller
 SILENT = 1e-4  # of full scale: what is never louder is silence
 
@@ -42,7 +49,7 @@ class Sound:
     @property
     def silent(self) -> bool:
         """Whether nothing is to be heard."""
-        return not len(self.samples) or float(np.abs(self.samples).max()) < SILENT
+        return is_silent(self.samples)
 
 
 def read_sound(source: SoundSource, *, name: str | None = None, longest: float | None = None) -> Sound:
@@ -70,30 +77,92 @@ def read_blocks(source: SoundSource, *, name: str | None = None, longest: float 
         source = io.BytesIO(source)
     elif not hasattr(source, "read"):
         source = _checked_path(source, name)
+    opened: Any = source.open("rb") if isinstance(source, Path) else nullcontext(source)
+    with opened as stream:
+        extent = _extent(stream)
+        streamed = extent is not None and extent.declared == 0 and extent.there > 0
+        try:
+            file = soundfile.SoundFile(Declaring(stream, extent) if streamed and extent else stream)
+        except (soundfile.LibsndfileError, OSError, RuntimeError, TypeError) as error:
+            raise DataError(f"{name}: {_why_not(source)} ({_reason(error)})") from error
+        with file:
+            yield from _blocks(file, name, longest, lambda heard: _ends_early(stream, file, extent, heard))
+
+
+def _blocks(file: Any, name: str, longest: float | None, ends_early: Callable[[float], str | None]) -> Iterator[Sound]:
+    """Yield the blocks of an open file; `ends_early` answers the seconds that were heard with a note, or None."""
+    rate, channels = file.samplerate, file.channels
+    if not 1 <= rate <= HIGHEST_RATE or not 1 <= channels <= MOST_CHANNELS:
+        raise DataError(f"{name}: its header declares {channels} channels at {rate} Hz; make the file again")
+    left = None if longest is None else max(1, round(longest * rate))
+    said = (f"the mean of {channels} channels",) if channels > 2 else ()
+    last, heard, error = None, 0, None
+    while (left is None or left > 0) and error is None:
+        wanted = BLOCK * rate if left is None else min(left, BLOCK * rate)
+        block, error = _pieces(file, wanted)
+        if error is not None and not len(block) and last is None:
+            raise DataError(f"{name}: is damaged after {heard / rate:.1f} s ({_reason(error)})") from error
+        if not len(block):
+            break
+        heard += len(block)
+        left = None if left is None else left - len(block)
+        if last is not None:
+            yield last
+        samples, notes = _cleaned(block)
+        last = Sound(samples, rate, (*said, *notes))
+    if last is None:
+        raise DataError(f"{name}: holds no samples; record it again")
+    early = None if left == 0 else ends_early(heard / rate)
+    yield last if early is None else replace(last, notes=(*last.notes, early))
+
+
+def _pieces(file: Any, wanted: int) -> tuple[np.ndarray, Exception | None]:
+    """Return up to `wanted` samples [T, channels], and what went wrong behind them: decoded piece by piece."""
+    import soundfile
+
+    whole = np.empty((wanted, file.channels), dtype=np.float32)
+    filled, error = 0, None
+    while filled < wanted and error is None:
+        try:
+            piece = file.read(min(PIECE, wanted - filled), dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, RuntimeError) as problem:
+            error = problem
+            break
+        if not len(piece):
+            break
+        whole[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    return whole[:filled], error
+
+
+def _extent(stream: BinaryIO) -> Extent | None:
     try:
-        file = soundfile.SoundFile(source)
-    except (soundfile.LibsndfileError, OSError, RuntimeError, TypeError) as error:
-        raise DataError(f"{name}: {_why_not(source)} ({_reason(error)})") from error
-    with file:
-        rate, channels = file.samplerate, file.channels
-        if not 1 <= rate <= HIGHEST_RATE or not 1 <= channels <= MOST_CHANNELS:
-            raise DataError(f"{name}: its header declares {channels} channels at {rate} Hz; make the file again")
-        left = None if longest is None else max(1, round(longest * rate))
-        said, any_samples = ((f"the mean of {channels} channels",) if channels > 2 else ()), False
-        while left is None or left > 0:
-            wanted = BLOCK * rate if left is None else min(left, BLOCK * rate)
-            try:
-                block = file.read(wanted, dtype="float32", always_2d=True)
-            except (soundfile.LibsndfileError, RuntimeError) as error:
-                raise DataError(f"{name}: is damaged after {file.tell() / rate:.1f} s ({_reason(error)})") from error
-            if not len(block):
-                break
-            left = None if left is None else left - len(block)
-            any_samples = True
-            samples, notes = _cleaned(block)
-            yield Sound(samples, rate, (*said, *notes))
-        if not any_samples:
-            raise DataError(f"{name}: holds no samples; record it again")
+        return extent_of(stream)
+    except (OSError, ValueError):  # a stream that cannot be sought
+        return None
+    finally:
+        with suppress(OSError, ValueError):
+            stream.seek(0)
+
+
+def _ends_early(stream: BinaryIO, file: Any, extent: Extent | None, heard: float) -> str | None:
+    """Return a note if less was heard than the file declares; `heard` in seconds."""
+    declared = heard
+    if extent is not None:
+        if not extent.streamed and 0 < extent.there < extent.declared:
+            declared = heard * extent.declared / extent.there
+    elif file.format == "FLAC" or (file.format == "MP3" and is_stated(stream)):
+        declared = file.frames / file.samplerate
+    elif file.format == "OGG" and lacks_last_page(stream):
+        return f"{EARLY}: {heard:.2f} s, its last page is missing"
+    if declared < heard or f"{heard:.2f}" == f"{declared:.2f}":
+        return None
+    return f"{EARLY}: {heard:.2f} of {declared:.2f} s"
+
+
+def is_silent(samples: np.ndarray, *, full: float = 1.0) -> bool:
+    """Tell whether nothing is to be heard in samples [T], of which `full` is full scale."""
+    return not len(samples) or max(float(samples.max()), -float(samples.min())) < SILENT * full
 
 
 def stated_rate(source: SoundSource) -> int | None:
@@ -139,6 +208,11 @@ def _cleaned(block: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     if highest > LARGE:  # of damaged float files: their sum over the channels would be infinite
         block = block / np.float32(highest)
     samples = block.mean(1, dtype=np.float32)
+    if block.shape[1] > 1:
+        energies = np.square(block, dtype=np.float64).sum(0)
+        left = float(np.square(samples, dtype=np.float64).sum())
+        if left < CANCELLED * float(energies.sum()) / block.shape[1] ** 2:
+            samples, notes = block[:, energies.argmax()], (*notes, OPPOSED)
     loudest = float(np.abs(samples).max())
     if loudest > 1:  # float files without a scale
         samples = samples / np.float32(loudest)

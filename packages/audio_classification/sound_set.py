@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from audio_classification.contract import SoundContract
+from audio_classification.reading import is_silent
 
 SPLITS = ("train", "val", "train+val", "test")
+FULL = 32768  # full scale of 16-bit samples
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ class Windows:
     Args:
         sounds: of which they are.
         contract: at the rate of `sounds`.
+
+    Silent windows do not count in the mean of a sound; `heard` (bool [W]) tells which do. A sound that is silent
+    altogether has nothing else, and there all count.
     """
 
     def __init__(self, sounds: SoundSet, contract: SoundContract) -> None:
@@ -70,6 +75,15 @@ class Windows:
         starts = [contract.starts(len(wave)) for wave in sounds.waves]
         self._starts = [start for of_one in starts for start in of_one]
         self.owner = torch.repeat_interleave(torch.arange(len(starts)), torch.tensor([*map(len, starts)]).long())
+        heard = [self._heard_in(wave, of_one) for wave, of_one in zip(self._waves, starts, strict=True)]
+        self.heard = torch.tensor([value for of_one in heard for value in of_one], dtype=torch.bool)
+
+    def _heard_in(self, wave: np.ndarray, starts: list[int]) -> list[bool]:
+        if len(starts) == 1:
+            return [True]
+        length = self._contract.samples
+        heard = [not is_silent(wave[start : start + length], full=FULL) for start in starts]
+        return heard if any(heard) else [True] * len(starts)
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -80,10 +94,18 @@ class Windows:
             self._contract.cut(torch.from_numpy(self._waves[owner]), self._starts[i])
             for i, owner in zip(index.tolist(), self.owner[index].tolist(), strict=True)
         ]
-        return torch.stack(cuts).float() / 32768
+        return torch.stack(cuts).float() / FULL
 
     def mean_of_each(self, values: Tensor) -> Tensor:
-        """Return the mean over the windows of every sound: `[W, K] -> [N, K]`."""
-        count = len(self._waves)
-        total = values.new_zeros(count, values.shape[1]).index_add_(0, self.owner.to(values.device), values)
-        return total / torch.bincount(self.owner, minlength=count).to(values.device)[:, None]
+        """Return the mean over the windows of every sound in which something is heard: `[W, K] -> [N, K]`."""
+        count, owner = len(self._waves), self.owner[self.heard]
+        heard = values[self.heard.to(values.device)]
+        total = values.new_zeros(count, values.shape[1]).index_add_(0, owner.to(values.device), heard)
+        return total / torch.bincount(owner, minlength=count).to(values.device)[:, None]
+
+    def silent_said(self) -> tuple[str, ...]:
+        """Return a sentence on the silent windows, if there are any."""
+        silent = int((~self.heard).sum())
+        if not silent:
+            return ()
+        return (f"{silent:,} of {len(self):,} windows are silent and do not count in the mean of a sound",)

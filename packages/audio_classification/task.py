@@ -165,6 +165,9 @@ class SoundTask(Pairs):
             length = self.contract.samples / self.contract.rate
             said = f"the {sounds:,} training sounds are heard in {windows:,} windows of {length:.2f} s"
             self.summary = replace(self.summary, read=(*self.summary.read, said))
+        for name, of_split in self.windows.items():
+            silent = tuple(f"{name}: {said}" for said in of_split.silent_said())
+            self.summary = replace(self.summary, read=(*self.summary.read, *silent))
 
     def build_model(self) -> nn.Module:
         """Build the network, or load the starting weights and give them a head for these classes.

@@ -60,6 +60,17 @@ def test_an_upload_is_answered_and_a_long_one_has_a_timeline() -> None:
     assert "Heard" in html(page) and "Probability" in html(page)
 
 
+def test_silent_windows_are_called_silence_over_time() -> None:
+    page = opened("audio", weights="runs/drawn", part="Over time")
+    page.segmented_control(key="input").set_value("Upload").run()
+    t = np.arange(6 * RATE) / RATE
+    stream = io.BytesIO()
+    soundfile.write(stream, 0.5 * np.sin(2 * np.pi * 440 * t) * (t < 2), RATE, format="WAV")
+    checked(page.file_uploader(key="upload").upload("pause.wav", stream.getvalue(), "audio/wav").run())
+    assert "windows are silent and do not count" in html(page)
+    assert ">silence<" in html(page)
+
+
 def test_what_is_no_sound_is_one_sentence() -> None:
     page = opened("audio", weights="runs/drawn")
     page.segmented_control(key="input").set_value("Upload").run()

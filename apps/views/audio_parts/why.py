@@ -1,6 +1,7 @@
 """What decided: the heat over wave and spectrogram, and the sound with the rest turned down."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -84,11 +85,15 @@ def show_timeline(network: Network, sound: Recording) -> None:
     if len(stretches) == 1:
         note("This sound fits into the network's input: it is heard at once.")
         return
-    rows = [
-        (f"{part.start:.1f}", f"{part.end:.1f}", part.label if part.known else NONE_OF_THESE, f"{part.probability:.1%}")
-        for part in stretches[:MOST_ROWS]
-    ]
+    rows = [(f"{part.start:.1f}", f"{part.end:.1f}", *_heard(part)) for part in stretches[:MOST_ROWS]]
     heads = (("From (s)", "number"), ("To (s)", "number"), ("Heard", ""), ("Probability", "number"))
     table(heads, rows, label="What is heard over time", narrow=True)
     if len(stretches) > MOST_ROWS:
         note(f"{len(stretches) - MOST_ROWS:,} more windows; cnn predict and the library answer all of them.")
+
+
+def _heard(part: Any) -> tuple[str, str]:
+    """Return what a stretch is answered as, and with which probability."""
+    if part.silent:
+        return "silence", ""
+    return part.label if part.known else NONE_OF_THESE, f"{part.probability:.1%}"

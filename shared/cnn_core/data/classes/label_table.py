@@ -24,6 +24,8 @@ LABEL_NAMES = (
     "label", "labels", "class", "classid", "classname", "category", "categoryid", "categoryname", "target", "diagnosis",
     "dx", "breed", "species", "finding", "findinglabels", "level", "y", "type", "cultivar", "characterlabel",
 )  # fmt: skip
+START_COLUMNS = ("start", "begin", "onset", "starttime", "begintime", "starts", "tmin", "starttimes", "begintimes")
+END_COLUMNS = ("end", "stop", "offset", "endtime", "stoptime", "ends", "tmax", "endtimes", "stoptimes")
 NAME_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "img", "id", "path", "image_name", "name")
 
 Parts = tuple[str, ...]
@@ -40,6 +42,7 @@ class LabelTable:
         splits: item -> train, val or test, where a table says so.
         groups: item -> its group, where a column was asked for.
         left_out: (file or row, reason) of what is not used.
+        times: columns that say from when to when a label holds.
     """
 
     sources: list[str] = field(default_factory=list)
@@ -48,6 +51,20 @@ class LabelTable:
     splits: dict[Parts, str] = field(default_factory=dict)
     groups: dict[Parts, str] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    times: list[str] = field(default_factory=list)
+
+    def several_labels(self, kind: Kind) -> str | None:
+        """Return a sentence on items that the tables give several labels, if there are any."""
+        count = sum(reason.endswith(SEVERAL_LABELS) for _, reason in self.left_out)
+        if not count:
+            return None
+        table, times = " and ".join(self.sources), " and ".join(map(repr, self.times))
+        kinds = f"a table of stretches of time ({times}), which gives" if times else "a table that gives"
+        cut = "cut every stretch out as a file of its own" if times else f"leave one label for each {kind.one}"
+        return (
+            f"{table} is {kinds} {count:,} of {count + len(self.labels):,} {kind.many} several labels; {kind.many} "
+            f"with several labels cannot be learned: {cut}, or choose another column with --label-column"
+        )
 
 
 def read_labels(files: Files, *, label_column: str | None = None, group_column: str | None = None) -> LabelTable:
@@ -65,6 +82,8 @@ def read_labels(files: Files, *, label_column: str | None = None, group_column: 
     found = LabelTable()
     for source in files.tables:
         _read_table(files, source, finder, found, label_column, group_column)
+    if not found.labels and (label_column or group_column) and (several := found.several_labels(files.kind)):
+        raise DataError(f"{files.name}: {several}")
     if not found.labels and (label_column or group_column):
         flag = f"--label-column {label_column}" if label_column else f"--group-column {group_column}"
         wanted = f"a table (.csv or .tsv) that names the {files.kind.many}"
@@ -143,6 +162,11 @@ def _read_table(
     found.read.append(
         f"the labels are read from {name}: {chosen} for the {files.kind.many} in {_title(columns, best)}{without}"
     )
+    starts, ends = ([k for k in rest if _plain(columns, k) in names] for names in (START_COLUMNS, END_COLUMNS))
+    if starts and ends:
+        found.times = [columns[starts[0]], columns[ends[0]]]
+        unused = " and ".join(map(repr, found.times))
+        found.read.append(f"the times in {unused} of {name} are not used: each of the {files.kind.many} is taken whole")
     several: dict[Parts, set[str]] = defaultdict(set)
     if divided is not None and (bare := splits.count("")):
         found.read.append(f"{bare:,} rows of {name} without a split are for training")

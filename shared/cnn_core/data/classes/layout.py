@@ -74,6 +74,8 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
             classes.setdefault(given[parts[0]] if divided else "train", set()).add(parts[depth])
     labels = _class_names(files.name, classes.get("train", set()) if known is None else set().union(*classes.values()))
     problems = _layout_problems(files, labels, classes, entries, known)
+    if problems and len(labels) < 2 and (several := table.several_labels(files.kind)):
+        raise DataError(f"{files.name}: {several}")
     if problems:
         raise DataError(f"{files.name}: " + "; ".join([*problems, *table.read]))
     left_out = [*files.problems]
@@ -154,6 +156,8 @@ def _plan_of_table(files: Files, table: LabelTable, given: Mapping[str, str]) ->
     """Return the plan of a folder whose classes are in a table; a split in the table goes before one by folders."""
     labels = _class_names(files.name, {*table.labels.values()})
     if len(labels) < 2:
+        if several := table.several_labels(files.kind):
+            raise DataError(f"{files.name}: {several}")
         raise DataError(
             f"{files.name}: {' and '.join(table.sources)} has the single label {labels[0]!r}; expected at least two "
             "(--label-column chooses another column)"
