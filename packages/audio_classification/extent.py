@@ -8,7 +8,7 @@ or a size that no file reaches.
 import io
 import os
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 STREAMED = (0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000)  # of ffmpeg, of others, of SoX
 AFTER = (b"LIST", b"id3 ", b"ID3 ", b"PEAK", b"fact", b"cue ", b"bext", b"smpl", b"JUNK")  # chunks behind no samples
@@ -109,7 +109,7 @@ class Declaring(io.RawIOBase):
                 data[k] = byte
         return bytes(data)
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any) -> int:
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
