@@ -57,8 +57,8 @@ def read_folder(root: Path, left_out: Omissions) -> tuple[list[Named], list[str]
         lost = "".join(f"; {entry}" for *_, each in tried for entry in each.all)
         raise DataError(f"{root}: {EXPECTED}; found {len(folder.pictures):,} pictures and none of these{lost}")
     for entry in missing.all:
-        for example in entry.examples:
-            left_out.add(entry.reason, example)
+        for name in entry.examples:
+            left_out.add(entry.reason, name)
         left_out.add(entry.reason, count=entry.count - len(entry.examples))
     others = [text for found, text, lost in tried if (found or lost.all) and found is not named]
     read = [said, *(f"not used: {text}" for text in others)]
