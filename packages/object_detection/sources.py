@@ -57,7 +57,9 @@ def read_folder(root: Path, left_out: Omissions) -> tuple[list[Named], list[str]
         lost = "".join(f"; {entry}" for *_, each in tried for entry in each.all)
         raise DataError(f"{root}: {EXPECTED}; found {len(folder.pictures):,} pictures and none of these{lost}")
     for entry in missing.all:
-        left_out.add(entry.reason, ", ".join(entry.examples), entry.count)
+        for shown in entry.examples:
+            left_out.add(entry.reason, shown, 1)
+        left_out.add(entry.reason, "", entry.count - len(entry.examples))
     others = [text for found, text, lost in tried if (found or lost.all) and found is not named]
     read = [said, *(f"not used: {text}" for text in others)]
     unnamed = len({*folder.pictures} - {entry.file for entry in named})

@@ -85,8 +85,9 @@ def _yaml_names(file: Path) -> dict[int, str]:
         names = dict(enumerate(names))
     if not isinstance(names, dict):
         return {}
-    numbered = {whole_number(str(key).strip()): str(name).strip() for key, name in names.items()}
-    if None in numbered or len(numbered) < len(names):
+    keys = [(whole_number(str(key).strip()), str(name).strip()) for key, name in names.items()]
+    numbered = {number: name for number, name in keys if number is not None}
+    if len(numbered) < len(names):
         raise DataError(f"{file.name}: expected the number of a class before each of its names, got {[*names][:NAMED]}")
     return {number: name for number, name in sorted(numbered.items()) if name}
 
