@@ -1,11 +1,14 @@
 """What several processes compute together, looked at in one; `tests/test_several_processes.py` starts two."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from cnn_core.processes import environment
 from cnn_core.train.parallel import SyncBatchNorm, agree, normalise_together, sum_over_processes
 
 CPU = torch.device("cpu")
@@ -43,7 +46,11 @@ def _case(dims: int) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
 def test_two_processes_normalise_by_torchs_statistics_of_all_samples(
     tmp_path: Path, dims: int, dtype: torch.dtype, near: float
 ) -> None:
-    torch.multiprocessing.spawn(_share, (str(tmp_path), dims, dtype), nprocs=2)
+    words = [tmp_path, dims, str(dtype).removeprefix("torch.")]
+    processes = [
+        subprocess.Popen([sys.executable, __file__, *map(str, [rank, *words])], env=environment()) for rank in (0, 1)
+    ]
+    assert [process.wait(200) for process in processes] == [0, 0]
     (y0, x0, weight0, bias0, *buffers0), (y1, x1, weight1, bias1, *buffers1) = (
         torch.load(tmp_path / str(rank)) for rank in (0, 1)
     )
@@ -62,3 +69,7 @@ def test_a_single_process_agrees_with_itself() -> None:
     x = torch.ones(3, requires_grad=True)
     assert sum_over_processes(x) is x
     assert agree(4, 32.0, CPU) == (4, 32.0)
+
+
+if __name__ == "__main__":
+    _share(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), getattr(torch, sys.argv[4]))
