@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnn_core.data.classes.division import SplitOptions
 from cnn_core.errors import DataError
 from image_classification.folder import load_folder
 from image_classification.preprocess import InputContract
@@ -14,14 +15,14 @@ from image_classification.preprocess import InputContract
 COUNT = 24
 
 
-def loaded(root: Path, names: list[str], lines: list[str]) -> Any:
+def loaded(root: Path, names: list[str], lines: list[str], **options: Any) -> Any:
     """Pictures, and a table of labels whose first line is its header."""
     (root / "images").mkdir(parents=True)
     for seed, name in enumerate(names):
         noise = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), np.uint8)
         Image.fromarray(noise).save(root / "images" / name)
     (root / "labels.csv").write_text("\n".join([*lines, ""]))
-    return load_folder(root, InputContract(3, (8, 8)))
+    return load_folder(root, InputContract(3, (8, 8)), **options)
 
 
 def test_rows_without_a_split_are_for_training_and_the_others_stay_where_they_are(tmp_path: Path) -> None:
@@ -37,6 +38,14 @@ def test_another_word_among_the_splits_is_refused(tmp_path: Path) -> None:
     rows = [f"{i}.png,{'ab'[i % 2]},{split}" for i, split in enumerate(splits)]
     with pytest.raises(DataError, match=r"labels.csv: expected train, val or test in the column 'split', got 'unused'"):
         loaded(tmp_path, [f"{i}.png" for i in range(COUNT)], ["image,label,split", *rows])
+
+
+def test_a_column_that_is_asked_for_as_the_labels_says_no_splits(tmp_path: Path) -> None:
+    """Trains and planes: one class is called like a part of the data."""
+    rows = [f"{i}.png,{('train', 'train', 'plane')[i % 3]}" for i in range(COUNT)]
+    chosen = SplitOptions(label_column="set")
+    data = loaded(tmp_path, [f"{i}.png" for i in range(COUNT)], ["image,set", *rows], options=chosen)
+    assert data.sets["test"].labels == ("plane", "train")
 
 
 def test_an_index_before_the_names_is_not_taken_for_them(tmp_path: Path) -> None:

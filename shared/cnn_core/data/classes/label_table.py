@@ -151,7 +151,8 @@ def _read_table(
     rest = [k for k in range(width) if k != best]
     group = _column(columns, group_column, name, "--group-column")
     label = _column(columns, label_column, name, "--label-column")
-    said = {k: said_splits(columns[k], _cells(table, k), table=name) for k in rest if k < len(columns)}
+    others = [k for k in rest if k < len(columns) and k not in (group, label)]
+    said = {k: said_splits(columns[k], _cells(table, k), table=name) for k in others}
     divided, splits = next(((k, parts) for k, parts in said.items() if parts), (None, [split or ""] * len(table)))
     labels, chosen = _labels(columns, table, [k for k in rest if k not in (group, divided)], label)
     if labels is None:  # such as Kaggle's test.csv: items without labels
