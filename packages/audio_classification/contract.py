@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from audio_classification.reading import Sound, resample
+from audio_classification.reading import SILENT, Sound, resample
 from audio_classification.spectrogram import log_mel
 from cnn_core.validation import Count, Positive
 from cnn_core.weights.card import Contract, contract
@@ -111,3 +111,8 @@ class SoundContract(Contract):
         if self.dynamic_range is not None:
             seen = (seen - seen.amax((1, 2), keepdim=True)).clamp_min(-self.dynamic_range * NEPER)
         return seen[:, None]
+
+
+def silent_in(windows: Tensor) -> Tensor:
+    """Return in which windows nothing is to be heard: `[W, samples] -> bool [W]`."""
+    return windows.abs().amax(1) < SILENT

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audio_classification.reading import SILENT, Sound, SoundSource, read_sound, sound_name
+from audio_classification.contract import silent_in
+from audio_classification.reading import Sound, SoundSource, read_sound, sound_name
 from cnn_core.explain import explain
 from cnn_core.notebook import Pictured
 from cnn_core.storage import atomic_path
@@ -115,8 +116,8 @@ def explain_sound(
     contract = predictor.contract
     windows, starts = contract.windows(contract.wave(sound))
     probabilities = predictor.probabilities(windows)  # [W, K]
-    heard = windows.abs().amax(1) >= SILENT
-    heard = heard if heard.any() else ~heard
+    silent = silent_in(windows)
+    heard = silent if silent.all() else ~silent
     index = int(probabilities[heard].mean(0).argmax()) if target is None else target
     best = int(probabilities[:, index].masked_fill(~heard, -1).argmax())
     window = windows[best : best + 1]

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audio_classification.contract import DOMAIN_NAME, SoundContract
+from audio_classification.contract import DOMAIN_NAME, SoundContract, silent_in
 from audio_classification.explain import SoundExplanation, explain_sound
-from audio_classification.reading import SILENT, SUFFIXES, Sound, SoundSource, read_blocks, sound_files, sound_name
+from audio_classification.reading import SUFFIXES, Sound, SoundSource, read_blocks, sound_files, sound_name
 from cnn_core.answers import Item, skip_answered
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.confidence import answering, split_answers
@@ -172,7 +172,7 @@ class Predictor(OfCard):
             windows, starts = self.contract.windows(wave)
             probabilities, known = self.answers(windows)
             best, which = probabilities.max(1)
-            silent = windows.abs().amax(1) < SILENT
+            silent = silent_in(windows)
             stretches = [
                 Stretch(
                     offset + max(0, start) / self.contract.rate,

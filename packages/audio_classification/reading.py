@@ -80,9 +80,9 @@ def read_blocks(source: SoundSource, *, name: str | None = None, longest: float 
     opened: Any = source.open("rb") if isinstance(source, Path) else nullcontext(source)
     with opened as stream:
         extent = _extent(stream)
-        streamed = extent is not None and extent.declared == 0 and extent.there > 0
+        unstated = extent if extent and extent.declared == 0 < extent.there else None
         try:
-            file = soundfile.SoundFile(Declaring(stream, extent) if streamed and extent else stream)
+            file = soundfile.SoundFile(Declaring(stream, unstated) if unstated else stream)
         except (soundfile.LibsndfileError, OSError, RuntimeError, TypeError) as error:
             raise DataError(f"{name}: {_why_not(source)} ({_reason(error)})") from error
         with file:
@@ -121,18 +121,17 @@ def _pieces(file: Any, wanted: int) -> tuple[np.ndarray, Exception | None]:
     import soundfile
 
     whole = np.empty((wanted, file.channels), dtype=np.float32)
-    filled, error = 0, None
-    while filled < wanted and error is None:
+    filled = 0
+    while filled < wanted:
         try:
             piece = file.read(min(PIECE, wanted - filled), dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, RuntimeError) as problem:
-            error = problem
-            break
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            return whole[:filled], error
         if not len(piece):
             break
         whole[filled : filled + len(piece)] = piece
         filled += len(piece)
-    return whole[:filled], error
+    return whole[:filled], None
 
 
 def _extent(stream: BinaryIO) -> Extent | None:

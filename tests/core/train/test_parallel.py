@@ -52,7 +52,7 @@ def test_two_processes_normalise_by_torchs_statistics_of_all_samples(
     ]
     assert [process.wait(200) for process in processes] == [0, 0]
     (y0, x0, weight0, bias0, *buffers0), (y1, x1, weight1, bias1, *buffers1) = (
-        torch.load(tmp_path / str(rank)) for rank in (0, 1)
+        torch.load(tmp_path / str(rank), weights_only=True) for rank in (0, 1)
     )
     norm, x, direction = _case(dims)
     leaf = x.clone().requires_grad_()
