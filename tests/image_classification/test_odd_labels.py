@@ -67,3 +67,10 @@ def test_numbers_stand_for_names_with_zeros_before_them(tmp_path: Path) -> None:
     twice = [*names, "000.png"]
     data = loaded(tmp_path / "b", twice, ["id,label", *(f"{i},{'ab'[i % 2]}" for i in range(COUNT))])
     assert sum(len(data.sets[split]) for split in ("train", "val", "test")) == COUNT - 1
+
+
+def test_what_is_said_of_reading_a_table_is_said(tmp_path: Path) -> None:
+    rows = [f"{i}.png,{'ab'[i % 2]}" for i in range(COUNT)]
+    rows[5] += "\0"
+    data = loaded(tmp_path, [f"{i}.png" for i in range(COUNT)], ["image,label", *rows])
+    assert "in labels.csv: 1 NUL character (zero bytes, as in damaged files) left out" in data.summary.read

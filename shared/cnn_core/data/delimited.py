@@ -52,7 +52,7 @@ class Dialect:
         Raises:
             DataError: quotation marks are not as they should be; the message names the line.
         """
-        text = (line.replace("\0", "") for line in lines)
+        text = iter(lines)
         for _ in range(self.skip_lines):
             next(text, "")
         quoting: Literal[0, 3] = csv.QUOTE_NONE if self.quotes == "none" else csv.QUOTE_MINIMAL

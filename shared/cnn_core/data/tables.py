@@ -128,7 +128,8 @@ def look(
     encoding = examine_encoding(path)
     if suffix in (*JSON_LINES, ".json"):
         kind = "JSON" if suffix == ".json" else "JSON lines"
-        return _look_at_records(path, encoding.name, json_rows(path, encoding.name), kind, content)
+        found = _look_at_records(path, encoding.name, json_rows(path, encoding.name), kind, content)
+        return replace(found, remarks=encoding.remarks)
     return _look_at_cells(path, encoding, {*names}, requested, content)
 
 

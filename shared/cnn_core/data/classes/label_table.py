@@ -129,7 +129,7 @@ def _read_table(
 ) -> None:  # fmt: skip
     """Add what one table says, if it is one of labels."""
     name = source[-1]
-    columns, table, header = _rows(files, source, label_column, group_column)
+    columns, table, header, remarks = _rows(files, source, label_column, group_column)
     split = _split_of(PurePosixPath(name).stem)
     width = max(map(len, table), default=0)
     cells = [_cells(table, k) for k in range(width)]
@@ -163,6 +163,7 @@ def _read_table(
     found.read.append(
         f"the labels are read from {name}: {chosen} for the {files.kind.many} in {_title(columns, best)}{without}"
     )
+    found.read += [f"in {name}: {remark}" for remark in remarks]
     starts, ends = ([k for k in rest if _plain(columns, k) in names] for names in (START_COLUMNS, END_COLUMNS))
     if starts and ends:
         found.times = [columns[starts[0]], columns[ends[0]]]
@@ -193,13 +194,13 @@ def _read_table(
         found.left_out.append(("/".join(place), f"{files.kind.many} {SEVERAL_LABELS}"))
 
 
-def _rows(files: Files, source: Parts, *wanted: str | None) -> tuple[list[str], list[list[str]], bool]:
-    """Return the columns and the rows of a table, and whether it has a header."""
+def _rows(files: Files, source: Parts, *wanted: str | None) -> tuple[list[str], list[list[str]], bool, tuple[str, ...]]:
+    """Return the columns and the rows of a table, whether it has a header, and what there is to say of it."""
     with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as folder:
         path = Path(folder) / PurePosixPath(source[-1]).name
         path.write_bytes(files.content(source))
         layout = look(path, {*LABEL_NAMES, *NAME_COLUMNS}, wanted=wanted, content="a table of labels")
-        return list(layout.columns), list(rows(path, layout)), layout.header
+        return list(layout.columns), list(rows(path, layout)), layout.header, layout.remarks
 
 
 def _names_items(places: Sequence[Parts | None], items: int) -> bool:
