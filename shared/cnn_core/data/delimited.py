@@ -17,6 +17,7 @@ from cnn_core.errors import DataError
 DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}  # the rarest in texts first
 KEPT_ROWS = 1_000  # of a file, from all over it, that columns are guessed from
 FEW_BEYOND = 0.05  # share of rows up to which what stands behind the named columns belongs to the last of them
+KNOWN_ROWS = 10  # from which on the values of a column are known
 UNEVEN_ROWS = 5_000  # of rows with too many cells, by which the column that holds them is found
 
 csv.field_size_limit(LONGEST_LINE)
@@ -348,7 +349,7 @@ def _merging(found: Scan, width: int) -> Dialect | None:
         others = [j for j in range(width) if j != at]
         if all(_fits([row[j] for row in merged], [row[j] for row in even]) for j in others):
             clear.append(at)
-        elif all(not any(re.search(r"\s", row[j].strip("\r\n")) for row in merged) for j in others):
+        elif not any(re.search(r"\s", row[j].strip("\r\n")) for row in (*merged, *even) for j in others):
             likely.append(at)
     chosen = clear or likely
     if len(chosen) > 1 and even:  # texts are longer than names
@@ -359,10 +360,10 @@ def _merging(found: Scan, width: int) -> Dialect | None:
 
 
 def _fits(cells: Sequence[str], elsewhere: Sequence[str]) -> bool:
-    """Tell whether the cells are values that their column has elsewhere, or few and often."""
+    """Tell whether the cells are values that their column has elsewhere; few and often, where hardly any are known."""
     known, different = {*elsewhere}, {*cells}
     if different <= known:
         return True
-    if known and 2 * len(known) <= len(elsewhere):
+    if len(elsewhere) >= KNOWN_ROWS or (known and 2 * len(known) <= len(elsewhere)):
         return False
     return 2 * len(different) <= len(cells) and not any(cell[:1].isspace() for cell in different)

@@ -53,6 +53,20 @@ def test_commas_without_quotes_are_said_and_go_to_the_one_column_that_can_hold_t
         read(tmp_path / "c.csv", "x,y\nthe sun,the sea\nthe moon, high,the old sky\nthe star,a boat\n")
 
 
+def test_of_two_columns_of_prose_none_is_taken_for_the_one_with_commas(tmp_path: Path) -> None:
+    texts = ["a warm film of life", "dull and too long", "the acting is good", "two hours of sleep"]
+    titles = [f"Film {i}" for i in range(40)]
+    rows = [f"{title},{texts[i % 4]}{', really' * (i % 3 == 0)},{'xy'[i % 2]}" for i, title in enumerate(titles)]
+    with pytest.raises(DataError, match=r"a\.csv, line 2: 4 cells, but the first row has 3"):
+        read(tmp_path / "a.csv", "\n".join(["title,review,label", *rows]))
+    rows = [f"{'Jaws, ' * (i % 9 == 0)}{title},{texts[i % 4]} {i},{'xy'[i % 2]}" for i, title in enumerate(titles)]
+    with pytest.raises(DataError, match=r"b\.csv, line 2: 4 cells, but the first row has 3"):
+        read(tmp_path / "b.csv", "\n".join(["title,review,label", *rows]))
+    rows = [f"n{i},{texts[i % 4]}{', really' * (i % 3 == 0)},{'xy'[i % 2]}" for i in range(40)]
+    layout, found = read(tmp_path / "c.csv", "\n".join(["id,review,label", *rows]))
+    assert found[0] == ["n0", "a warm film of life, really", "x"] and "part of 'review'" in layout.remarks[0]
+
+
 def test_a_backslash_before_a_quotation_mark_is_none_elsewhere(tmp_path: Path) -> None:
     _, found = read(tmp_path / "a.csv", 'label,text\nx,"He said \\"so, no\\" twice"\ny,"plain, text"\n')
     assert found == [["x", 'He said "so, no" twice'], ["y", "plain, text"]]
