@@ -36,7 +36,7 @@ from cnn_core.data.records import (
     cell_text,
     json_rows,
     parquet_rows,
-    sheet_rows,
+    read_sheet,
     table_suffix,
 )
 from cnn_core.errors import DataError
@@ -173,7 +173,7 @@ def check_is_text(path: Path, sample: str) -> None:
 
 def _cells(path: Path, encoding: str, dialect: Dialect | None) -> Iterator[tuple[int, list[str]]]:
     if dialect is None:
-        yield from enumerate(sheet_rows(path), start=1)
+        yield from enumerate(read_sheet(path).rows, start=1)
         return
     with opened(path, encoding) as stream:
         yield from dialect.read(lines(path, stream), path.name)
@@ -203,12 +203,14 @@ def _look_at_cells(path: Path, encoding: Encoding, names: set[str], requested: s
 
 
 def _look_at_sheet(path: Path, names: set[str], requested: set[str], content: str) -> Layout:
-    found = scan(((n, row) for n, row in enumerate(sheet_rows(path), start=1) if any(row)), Dialect(","))
+    sheet = read_sheet(path)
+    found = scan(((n, row) for n, row in enumerate(sheet.rows, start=1) if any(row)), Dialect(","))
     if not found.first:
         raise DataError(f"{path.name} is empty; expected {content}")
     header = has_header(found.first, found.kept, known=names, requested=requested)
-    layout = _layout(path, found, header, "", ())
-    return replace(layout, dialect=None, kind="a spreadsheet (its first sheet)")
+    others = ", ".join(map(repr, sheet.others))
+    unused = (f"only the sheet {sheet.name!r} is read, not {others}: save each as a file of its own",) if others else ()
+    return replace(_layout(path, found, header, "", unused), dialect=None, kind="a spreadsheet")
 
 
 def _layout(path: Path, found: Scan, header: bool, encoding: str, remarks: tuple[str, ...]) -> Layout:

@@ -199,7 +199,7 @@ def test_parquet_and_excel_are_read_where_pandas_reads_them(tmp_path: Path, endi
     ("name", "text", "said"),
     [
         ("a.json", '{"train": [{"a": 1}], "test": [{"a": 2}]}', "holds 2 tables (train, test)"),
-        ("a.json", '["one", "two"]', "entry 1: expected an object, got str"),
+        ("a.json", '[["one", "x"]]', 'entry 1: expected an object such as {"text": "...", "label": "..."}, got ["one"'),
         ("a.json", "[1, 2", "not JSON"),
         ("a.csv", "Export of 2024\nlabel,text\nx,one\ny,two\n", "delete what stands above the header"),
         ("a.csv", "PK\x03\x04\x14\0\x06\0\x08\0", "is not text"),
