@@ -91,6 +91,7 @@ def read_table(
     label_column: str | None = None,
     group_column: str | None = None,
     likely: tuple[str | None, str | None] = (None, None),
+    layout: Layout | None = None,
 ) -> Table:
     """Read the labelled texts of a table.
 
@@ -102,11 +103,12 @@ def read_table(
         label_column: likewise.
         group_column: of what rows have in common that belong together; None: nothing.
         likely: columns of text and label that are taken instead of a guess, where the file has them.
+        layout: what `look` found out; None: nobody has looked.
 
     Raises:
         DataError: the file cannot be read, has no such column, or holds no labelled text.
     """
-    layout = look(path, text_column, label_column, group_column, *map(_name, likely))
+    layout = layout or look(path, text_column, label_column, group_column, *map(name_of, likely))
     if not layout.count:
         raise DataError(f"{path.name} holds no rows")
     columns = Columns(path.name, layout)
@@ -154,10 +156,14 @@ def read_table(
     return Table(texts, labels, groups, splits, read, omissions.all, names)
 
 
-def lacks(path: Path, column: str) -> bool:
+def lacks(path: Path, layout: Layout, column: str) -> bool:
     """Tell whether a table with a header has no such column."""
-    layout = look(path)
     return layout.header and Columns(path.name, layout).find(column) is None
+
+
+def name_of(likely: str | None) -> str | None:
+    """Return a likely column by which a header can be known: the number of one says nothing of another file."""
+    return None if likely is None or likely.isdigit() else likely
 
 
 @dataclass(frozen=True)
@@ -209,7 +215,7 @@ def text_file(
     suffix = table_suffix(path)
     layout: Layout | None = None
     if suffix in TABLES or text_column or label_column:
-        layout = look(path, text_column, _name(likely_column), label_column)
+        layout = look(path, text_column, name_of(likely_column), label_column)
     elif suffix != ".txt":
         layout = _by_its_header(path)
     if layout is None:
@@ -296,11 +302,6 @@ def _by_its_header(path: Path) -> Layout | None:
         return None
     known = layout.header or (layout.delimiter == "\t" and len({*map(len, layout.sample)}) == 1)
     return layout if known and len(layout.columns) > 1 and layout.dialect else None
-
-
-def _name(likely: str | None) -> str | None:
-    """Return a likely column by which a header can be known: the number of one says nothing of another file."""
-    return None if likely is None or likely.isdigit() else likely
 
 
 def _at(row: list[str], place: int) -> str:

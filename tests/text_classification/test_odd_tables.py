@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cnn_core.data import tables
 from cnn_core.data.tables import look, rows
 from cnn_core.errors import DataError
 from text_classification import load
@@ -97,3 +98,14 @@ def test_a_file_of_fasttext_is_refused_by_name(tmp_path: Path, name: str) -> Non
     assert "as fastText's do; save it as a table" in str(answer.error)
     with pytest.raises(DataError, match="as fastText's do"):
         load_data(tmp_path / name, Reading())
+
+
+def test_every_table_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    look_once = tables.examine_encoding
+    monkeypatch.setattr(tables, "examine_encoding", lambda path: [looked.append(path.name), look_once(path)][1])
+    for part in ("train", "test"):
+        rows = "".join(f"{part} {i} words,{'xy'[i % 2]}\n" for i in range(20))
+        (tmp_path / f"{part}.csv").write_text(f"text,label\n{rows}")
+    load_data(tmp_path, Reading())
+    assert looked == ["train.csv", "test.csv"]
