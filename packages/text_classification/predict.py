@@ -155,7 +155,8 @@ class Predictor(OfCard):
         count, endless = 0, False
         read: list[str] = []
         for entry in inputs:
-            endless = endless or (entry == STDIN and not texts)
+            if entry == STDIN and not texts:
+                endless, read = True, [*read, "standard input: one text per line"]
             try:
                 file = None if texts or not is_path(entry) else self._file(entry, text_column, label_column)
             except CnnError:
@@ -179,7 +180,7 @@ class Predictor(OfCard):
             elif entry == STDIN:
                 yield from _standard_input()
             elif os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
-                yield Unreadable(entry, "this is a folder; give the files in it, or add --text if it is a text")
+                yield Unreadable(entry, "is a folder; give the files in it, or add --text if it is a text")
             elif is_path(entry):
                 any_texts = False
                 try:

@@ -190,7 +190,7 @@ class TextFile:
         """Yield the text of every row in the memory of one row; "" for a row without one."""
         if self.layout is None:
             with opened(self.path, self.encoding) as stream:
-                yield from (line.rstrip("\r\n").removeprefix("\ufeff") for line in lines(self.path, stream))
+                yield from (line.rstrip("\r\n") for line in lines(self.path, stream))
         else:
             yield from (_at(row, self.place).strip() for row in rows(self.path, self.layout))
 

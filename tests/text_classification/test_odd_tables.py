@@ -75,10 +75,21 @@ def test_columns_of_json_are_paired_by_their_keys(tmp_path: Path) -> None:
         look(path, {"text", "label"})
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_json_with_a_row_for_each_key_and_an_array_in_lines(tmp_path: Path, name: str) -> None:
+    labelled = [{"text": "good", "label": "pos"}, {"text": "bad", "label": "neg"}, {"text": "dull", "label": "neg"}]
+    keyed = {f"r{i}": row for i, row in enumerate(labelled)}
+    (tmp_path / name).write_text(json.dumps(keyed if name == "a.json" else labelled))
+    layout = look(tmp_path / name, {"text", "label"})
+    assert (layout.columns, layout.count) == (("text", "label"), 3)
+    assert list(rows(tmp_path / name, layout)) == [["good", "pos"], ["bad", "neg"], ["dull", "neg"]]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-8-sig"])
 def test_standard_input_in_any_encoding_of_unicode(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     piped = io.BufferedReader(io.BytesIO("a good film\r\nnaïve and dull\r\n".encode(encoding)))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(piped))
+    assert load("sst2", device="cpu").examine_inputs(["-"]).read == ("standard input: one text per line",)
     answers = list(load("sst2", device="cpu").stream_inputs(["-"]))
     assert [answer.input for answer in answers] == ["a good film", "naïve and dull"]
     assert answers[0].labels[0] == "positive"

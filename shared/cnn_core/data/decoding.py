@@ -150,7 +150,7 @@ def opened(path: Path, encoding: str) -> io.TextIOWrapper:
 
 
 def lines(path: Path, stream: TextIO) -> Iterator[str]:
-    """Yield the lines of a file without characters NUL, none of them longer than memory is good for.
+    """Yield the lines of a file without characters NUL and marks of joined files, none longer than memory is good for.
 
     Raises:
         DataError: a line is; such a file is not a table. The file is damaged.
@@ -159,7 +159,7 @@ def lines(path: Path, stream: TextIO) -> Iterator[str]:
         for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE + 2), ""), start=1):
             if len(line) > LONGEST_LINE + 1:
                 raise DataError(f"{path.name}, line {number}: longer than {LONGEST_LINE >> 20} MiB; this is no table")
-            yield line.replace("\0", "")
+            yield line.replace("\0", "").removeprefix("\ufeff")
 
 
 @contextmanager

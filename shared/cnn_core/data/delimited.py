@@ -179,7 +179,8 @@ def choose_dialect(name: str, delimiter: str, skip_lines: int, read: Callable[[D
         replace(plain, skip_spaces=True), replace(plain, quotes="escaped"),
         replace(plain, quotes="escaped", skip_spaces=True), replace(plain, quotes="none"),
     ]  # fmt: skip
-    for dialect in others:
+    spaced = _has_spaced_quotes(tried[0])
+    for dialect in (dialect for dialect in others if spaced or not dialect.skip_spaces):
         found = read(dialect)
         if dialect.quotes == "none" and delimiter != "\t" and _quotes_cells(found):
             continue  # quotation marks have their meaning here, and one is in a wrong place
@@ -287,7 +288,8 @@ def _reason(error: str) -> str:
 
 def _has_spaced_quotes(found: Scan) -> bool:
     """Tell whether quotation marks stand behind blanks, where they open no cell: `a, "b, c"`."""
-    return any(_SPACED_QUOTE.match(cell) for row in chain([found.first], found.kept) for cell in row)
+    rows = chain([found.first], found.kept, (row for _, row in found.uneven))
+    return any(_SPACED_QUOTE.match(cell) for row in rows for cell in row)
 
 
 def _quotes_cells(found: Scan) -> bool:

@@ -48,7 +48,9 @@ def json_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
             if not line.strip():
                 continue
             where = f"{path.name}, line {number}"
-            yield _row(_parsed(line, where), where)
+            value = _parsed(line, where)
+            objects = isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value)
+            yield from value if objects else (_row(value, where),)
 
 
 def parquet_rows(path: Path) -> Iterator[Row]:
@@ -169,13 +171,15 @@ def _array_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
 
 
 def _rows_of(value: dict[str, Any], name: str) -> Any:
-    """Return the rows of an object: its one list of objects, or its columns as pandas writes them."""
+    """Return the rows of an object: its one list of objects, its objects, or its columns as pandas writes them."""
     lists = {k: v for k, v in value.items() if isinstance(v, list) and v and isinstance(v[0], dict)}
     if len(lists) > 1:
         raise DataError(f"{name} holds {len(lists)} tables ({', '.join(lists)}); save each as a file of its own")
     if lists:
         return next(iter(lists.values()))
     keyed = [column for column in value.values() if isinstance(column, dict)]
+    if len(keyed) == len(value) > len(keyed[0]) and not all(key.isdecimal() for key in keyed[0]):
+        return keyed  # a row for each key
     if any(column.keys() != keyed[0].keys() for column in keyed):
         raise DataError(f"{name}: its columns have different rows; save it as a list of objects, one for each row")
     columns = {k: [v[key] for key in keyed[0]] if isinstance(v, dict) else v for k, v in value.items()}

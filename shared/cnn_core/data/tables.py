@@ -51,9 +51,12 @@ TABLES = (*SUFFIXES, ".tab", ".json", ".parquet", *SHEETS)  # with .gz behind th
 SAMPLE = 1 << 20  # characters that the delimiter is guessed from
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # how a cell begins that a spreadsheet would compute (OWASP, "CSV Injection")
 MOST_STRANGE = 0.05  # share of control characters in a text file
-BINARY = {  # how other files begin -> what to do
-    "PK\x03\x04": "; it begins like a zip, as spreadsheets do: call it .xlsx if it is one, or unpack it",
-    "PAR1": "; it is Parquet: call it .parquet", "ARROW1": "; it is Arrow: save it as .parquet or .csv",
+PAGE = "; it is a web page: save its texts as .txt, or its table as .csv"
+BINARY = {  # how other files begin, in lower case -> what to do
+    "pk\x03\x04": "; it begins like a zip, as spreadsheets do: call it .xlsx if it is one, or unpack it",
+    "par1": "; it is Parquet: call it .parquet", "arrow1": "; it is Arrow: save it as .parquet or .csv",
+    "%pdf": "; it is a PDF: save what it says as .txt", "{\\rtf": "; it is a document: save what it says as .txt",
+    "<html": PAGE, "<!doctype html": PAGE,
 }  # fmt: skip
 
 
@@ -164,11 +167,12 @@ def records(path: Path, layout: Layout) -> Iterator[Row]:
 def check_is_text(path: Path, sample: str) -> None:
     """Raise DataError where the beginning of a file is not text."""
     strange = sum(not (sign.isprintable() or sign.isspace()) for sign in sample)
+    begin = sample[: SAMPLE // 16].lstrip().lower()
+    kind = next((said for beginning, said in BINARY.items() if begin.startswith(beginning)), "")
     if strange > MOST_STRANGE * len(sample):
-        kind = next((said for beginning, said in BINARY.items() if sample.startswith(beginning)), "")
-        raise DataError(
-            f"{path.name} is not text: {strange / len(sample):.0%} of its first characters are control characters{kind}"
-        )
+        kind = f": {strange / len(sample):.0%} of its first characters are control characters{kind}"
+    if kind:
+        raise DataError(f"{path.name} is not text{kind}")
 
 
 def _cells(path: Path, encoding: str, dialect: Dialect | None) -> Iterator[tuple[int, list[str]]]:

@@ -203,11 +203,27 @@ def test_parquet_and_excel_are_read_where_pandas_reads_them(tmp_path: Path, endi
         ("a.json", "[1, 2", "not JSON"),
         ("a.csv", "Export of 2024\nlabel,text\nx,one\ny,two\n", "delete what stands above the header"),
         ("a.csv", "PK\x03\x04\x14\0\x06\0\x08\0", "is not text"),
+        ("a.csv", "%PDF-1.4\nlabel,text\n", "a.csv is not text; it is a PDF: save what it says as .txt"),
+        ("a.csv", "\n<!DOCTYPE HTML>\n<p>text,label</p>\n", "is not text; it is a web page: save its texts as .txt"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, name: str, text: str, said: str) -> None:
     with pytest.raises(DataError, match=re.escape(said)):
         read(tmp_path / name, text)
+
+
+def test_blanks_behind_commas_stay_where_no_quotation_mark_is_behind_them(tmp_path: Path) -> None:
+    _, found = read(tmp_path / "a.csv", "label,text\nx,I liked it, really\ny,what a film\nx,so long, a, film\n" * 2)
+    assert found[:3] == [["x", "I liked it, really"], ["y", "what a film"], ["x", "so long, a, film"]]
+    with pytest.raises(DataError, match="line 3: 3 cells, but the first row has 2"):
+        read(tmp_path / "b.csv", "I liked it, really\nwhat a film\nso long, a, film\n")
+
+
+def test_the_mark_of_a_file_joined_to_another_is_no_text(tmp_path: Path) -> None:
+    table = "\ufefftext,label\n" + "a fine film,x\na dull film,y\n" * 5
+    layout, found = read(tmp_path / "a.csv", table + table)
+    assert (layout.header, len(found)) == (True, 20)
+    assert layout.remarks == ("1 lines repeat the header and are no rows",)
 
 
 def test_a_tab_is_the_delimiter_where_a_comma_could_be(tmp_path: Path) -> None:
