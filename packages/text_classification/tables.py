@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cnn_core.data import tables
 from cnn_core.data.decoding import examine_encoding, lines, opened, reading_errors
+from cnn_core.data.headers import is_name
 from cnn_core.data.splits import may_say_splits, said_splits
 from cnn_core.data.summary import LeftOut, Omissions
 from cnn_core.data.tables import SAMPLE, TABLES, Layout, check_is_text, numbered_rows, rows, table_suffix
@@ -77,9 +78,11 @@ def table_files(path: Path) -> dict[str, Path]:
     if "train" not in parts and not parts and len(files) == 1:
         return {"all": files[0]}
     if not parts or parts.keys() == {"val"}:
+        inside = next(path.glob("**/*.txt"), None) if not files else None
+        advice = f"; make a table of the texts in {inside.relative_to(path)} and its like" if inside else ""
         raise DataError(
             f"{path}: expected one table of texts, or train.csv and test.csv (also .tsv, .jsonl, ...); found "
-            f"{', '.join(file.name for file in files) or 'none'}"
+            f"{', '.join(file.name for file in files) or 'none'}{advice}"
         )
     return {"all": parts["train"]} if parts.keys() == {"train"} else parts
 
@@ -157,8 +160,9 @@ def read_table(
 
 
 def lacks(path: Path, layout: Layout, column: str) -> bool:
-    """Tell whether a table with a header has no such column."""
-    return layout.header and Columns(path.name, layout).find(column) is None
+    """Tell whether a table with a header has no such column, and none with a usual name of labels."""
+    usual = any(is_name(name, LABEL_NAMES) for name in layout.columns)
+    return layout.header and not usual and Columns(path.name, layout).find(column) is None
 
 
 def name_of(likely: str | None) -> str | None:

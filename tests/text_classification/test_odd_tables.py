@@ -66,6 +66,19 @@ def test_a_test_table_without_labels_is_said_and_not_used(tmp_path: Path) -> Non
     assert "test.csv is not used: it has no column 'target'; cnn predict answers its texts" in loaded.summary.read
 
 
+def test_a_test_table_whose_labels_have_another_usual_name_is_used(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("text,label\n" + "".join(f"some {i} words,{'xy'[i % 2]}\n" for i in range(40)))
+    (tmp_path / "test.csv").write_text("review;class\n" + "".join(f"other {i} words;{'xy'[i % 2]}\n" for i in range(9)))
+    assert load_data(tmp_path, Reading()).summary.splits == {"train": 36, "val": 4, "test": 9}
+
+
+def test_a_folder_of_text_files_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "pos").mkdir()
+    (tmp_path / "pos" / "1.txt").write_text("a fine film")
+    with pytest.raises(DataError, match=r"found none; make a table of the texts in pos/1\.txt and its like"):
+        load_data(tmp_path, Reading())
+
+
 def test_columns_of_json_are_paired_by_their_keys(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"text": {"0": "good", "1": "bad"}, "label": {"1": "neg", "0": "pos"}}))
