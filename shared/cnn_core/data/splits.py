@@ -17,7 +17,9 @@ SPLIT_NAMES = {  # what people call the parts of a data set that is divided alre
     "test": "test", "testing": "test",
     "restval": "train",  # Karpathy's name for the rest of COCO's validation
 }  # fmt: skip
-SPLIT_COLUMNS = ("set", "subset", "part", "partition", "dataset", "usage", "fold", "phase")  # names, letters alone
+SPLIT_COLUMNS = (  # names, letters alone
+    "split", "set", "subset", "part", "partition", "dataset", "usage", "fold", "phase",
+)  # fmt: skip
 
 
 def may_say_splits(column: str) -> bool:
