@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from cnn_core.data.copies import together
-from cnn_core.data.splits import hold_out
+from cnn_core.data.splits import SPLIT_NAMES, hold_out
 from cnn_core.data.summary import Omissions
 from cnn_core.errors import DataError
 from image_captioning.album import Album, Match, parts_of
-from image_captioning.readers import SPLIT_NAMES, Columns, Entry, Source, read_json, such_as, text_lines
+from image_captioning.readers import Columns, Entry, Source, read_json, such_as, text_lines
 from image_captioning.sources import find_sources
 from image_captioning.words import LONGEST_CAPTION, split_words
 
@@ -248,7 +248,7 @@ def read_custom(path: Path, *, columns: Columns | None = None) -> Listing:
 
 
 def _named(sources: Sequence[Source]) -> str:
-    return ", ".join(source.file.name for source in sources)
+    return ", ".join(dict.fromkeys(source.file.name for source in sources))
 
 
 def _said_by(sources: Sequence[Source]) -> str:

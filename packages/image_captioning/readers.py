@@ -5,14 +5,14 @@ import gzip
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from cnn_core.data import splits
 from cnn_core.data.decoding import read_at_most
 from cnn_core.data.images import SUFFIXES
+from cnn_core.data.splits import said_splits
 from cnn_core.data.tables import Layout, encoding_of, lines, look, opened, records, rows, table_suffix
 from cnn_core.errors import DataError
 from image_captioning.album import Album
@@ -26,7 +26,6 @@ FILE_NAMES = (
 CAPTION_NAMES = (
     "caption", "captions", "text", "sentence", "sentences", "description", "comment", "raw", "title", "alt_text",
 )  # fmt: skip
-SPLIT_NAMES = {**splits.SPLIT_NAMES, "restval": "train"}  # Karpathy's name for the rest of COCO's validation
 SENTENCE_KEYS = ("raw", "caption", "sentence", "text")  # of a caption that is an object
 
 
@@ -95,9 +94,9 @@ def _table(file: Path, layout: Layout, album: Album, columns: Columns) -> Source
     ):
         table, names = rest, [cell.strip() or str(i) for i, cell in enumerate(first, start=1)]
     filled = [[*row, *[""] * (len(names) - len(row))] for row in table]
-    place = _places(
-        file.name, names, columns, [[row[i] for row in filled[:EVIDENCE]] for i in range(len(names))], album
-    )
+    divided, splits = _splits(file.name, names, columns, lambda at: [row[at] for row in filled])
+    values = [[row[i] for row in filled[:EVIDENCE]] for i in range(len(names))]
+    place = _places(file.name, names, columns, values, album, split=divided)
     opened_at = layout.dialect.open_column if layout.dialect else None
     if opened_at is not None and opened_at not in place.captions:
         raise DataError(
@@ -105,10 +104,9 @@ def _table(file: Path, layout: Layout, album: Album, columns: Columns) -> Source
             f"hold would be read as part of {names[opened_at]!r}; put captions with delimiters into quotation marks"
         )
     source = Source(file, [], [*layout.remarks, *place.said(names)], by=place.by(names))
-    for cells in filled:
+    for cells, split in zip(filled, splits, strict=True):
         captions = [caption for i in place.captions for caption in _listed(cells[i])]
         captions = [caption for caption in captions if caption.strip()] or [""]
-        split = _split(file.name, cells[place.split]) if place.split is not None else ""
         group = cells[place.group].strip() if place.group is not None else ""
         source.entries.append(Entry(cells[place.image].strip(), tuple(captions), split, group))
     return source
@@ -158,9 +156,21 @@ class _Places:
         return [f"column {columns[self.image]} names the pictures and {captions} holds the captions"]
 
 
+def _splits(
+    name: str, columns: Sequence[str], wanted: Columns, cells: Callable[[int], Sequence[str]]
+) -> tuple[int | None, list[str]]:
+    """Return the column that says splits, and the split of every row, "" where nothing is said."""
+    asked = {column.lower() for column in (wanted.image, wanted.caption, wanted.group) if column}
+    for at, column in enumerate(columns):
+        if column.lower() not in asked and (parts := said_splits(column, cells(at), table=name)):
+            return at, parts
+    return None, [""] * len(cells(0))
+
+
 def _places(
-    name: str, columns: Sequence[str], wanted: Columns, values: Sequence[Sequence[Any]], album: Album
-) -> _Places:
+    name: str, columns: Sequence[str], wanted: Columns, values: Sequence[Sequence[Any]], album: Album, *,
+    split: int | None,
+) -> _Places:  # fmt: skip
     """Find the columns of a table.
 
     Args:
@@ -169,6 +179,7 @@ def _places(
         wanted: those that are asked for.
         values: per column the first cells.
         album: whose names the column of the pictures has.
+        split: the column that says splits, which is none of the others.
 
     Raises:
         DataError: a column that is asked for is not there, or there are no two for pictures and captions.
@@ -177,7 +188,6 @@ def _places(
     image = _asked(name, columns, wanted.image, remembered=wanted.remembered)
     caption = _asked(name, columns, wanted.caption, remembered=wanted.remembered)
     group = _asked(name, columns, wanted.group, remembered=wanted.remembered)
-    split = next((i for i, name in enumerate(folded) if _says_splits(name, values[i])), None)
     chosen = False
     if image is None:
         known = _by_name(folded, FILE_NAMES)
@@ -200,12 +210,7 @@ def _places(
     stem = folded[caption].rstrip("0123456789_")
     several = [i for i, n in enumerate(folded) if n.rstrip("0123456789_") == stem and i != image and stem]
     captions = several if wanted.caption is None and caption in several else [caption]
-    return _Places(image, captions, split if split not in (image, *captions) else None, group, chosen)
-
-
-def _says_splits(name: str, values: Sequence[Any]) -> bool:
-    said = {str(value).strip().lower() for value in values if value} - {""}
-    return name == "split" or (name in ("set", "subset", "partition") and bool(said) and said <= SPLIT_NAMES.keys())
+    return _Places(image, captions, split, group, chosen)
 
 
 def _asked(name: str, columns: Sequence[str], wanted: str | None, *, remembered: bool) -> int | None:
@@ -225,18 +230,6 @@ def _by_name(folded: Sequence[str], known: Sequence[str]) -> list[int]:
 
 def _others(folded: Sequence[str], places: Iterable[int], known: Sequence[str]) -> list[int]:
     return [i for i in places if folded[i].rstrip("0123456789_") not in known]
-
-
-def _split(name: str, value: object) -> str:
-    """Return train, val or test, "" where nothing is said; DataError for another word."""
-    text = str(value or "").strip()
-    known = SPLIT_NAMES.get(text.lower())
-    if text and known is None:
-        raise DataError(
-            f"{name}: expected train, val or test in the column split, got {text[:40]!r}; rename the "
-            "column if it says something else"
-        )
-    return known or ""
 
 
 # ---- JSON
@@ -327,9 +320,11 @@ def _karpathy(file: Path, images: Sequence[Any]) -> Source:
         if not name or "sentences" not in image:
             raise DataError(f"{file.name}, image {number}: expected an object with filename and sentences")
         folder = str(image.get("filepath") or "")
-        split = _split(file.name, image.get("split"))
-        entries.append(Entry(f"{folder}/{name}" if folder else str(name), _texts(image["sentences"]), split))
-    return Source(file, entries, by="its split" if any(entry.split for entry in entries) else "")
+        entries.append(Entry(f"{folder}/{name}" if folder else str(name), _texts(image["sentences"])))
+    splits = said_splits("split", [str(image.get("split") or "") for image in images], table=file.name)
+    if splits is None:
+        return Source(file, entries)
+    return Source(file, [replace(e, split=s) for e, s in zip(entries, splits, strict=True)], by="its split")
 
 
 def _objects(file: Path, objects: Sequence[Mapping[str, Any]], album: Album, columns: Columns) -> Source:
@@ -342,11 +337,12 @@ def _objects(file: Path, objects: Sequence[Mapping[str, Any]], album: Album, col
     if not any(name.lower() in known for name in names) and any(album.find(name).file for name in names[:EVIDENCE]):
         return Source(file, [Entry(key, _texts(value)) for row in objects for key, value in row.items()])
     first = objects[:EVIDENCE]
-    place = _places(file.name, names, columns, [[row.get(name) for row in first] for name in names], album)
+    divided, splits = _splits(file.name, names, columns, lambda at: [str(row.get(names[at]) or "") for row in objects])
+    values = [[row.get(name) for row in first] for name in names]
+    place = _places(file.name, names, columns, values, album, split=divided)
     source = Source(file, [], place.said(names), by=place.by(names))
-    for row in objects:
+    for row, split in zip(objects, splits, strict=True):
         captions = [text for i in place.captions if names[i] in row for text in _texts(row[names[i]])]
-        split = _split(file.name, row.get(names[place.split])) if place.split is not None else ""
         group = str(row.get(names[place.group]) or "") if place.group is not None else ""
         captions = [caption for caption in captions if caption.strip()] or [""]
         source.entries.append(Entry(str(row.get(names[place.image], "")), tuple(captions), split, group))

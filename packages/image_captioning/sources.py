@@ -2,18 +2,22 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from cnn_core.data.decoding import examine_encoding
 from cnn_core.data.folders import walk
+from cnn_core.data.splits import SPLIT_NAMES
 from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import DataError
 from image_captioning.album import Album
-from image_captioning.readers import SPLIT_NAMES, Columns, Entry, Source, read_source, text_lines
+from image_captioning.readers import Columns, Entry, Source, read_source, such_as, text_lines
 
 KINDS = (*TABLES, ".txt", ".token")
 BESIDE = (".txt", ".caption")  # of files beside each picture
 NAMED = 1  # up to this rank a file says by its name that it holds captions
 RANKS = 4
+SHOWN = 5  # names of files
 
 
 def find_sources(path: Path, album: Album, columns: Columns) -> tuple[list[Source], list[str]]:
@@ -39,7 +43,7 @@ def find_sources(path: Path, album: Album, columns: Columns) -> tuple[list[Sourc
         good: dict[str, list[tuple[Source, int]]] = {}
         for file in (file for file in candidates if _rank(file) == rank):
             try:
-                source = read_source(file, album, columns)
+                source = _in_its_folder(read_source(file, album, columns), path, album)
             except DataError as error:
                 if rank <= NAMED or (len(candidates) == 1 and file.suffix.lower() != ".txt"):
                     raise
@@ -58,23 +62,40 @@ def find_sources(path: Path, album: Album, columns: Columns) -> tuple[list[Sourc
         return [unmatched], []
     if first_error is not None:
         raise first_error
-    found = ", ".join(file.name for file in candidates) or "none"
+    found = ", ".join(file.name for file in candidates[:SHOWN]) + ", ..." * (len(candidates) > SHOWN) or "none"
     raise DataError(
         f"{path}: expected one table of captions, captions.csv (or .tsv, .txt, .jsonl, .json), with the columns image "
-        f"and caption and the names of pictures that are there; found {found}"
+        f"and caption and the names of pictures that are there, or photo.txt beside photo.jpg; found {found}"
     )
+
+
+def _in_its_folder(source: Source, root: Path, album: Album) -> Source:
+    """Return a source whose pictures in the folder of its file are named by that folder, too."""
+    folder = source.file.parent.relative_to(root).as_posix()
+    inside = {e.name: path for e in source.entries if (path := f"{folder}/{e.name}") in album.files}
+    return replace(source, entries=[replace(e, name=inside.get(e.name, e.name)) for e in source.entries])
 
 
 def _beside_pictures(root: Path, album: Album) -> Source | None:
     """Return the captions of text files beside the pictures, photo.txt of photo.jpg, a caption in each line."""
-    entries = []
+    folders = sorted({file.parent for file in album.files.values()})
+    found = [file for folder in folders for file in sorted(folder.iterdir()) if file.suffix.lower() in BESIDE]
+    texts = [text for text in found if not _hidden(text.name) and text.is_file()]
+    by_name = {str(text).lower(): text for text in texts} | {str(text): text for text in texts}
+    entries, used, said = [], set(), ["the captions are the lines of the text files beside the pictures"]
     for path, file in album.files.items():
-        text = next((t for t in map(file.with_suffix, BESIDE) if t.is_file()), None)
+        names = [f"{name}{suffix}" for suffix in BESIDE for name in (file.with_suffix(""), file)]
+        text = next((by_name[name] for name in (*names, *map(str.lower, names)) if name in by_name), None)
         if text is not None:
+            used.add(text)
+            if len(said) == 1:  # of the first such file
+                said += [f"in {text.name}: {remark}" for remark in examine_encoding(text).remarks]
             entries.append(Entry(path, tuple(line for line in text_lines(text) if line.strip()) or ("",)))
     if not entries:
         return None
-    return Source(root, entries, ["the captions are the lines of the text files beside the pictures"])
+    if lost := [text.relative_to(root) for text in texts if text not in used]:
+        said.append(f"text files with the name of no picture, which are not read: {len(lost):,}{such_as(lost)}")
+    return Source(root, entries, said)
 
 
 def _best(
@@ -89,10 +110,10 @@ def _best(
         )
     chosen: dict[str, Source] = {}
     for source, _ in good[best[0]]:
-        chosen.setdefault(source.file.stem.lower(), source)  # of the same in two formats the first
+        chosen.setdefault(str(source.file.with_suffix("")).lower(), source)  # of the same in two formats the first
     for source in chosen.values():
-        if split := _split_of(source.file):
-            source.entries = [type(e)(e.name, e.captions, e.split or split, e.group) for e in source.entries]
+        if split := _split_of(source.file) or (_split_of(source.file.parent) if source.file.parent != path else ""):
+            source.entries = [replace(e, split=e.split or split) for e in source.entries]
             source.by = source.by or source.file.name
     files = {source.file for source in chosen.values()}
     return list(chosen.values()), [

@@ -76,7 +76,8 @@ class Columns:
             DataError: there is no such column, only one at all, or one for both.
         """
         if labelled and len(self.names) < 2:
-            raise DataError(f"{self.name}: expected a column with texts and one with labels, found {len(self.names)}")
+            found = "; ".join((f"found {', '.join(map(repr, self.names))} alone", *self.layout.remarks))
+            raise DataError(f"{self.name}: expected a column with texts and one with labels, {found}")
         taken: set[int | None] = set() if other is None else {self.named(other)}
         text_at, label_at, reasons = None, None, {"text": "as chosen", "label": "as chosen"}
         if label:

@@ -19,7 +19,7 @@ from cnn_core.errors import DataError, unknown_name
 from text_classification.copies import contradictions, copies, grouped, label_warnings, similar
 from text_classification.corpora import DATA_SETS, PHRASES, Corpus
 from text_classification.splits import FOLDS, Reading, TextSet, amount_of, split_parts
-from text_classification.tables import Table, lacks, read_table, table_files
+from text_classification.tables import Table, lacks, look, name_of, read_table, table_files
 
 SPLITS = ("train", "val", "train+val", "test")
 
@@ -138,12 +138,13 @@ def read_custom(
     tables: dict[str, Table] = {}
     for part, file in files.items():
         group = reading.group_column if part in ("all", "train") else None
-        if part == "test" and tables and not reading.test and lacks(file, likely[1] or ""):  # as Kaggle's
+        layout = look(file, *columns.values(), group, *map(name_of, likely)) if part == "test" else None
+        if layout and tables and not reading.test and lacks(file, layout, likely[1] or ""):  # as Kaggle's
             first = next(iter(tables))
             said = f"{file.name} is not used: it has no column {likely[1]!r}; cnn predict answers its texts"
             tables[first] = replace(tables[first], read=(*tables[first].read, said))
             continue
-        tables[part] = read_table(file, **columns, group_column=group, likely=likely)
+        tables[part] = read_table(file, **columns, group_column=group, likely=likely, layout=layout)
         likely = tables[part].columns  # the other parts are read as the first one
     if "all" in tables and tables["all"].splits:
         tables = tables["all"].parts() | {part: table for part, table in tables.items() if part != "all"}

@@ -86,6 +86,9 @@ class Predictor(OfCard):
         Args:
             texts: any number of texts, or one.
             top_k: labels per text.
+
+        Raises:
+            CnnError: a whole table, or fewer than one label.
         """
         return list(self.stream([texts] if isinstance(texts, str) else texts, top_k=top_k))
 
@@ -93,6 +96,10 @@ class Predictor(OfCard):
         """Yield what `predict` returns, in chunks: any number of texts in the memory of a few thousand."""
         if top_k < 1:
             raise CnnError(f"top_k must be at least 1, got {top_k}")
+        if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # whose items are names
+            raise CnnError(
+                f"expected texts, got a {type(texts).__name__}; give one column of it, such as table['text']"
+            )
         top_k = min(top_k, len(self.labels))
         texts = iter(texts)
         while chunk := list(islice(texts, CHUNK)):
@@ -155,7 +162,8 @@ class Predictor(OfCard):
         count, endless = 0, False
         read: list[str] = []
         for entry in inputs:
-            endless = endless or (entry == STDIN and not texts)
+            if entry == STDIN and not texts:
+                endless, read = True, [*read, "standard input: one text per line"]
             try:
                 file = None if texts or not is_path(entry) else self._file(entry, text_column, label_column)
             except CnnError:
@@ -179,7 +187,7 @@ class Predictor(OfCard):
             elif entry == STDIN:
                 yield from _standard_input()
             elif os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
-                yield Unreadable(entry, "this is a folder; give the files in it, or add --text if it is a text")
+                yield Unreadable(entry, "is a folder; give the files in it, or add --text if it is a text")
             elif is_path(entry):
                 any_texts = False
                 try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cnn_core.data import tables
 from cnn_core.data.decoding import examine_encoding, lines, opened, reading_errors
+from cnn_core.data.headers import is_name
 from cnn_core.data.splits import may_say_splits, said_splits
 from cnn_core.data.summary import LeftOut, Omissions
 from cnn_core.data.tables import SAMPLE, TABLES, Layout, check_is_text, numbered_rows, rows, table_suffix
@@ -77,9 +78,11 @@ def table_files(path: Path) -> dict[str, Path]:
     if "train" not in parts and not parts and len(files) == 1:
         return {"all": files[0]}
     if not parts or parts.keys() == {"val"}:
+        inside = next(path.glob("**/*.txt"), None) if not files else None
+        advice = f"; make a table of the texts in {inside.relative_to(path)} and its like" if inside else ""
         raise DataError(
             f"{path}: expected one table of texts, or train.csv and test.csv (also .tsv, .jsonl, ...); found "
-            f"{', '.join(file.name for file in files) or 'none'}"
+            f"{', '.join(file.name for file in files) or 'none'}{advice}"
         )
     return {"all": parts["train"]} if parts.keys() == {"train"} else parts
 
@@ -91,6 +94,7 @@ def read_table(
     label_column: str | None = None,
     group_column: str | None = None,
     likely: tuple[str | None, str | None] = (None, None),
+    layout: Layout | None = None,
 ) -> Table:
     """Read the labelled texts of a table.
 
@@ -102,11 +106,12 @@ def read_table(
         label_column: likewise.
         group_column: of what rows have in common that belong together; None: nothing.
         likely: columns of text and label that are taken instead of a guess, where the file has them.
+        layout: what `look` found out; None: nobody has looked.
 
     Raises:
         DataError: the file cannot be read, has no such column, or holds no labelled text.
     """
-    layout = look(path, text_column, label_column, group_column, *map(_name, likely))
+    layout = layout or look(path, text_column, label_column, group_column, *map(name_of, likely))
     if not layout.count:
         raise DataError(f"{path.name} holds no rows")
     columns = Columns(path.name, layout)
@@ -154,10 +159,15 @@ def read_table(
     return Table(texts, labels, groups, splits, read, omissions.all, names)
 
 
-def lacks(path: Path, column: str) -> bool:
-    """Tell whether a table with a header has no such column."""
-    layout = look(path)
-    return layout.header and Columns(path.name, layout).find(column) is None
+def lacks(path: Path, layout: Layout, column: str) -> bool:
+    """Tell whether a table with a header has no such column, and none with a usual name of labels."""
+    usual = any(is_name(name, LABEL_NAMES) for name in layout.columns)
+    return layout.header and not usual and Columns(path.name, layout).find(column) is None
+
+
+def name_of(likely: str | None) -> str | None:
+    """Return a likely column by which a header can be known: the number of one says nothing of another file."""
+    return None if likely is None or likely.isdigit() else likely
 
 
 @dataclass(frozen=True)
@@ -184,7 +194,7 @@ class TextFile:
         """Yield the text of every row in the memory of one row; "" for a row without one."""
         if self.layout is None:
             with opened(self.path, self.encoding) as stream:
-                yield from (line.rstrip("\r\n").removeprefix("\ufeff") for line in lines(self.path, stream))
+                yield from (line.rstrip("\r\n") for line in lines(self.path, stream))
         else:
             yield from (_at(row, self.place).strip() for row in rows(self.path, self.layout))
 
@@ -209,7 +219,7 @@ def text_file(
     suffix = table_suffix(path)
     layout: Layout | None = None
     if suffix in TABLES or text_column or label_column:
-        layout = look(path, text_column, _name(likely_column), label_column)
+        layout = look(path, text_column, name_of(likely_column), label_column)
     elif suffix != ".txt":
         layout = _by_its_header(path)
     if layout is None:
@@ -296,11 +306,6 @@ def _by_its_header(path: Path) -> Layout | None:
         return None
     known = layout.header or (layout.delimiter == "\t" and len({*map(len, layout.sample)}) == 1)
     return layout if known and len(layout.columns) > 1 and layout.dialect else None
-
-
-def _name(likely: str | None) -> str | None:
-    """Return a likely column by which a header can be known: the number of one says nothing of another file."""
-    return None if likely is None or likely.isdigit() else likely
 
 
 def _at(row: list[str], place: int) -> str:

@@ -67,3 +67,40 @@ def test_numbers_stand_for_names_with_zeros_before_them(tmp_path: Path) -> None:
     twice = [*names, "000.png"]
     data = loaded(tmp_path / "b", twice, ["id,label", *(f"{i},{'ab'[i % 2]}" for i in range(COUNT))])
     assert sum(len(data.sets[split]) for split in ("train", "val", "test")) == COUNT - 1
+
+
+def test_what_is_said_of_reading_a_table_is_said(tmp_path: Path) -> None:
+    rows = [f"{i}.png,{'ab'[i % 2]}" for i in range(COUNT)]
+    rows[5] += "\0"
+    data = loaded(tmp_path, [f"{i}.png" for i in range(COUNT)], ["image,label", *rows])
+    assert "in labels.csv: 1 NUL character (zero bytes, as in damaged files) left out" in data.summary.read
+
+
+def test_rows_without_a_class_among_columns_of_marks_are_refused(tmp_path: Path) -> None:
+    rows = [f"{i}.png,{i % 2},{i % 3 == 0:d},0" for i in range(COUNT)]  # as i = 0 .. 5: 1, 1, 0, 2, 0, 1 marks
+    with pytest.raises(
+        DataError, match=r"labels\.csv: expected a 1 in one of the columns rust, scab, frog, but 12 of 24"
+    ):
+        loaded(tmp_path, [f"{i}.png" for i in range(COUNT)], ["image,rust,scab,frog", *rows])
+
+
+def test_a_table_names_the_pictures_of_its_own_folder_first(tmp_path: Path) -> None:
+    """The layout of Hugging Face's imagefolder: 0.png of train is an a, 0.png of test a b."""
+    for part, letters in (("train", "ab"), ("test", "ba")):
+        lines = [f'{{"file_name": "{i}.png", "label": "{letters[i % 2]}"}}' for i in range(COUNT)]
+        for seed in range(COUNT):
+            noise = np.random.default_rng([seed, len(part)]).integers(0, 256, (12, 12, 3), np.uint8)
+            (tmp_path / part).mkdir(exist_ok=True)
+            Image.fromarray(noise).save(tmp_path / part / f"{seed}.png")
+        (tmp_path / part / "metadata.jsonl").write_text("\n".join(lines))
+    data = load_folder(tmp_path, InputContract(3, (8, 8)))
+    assert data.summary.splits["test"] == COUNT and sum(data.summary.splits.values()) == 2 * COUNT
+    for split, part in data.sets.items():
+        for file, target in zip(part.files, part.targets, strict=True):
+            assert target == (int(Path(file).stem) + (split == "test")) % 2
+
+
+def test_a_table_of_a_kind_that_is_not_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "labels.xlsx").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"labels\.xlsx is not read: save it as \.csv if it holds the labels"):
+        loaded(tmp_path, ["1.png", "2.png"], ["image,label"])

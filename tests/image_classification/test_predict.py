@@ -135,6 +135,19 @@ def test_one_failure_does_not_stop_the_others(tmp_path):
     assert answers[5].labels[0] == "right"
 
 
+def test_a_picture_of_one_colour_is_said_and_one_with_a_single_other_pixel_is_not():
+    almost = lit(200, 200)
+    almost[3, 3] = 201
+    one, other, rgb = halves().predict([lit(200, 200), almost, np.full((5, 4, 3), (9, 80, 7), np.uint8)])
+    assert one.warnings == rgb.warnings == ("all of it has one colour: there is nothing to see",)
+    assert other.warnings is None
+
+
+def test_an_address_is_no_missing_file():
+    (answer,) = halves().stream_inputs(["https://example.org/a.png"])
+    assert "expected a file, got an address; download the picture first" in answer.error
+
+
 def test_blank_page_is_an_error_not_a_digit():
     answer = halves(size=28, fit="digit").predict([np.full((100, 100), 255, np.uint8)])[0]
     assert "nothing but background" in answer.error

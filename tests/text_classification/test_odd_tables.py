@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cnn_core.data import tables
 from cnn_core.data.tables import look, rows
 from cnn_core.errors import DataError
 from text_classification import load
@@ -65,6 +66,19 @@ def test_a_test_table_without_labels_is_said_and_not_used(tmp_path: Path) -> Non
     assert "test.csv is not used: it has no column 'target'; cnn predict answers its texts" in loaded.summary.read
 
 
+def test_a_test_table_whose_labels_have_another_usual_name_is_used(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("text,label\n" + "".join(f"some {i} words,{'xy'[i % 2]}\n" for i in range(40)))
+    (tmp_path / "test.csv").write_text("review;class\n" + "".join(f"other {i} words;{'xy'[i % 2]}\n" for i in range(9)))
+    assert load_data(tmp_path, Reading()).summary.splits == {"train": 36, "val": 4, "test": 9}
+
+
+def test_a_folder_of_text_files_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "pos").mkdir()
+    (tmp_path / "pos" / "1.txt").write_text("a fine film")
+    with pytest.raises(DataError, match=r"found none; make a table of the texts in pos/1\.txt and its like"):
+        load_data(tmp_path, Reading())
+
+
 def test_columns_of_json_are_paired_by_their_keys(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"text": {"0": "good", "1": "bad"}, "label": {"1": "neg", "0": "pos"}}))
@@ -74,10 +88,21 @@ def test_columns_of_json_are_paired_by_their_keys(tmp_path: Path) -> None:
         look(path, {"text", "label"})
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_json_with_a_row_for_each_key_and_an_array_in_lines(tmp_path: Path, name: str) -> None:
+    labelled = [{"text": "good", "label": "pos"}, {"text": "bad", "label": "neg"}, {"text": "dull", "label": "neg"}]
+    keyed = {f"r{i}": row for i, row in enumerate(labelled)}
+    (tmp_path / name).write_text(json.dumps(keyed if name == "a.json" else labelled))
+    layout = look(tmp_path / name, {"text", "label"})
+    assert (layout.columns, layout.count) == (("text", "label"), 3)
+    assert list(rows(tmp_path / name, layout)) == [["good", "pos"], ["bad", "neg"], ["dull", "neg"]]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-8-sig"])
 def test_standard_input_in_any_encoding_of_unicode(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     piped = io.BufferedReader(io.BytesIO("a good film\r\nnaïve and dull\r\n".encode(encoding)))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(piped))
+    assert load("sst2", device="cpu").examine_inputs(["-"]).read == ("standard input: one text per line",)
     answers = list(load("sst2", device="cpu").stream_inputs(["-"]))
     assert [answer.input for answer in answers] == ["a good film", "naïve and dull"]
     assert answers[0].labels[0] == "positive"
@@ -97,3 +122,14 @@ def test_a_file_of_fasttext_is_refused_by_name(tmp_path: Path, name: str) -> Non
     assert "as fastText's do; save it as a table" in str(answer.error)
     with pytest.raises(DataError, match="as fastText's do"):
         load_data(tmp_path / name, Reading())
+
+
+def test_every_table_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    look_once = tables.examine_encoding
+    monkeypatch.setattr(tables, "examine_encoding", lambda path: [looked.append(path.name), look_once(path)][1])
+    for part in ("train", "test"):
+        rows = "".join(f"{part} {i} words,{'xy'[i % 2]}\n" for i in range(20))
+        (tmp_path / f"{part}.csv").write_text(f"text,label\n{rows}")
+    load_data(tmp_path, Reading())
+    assert looked == ["train.csv", "test.csv"]

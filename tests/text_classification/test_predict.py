@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pandas
 import pytest
 import torch
 from trips import HILL, SEA, sentences, write_table
@@ -35,6 +36,13 @@ def test_any_text_is_answered(predictor: Predictor, text: str) -> None:
     assert sum(answer.probabilities) == pytest.approx(1)
     assert time.perf_counter() - started < 10
     assert (answer.labels[0] == "sea") or "boat" not in text.split()
+
+
+@pytest.mark.parametrize("whole", [pandas.DataFrame({"text": ["a boat"]}), {"text": ["a boat"]}])
+def test_a_whole_table_is_refused_not_its_names_answered(predictor: Predictor, whole: object) -> None:
+    with pytest.raises(CnnError, match=r"give one column of it, such as table\['text'\]"):
+        predictor.predict(whole)
+    assert predictor.predict(pandas.Series(["a boat"]))[0].labels[0] == "sea"
 
 
 def test_what_cannot_be_answered_says_why_and_the_rest_is_answered(predictor: Predictor) -> None:

@@ -17,6 +17,7 @@ from cnn_core.errors import DataError
 DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}  # the rarest in texts first
 KEPT_ROWS = 1_000  # of a file, from all over it, that columns are guessed from
 FEW_BEYOND = 0.05  # share of rows up to which what stands behind the named columns belongs to the last of them
+KNOWN_ROWS = 10  # from which on the values of a column are known
 UNEVEN_ROWS = 5_000  # of rows with too many cells, by which the column that holds them is found
 
 csv.field_size_limit(LONGEST_LINE)
@@ -52,7 +53,7 @@ class Dialect:
         Raises:
             DataError: quotation marks are not as they should be; the message names the line.
         """
-        text = (line.replace("\0", "") for line in lines)
+        text = iter(lines)
         for _ in range(self.skip_lines):
             next(text, "")
         quoting: Literal[0, 3] = csv.QUOTE_NONE if self.quotes == "none" else csv.QUOTE_MINIMAL
@@ -178,7 +179,8 @@ def choose_dialect(name: str, delimiter: str, skip_lines: int, read: Callable[[D
         replace(plain, skip_spaces=True), replace(plain, quotes="escaped"),
         replace(plain, quotes="escaped", skip_spaces=True), replace(plain, quotes="none"),
     ]  # fmt: skip
-    for dialect in others:
+    spaced = _has_spaced_quotes(tried[0])
+    for dialect in (dialect for dialect in others if spaced or not dialect.skip_spaces):
         found = read(dialect)
         if dialect.quotes == "none" and delimiter != "\t" and _quotes_cells(found):
             continue  # quotation marks have their meaning here, and one is in a wrong place
@@ -286,7 +288,8 @@ def _reason(error: str) -> str:
 
 def _has_spaced_quotes(found: Scan) -> bool:
     """Tell whether quotation marks stand behind blanks, where they open no cell: `a, "b, c"`."""
-    return any(_SPACED_QUOTE.match(cell) for row in chain([found.first], found.kept) for cell in row)
+    rows = chain([found.first], found.kept, (row for _, row in found.uneven))
+    return any(_SPACED_QUOTE.match(cell) for row in rows for cell in row)
 
 
 def _quotes_cells(found: Scan) -> bool:
@@ -348,7 +351,7 @@ def _merging(found: Scan, width: int) -> Dialect | None:
         others = [j for j in range(width) if j != at]
         if all(_fits([row[j] for row in merged], [row[j] for row in even]) for j in others):
             clear.append(at)
-        elif all(not any(re.search(r"\s", row[j].strip("\r\n")) for row in merged) for j in others):
+        elif not any(re.search(r"\s", row[j].strip("\r\n")) for row in (*merged, *even) for j in others):
             likely.append(at)
     chosen = clear or likely
     if len(chosen) > 1 and even:  # texts are longer than names
@@ -359,10 +362,10 @@ def _merging(found: Scan, width: int) -> Dialect | None:
 
 
 def _fits(cells: Sequence[str], elsewhere: Sequence[str]) -> bool:
-    """Tell whether the cells are values that their column has elsewhere, or few and often."""
+    """Tell whether the cells are values that their column has elsewhere; few and often, where hardly any are known."""
     known, different = {*elsewhere}, {*cells}
     if different <= known:
         return True
-    if known and 2 * len(known) <= len(elsewhere):
+    if len(elsewhere) >= KNOWN_ROWS or (known and 2 * len(known) <= len(elsewhere)):
         return False
     return 2 * len(different) <= len(cells) and not any(cell[:1].isspace() for cell in different)

@@ -4,6 +4,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -32,7 +33,9 @@ def table_suffix(path: Path) -> str:
 
 
 def json_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
-    """Yield the objects of JSON Lines or of a JSON array; half a surrogate pair, which UTF-8 cannot hold, becomes "?".
+    """Yield the objects of JSON Lines or of a JSON array; a string is an object with the key "text".
+
+    Half a surrogate pair, which UTF-8 cannot hold, becomes "?".
 
     Raises:
         DataError: something else is there; the message names the line.
@@ -44,10 +47,10 @@ def json_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
         for number, line in enumerate(lines(path, stream), start=1):
             if not line.strip():
                 continue
-            row = _parsed(line, f"{path.name}, line {number}")
-            if not isinstance(row, dict):
-                raise DataError(f"{path.name}, line {number}: expected an object, got {type(row).__name__}")
-            yield row
+            where = f"{path.name}, line {number}"
+            value = _parsed(line, where)
+            objects = isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value)
+            yield from value if objects else (_row(value, where),)
 
 
 def parquet_rows(path: Path) -> Iterator[Row]:
@@ -70,8 +73,17 @@ def parquet_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path.name} is not a Parquet file, or damaged ({error})") from error
 
 
-def sheet_rows(path: Path) -> Iterator[list[str]]:
-    """Yield the rows of the first sheet of a spreadsheet, every cell as text.
+@dataclass(frozen=True)
+class Sheet:
+    """The first sheet of a spreadsheet that holds something: its name, those of other such ones, its rows as texts."""
+
+    name: str
+    others: tuple[str, ...]
+    rows: list[list[str]] = field(repr=False)
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Read the first sheet of a spreadsheet that holds something, every cell as text.
 
     Raises:
         DataError: it is damaged, or too large.
@@ -85,13 +97,18 @@ def sheet_rows(path: Path) -> Iterator[list[str]]:
         if path.stat().st_size > LARGEST_SHEET:
             raise DataError(f"{path.name} has more than {LARGEST_SHEET >> 20} MiB; save the sheet as CSV")
     try:
-        table = pandas.read_excel(path, header=None, dtype=str, keep_default_na=False)
+        tables = pandas.read_excel(path, sheet_name=None, header=None, dtype=str, keep_default_na=False)
     except ImportError as error:  # pandas names the package that reads this kind
         package = next((name for name in ("openpyxl", "xlrd", "odfpy") if name in str(error).lower()), "openpyxl")
         raise missing_package(package) from error
     except SHEET_ERRORS as error:
         raise DataError(f"{path.name} cannot be read as a spreadsheet ({error}); save the sheet as CSV") from error
-    yield from ([str(cell) for cell in row] for row in table.itertuples(index=False, name=None))
+    filled = {str(name): table for name, table in tables.items() if table.size}
+    if not filled:
+        return Sheet("", (), [])
+    name, *others = filled
+    rows = [[str(cell) for cell in row] for row in filled[name].itertuples(index=False, name=None)]
+    return Sheet(name, tuple(others), rows)
 
 
 def cell_text(value: object) -> str:
@@ -117,6 +134,17 @@ def _parsed(text: str, where: str) -> Any:
     return value
 
 
+def _row(value: object, where: str) -> dict[str, object]:
+    if isinstance(value, str):
+        return {"text": value}
+    if not isinstance(value, dict):
+        raise DataError(
+            f'{where}: expected an object such as {{"text": "...", "label": "..."}}, got {json.dumps(value)[:60]}; '
+            "give every value its name, or save the table as CSV"
+        )
+    return value
+
+
 def _one_object_a_line(path: Path, encoding: str) -> bool:
     """Tell whether a file called JSON is JSON Lines: its first line is an object, and something comes behind it."""
     with opened(path, encoding) as stream, reading_errors(path):
@@ -139,19 +167,19 @@ def _array_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
     if not isinstance(value, list):
         raise DataError(f'{path.name}: expected a list of objects such as [{{"text": ..., "label": ...}}]')
     for number, row in enumerate(value, start=1):
-        if not isinstance(row, dict):
-            raise DataError(f"{path.name}, entry {number}: expected an object, got {type(row).__name__}")
-        yield row
+        yield _row(row, f"{path.name}, entry {number}")
 
 
 def _rows_of(value: dict[str, Any], name: str) -> Any:
-    """Return the rows of an object: its one list of objects, or its columns as pandas writes them."""
+    """Return the rows of an object: its one list of objects, its objects, or its columns as pandas writes them."""
     lists = {k: v for k, v in value.items() if isinstance(v, list) and v and isinstance(v[0], dict)}
     if len(lists) > 1:
         raise DataError(f"{name} holds {len(lists)} tables ({', '.join(lists)}); save each as a file of its own")
     if lists:
         return next(iter(lists.values()))
     keyed = [column for column in value.values() if isinstance(column, dict)]
+    if len(keyed) == len(value) > len(keyed[0]) and not all(key.isdecimal() for key in keyed[0]):
+        return keyed  # a row for each key
     if any(column.keys() != keyed[0].keys() for column in keyed):
         raise DataError(f"{name}: its columns have different rows; save it as a list of objects, one for each row")
     columns = {k: [v[key] for key in keyed[0]] if isinstance(v, dict) else v for k, v in value.items()}

@@ -15,19 +15,24 @@ from cnn_core.errors import DataError
 SPLIT_NAMES = {  # what people call the parts of a data set that is divided already
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
+    "restval": "train",  # Karpathy's name for the rest of COCO's validation
 }  # fmt: skip
-SPLIT_COLUMNS = ("split", "set", "subset", "partition", "dataset", "usage", "fold")  # names, letters alone
+SPLIT_COLUMNS = (  # names, letters alone
+    "split", "set", "subset", "part", "partition", "dataset", "usage", "fold", "phase",
+)  # fmt: skip
 
 
 def may_say_splits(column: str) -> bool:
     """Tell by the name of a column whether it may say which part of the data a row belongs to."""
-    return re.sub(r"[\W_]", "", column.lower()) in SPLIT_COLUMNS
+    name = re.sub(r"[\W_]", "", column.lower())
+    return "split" in name or name in SPLIT_COLUMNS
 
 
 def said_splits(column: str, cells: Sequence[str], *, table: str) -> list[str] | None:
     """Return what a table says of every row: "train", "val" or "test", "" for an empty cell; None: nothing.
 
-    A column says so by its name, and where at least half of the cells that are filled are names of a part.
+    A column says so by its name, and where at least half of the cells that are filled are names of a part; one that is
+    called split in any case, unless it holds numbers.
 
     Args:
         column: its name.
@@ -37,10 +42,13 @@ def said_splits(column: str, cells: Sequence[str], *, table: str) -> list[str] |
     Raises:
         DataError: another word stands among these names.
     """
+    if not may_say_splits(column):
+        return None
     words = [cell.strip().lower() for cell in cells]
     filled = [word for word in words if word]
     known = sum(word in SPLIT_NAMES for word in filled)
-    if not may_say_splits(column) or not known or 2 * known < len(filled):
+    is_meant = column.strip().lower() == "split" and not all(word.isdecimal() for word in filled)
+    if not is_meant and (not known or 2 * known < len(filled)):
         return None
     other = next((word for word in filled if word not in SPLIT_NAMES), None)
     if other is not None:

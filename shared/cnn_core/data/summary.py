@@ -149,11 +149,12 @@ def class_counts(labels: Sequence[str], targets: Mapping[str, Iterable[int]]) ->
 
 
 def _plain(label: str) -> str:
-    """Return what labels that are probably one have in common: "1", "1.0" and " 1"; "Cat" and "cat"."""
+    """Return what labels that are probably one have in common: "1", "1.0" and " 1"; "Cat" and "cat", signs unseen."""
     try:
         return repr(float(label))
     except ValueError:
-        return " ".join(unicodedata.normalize("NFKC", label).split()).casefold()
+        seen = "".join(sign for sign in unicodedata.normalize("NFKC", label) if unicodedata.category(sign) != "Cf")
+        return " ".join(seen.split()).casefold()
 
 
 def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str = "") -> list[str]:

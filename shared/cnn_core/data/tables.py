@@ -36,7 +36,7 @@ from cnn_core.data.records import (
     cell_text,
     json_rows,
     parquet_rows,
-    sheet_rows,
+    read_sheet,
     table_suffix,
 )
 from cnn_core.errors import DataError
@@ -51,9 +51,12 @@ TABLES = (*SUFFIXES, ".tab", ".json", ".parquet", *SHEETS)  # with .gz behind th
 SAMPLE = 1 << 20  # characters that the delimiter is guessed from
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # how a cell begins that a spreadsheet would compute (OWASP, "CSV Injection")
 MOST_STRANGE = 0.05  # share of control characters in a text file
-BINARY = {  # how other files begin -> what to do
-    "PK\x03\x04": "; it begins like a zip, as spreadsheets do: call it .xlsx if it is one, or unpack it",
-    "PAR1": "; it is Parquet: call it .parquet", "ARROW1": "; it is Arrow: save it as .parquet or .csv",
+PAGE = "; it is a web page: save its texts as .txt, or its table as .csv"
+BINARY = {  # how other files begin, in lower case -> what to do
+    "pk\x03\x04": "; it begins like a zip, as spreadsheets do: call it .xlsx if it is one, or unpack it",
+    "par1": "; it is Parquet: call it .parquet", "arrow1": "; it is Arrow: save it as .parquet or .csv",
+    "%pdf": "; it is a PDF: save what it says as .txt", "{\\rtf": "; it is a document: save what it says as .txt",
+    "<html": PAGE, "<!doctype html": PAGE,
 }  # fmt: skip
 
 
@@ -128,7 +131,8 @@ def look(
     encoding = examine_encoding(path)
     if suffix in (*JSON_LINES, ".json"):
         kind = "JSON" if suffix == ".json" else "JSON lines"
-        return _look_at_records(path, encoding.name, json_rows(path, encoding.name), kind, content)
+        found = _look_at_records(path, encoding.name, json_rows(path, encoding.name), kind, content)
+        return replace(found, remarks=encoding.remarks)
     return _look_at_cells(path, encoding, {*names}, requested, content)
 
 
@@ -163,16 +167,17 @@ def records(path: Path, layout: Layout) -> Iterator[Row]:
 def check_is_text(path: Path, sample: str) -> None:
     """Raise DataError where the beginning of a file is not text."""
     strange = sum(not (sign.isprintable() or sign.isspace()) for sign in sample)
+    begin = sample[: SAMPLE // 16].lstrip().lower()
+    kind = next((said for beginning, said in BINARY.items() if begin.startswith(beginning)), "")
     if strange > MOST_STRANGE * len(sample):
-        kind = next((said for beginning, said in BINARY.items() if sample.startswith(beginning)), "")
-        raise DataError(
-            f"{path.name} is not text: {strange / len(sample):.0%} of its first characters are control characters{kind}"
-        )
+        kind = f": {strange / len(sample):.0%} of its first characters are control characters{kind}"
+    if kind:
+        raise DataError(f"{path.name} is not text{kind}")
 
 
 def _cells(path: Path, encoding: str, dialect: Dialect | None) -> Iterator[tuple[int, list[str]]]:
     if dialect is None:
-        yield from enumerate(sheet_rows(path), start=1)
+        yield from enumerate(read_sheet(path).rows, start=1)
         return
     with opened(path, encoding) as stream:
         yield from dialect.read(lines(path, stream), path.name)
@@ -202,12 +207,14 @@ def _look_at_cells(path: Path, encoding: Encoding, names: set[str], requested: s
 
 
 def _look_at_sheet(path: Path, names: set[str], requested: set[str], content: str) -> Layout:
-    found = scan(((n, row) for n, row in enumerate(sheet_rows(path), start=1) if any(row)), Dialect(","))
+    sheet = read_sheet(path)
+    found = scan(((n, row) for n, row in enumerate(sheet.rows, start=1) if any(row)), Dialect(","))
     if not found.first:
         raise DataError(f"{path.name} is empty; expected {content}")
     header = has_header(found.first, found.kept, known=names, requested=requested)
-    layout = _layout(path, found, header, "", ())
-    return replace(layout, dialect=None, kind="a spreadsheet (its first sheet)")
+    others = ", ".join(map(repr, sheet.others))
+    unused = (f"only the sheet {sheet.name!r} is read, not {others}: save each as a file of its own",) if others else ()
+    return replace(_layout(path, found, header, "", unused), dialect=None, kind="a spreadsheet")
 
 
 def _layout(path: Path, found: Scan, header: bool, encoding: str, remarks: tuple[str, ...]) -> Layout:

@@ -5,7 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from cnn_core.data.splits import fold_out, hold_out
+from cnn_core.data.splits import fold_out, hold_out, said_splits
+from cnn_core.errors import DataError
 
 
 def test_a_seeded_split_is_the_same_for_ever():
@@ -55,3 +56,12 @@ def test_folds_cover_and_have_the_same_share_of_each_class():
         shares = [(targets[fold] == label).sum() for fold in folds]
         assert set(shares) <= {count // 10, count // 10 + 1}
     assert {len(fold) for fold in folds} == {4, 5}  # small classes do not all leave out the last parts
+
+
+def test_a_column_says_splits_by_its_name_and_by_what_is_in_it():
+    assert said_splits("Data Split", ["train", "", "dev"], table="a.csv") == ["train", "", "val"]
+    assert said_splits("split", ["0", "1", "2"], table="a.csv") is None  # folds
+    assert said_splits("set", ["red", "blue", "train"], table="a.csv") is None
+    assert said_splits("kind", ["train", "test"], table="a.csv") is None
+    with pytest.raises(DataError, match=r"a\.csv: expected train, val or test in the column 'split', got 'learning'"):
+        said_splits("split", ["learning", "holdout"], table="a.csv")

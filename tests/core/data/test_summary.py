@@ -61,6 +61,7 @@ def test_what_is_wrong_with_classes_is_said() -> None:
     assert said(**{"1234567": (40, 10), "1234568": (40, 10)}) == ""
     composed, taken_apart = "caf\u00e9", "cafe\u0301"
     assert f"'{composed}', '{taken_apart}' differ" in said(**{composed: (40, 10), taken_apart: (40, 10)})
+    assert r"'spam', 'spam\u200b' differ" in said(**{"spam": (40, 10), "spam\u200b": (40, 10)})
     assert "the label 'NA' of 50 items is learned as a class, but" in said(NA=(40, 10), b=(40, 10))
 
 

@@ -93,3 +93,21 @@ def test_a_damaged_sheet_is_refused_with_a_sentence(tmp_path: Path, part: str, d
         look(tmp_path / "a.xlsx", ("text",))  # some of it openpyxl does without
     except DataError as error:
         assert "a.xlsx" in str(error)
+
+
+def test_the_first_filled_sheet_is_read_and_the_other_ones_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    with pandas.ExcelWriter(path) as book:
+        pandas.DataFrame().to_excel(book, sheet_name="Blank", index=False)
+        for month, text in (("January", "cold"), ("February", "wet")):
+            pandas.DataFrame({"text": [text], "label": ["x"]}).to_excel(book, sheet_name=month, index=False)
+    layout = look(path, ("text", "label"))
+    assert list(rows(path, layout)) == [["cold", "x"]]
+    assert layout.remarks == ("only the sheet 'January' is read, not 'February': save each as a file of its own",)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_strings_of_json_are_texts(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('["one", "two"]' if name == "a.json" else '"one"\n"two"\n')
+    layout = look(tmp_path / name, ("text",))
+    assert (layout.columns, list(rows(tmp_path / name, layout))) == (("text",), [["one"], ["two"]])

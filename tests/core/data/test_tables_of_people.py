@@ -53,6 +53,20 @@ def test_commas_without_quotes_are_said_and_go_to_the_one_column_that_can_hold_t
         read(tmp_path / "c.csv", "x,y\nthe sun,the sea\nthe moon, high,the old sky\nthe star,a boat\n")
 
 
+def test_of_two_columns_of_prose_none_is_taken_for_the_one_with_commas(tmp_path: Path) -> None:
+    texts = ["a warm film of life", "dull and too long", "the acting is good", "two hours of sleep"]
+    titles = [f"Film {i}" for i in range(40)]
+    rows = [f"{title},{texts[i % 4]}{', really' * (i % 3 == 0)},{'xy'[i % 2]}" for i, title in enumerate(titles)]
+    with pytest.raises(DataError, match=r"a\.csv, line 2: 4 cells, but the first row has 3"):
+        read(tmp_path / "a.csv", "\n".join(["title,review,label", *rows]))
+    rows = [f"{'Jaws, ' * (i % 9 == 0)}{title},{texts[i % 4]} {i},{'xy'[i % 2]}" for i, title in enumerate(titles)]
+    with pytest.raises(DataError, match=r"b\.csv, line 2: 4 cells, but the first row has 3"):
+        read(tmp_path / "b.csv", "\n".join(["title,review,label", *rows]))
+    rows = [f"n{i},{texts[i % 4]}{', really' * (i % 3 == 0)},{'xy'[i % 2]}" for i in range(40)]
+    layout, found = read(tmp_path / "c.csv", "\n".join(["id,review,label", *rows]))
+    assert found[0] == ["n0", "a warm film of life, really", "x"] and "part of 'review'" in layout.remarks[0]
+
+
 def test_a_backslash_before_a_quotation_mark_is_none_elsewhere(tmp_path: Path) -> None:
     _, found = read(tmp_path / "a.csv", 'label,text\nx,"He said \\"so, no\\" twice"\ny,"plain, text"\n')
     assert found == [["x", 'He said "so, no" twice'], ["y", "plain, text"]]
@@ -185,15 +199,31 @@ def test_parquet_and_excel_are_read_where_pandas_reads_them(tmp_path: Path, endi
     ("name", "text", "said"),
     [
         ("a.json", '{"train": [{"a": 1}], "test": [{"a": 2}]}', "holds 2 tables (train, test)"),
-        ("a.json", '["one", "two"]', "entry 1: expected an object, got str"),
+        ("a.json", '[["one", "x"]]', 'entry 1: expected an object such as {"text": "...", "label": "..."}, got ["one"'),
         ("a.json", "[1, 2", "not JSON"),
         ("a.csv", "Export of 2024\nlabel,text\nx,one\ny,two\n", "delete what stands above the header"),
         ("a.csv", "PK\x03\x04\x14\0\x06\0\x08\0", "is not text"),
+        ("a.csv", "%PDF-1.4\nlabel,text\n", "a.csv is not text; it is a PDF: save what it says as .txt"),
+        ("a.csv", "\n<!DOCTYPE HTML>\n<p>text,label</p>\n", "is not text; it is a web page: save its texts as .txt"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, name: str, text: str, said: str) -> None:
     with pytest.raises(DataError, match=re.escape(said)):
         read(tmp_path / name, text)
+
+
+def test_blanks_behind_commas_stay_where_no_quotation_mark_is_behind_them(tmp_path: Path) -> None:
+    _, found = read(tmp_path / "a.csv", "label,text\nx,I liked it, really\ny,what a film\nx,so long, a, film\n" * 2)
+    assert found[:3] == [["x", "I liked it, really"], ["y", "what a film"], ["x", "so long, a, film"]]
+    with pytest.raises(DataError, match="line 3: 3 cells, but the first row has 2"):
+        read(tmp_path / "b.csv", "I liked it, really\nwhat a film\nso long, a, film\n")
+
+
+def test_the_mark_of_a_file_joined_to_another_is_no_text(tmp_path: Path) -> None:
+    table = "\ufefftext,label\n" + "a fine film,x\na dull film,y\n" * 5
+    layout, found = read(tmp_path / "a.csv", table + table)
+    assert (layout.header, len(found)) == (True, 20)
+    assert layout.remarks == ("1 lines repeat the header and are no rows",)
 
 
 def test_a_tab_is_the_delimiter_where_a_comma_could_be(tmp_path: Path) -> None:

@@ -59,10 +59,11 @@ class LabelTable:
         if not count:
             return None
         table, times = " and ".join(self.sources), " and ".join(map(repr, self.times))
-        kinds = f"a table of stretches of time ({times}), which gives" if times else "a table that gives"
+        kinds = f"is a table of stretches of time ({times}), which gives" if times else "is a table that gives"
+        kinds = kinds if len(self.sources) == 1 else "together give"
         cut = "cut every stretch out as a file of its own" if times else f"leave one label for each {kind.one}"
         return (
-            f"{table} is {kinds} {count:,} of {count + len(self.labels):,} {kind.many} several labels; {kind.many} "
+            f"{table} {kinds} {count:,} of {count + len(self.labels):,} {kind.many} several labels; {kind.many} "
             f"with several labels cannot be learned: {cut}, or choose another column with --label-column"
         )
 
@@ -113,7 +114,7 @@ def listed(file: Path, items: Sequence[Parts], kind: Kind) -> tuple[set[Parts], 
     except (OSError, ValueError) as error:
         raise DataError(f"{file.name} cannot be read as a list of {kind.many} ({error})") from error
     finder = _Finder(items, kind)
-    found = {line: finder.find(line, None) for line in lines}
+    found = {line: finder.find(line, None, ()) for line in lines}
     chosen = {place for place in found.values() if place is not None}
     if not chosen:
         raise DataError(
@@ -129,12 +130,12 @@ def _read_table(
 ) -> None:  # fmt: skip
     """Add what one table says, if it is one of labels."""
     name = source[-1]
-    columns, table, header = _rows(files, source, label_column, group_column)
-    split = _split_of(PurePosixPath(name).stem)
+    columns, table, header, remarks = _rows(files, source, label_column, group_column)
+    split, folder = _split_of(PurePosixPath(name).stem), source[len(files.wrapper) : -1]
     width = max(map(len, table), default=0)
     cells = [_cells(table, k) for k in range(width)]
     for numbers in (False, True):  # a number stands for a name with zeros before it only where no column has names
-        places = [[finder.find(cell, split, numbers=numbers) for cell in column] for column in cells]
+        places = [[finder.find(cell, split, folder, numbers=numbers) for cell in column] for column in cells]
         matches = [sum(place is not None for place in column) for column in places]
         # Of columns that name as many, one that is called so, or holds more than the numbers of its rows.
         ranks = [
@@ -154,7 +155,7 @@ def _read_table(
     others = [k for k in rest if k < len(columns) and k not in (group, label)]
     said = {k: said_splits(columns[k], _cells(table, k), table=name) for k in others}
     divided, splits = next(((k, parts) for k, parts in said.items() if parts), (None, [split or ""] * len(table)))
-    labels, chosen = _labels(columns, table, [k for k in rest if k not in (group, divided)], label)
+    labels, chosen = _labels(name, columns, table, [k for k in rest if k not in (group, divided)], label)
     if labels is None:  # such as Kaggle's test.csv: items without labels
         found.read.append(f"{name} names the {files.kind.many}, but no column of it holds at least two labels")
         return
@@ -163,6 +164,7 @@ def _read_table(
     found.read.append(
         f"the labels are read from {name}: {chosen} for the {files.kind.many} in {_title(columns, best)}{without}"
     )
+    found.read += [f"in {name}: {remark}" for remark in remarks]
     starts, ends = ([k for k in rest if _plain(columns, k) in names] for names in (START_COLUMNS, END_COLUMNS))
     if starts and ends:
         found.times = [columns[starts[0]], columns[ends[0]]]
@@ -193,13 +195,13 @@ def _read_table(
         found.left_out.append(("/".join(place), f"{files.kind.many} {SEVERAL_LABELS}"))
 
 
-def _rows(files: Files, source: Parts, *wanted: str | None) -> tuple[list[str], list[list[str]], bool]:
-    """Return the columns and the rows of a table, and whether it has a header."""
+def _rows(files: Files, source: Parts, *wanted: str | None) -> tuple[list[str], list[list[str]], bool, tuple[str, ...]]:
+    """Return the columns and the rows of a table, whether it has a header, and what there is to say of it."""
     with tempfile.TemporaryDirectory(prefix="cnn-showcase-") as folder:
         path = Path(folder) / PurePosixPath(source[-1]).name
         path.write_bytes(files.content(source))
         layout = look(path, {*LABEL_NAMES, *NAME_COLUMNS}, wanted=wanted, content="a table of labels")
-        return list(layout.columns), list(rows(path, layout)), layout.header
+        return list(layout.columns), list(rows(path, layout)), layout.header, layout.remarks
 
 
 def _names_items(places: Sequence[Parts | None], items: int) -> bool:
@@ -208,18 +210,25 @@ def _names_items(places: Sequence[Parts | None], items: int) -> bool:
 
 
 def _labels(
-    columns: list[str], table: list[list[str]], rest: list[int], label: int | None
+    name: str, columns: list[str], table: list[list[str]], rest: list[int], label: int | None
 ) -> tuple[list[str] | None, str]:
     """Return the label of every row, and which column they are from."""
     considered = {*rest, *([] if label is None else [label])}
     values = {k: [" ".join(cell.split()) for cell in _cells(table, k)] for k in considered}
     different = {k: len({*column} - {""}) for k, column in values.items()}
-    if label is None and len(rest) > 1 and all(_numbers(values[k]) <= {0.0, 1.0} for k in rest):
+    marks = len(rest) > 1 and all(_numbers(values[k]) <= {0.0, 1.0} for k in rest)
+    if label is None and marks:
         marked = [[k for k in rest if float(values[k][i] or 0) == 1] for i in range(len(table))]
         if all(len(one) == 1 for one in marked):  # one column per class
             return [columns[one[0]] for one in marked], f"the {len(rest)} columns with a 1 for the class"
     if label is None:
         named = [k for name in LABEL_NAMES for k in rest if _plain(columns, k) == name and different[k] > 1]
+        if marks and not named:
+            titles, count = ", ".join(columns[k] for k in rest), sum(len(one) != 1 for one in marked)
+            raise DataError(
+                f"{name}: expected a 1 in one of the columns {titles}, but {count:,} of {len(table):,} rows have none "
+                "or several; leave these rows out, or choose one of the columns with --label-column"
+            )
         fit = [k for k in rest if 2 <= different[k] <= max(2, len(table) // 2)]
         label = next(iter([*named, *sorted(fit, key=different.__getitem__)]), None)
     return (None, "") if label is None else (values[label], _title(columns, label))
@@ -273,8 +282,8 @@ class _Finder:
             for key in keys | {str(int(key)) + ZEROS for key in keys if key.isdecimal()}:
                 self._by_name[key].append(parts)
 
-    def find(self, cell: str, split: str | None, *, numbers: bool = False) -> Parts | None:
-        """Return the one item that `cell` names; of several, that in a folder of the same split.
+    def find(self, cell: str, split: str | None, folder: Parts, *, numbers: bool = False) -> Parts | None:
+        """Return the one item that `cell` names; of several, that in the folder of its table, or of the same split.
 
         With `numbers`, 7 names 007.jpg: a spreadsheet takes the zeros away.
         """
@@ -283,6 +292,8 @@ class _Finder:
             return None
         for key in [str(int(name)) + ZEROS] if numbers else _endings(name, self.kind):
             fitting = self._by_name.get(key, [])
+            if len(fitting) > 1 and folder:
+                fitting = [parts for parts in fitting if parts[: len(folder)] == folder] or fitting
             if len(fitting) > 1:
                 fitting = [parts for parts in fitting if split in {_split_of(part) for part in parts[:-1]} - {None}]
             if len(fitting) == 1:

@@ -12,11 +12,12 @@ import numpy as np
 
 from cnn_core.data.classes.division import Items, SplitOptions, is_share
 from cnn_core.data.classes.label_table import LabelTable, listed, read_labels
-from cnn_core.data.classes.listing import OUTSIDE, Files, Kind
+from cnn_core.data.classes.listing import OUTSIDE, Files, Kind, is_table
 from cnn_core.data.folders import natural
 from cnn_core.data.paths import given_path
 from cnn_core.data.splits import SPLIT_NAMES
 from cnn_core.data.summary import DataSummary, Omissions, class_counts
+from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import DataError
 
 WANTED = "expected one subfolder of {} per class, at least two, or a table of labels (labels.csv)"
@@ -56,7 +57,10 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
     folders = {parts[0] for parts in files.folders}
     given = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
     given = {name: split for name, split in given.items() if not known or name not in known}
-    divided = bool(given) and filled <= {*given} and ("train" in given.values() or known is not None)
+    has_splits = {*given.values()} > {"train"}  # another folder beside these is no class
+    divided = bool(given) and (filled <= {*given} or has_splits) and ("train" in given.values() or known is not None)
+    if given and not divided:
+        _refuse_splits(files, filled)
     depth = 1 if divided else 0
     entries = [
         Entry(parts, given[parts[0]] if divided else "train", parts[depth], parts[depth + 1] if len(parts) > depth + 2
@@ -77,7 +81,9 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
     if problems and len(labels) < 2 and (several := table.several_labels(files.kind)):
         raise DataError(f"{files.name}: {several}")
     if problems:
-        raise DataError(f"{files.name}: " + "; ".join([*problems, *table.read]))
+        tables = [path[-1] for path in files.paths if table_suffix(Path(path[-1])) in TABLES and not is_table(path)]
+        unread = [f"{name} is not read: save it as .csv if it holds the labels" for name in tables[:1]]
+        raise DataError(f"{files.name}: " + "; ".join([*problems, *table.read, *unread]))
     left_out = [*files.problems]
     left_out += [
         ("/".join(parts), f"files in folders without {files.kind.many}")
@@ -92,6 +98,17 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
             left_out.append(("/".join(parts), why if classless else OUTSIDE))
     inside = [f"the classes are the folders in {'/'.join(files.wrapper)}"] if files.wrapper else []
     return Plan(labels, entries, left_out, inside)
+
+
+def _refuse_splits(files: Files, folders: set[str]) -> None:
+    """Raise DataError for folders that hold the same folders each, some of them called as a split is."""
+    inside = {name: {parts[1] for parts in files.paths if len(parts) > 2 and parts[0] == name} for name in folders}
+    first, *others = inside.values()
+    if others and len(first) > 1 and all(other == first for other in others):
+        raise DataError(
+            f"{files.name}: {' and '.join(sorted(folders))} hold the same folders ({', '.join(sorted(first))}), so "
+            "these are the classes; call the folders around them train, val and test"
+        )
 
 
 def plan_of_known(files: Files, labels: Sequence[str]) -> Plan:

@@ -17,6 +17,7 @@ from typing import cast
 from cnn_core.data.archives import DAMAGE, check_directory, extract, is_tar
 from cnn_core.data.folders import is_left_behind, walk
 from cnn_core.data.paths import given_path
+from cnn_core.data.tables import SUFFIXES, table_suffix
 from cnn_core.errors import DataError
 from cnn_core.storage import readable_size
 
@@ -213,4 +214,4 @@ def _wrapper(paths: Iterable[tuple[str, ...]], folders: set[tuple[str, ...]], ki
 
 def is_table(parts: tuple[str, ...]) -> bool:
     """Tell whether a file may be a table of labels."""
-    return PurePosixPath(parts[-1]).suffix.lower() in (".csv", ".tsv")
+    return table_suffix(Path(parts[-1])) in SUFFIXES
