@@ -223,10 +223,12 @@ class Predictor(OfCard):
             if not torch.isfinite(probabilities).all():
                 yield Prediction(name, error=NOT_A_NUMBER)
                 continue
-            labels, several = [self.labels[k] for k in indices.tolist()], None
+            labels, said = [self.labels[k] for k in indices.tolist()], None
             if len(probabilities) > 1:
-                several = (self._several(probabilities),)
-            yield Prediction(name, labels, values.tolist(), warnings=several, known=bool(known[0]))
+                said = (self._several(probabilities),)
+            elif torch.equal(view.amin((2, 3)), view.amax((2, 3))):
+                said = ("all of it has one colour: there is nothing to see",)
+            yield Prediction(name, labels, values.tolist(), warnings=said, known=bool(known[0]))
 
     def _several(self, each: Tensor) -> str:
         """Say what was found where a picture holds several digits: of probabilities [M, K]."""

@@ -137,7 +137,7 @@ def input_name(entry: object, index: int | None = None) -> str:
 
 
 def _checked_path(source: str | os.PathLike[str], name: str) -> Path:
-    if str(source).startswith(("http://", "https://")):
+    if str(source).startswith(("http:/", "https:/")):  # a Path has one slash
         raise DataError(f"{name}: expected a file, got an address; download the picture first")
     path = Path(source)
     try:
