@@ -326,6 +326,16 @@ def test_what_is_no_ct_is_said(save):
     assert not intensity_warnings(mr, (0, 1400))  # for one that learned from such MR
 
 
+def test_slices_without_a_picture_between_others_are_said(save, ct):
+    blank = ct.copy()
+    blank[:, :, [0, 3]] = -1000  # at the ends: padding
+    assert read_scan(save(blank, AFFINE)).warnings == ()
+    blank = ct.copy()
+    blank[:, :, 1] = 0
+    (said,) = read_scan(save(blank, AFFINE)).warnings
+    assert said.startswith("1 slice between others holds the same number everywhere")
+
+
 UNLIKE = "unlike the scans that the network learned from"
 
 
