@@ -91,6 +91,8 @@ class BundlePredictor(Predictor):
             raise CnnError(f"{self.card.name} is a MONAI bundle: it gives masks alone, neither maps nor mirrored views")
         scan = source if isinstance(source, Scan) else read_scan(source, volume=volume, **options)
         mask, notes = self._mask(scan.voxels, scan.affine, scan.name)
+        if scan.covered is not None:
+            mask = mask * scan.covered
         if not mask.any():
             notes.append("nothing was found: the mask is empty")
         return SegmentationResult(scan, mask, self.labels, warnings=(*scan.warnings, *notes))
