@@ -8,13 +8,14 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from audio_classification.reading import SILENT, Sound, resample
+from audio_classification.reading import SILENT, Sound, heard_in, resample
 from audio_classification.spectrogram import log_mel
 from cnn_core.validation import Count, Positive
 from cnn_core.weights.card import Contract, contract
 
 DOMAIN_NAME = "audio_classification"
 LONGEST = 30  # seconds of an input
+BRIEF = 0.01  # of a window: silence at the ends that is no longer makes no difference
 NEPER = log(10) / 10  # of a logarithm of power in a decibel
 
 View = Literal["wave", "log-mel"]
@@ -26,7 +27,8 @@ class SoundContract(Contract):
 
     Args:
         rate: samples per second that sounds are brought to, of all channels' mean.
-        samples: of an input; shorter sounds get silence on both sides, longer ones are heard in windows.
+        samples: of an input; shorter sounds get silence on both sides, longer ones are heard in windows, which begin
+            and end with what is to be heard.
         view: "wave", the samples themselves for 1-D networks, or "log-mel", their spectrogram for 2-D ones.
         mean: of the view over the training set, subtracted.
         std: likewise, divided by.
@@ -80,15 +82,28 @@ class SoundContract(Contract):
             wave: at this rate.
             overlap: share of a window that the next one hears again.
         """
-        starts = self.starts(len(wave), overlap=overlap)
+        starts = self.starts(len(wave), heard_in(wave.numpy()), overlap=overlap)
         return torch.stack([self.cut(wave, start) for start in starts]), starts
 
-    def starts(self, length: int, *, overlap: float = 0.5) -> list[int]:
-        """Return where the windows of a wave of `length` samples begin in it, see `windows`."""
+    def starts(self, length: int, heard: tuple[int, int] | None = None, *, overlap: float = 0.5) -> list[int]:
+        """Return where the windows of a wave of `length` samples begin in it, see `windows`.
+
+        Args:
+            length: of the wave.
+            heard: where what is to be heard begins and ends in it; None: everywhere. Silence at the ends has windows
+                of its own, so that a sound is cut as it is without them.
+            overlap: as of `windows`.
+        """
         if length <= self.samples:
             return [-((self.samples - length) // 2)]
         step = max(1, round(self.samples * (1 - overlap)))
-        return [*range(0, length - self.samples, step), length - self.samples]
+        first, last = heard or (0, length)
+        first = first if first > BRIEF * self.samples else 0
+        last = last if length - last > BRIEF * self.samples else length
+        end = last - self.samples
+        middle = [*range(first, end, step), end] if end > first else [(first + end) // 2]
+        before, after = range(0, first - self.samples + 1, step), range(last, length - self.samples + 1, step)
+        return [*before, *middle, *after]
 
     def cut(self, wave: Tensor, start: int) -> Tensor:
         """Return the window [samples] of a wave [T] from `start` on, which is negative where silence comes first."""

@@ -164,6 +164,12 @@ def is_silent(samples: np.ndarray, *, full: float = 1.0) -> bool:
     return not len(samples) or max(float(samples.max()), -float(samples.min())) < SILENT * full
 
 
+def heard_in(samples: np.ndarray, *, full: float = 1.0) -> tuple[int, int]:
+    """Return where what is to be heard begins and ends in samples [T]: all of them where it is nothing."""
+    loud = np.flatnonzero((samples >= SILENT * full) | (samples <= -SILENT * full))
+    return (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (0, len(samples))
+
+
 def stated_rate(source: SoundSource) -> int | None:
     """Return the samples per second that a sound's header states; None: it cannot be read."""
     import soundfile

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from audio_classification.contract import SoundContract
-from audio_classification.reading import is_silent
+from audio_classification.reading import heard_in, is_silent
 
 SPLITS = ("train", "val", "train+val", "test")
 FULL = 32768  # full scale of 16-bit samples
@@ -72,7 +72,7 @@ class Windows:
 
     def __init__(self, sounds: SoundSet, contract: SoundContract) -> None:
         self._waves, self._contract = sounds.waves, contract
-        starts = [contract.starts(len(wave)) for wave in sounds.waves]
+        starts = [contract.starts(len(wave), heard_in(wave, full=FULL)) for wave in sounds.waves]
         self._starts = [start for of_one in starts for start in of_one]
         self.owner = torch.repeat_interleave(torch.arange(len(starts)), torch.tensor([*map(len, starts)]).long())
         heard = [self._heard_in(wave, of_one) for wave, of_one in zip(self._waves, starts, strict=True)]
@@ -82,7 +82,7 @@ class Windows:
         if len(starts) == 1:
             return [True]
         length = self._contract.samples
-        heard = [not is_silent(wave[start : start + length], full=FULL) for start in starts]
+        heard = [not is_silent(wave[max(0, start) : start + length], full=FULL) for start in starts]
         return heard if any(heard) else [True] * len(starts)
 
     def __len__(self) -> int:
