@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from audio_classification import load as load_weights
 from audio_classification.folder import OwnSounds, load_own
 from audio_classification.reading import SHIFTED, read_sound
-from cnn_core.errors import DataError
+from cnn_core.errors import CnnError, DataError
 
 RATE = 8000
 
@@ -82,3 +83,10 @@ def test_several_labels_in_a_cell_are_said(folder: Path) -> None:
     assert own.whole.labels == ("dog", "dog, rain", "rain")
     said = "1 label seems to be several in one cell, learned as a class of its own (such as 'dog, rain')"
     assert said in own.summary.warnings
+
+
+def test_samples_without_their_rate_are_refused() -> None:
+    predictor = load_weights("drawn-sounds", device="cpu")
+    for wrong, came in ((np.zeros(RATE), "float64"), ([np.zeros(RATE)], "ndarray"), ([None], "NoneType")):
+        with pytest.raises(CnnError, match=rf"an open file or Sound\(samples, rate\), got {came}"):
+            predictor.predict(wrong)

@@ -375,6 +375,8 @@ def test_other_files_are_refused_by_what_they_are(tmp_path, save, ct):
     for path, words in (
         (tmp_path / "none.nii", "no such file"),
         (tmp_path / "\0", "no such file"),
+        ("", "the path is empty"),  # not the folder that the program runs in
+        (np.zeros((4, 4, 4)), "expected the path of a scan, got ndarray"),
         ("https://example.org/scan.nii.gz", "got an address"),
         ("/dev/null", "neither a file nor a folder"),
         (tmp_path / ("x" * 300), "could not be read"),
