@@ -10,8 +10,9 @@ ones by `copies`, and stay on one side of a split.
 
 import io
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,12 @@ import torch
 
 from audio_classification.copies import nearly_same, unsought
 from audio_classification.data import to_int16
-from audio_classification.reading import EARLY, OPPOSED, SUFFIXES, Sound, read_sound, resample, stated_rate
+from audio_classification.reading import EARLY, OPPOSED, SHIFTED, SUFFIXES, Sound, read_sound, resample, stated_rate
 from audio_classification.sound_set import SoundSet
 from cnn_core.data.classes.division import SplitOptions, divide, is_share
 from cnn_core.data.classes.layout import (
     Entry,
+    Plan,
     is_archive,
     items_of,
     omissions,
@@ -42,6 +44,7 @@ from cnn_core.weights.members import content_hashes
 
 SOUNDS = Kind("sounds", frozenset(SUFFIXES))
 COMMON_RATES = (8000, 16_000, 22_050, 32_000, 44_100)
+LISTS = {"testing_list.txt": "test", "validation_list.txt": "val"}  # of Speech Commands, with "dog/1.wav" a line
 LONGEST = 30.0  # seconds that are kept of a sound
 MEMORY_SHARE = 0.5  # of the machine's memory that the samples may take
 
@@ -88,7 +91,7 @@ def load_own(
         path, known, expected="one subfolder of sounds per class, or a table of labels", kinds=("folder", "zip")
     )
     with list_files(path, SOUNDS) as files:
-        plan = with_test_of(files, plan_of(files, options), options)
+        plan = with_test_of(files, _as_listed(files, plan_of(files, options)), options)
         read = _read(files, plan.entries, rate)
     entries, skipped, waves = read.entries, [*plan.left_out, *read.skipped], read.waves
     _check_readable(str(path), plan.labels, entries, read.skipped)
@@ -111,9 +114,37 @@ def load_own(
     summary = DataSummary(
         str(path), "sounds", {part: len(index) for part, index in parts.items()}, classes, division.divided,
         (*plan.read, *said, *division.read), omissions(skipped, SOUNDS).all,
-        (*division.warnings, *class_warnings(classes)),
+        (*division.warnings, *class_warnings(classes), *_joined(plan.labels)),
     )  # fmt: skip
     return OwnSounds(whole, parts, summary, hashes)
+
+
+def _as_listed(files: Files, plan: Plan) -> Plan:
+    """Return a plan of class folders divided as the lists of Speech Commands beside them say."""
+    lists = {parts: LISTS[parts[0]] for parts in files.paths if len(parts) == 1 and parts[0] in LISTS}
+    if not lists or any(entry.given != "train" for entry in plan.entries):
+        return plan
+    splits: dict[str, str] = {}
+    for parts, split in lists.items():
+        found = files.open(parts)
+        text = found.read_bytes() if isinstance(found, Path) else found
+        splits |= {line.strip(): split for line in text.decode(errors="replace").splitlines()}
+    entries = [replace(entry, given=splits.get("/".join(entry.parts), "train")) for entry in plan.entries]
+    said = f"divided as {' and '.join(sorted(name for (name,) in lists))} say"
+    return replace(plan, entries=entries, read=[*plan.read, said])
+
+
+def _joined(labels: Sequence[str]) -> list[str]:
+    """Say which labels seem to be several in one cell."""
+    several = [
+        label
+        for label in labels
+        if len(words := re.split(r"\s*[,;|]\s*", label)) > 1 and not {*words}.isdisjoint(labels)
+    ]
+    if not several:
+        return []
+    what = "1 label seems" if len(several) == 1 else f"{len(several)} labels seem"
+    return [f"{what} to be several in one cell, learned as a class of its own (such as {several[0]!r})"]
 
 
 def load_whole(path: str | os.PathLike[str], labels: Sequence[str], *, rate: int) -> tuple[SoundSet, DataSummary]:
@@ -156,7 +187,7 @@ def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
     if rate is None:
         rate = _usual_rate([found for entry in entries if (found := stated_rate(_source(files, entry)))])
     kept, waves, skipped = list[Entry](), list[np.ndarray](), list[tuple[str, str]]()
-    cut, notes, early, opposed = 0, 0, 0, 0
+    cut, notes, early, opposed, shifted = 0, 0, 0, 0, 0
     room, taken = _memory(), 0
     for entry in entries:
         name = "/".join(entry.parts)
@@ -165,7 +196,11 @@ def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
         except DataError as error:
             skipped.append((name, str(error).removeprefix(f"{name}: ")))
             continue
+        if sound.silent:
+            skipped.append((name, "is silent"))
+            continue
         cut += sound.seconds > LONGEST
+        shifted += SHIFTED in sound.notes
         notes += any("not numbers" in note for note in sound.notes)
         opposed += OPPOSED in sound.notes
         early += any(note.startswith(EARLY) for note in sound.notes)
@@ -186,6 +221,8 @@ def _read(files: Files, entries: Sequence[Entry], rate: int | None) -> _Read:
         said.append(f"{notes} sounds have samples that are not numbers, which were taken for silence")
     if opposed:
         said.append(f"of {opposed} sounds whose channels cancel each other the loudest channel is used")
+    if shifted:
+        said.append(f"from {shifted} sounds a constant offset was taken away")
     if early:
         files_are = "1 sound ends early: its file is" if early == 1 else f"{early} sounds end early: their files are"
         said.append(f"{files_are} cut short, and what is there is used")

@@ -101,6 +101,9 @@ class Predictor(OfCard):
             if isinstance(source, Unreadable):
                 yield Prediction(source.name, error=source.reason)
                 continue
+            if not isinstance(source, str | bytes | os.PathLike | Sound) and not hasattr(source, "read"):
+                came = type(source).__name__
+                raise CnnError(f"expected a path, bytes, an open file or Sound(samples, rate), got {came}")
             name = "the sound" if isinstance(source, Sound) else sound_name(source)
             try:
                 yield self._answer(source, name, min(top_k, len(self.labels)))

@@ -1,8 +1,9 @@
 """Any sound file a user may bring, as float32 samples of one channel.
 
 Read by libsndfile (package soundfile): WAV of any width, FLAC, OGG, MP3, AIFF and more, whatever the suffix. Channels
-are averaged unless they cancel each other, NaN and infinite samples become 0 and are counted, and only as much as is
-wanted is decoded. Of a file that was cut short what is there is read, with a note.
+are averaged unless they cancel each other, NaN and infinite samples become 0 and are counted, a large constant offset
+is taken away, and only as much as is wanted is decoded. Of a file that was cut short what is there is read, with a
+note.
 """
 
 import io
@@ -26,6 +27,11 @@ BLOCK = 30  # seconds that are decoded at once
 PIECE = 8192  # samples, of which those before a damaged place are kept
 CANCELLED = 0.01  # of the energy that the mean of unrelated channels has, below which they cancel each other
 OPPOSED = "the channels cancel each other: the loudest one is heard"
+# Of the standard deviation, from which on a constant offset is taken away: spoken digits with 0.3 of it were named
+# rightly in 50 of 60 cases by a network of waves, with all of it in 13; without it in 60.
+OFFSET = 0.25
+FEW = 400  # samples, below which a mean says nothing of an offset
+SHIFTED = "a constant offset was taken away"
 EARLY = "the file ends early"  # begins the note of a file that was cut short
 LARGE = 1e30  # samples of any real recording are smaller
 SILENT = 1e-4  # of full scale: what is never louder is silence
@@ -218,6 +224,9 @@ def _cleaned(block: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         left = float(np.square(samples, dtype=np.float64).sum())
         if left < CANCELLED * float(energies.sum()) / block.shape[1] ** 2:
             samples, notes = block[:, energies.argmax()], (*notes, OPPOSED)
+    mean = float(samples.mean(dtype=np.float64))
+    if len(samples) >= FEW and abs(mean) > OFFSET * float(samples.std(dtype=np.float64)) > 0:
+        samples, notes = samples - np.float32(mean), (*notes, *([SHIFTED] if abs(mean) >= SILENT else []))
     loudest = float(np.abs(samples).max())
     if loudest > 1:  # float files without a scale
         samples = samples / np.float32(loudest)

@@ -7,6 +7,7 @@ without a name. What is only unusual is a remark.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -16,9 +17,11 @@ from medical_segmentation.cases import Case, listed, some
 from medical_segmentation.decathlon import Decathlon, named_by_numbers
 from medical_segmentation.metrics import IGNORED
 from medical_segmentation.scan import read_labels, read_scan
+from medical_segmentation.values import CT, intensity_warnings
 
 HELD = 1_000_000_000  # voxels that stay in memory after the check (3 GB); others are read again
 OUTLIER = 3.0  # times the usual spacing
+MOSTLY = 0.5  # of a scan: a mask that labels more, and more than OUTLIER times as much as others do, may be inverted
 SAMPLE = 4096  # voxels of each label and of each scan that the intensities are estimated from
 
 
@@ -231,6 +234,7 @@ def _remarks(source: Decathlon, facts: dict[str, Facts]) -> list[str]:
         notes.append(f"the labels of {len(rounded)} masks were rounded to whole numbers: {some(rounded)}")
     seen = np.sum([entry.counts > 0 for entry in facts.values()], axis=0)
     notes += [f"no mask has the label {source.labels[k]}" for k in range(1, len(seen)) if not seen[k]]
+    notes += [*_doubtful_masks(source, facts), *_unlike_others(source, facts)]
     usual = np.median([entry.spacing for entry in facts.values()], axis=0)
     for name, entry in facts.items():
         ratio = np.array(entry.spacing) / usual
@@ -238,3 +242,40 @@ def _remarks(source: Decathlon, facts: dict[str, Facts]) -> list[str]:
             came, wanted = (" x ".join(f"{length:.3g}" for length in spacing) for spacing in (entry.spacing, usual))
             notes.append(f"{name}: a spacing of {came} mm, the others have about {wanted} mm; its header may be wrong")
     return notes
+
+
+def _doubtful_masks(source: Decathlon, facts: dict[str, Facts]) -> list[str]:
+    """Say which masks may be inverted, of another scan, or written in other numbers than the rest."""
+    notes = []
+    shares = {name: float(entry.counts[1:].sum() / max(1, entry.counts.sum())) for name, entry in facts.items()}
+    usual = float(np.median([*shares.values()]))
+    if full := [name for name, share in shares.items() if share == 1]:
+        notes.append(f"{len(full)} masks label every voxel, nothing is background: {some(full)}")
+    odd = [f"{name} ({share:.0%})" for name, share in shares.items() if 1 > share > max(MOSTLY, OUTLIER * usual)]
+    if odd:
+        notes.append(f"{len(odd)} masks label most of their scan, the others about {usual:.0%}; inverted? {some(odd)}")
+    of: dict[Path, list[str]] = {}
+    for case in source.cases:
+        of.setdefault(case.label.resolve(), []).append(case.name)
+    if shared := [f"{path.name} of {some(names)}" for path, names in of.items() if len(names) > 1]:
+        notes.append(f"{len(shared)} masks are given to several scans: {some(shared)}")
+    present = {tuple(np.flatnonzero(entry.counts[1:]).tolist()) for entry in facts.values()} - {()}
+    if not source.named and present == {(0,), (1,)} and source.values[-1] == 255:
+        one, other = source.values[1:]
+        notes.append(
+            f"the labels {one} and {other} are never in one mask: if they mean the same, write all with one of them"
+        )
+    return notes
+
+
+def _unlike_others(source: Decathlon, facts: dict[str, Facts]) -> list[str]:
+    """Say which scans of a set of CTs are not in Hounsfield units, where the others are."""
+    if source.modality.upper() not in ("CT", ""):
+        return []
+    odd = [name for name, entry in facts.items() if intensity_warnings(entry.overall, CT)]
+    if not odd or len(odd) == len(facts):
+        return []
+    return [
+        f"{len(odd)} of {len(facts)} scans do not look like Hounsfield units, the others do (no offset, rescaled, or "
+        f"another kind of scan): {some(odd)}"
+    ]

@@ -30,6 +30,7 @@ EXAMPLE = (
 LISTS = {  # of dataset.json -> part
     "training": "train", "validation": "val", "val": "val", "test": "test", "testing": "test",
 }  # fmt: skip
+FOLDS_OF_NNUNET = "splits_final.json"
 PATIENT = ("patient", "patient_id", "patientid", "subject", "subject_id", "group")  # of an entry
 
 
@@ -230,8 +231,14 @@ def _cases(table: Mapping[str, Any], reader: _Reader) -> list[Case]:
             read = (_case(name, i, entry, part, reader) for i, entry in enumerate(listed_here or ()))
             cases += [case for case in read if case is not None]
             entries += listed_here or ()
-    same = Counter(case.image for case in cases)
-    reader.problems += [f"{stem(image.name)}: listed {n} times" for image, n in same.items() if n > 1]
+    same: dict[Path, list[str]] = {}
+    for case in cases:
+        same.setdefault(case.image, []).append(case.part)
+    reader.problems += [
+        f"{stem(image.name)}: listed {len(parts)} times, for {' and '.join(dict.fromkeys(parts))}; list it once"
+        for image, parts in same.items()
+        if len(parts) > 1
+    ]
     if any(isinstance(entry, Mapping) and "fold" in entry for entry in entries):
         reader.read.append("the folds in dataset.json are not used; --fold divides the cases anew")
     if "training" not in table:
@@ -332,6 +339,8 @@ def _with_patients(cases: list[Case], table: Any, reader: _Reader) -> list[Case]
 def _splits(file: Path, cases: list[Case], reader: _Reader) -> Mapping[str, tuple[str, ...]] | None:
     problems = reader.problems
     if not file.exists():
+        if (file.parent / FOLDS_OF_NNUNET).is_file():
+            reader.read.append(f"{FOLDS_OF_NNUNET} of nnU-Net is not used; --fold divides the cases anew")
         parts = {part: tuple(case.name for case in cases if case.part == part) for part in PARTS}
         return parts if any(parts[part] for part in PARTS if part != "train") else None
     table = _read_json(file)

@@ -92,7 +92,7 @@ def divide(checked: Checked, *, fold: int | None = None, test: Sequence[str] = (
     if not rest or not given["test"]:
         raise DataError(
             f"{source.folder}: {_of(names)} {'is' if len(names) == 1 else 'are'} too few to train and to measure on, "
-            f"expected at least {LEAST} (of as many patients)"
+            f"expected at least {LEAST} of as many patients{''.join(f'; {text}' for text in _copies(facts))}"
         )
     splits = {"train": tuple(rest), "val": tuple(given["val"]), "test": tuple(given["test"])}
     warnings = _across(splits, facts, patient_of)

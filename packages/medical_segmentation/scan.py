@@ -145,7 +145,8 @@ def _read_folder(folder: Path, name: str, volume: int | None, series: str | None
     found = "; ".join(f"{count} {kind}" for kind, count in contents.left_out.most_common())
     if any(not any(word in kind for word in ("no scans", "empty", "zips")) for kind in contents.left_out):
         raise DataError(f"{name}: expected slices of a CT series, found {found}")
-    raise DataError(f"{name}: {EXPECTED}; there is neither DICOM nor NIfTI in it (files: {contents.files})")
+    rest = f"; {found}" if found else ""
+    raise DataError(f"{name}: {EXPECTED}; there is neither DICOM nor NIfTI in it (files: {contents.files}){rest}")
 
 
 def read_series(
@@ -205,7 +206,8 @@ def read_mask(path: str | os.PathLike[str], like: Scan) -> np.ndarray:
     """Read the mask of `like`: `-> uint8 or uint16 [X, Y, Z]`, in the order of `like.voxels`, label numbers.
 
     Raises:
-        DataError: no NIfTI file, another grid than the scan's (shape or position), or values that are no labels.
+        DataError: no NIfTI, NRRD or MetaImage file, another grid than the scan's (shape or position), or values that
+            are no labels.
     """
     return read_labels(path, like)[0]
 
@@ -217,9 +219,10 @@ def read_labels(path: str | os.PathLike[str], like: Scan) -> tuple[np.ndarray, b
         DataError: as `read_mask`.
     """
     path = existing(path)
-    if path.is_dir() or kind_of(path) is not Kind.NIFTI:
-        raise DataError(f"{path.name}: expected a mask as NIfTI file (.nii, .nii.gz); save it as one")
-    grid, voxels, _ = read_nifti(path, name=path.name)
+    kind = None if path.is_dir() else kind_of(path)
+    if kind not in VOLUMES:
+        raise DataError(f"{path.name}: expected a mask as NIfTI, NRRD or MetaImage file; save it as .nii.gz")
+    grid, voxels, _ = read_nifti(path, name=path.name) if kind is Kind.NIFTI else read_itk(path, kind, name=path.name)
     if voxels.shape != like.voxels.shape:
         came, wanted = (" x ".join(map(str, shape)) for shape in (voxels.shape, like.voxels.shape))
         raise DataError(

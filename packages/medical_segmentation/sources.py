@@ -68,6 +68,10 @@ def existing(path: str | os.PathLike[str]) -> Path:
     Raises:
         DataError: there is none.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise DataError(f"expected the path of a scan, got {type(path).__name__}; `read_scan` makes a Scan of a file")
+    if not os.fspath(path):
+        raise DataError(f"the path is empty; {EXPECTED}")
     if str(path).startswith(("http://", "https://")):
         raise DataError(f"{path}: {EXPECTED}, got an address; download it first")
     found = Path(path)

@@ -68,7 +68,9 @@ def _lattice(slices: Sequence[Slice]) -> tuple[float, np.ndarray, list[str]]:
     steps = np.diff(heights)
     middle = float(np.median(steps))
     if _close(steps, middle, middle):
-        return middle, np.arange(len(slices)), []
+        thick = max(found.thickness or 0.0 for found in slices)
+        thin = f"the slices are {thick:g} mm thick and {middle:.4g} mm apart: each counts for what lies between, too"
+        return middle, np.arange(len(slices)), [thin] if thick and middle > GAP * thick else []
     usual = usual_step(steps)
     uneven = f"uneven slice spacing: {steps.min():.4g} to {steps.max():.4g} mm"
     most = min(PLANES[0] * len(slices) + PLANES[1], MAX_EDGE)

@@ -67,11 +67,15 @@ def replace_missing(voxels: np.ndarray, name: str) -> tuple[int, list[str]]:
 
 
 def blank_warnings(voxels: np.ndarray) -> list[str]:
-    """Say that there is nothing to see in a scan, if so."""
+    """Say that there is nothing to see in a scan [X, Y, Z], or in axial slices between others, if so."""
     sample = _sample(voxels)
     if sample.min() == sample.max():
         return [f"every voxel looked at has the value {sample.min():g}: there is nothing to see"]
-    return []
+    blank = voxels.min((0, 1)) == voxels.max((0, 1))
+    seen = np.flatnonzero(~blank)
+    lost = int(blank[seen[0] : seen[-1]].sum())
+    slices = "1 slice between others holds" if lost == 1 else f"{lost} slices between others hold"
+    return [f"{slices} the same number everywhere: nothing is found there, and volumes lack it"] if lost else []
 
 
 def intensity_warnings(voxels: np.ndarray, learned: tuple[float, float]) -> list[str]:
@@ -82,7 +86,7 @@ def intensity_warnings(voxels: np.ndarray, learned: tuple[float, float]) -> list
     told from metal.
 
     Args:
-        voxels: [X, Y, Z].
+        voxels: [X, Y, Z], or a sample of them.
         learned: the smallest and the largest number of the usual training scan, without a hundredth at either end.
     """
     low, high = np.percentile(_sample(voxels), [1, 99])

@@ -1,6 +1,7 @@
 """What annotations say of a picture against the picture itself: cut off, turned, left out, and all of it counted."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from object_detection.record import Corners, Record
 
 LEAST = 1.0  # pixels of an edge
 OVERHANG = 1.5  # pixels outside the picture that are rounding and not worth a word
+OVER = "boxes reaching out of their picture, cut off at its edge"
 TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 
 
@@ -34,12 +36,12 @@ class Checked:
         return [counted(count, what) for what, count in self.changed.items()]
 
 
-def check(file: Path, record: Record, name: str, found: Checked) -> list[tuple[Corners, str, bool]] | None:
+def check(file: Path, records: Sequence[Record], name: str, found: Checked) -> list[tuple[Corners, str, bool]] | None:
     """Return the usable boxes of a picture with label and "ignored"; None: the picture itself cannot be used.
 
     Args:
         file: the picture.
-        record: what is said of it.
+        records: what is said of it, each in pixels of its own size or in fractions.
         name: of the picture, for examples.
         found: gets what is left out or repaired.
     """
@@ -49,27 +51,28 @@ def check(file: Path, record: Record, name: str, found: Checked) -> list[tuple[C
         found.left_out.add(_reason(str(error), name), name)
         return None
     raw = (height, width) if turned else (width, height)
-    if turned and record.size == raw and record.boxes and not record.fractions:
-        found.left_out.add("pictures that their EXIF data turn, with boxes for the picture as it is stored", name)
-        return None
-    scale = (float(width), float(height)) if record.fractions else _rescaled(record, width, height)
-    if scale is None:
-        found.left_out.add("pictures whose annotation is for another shape of picture", name)
-        return None
-    if scale != (1.0, 1.0) and not record.fractions and record.boxes:
-        found.changed["pictures of another size than their annotation says, their boxes scaled"] += 1
     kept: list[tuple[Corners, str, bool]] = []
-    for corners, label, ignored in zip(record.boxes, record.labels, record.ignored, strict=True):
-        left, top, right, bottom = (value * scale[k % 2] for k, value in enumerate(corners))
-        box = _repaired((left, top, right, bottom), width, height, name, found)
-        if box is None:
-            continue
-        if not label:
-            found.left_out.add("boxes without a class", name)
-        elif (box, label, ignored) in kept:
-            found.left_out.add("boxes given twice", name)
-        else:
-            kept.append((box, label, ignored))
+    for record in records:
+        if turned and record.size == raw and record.boxes and not record.fractions:
+            found.left_out.add("pictures that their EXIF data turn, with boxes for the picture as it is stored", name)
+            return None
+        scale = (float(width), float(height)) if record.fractions else _rescaled(record, width, height)
+        if scale is None:
+            found.left_out.add("pictures whose annotation is for another shape of picture", name)
+            return None
+        if scale != (1.0, 1.0) and not record.fractions and record.boxes:
+            found.changed["pictures of another size than their annotation says, their boxes scaled"] += 1
+        for corners, label, ignored in zip(record.boxes, record.labels, record.ignored, strict=True):
+            left, top, right, bottom = (value * scale[k % 2] for k, value in enumerate(corners))
+            box = _repaired((left, top, right, bottom), width, height, name, found)
+            if box is None:
+                continue
+            if not label:
+                found.left_out.add("boxes without a class", name)
+            elif (box, label, ignored) in kept:
+                found.left_out.add("boxes given twice", name)
+            else:
+                kept.append((box, label, ignored))
     if crowds := sum(ignored for *_, ignored in kept):
         found.changed["boxes marked as a crowd or as difficult, neither learned nor measured"] += crowds
     return kept
@@ -92,7 +95,7 @@ def _repaired(box: Corners, width: int, height: int, name: str, found: Checked) 
         found.left_out.add("boxes outside their picture", name)
         return None
     if max(-left, -top, right - width, bottom - height) > OVERHANG:
-        found.changed["boxes reaching out of their picture, cut off at its edge"] += 1
+        found.changed[OVER] += 1
     return cut
 
 

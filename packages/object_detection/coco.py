@@ -65,6 +65,8 @@ def read_coco(file: Path) -> Iterator[Record]:
             boxes[entry[0]].append(entry)
         for number, picture in pictures.items():
             yield _record(picture, boxes[number], labels, file.name)
+    except DataError:
+        raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise DataError(f"{file.name}: an entry is not as COCO has it ({type(error).__name__}: {error})") from error
 
@@ -92,6 +94,11 @@ def _is_crowd(value: Any) -> bool:
 
 
 def _record(picture: dict[str, Any], entries: list[tuple[Any, ...]], labels: dict[Any, str], source: str) -> Record:
+    if odd := [entry[-1] for entry in entries if len(entry[-1]) != 4]:
+        raise DataError(
+            f"{source}: an annotation of {picture['file_name']} has the box {[*odd[0]]}, expected [left, top, width, "
+            "height]; make boxes of outlines first"
+        )
     corners = [(float(x), float(y), float(x) + float(w), float(y) + float(h)) for *_, (x, y, w, h) in entries]
     size = (int(picture["width"]), int(picture["height"])) if picture.get("width") and picture.get("height") else None
     return Record(
@@ -118,7 +125,7 @@ def _parsed(file: Path) -> dict[str, Any]:
 def _slim(entry: dict[str, Any]) -> Any:
     """Return of an annotation (picture, category, crowd, box), of a picture what is used, everything else as it is."""
     if "bbox" in entry and "image_id" in entry:
-        return entry["image_id"], entry.get("category_id"), entry.get("iscrowd", 0), tuple(entry["bbox"])
+        return entry["image_id"], entry.get("category_id"), entry.get("iscrowd", 0), tuple(entry["bbox"] or ())
     if "file_name" in entry:
         return {name: entry[name] for name in KEPT if name in entry}
     entry.pop("segmentation", None)

@@ -20,11 +20,12 @@ from cnn_core.data.summary import DataSummary, Omissions, class_warnings
 from cnn_core.errors import DataError
 from cnn_core.weights.members import content_hashes
 from object_detection.box_set import BoxSet, Truth
-from object_detection.checks import Checked, check
+from object_detection.checks import OVER, Checked, check
 from object_detection.contract import BoxContract
 from object_detection.sources import EXPECTED, merged, read_folder
 
 TEST_SHARE, VAL_SHARE = 0.2, 0.1
+DOUBTFUL = 0.3  # of the boxes that reach out of their picture, from which on they may be something else
 GROUPS = 6  # subfolders that there must be for their pictures to stay together
 LOOK = BoxContract((64, 64), (64,))  # what copies are looked for in
 
@@ -61,27 +62,32 @@ def load_own(path: str | os.PathLike[str], known: list[str]) -> OwnBoxes:
     checked = Checked(Omissions())
     named, read = read_folder(root, checked.left_out)
     kept = []
-    for entry in merged(named):
-        name = entry.file.relative_to(root).as_posix()
-        boxes = check(entry.file, entry.record, name, checked)
+    for file, records, split in merged(named):
+        boxes = check(file, records, file.relative_to(root).as_posix(), checked)
         if boxes is not None:
-            kept.append((entry, boxes))
-    labels = tuple(sorted({label for _, boxes in kept for _, label, _ in boxes}, key=natural))
-    if not labels:
-        left = "".join(f"; {reason}" for reason in checked.left_out.all)
+            kept.append((file, records, split, boxes))
+    labels = tuple(sorted({label for *_, boxes in kept for _, label, _ in boxes}, key=natural))
+    if not any(not ignored for *_, boxes in kept for *_, ignored in boxes):
+        left = "".join(f"; {reason}" for reason in (*checked.left_out.all, *checked.sentences))
         raise DataError(f"{path}: not one usable box in {len(kept):,} pictures{left}")
     truths = [
         Truth.of([b for b, *_ in boxes], [labels.index(x) for _, x, _ in boxes], [i for *_, i in boxes])
-        for _, boxes in kept
+        for *_, boxes in kept
     ]
-    files = [entry.file for entry, _ in kept]
+    files = [file for file, *_ in kept]
     whole = BoxSet(str(path), "all", labels, files, truths, tuple(f.relative_to(root).as_posix() for f in files))
     whole, views, places = _readable(whole, checked.left_out)
     hashes = content_hashes(view.numpy().tobytes() for view in views)
-    given = np.array([kept[place][0].split for place in places])
-    by = "tables" if any(entry.record.split for entry, _ in kept) else "folders"
+    given = np.array([kept[place][2] for place in places])
+    by = "tables" if any(record.split for _, records, *_ in kept for record in records) else "folders"
     parts, divided, warnings = _divide(whole, views, given, by)
-    fractions = sum(entry.record.fractions and bool(entry.record.boxes) for entry, _ in kept)
+    count = sum(map(len, whole.truths))
+    if (over := checked.changed[OVER]) > DOUBTFUL * count:
+        warnings.append(
+            f"{over:,} of {count:,} boxes reach out of their picture: are these other numbers (left, top, right, "
+            "bottom in place of left, top, width, height, or the other way round), or of pictures that were turned?"
+        )
+    fractions = sum(any(record.fractions and record.boxes for record in records) for _, records, *_ in kept)
     read += [f"the boxes of {fractions:,} pictures are fractions of their edges"] if fractions else []
     return OwnBoxes(
         whole, parts, _summary(whole, parts, divided, checked, [*read, *checked.sentences], warnings), hashes

@@ -8,7 +8,7 @@
 A part of the path or of the file's name such as train, valid or test says which split a picture belongs to.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -56,10 +56,7 @@ def read_folder(root: Path, left_out: Omissions) -> tuple[list[Named], list[str]
     if not named:
         lost = "".join(f"; {entry}" for *_, each in tried for entry in each.all)
         raise DataError(f"{root}: {EXPECTED}; found {len(folder.pictures):,} pictures and none of these{lost}")
-    for entry in missing.all:
-        for name in entry.examples:
-            left_out.add(entry.reason, name)
-        left_out.add(entry.reason, count=entry.count - len(entry.examples))
+    left_out.join(missing)
     others = [text for found, text, lost in tried if (found or lost.all) and found is not named]
     read = [said, *(f"not used: {text}" for text in others)]
     unnamed = len({*folder.pictures} - {entry.file for entry in named})
@@ -126,14 +123,39 @@ def _read_yolo(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]:
     if not texts:
         return [], "files of YOLO"
     labels, source = yolo_labels(folder.root)
+    listed, lists = _listed(folder)
     named = []
     for picture in folder.pictures:
         name = picture.relative_to(folder.root).as_posix()
         text = texts.get(picture)
         record = read_yolo(text, labels, name) if text else Record(name, [], [], [], None, True, "")
-        named.append(Named(picture, record, folder.split_of(picture)))
+        named.append(Named(picture, record, listed.get(picture) or folder.split_of(picture)))
     names = f"class names from {source}" if labels else "no class names beside them, so numbers"
-    return named, f"{counted(len(used), 'files of YOLO')}, {names}; pictures without one are background"
+    said = [f"{counted(len(used), 'files of YOLO')}, {names}; pictures without one are background"]
+    if shared := [text.name for text, count in Counter(texts.values()).items() if count > 1]:
+        said.append(
+            f"{counted(len(shared), 'files')} of several pictures of one name, which all get its boxes: "
+            f"{', '.join(shared[:3])}"
+        )
+    if listed:
+        said.append(f"the lists {', '.join(lists)} say which split a picture belongs to")
+    return named, "; ".join(said)
+
+
+def _listed(folder: Folder) -> tuple[dict[Path, str], list[str]]:
+    """Return picture -> the split whose list names it, of train.txt, val.txt and test.txt, and the lists' names."""
+    found: dict[Path, str] = {}
+    lists: list[str] = []
+    for file in folder.files:
+        split = SPLIT_NAMES.get(file.stem.lower()) if file.suffix.lower() == ".txt" else None
+        if split is None or is_yolo(file):
+            continue
+        claims = [folder.by_name(Record(name, [], [], []), file) for name in voc_ids(file)]
+        pictures = [claim.file for claim in claims if claim.file]
+        lists += [file.name] * bool(pictures)
+        for picture in pictures:
+            found.setdefault(picture, split)
+    return found, lists
 
 
 def _texts(folder: Folder) -> dict[Path, Path]:
@@ -179,6 +201,12 @@ def _read_tables(folder: Folder, left_out: Omissions) -> tuple[list[Named], str]
     ]
     if problems and not named and not any(f.suffix.lower() in (".xml", ".txt") for f in folder.files):
         raise DataError("; ".join(problems[:3]))
+    tables: dict[Path, set[str]] = defaultdict(set)
+    for picture, claim in held:
+        tables[picture].add(claim.by.name)
+    if shared := [each for each in tables.values() if len(each) > 1]:
+        which = " and ".join(sorted(set.union(*shared))[:3])
+        remarks.append(f"{counted(len(shared), 'pictures')} named in several tables ({which}) with the boxes of all")
     remarks += [f"not used: {problem}" for problem in problems[:3]]
     return named, "; ".join([f"boxes from {', '.join(used[:3])}{_elsewhere(held)}", *remarks])
 
@@ -190,20 +218,12 @@ def _elsewhere(held: Sequence[tuple[Path, Claim]]) -> str:
     return f"; {found} ({names[0]})" if names else ""
 
 
-def merged(named: Sequence[Named]) -> list[Named]:
-    """Return one entry per picture, with the boxes of all records of it in one unit."""
+def merged(named: Sequence[Named]) -> list[tuple[Path, list[Record], str]]:
+    """Return of each picture all its records, whose boxes may be in different units, and its split."""
     by_file: dict[Path, list[Named]] = defaultdict(list)
     for entry in named:
         by_file[entry.file].append(entry)
-    whole = []
-    for file, entries in by_file.items():
-        first = entries[0]
-        if len(entries) > 1:
-            records = [entry.record for entry in entries]
-            record = Record(
-                first.record.picture, [b for r in records for b in r.boxes], [x for r in records for x in r.labels],
-                [i for r in records for i in r.ignored], first.record.size, first.record.fractions, first.record.source,
-            )  # fmt: skip
-            first = Named(file, record, next((entry.split for entry in entries if entry.split), ""))
-        whole.append(first)
-    return whole
+    return [
+        (file, [entry.record for entry in entries], next((entry.split for entry in entries if entry.split), ""))
+        for file, entries in by_file.items()
+    ]

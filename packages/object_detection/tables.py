@@ -13,7 +13,9 @@ from cnn_core.data.tables import look, numbered_rows
 from cnn_core.errors import DataError
 from object_detection.record import Corners, Record
 
-PICTURE = ("image", "filename", "file_name", "file", "image_id", "image_path", "path", "img", "image_name", "name")
+PICTURE = (
+    "image", "filename", "file_name", "file", "image_id", "imageid", "image_path", "path", "img", "image_name", "name",
+)  # fmt: skip
 LABEL = (  # words before numbers
     "label", "class", "class_name", "classname", "label_name", "labelname", "class_label", "category", "category_name",
     "species", "cls", "name", "type", "labels", "classes", "object", "object_name", "class_id", "classid",
@@ -79,6 +81,8 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
     """
     names = {name for group in (PICTURE, LABEL, BOX, *CORNERS, *EDGES, *SIZE) for name in group}
     layout = look(file, names, content="a table of boxes")
+    if [*layout.columns[1:]] == [str(k) for k in range(2, PLAIN + 1)]:  # the first row is a picture without boxes
+        layout = replace(layout, header=False)
     columns = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in layout.columns]
     plain = not layout.header and len(columns) == PLAIN
     places = Columns(0, 5, [1, 2, 3, 4], edges=False) if plain else _places(columns, file)

@@ -10,6 +10,7 @@ from object_detection.record import Corners, Record
 from object_detection.tables import numbers_of
 
 LARGEST = 1 << 20  # bytes of a text file
+OF_DATA = ("data", "dataset")  # files of names that count before others
 NAMED = 6  # entries that a message shows
 
 
@@ -58,10 +59,12 @@ def yolo_labels(folder: Path) -> tuple[dict[int, str], str]:
     Raises:
         DataError: a file of names is damaged.
     """
-    for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-        names = _yaml_names(file)
-        if names:
-            return names, file.name
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")], key=lambda f: (f.stem not in OF_DATA, f.name))
+    named = {file.name: names for file in files if (names := _yaml_names(file))}
+    if named:
+        first = next(iter(named))
+        others = [name for name, names in named.items() if names != named[first]]
+        return named[first], first + (f" (others are in {', '.join(others)})" if others else "")
     for name in ("classes.txt", "obj.names", "_darknet.labels"):
         for place in (folder, folder / "labels", *sorted(p for p in folder.iterdir() if p.is_dir())):
             if (place / name).is_file():

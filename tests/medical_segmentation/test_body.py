@@ -41,6 +41,17 @@ def test_the_body_is_found_without_table_and_blanket(air: float) -> None:
     assert found.box[0].start == pytest.approx(30, abs=1) and found.box[1].stop == pytest.approx(151, abs=1)
 
 
+def test_a_body_of_no_human_size_and_one_that_is_cut_off_are_said() -> None:
+    voxels, _, _ = patient()  # columns 30 to 170, 211 mm at 1.5 mm
+    assert see_body(voxels, SPACING, 64).notes == ()
+    (small,) = see_body(voxels, (0.15, 0.15, 5.0), 64).notes  # lengths in cm
+    assert small.startswith("the body measures 21.1 mm across, expected 80 to 1,000")
+    assert see_body(voxels[40:], SPACING, 64).notes == ()  # 0.51 of its height touches the edge
+    for cut, edge in ((np.s_[70:], "left"), (np.s_[:120], "right"), (np.s_[:, :110], "front")):
+        (said,) = see_body(voxels[cut], SPACING, 64).notes
+        assert said.startswith(f"the body is cut off at the scan's {edge} edge")
+
+
 def test_a_lung_that_is_cut_off_belongs_to_the_body() -> None:
     voxels, _, lungs = patient()
     cropped = slice(60, 140), slice(65, 135)  # inside the trunk; both lungs reach the sides

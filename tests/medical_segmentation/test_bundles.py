@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -17,6 +18,7 @@ from cnn_core.cli import main
 from cnn_core.errors import CnnError, WeightsError
 from medical_segmentation import evaluate_weights, load
 from medical_segmentation.bundles import fetch_bundle
+from medical_segmentation.scan import read_scan
 
 
 class Pickled(torch.nn.Module):
@@ -78,6 +80,16 @@ def test_the_mask_is_that_of_the_bundles_own_workflow_on_the_files_own_grid(
     counts = {name: round(float((np.asarray(written.dataobj) == k).sum() * voxel), 3)
               for k, name in ((1, "liver"), (2, "spleen"))}  # fmt: skip
     assert item["volumes_ml"] == counts
+
+
+def test_a_bundle_labels_nothing_in_gaps_between_slices(bundle: Path, scan: Path) -> None:
+    predictor = load(f"monai:{bundle}", device="cpu")
+    whole = predictor.predict(read := read_scan(scan))
+    covered = np.ones((1, 1, 24), bool)
+    covered[..., 5:9] = False
+    gaps = predictor.predict(replace(read, covered=covered))
+    assert whole.mask[..., 5:9].any() and not gaps.mask[..., 5:9].any()
+    assert (gaps.mask == whole.mask * covered).all()
 
 
 def test_a_bundle_is_downloaded_once(

@@ -163,6 +163,10 @@ def test_uneven_and_missing_slices_are_said(write_series, tmp_path):
     assert said == f"uneven slice spacing: 1.1 to 7 mm; {kept}, moved by up to 0.054 mm to fit an even grid"
     write_series([0, 2.01, 4, 6.02, 8], "rounded")
     assert read_scan(tmp_path / "rounded").warnings == ()
+    write_series([0, 6, 12, 18], "apart")  # every slice is 2 mm thick
+    assert read_scan(tmp_path / "apart").warnings == (
+        "the slices are 2 mm thick and 6 mm apart: each counts for what lies between, too",
+    )
 
 
 def test_rounding_in_headers_does_not_split_a_series(write_series, tmp_path):

@@ -71,7 +71,7 @@ def test_zips_made_to_do_harm_leave_nothing(write_series, tmp_path, temporary, m
     damaged.write_bytes(zipped(files, tmp_path / "study.zip").read_bytes()[:-40])
     with pytest.raises(DataError, match="damaged"):
         read_scan(damaged)
-    with pytest.raises(DataError, match=r"neither DICOM nor NIfTI in it \(files: 1\)"):
+    with pytest.raises(DataError, match=r"neither DICOM nor NIfTI in it \(files: 1\); 1 zips in a zip"):
         read_scan(zipped([damaged], tmp_path / "nested.zip"))
     assert [*temporary.iterdir()] == []
     assert not (tmp_path / "evil.dcm").exists()

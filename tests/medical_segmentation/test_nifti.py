@@ -326,6 +326,16 @@ def test_what_is_no_ct_is_said(save):
     assert not intensity_warnings(mr, (0, 1400))  # for one that learned from such MR
 
 
+def test_slices_without_a_picture_between_others_are_said(save, ct):
+    blank = ct.copy()
+    blank[:, :, [0, 3]] = -1000  # at the ends: padding
+    assert read_scan(save(blank, AFFINE)).warnings == ()
+    blank = ct.copy()
+    blank[:, :, 1] = 0
+    (said,) = read_scan(save(blank, AFFINE)).warnings
+    assert said.startswith("1 slice between others holds the same number everywhere")
+
+
 UNLIKE = "unlike the scans that the network learned from"
 
 
@@ -365,6 +375,8 @@ def test_other_files_are_refused_by_what_they_are(tmp_path, save, ct):
     for path, words in (
         (tmp_path / "none.nii", "no such file"),
         (tmp_path / "\0", "no such file"),
+        ("", "the path is empty"),  # not the folder that the program runs in
+        (np.zeros((4, 4, 4)), "expected the path of a scan, got ndarray"),
         ("https://example.org/scan.nii.gz", "got an address"),
         ("/dev/null", "neither a file nor a folder"),
         (tmp_path / ("x" * 300), "could not be read"),

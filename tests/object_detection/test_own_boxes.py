@@ -179,7 +179,7 @@ def test_a_damaged_voc_file_is_named_in_a_short_sentence(text: str, words: str, 
     [
         (lambda t: t["annotations"][0].update(image_id=999), "names the picture 999"),
         (lambda t: t["annotations"][0].update(category_id=1), "the category 1, one of which"),
-        (lambda t: t["annotations"][0].update(bbox=[1, 2]), "not as COCO has it"),
+        (lambda t: t["annotations"][0].update(bbox=[1, 2]), r"the box \[1, 2\], expected \[left, top, width, height\]"),
         (lambda t: t.pop("categories"), r"missing \['categories'\]"),
         (lambda t: t["images"][0].pop("file_name"), "not as COCO has it"),
         (lambda t: t["annotations"][0].update(bbox=5), "not JSON|not as COCO has it"),

@@ -42,12 +42,19 @@ class Omissions:
 
     def add(self, reason: str, example: str = "", count: int = 1) -> None:
         """Count `count` items left out for `reason`; the first few examples are kept."""
-        if not count:
+        if not count and reason not in self._counts:
             return
         self._counts[reason] = self._counts.get(reason, 0) + count
         examples = self._examples.setdefault(reason, [])
         if example and example not in examples and len(examples) < EXAMPLES:
             examples.append(example)
+
+    def join(self, other: "Omissions") -> None:
+        """Count what another one has collected, too."""
+        for entry in other.all:
+            self.add(entry.reason, count=entry.count)
+            for example in entry.examples:
+                self.add(entry.reason, example, 0)
 
     @property
     def all(self) -> tuple[LeftOut, ...]:
