@@ -250,15 +250,15 @@ def _doubtful_masks(source: Decathlon, facts: dict[str, Facts]) -> list[str]:
     shares = {name: float(entry.counts[1:].sum() / max(1, entry.counts.sum())) for name, entry in facts.items()}
     usual = float(np.median([*shares.values()]))
     if full := [name for name, share in shares.items() if share == 1]:
-        notes.append(f"{len(full)} masks label every voxel, nothing is background: {some(full)}")
+        notes.append(f"masks that label every voxel, so that nothing is background: {some(full)}")
     odd = [f"{name} ({share:.0%})" for name, share in shares.items() if 1 > share > max(MOSTLY, OUTLIER * usual)]
     if odd:
-        notes.append(f"{len(odd)} masks label most of their scan, the others about {usual:.0%}; inverted? {some(odd)}")
+        notes.append(f"masks that label most of their scan, the others about {usual:.0%}; inverted? {some(odd)}")
     of: dict[Path, list[str]] = {}
     for case in source.cases:
         of.setdefault(case.label.resolve(), []).append(case.name)
     if shared := [f"{path.name} of {some(names)}" for path, names in of.items() if len(names) > 1]:
-        notes.append(f"{len(shared)} masks are given to several scans: {some(shared)}")
+        notes.append(f"masks that are given to several scans: {some(shared)}")
     present = {tuple(np.flatnonzero(entry.counts[1:]).tolist()) for entry in facts.values()} - {()}
     if not source.named and present == {(0,), (1,)} and source.values[-1] == 255:
         one, other = source.values[1:]
@@ -276,6 +276,6 @@ def _unlike_others(source: Decathlon, facts: dict[str, Facts]) -> list[str]:
     if not odd or len(odd) == len(facts):
         return []
     return [
-        f"{len(odd)} of {len(facts)} scans do not look like Hounsfield units, the others do (no offset, rescaled, or "
-        f"another kind of scan): {some(odd)}"
+        f"scans that do not look like Hounsfield units, {len(odd)} of {len(facts)} (no offset, rescaled, another kind "
+        f"of scan): {some(odd)}"
     ]

@@ -47,9 +47,10 @@ def test_a_body_of_no_human_size_and_one_that_is_cut_off_are_said() -> None:
     (small,) = see_body(voxels, (0.15, 0.15, 5.0), 64).notes  # lengths in cm
     assert small.startswith("the body measures 21.1 mm across, expected 80 to 1,000")
     assert see_body(voxels[40:], SPACING, 64).notes == ()  # 0.51 of its height touches the edge
+    assert see_body(voxels[100:], SPACING, 64).notes == ()  # between the lungs
     for cut, edge in ((np.s_[70:], "left"), (np.s_[:120], "right"), (np.s_[:, :110], "front")):
         (said,) = see_body(voxels[cut], SPACING, 64).notes
-        assert said.startswith(f"the body is cut off at the scan's {edge} edge")
+        assert said.startswith(f"the scan's {edge} edge cuts through air in the body")
 
 
 def test_a_lung_that_is_cut_off_belongs_to_the_body() -> None:

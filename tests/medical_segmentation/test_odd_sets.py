@@ -26,14 +26,14 @@ def test_masks_that_may_be_inverted_are_named(tmp_path: Path) -> None:
     replace(folder, "labelsTr", "case1", 1 - mask)
     replace(folder, "labelsTr", "case2", mask * 0 + 1)
     said = remarks(folder)
-    assert "1 masks label most of their scan, the others about 8%; inverted? case1 (98%)" in said
-    assert "1 masks label every voxel, nothing is background: case2" in said
+    assert "masks that label most of their scan, the others about 8%; inverted? case1 (98%)" in said
+    assert "masks that label every voxel, so that nothing is background: case2" in said
 
 
 def test_a_mask_of_several_scans_is_named(tmp_path: Path) -> None:
     entries = [{"image": f"./imagesTr/case{k}.nii.gz", "label": "./labelsTr/case0.nii.gz"} for k in range(3)]
     folder = write_set(tmp_path, training=entries)
-    assert "1 masks are given to several scans: case0.nii.gz of case0, case1, case2" in remarks(folder)
+    assert "masks that are given to several scans: case0.nii.gz of case0, case1, case2" in remarks(folder)
 
 
 def test_masks_written_in_two_ways_are_told_from_two_labels(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_masks_written_in_two_ways_are_told_from_two_labels(tmp_path: Path) -> N
 def test_scans_that_are_not_in_hounsfield_units_like_the_others_are_named(tmp_path: Path) -> None:
     folder = write_set(tmp_path, 4)
     replace(folder, "imagesTr", "case2", case(2)[0] + 1024)
-    said = "1 of 4 scans do not look like Hounsfield units, the others do"
+    said = "scans that do not look like Hounsfield units, 1 of 4 ("
     assert said in remarks(folder) and "another kind of scan): case2" in remarks(folder)
     table = json.loads((folder / "dataset.json").read_text())
     (folder / "dataset.json").write_text(json.dumps({**table, "modality": {"0": "MRI"}}))
