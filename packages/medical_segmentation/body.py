@@ -56,13 +56,15 @@ class Seen:
         voxels: [x, y, Z] HU, the longer edge of the body as many pixels as requested; None: there is no body.
         body: bool [X, Y, Z].
         box: what of the scan's X and Y is shown.
-        notes: what to know of it, in sentences.
+        notes: what was done to it, in sentences.
+        warnings: what makes the answer doubtful.
     """
 
     voxels: np.ndarray | None
     body: np.ndarray
     box: Box
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def see_body(voxels: np.ndarray, spacing: tuple[float, float, float], pixels: int) -> Seen:
@@ -75,16 +77,16 @@ def see_body(voxels: np.ndarray, spacing: tuple[float, float, float], pixels: in
     """
     cleaned, number = without_padding(voxels)
     body = find_body(cleaned, spacing)
-    notes = [] if number is None else [f"{number:g} around what was scanned was taken for padding, not for tissue"]
+    notes = () if number is None else (f"{number:g} around what was scanned was taken for padding, not for tissue",)
     if not body.size:
-        return Seen(None, body.mask, body.box, tuple(notes))
+        return Seen(None, body.mask, body.box, notes)
     shown = np.where(body.mask[body.box], cleaned[body.box].clip(EMPTY), EMPTY).astype(np.float32)
     step = body.size / pixels  # mm of a pixel
     x, y = (max(16, round(edge * length / step)) for edge, length in zip(shown.shape[:2], spacing[:2], strict=True))
-    return Seen(resize(shown, (x, y)), body.mask, body.box, (*notes, *_odd(body, cleaned < AIR)))
+    return Seen(resize(shown, (x, y)), body.mask, body.box, notes, _odd(body, cleaned < AIR))
 
 
-def _odd(body: Body, air: np.ndarray) -> list[str]:
+def _odd(body: Body, air: np.ndarray) -> tuple[str, ...]:
     """Say what is unlike the bodies that a network learned from: a size that none has, or a cut through a lung."""
     cut: dict[str, float] = {}  # edge -> share of air of what is cut
     for axis, names in enumerate(EDGES):
@@ -101,10 +103,10 @@ def _odd(body: Body, air: np.ndarray) -> list[str]:
         )
     if lungs := [name for name, share in cut.items() if THROUGH[0] < share < THROUGH[1]]:
         said.append(
-            f"the scan's {' and '.join(lungs)} edge cuts through air in the body, as of a lung: much of what is in "
-            "view may be missed"
+            f"the scan ends inside the body at the patient's {' and '.join(lungs)}, in air as of a lung: much of what "
+            "is in view may be missed"
         )
-    return said
+    return tuple(said)
 
 
 def resize(voxels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -211,7 +211,7 @@ class Predictor(OfCard):
         if scan.covered is not None:
             mask = mask * scan.covered
         numbers = self.contract.numbers_of(len(self.labels))
-        warnings = (*scan.warnings, *self._remarks(scan, mask))
+        warnings = (*scan.warnings, *segmentation.warnings, *self._remarks(scan, mask))
         return SegmentationResult(scan, mask, self.labels, numbers, made, warnings, segmentation.notes)
 
     def stream_inputs(

@@ -42,11 +42,13 @@ class SegmenterOutput:
         mask: uint8 [X, Y, Z].
         maps: "foreground", "confidence", "entropy", as requested: float16 [X, Y, Z].
         notes: what was taken for padding and what was dropped, in sentences.
+        warnings: what makes the mask doubtful.
     """
 
     mask: np.ndarray
     maps: dict[str, np.ndarray]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Segmenter:
@@ -127,7 +129,7 @@ class Segmenter:
             mask = clean(mask, self.contract, spacing=spacing)
         for name, values in made.items():
             values[seen.box] = np.where(body, resize(getattr(found, name).numpy(), shape), values[seen.box])
-        return SegmenterOutput(mask, made, notes)
+        return SegmenterOutput(mask, made, notes, seen.warnings)
 
     def _slide(
         self, voxels: np.ndarray, maps: Sequence[str], flips: tuple[int, ...], progress: Observer | None

@@ -43,14 +43,14 @@ def test_the_body_is_found_without_table_and_blanket(air: float) -> None:
 
 def test_a_body_of_no_human_size_and_one_that_is_cut_off_are_said() -> None:
     voxels, _, _ = patient()  # columns 30 to 170, 211 mm at 1.5 mm
-    assert see_body(voxels, SPACING, 64).notes == ()
-    (small,) = see_body(voxels, (0.15, 0.15, 5.0), 64).notes  # lengths in cm
+    assert see_body(voxels, SPACING, 64).warnings == ()
+    (small,) = see_body(voxels, (0.15, 0.15, 5.0), 64).warnings  # lengths in cm
     assert small.startswith("the body measures 21.1 mm across, expected 80 to 1,000")
-    assert see_body(voxels[40:], SPACING, 64).notes == ()  # 0.51 of its height touches the edge
-    assert see_body(voxels[100:], SPACING, 64).notes == ()  # between the lungs
+    assert see_body(voxels[40:], SPACING, 64).warnings == ()  # 0.51 of its height touches the edge
+    assert see_body(voxels[100:], SPACING, 64).warnings == ()  # between the lungs
     for cut, edge in ((np.s_[70:], "left"), (np.s_[:120], "right"), (np.s_[:, :110], "front")):
-        (said,) = see_body(voxels[cut], SPACING, 64).notes
-        assert said.startswith(f"the scan's {edge} edge cuts through air in the body")
+        (said,) = see_body(voxels[cut], SPACING, 64).warnings
+        assert said.startswith(f"the scan ends inside the body at the patient's {edge}, in air")
 
 
 def test_a_lung_that_is_cut_off_belongs_to_the_body() -> None:
