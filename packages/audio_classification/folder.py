@@ -126,9 +126,8 @@ def _as_listed(files: Files, plan: Plan) -> Plan:
         return plan
     splits: dict[str, str] = {}
     for parts, split in lists.items():
-        found = files.open(parts)
-        text = found.read_bytes() if isinstance(found, Path) else found
-        splits |= {line.strip(): split for line in text.decode(errors="replace").splitlines()}
+        text = files.content((*files.wrapper, *parts)).decode(errors="replace")
+        splits |= {line.strip(): split for line in text.splitlines()}
     entries = [replace(entry, given=splits.get("/".join(entry.parts), "train")) for entry in plan.entries]
     said = f"divided as {' and '.join(sorted(name for (name,) in lists))} say"
     return replace(plan, entries=entries, read=[*plan.read, said])

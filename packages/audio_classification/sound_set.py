@@ -75,10 +75,10 @@ class Windows:
         starts = [contract.starts(len(wave), heard_in(wave, full=FULL)) for wave in sounds.waves]
         self._starts = [start for of_one in starts for start in of_one]
         self.owner = torch.repeat_interleave(torch.arange(len(starts)), torch.tensor([*map(len, starts)]).long())
-        heard = [self._heard_in(wave, of_one) for wave, of_one in zip(self._waves, starts, strict=True)]
+        heard = [self._audible(wave, of_one) for wave, of_one in zip(self._waves, starts, strict=True)]
         self.heard = torch.tensor([value for of_one in heard for value in of_one], dtype=torch.bool)
 
-    def _heard_in(self, wave: np.ndarray, starts: list[int]) -> list[bool]:
+    def _audible(self, wave: np.ndarray, starts: list[int]) -> list[bool]:
         if len(starts) == 1:
             return [True]
         length = self._contract.samples

@@ -87,7 +87,11 @@ class Files:
         return self._unpack(self.members[self.wrapper + parts])
 
     def content(self, table: tuple[str, ...]) -> bytes:
-        """Return the bytes of one of `tables`."""
+        """Return the bytes of one of `tables`, or of another file, with the wrapper.
+
+        Raises:
+            DataError: it cannot be read, or as `open`.
+        """
         try:
             return (
                 self.root.joinpath(*table).read_bytes() if self.archive is None else self._unpack(self.members[table])
