@@ -13,6 +13,7 @@ _HOMES = {
     "BENCHES": "bench",
     "DATA_SETS": "data",
     "DOMAIN": "domain",
+    "MATERIALS": "minilm",
     "load": "predict",
     "Predictor": "predict",
     "compare": "domain",

@@ -18,9 +18,11 @@ from torch import Tensor
 from cnn_core.data.decoding import open_bytes, reading_errors
 from cnn_core.data.files import data_root
 from cnn_core.errors import DataError
+from text_classification import minilm
 from text_classification.download import load_torchtext
 
 LONGEST_LINE = 1 << 20  # bytes: a word and its numbers
+PIECE = "##"  # before what goes on with a word, in files of pieces of words
 SPELLINGS = {  # what tokenizers of the Treebank's kind cut off, whole; and what sources leave out
     "n't": "not", "ca": "can", "wo": "will", "'s": "is", "'re": "are", "'ve": "have", "'ll": "will", "'d": "would",
     "'m": "am", "'em": "them", "``": '"', "''": '"', "`": "'", "--": "-", "...": ".", "-lrb-": "(", "-rrb-": ")",
@@ -44,7 +46,7 @@ class Vectors:
 
 
 def load_vectors(file: Path, words: Sequence[str]) -> Vectors:
-    """Return pretrained vectors of V words; one that the file lacks takes the mean of its `stand_ins`.
+    """Return pretrained vectors of V words; one that the file lacks takes the mean of its `stand_ins`, or `pieces`.
 
     Args:
         file: text with a word and its numbers in every line, separated by spaces (GloVe, word2vec, fastText), packed
@@ -59,6 +61,9 @@ def load_vectors(file: Path, words: Sequence[str]) -> Vectors:
     others = {word: stand_ins(word) for word in words}
     rows = _read(file, {*words}.union(*(choice for choices in others.values() for choice in choices)))
     own = sum(word in rows for word in words)
+    if any(entry.startswith(PIECE) for entry in rows):
+        rows |= _read(file, {word[:end].lower() for word in words if word not in rows for end in range(1, len(word))})
+        others = {word: [*choices, pieces(word.lower(), rows)] for word, choices in others.items()}
     if not own:
         raise DataError(
             f"{file} has a vector for none of the {len(words):,} words of the vocabulary (such as "
@@ -69,7 +74,7 @@ def load_vectors(file: Path, words: Sequence[str]) -> Vectors:
     lent = []
     for i, word in enumerate(words):
         choices = [(word,), *others[word]]
-        chosen = next((choice for choice in choices if all(other in rows for other in choice)), None)
+        chosen = next((choice for choice in choices if choice and all(other in rows for other in choice)), None)
         if chosen:
             table[i], known[i] = torch.stack([rows[other] for other in chosen]).mean(0), True
             lent += [] if word in rows else [f"{word} ({' + '.join(chosen)})"]
@@ -92,6 +97,24 @@ def stand_ins(word: str) -> list[tuple[str, ...]]:
     return [choice for choice in dict.fromkeys(choices) if choice != (word,)]
 
 
+def pieces(word: str, known: Collection[str]) -> tuple[str, ...]:
+    """Return the pieces of a word, each the longest that is known (Wu et al. 2016, as BERT has it); () if one is not.
+
+    Pieces after the first are known with `PIECE` before them: `dreadfully` is `dread` and `##fully`.
+    """
+    found: list[str] = []
+    begin = 0
+    while begin < len(word):
+        mark = PIECE if begin else ""
+        ends = (end for end in range(len(word), begin, -1) if mark + word[begin:end] in known)
+        end = next(ends, None)
+        if end is None:
+            return ()
+        found.append(mark + word[begin:end])
+        begin = end
+    return tuple(found)
+
+
 def frequent_words(file: Path, count: int) -> list[str]:
     """Return the first words of a file of vectors, which publishers sort by frequency.
 
@@ -102,7 +125,7 @@ def frequent_words(file: Path, count: int) -> list[str]:
 
 
 def _read(file: Path, wanted: Collection[str]) -> dict[str, Tensor]:
-    """Return the vectors [E] of those words that the file has."""
+    """Return the vectors [E] of those words that the file has, and of all pieces of words."""
     known = {word.encode(errors="replace"): word for word in wanted}
     rows: dict[str, Tensor] = {}
     size = 0
@@ -111,10 +134,10 @@ def _read(file: Path, wanted: Collection[str]) -> dict[str, Tensor]:
         first, *surplus = word.split() or [b""]
         if word not in known and first in known and _are_numbers(surplus + numbers):
             raise DataError(f"{where}: expected {size} numbers, got {len(surplus + numbers)}")
-        if word in known:
+        if word in known or word.startswith(PIECE.encode()):
             if len(numbers) != size:
                 raise DataError(f"{where}: expected {size} numbers, got {len(numbers)}")
-            rows[known[word]] = _numbers(numbers, where)
+            rows[known.get(word) or word.decode("utf-8", "replace")] = _numbers(numbers, where)
     if not size:
         raise DataError(f"{file} holds no word vectors; expected a word and its numbers in every line")
     return rows
@@ -157,7 +180,9 @@ def _numbers(parts: Sequence[bytes], where: str) -> Tensor:
 
 
 def _how_to_get(source: str) -> str:
-    """Return a message on a missing file; for a name of torchtext's, or a file of such a name, where to download it."""
+    """Return a message on a missing file; for a published one, or a file of such a name, where it can be had."""
+    if Path(source).name == minilm.FILE:
+        return f"{source} is not there; get it with `cnn data get {minilm.MINILM.name}`"
     names = load_torchtext().vocab.pretrained_aliases
     name = next((name for name in names if Path(source).name.startswith(name)), "")
     if not name:

@@ -7,6 +7,7 @@ folders `recipes` and `weights`, and these names in its `__init__`, loaded with 
     DOMAIN      a Domain
     BENCHES     name -> Bench (cnn_core.train.benches), for `cnn bench`; may be missing
     SOURCES     source -> (name -> folder of weights that others publish, see `weights.find.Fetch`); may be missing
+    MATERIALS   name -> DataSet that is not trained on by itself, such as word vectors; may be missing
     MODELS      name -> a line on each network that the domain builds itself, for `cnn list models`; may be missing
 """
 

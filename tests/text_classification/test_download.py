@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import json
 import sys
 import tarfile
 import threading
@@ -13,15 +14,19 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import torchtext.data
 import torchtext.datasets
+from safetensors.numpy import save
 from trips import write_table
 
 from cnn_core.cli import main
 from cnn_core.errors import CnnError, DataError
-from text_classification import DATA_SETS, download
+from text_classification import DATA_SETS, download, minilm
 from text_classification.data import load_sets
+from text_classification.vectors import load_vectors
 
 TREES = {
     "train": ["(3 (2 A) (4 Joy))", "(1 (2 (2 No) (2 -LRB-)) (0 fun\\/games))"],
@@ -236,3 +241,41 @@ def test_without_torchtext_the_command_that_installs_it_is_said(
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(CnnError, match=r"torchtext.*install"):
         DATA_SETS["trec"].fetch(data_root=tmp_path)
+
+
+def test_the_vectors_under_a_sentence_encoder_become_a_file(
+    place: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["[PAD]", "[unused0]", "[", "!", "the", "of", "##ing", "boat"]
+    table = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+    order = np.random.default_rng(1).permutation(8)  # a vocabulary says its places; its order is not theirs
+    vocabulary = {"model": {"vocab": {names[k]: int(k) for k in order}}}
+    sums = {
+        "model.safetensors": serve(place / "model.safetensors", save({minilm.TABLE: table, "other": table[:2]})),
+        "tokenizer.json": serve(place / "tokenizer.json", json.dumps(vocabulary).encode()),
+    }
+    monkeypatch.setattr(minilm, "ADDRESS", address)
+    monkeypatch.setattr(minilm, "SHA256", sums)
+    monkeypatch.setattr(minilm, "SIZE", 3)
+    monkeypatch.setenv("CNN_DATA_DIR", str(tmp_path / "data"))
+    assert main(["data", "get", "minilm"]) == 0
+    assert f"minilm: 6 words and pieces in {tmp_path / 'data' / 'minilm'}" in capsys.readouterr().out
+    words = ["the", "of", "##ing", "boat", "[", "!"]
+    read = load_vectors(Path("minilm/minilm.200d.txt"), words)
+    rows = torch.from_numpy(table[[names.index(word) for word in words]]).double()
+    u, s, _ = torch.linalg.svd(rows - rows.mean(0), full_matrices=False)
+    components = (u * s)[:, :3]
+    components *= 0.4 / components.std(correction=0)
+    signs = (components * read.table).sum(0).sign()  # an axis has no direction of its own
+    torch.testing.assert_close(read.table.double(), components * signs, rtol=0, atol=1e-4)
+    assert main(["data", "get", "minilm"]) == 0 and "is there already" in capsys.readouterr().out
+    assert main(["list", "data"]) == 0
+    assert "minilm  " in capsys.readouterr().out and "minilm" not in DATA_SETS
+
+
+def test_the_direction_of_components_does_not_depend_on_the_machine() -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 4)) * [1, 5, 2, 3]
+    found = minilm.reduce(rows, 2)
+    assert found.std() == pytest.approx(0.4)
+    for k, column in enumerate((1, 3)):  # the widest first; each along its axis and not against it
+        assert np.corrcoef(found[:, k], rows[:, column])[0, 1] > 0.9

@@ -15,7 +15,7 @@ from cnn_core.train.config import override
 from text_classification import load, train
 from text_classification.recipe import Recipe
 from text_classification.task import TextTask
-from text_classification.vectors import load_vectors
+from text_classification.vectors import load_vectors, pieces
 from text_classification.vocabulary import build_vocabulary
 
 
@@ -74,6 +74,25 @@ def test_a_word_without_a_vector_takes_that_of_another_spelling(tmp_path: Path) 
     )
     with pytest.raises(DataError, match="a vector for none of the 2 words"):  # though "not" stands for one
         load_vectors(file, ["n't", "boat"])
+
+
+def test_a_word_without_a_vector_takes_the_mean_of_its_pieces(tmp_path: Path) -> None:
+    rows = {"dread": 1, "dre": 7, "##ful": 2, "##fully": 3, "##l": 5, "un": 8, "##y": 4, "help": 6}
+    file = tmp_path / "v.txt"
+    file.write_text("".join(f"{word} {value} {-value}\n" for word, value in rows.items()))
+    assert pieces("dreadfully", rows) == ("dread", "##fully")  # the longest first: not "dre", not "##ful"
+    assert pieces("fully", rows) == pieces("", rows) == ()
+    words = ["help", "dreadfully", "Undreadful", "helpfully", "dreadfull", "unx", "y", "n't"]
+    read = load_vectors(file, words)
+    # "Undreadful" is un + ?, as "##dread" is no piece; a piece alone is no word.
+    assert read.table[:, 0].tolist() == [6, 2, 0, 4.5, pytest.approx((1 + 2 + 5) / 3), 0, 0, 0]
+    assert read.known.tolist() == [True, True, False, True, True, False, False, False]
+    assert "such as dreadfully (dread + ##fully), helpfully (help + ##fully), dreadfull (dread +" in read.said
+
+
+def test_vectors_that_can_be_had_by_command_say_so() -> None:
+    with pytest.raises(DataError, match=r"minilm.200d.txt is not there; get it with `cnn data get minilm`"):
+        load_vectors(Path("minilm/minilm.200d.txt"), ["boat"])
 
 
 def test_words_of_the_file_join_the_vocabulary(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,14 @@ import dataclasses
 import socket
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from cnn_core.cli.output import write_json
 from cnn_core.errors import CnnError, missing_package, unknown_name
+
+if TYPE_CHECKING:
+    from cnn_core.data.sets import DataSet
 
 LARGEST_EDGE = 2**31 - 1  # of a shape that torch can count with
 
@@ -72,9 +77,13 @@ def _list_data() -> Rows:
 
     rows = []
     for domain, package in loaded_domains():
-        sets = package.DATA_SETS.values()
+        sets = _obtainable(package).values()
         rows += [(entry.name, f"{domain}: {entry.description} [{entry.how_to_get}]") for entry in sets]
     return rows
+
+
+def _obtainable(package: ModuleType) -> dict[str, "DataSet"]:
+    return {**package.DATA_SETS, **getattr(package, "MATERIALS", {})}
 
 
 LISTS = {"models": _list_models, "recipes": list_recipes, "weights": _list_weights, "data": _list_data}
@@ -85,7 +94,7 @@ def run_data(options: argparse.Namespace, _: list[str]) -> None:
     from cnn_core.cli.downloads import shown_downloads
     from cnn_core.domains import loaded_domains
 
-    homes = {name: entry for _, package in loaded_domains() for name, entry in package.DATA_SETS.items()}
+    homes = {name: entry for _, package in loaded_domains() for name, entry in _obtainable(package).items()}
     spellings = {name.replace("-", "_"): name for name in homes}
     name = spellings.get(options.name.replace("-", "_"))
     if name is None:
