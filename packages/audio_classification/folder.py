@@ -10,7 +10,6 @@ ones by `copies`, and stay on one side of a split.
 
 import io
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -114,7 +113,7 @@ def load_own(
     summary = DataSummary(
         str(path), "sounds", {part: len(index) for part, index in parts.items()}, classes, division.divided,
         (*plan.read, *said, *division.read), omissions(skipped, SOUNDS).all,
-        (*division.warnings, *class_warnings(classes), *_joined(plan.labels)),
+        (*division.warnings, *class_warnings(classes)),
     )  # fmt: skip
     return OwnSounds(whole, parts, summary, hashes)
 
@@ -131,19 +130,6 @@ def _as_listed(files: Files, plan: Plan) -> Plan:
     entries = [replace(entry, given=splits.get("/".join(entry.parts), "train")) for entry in plan.entries]
     said = f"divided as {' and '.join(sorted(name for (name,) in lists))} say"
     return replace(plan, entries=entries, read=[*plan.read, said])
-
-
-def _joined(labels: Sequence[str]) -> list[str]:
-    """Say which labels seem to be several in one cell."""
-    several = [
-        label
-        for label in labels
-        if len(words := re.split(r"\s*[,;|]\s*", label)) > 1 and not {*words}.isdisjoint(labels)
-    ]
-    if not several:
-        return []
-    what = "1 label seems" if len(several) == 1 else f"{len(several)} labels seem"
-    return [f"{what} to be several in one cell, learned as a class of its own (such as {several[0]!r})"]
 
 
 def load_whole(path: str | os.PathLike[str], labels: Sequence[str], *, rate: int) -> tuple[SoundSet, DataSummary]:

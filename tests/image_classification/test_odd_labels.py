@@ -104,3 +104,11 @@ def test_a_table_of_a_kind_that_is_not_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "labels.xlsx").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"labels\.xlsx is not read: save it as \.csv if it holds the labels"):
         loaded(tmp_path, ["1.png", "2.png"], ["image,label"])
+
+
+def test_several_labels_in_a_cell_are_said(tmp_path: Path) -> None:
+    labels = ("Mass", "Edema", "Edema|Mass")
+    rows = [f"{i}.png,{labels[i % 3]}" for i in range(COUNT)]
+    data = loaded(tmp_path, [f"{i}.png" for i in range(COUNT)], ["Image Index,Finding Labels", *rows])
+    said = "1 label seems to be several in one cell, learned as a class of its own (such as 'Edema|Mass')"
+    assert any(said in warning for warning in data.summary.warnings)

@@ -103,8 +103,11 @@ def test_what_flatters_or_contradicts_is_counted_and_said(tmp_path: Path) -> Non
     [
         (["Good", "good", "bad"], "differ in case, spaces or zeros alone"),
         ([f"{i / 10}" for i in range(100)], "scores"),
-        (["a|b", "a", "b", "b|a"], "lists of several (a|b)"),
-        (['["a"  "b"]', '["a"]', '["b"]'], "lists of several"),
+        (
+            ["a|b", "a", "b", "b|a"],
+            "2 labels seem to be several in one cell, each learned as a class of its own (such as 'a|b')",
+        ),
+        (['["a"  "b"]', '["a"]', '["b"]'], "1 label seems to be several in one cell"),
     ],
 )
 def test_labels_that_are_no_classes_are_said_with_the_flag_that_helps(

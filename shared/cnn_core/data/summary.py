@@ -1,21 +1,26 @@
 """What was understood of a data set before anything runs: the same sentences in commands, library and pages."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from cnn_core.data.headers import kind_of
 from cnn_core.storage import write_text
 
 SUMMARY_FILE = "data.json"
 NAMED = 6  # classes that a sentence names
+SHOWN = 60  # characters of a label that is an example
 EXAMPLES = 3  # items left out that a sentence names
 UNBALANCED = 10  # times the items of the smallest class, from which on accuracy says little of it
 FEW = 10  # items of a class, below which nothing reliable is learned of it
 MISSING = ("na", "nan", "n/a", "#n/a", "<na>", "null")  # what R, pandas and spreadsheets write for a missing value
+BETWEEN = {"|": False, ";": False, ",": False, "+": True, "&": True, " ": True}  # labels: also within a single name
 VERBS = {one: (one, many) for one, many in (("is", "are"), ("has", "have"), ("was", "were"))}
+_LISTED = re.compile(r"""'[^']*'|"[^"]*"|[^\s,;|'"]+""")  # an entry of a list that was written as text
 SPLITS = {"train": "training", "val": "validation", "test": "test", "train+val": "training"}
 
 
@@ -164,8 +169,31 @@ def _plain(label: str) -> str:
         return " ".join(seen.split()).casefold()
 
 
+def several_in_one(labels: Iterable[str]) -> list[str]:
+    """Return the labels that seem to be several in one cell: `a|b` beside `a`, or `["a", "b"]`.
+
+    Names hold commas too ("tench, Tinca tinca"). Parts tell several labels from them: they are labels alone in at
+    least half of the cells, all of them for a sign that is usual within a name, or there are fewer parts than cells.
+    """
+    different = sorted({*labels})
+    quoted = [_LISTED.findall(label[1:-1]) if re.fullmatch(r"[\[({].*[\])}]", label) else [] for label in different]
+    if 2 * sum(map(bool, quoted)) > len(different) and max(map(len, quoted)) > 1:
+        return [label for label, words in zip(different, quoted, strict=True) if len(words) > 1]
+    for sign, strict in BETWEEN.items():
+        parts = [{part.strip() for part in label.split(sign)} - {""} for label in different]
+        alone = {part for own in parts if len(own) == 1 for part in own}
+        joined = [(label, own) for label, own in zip(different, parts, strict=True) if len(own) > 1]
+        joined = [(label, own) for label, own in joined if kind_of(label) != "number"]  # 2,5 beside 2
+        known = sum(own <= alone if strict else not own.isdisjoint(alone) for _, own in joined)
+        few = not strict and len({part for _, own in joined for part in own}) < len(joined)
+        if joined and (2 * known >= len(joined) or few):
+            return [label for label, _ in joined]
+    return []
+
+
 def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str = "") -> list[str]:
-    """Return what is wrong with the classes of labelled items: too few, missing in a split, unequal, alike, too many.
+    """Return what is wrong with the classes of labelled items: too few, missing in a split, unequal, alike, too many,
+    several in one.
 
     Args:
         classes: class -> split -> items.
@@ -189,6 +217,13 @@ def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str 
                 f"the label {name!r} of {count:,} items is learned as a class, but programs write it where a value is "
                 "missing: leave these items out if so"
             )
+    if several := several_in_one(classes):
+        what = "1 label seems" if len(several) == 1 else f"{len(several):,} labels seem"
+        other = f", or choose another column with {label_flag}" if label_flag else ""
+        said.append(
+            f"{what} to be several in one cell, {'each ' * (len(several) > 1)}learned as a class of its own (such as "
+            f"{several[0][:SHOWN]!r}): leave one label for each item{other}"
+        )
     if label_flag and len(totals) > 20 and total < 5 * len(totals):
         said.append(
             f"{len(totals)} different labels in {total:,} items: these may be scores, names or lists instead of "
