@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cnn_core.data.headers import is_name, kind_of
+from cnn_core.data.splits import is_fold
 from cnn_core.data.tables import Layout
 from cnn_core.errors import DataError
 
@@ -106,6 +107,7 @@ class Columns:
         """
         others = [at for at in range(len(self.names)) if at not in taken]
         others = [at for at in others if not is_name(self.names[at], TEXT_NAMES)] or others
+        others = [at for at in others if not is_fold(self.names[at])] or others
         counts = {at: len({*self._cells[at]}) for at in others}
         varied = [at for at in others if counts[at] > 1]
         repeating = [at for at in varied if 2 * counts[at] <= len(self._cells[at])]

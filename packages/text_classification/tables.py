@@ -11,7 +11,7 @@ from pathlib import Path
 from cnn_core.data import tables
 from cnn_core.data.decoding import examine_encoding, lines, opened, reading_errors
 from cnn_core.data.headers import is_name
-from cnn_core.data.splits import may_say_splits, said_splits
+from cnn_core.data.splits import may_say_splits, said_folds, said_splits
 from cnn_core.data.summary import LeftOut, Omissions
 from cnn_core.data.tables import SAMPLE, TABLES, Layout, check_is_text, numbered_rows, rows, table_suffix
 from cnn_core.errors import DataError
@@ -95,6 +95,7 @@ def read_table(
     group_column: str | None = None,
     likely: tuple[str | None, str | None] = (None, None),
     layout: Layout | None = None,
+    folds: bool = False,
 ) -> Table:
     """Read the labelled texts of a table.
 
@@ -107,6 +108,7 @@ def read_table(
         group_column: of what rows have in common that belong together; None: nothing.
         likely: columns of text and label that are taken instead of a guess, where the file has them.
         layout: what `look` found out; None: nobody has looked.
+        folds: whether a column of folds divides the rows.
 
     Raises:
         DataError: the file cannot be read, has no such column, or holds no labelled text.
@@ -156,6 +158,9 @@ def read_table(
         bare = splits.count("")
         rest = f"; the {bare:,} rows without one are for training" if bare else ""
         read = (*read, f"in {path.name}: the splits are those of column {layout.columns[divided]!r}{rest}")
+    by_fold = (said_folds(layout.columns[k], cells, labels) for k, cells in dividing.items() if folds)
+    if divided is None and (parts := next(filter(None, by_fold), None)) is not None:
+        splits, read = parts[0], (*read, f"in {path.name}: {parts[1]}")
     return Table(texts, labels, groups, splits, read, omissions.all, names)
 
 

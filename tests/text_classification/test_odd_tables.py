@@ -52,7 +52,7 @@ def test_another_word_among_splits_is_refused(tmp_path: Path, word: str, count: 
 
 
 def test_a_column_of_that_name_that_says_something_else_is_left_alone(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.csv", [str(i % 5) for i in range(40)], "text,label,fold")
+    path = written(tmp_path / "a.csv", [str(i % 5) for i in range(40)], "text,label,part")
     assert len(members(path)["test"]) == 4
 
 

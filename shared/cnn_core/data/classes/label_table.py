@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from cnn_core.data.classes.listing import Files, Kind
-from cnn_core.data.splits import SPLIT_NAMES, said_splits
+from cnn_core.data.splits import SPLIT_NAMES, is_fold, said_folds, said_splits
 from cnn_core.data.tables import look, rows
 from cnn_core.errors import DataError
 
@@ -68,13 +68,16 @@ class LabelTable:
         )
 
 
-def read_labels(files: Files, *, label_column: str | None = None, group_column: str | None = None) -> LabelTable:
+def read_labels(
+    files: Files, *, label_column: str | None = None, group_column: str | None = None, folds: bool = False
+) -> LabelTable:
     """Return what the tables beside the items say; without labels where no table has any.
 
     Args:
         files: the items and the tables.
         label_column: its name or number; None: guessed.
         group_column: likewise; None: there are no groups.
+        folds: whether a column of folds divides the items.
 
     Raises:
         DataError: a column was asked for that no table has, or a table cannot be read.
@@ -82,7 +85,7 @@ def read_labels(files: Files, *, label_column: str | None = None, group_column: 
     finder = _Finder([parts for parts in files.paths if files.kind.has(parts)], files.kind)
     found = LabelTable()
     for source in files.tables:
-        _read_table(files, source, finder, found, label_column, group_column)
+        _read_table(files, source, finder, found, label_column, group_column, folds=folds)
     if not found.labels and (label_column or group_column) and (several := found.several_labels(files.kind)):
         raise DataError(f"{files.name}: {several}")
     if not found.labels and (label_column or group_column):
@@ -126,7 +129,7 @@ def listed(file: Path, items: Sequence[Parts], kind: Kind) -> tuple[set[Parts], 
 
 def _read_table(
     files: Files, source: Parts, finder: "_Finder", found: LabelTable, label_column: str | None,
-    group_column: str | None,
+    group_column: str | None, *, folds: bool,
 ) -> None:  # fmt: skip
     """Add what one table says, if it is one of labels."""
     name = source[-1]
@@ -155,7 +158,8 @@ def _read_table(
     others = [k for k in rest if k < len(columns) and k not in (group, label)]
     said = {k: said_splits(columns[k], _cells(table, k), table=name) for k in others}
     divided, splits = next(((k, parts) for k, parts in said.items() if parts), (None, [split or ""] * len(table)))
-    labels, chosen = _labels(name, columns, table, [k for k in rest if k not in (group, divided)], label)
+    possible = [k for k in rest if k not in (group, divided) and not (k < len(columns) and is_fold(columns[k]))]
+    labels, chosen = _labels(name, columns, table, possible, label)
     if labels is None:  # such as Kaggle's test.csv: items without labels
         found.read.append(f"{name} names the {files.kind.many}, but no column of it holds at least two labels")
         return
@@ -165,6 +169,11 @@ def _read_table(
         f"the labels are read from {name}: {chosen} for the {files.kind.many} in {_title(columns, best)}{without}"
     )
     found.read += [f"in {name}: {remark}" for remark in remarks]
+    folds = folds and split is None and divided is None
+    by_fold = (said_folds(columns[k], _cells(table, k), labels) for k in others if folds)
+    if (parts := next(filter(None, by_fold), None)) is not None:
+        splits = parts[0]
+        found.read.append(f"in {name}: {parts[1]}")
     starts, ends = ([k for k in rest if _plain(columns, k) in names] for names in (START_COLUMNS, END_COLUMNS))
     if starts and ends:
         found.times = [columns[starts[0]], columns[ends[0]]]

@@ -67,7 +67,8 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
                else None)
         for parts in sorted(files.paths) if len(parts) > depth + 1 and (not divided or parts[0] in given)
     ]  # fmt: skip
-    table = read_labels(files, label_column=options.label_column, group_column=options.group_column)
+    folds = not divided and known is None and options.test is None and options.group_column is None
+    table = read_labels(files, label_column=options.label_column, group_column=options.group_column, folds=folds)
     if table.labels and (options.label_column or options.group_column or not _agree(table, entries)):
         return _plan_of_table(files, table, given if divided else {})
     classes: dict[str, set[str]] = {}
@@ -286,5 +287,6 @@ def omissions(skipped: Sequence[tuple[str, str]], kind: Kind) -> Omissions:
         phrase = reason if noun else f"unreadable: {reason}"
         if noun and counts[reason] == 1:
             phrase = re.sub(r"^(\w+)s\b", r"\1", reason).replace("that repeat ", "that repeats ")
+            phrase = phrase.replace(f"that are no {kind.many}", f"that is no {kind.one}")
         collected.add(phrase, name)
     return collected

@@ -195,7 +195,7 @@ def _unwrapped(files: Files) -> Files:
     wrapper = _wrapper(files.paths, files.folders, files.kind)
     cut = len(wrapper)
     inside = sorted(parts[cut:] for parts in files.paths if parts[:cut] == wrapper)
-    tables = sorted(parts for parts in files.paths if is_table(parts) and len(parts) <= max(cut, 1) + 1)
+    tables = sorted(parts for parts in files.paths if is_table(parts) and len(parts) <= cut + 2)
     beside = [("/".join(parts), OUTSIDE) for parts in files.paths if parts[:cut] != wrapper and parts not in tables]
     folders = {parts[cut:] for parts in files.folders if len(parts) > cut}
     problems = [*files.problems, *sorted(beside)]
