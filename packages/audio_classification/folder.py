@@ -44,6 +44,7 @@ from cnn_core.weights.members import content_hashes
 SOUNDS = Kind("sounds", frozenset(SUFFIXES))
 COMMON_RATES = (8000, 16_000, 22_050, 32_000, 44_100)
 LISTS = {"testing_list.txt": "test", "validation_list.txt": "val"}  # of Speech Commands, with "dog/1.wav" a line
+NOISE = "_background_noise_"  # likewise: minutes of noise to mix into the words
 LONGEST = 30.0  # seconds that are kept of a sound
 MEMORY_SHARE = 0.5  # of the machine's memory that the samples may take
 
@@ -90,7 +91,7 @@ def load_own(
         path, known, expected="one subfolder of sounds per class, or a table of labels", kinds=("folder", "zip")
     )
     with list_files(path, SOUNDS) as files:
-        plan = with_test_of(files, _as_listed(files, plan_of(files, options)), options)
+        plan = with_test_of(files, _as_listed(files, _without_noise(plan_of(files, options))), options)
         read = _read(files, plan.entries, rate)
     entries, skipped, waves = read.entries, [*plan.left_out, *read.skipped], read.waves
     _check_readable(str(path), plan.labels, entries, read.skipped)
@@ -116,6 +117,21 @@ def load_own(
         (*division.warnings, *class_warnings(classes)),
     )  # fmt: skip
     return OwnSounds(whole, parts, summary, hashes)
+
+
+def _without_noise(plan: Plan) -> Plan:
+    """Return a plan of class folders without that of Speech Commands which holds noise instead of a word."""
+    noise = [entry for entry in plan.entries if entry.label == NOISE]
+    if not noise or len(plan.labels) < 3:  # the only other class is told from noise, then
+        return plan
+    why = f"sounds in {NOISE}, which are there to be mixed into the others and are no class"
+    return replace(
+        plan, labels=tuple(label for label in plan.labels if label != NOISE),
+        entries=[entry for entry in plan.entries if entry.label != NOISE],
+        left_out=[*plan.left_out, *(
+            ("/".join(entry.parts), why if SOUNDS.has(entry.parts) else "files that are no sounds") for entry in noise
+        )],
+    )  # fmt: skip
 
 
 def _as_listed(files: Files, plan: Plan) -> Plan:
