@@ -98,6 +98,36 @@ def test_json_with_a_row_for_each_key_and_an_array_in_lines(tmp_path: Path, name
     assert list(rows(tmp_path / name, layout)) == [["good", "pos"], ["bad", "neg"], ["dull", "neg"]]
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_json_with_a_list_of_texts_for_each_label(tmp_path: Path, more: int) -> None:
+    lists = {"good": [f"a fine day {i}" for i in range(20)], "bad": [f"rain, rain {i}" for i in range(20 + more)]}
+    (tmp_path / "a.json").write_text(json.dumps(lists, indent=1))
+    data = load_data(tmp_path / "a.json", Reading())
+    assert data.summary.splits["train"] + data.summary.splits["val"] + data.summary.splits["test"] == 40 + more
+    assert {name: sum(counts.values()) for name, counts in data.summary.classes.items()} == {
+        "bad": 20 + more,
+        "good": 20,
+    }
+    texts = zip(data.splits["train"].texts, data.splits["train"].targets.tolist(), strict=True)
+    assert all((target == 0) == text.startswith("rain") for text, target in texts)
+    assert "read as utf-8-sig, JSON with a list of texts for each label" in data.summary.read[0]
+
+
+def test_json_with_lists_that_are_columns_or_splits_is_not_read_by_label(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    for lists, columns in (
+        ({"text": ["good", "bad"], "label": ["p", "n"]}, ("text", "label")),
+        ({"said": ["good", "bad"], "kind": ["p", "n"]}, ("said", "kind")),  # as asked for
+        ({"train": ["a", "b"], "test": ["c"]}, ("train", "test")),
+    ):
+        file.write_text(json.dumps(lists))
+        assert look(file, {"text", "label"}, wanted=["kind"]).columns == columns
+    layout = look(file, {"text", "label"})
+    file.write_text(json.dumps({"p": ["good"], "n": ["bad", "worse"]}))
+    layout = look(file, {"text", "label"})
+    assert list(rows(file, layout)) == [["good", "p"], ["bad", "n"], ["worse", "n"]]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-8-sig"])
 def test_standard_input_in_any_encoding_of_unicode(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     piped = io.BufferedReader(io.BytesIO("a good film\r\nnaïve and dull\r\n".encode(encoding)))

@@ -217,12 +217,12 @@ def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str 
                 f"the label {name!r} of {count:,} items is learned as a class, but programs write it where a value is "
                 "missing: leave these items out if so"
             )
-    if several := several_in_one(classes):
-        what = "1 label seems" if len(several) == 1 else f"{len(several):,} labels seem"
+    if joined := several_in_one(classes):
+        what = "1 label seems" if len(joined) == 1 else f"{len(joined):,} labels seem"
         other = f", or choose another column with {label_flag}" if label_flag else ""
         said.append(
-            f"{what} to be several in one cell, {'each ' * (len(several) > 1)}learned as a class of its own (such as "
-            f"{several[0][:SHOWN]!r}): leave one label for each item{other}"
+            f"{what} to be several in one cell, {'each ' * (len(joined) > 1)}learned as a class of its own (such as "
+            f"{joined[0][:SHOWN]!r}): leave one label for each item{other}"
         )
     if label_flag and len(totals) > 20 and total < 5 * len(totals):
         said.append(
