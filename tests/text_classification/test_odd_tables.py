@@ -1,5 +1,6 @@
 """Tables of texts as other programs write them: with a column of splits, without labels, keyed, in UTF-16."""
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -11,6 +12,7 @@ from cnn_core.data.tables import look, rows
 from cnn_core.errors import DataError
 from text_classification import load
 from text_classification.data import Reading, load_data
+from text_classification.standard_input import StandardInput
 
 
 def written(path: Path, splits: list[str], header: str = "text,label,split") -> Path:
@@ -132,10 +134,58 @@ def test_json_with_lists_that_are_columns_or_splits_is_not_read_by_label(tmp_pat
 def test_standard_input_in_any_encoding_of_unicode(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     piped = io.BufferedReader(io.BytesIO("a good film\r\nnaïve and dull\r\n".encode(encoding)))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(piped))
-    assert load("sst2", device="cpu").examine_inputs(["-"]).read == ("standard input: one text per line",)
-    answers = list(load("sst2", device="cpu").stream_inputs(["-"]))
+    predictor = load("sst2", device="cpu")
+    assert predictor.examine_inputs(["-"]).read == ("standard input: one text per line",)
+    answers = list(predictor.stream_inputs(["-"]))
     assert [answer.input for answer in answers] == ["a good film", "naïve and dull"]
     assert answers[0].labels[0] == "positive"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "name"),
+    [
+        ("cp1251", "хороший фильм", "cp1251"), ("latin-1", "une idée très bête", "Windows-1252"),
+        ("utf-16-le", "une idée très bête", ""), ("utf-8", "une idée très bête", ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("packed", [False, True])
+def test_standard_input_is_read_as_a_file_is(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, text: str, name: str, packed: bool
+) -> None:
+    piped = f"{text}\nthe end\n".encode(encoding)
+    stream = io.BytesIO(gzip.compress(piped) if packed else piped)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(stream)))
+    predictor = load("sst2", device="cpu")
+    said = " ".join(predictor.examine_inputs(["-"]).read)
+    assert (f"standard input: not UTF-8, so read as {name}" in said) == bool(name)
+    assert [answer.input for answer in predictor.stream_inputs(["-"])] == [text, "the end"]
+
+
+def test_long_standard_input_is_examined_by_its_beginning_and_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"naïve line {i}" for i in range(9_000)]
+    for i in (2, 8_000):
+        texts[i] = f"idée {i}"
+    piped = b"".join(text.encode("latin-1" if text.startswith("id") else "utf-8") + b"\n" for text in texts)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(piped)))
+    found = StandardInput()
+    assert found.read[1].startswith("standard input: in the first 64 KiB 1 of 3,")
+    assert list(found) == texts
+
+
+CUT = gzip.compress(b"a fine day\n" * 99)[:-9]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"%PDF-1.7 x", "standard input is not text; it is a PDF"), (CUT, "standard input is damaged")],
+)
+def test_what_is_no_text_on_standard_input_is_refused(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, said: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    predictor = load("sst2", device="cpu")
+    assert predictor.examine_inputs(["-"]).read == ("standard input: one text per line",)
+    assert [said in str(answer.error) for answer in predictor.stream_inputs(["-"])] == [True]
 
 
 @pytest.mark.parametrize(("beginning", "said"), [(b"PK\x03\x04", "call it .xlsx"), (b"PAR1", "call it .parquet")])
