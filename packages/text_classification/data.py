@@ -14,7 +14,7 @@ import torch
 
 from cnn_core.data.paths import custom_path
 from cnn_core.data.sets import find_set
-from cnn_core.data.summary import DataSummary, class_counts, class_warnings
+from cnn_core.data.summary import DataSummary, class_counts, class_warnings, shortened
 from cnn_core.errors import DataError, unknown_name
 from text_classification.copies import contradictions, copies, grouped, label_warnings, similar
 from text_classification.corpora import DATA_SETS, PHRASES, Corpus
@@ -197,9 +197,10 @@ def _labels(tables: Mapping[str, Table], name: str) -> tuple[str, ...]:
     """Return the labels that occur, all of which the training table must have."""
     labels = sorted({label for table in tables.values() for label in table.labels})
     if len(labels) < 2:
+        found = list(map(shortened, labels)) or "none"
         raise DataError(
-            f"{name}: expected texts of at least two classes, found {labels or 'none'}; --label-column names another "
-            "column for the classes"
+            f"{name}: expected texts of at least two classes, found {found}; --label-column names another column for "
+            "the classes"
         )
     unlearned = sorted({*labels} - {*tables["train"].labels}) if "train" in tables else []
     if unlearned:

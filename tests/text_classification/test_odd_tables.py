@@ -13,6 +13,7 @@ from cnn_core.errors import DataError
 from text_classification import load
 from text_classification.data import Reading, load_data
 from text_classification.standard_input import StandardInput
+from text_classification.tables import text_file
 
 
 def written(path: Path, splits: list[str], header: str = "text,label,split") -> Path:
@@ -103,7 +104,7 @@ def test_json_with_a_row_for_each_key_and_an_array_in_lines(tmp_path: Path, name
 @pytest.mark.parametrize("more", [0, 1])
 def test_json_with_a_list_of_texts_for_each_label(tmp_path: Path, more: int) -> None:
     lists = {"good": [f"a fine day {i}" for i in range(20)], "bad": [f"rain, rain {i}" for i in range(20 + more)]}
-    (tmp_path / "a.json").write_text(json.dumps(lists, indent=1))
+    (tmp_path / "a.json").write_text(json.dumps({**lists, "dull": []}, indent=1))
     data = load_data(tmp_path / "a.json", Reading())
     assert data.summary.splits["train"] + data.summary.splits["val"] + data.summary.splits["test"] == 40 + more
     assert {name: sum(counts.values()) for name, counts in data.summary.classes.items()} == {
@@ -128,6 +129,35 @@ def test_json_with_lists_that_are_columns_or_splits_is_not_read_by_label(tmp_pat
     file.write_text(json.dumps({"p": ["good"], "n": ["bad", "worse"]}))
     layout = look(file, {"text", "label"})
     assert list(rows(file, layout)) == [["good", "p"], ["bad", "n"], ["worse", "n"]]
+
+
+def test_json_with_several_texts_or_the_words_of_one_in_a_list(tmp_path: Path) -> None:
+    intents = [{"tag": tag, "patterns": [f"{tag} you {i}" for i in range(12)], "responses": ["yes"]} for tag in "abc"]
+    (tmp_path / "intents.json").write_text(json.dumps({"intents": intents}))
+    data = load_data(tmp_path / "intents.json", Reading())
+    assert {name: sum(counts.values()) for name, counts in data.summary.classes.items()} == {"a": 12, "b": 12, "c": 12}
+    assert "in intents.json: every text in the lists of 'patterns' is one of its own" in data.summary.read
+    words = [{"tokens": ["a", "fine", "day", str(i)], "labels": ["xy"[i % 2]]} for i in range(30)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, words)))
+    data = load_data(tmp_path / "a.jsonl", Reading())
+    assert "in a.jsonl: the words in 'tokens' are joined" in data.summary.read and [*data.summary.classes] == ["x", "y"]
+    assert data.splits["train"].texts[0].startswith("a fine day ")
+    assert next(iter(text_file(tmp_path / "a.jsonl"))) == "a fine day 0"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {part: [[f"text {i}", "xy"[i % 2]] for i in range(30)] for part in ("train", "val", "oos")},  # CLINC150
+        {part: {"pos": ["good", "fine"], "neg": ["bad", "dull"]} for part in ("train", "test")},
+    ],
+)
+def test_json_with_lists_in_lists_is_refused(tmp_path: Path, value: object) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    with pytest.raises(
+        DataError, match=r"a\.json: expected rows in its lists, got lists; save it as a list of objects"
+    ):
+        load_data(tmp_path / "a.json", Reading())
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-8-sig"])

@@ -76,10 +76,11 @@ def are_by_label(path: Path, encoding: str, names: Collection[str]) -> bool:
     if table_suffix(path) != ".json" or _one_object_a_line(path, encoding):
         return False
     value = _json(path, encoding)
-    if not isinstance(value, dict) or len(value) < 2 or any(is_name(key, (*names, *SPLIT_NAMES)) for key in value):
+    if not isinstance(value, dict) or any(is_name(key, (*names, *SPLIT_NAMES)) for key in value):
         return False
-    return all(
-        isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts) for texts in value.values()
+    lists = [texts for texts in value.values() if texts != []]
+    return len(lists) > 1 and all(
+        isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in lists
     )
 
 
@@ -219,6 +220,10 @@ def _rows_of(value: dict[str, Any], name: str) -> Any:
         raise DataError(f"{name}: its columns have different rows; save it as a list of objects, one for each row")
     columns = {k: [v[key] for key in keyed[0]] if isinstance(v, dict) else v for k, v in value.items()}
     if columns and all(isinstance(entry, list) for entry in columns.values()):
+        if all(isinstance(cell, list) for cells in columns.values() for cell in cells):
+            raise DataError(
+                f"{name}: expected rows in its lists, got lists; save it as a list of objects, one for each row"
+            )
         lengths = {len(entry) for entry in columns.values()}
         if len(lengths) == 1:
             return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]

@@ -208,8 +208,8 @@ def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str 
     for names in alike.values():
         if len(names) > 1:
             said.append(
-                f"the labels {_list(map(repr, names))} differ in case, spaces or zeros alone and are "
-                "learned as different classes: write them alike if they are one"
+                f"the labels {_list(repr(shortened(name)) for name in names)} differ in case, spaces or zeros alone "
+                "and are learned as different classes: write them alike if they are one"
             )
     for name, count in totals.items():
         if name.casefold() in MISSING:
@@ -222,7 +222,7 @@ def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str 
         other = f", or choose another column with {label_flag}" if label_flag else ""
         said.append(
             f"{what} to be several in one cell, {'each ' * (len(joined) > 1)}learned as a class of its own (such as "
-            f"{joined[0][:SHOWN]!r}): leave one label for each item{other}"
+            f"{shortened(joined[0])!r}): leave one label for each item{other}"
         )
     if label_flag and len(totals) > 20 and total < 5 * len(totals):
         said.append(
@@ -238,15 +238,17 @@ def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str 
                 "test": f"nothing is measured of {it}", "val": f"the best epoch is chosen without {it}",
                 "train": f"nothing can be learned of {it}",
             }[split]  # fmt: skip
-            said.append(f"{several} no {SPLITS[split]} item, so {consequence}: {_list(missing)}")
+            said.append(f"{several} no {SPLITS[split]} item, so {consequence}: {_list(map(shortened, missing))}")
     few = [name for name, count in totals.items() if count < FEW]
     if few:
-        said.append(f"fewer than {FEW} items, too few to rely on: {_list(f'{name} ({totals[name]})' for name in few)}")
+        counts = _list(f"{shortened(name)} ({totals[name]})" for name in few)
+        said.append(f"fewer than {FEW} items, too few to rely on: {counts}")
     if totals and max(totals.values()) > UNBALANCED * max(1, min(totals.values())):
         large, small = max(totals, key=totals.__getitem__), min(totals, key=totals.__getitem__)
         said.append(
-            f"the classes are of very different sizes ({large!r} has {totals[large]:,} items, {small!r} "
-            f"{totals[small]:,}): look at the figures per class and at macro F1, accuracy alone flatters"
+            f"the classes are of very different sizes ({shortened(large)!r} has {totals[large]:,} items, "
+            f"{shortened(small)!r} {totals[small]:,}): look at the figures per class and at macro F1, accuracy alone "
+            "flatters"
         )
     return said
 
@@ -255,9 +257,14 @@ def _classes(classes: Mapping[str, Mapping[str, int]]) -> str:
     if not classes:
         return ""
     totals = {name: sum(counts.values()) for name, counts in classes.items()}
-    shown = [f"{name} {count:,}" for name, count in list(totals.items())[:NAMED]]
+    shown = [f"{shortened(name)} {count:,}" for name, count in list(totals.items())[:NAMED]]
     more = f" and {len(totals) - NAMED} more" if len(totals) > NAMED else ""
     return f" in {len(totals)} class{'es' * (len(totals) != 1)}: {', '.join(shown)}{more}"
+
+
+def shortened(text: str, most: int = SHOWN) -> str:
+    """Return the beginning of a text that is too long for a sentence."""
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _list(names: Iterable[str]) -> str:

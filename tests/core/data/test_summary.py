@@ -110,6 +110,12 @@ def test_several_labels_in_a_cell_are_told_from_names_with_commas(labels: list[s
     assert len(named) == bool(several)
 
 
+def test_labels_that_are_whole_texts_are_cut_short() -> None:
+    long = {"x" * 500: {"train": 4, "test": 0}, "y" * 500: {"train": 90, "test": 1}}
+    said = [*class_warnings(long), *DataSummary("a", "texts", {"all": 95}, long).sentences]
+    assert max(map(len, said)) < 350 and f"{'x' * 60}... (4)" in " ".join(said)
+
+
 def test_one_thing_is_no_things() -> None:
     assert [counted(n, "rows without text") for n in (0, 1, 2000)] == [
         "0 rows without text", "1 row without text", "2,000 rows without text",
