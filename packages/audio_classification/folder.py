@@ -43,8 +43,7 @@ from cnn_core.weights.members import content_hashes
 
 SOUNDS = Kind("sounds", frozenset(SUFFIXES))
 COMMON_RATES = (8000, 16_000, 22_050, 32_000, 44_100)
-LISTS = {"testing_list.txt": "test", "validation_list.txt": "val"}  # of Speech Commands, with "dog/1.wav" a line
-NOISE = "_background_noise_"  # likewise: minutes of noise to mix into the words
+NOISE = "_background_noise_"  # of Speech Commands: minutes of noise to mix into the words
 LONGEST = 30.0  # seconds that are kept of a sound
 MEMORY_SHARE = 0.5  # of the machine's memory that the samples may take
 
@@ -91,7 +90,7 @@ def load_own(
         path, known, expected="one subfolder of sounds per class, or a table of labels", kinds=("folder", "zip")
     )
     with list_files(path, SOUNDS) as files:
-        plan = with_test_of(files, _as_listed(files, _without_noise(plan_of(files, options))), options)
+        plan = with_test_of(files, _without_noise(plan_of(files, options)), options)
         read = _read(files, plan.entries, rate)
     entries, skipped, waves = read.entries, [*plan.left_out, *read.skipped], read.waves
     _check_readable(str(path), plan.labels, entries, read.skipped)
@@ -132,20 +131,6 @@ def _without_noise(plan: Plan) -> Plan:
             ("/".join(entry.parts), why if SOUNDS.has(entry.parts) else "files that are no sounds") for entry in noise
         )],
     )  # fmt: skip
-
-
-def _as_listed(files: Files, plan: Plan) -> Plan:
-    """Return a plan of class folders divided as the lists of Speech Commands beside them say."""
-    lists = {parts: LISTS[parts[0]] for parts in files.paths if len(parts) == 1 and parts[0] in LISTS}
-    if not lists or any(entry.given != "train" for entry in plan.entries):
-        return plan
-    splits: dict[str, str] = {}
-    for parts, split in lists.items():
-        text = files.content((*files.wrapper, *parts)).decode(errors="replace")
-        splits |= {line.strip(): split for line in text.splitlines()}
-    entries = [replace(entry, given=splits.get("/".join(entry.parts), "train")) for entry in plan.entries]
-    said = f"divided as {' and '.join(sorted(name for (name,) in lists))} say"
-    return replace(plan, entries=entries, read=[*plan.read, said])
 
 
 def load_whole(path: str | os.PathLike[str], labels: Sequence[str], *, rate: int) -> tuple[SoundSet, DataSummary]:

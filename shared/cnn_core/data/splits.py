@@ -24,6 +24,11 @@ FOLD_COLUMNS = ("fold", "folds", "foldid", "foldnumber", "kfold", "cvfold")  # l
 MOST_FOLDS = 20
 
 
+def split_of_folder(name: str) -> str | None:
+    """Return the part of the data that a folder is called like: `Testing -> test`, `train2017 -> train`."""
+    return SPLIT_NAMES.get(re.sub(r"[\W\d_]+$", "", name.lower()))
+
+
 def may_say_splits(column: str) -> bool:
     """Tell by the name of a column whether it may say which part of the data a row belongs to."""
     name = re.sub(r"[\W_]", "", column.lower())

@@ -42,6 +42,7 @@ class LabelTable:
         splits: item -> train, val or test, where a table says so.
         groups: item -> its group, where a column was asked for.
         left_out: (file or row, reason) of what is not used.
+        folds: item -> its split by a column of folds, used where no table says another one, and a clause on it.
         times: columns that say from when to when a label holds.
     """
 
@@ -51,6 +52,8 @@ class LabelTable:
     splits: dict[Parts, str] = field(default_factory=dict)
     groups: dict[Parts, str] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    folds: dict[Parts, str] = field(default_factory=dict)
+    by_fold: str = ""
     times: list[str] = field(default_factory=list)
 
     def several_labels(self, kind: Kind) -> str | None:
@@ -94,6 +97,10 @@ def read_labels(
         raise DataError(f"{files.name}: {flag} needs {wanted}, found none")
     if not found.labels:
         return found
+    if found.by_fold and not {"val", "test"} & {*found.splits.values()}:
+        found.splits |= {parts: split for parts, split in found.folds.items() if split}
+        found.read.append(found.by_fold)
+    found.read = [*dict.fromkeys(found.read)]
     named = {parts for parts in finder.items if parts in found.labels}
     left_out = {name for name, reason in found.left_out if reason.endswith(SEVERAL_LABELS)}
     for parts in finder.items:
@@ -116,15 +123,20 @@ def listed(file: Path, items: Sequence[Parts], kind: Kind) -> tuple[set[Parts], 
         lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise DataError(f"{file.name} cannot be read as a list of {kind.many} ({error})") from error
-    finder = _Finder(items, kind)
-    found = {line: finder.find(line, None, ()) for line in lines}
-    chosen = {place for place in found.values() if place is not None}
+    chosen, missing = named_in(lines, items, kind)
     if not chosen:
         raise DataError(
             f"{file.name} names no {kind.one} of the folder; expected one name a line, such as "
             f"cats/001{min(kind.suffixes)}"
         )
-    return chosen, [line for line, place in found.items() if place is None]
+    return chosen, missing
+
+
+def named_in(lines: Sequence[str], items: Sequence[Parts], kind: Kind) -> tuple[set[Parts], list[str]]:
+    """Return the items that lines name, and the lines that name none."""
+    finder = _Finder(items, kind)
+    found = {line: finder.find(line, None, ()) for line in lines}
+    return {place for place in found.values() if place is not None}, [line for line, at in found.items() if at is None]
 
 
 def _read_table(
@@ -134,7 +146,7 @@ def _read_table(
     """Add what one table says, if it is one of labels."""
     name = source[-1]
     columns, table, header, remarks = _rows(files, source, label_column, group_column)
-    split, folder = _split_of(PurePosixPath(name).stem), source[len(files.wrapper) : -1]
+    split, folder = split_in(PurePosixPath(name).stem), source[len(files.wrapper) : -1]
     width = max(map(len, table), default=0)
     cells = [_cells(table, k) for k in range(width)]
     for numbers in (False, True):  # a number stands for a name with zeros before it only where no column has names
@@ -169,11 +181,9 @@ def _read_table(
         f"the labels are read from {name}: {chosen} for the {files.kind.many} in {_title(columns, best)}{without}"
     )
     found.read += [f"in {name}: {remark}" for remark in remarks]
-    folds = folds and split is None and divided is None
     by_fold = (said_folds(columns[k], _cells(table, k), labels) for k in others if folds)
-    if (parts := next(filter(None, by_fold), None)) is not None:
-        splits = parts[0]
-        found.read.append(f"in {name}: {parts[1]}")
+    numbered, clause = next(filter(None, by_fold), ([], ""))
+    found.by_fold = f"in {name}: {clause}" if numbered else found.by_fold
     starts, ends = ([k for k in rest if _plain(columns, k) in names] for names in (START_COLUMNS, END_COLUMNS))
     if starts and ends:
         found.times = [columns[starts[0]], columns[ends[0]]]
@@ -197,6 +207,8 @@ def _read_table(
             found.labels[place] = text
             if part:
                 found.splits[place] = part
+            if numbered:
+                found.folds[place] = numbered[number - 1]
             if group is not None and group < len(row):
                 found.groups[place] = row[group].strip()
     for place in several:
@@ -271,7 +283,7 @@ def _plain(columns: list[str], place: int) -> str:
     return re.sub(r"[\W_]", "", columns[place].lower()) if place < len(columns) else ""
 
 
-def _split_of(stem: str) -> str | None:
+def split_in(stem: str) -> str | None:
     """Return which split a table is of by its name: train.csv, trainLabels.csv, my_test.csv."""
     words = re.findall(r"[A-Z]?[a-z]+", stem)
     return next((SPLIT_NAMES[word.lower()] for word in words if word.lower() in SPLIT_NAMES), None)
@@ -304,7 +316,7 @@ class _Finder:
             if len(fitting) > 1 and folder:
                 fitting = [parts for parts in fitting if parts[: len(folder)] == folder] or fitting
             if len(fitting) > 1:
-                fitting = [parts for parts in fitting if split in {_split_of(part) for part in parts[:-1]} - {None}]
+                fitting = [parts for parts in fitting if split in {split_in(part) for part in parts[:-1]} - {None}]
             if len(fitting) == 1:
                 return fitting[0]
         return None
