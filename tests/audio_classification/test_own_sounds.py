@@ -96,6 +96,23 @@ def test_groups_that_hold_every_class_are_divided_too(tmp_path: Path) -> None:
         load_own(tmp_path, [], options=SplitOptions(group_column="speaker", test="20"))
 
 
+def test_a_single_group_is_refused_as_it_leaves_no_test(listed: Path) -> None:
+    rows = [f"clip{i:02}.wav,{('low', 'high')[i % 2]},here" for i in range(20)]
+    (listed / "labels.csv").write_text("\n".join(["file,kind,place", *rows]))
+    said = (
+        "no test sounds can be held out: sounds of the 1 values of place stay together; expected two of them at least"
+    )
+    with pytest.raises(DataError, match=said):
+        load_own(listed, [], options=SplitOptions(group_column="place"))
+
+
+def test_folders_of_folds_are_no_classes(tmp_path: Path) -> None:
+    for i in range(12):
+        tone(tmp_path / f"fold{i // 3 + 1}" / f"{i}-{i % 2}-0-0.wav", 300 + 20 * i)  # UrbanSound8K without its table
+    with pytest.raises(DataError, match=r"fold1, fold2, fold3, ... are called as the folds of a cross-validation"):
+        load_own(tmp_path, [])
+
+
 def test_the_test_can_be_named(tmp_path: Path) -> None:
     for label, pitch in (("a", 300), ("b", 900)):
         for i in range(6):

@@ -96,3 +96,10 @@ def test_a_test_without_class_folders_is_labelled_by_its_table(tmp_path: Path) -
     assert data.sets["test"].targets.tolist() == [0, 1, 0, 1] and data.sets["test"].labels == ("0", "1")
     left = {entry.reason: entry.count for entry in data.summary.left_out}
     assert left == {"pictures outside the folders of the splits": 4}
+
+
+def test_a_test_folder_without_pictures_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test" / "cats").mkdir(parents=True)
+    (tmp_path / "test" / "cats" / "1.txt").write_text("a cat")
+    with pytest.raises(DataError, match="expected one subfolder of pictures per class"):
+        load_folder(tmp_path, CONTRACT)

@@ -82,7 +82,7 @@ def divide(items: Items, options: SplitOptions, *, validation: bool = True) -> D
         validation: whether the validation split is used, and so is worth a word.
 
     Raises:
-        DataError: more test items are wanted than a class has.
+        DataError: more test items are wanted than a class has, or all of them stay together.
     """
     given = np.array(items.given)
     there = {str(split) for split in np.unique(given)}
@@ -94,6 +94,11 @@ def divide(items: Items, options: SplitOptions, *, validation: bool = True) -> D
     train = np.flatnonzero(given == "train")
     parts, said, more = _held_out(items, train, copies, shares, options)
     members = {split: np.flatnonzero(given == split) for split in ("train", "val", "test")} | parts
+    if "test" in shares and said and not len(members["test"]):
+        raise DataError(
+            f"no test {items.kind.many} can be held out: {said[0]}; expected two of them at least, or say with --test "
+            "what is tested"
+        )
     clauses = [f"as given in {', '.join(sorted(there - {'train'}))}"] if there - {"train"} else []
     clauses += [
         f"{_words(split, share, items.kind)} of each class"

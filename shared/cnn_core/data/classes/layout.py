@@ -20,6 +20,7 @@ from cnn_core.data.summary import DataSummary, Omissions, class_counts
 from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import DataError
 
+FOLD = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
 WANTED = "expected one subfolder of {} per class, at least two, or a table of labels (labels.csv)"
 
 Parts = tuple[str, ...]
@@ -79,6 +80,12 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
         if len(parts) == depth + 1 and (not divided or parts[0] in given):
             classes.setdefault(given[parts[0]] if divided else "train", set()).add(parts[depth])
     labels = _class_names(files.name, classes.get("train", set()) if known is None else set().union(*classes.values()))
+    if len(labels) > 1 and known is None and all(map(FOLD.fullmatch, labels)):
+        shown = ", ".join(labels[:3]) + ", ..." * (len(labels) > 3)
+        raise DataError(
+            f"{files.name}: {shown} are called as the folds of a cross-validation, not as classes; "
+            f"{WANTED.format(files.kind.many)} beside or above these folders"
+        )
     problems = _layout_problems(files, labels, classes, entries, known)
     if problems and len(labels) < 2 and (several := table.several_labels(files.kind)):
         raise DataError(f"{files.name}: {several}")
@@ -118,7 +125,7 @@ def _divided_inside(entries: Sequence[Entry]) -> list[Entry]:
 def _refuse_splits(files: Files, folders: set[str]) -> None:
     """Raise DataError for folders that hold the same folders each, some of them called as a split is."""
     inside = {name: {parts[1] for parts in files.paths if len(parts) > 2 and parts[0] == name} for name in folders}
-    first, *others = inside.values()
+    first, *others = inside.values() or [set[str]()]
     if others and len(first) > 1 and all(other == first for other in others):
         raise DataError(
             f"{files.name}: {' and '.join(sorted(folders))} hold the same folders ({', '.join(sorted(first))}), so "
