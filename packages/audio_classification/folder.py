@@ -105,6 +105,10 @@ def load_own(
     items = items_of(SOUNDS, entries, plan.labels, same=same, near=near)
     said = [*read.said, *unsought(len(np.unique(same)))]
     division = divide(items, options, validation=validation)
+    if not len(division.members.get("test", ())):
+        raise DataError(
+            f"{path}: expected two sounds of a class at least, to hold one out for the test, found single ones"
+        )
     whole = SoundSet(
         str(path), "all", plan.labels, read.rate, waves, torch.from_numpy(items.targets), tuple(items.names)
     )

@@ -106,6 +106,15 @@ def test_a_single_group_is_refused_as_it_leaves_no_test(listed: Path) -> None:
         load_own(listed, [], options=SplitOptions(group_column="place"))
 
 
+def test_single_sounds_leave_no_test_and_are_refused(tmp_path: Path) -> None:
+    tone(tmp_path / "a" / "1.wav", 300)
+    tone(tmp_path / "b" / "1.wav", 600)
+    with pytest.raises(DataError, match="expected two sounds of a class at least, to hold one out for the test"):
+        load_own(tmp_path, [])
+    tone(tmp_path / "b" / "2.wav", 700)
+    assert [len(load_own(tmp_path, []).parts[part]) for part in ("train", "test")] == [2, 1]
+
+
 def test_folders_of_folds_are_no_classes(tmp_path: Path) -> None:
     for i in range(12):
         tone(tmp_path / f"fold{i // 3 + 1}" / f"{i}-{i % 2}-0-0.wav", 300 + 20 * i)  # UrbanSound8K without its table
