@@ -10,7 +10,6 @@ ones by `copies`, and stay on one side of a split.
 
 import io
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,7 +43,7 @@ from cnn_core.weights.members import content_hashes
 
 SOUNDS = Kind("sounds", frozenset(SUFFIXES))
 COMMON_RATES = (8000, 16_000, 22_050, 32_000, 44_100)
-LISTS = {"testing_list.txt": "test", "validation_list.txt": "val"}  # of Speech Commands, with "dog/1.wav" a line
+NOISE = "_background_noise_"  # of Speech Commands: minutes of noise to mix into the words
 LONGEST = 30.0  # seconds that are kept of a sound
 MEMORY_SHARE = 0.5  # of the machine's memory that the samples may take
 
@@ -91,7 +90,7 @@ def load_own(
         path, known, expected="one subfolder of sounds per class, or a table of labels", kinds=("folder", "zip")
     )
     with list_files(path, SOUNDS) as files:
-        plan = with_test_of(files, _as_listed(files, plan_of(files, options)), options)
+        plan = with_test_of(files, _without_noise(plan_of(files, options)), options)
         read = _read(files, plan.entries, rate)
     entries, skipped, waves = read.entries, [*plan.left_out, *read.skipped], read.waves
     _check_readable(str(path), plan.labels, entries, read.skipped)
@@ -106,6 +105,10 @@ def load_own(
     items = items_of(SOUNDS, entries, plan.labels, same=same, near=near)
     said = [*read.said, *unsought(len(np.unique(same)))]
     division = divide(items, options, validation=validation)
+    if not len(division.members.get("test", ())):
+        raise DataError(
+            f"{path}: expected two sounds of a class at least, to hold one out for the test, found single ones"
+        )
     whole = SoundSet(
         str(path), "all", plan.labels, read.rate, waves, torch.from_numpy(items.targets), tuple(items.names)
     )
@@ -114,36 +117,24 @@ def load_own(
     summary = DataSummary(
         str(path), "sounds", {part: len(index) for part, index in parts.items()}, classes, division.divided,
         (*plan.read, *said, *division.read), omissions(skipped, SOUNDS).all,
-        (*division.warnings, *class_warnings(classes), *_joined(plan.labels)),
+        (*division.warnings, *class_warnings(classes)),
     )  # fmt: skip
     return OwnSounds(whole, parts, summary, hashes)
 
 
-def _as_listed(files: Files, plan: Plan) -> Plan:
-    """Return a plan of class folders divided as the lists of Speech Commands beside them say."""
-    lists = {parts: LISTS[parts[0]] for parts in files.paths if len(parts) == 1 and parts[0] in LISTS}
-    if not lists or any(entry.given != "train" for entry in plan.entries):
+def _without_noise(plan: Plan) -> Plan:
+    """Return a plan of class folders without that of Speech Commands which holds noise instead of a word."""
+    noise = [entry for entry in plan.entries if entry.label == NOISE]
+    if not noise or len(plan.labels) < 3:  # the only other class is told from noise, then
         return plan
-    splits: dict[str, str] = {}
-    for parts, split in lists.items():
-        text = files.content((*files.wrapper, *parts)).decode(errors="replace")
-        splits |= {line.strip(): split for line in text.splitlines()}
-    entries = [replace(entry, given=splits.get("/".join(entry.parts), "train")) for entry in plan.entries]
-    said = f"divided as {' and '.join(sorted(name for (name,) in lists))} say"
-    return replace(plan, entries=entries, read=[*plan.read, said])
-
-
-def _joined(labels: Sequence[str]) -> list[str]:
-    """Say which labels seem to be several in one cell."""
-    several = [
-        label
-        for label in labels
-        if len(words := re.split(r"\s*[,;|]\s*", label)) > 1 and not {*words}.isdisjoint(labels)
-    ]
-    if not several:
-        return []
-    what = "1 label seems" if len(several) == 1 else f"{len(several)} labels seem"
-    return [f"{what} to be several in one cell, learned as a class of its own (such as {several[0]!r})"]
+    why = f"sounds in {NOISE}, which are there to be mixed into the others and are no class"
+    return replace(
+        plan, labels=tuple(label for label in plan.labels if label != NOISE),
+        entries=[entry for entry in plan.entries if entry.label != NOISE],
+        left_out=[*plan.left_out, *(
+            ("/".join(entry.parts), why if SOUNDS.has(entry.parts) else "files that are no sounds") for entry in noise
+        )],
+    )  # fmt: skip
 
 
 def load_whole(path: str | os.PathLike[str], labels: Sequence[str], *, rate: int) -> tuple[SoundSet, DataSummary]:

@@ -1,10 +1,10 @@
 """Which column of a table holds the texts, and which the labels: as named, by usual names, by what is in them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from cnn_core.data.headers import is_name, kind_of
+from cnn_core.data.splits import is_fold
 from cnn_core.data.tables import Layout
 from cnn_core.errors import DataError
 
@@ -107,6 +107,7 @@ class Columns:
         """
         others = [at for at in range(len(self.names)) if at not in taken]
         others = [at for at in others if not is_name(self.names[at], TEXT_NAMES)] or others
+        others = [at for at in others if not is_fold(self.names[at])] or others
         counts = {at: len({*self._cells[at]}) for at in others}
         varied = [at for at in others if counts[at] > 1]
         repeating = [at for at in varied if 2 * counts[at] <= len(self._cells[at])]
@@ -138,19 +139,3 @@ def _rank(name: str) -> int:
 def _words(cell: str) -> float:
     """Return how much of a text a cell is: its characters, if it has blanks or is of a script without them."""
     return len(cell) if " " in cell or not cell.isascii() else min(len(cell), 20) / 4
-
-
-def likely_lists(labels: Sequence[str]) -> str | None:
-    """Return an example where labels seem to be lists of several: `["a", "b"]`, or `a|b` beside `a`."""
-    different = {*labels}
-    brackets = [label for label in different if label[:1] == "[" and label[-1:] == "]"]
-    if 2 * len(brackets) > len(different):
-        return brackets[0]
-    for separator in ("|", ";", ","):
-        several = [label for label in different if separator in label]
-        parts = {part.strip() for label in several for part in label.split(separator)}
-        if several and 10 * len(several) >= len(different) and len(parts) < len(several) + len(different) / 2:
-            singles = different - {*several}
-            if singles & parts or len(parts) < len(several):
-                return sorted(several)[0]
-    return None

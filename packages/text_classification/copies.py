@@ -5,7 +5,6 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from text_classification.columns import likely_lists
 from text_classification.tables import Table
 
 SHOWN = 60  # characters of an example
@@ -83,13 +82,8 @@ def copies(splits: Mapping[str, Texts]) -> list[str]:
 
 
 def label_warnings(labels: Iterable[str]) -> list[str]:
-    """Return what labels seem to be instead of classes: scores, or lists of several."""
+    """Return what labels seem to be instead of classes: scores."""
     labels = list(labels)
-    if (example := likely_lists(labels)) is not None:
-        return [
-            f"labels look like lists of several ({example[:SHOWN]}): every different list is learned as a class of its "
-            "own; write one label in each row, or choose another column with --label-column"
-        ]
     if len(labels) > NUMBERS and all(map(_NUMBER.fullmatch, labels)):
         return [
             f"the {len(labels)} labels are all numbers: these may be scores instead of classes; divide them into a few "

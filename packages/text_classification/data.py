@@ -14,7 +14,7 @@ import torch
 
 from cnn_core.data.paths import custom_path
 from cnn_core.data.sets import find_set
-from cnn_core.data.summary import DataSummary, class_counts, class_warnings
+from cnn_core.data.summary import DataSummary, class_counts, class_warnings, shortened
 from cnn_core.errors import DataError, unknown_name
 from text_classification.copies import contradictions, copies, grouped, label_warnings, similar
 from text_classification.corpora import DATA_SETS, PHRASES, Corpus
@@ -117,6 +117,7 @@ def read_custom(
     reading: Reading,
     *,
     likely: tuple[str | None, str | None] = (None, None),
+    folds: bool = True,
 ) -> dict[str, Table]:
     """Return part -> table of a user's texts: "all", or train, val and test.
 
@@ -124,6 +125,7 @@ def read_custom(
         name_or_path: a table, or a folder of tables.
         reading: names of columns; a test table belongs to the parts.
         likely: columns of text and label that are taken instead of a guess, where a table has them.
+        folds: whether a column of folds divides a table.
 
     Raises:
         DataError: there are none, or they cannot be read.
@@ -144,7 +146,8 @@ def read_custom(
             said = f"{file.name} is not used: it has no column {likely[1]!r}; cnn predict answers its texts"
             tables[first] = replace(tables[first], read=(*tables[first].read, said))
             continue
-        tables[part] = read_table(file, **columns, group_column=group, likely=likely, layout=layout)
+        folds = folds and [*files] == ["all"] and not (group or reading.test)
+        tables[part] = read_table(file, **columns, group_column=group, likely=likely, layout=layout, folds=folds)
         likely = tables[part].columns  # the other parts are read as the first one
     if "all" in tables and tables["all"].splits:
         tables = tables["all"].parts() | {part: table for part, table in tables.items() if part != "all"}
@@ -194,9 +197,10 @@ def _labels(tables: Mapping[str, Table], name: str) -> tuple[str, ...]:
     """Return the labels that occur, all of which the training table must have."""
     labels = sorted({label for table in tables.values() for label in table.labels})
     if len(labels) < 2:
+        found = list(map(shortened, labels)) or "none"
         raise DataError(
-            f"{name}: expected texts of at least two classes, found {labels or 'none'}; --label-column names another "
-            "column for the classes"
+            f"{name}: expected texts of at least two classes, found {found}; --label-column names another column for "
+            "the classes"
         )
     unlearned = sorted({*labels} - {*tables["train"].labels}) if "train" in tables else []
     if unlearned:

@@ -58,7 +58,7 @@ def _measure(
     likely = predictor.contract.text_column, predictor.contract.label_column
     if not own:
         reading = replace(reading, group_column=None, test=None)
-    tables = read_custom(data, reading, likely=likely)
+    tables = read_custom(data, reading, likely=likely, folds=own)
     given = (split or "test") in tables
     if given:
         tables = {split or "test": tables[split or "test"]}

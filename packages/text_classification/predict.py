@@ -1,10 +1,7 @@
 """Predictions for texts: labels with probabilities, and the words that explain them."""
 
-import io
 import os
 import re
-import sys
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -18,7 +15,6 @@ from torch import Tensor
 
 from cnn_core.answers import Item, skip_answered
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
-from cnn_core.data.decoding import FALLBACK
 from cnn_core.data.reading import Unreadable
 from cnn_core.data.summary import DataSummary
 from cnn_core.data.tables import TABLES, table_suffix
@@ -31,6 +27,7 @@ from text_classification.contract import DOMAIN_NAME, LONGEST_TEXT, Encoded, Tex
 from text_classification.explain import TextExplanation, explain_text
 from text_classification.model import TextNet, load_text_model, scores_of
 from text_classification.ngrams import OneText, window_indices, window_responses, word_products
+from text_classification.standard_input import StandardInput
 from text_classification.tables import TextFile, text_file
 from text_classification.tokenizers import TOKENIZERS
 
@@ -73,6 +70,7 @@ class Predictor(OfCard):
         self._products: list[Tensor] | None = None
         self._one_text: OneText | None = None
         self._files: dict[tuple[object, ...], TextFile] = {}
+        self._input: StandardInput | None = None
 
     def scores(self, texts: Sequence[str]) -> Tensor:
         """Return the class scores before softmax: `-> float32 [N, K]` on the CPU."""
@@ -163,7 +161,8 @@ class Predictor(OfCard):
         read: list[str] = []
         for entry in inputs:
             if entry == STDIN and not texts:
-                endless, read = True, [*read, "standard input: one text per line"]
+                endless, read = True, [*read, *self._standard_input().read]
+                continue
             try:
                 file = None if texts or not is_path(entry) else self._file(entry, text_column, label_column)
             except CnnError:
@@ -185,7 +184,11 @@ class Predictor(OfCard):
             if texts:
                 yield entry
             elif entry == STDIN:
-                yield from _standard_input()
+                try:
+                    yield from self._standard_input()
+                except CnnError as error:
+                    yield Unreadable(entry, str(error))
+                self._input = None
             elif os.path.isdir(entry):  # noqa: PTH112 (pathlib raises for names that no file can have)
                 yield Unreadable(entry, "is a folder; give the files in it, or add --text if it is a text")
             elif is_path(entry):
@@ -202,6 +205,11 @@ class Predictor(OfCard):
                 yield Unreadable(entry, "there is no such file; if it is a text, add --text")
             else:
                 yield entry
+
+    def _standard_input(self) -> StandardInput:
+        """Return how standard input is read, which is found out once."""
+        self._input = self._input or StandardInput()
+        return self._input
 
     def _file(self, entry: str, text_column: str | None, label_column: str | None) -> TextFile:
         """Return how a file is read, which is found out once."""
@@ -299,12 +307,3 @@ def looks_like_a_path(entry: str) -> bool:
 def _name_of(entry: str | Unreadable) -> str:
     """Return what the answer to an entry calls its input."""
     return entry.name if isinstance(entry, Unreadable) else entry
-
-
-def _standard_input() -> Iterator[str]:
-    stream = getattr(sys.stdin, "buffer", None)
-    if stream is not None and hasattr(stream, "peek") and stream.peek(2)[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
-        stream = io.TextIOWrapper(stream, "utf-16", errors="replace")  # as Windows' shell pipes it
-    for line in sys.stdin if stream is None else stream:
-        text = line if isinstance(line, str) else line.decode("utf-8", FALLBACK)
-        yield text.rstrip("\r\n").removeprefix("\ufeff")

@@ -11,11 +11,12 @@ from pathlib import Path
 from cnn_core.data import tables
 from cnn_core.data.decoding import examine_encoding, lines, opened, reading_errors
 from cnn_core.data.headers import is_name
-from cnn_core.data.splits import may_say_splits, said_splits
+from cnn_core.data.splits import may_say_splits, said_folds, said_splits
 from cnn_core.data.summary import LeftOut, Omissions
 from cnn_core.data.tables import SAMPLE, TABLES, Layout, check_is_text, numbered_rows, rows, table_suffix
 from cnn_core.errors import DataError
 from text_classification.columns import LABEL_NAMES, TEXT_NAMES, Columns
+from text_classification.lists import Lists, lists_of, only_ones
 
 MOST_CHARACTERS = 2 << 30  # of all texts of a training set together: it is held in memory
 PARTS = {"train": ("train", "training"), "val": ("val", "validation", "valid", "dev"), "test": ("test", "testing")}
@@ -95,6 +96,7 @@ def read_table(
     group_column: str | None = None,
     likely: tuple[str | None, str | None] = (None, None),
     layout: Layout | None = None,
+    folds: bool = False,
 ) -> Table:
     """Read the labelled texts of a table.
 
@@ -107,6 +109,7 @@ def read_table(
         group_column: of what rows have in common that belong together; None: nothing.
         likely: columns of text and label that are taken instead of a guess, where the file has them.
         layout: what `look` found out; None: nobody has looked.
+        folds: whether a column of folds divides the rows.
 
     Raises:
         DataError: the file cannot be read, has no such column, or holds no labelled text.
@@ -129,33 +132,41 @@ def read_table(
         if k not in (text_at, label_at, group_at) and may_say_splits(name)
     }
     omissions, size = Omissions(), 0
+    lists = lists_of(layout, text_at)
     for number, row in numbered_rows(path, layout):
-        text, label = _at(row, text_at).strip(), _at(row, label_at).strip()
-        if not text or not label:
+        label = _at(row, label_at).strip()
+        inside = lists.texts(_at(row, text_at)) if lists else [_at(row, text_at)]
+        inside = [text.strip() for text in inside if text.strip()]
+        if not inside or not label:
             omissions.add("rows without text or label", f"line {number}")
             continue
-        size += len(text)
+        size += sum(map(len, inside))
         if size > MOST_CHARACTERS:
             raise DataError(
                 f"{path.name} holds more than {MOST_CHARACTERS >> 30} GiB of text, more than one training can take; "
                 "take a sample of its rows"
             )
-        texts.append(text)
-        labels.append(label)
+        texts += inside
+        labels += [label] * len(inside)
         for k, cells in dividing.items():
-            cells.append(_at(row, k))
+            cells += [_at(row, k)] * len(inside)
         if group_at is not None:
-            groups.append(_at(row, group_at).strip() or f"line {number}")
+            groups += [_at(row, group_at).strip() or f"line {number}"] * len(inside)
     names = layout.columns[text_at], layout.columns[label_at]
     if not texts:
         raise DataError(f"{path.name}: no row has both a text and a label (columns {names[0]!r} and {names[1]!r})")
+    labels = only_ones(labels) if layout.delimiter is None else labels
     read = (f"in {path.name}: {layout.said}; {chosen.said}", *(f"in {path.name}: {text}" for text in layout.remarks))
+    read += (f"in {path.name}: {lists.said.format(names[0])}",) if lists else ()
     said = ((k, said_splits(layout.columns[k], cells, table=path.name)) for k, cells in dividing.items())
     divided, splits = next(((k, parts) for k, parts in said if parts), (None, []))
     if divided is not None:
         bare = splits.count("")
         rest = f"; the {bare:,} rows without one are for training" if bare else ""
         read = (*read, f"in {path.name}: the splits are those of column {layout.columns[divided]!r}{rest}")
+    by_fold = (said_folds(layout.columns[k], cells, labels) for k, cells in dividing.items() if folds)
+    if divided is None and (parts := next(filter(None, by_fold), None)) is not None:
+        splits, read = parts[0], (*read, f"in {path.name}: {parts[1]}")
     return Table(texts, labels, groups, splits, read, omissions.all, names)
 
 
@@ -180,6 +191,7 @@ class TextFile:
         read: sentences on how it is read.
         layout: of a table; None: one text per line.
         place: of the column of texts.
+        lists: what the column holds instead of texts.
         encoding: of a file without layout.
     """
 
@@ -188,6 +200,7 @@ class TextFile:
     read: tuple[str, ...]
     layout: Layout | None = None
     place: int = 0
+    lists: Lists | None = None
     encoding: str = ""
 
     def __iter__(self) -> Iterator[str]:
@@ -196,7 +209,8 @@ class TextFile:
             with opened(self.path, self.encoding) as stream:
                 yield from (line.rstrip("\r\n") for line in lines(self.path, stream))
         else:
-            yield from (_at(row, self.place).strip() for row in rows(self.path, self.layout))
+            cells = (_at(row, self.place).strip() for row in rows(self.path, self.layout))
+            yield from (" ".join(self.lists.texts(cell)) for cell in cells) if self.lists else cells
 
 
 def text_file(
@@ -230,8 +244,9 @@ def text_file(
         text=text_column, label=label_column, likely_text=likely_column, labelled=False
     )
     read = (f"in {path.name}: {layout.said}{'; ' if chosen.said else ''}{chosen.said}",)
+    lists = lists_of(layout, chosen.text)
     return TextFile(
-        path, layout.count, (*read, *(f"in {path.name}: {text}" for text in layout.remarks)), layout, chosen.text
+        path, layout.count, (*read, *(f"in {path.name}: {text}" for text in layout.remarks)), layout, chosen.text, lists
     )
 
 

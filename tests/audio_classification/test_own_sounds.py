@@ -9,7 +9,7 @@ import torch
 
 from audio_classification import load, train
 from audio_classification.domain import DOMAIN, evaluate_weights
-from audio_classification.folder import load_own, load_whole
+from audio_classification.folder import OwnSounds, load_own, load_whole
 from cnn_core.data.classes.division import SplitOptions
 from cnn_core.errors import ConfigError, DataError
 from cnn_core.models import imagenet
@@ -56,6 +56,70 @@ def test_a_group_column_keeps_its_values_on_one_side(listed: Path) -> None:
     assert "sounds of the 5 values of microphone stay together" in own.summary.divided
     with pytest.raises(DataError, match="has no column 'place'"):
         load_own(listed, [], options=SplitOptions(group_column="place"))
+
+
+def folds(folder: Path, *, named: str = "fold", inner: str = "") -> Path:
+    """Four sounds of three classes in each of five folds, as ESC-50 has them."""
+    rows = [f"filename,{named},target,category"]
+    for i in range(60):
+        fold, target = i // 12 + 1, (i + i // 12) % 3
+        tone(folder / inner / "audio" / f"{fold}-{i:02}-A-{target}.wav", 200 + 20 * i)
+        rows.append(f"{fold}-{i:02}-A-{target}.wav,{fold},{target},{'abc'[target]}")
+    (folder / inner / "meta").mkdir()
+    (folder / inner / "meta" / "esc50.csv").write_text("\n".join(rows))
+    return folder
+
+
+def folds_of(own: OwnSounds) -> dict[str, set[str]]:
+    return {part: {own.whole.files[i].split("/")[-1][0] for i in index} for part, index in own.parts.items()}
+
+
+@pytest.mark.parametrize("inner", ["", "ESC-50-master"])
+def test_the_last_of_the_published_folds_is_the_test(inner: str, tmp_path: Path) -> None:
+    own = load_own(folds(tmp_path, inner=inner), [])
+    assert own.whole.labels == ("a", "b", "c")
+    assert folds_of(own) == {"train": {"1", "2", "3"}, "val": {"4"}, "test": {"5"}}
+    assert "in esc50.csv: fold 5 of column 'fold' is the test, fold 4 the validation" in own.summary.read
+    chosen = load_own(tmp_path, [], options=SplitOptions(test="0.2"))
+    assert folds_of(chosen)["test"] > {"1"} and not any("fold 5" in said for said in chosen.summary.read)
+
+
+def test_groups_that_hold_every_class_are_divided_too(tmp_path: Path) -> None:
+    """The first sounds of the five are of three classes, so none has enough of them to hold one out."""
+    folds(tmp_path, named="speaker")
+    for test, counts in ((None, [36, 12, 12]), ("8", [24, 12, 24])):
+        own = load_own(tmp_path, [], options=SplitOptions(group_column="speaker", test=test))
+        parts = folds_of(own)
+        assert [len(own.parts[part]) for part in ("train", "val", "test")] == counts
+        assert not parts["train"] & parts["test"] and not parts["train"] & parts["val"]
+    with pytest.raises(DataError, match="what is in groups of several classes has 20 to divide"):
+        load_own(tmp_path, [], options=SplitOptions(group_column="speaker", test="20"))
+
+
+def test_a_single_group_is_refused_as_it_leaves_no_test(listed: Path) -> None:
+    rows = [f"clip{i:02}.wav,{('low', 'high')[i % 2]},here" for i in range(20)]
+    (listed / "labels.csv").write_text("\n".join(["file,kind,place", *rows]))
+    said = (
+        "no test sounds can be held out: sounds of the 1 values of place stay together; expected two of them at least"
+    )
+    with pytest.raises(DataError, match=said):
+        load_own(listed, [], options=SplitOptions(group_column="place"))
+
+
+def test_single_sounds_leave_no_test_and_are_refused(tmp_path: Path) -> None:
+    tone(tmp_path / "a" / "1.wav", 300)
+    tone(tmp_path / "b" / "1.wav", 600)
+    with pytest.raises(DataError, match="expected two sounds of a class at least, to hold one out for the test"):
+        load_own(tmp_path, [])
+    tone(tmp_path / "b" / "2.wav", 700)
+    assert [len(load_own(tmp_path, []).parts[part]) for part in ("train", "test")] == [2, 1]
+
+
+def test_folders_of_folds_are_no_classes(tmp_path: Path) -> None:
+    for i in range(12):
+        tone(tmp_path / f"fold{i // 3 + 1}" / f"{i}-{i % 2}-0-0.wav", 300 + 20 * i)  # UrbanSound8K without its table
+    with pytest.raises(DataError, match=r"fold1, fold2, fold3, ... are called as the folds of a cross-validation"):
+        load_own(tmp_path, [])
 
 
 def test_the_test_can_be_named(tmp_path: Path) -> None:

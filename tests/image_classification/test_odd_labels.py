@@ -104,3 +104,24 @@ def test_a_table_of_a_kind_that_is_not_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "labels.xlsx").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"labels\.xlsx is not read: save it as \.csv if it holds the labels"):
         loaded(tmp_path, ["1.png", "2.png"], ["image,label"])
+
+
+def test_several_labels_in_a_cell_are_said(tmp_path: Path) -> None:
+    labels = ("Mass", "Edema", "Edema|Mass")
+    rows = [f"{i}.png,{labels[i % 3]}" for i in range(COUNT)]
+    data = loaded(tmp_path, [f"{i}.png" for i in range(COUNT)], ["Image Index,Finding Labels", *rows])
+    said = "1 label seems to be several in one cell, learned as a class of its own (such as 'Edema|Mass')"
+    assert any(said in warning for warning in data.summary.warnings)
+
+
+@pytest.mark.parametrize("name", ["folds.csv", "train_folds.csv"])
+def test_a_column_of_folds_divides(tmp_path: Path, name: str) -> None:
+    rows = [f"{i},{i % 3},{'uvwxy'[i % 5]}" for i in range(45)]
+    (tmp_path / name).write_text("\n".join(["image_id,kfold,kind", *rows]))
+    (tmp_path / "images").mkdir()
+    for i in range(45):
+        noise = np.random.default_rng(i).integers(0, 256, (12, 12, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "images" / f"{i}.png")
+    data = load_folder(tmp_path, InputContract(3, (8, 8)))
+    folds = {split: {int(Path(file).stem) % 3 for file in data.sets[split].files} for split in ("train", "val", "test")}
+    assert folds == {"train": {0}, "val": {1}, "test": {2}} and data.sets["test"].labels == tuple("uvwxy")

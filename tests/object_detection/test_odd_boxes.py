@@ -328,3 +328,9 @@ def test_a_table_that_cannot_be_read_beside_others_is_named(tmp_path: Path) -> N
     table(tmp_path, HEADER + "p0.png,cat,1,1,20,20\n")
     (tmp_path / "more.csv").write_text(HEADER + "p1.png,cat,1,1,x,20\n")
     assert "not used: more.csv, line 2: expected numbers, got 1, 1, x, 20" in said(tmp_path)
+
+
+def test_several_labels_of_a_box_are_said(tmp_path: Path) -> None:
+    labels = ("dog", "wet", "dog;wet")
+    rows = [f"p{k}.png,{labels[k % 3]},1,1,30,30\n" for k in range(9)]
+    assert "1 label seems to be several in one cell" in said(table(tmp_path, HEADER + "".join(rows), count=9))

@@ -1,5 +1,6 @@
 """Tables of texts as other programs write them: with a column of splits, without labels, keyed, in UTF-16."""
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -11,6 +12,8 @@ from cnn_core.data.tables import look, rows
 from cnn_core.errors import DataError
 from text_classification import load
 from text_classification.data import Reading, load_data
+from text_classification.standard_input import StandardInput
+from text_classification.tables import text_file
 
 
 def written(path: Path, splits: list[str], header: str = "text,label,split") -> Path:
@@ -52,7 +55,7 @@ def test_another_word_among_splits_is_refused(tmp_path: Path, word: str, count: 
 
 
 def test_a_column_of_that_name_that_says_something_else_is_left_alone(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.csv", [str(i % 5) for i in range(40)], "text,label,fold")
+    path = written(tmp_path / "a.csv", [str(i % 5) for i in range(40)], "text,label,part")
     assert len(members(path)["test"]) == 4
 
 
@@ -98,14 +101,121 @@ def test_json_with_a_row_for_each_key_and_an_array_in_lines(tmp_path: Path, name
     assert list(rows(tmp_path / name, layout)) == [["good", "pos"], ["bad", "neg"], ["dull", "neg"]]
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_json_with_a_list_of_texts_for_each_label(tmp_path: Path, more: int) -> None:
+    lists = {"good": [f"a fine day {i}" for i in range(20)], "bad": [f"rain, rain {i}" for i in range(20 + more)]}
+    (tmp_path / "a.json").write_text(json.dumps({**lists, "dull": []}, indent=1))
+    data = load_data(tmp_path / "a.json", Reading())
+    assert data.summary.splits["train"] + data.summary.splits["val"] + data.summary.splits["test"] == 40 + more
+    assert {name: sum(counts.values()) for name, counts in data.summary.classes.items()} == {
+        "bad": 20 + more,
+        "good": 20,
+    }
+    texts = zip(data.splits["train"].texts, data.splits["train"].targets.tolist(), strict=True)
+    assert all((target == 0) == text.startswith("rain") for text, target in texts)
+    assert "read as utf-8-sig, JSON with a list of texts for each label" in data.summary.read[0]
+
+
+def test_json_with_lists_that_are_columns_or_splits_is_not_read_by_label(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    for lists, columns in (
+        ({"text": ["good", "bad"], "label": ["p", "n"]}, ("text", "label")),
+        ({"said": ["good", "bad"], "kind": ["p", "n"]}, ("said", "kind")),  # as asked for
+        ({"train": ["a", "b"], "test": ["c"]}, ("train", "test")),
+    ):
+        file.write_text(json.dumps(lists))
+        assert look(file, {"text", "label"}, wanted=["kind"]).columns == columns
+    layout = look(file, {"text", "label"})
+    file.write_text(json.dumps({"p": ["good"], "n": ["bad", "worse"]}))
+    layout = look(file, {"text", "label"})
+    assert list(rows(file, layout)) == [["good", "p"], ["bad", "n"], ["worse", "n"]]
+
+
+def test_json_with_several_texts_or_the_words_of_one_in_a_list(tmp_path: Path) -> None:
+    intents = [{"tag": tag, "patterns": [f"{tag} you {i}" for i in range(12)], "responses": ["yes"]} for tag in "abc"]
+    (tmp_path / "intents.json").write_text(json.dumps({"intents": intents}))
+    data = load_data(tmp_path / "intents.json", Reading())
+    assert {name: sum(counts.values()) for name, counts in data.summary.classes.items()} == {"a": 12, "b": 12, "c": 12}
+    assert "in intents.json: every text in the lists of 'patterns' is one of its own" in data.summary.read
+    words = [{"tokens": ["a", "fine", "day", str(i)], "labels": ["xy"[i % 2]]} for i in range(30)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, words)))
+    data = load_data(tmp_path / "a.jsonl", Reading())
+    assert "in a.jsonl: the words in 'tokens' are joined" in data.summary.read and [*data.summary.classes] == ["x", "y"]
+    assert data.splits["train"].texts[0].startswith("a fine day ")
+    assert next(iter(text_file(tmp_path / "a.jsonl"))) == "a fine day 0"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {part: [[f"text {i}", "xy"[i % 2]] for i in range(30)] for part in ("train", "val", "oos")},  # CLINC150
+        {part: {"pos": ["good", "fine"], "neg": ["bad", "dull"]} for part in ("train", "test")},
+    ],
+)
+def test_json_with_lists_in_lists_is_refused(tmp_path: Path, value: object) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(value))
+    with pytest.raises(
+        DataError, match=r"a\.json: expected rows in its lists, got lists; save it as a list of objects"
+    ):
+        load_data(tmp_path / "a.json", Reading())
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-8-sig"])
 def test_standard_input_in_any_encoding_of_unicode(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     piped = io.BufferedReader(io.BytesIO("a good film\r\nnaïve and dull\r\n".encode(encoding)))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(piped))
-    assert load("sst2", device="cpu").examine_inputs(["-"]).read == ("standard input: one text per line",)
-    answers = list(load("sst2", device="cpu").stream_inputs(["-"]))
+    predictor = load("sst2", device="cpu")
+    assert predictor.examine_inputs(["-"]).read == ("standard input: one text per line",)
+    answers = list(predictor.stream_inputs(["-"]))
     assert [answer.input for answer in answers] == ["a good film", "naïve and dull"]
     assert answers[0].labels[0] == "positive"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "name"),
+    [
+        ("cp1251", "хороший фильм", "cp1251"), ("latin-1", "une idée très bête", "Windows-1252"),
+        ("utf-16-le", "une idée très bête", ""), ("utf-8", "une idée très bête", ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("packed", [False, True])
+def test_standard_input_is_read_as_a_file_is(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, text: str, name: str, packed: bool
+) -> None:
+    piped = f"{text}\nthe end\n".encode(encoding)
+    stream = io.BytesIO(gzip.compress(piped) if packed else piped)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(stream)))
+    predictor = load("sst2", device="cpu")
+    said = " ".join(predictor.examine_inputs(["-"]).read)
+    assert (f"standard input: not UTF-8, so read as {name}" in said) == bool(name)
+    assert [answer.input for answer in predictor.stream_inputs(["-"])] == [text, "the end"]
+
+
+def test_long_standard_input_is_examined_by_its_beginning_and_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"naïve line {i}" for i in range(9_000)]
+    for i in (2, 8_000):
+        texts[i] = f"idée {i}"
+    piped = b"".join(text.encode("latin-1" if text.startswith("id") else "utf-8") + b"\n" for text in texts)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(piped)))
+    found = StandardInput()
+    assert found.read[1].startswith("standard input: in the first 64 KiB 1 of 3,")
+    assert list(found) == texts
+
+
+CUT = gzip.compress(b"a fine day\n" * 99)[:-9]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"%PDF-1.7 x", "standard input is not text; it is a PDF"), (CUT, "standard input is damaged")],
+)
+def test_what_is_no_text_on_standard_input_is_refused(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, said: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    predictor = load("sst2", device="cpu")
+    assert predictor.examine_inputs(["-"]).read == ("standard input: one text per line",)
+    assert [said in str(answer.error) for answer in predictor.stream_inputs(["-"])] == [True]
 
 
 @pytest.mark.parametrize(("beginning", "said"), [(b"PK\x03\x04", "call it .xlsx"), (b"PAR1", "call it .parquet")])

@@ -103,8 +103,11 @@ def test_what_flatters_or_contradicts_is_counted_and_said(tmp_path: Path) -> Non
     [
         (["Good", "good", "bad"], "differ in case, spaces or zeros alone"),
         ([f"{i / 10}" for i in range(100)], "scores"),
-        (["a|b", "a", "b", "b|a"], "lists of several (a|b)"),
-        (['["a"  "b"]', '["a"]', '["b"]'], "lists of several"),
+        (
+            ["a|b", "a", "b", "b|a"],
+            "2 labels seem to be several in one cell, each learned as a class of its own (such as 'a|b')",
+        ),
+        (['["a"  "b"]', '["a"]', '["b"]'], "1 label seems to be several in one cell"),
     ],
 )
 def test_labels_that_are_no_classes_are_said_with_the_flag_that_helps(
@@ -127,6 +130,29 @@ def test_a_constant_column_and_addresses_are_never_chosen_while_others_are_there
     assert found.columns == ("said", "grade")
     sorted_labels = [f"neg,a bad one {i}" for i in range(900)] + [f"pos,a good one {i}" for i in range(900)]
     assert len({*read_table(table(tmp_path / "b.csv", sorted_labels)).labels}) == 2
+
+
+def test_a_column_of_folds_divides_and_is_no_label(tmp_path: Path) -> None:
+    rows = [f"some {'abcdefg'[i % 7]} text {i},{i % 5},{'tuvwxyz'[i // 5 % 7]}" for i in range(140)]
+    file = table(tmp_path / "a.csv", rows, "text,fold,theme")
+    data = load_data(file, Reading())
+    folds = {
+        split: {int(text.split()[-1]) % 5 for text in data.splits[split].texts} for split in ("train", "val", "test")
+    }
+    assert folds == {"train": {0, 1, 2}, "val": {3}, "test": {4}} and data.columns == ("text", "theme")
+    assert any("fold 4 of column 'fold' is the test, fold 3 the validation" in said for said in data.summary.read)
+    assert len(load_data(file, Reading(test="0.1")).splits["test"]) == 14
+    alone = [f"text {i},{i % 5},{'pq'[i % 5 == 4]}" for i in range(140)]  # every q is in the last fold
+    assert (
+        len(
+            {
+                *load_data(table(tmp_path / "b.csv", alone, "text,fold,theme"), Reading())
+                .splits["train"]
+                .targets.tolist()
+            }
+        )
+        == 2
+    )
 
 
 # What is measured

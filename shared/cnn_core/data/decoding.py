@@ -80,35 +80,40 @@ class Encoding:
 def examine_encoding(path: Path) -> Encoding:
     """Read a file through and find out its encoding; DataError if it cannot be read."""
     with reading_errors(path), _bytes(path) as stream:
-        start = stream.read(BLOCK)
-        if start[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
-            return Encoding("utf-32")
-        if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return Encoding("utf-16")
-        if start.count(0) > ZEROS * max(1, len(start)):
-            even, odd = start[::2].count(0), start[1::2].count(0)
-            if max(even, odd) > 4 * min(even, odd):
-                return Encoding("utf-16-le" if odd > even else "utf-16-be")
-        count, doubtful, beyond_ascii = 0, 0, False
-        named: list[int] = []
-        zeros, doubted = 0, b""
-        block = start + stream.readline(LONGEST_LINE)
-        while block:
-            try:
-                block.decode()
-                beyond_ascii = beyond_ascii or not block.isascii()
-            except UnicodeDecodeError:
-                for number, line in enumerate(block.split(b"\n"), start=count + 1):
-                    if _is_utf8(line):
-                        beyond_ascii = beyond_ascii or not line.isascii()
-                    else:
-                        doubtful += 1
-                        doubted += line[:GUESSED_FROM] + b"\n" if len(doubted) < GUESSED_FROM else b""
-                        named += [number] if len(named) < NAMED_LINES else []
-            count, zeros = count + block.count(b"\n"), zeros + block.count(0)
-            last = block[-1:]
-            block = stream.read(BLOCK) + stream.readline(LONGEST_LINE)
-        count += last != b"\n" if start else 0
+        return examine_bytes(stream)
+
+
+def examine_bytes(stream: BinaryIO) -> Encoding:
+    """Read a stream through and find out its encoding."""
+    start = stream.read(BLOCK)
+    if start[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        return Encoding("utf-32")
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return Encoding("utf-16")
+    if start.count(0) > ZEROS * max(1, len(start)):
+        even, odd = start[::2].count(0), start[1::2].count(0)
+        if max(even, odd) > 4 * min(even, odd):
+            return Encoding("utf-16-le" if odd > even else "utf-16-be")
+    count, doubtful, beyond_ascii = 0, 0, False
+    named: list[int] = []
+    zeros, doubted = 0, b""
+    block = start + stream.readline(LONGEST_LINE)
+    while block:
+        try:
+            block.decode()
+            beyond_ascii = beyond_ascii or not block.isascii()
+        except UnicodeDecodeError:
+            for number, line in enumerate(block.split(b"\n"), start=count + 1):
+                if _is_utf8(line):
+                    beyond_ascii = beyond_ascii or not line.isascii()
+                else:
+                    doubtful += 1
+                    doubted += line[:GUESSED_FROM] + b"\n" if len(doubted) < GUESSED_FROM else b""
+                    named += [number] if len(named) < NAMED_LINES else []
+        count, zeros = count + block.count(b"\n"), zeros + block.count(0)
+        last = block[-1:]
+        block = stream.read(BLOCK) + stream.readline(LONGEST_LINE)
+    count += last != b"\n" if start else 0
     if doubtful and not beyond_ascii:
         name = _by_its_script(doubted) or "cp1252"
         text = doubted.decode(name, "ignore")
@@ -145,8 +150,13 @@ def encoding_of(path: Path) -> str:
 def opened(path: Path, encoding: str) -> io.TextIOWrapper:
     """Open a file for reading in an encoding of `encoding_of`; DataError if that cannot be."""
     with reading_errors(path):
-        errors = "replace" if encoding.startswith(("utf-16", "utf-32")) else FALLBACK
-        return io.TextIOWrapper(_bytes(path), encoding=encoding, errors=errors, newline="")
+        return decoded(_bytes(path), encoding)
+
+
+def decoded(stream: BinaryIO, encoding: str) -> io.TextIOWrapper:
+    """Return the text of a stream in an encoding of `examine_bytes`."""
+    errors = "replace" if encoding.startswith(("utf-16", "utf-32")) else FALLBACK
+    return io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline="")
 
 
 def lines(path: Path, stream: TextIO) -> Iterator[str]:

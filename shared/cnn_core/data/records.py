@@ -3,15 +3,18 @@
 import json
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 from cnn_core.data.decoding import BLOCK, lines, opened, read_at_most, reading_errors
+from cnn_core.data.headers import is_name
+from cnn_core.data.splits import SPLIT_NAMES
 from cnn_core.errors import DataError, missing_package
 
+BY_LABEL = "JSON with a list of texts for each label"  # the kind of a table that has no columns
 JSON_LINES = (".jsonl", ".ndjson")
 SHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 LARGEST_ARRAY = 1 << 30  # characters of a JSON array, which is read at once
@@ -32,14 +35,23 @@ def table_suffix(path: Path) -> str:
     return Path(path.stem).suffix.lower() if suffix == ".gz" else suffix
 
 
-def json_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
+def json_rows(path: Path, encoding: str, *, by_label: bool = False) -> Iterator[dict[str, object]]:
     """Yield the objects of JSON Lines or of a JSON array; a string is an object with the key "text".
 
     Half a surrogate pair, which UTF-8 cannot hold, becomes "?".
 
+    Args:
+        path: of the file.
+        encoding: of its text.
+        by_label: its lists are those of `are_by_label`.
+
     Raises:
         DataError: something else is there; the message names the line.
     """
+    if by_label:
+        for label, texts in _json(path, encoding).items():
+            yield from ({"text": text, "label": label} for text in texts)
+        return
     if table_suffix(path) == ".json" and not _one_object_a_line(path, encoding):
         yield from _array_rows(path, encoding)
         return
@@ -51,6 +63,25 @@ def json_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
             value = _parsed(line, where)
             objects = isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value)
             yield from value if objects else (_row(value, where),)
+
+
+def are_by_label(path: Path, encoding: str, names: Collection[str]) -> bool:
+    """Tell whether a JSON file is `{"good": ["...", ...], "bad": [...]}`: lists of texts, none called as a column.
+
+    Args:
+        path: of the file.
+        encoding: of its text.
+        names: of columns, in lower case; those of splits are no labels either.
+    """
+    if table_suffix(path) != ".json" or _one_object_a_line(path, encoding):
+        return False
+    value = _json(path, encoding)
+    if not isinstance(value, dict) or any(is_name(key, (*names, *SPLIT_NAMES)) for key in value):
+        return False
+    lists = [texts for texts in value.values() if texts != []]
+    return len(lists) > 1 and all(
+        isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in lists
+    )
 
 
 def parquet_rows(path: Path) -> Iterator[Row]:
@@ -155,13 +186,18 @@ def _one_object_a_line(path: Path, encoding: str) -> bool:
         return False
 
 
-def _array_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
-    """Yield the objects of `[{...}, ...]`, of `{"data": [{...}, ...]}`, or of columns `{"text": [...], ...}`."""
+def _json(path: Path, encoding: str) -> Any:
+    """Return what a JSON file holds; DataError if it is none, or too large."""
     with opened(path, encoding) as stream, reading_errors(path):
         text = read_at_most(stream.read, LARGEST_ARRAY + 1)
     if len(text) > LARGEST_ARRAY:
         raise DataError(f"{path.name} is larger than {LARGEST_ARRAY >> 30} GiB; write one object a line (.jsonl)")
-    value = _parsed(text, path.name)
+    return _parsed(text, path.name)
+
+
+def _array_rows(path: Path, encoding: str) -> Iterator[dict[str, object]]:
+    """Yield the objects of `[{...}, ...]`, of `{"data": [{...}, ...]}`, or of columns `{"text": [...], ...}`."""
+    value = _json(path, encoding)
     if isinstance(value, dict):
         value = _rows_of(value, path.name)
     if not isinstance(value, list):
@@ -184,6 +220,10 @@ def _rows_of(value: dict[str, Any], name: str) -> Any:
         raise DataError(f"{name}: its columns have different rows; save it as a list of objects, one for each row")
     columns = {k: [v[key] for key in keyed[0]] if isinstance(v, dict) else v for k, v in value.items()}
     if columns and all(isinstance(entry, list) for entry in columns.values()):
+        if all(isinstance(cell, list) for cells in columns.values() for cell in cells):
+            raise DataError(
+                f"{name}: expected rows in its lists, got lists; save it as a list of objects, one for each row"
+            )
         lengths = {len(entry) for entry in columns.values()}
         if len(lengths) == 1:
             return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]

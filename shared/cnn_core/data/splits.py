@@ -20,6 +20,13 @@ SPLIT_NAMES = {  # what people call the parts of a data set that is divided alre
 SPLIT_COLUMNS = (  # names, letters alone
     "split", "set", "subset", "part", "partition", "dataset", "usage", "fold", "phase",
 )  # fmt: skip
+FOLD_COLUMNS = ("fold", "folds", "foldid", "foldnumber", "kfold", "cvfold")  # likewise
+MOST_FOLDS = 20
+
+
+def split_of_folder(name: str) -> str | None:
+    """Return the part of the data that a folder is called like: `Testing -> test`, `train2017 -> train`."""
+    return SPLIT_NAMES.get(re.sub(r"[\W\d_]+$", "", name.lower()))
 
 
 def may_say_splits(column: str) -> bool:
@@ -58,6 +65,36 @@ def said_splits(column: str, cells: Sequence[str], *, table: str) -> list[str] |
             f"{len(words):,} rows are none of these); correct them, or rename the column if it says something else"
         )
     return [SPLIT_NAMES.get(word, "") for word in words]
+
+
+def is_fold(column: str) -> bool:
+    """Tell by the name of a column whether it holds the folds of a cross-validation."""
+    return re.sub(r"[\W_]", "", column.lower()) in FOLD_COLUMNS
+
+
+def said_folds(column: str, cells: Sequence[str], labels: Sequence[str]) -> tuple[list[str], str] | None:
+    """Return the split of every row by the folds of a cross-validation, and a clause on it; None: there are none.
+
+    The last fold is the test and, of three or more, the one before it the validation, as publishers divide by folds
+    what must not be torn apart. Rows without a number are for training, and so is all where it would lack a label.
+
+    Args:
+        column: its name.
+        cells: one of each row: 1, 2, ... or fold1, fold2, ...
+        labels: likewise.
+    """
+    numbers = [re.sub(r"\.0$", "", re.sub(r"^fold[ _-]*", "", cell.strip().lower())) for cell in cells]
+    filled = {number for number in numbers if number}
+    if not is_fold(column) or not all(map(str.isdecimal, filled)) or not 2 <= len(filled) <= MOST_FOLDS:
+        return None
+    *rest, before, last = sorted(filled, key=int)
+    parts = {last: "test"} | ({before: "val"} if rest else {})
+    splits = [parts.get(number, "train" if number else "") for number in numbers]
+    learned = {label for label, split in zip(labels, splits, strict=True) if split in ("train", "")}
+    if not {*labels} <= {*learned, ""}:
+        return None
+    validation = f", fold {before} the validation" if rest else ""
+    return splits, f"fold {last} of column {column!r} is the test{validation}"
 
 
 def hold_out(

@@ -1,21 +1,26 @@
 """What was understood of a data set before anything runs: the same sentences in commands, library and pages."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from cnn_core.data.headers import kind_of
 from cnn_core.storage import write_text
 
 SUMMARY_FILE = "data.json"
 NAMED = 6  # classes that a sentence names
+SHOWN = 60  # characters of a label that is an example
 EXAMPLES = 3  # items left out that a sentence names
 UNBALANCED = 10  # times the items of the smallest class, from which on accuracy says little of it
 FEW = 10  # items of a class, below which nothing reliable is learned of it
 MISSING = ("na", "nan", "n/a", "#n/a", "<na>", "null")  # what R, pandas and spreadsheets write for a missing value
+BETWEEN = {"|": False, ";": False, ",": False, "+": True, "&": True, " ": True}  # two labels -> does it within one, too
 VERBS = {one: (one, many) for one, many in (("is", "are"), ("has", "have"), ("was", "were"))}
+_LISTED = re.compile(r"""'[^']*'|"[^"]*"|[^\s,;|'"]+""")  # an entry of a list that was written as text
 SPLITS = {"train": "training", "val": "validation", "test": "test", "train+val": "training"}
 
 
@@ -164,8 +169,31 @@ def _plain(label: str) -> str:
         return " ".join(seen.split()).casefold()
 
 
+def several_in_one(labels: Iterable[str]) -> list[str]:
+    """Return the labels that seem to be several in one cell: `a|b` beside `a`, or `["a", "b"]`.
+
+    Names hold commas too ("tench, Tinca tinca"). Parts tell several labels from them: they are labels alone in at
+    least half of the cells, all of them for a sign that is usual within a name, or there are fewer parts than cells.
+    """
+    different = sorted({*labels})
+    quoted = [_LISTED.findall(label[1:-1]) if re.fullmatch(r"[\[({].*[\])}]", label) else [] for label in different]
+    if 2 * sum(map(bool, quoted)) > len(different) and max(map(len, quoted)) > 1:
+        return [label for label, words in zip(different, quoted, strict=True) if len(words) > 1]
+    for sign, strict in BETWEEN.items():
+        parts = [{part.strip() for part in label.split(sign)} - {""} for label in different]
+        alone = {part for own in parts if len(own) == 1 for part in own}
+        joined = [(label, own) for label, own in zip(different, parts, strict=True) if len(own) > 1]
+        joined = [(label, own) for label, own in joined if kind_of(label) != "number"]  # 2,5 beside 2
+        known = sum(own <= alone if strict else not own.isdisjoint(alone) for _, own in joined)
+        few = not strict and len({part for _, own in joined for part in own}) < len(joined)
+        if joined and (2 * known >= len(joined) or few):
+            return [label for label, _ in joined]
+    return []
+
+
 def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str = "") -> list[str]:
-    """Return what is wrong with the classes of labelled items: too few, missing in a split, unequal, alike, too many.
+    """Return what is wrong with the classes of labelled items: too few, missing in a split, unequal, alike, too many,
+    several in one.
 
     Args:
         classes: class -> split -> items.
@@ -180,8 +208,8 @@ def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str 
     for names in alike.values():
         if len(names) > 1:
             said.append(
-                f"the labels {_list(map(repr, names))} differ in case, spaces or zeros alone and are "
-                "learned as different classes: write them alike if they are one"
+                f"the labels {_list(repr(shortened(name)) for name in names)} differ in case, spaces or zeros alone "
+                "and are learned as different classes: write them alike if they are one"
             )
     for name, count in totals.items():
         if name.casefold() in MISSING:
@@ -189,6 +217,13 @@ def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str 
                 f"the label {name!r} of {count:,} items is learned as a class, but programs write it where a value is "
                 "missing: leave these items out if so"
             )
+    if joined := several_in_one(classes):
+        what = "1 label seems" if len(joined) == 1 else f"{len(joined):,} labels seem"
+        other = f", or choose another column with {label_flag}" if label_flag else ""
+        said.append(
+            f"{what} to be several in one cell, {'each ' * (len(joined) > 1)}learned as a class of its own (such as "
+            f"{shortened(joined[0])!r}): leave one label for each item{other}"
+        )
     if label_flag and len(totals) > 20 and total < 5 * len(totals):
         said.append(
             f"{len(totals)} different labels in {total:,} items: these may be scores, names or lists instead of "
@@ -203,15 +238,17 @@ def class_warnings(classes: Mapping[str, Mapping[str, int]], *, label_flag: str 
                 "test": f"nothing is measured of {it}", "val": f"the best epoch is chosen without {it}",
                 "train": f"nothing can be learned of {it}",
             }[split]  # fmt: skip
-            said.append(f"{several} no {SPLITS[split]} item, so {consequence}: {_list(missing)}")
+            said.append(f"{several} no {SPLITS[split]} item, so {consequence}: {_list(map(shortened, missing))}")
     few = [name for name, count in totals.items() if count < FEW]
     if few:
-        said.append(f"fewer than {FEW} items, too few to rely on: {_list(f'{name} ({totals[name]})' for name in few)}")
+        counts = _list(f"{shortened(name)} ({totals[name]})" for name in few)
+        said.append(f"fewer than {FEW} items, too few to rely on: {counts}")
     if totals and max(totals.values()) > UNBALANCED * max(1, min(totals.values())):
         large, small = max(totals, key=totals.__getitem__), min(totals, key=totals.__getitem__)
         said.append(
-            f"the classes are of very different sizes ({large!r} has {totals[large]:,} items, {small!r} "
-            f"{totals[small]:,}): look at the figures per class and at macro F1, accuracy alone flatters"
+            f"the classes are of very different sizes ({shortened(large)!r} has {totals[large]:,} items, "
+            f"{shortened(small)!r} {totals[small]:,}): look at the figures per class and at macro F1, accuracy alone "
+            "flatters"
         )
     return said
 
@@ -220,9 +257,14 @@ def _classes(classes: Mapping[str, Mapping[str, int]]) -> str:
     if not classes:
         return ""
     totals = {name: sum(counts.values()) for name, counts in classes.items()}
-    shown = [f"{name} {count:,}" for name, count in list(totals.items())[:NAMED]]
+    shown = [f"{shortened(name)} {count:,}" for name, count in list(totals.items())[:NAMED]]
     more = f" and {len(totals) - NAMED} more" if len(totals) > NAMED else ""
     return f" in {len(totals)} class{'es' * (len(totals) != 1)}: {', '.join(shown)}{more}"
+
+
+def shortened(text: str, most: int = SHOWN) -> str:
+    """Return the beginning of a text that is too long for a sentence."""
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _list(names: Iterable[str]) -> str:

@@ -30,9 +30,11 @@ from cnn_core.data.delimited import (
 )
 from cnn_core.data.headers import has_header
 from cnn_core.data.records import (
+    BY_LABEL,
     JSON_LINES,
     SHEETS,
     Row,
+    are_by_label,
     cell_text,
     json_rows,
     parquet_rows,
@@ -130,8 +132,9 @@ def look(
         return _look_at_sheet(path, {*names}, requested, content)
     encoding = examine_encoding(path)
     if suffix in (*JSON_LINES, ".json"):
-        kind = "JSON" if suffix == ".json" else "JSON lines"
-        found = _look_at_records(path, encoding.name, json_rows(path, encoding.name), kind, content)
+        by_label = are_by_label(path, encoding.name, {*names, *requested})
+        kind = BY_LABEL if by_label else "JSON" if suffix == ".json" else "JSON lines"
+        found = _look_at_records(path, encoding.name, json_rows(path, encoding.name, by_label=by_label), kind, content)
         return replace(found, remarks=encoding.remarks)
     return _look_at_cells(path, encoding, {*names}, requested, content)
 
@@ -161,7 +164,9 @@ def numbered_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]
 
 def records(path: Path, layout: Layout) -> Iterator[Row]:
     """Yield the rows of a table that has no cells (its layout has no delimiter) as name -> value."""
-    return parquet_rows(path) if table_suffix(path) == ".parquet" else json_rows(path, layout.encoding)
+    if table_suffix(path) == ".parquet":
+        return parquet_rows(path)
+    return json_rows(path, layout.encoding, by_label=layout.kind == BY_LABEL)
 
 
 def check_is_text(path: Path, sample: str) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from cnn_core.data.splits import fold_out, hold_out, said_splits
+from cnn_core.data.splits import fold_out, hold_out, said_folds, said_splits
 from cnn_core.errors import DataError
 
 
@@ -65,3 +65,15 @@ def test_a_column_says_splits_by_its_name_and_by_what_is_in_it():
     assert said_splits("kind", ["train", "test"], table="a.csv") is None
     with pytest.raises(DataError, match=r"a\.csv: expected train, val or test in the column 'split', got 'learning'"):
         said_splits("split", ["learning", "holdout"], table="a.csv")
+
+
+def test_folds_make_one_split_where_training_has_every_label():
+    cells, labels = ["1", "2", "10", "", "10"], ["a", "b", "a", "b", "b"]
+    splits = (["train", "val", "test", "", "test"], "fold 10 of column 'Fold' is the test, fold 2 the validation")
+    assert said_folds("Fold", cells, labels) == splits
+    assert said_folds("fold_id", ["fold0", "fold1", "fold0"], ["a", "a", "b"]) == (
+        ["train", "test", "train"], "fold 1 of column 'fold_id' is the test",
+    )  # fmt: skip
+    assert said_folds("fold", cells, [*"abcbb"]) is None  # nothing would be learned of c
+    assert said_folds("fold", ["train", "test"], [*"aa"]) is None and said_folds("fold", ["1", "1"], [*"aa"]) is None
+    assert said_folds("take", ["1", "2", "3"], [*"aaa"]) is None

@@ -2,7 +2,16 @@ import json
 
 import pytest
 
-from cnn_core.data.summary import DataSummary, LeftOut, Omissions, class_counts, class_warnings, counted, more_classes
+from cnn_core.data.summary import (
+    DataSummary,
+    LeftOut,
+    Omissions,
+    class_counts,
+    class_warnings,
+    counted,
+    more_classes,
+    several_in_one,
+)
 
 SUMMARY = DataSummary(
     "pets", "pictures", {"train": 7, "val": 1, "test": 2},
@@ -72,6 +81,39 @@ def test_more_labels_than_classes_can_be_is_said_with_the_flag_that_helps() -> N
         "chooses another column"
     ]
     assert "label-column" not in "; ".join(class_warnings(scores))  # class folders are meant
+
+
+@pytest.mark.parametrize(
+    ("labels", "several"),
+    [
+        (["a|b", "a", "b", "b|a"], ["a|b", "b|a"]),
+        (["Atelectasis|Effusion", "Atelectasis", "Cardiomegaly", "Cardiomegaly|Edema|Mass", "No Finding"],
+         ["Atelectasis|Effusion", "Cardiomegaly|Edema|Mass"]),  # ChestX-ray14
+        (["scab", "scab frog_eye_leaf_spot", "frog_eye_leaf_spot", "healthy"], ["scab frog_eye_leaf_spot"]),
+        (["0", "16 0", "16", "7"], ["16 0"]),  # Human Protein Atlas
+        (["27", "2", "2,10", "2,7,10"], ["2,7,10"]),  # GoEmotions; 2,10 might be a number
+        (["Bark,Dog", "Meow,Cat", "Meow,Dog", "Bark,Cat", "Bark,Meow"],
+         ["Bark,Cat", "Bark,Dog", "Bark,Meow", "Meow,Cat", "Meow,Dog"]),
+        (['["a", "b"]', '["a"]', '["b"]'], ['["a", "b"]']),
+        (["['New York' 'Rome']", "['Rome']"], ["['New York' 'Rome']"]),  # as NumPy prints them
+        (["happy + sad", "happy", "sad"], ["happy + sad"]),
+        (["pos", "neg"], []), (["Sci/Tech", "World"], []), (["black_jeans", "black_shirt", "blue_jeans", "jeans"], []),
+        (["tench, Tinca tinca", "goldfish, Carassius auratus", "maillot", "maillot, tank suit", "crane"], []),
+        (["Paris, France", "Lyon, France", "Nice, France", "Bonn, Germany", "Ulm, Germany"], []),
+        (["1", "1,5", "2", "2,5", "5"], []), (["New York", "York", "Rome"], []), (["a, b and c", "d"], []),
+        (["type 1", "type 2", "none"], []), (["rock & pop", "jazz", "rock"], []), (["[positive]", "[negative]"], []),
+    ],
+)  # fmt: skip
+def test_several_labels_in_a_cell_are_told_from_names_with_commas(labels: list[str], several: list[str]) -> None:
+    assert several_in_one(labels) == several
+    named = [warning for warning in class_warnings({label: {"train": 40} for label in labels}) if "one cell" in warning]
+    assert len(named) == bool(several)
+
+
+def test_labels_that_are_whole_texts_are_cut_short() -> None:
+    long = {"x" * 500: {"train": 4, "test": 0}, "y" * 500: {"train": 90, "test": 1}}
+    said = [*class_warnings(long), *DataSummary("a", "texts", {"all": 95}, long).sentences]
+    assert max(map(len, said)) < 350 and f"{'x' * 60}... (4)" in " ".join(said)
 
 
 def test_one_thing_is_no_things() -> None:

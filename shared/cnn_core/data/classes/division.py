@@ -13,6 +13,7 @@ from cnn_core.errors import DataError
 
 TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of the items of a class
 ENOUGH_GROUPS = 5  # of a class, from which on its subfolders are kept together
+MIXED = -1  # class of a group that holds several
 NAMED = 3  # pairs that a sentence names
 
 
@@ -81,7 +82,7 @@ def divide(items: Items, options: SplitOptions, *, validation: bool = True) -> D
         validation: whether the validation split is used, and so is worth a word.
 
     Raises:
-        DataError: more test items are wanted than a class has.
+        DataError: more test items are wanted than a class has, or all of them stay together.
     """
     given = np.array(items.given)
     there = {str(split) for split in np.unique(given)}
@@ -93,6 +94,11 @@ def divide(items: Items, options: SplitOptions, *, validation: bool = True) -> D
     train = np.flatnonzero(given == "train")
     parts, said, more = _held_out(items, train, copies, shares, options)
     members = {split: np.flatnonzero(given == split) for split in ("train", "val", "test")} | parts
+    if "test" in shares and said and not len(members["test"]):
+        raise DataError(
+            f"no test {items.kind.many} can be held out: {said[0]}; expected two of them at least, or say with --test "
+            "what is tested"
+        )
     clauses = [f"as given in {', '.join(sorted(there - {'train'}))}"] if there - {"train"} else []
     clauses += [
         f"{_words(split, share, items.kind)} of each class"
@@ -130,28 +136,32 @@ def _held_out(
     _, first = np.unique(units, return_index=True)
     unit_of = np.searchsorted(np.unique(units), units)
     part = np.zeros(len(first), dtype=np.int64)
-    for label in np.unique(targets):
-        members = np.flatnonzero(targets[first] == label)
-        if not len(members):
-            continue
+    classes = targets[first]  # of each unit
+    classes[unit_of[targets != classes[unit_of]]] = MIXED
+    for label in np.unique(classes):
+        members = np.flatnonzero(classes == label)
         keys = [items.names[train[first[i]]] for i in members]
-        numbers = [_number(share, members, items.labels[label], items.kind) for share in shares.values()]
+        there = len(members), repr(items.labels[label])
+        if label == MIXED:
+            inside = targets[np.isin(unit_of, members)]
+            there = len(inside) // len(np.unique(inside)), "what is in groups of several classes"
+        numbers = [_number(share, *there, items.kind) for share in shares.values()]
         held = hold_out(np.zeros(len(members), dtype=np.int64), numbers, keys=keys)
         for number, indices in enumerate(held):
             part[members[indices]] = number
     return {split: train[part[unit_of] == k] for k, split in enumerate(["train", *shares])}, said, warnings
 
 
-def _number(share: float, members: np.ndarray, label: str, kind: Kind) -> float:
-    """Return the share of `members` that is held out for a share (below 1) or a number of each class."""
+def _number(share: float, count: int, label: str, kind: Kind) -> float:
+    """Return the share of `count` that is held out for a share (below 1) or a number of each class."""
     if share < 1:
         return share
-    if share >= len(members):
+    if share >= count:
         raise DataError(
-            f"--test {share:.0f} asks for {share:.0f} test {kind.many} of each class, {label!r} has {len(members)} to "
+            f"--test {share:.0f} asks for {share:.0f} test {kind.many} of each class, {label} has {count} to "
             "divide; ask for fewer, or for a share such as --test 0.2"
         )
-    return share / len(members)
+    return share / count
 
 
 def _wanted_groups(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from cnn_core.data.classes.listing import Files, Kind
-from cnn_core.data.splits import SPLIT_NAMES, said_splits
+from cnn_core.data.splits import SPLIT_NAMES, is_fold, said_folds, said_splits
 from cnn_core.data.tables import look, rows
 from cnn_core.errors import DataError
 
@@ -42,6 +42,7 @@ class LabelTable:
         splits: item -> train, val or test, where a table says so.
         groups: item -> its group, where a column was asked for.
         left_out: (file or row, reason) of what is not used.
+        folds: item -> its split by a column of folds, used where no table says another one, and a clause on it.
         times: columns that say from when to when a label holds.
     """
 
@@ -51,6 +52,8 @@ class LabelTable:
     splits: dict[Parts, str] = field(default_factory=dict)
     groups: dict[Parts, str] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    folds: dict[Parts, str] = field(default_factory=dict)
+    by_fold: str = ""
     times: list[str] = field(default_factory=list)
 
     def several_labels(self, kind: Kind) -> str | None:
@@ -68,13 +71,16 @@ class LabelTable:
         )
 
 
-def read_labels(files: Files, *, label_column: str | None = None, group_column: str | None = None) -> LabelTable:
+def read_labels(
+    files: Files, *, label_column: str | None = None, group_column: str | None = None, folds: bool = False
+) -> LabelTable:
     """Return what the tables beside the items say; without labels where no table has any.
 
     Args:
         files: the items and the tables.
         label_column: its name or number; None: guessed.
         group_column: likewise; None: there are no groups.
+        folds: whether a column of folds divides the items.
 
     Raises:
         DataError: a column was asked for that no table has, or a table cannot be read.
@@ -82,7 +88,7 @@ def read_labels(files: Files, *, label_column: str | None = None, group_column: 
     finder = _Finder([parts for parts in files.paths if files.kind.has(parts)], files.kind)
     found = LabelTable()
     for source in files.tables:
-        _read_table(files, source, finder, found, label_column, group_column)
+        _read_table(files, source, finder, found, label_column, group_column, folds=folds)
     if not found.labels and (label_column or group_column) and (several := found.several_labels(files.kind)):
         raise DataError(f"{files.name}: {several}")
     if not found.labels and (label_column or group_column):
@@ -91,6 +97,10 @@ def read_labels(files: Files, *, label_column: str | None = None, group_column: 
         raise DataError(f"{files.name}: {flag} needs {wanted}, found none")
     if not found.labels:
         return found
+    if found.by_fold and not {"val", "test"} & {*found.splits.values()}:
+        found.splits |= {parts: split for parts, split in found.folds.items() if split}
+        found.read.append(found.by_fold)
+    found.read = [*dict.fromkeys(found.read)]
     named = {parts for parts in finder.items if parts in found.labels}
     left_out = {name for name, reason in found.left_out if reason.endswith(SEVERAL_LABELS)}
     for parts in finder.items:
@@ -113,25 +123,30 @@ def listed(file: Path, items: Sequence[Parts], kind: Kind) -> tuple[set[Parts], 
         lines = [line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise DataError(f"{file.name} cannot be read as a list of {kind.many} ({error})") from error
-    finder = _Finder(items, kind)
-    found = {line: finder.find(line, None, ()) for line in lines}
-    chosen = {place for place in found.values() if place is not None}
+    chosen, missing = named_in(lines, items, kind)
     if not chosen:
         raise DataError(
             f"{file.name} names no {kind.one} of the folder; expected one name a line, such as "
             f"cats/001{min(kind.suffixes)}"
         )
-    return chosen, [line for line, place in found.items() if place is None]
+    return chosen, missing
+
+
+def named_in(lines: Sequence[str], items: Sequence[Parts], kind: Kind) -> tuple[set[Parts], list[str]]:
+    """Return the items that lines name, and the lines that name none."""
+    finder = _Finder(items, kind)
+    found = {line: finder.find(line, None, ()) for line in lines}
+    return {place for place in found.values() if place is not None}, [line for line, at in found.items() if at is None]
 
 
 def _read_table(
     files: Files, source: Parts, finder: "_Finder", found: LabelTable, label_column: str | None,
-    group_column: str | None,
+    group_column: str | None, *, folds: bool,
 ) -> None:  # fmt: skip
     """Add what one table says, if it is one of labels."""
     name = source[-1]
     columns, table, header, remarks = _rows(files, source, label_column, group_column)
-    split, folder = _split_of(PurePosixPath(name).stem), source[len(files.wrapper) : -1]
+    split, folder = split_in(PurePosixPath(name).stem), source[len(files.wrapper) : -1]
     width = max(map(len, table), default=0)
     cells = [_cells(table, k) for k in range(width)]
     for numbers in (False, True):  # a number stands for a name with zeros before it only where no column has names
@@ -155,7 +170,8 @@ def _read_table(
     others = [k for k in rest if k < len(columns) and k not in (group, label)]
     said = {k: said_splits(columns[k], _cells(table, k), table=name) for k in others}
     divided, splits = next(((k, parts) for k, parts in said.items() if parts), (None, [split or ""] * len(table)))
-    labels, chosen = _labels(name, columns, table, [k for k in rest if k not in (group, divided)], label)
+    possible = [k for k in rest if k not in (group, divided) and not (k < len(columns) and is_fold(columns[k]))]
+    labels, chosen = _labels(name, columns, table, possible, label)
     if labels is None:  # such as Kaggle's test.csv: items without labels
         found.read.append(f"{name} names the {files.kind.many}, but no column of it holds at least two labels")
         return
@@ -165,6 +181,9 @@ def _read_table(
         f"the labels are read from {name}: {chosen} for the {files.kind.many} in {_title(columns, best)}{without}"
     )
     found.read += [f"in {name}: {remark}" for remark in remarks]
+    by_fold = (said_folds(columns[k], _cells(table, k), labels) for k in others if folds)
+    numbered, clause = next(filter(None, by_fold), ([], ""))
+    found.by_fold = f"in {name}: {clause}" if numbered else found.by_fold
     starts, ends = ([k for k in rest if _plain(columns, k) in names] for names in (START_COLUMNS, END_COLUMNS))
     if starts and ends:
         found.times = [columns[starts[0]], columns[ends[0]]]
@@ -188,6 +207,8 @@ def _read_table(
             found.labels[place] = text
             if part:
                 found.splits[place] = part
+            if numbered:
+                found.folds[place] = numbered[number - 1]
             if group is not None and group < len(row):
                 found.groups[place] = row[group].strip()
     for place in several:
@@ -262,7 +283,7 @@ def _plain(columns: list[str], place: int) -> str:
     return re.sub(r"[\W_]", "", columns[place].lower()) if place < len(columns) else ""
 
 
-def _split_of(stem: str) -> str | None:
+def split_in(stem: str) -> str | None:
     """Return which split a table is of by its name: train.csv, trainLabels.csv, my_test.csv."""
     words = re.findall(r"[A-Z]?[a-z]+", stem)
     return next((SPLIT_NAMES[word.lower()] for word in words if word.lower() in SPLIT_NAMES), None)
@@ -295,7 +316,7 @@ class _Finder:
             if len(fitting) > 1 and folder:
                 fitting = [parts for parts in fitting if parts[: len(folder)] == folder] or fitting
             if len(fitting) > 1:
-                fitting = [parts for parts in fitting if split in {_split_of(part) for part in parts[:-1]} - {None}]
+                fitting = [parts for parts in fitting if split in {split_in(part) for part in parts[:-1]} - {None}]
             if len(fitting) == 1:
                 return fitting[0]
         return None

@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from cnn_core.data.classes.division import Items, SplitOptions, is_share
-from cnn_core.data.classes.label_table import LabelTable, listed, read_labels
+from cnn_core.data.classes.label_table import LabelTable, listed, named_in, read_labels, split_in
 from cnn_core.data.classes.listing import OUTSIDE, Files, Kind, is_table
 from cnn_core.data.folders import natural
 from cnn_core.data.paths import given_path
-from cnn_core.data.splits import SPLIT_NAMES
+from cnn_core.data.splits import SPLIT_NAMES, split_of_folder
 from cnn_core.data.summary import DataSummary, Omissions, class_counts
 from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import DataError
 
+FOLD = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
 WANTED = "expected one subfolder of {} per class, at least two, or a table of labels (labels.csv)"
 
 Parts = tuple[str, ...]
@@ -55,8 +56,7 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
     """
     filled = {parts[0] for parts in files.paths if len(parts) > 1 and files.kind.may_have(parts)}
     folders = {parts[0] for parts in files.folders}
-    given = {name: SPLIT_NAMES[name.lower()] for name in folders if name.lower() in SPLIT_NAMES}
-    given = {name: split for name, split in given.items() if not known or name not in known}
+    given = {name: split for name in folders if (split := split_of_folder(name)) and name not in (known or ())}
     has_splits = {*given.values()} > {"train"}  # another folder beside these is no class
     divided = bool(given) and (filled <= {*given} or has_splits) and ("train" in given.values() or known is not None)
     if given and not divided:
@@ -67,8 +67,11 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
                else None)
         for parts in sorted(files.paths) if len(parts) > depth + 1 and (not divided or parts[0] in given)
     ]  # fmt: skip
-    table = read_labels(files, label_column=options.label_column, group_column=options.group_column)
-    if table.labels and (options.label_column or options.group_column or not _agree(table, entries)):
+    folds = not divided and known is None and options.test is None and options.group_column is None
+    table = read_labels(files, label_column=options.label_column, group_column=options.group_column, folds=folds)
+    bare = {name for name in given if divided and not any(entry.given == given[name] for entry in entries)}
+    more = any(parts[0] in bare for parts in table.labels)  # a test without class folders
+    if table.labels and (options.label_column or options.group_column or more or not _agree(table, entries)):
         return _plan_of_table(files, table, given if divided else {})
     classes: dict[str, set[str]] = {}
     useless = _without_items(files, depth)
@@ -77,6 +80,12 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
         if len(parts) == depth + 1 and (not divided or parts[0] in given):
             classes.setdefault(given[parts[0]] if divided else "train", set()).add(parts[depth])
     labels = _class_names(files.name, classes.get("train", set()) if known is None else set().union(*classes.values()))
+    if len(labels) > 1 and known is None and all(map(FOLD.fullmatch, labels)):
+        shown = ", ".join(labels[:3]) + ", ..." * (len(labels) > 3)
+        raise DataError(
+            f"{files.name}: {shown} are called as the folds of a cross-validation, not as classes; "
+            f"{WANTED.format(files.kind.many)} beside or above these folders"
+        )
     problems = _layout_problems(files, labels, classes, entries, known)
     if problems and len(labels) < 2 and (several := table.several_labels(files.kind)):
         raise DataError(f"{files.name}: {several}")
@@ -90,20 +99,33 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
         for parts in sorted(files.paths)
         if parts[: depth + 1] in useless and len(parts) > depth + 1 and (not divided or parts[0] in given)
     ]  # fmt: skip
-    bare = {name for name in given if divided and not any(entry.given == given[name] for entry in entries)}
     for parts in sorted([*files.paths, *(t for t in files.tables if t[: len(files.wrapper)] != files.wrapper)]):
         if len(parts) <= depth + 1 or (divided and parts[0] not in given):
             classless = len(parts) > 1 and parts[0] in bare
             why = f"files in {parts[0]}, which has no class folders: this split is taken from train"
             left_out.append(("/".join(parts), why if classless else OUTSIDE))
-    inside = [f"the classes are the folders in {'/'.join(files.wrapper)}"] if files.wrapper else []
-    return Plan(labels, entries, left_out, inside)
+    said = [f"the classes are the folders in {'/'.join(files.wrapper)}"] if files.wrapper else []
+    if not divided and (inside := _divided_inside(entries)):
+        entries, said = inside, [*said, "the splits are the folders in the classes"]
+    return Plan(labels, entries, left_out, said)
+
+
+def _divided_inside(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries with the splits of `cats/train/1.jpg`, where all folders in classes are called so."""
+    splits = [SPLIT_NAMES.get((entry.group or "").lower()) for entry in entries]
+    learned = {entry.label for entry, split in zip(entries, splits, strict=True) if split == "train"}
+    if None in splits or {*splits} == {"train"} or learned != {entry.label for entry in entries}:
+        return []
+    return [
+        replace(entry, given=split or "train", group=entry.parts[2] if len(entry.parts) > 3 else None)
+        for entry, split in zip(entries, splits, strict=True)
+    ]
 
 
 def _refuse_splits(files: Files, folders: set[str]) -> None:
     """Raise DataError for folders that hold the same folders each, some of them called as a split is."""
     inside = {name: {parts[1] for parts in files.paths if len(parts) > 2 and parts[0] == name} for name in folders}
-    first, *others = inside.values()
+    first, *others = inside.values() or [set[str]()]
     if others and len(first) > 1 and all(other == first for other in others):
         raise DataError(
             f"{files.name}: {' and '.join(sorted(folders))} hold the same folders ({', '.join(sorted(first))}), so "
@@ -182,6 +204,7 @@ def _plan_of_table(files: Files, table: LabelTable, given: Mapping[str, str]) ->
     entries = [
         Entry(parts, table.splits.get(parts, given.get(parts[0], "train")), label, table.groups.get(parts))
         for parts, label in sorted(table.labels.items())
+        if parts in table.splits or not given or parts[0] in given
     ]
     if not any(entry.given == "train" for entry in entries):
         entries = [replace(entry, given="train") for entry in entries]
@@ -192,7 +215,8 @@ def _plan_of_table(files: Files, table: LabelTable, given: Mapping[str, str]) ->
     named = {entry.parts for entry in entries} | {(*name.split("/"),) for name, _ in table.left_out}
     tables = {source[len(files.wrapper) :] for source in files.tables}
     beside = [("/".join(p), OUTSIDE) for p in sorted(files.paths) if p not in named and p not in tables]
-    beside = [(name, f"files that are no {files.kind.many}") for name, _ in beside]
+    no_items, outside = f"files that are no {files.kind.many}", f"{files.kind.many} outside the folders of the splits"
+    beside = [(name, outside if files.kind.has((name,)) else no_items) for name, _ in beside]
     return Plan(labels, entries, [*files.problems, *table.left_out, *beside], table.read)
 
 
@@ -234,7 +258,7 @@ def _layout_problems(
 def with_test_of(files: Files, plan: Plan, options: SplitOptions) -> Plan:
     """Mark the items that the user has listed or put into a folder for the test."""
     if options.test is None:
-        return plan
+        return _as_listed(files, plan)
     if any(entry.given == "test" for entry in plan.entries):
         there = f"{files.name} has test {files.kind.many} of its own"
         raise DataError(f"{there}; leave --test {options.test} out, or move them")
@@ -252,6 +276,30 @@ def with_test_of(files: Files, plan: Plan, options: SplitOptions) -> Plan:
     entries = [replace(entry, given="test") if entry.parts in chosen else entry for entry in plan.entries]
     absent = [(name, f"rows of {place.name} whose {files.kind.one} is not there") for name in missing]
     return replace(plan, entries=entries, left_out=[*plan.left_out, *absent])
+
+
+def _as_listed(files: Files, plan: Plan) -> Plan:
+    """Return a plan divided as text files beside the items say: testing_list.txt, meta/test.txt, a name in each line.
+
+    A list counts if most of its lines name an item, and where it leaves some items of each class for training.
+    """
+    if any(entry.given != "train" for entry in plan.entries):
+        return plan
+    items, splits, used = [entry.parts for entry in plan.entries], dict[Parts, str](), list[str]()
+    for text in files.texts:
+        split = split_in(Path(text[-1]).stem)
+        if split in ("val", "test") and "train" not in text[-1].lower():
+            lines = [line.strip() for line in files.content(text).decode(errors="replace").splitlines() if line.strip()]
+            chosen, missing = named_in(lines, items, files.kind)
+            if len(chosen) > len(missing):
+                splits |= dict.fromkeys(chosen, split)
+                used.append(text[-1])
+    entries = [replace(entry, given=splits.get(entry.parts, "train")) for entry in plan.entries]
+    learned = {entry.label for entry in entries if entry.given == "train"}
+    if not used or learned != {*plan.labels}:
+        return plan
+    said = "says" if len(used) == 1 else "say"
+    return replace(plan, entries=entries, read=[*plan.read, f"divided as {' and '.join(used)} {said}"])
 
 
 def items_of(
@@ -286,5 +334,6 @@ def omissions(skipped: Sequence[tuple[str, str]], kind: Kind) -> Omissions:
         phrase = reason if noun else f"unreadable: {reason}"
         if noun and counts[reason] == 1:
             phrase = re.sub(r"^(\w+)s\b", r"\1", reason).replace("that repeat ", "that repeats ")
+            phrase = phrase.replace(f"that are no {kind.many}", f"that is no {kind.one}")
         collected.add(phrase, name)
     return collected

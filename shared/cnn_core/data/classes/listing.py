@@ -17,6 +17,7 @@ from typing import cast
 from cnn_core.data.archives import DAMAGE, check_directory, extract, is_tar
 from cnn_core.data.folders import is_left_behind, walk
 from cnn_core.data.paths import given_path
+from cnn_core.data.splits import split_of_folder
 from cnn_core.data.tables import SUFFIXES, table_suffix
 from cnn_core.errors import DataError
 from cnn_core.storage import readable_size
@@ -63,6 +64,7 @@ class Files:
         members: of a zip, the archive's own name of each path, with the wrapper.
         wrapper: folders around the content, which are left off the paths.
         tables: with the wrapper: tables beside the content, or beside folders around it.
+        texts: likewise: text files, which may list the items of a split.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Files:
     members: dict[tuple[str, ...], str] = field(default_factory=dict)
     wrapper: tuple[str, ...] = ()
     tables: tuple[tuple[str, ...], ...] = ()
+    texts: tuple[tuple[str, ...], ...] = ()
 
     def open(self, parts: tuple[str, ...]) -> Path | bytes:
         """Return the path in a folder, or the unpacked bytes of an archive's member.
@@ -190,29 +193,38 @@ def _read_directory(archive: zipfile.ZipFile, path: Path, name: str, kind: Kind)
 def _unwrapped(files: Files) -> Files:
     """Leave off the folders that merely wrap the content, as archives made of one folder have them.
 
-    These are single folders, one in the other and without items, down to a folder that holds at least two.
+    These are single folders, one in the other and without items, down to a folder that holds at least two; a folder
+    whose neighbours hold no items (`images` beside `meta`) is single, too.
     """
     wrapper = _wrapper(files.paths, files.folders, files.kind)
     cut = len(wrapper)
     inside = sorted(parts[cut:] for parts in files.paths if parts[:cut] == wrapper)
-    tables = sorted(parts for parts in files.paths if is_table(parts) and len(parts) <= max(cut, 1) + 1)
+    near = sorted(parts for parts in files.paths if len(parts) <= cut + 2)
+    tables = [parts for parts in near if is_table(parts)]
+    texts = [parts for parts in near if parts[-1].lower().endswith(".txt")]
     beside = [("/".join(parts), OUTSIDE) for parts in files.paths if parts[:cut] != wrapper and parts not in tables]
     folders = {parts[cut:] for parts in files.folders if len(parts) > cut}
     problems = [*files.problems, *sorted(beside)]
     return replace(
-        files, paths=inside, folders=folders, problems=problems, wrapper=wrapper, tables=tuple(tables)
+        files, paths=inside, folders=folders, problems=problems, wrapper=wrapper, tables=tuple(tables),
+        texts=tuple(texts),
     )  # fmt: skip
 
 
 def _wrapper(paths: Iterable[tuple[str, ...]], folders: set[tuple[str, ...]], kind: Kind) -> tuple[str, ...]:
     filled = {parts[:-1] for parts in paths if kind.has(parts)}
+    above = {parts[:depth] for parts in filled for depth in range(1, len(parts) + 1)}
     prefix: tuple[str, ...] = ()
     while True:
         inner = [parts for parts in folders if parts[:-1] == prefix]
         if prefix in filled or not inner:
             return ()  # items before any choice of folders: that is a class, not a wrapper
         if len(inner) > 1:
-            return prefix
+            inner = [parts for parts in inner if parts in above]
+            if len(inner) != 1 or inner[0] in filled or split_of_folder(inner[0][-1]) is not None:
+                return prefix
+            if sum(parts[:-1] == inner[0] for parts in above) < 2:
+                return prefix
         prefix = inner[0]
 
 
