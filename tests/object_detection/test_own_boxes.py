@@ -341,6 +341,14 @@ def test_a_folder_without_annotations_says_what_is_expected(tmp_path: Path) -> N
         load_own("strets", ["streets"])
 
 
+def test_the_first_pages_of_files_are_counted(tmp_path: Path) -> None:
+    as_csv(tmp_path, squares(12))
+    (file,) = tmp_path.rglob("03.png")
+    with Image.open(file) as picture:
+        picture.save(file, "TIFF", save_all=True, append_images=[Image.new("RGB", SIZE)])
+    assert "1 of the pictures is the first frame or page of a file of several" in said(tmp_path)
+
+
 def test_a_zip_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
