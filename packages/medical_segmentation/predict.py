@@ -220,6 +220,7 @@ class Predictor(OfCard):
         *,
         output: Path | None = None,
         series: str | None = None,
+        volume: int | None = None,
         answered: Iterable[Item] = (),
     ) -> Iterator["ScanPrediction"]:
         """Segment one scan after the other.
@@ -228,10 +229,11 @@ class Predictor(OfCard):
             inputs: paths; a folder or a zip means every study and every file of a volume in it.
             output: folder for masks and overlays; None: none are written.
             series: which DICOM series of each study, see `read_scan`.
+            volume: which volume of each 4-D NIfTI, from 0.
             answered: the answers of an interrupted run.
         """
         scans = (found for entry in inputs for found in scans_of(entry))
-        return self.stream(scans, output=output, series=series, answered=answered)
+        return self.stream(scans, output=output, series=series, volume=volume, answered=answered)
 
     def entries(self, inputs: Iterable[str], *, series: str | None = None) -> Iterator[tuple[str, Read]]:
         """Yield the scans that inputs are, one by one, for `stream`: a zip as one, which is unpacked there."""
@@ -244,6 +246,7 @@ class Predictor(OfCard):
         *,
         output: Path | None = None,
         series: str | None = None,
+        volume: int | None = None,
         answered: Iterable[Item] = (),
     ) -> Iterator["ScanPrediction"]:
         """Segment what `entries` yields; arguments as in `stream_inputs`."""
@@ -255,7 +258,7 @@ class Predictor(OfCard):
                 _unused(_name_of(label), names)  # the name of its mask is taken
                 continue
             try:
-                result = self.predict(read(series))
+                result = self.predict(read(series, volume))
                 written = None
                 if output is not None:
                     name = _unused(stem(result.scan.name), names)
@@ -291,8 +294,13 @@ class Predictor(OfCard):
             for series in found:
                 yield f"  {series.listing}" + (f"; study {series.study} of {studies}" if studies > 1 else "")
 
-    def examine_inputs(self, inputs: Iterable[str]) -> DataSummary:
-        """Return how many scans the inputs of `stream_inputs` are, 0 where folders and zips leave it open."""
+    def examine_inputs(
+        self, inputs: Iterable[str], *, series: str | None = None, volume: int | None = None
+    ) -> DataSummary:
+        """Return how many scans the inputs of `stream_inputs` are, 0 where folders and zips leave it open.
+
+        `series` and `volume` choose within a scan and change nothing here.
+        """
         paths = [Path(entry) for entry in inputs if "\0" not in str(entry)]
         several = any(path.is_dir() or path.suffix.lower() == ".zip" for path in paths)
         return DataSummary("", "scans", {"all": 0 if several else len(paths)})

@@ -19,7 +19,7 @@ from cnn_core.errors import DataError
 from cnn_core.storage import write_bytes
 from medical_segmentation.grid import Grid, geometry_warnings, spacing_of
 from medical_segmentation.itk import read_itk
-from medical_segmentation.nifti import mask_bytes, read_nifti
+from medical_segmentation.nifti import mask_bytes, read_nifti, volumes_in
 from medical_segmentation.safety import Kind, kind_of
 from medical_segmentation.series import Series, choose_series, find_series
 from medical_segmentation.sources import EXPECTED, VOLUMES, Contents, contents_of, existing, unpacked
@@ -107,6 +107,16 @@ def list_series(path: str | os.PathLike[str]) -> list[Series]:
         with unpacked(path) as folder:
             return [*contents_of(folder, name=path.name, packed=True).series]
     return find_series([path])[0] if kind is Kind.DICOM else []
+
+
+def count_volumes(path: str | os.PathLike[str]) -> int:
+    """Return how many volumes a NIfTI file holds; 1 for other files.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    path = existing(path)
+    return volumes_in(path, name=path.name) if path.is_file() and kind_of(path) is Kind.NIFTI else 1
 
 
 def read_file(path: Path, name: str, *, volume: int | None = None, series: str | None = None) -> Scan:

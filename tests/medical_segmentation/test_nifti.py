@@ -12,7 +12,7 @@ import pytest
 from cnn_core.errors import DataError, StorageError
 from medical_segmentation import safety
 from medical_segmentation.loading import load
-from medical_segmentation.scan import read_mask, read_scan, write_mask
+from medical_segmentation.scan import count_volumes, read_mask, read_scan, write_mask
 from medical_segmentation.segmenter import SegmenterOutput
 from medical_segmentation.values import intensity_warnings
 
@@ -112,7 +112,7 @@ def test_one_volume_of_four_axes_is_taken_and_several_must_be_chosen_from(save, 
     assert nib.load(tmp_path / "mask.nii.gz").shape == (5, 6, 4, 1)
     path = save(np.stack([ct, ct + 1, ct + 2], axis=-1), AFFINE)
     with pytest.raises(
-        DataError, match=r"holds 3 volumes \(shape 5 x 6 x 4 x 3\).*path, volume=0 to 2\); else save one"
+        DataError, match=r"holds 3 volumes \(shape 5 x 6 x 4 x 3\).*choose one with --volume 0 to 2, in Python"
     ):
         read_scan(path)
     for volume in range(3):
@@ -121,6 +121,8 @@ def test_one_volume_of_four_axes_is_taken_and_several_must_be_chosen_from(save, 
         with pytest.raises(DataError, match=f"no volume {volume}, expected 0 to 2"):
             read_scan(path, volume=volume)
     scan = read_scan(path, volume=1)
+    assert "volume 1 of 0 to 2 was taken, as requested; the others are left out" in scan.warnings
+    assert count_volumes(path) == 3
     write_mask(scan.voxels > 0, scan, tmp_path / "mask.nii.gz")
     assert nib.load(tmp_path / "mask.nii.gz").shape == (5, 6, 4)
 
