@@ -8,9 +8,11 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnn_core.errors import DataError, StorageError
 from medical_segmentation import safety
+from medical_segmentation.data import load_set
 from medical_segmentation.loading import load
 from medical_segmentation.scan import count_volumes, read_mask, read_scan, write_mask
 from medical_segmentation.segmenter import SegmenterOutput
@@ -450,3 +452,27 @@ def test_the_same_mask_gives_the_same_bytes(save, tmp_path, ct):
     one, two = (write_mask(ct > 0, scan, tmp_path / name).read_bytes() for name in ("a.nii.gz", "b.nii.gz"))
     assert one == two
     assert {path.name for path in tmp_path.iterdir()} == {"scan.nii.gz", "a.nii.gz", "b.nii.gz"}
+
+
+def test_pictures_and_arrays_are_named_and_refused_since_they_have_no_voxel_size(tmp_path):
+    pages = [Image.fromarray(np.full((6, 5), k, np.uint16)) for k in range(4)]
+    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "slice.png")
+    np.save(tmp_path / "stack.npy", np.zeros((4, 6, 5), np.int16))
+    for name, kind in (("stack.tif", "TIFF file"), ("slice.png", "PNG picture"), ("stack.npy", "NumPy array")):
+        with pytest.raises(DataError, match=f"this is a {kind}, which says neither how large its voxels are nor where"):
+            read_scan(tmp_path / name)
+    with pytest.raises(DataError, match=r"\(files: 3\); 3 pictures and arrays \(TIFF, PNG, NumPy"):
+        read_scan(tmp_path)
+    (tmp_path / "odd.bin").write_bytes(b"nothing that is known")
+    with pytest.raises(DataError, match="this is something else, or its beginning is damaged"):
+        read_scan(tmp_path / "odd.bin")
+
+
+def test_stacks_for_a_training_are_named_and_counted(tmp_path):
+    for part in ("images", "labels"):
+        (tmp_path / part).mkdir()
+        for k in range(3):
+            Image.new("L", (9, 9)).save(tmp_path / part / f"{k}.tif")
+    with pytest.raises(DataError, match=r"found 6 pictures and arrays \(TIFF.* \(0\.tif, 1\.tif, 2\.tif"):
+        load_set(tmp_path)
