@@ -33,7 +33,7 @@ from medical_segmentation.pictures import save_overlay
 from medical_segmentation.plausible import doubts
 from medical_segmentation.scan import Scan, list_series, read_scan, write_mask
 from medical_segmentation.segmenter import Segmenter, SegmenterOutput
-from medical_segmentation.values import CT, intensity_warnings
+from medical_segmentation.values import CT, intensity_warnings, scale_warnings
 from medical_segmentation.weights_io import volume_contract_of
 from medical_segmentation.windows import Observer
 
@@ -317,8 +317,9 @@ class Predictor(OfCard):
         if known and learned != scan.modality:
             kind = "an MR" if learned == "MR" else f"a {learned}"
             notes.append(f"not {kind}: the file says that it is {scan.modality}, unlike what was learned from")
-        elif not contract.own_scale and (contract.usual_intensities or learned == "CT") and not known:
-            notes += intensity_warnings(scan.voxels, contract.usual_intensities or CT)
+        elif not contract.own_scale and (contract.usual_intensities or learned == "CT"):
+            unlike = [] if known else intensity_warnings(scan.voxels, contract.usual_intensities or CT)
+            notes += unlike or (scale_warnings(scan.voxels) if learned == "CT" else [])
         worked = contract.working_spacing(scan.spacing, scan.voxels.shape)
         if (edge := contract.usual_pixels) is not None and worked is not None:
             across = " x ".join(map(str, scan.voxels.shape[:2]))

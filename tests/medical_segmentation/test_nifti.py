@@ -2,6 +2,7 @@
 
 import copy
 import gzip
+import re
 import tracemalloc
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from medical_segmentation.data import load_set
 from medical_segmentation.loading import load
 from medical_segmentation.scan import count_volumes, read_mask, read_scan, write_mask
 from medical_segmentation.segmenter import SegmenterOutput
-from medical_segmentation.values import intensity_warnings
+from medical_segmentation.values import intensity_warnings, scale_warnings
 
 AFFINE = np.array([[-0.7, 0, 0, 100], [0, -0.7, 0, 90], [0, 0, 2.5, -300], [0, 0, 0, 1]])  # as CT files have it
 
@@ -363,6 +364,40 @@ def test_the_kind_of_a_scan_is_compared_with_what_was_learned_from(learned, came
     said = predictor.predict(scan).warnings
     assert len(said) == (words is not None)
     assert all(sentence.startswith(words) for sentence in said)
+
+
+CHEST = np.random.default_rng(0).choice(  # air, lungs, fat, muscle, bone, and noise of a scanner
+    [-1000, -850, -100, 50, 700], (20, 20, 20), p=[0.3, 0.2, 0.1, 0.36, 0.04]
+) + np.random.default_rng(1).normal(0, 15, (20, 20, 20))
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda hu: hu, None), (lambda hu: np.where(hu < -900, -3024, hu), None),  # as it is, and with padding
+    (lambda hu: hu.clip(-200, None), None),  # a scan of what has no air
+    (lambda hu: np.where(hu > -900, 50, hu), None),  # a phantom of water
+    (lambda hu: hu.clip(-100, 80), None),  # the inside of a head
+    (lambda hu: np.full_like(hu, -2000), None),  # nothing at all, which is said elsewhere
+    (lambda hu: hu / 2, r"air and lungs lie at about -49\d, in a CT below -700; its numbers were halved, or cut off"),
+    (lambda hu: hu.clip(-500, 650), "air and lungs lie at about -500, in a CT below -700"),
+    (lambda hu: np.where(hu < -900, -3024, hu) / 2, "air and lungs lie at about -425"),  # with padding
+    (lambda hu: hu - 1024, r"soft tissue lies at about -9\d\d, in a CT near 0; an offset of -1024 was added twice"),
+    (lambda hu: (hu + 1024).clip(0), "soft tissue lies at about 1000, in a CT near 0; its offset of -1024"),
+    (lambda hu: ((hu + 160) / 400 * 255).clip(0, 255).round(), "its numbers are 0 to 255, those of a picture"),
+])  # fmt: skip
+def test_numbers_that_cannot_be_hounsfield_units_are_said(change, words):
+    said = scale_warnings(change(CHEST).astype(np.float32))
+    assert len(said) == (words is not None)
+    assert not said or re.match(f"not in Hounsfield units, it seems: {words}", said[0])
+
+
+@pytest.mark.parametrize("modality", ["", "CT"])
+def test_a_halved_ct_is_said_whether_or_not_the_file_calls_itself_one(modality, save):
+    predictor = load("phantom", device="cpu")
+    predictor.segmenter = lambda voxels, *_, **__: SegmenterOutput(np.ones(voxels.shape, np.uint8), {})
+    for factor in (1.0, 0.5):
+        scan = read_scan(save((CHEST * factor).astype(np.int16), np.diag([4.5, 4.5, 4.5, 1])))
+        said = predictor.predict(replace(scan, modality=modality)).warnings
+        assert any("not in Hounsfield units" in sentence for sentence in said) == (factor == 0.5)
 
 
 def test_other_files_are_refused_by_what_they_are(tmp_path, save, ct):

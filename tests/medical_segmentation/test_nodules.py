@@ -308,6 +308,8 @@ def test_cubes_are_judged_in_3d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     noise = np.random.default_rng(0).integers(0, 900, (16, 16, 16)).astype(np.int16)
     (said,) = warnings_of(predictor, noise, np.eye(4), tmp_path)
     assert said.startswith("unlike the scans that the network learned from")
+    (said,) = warnings_of(predictor, cube // 2, np.eye(4), tmp_path)
+    assert said.startswith("not in Hounsfield units, it seems: air and lungs lie at about -425")
     scan = read_scan(tmp_path / "cube.nii.gz")
     monkeypatch.setattr("medical_segmentation.nodule_predictor.read_scan", lambda _: replace(scan, modality="MR"))
     said = "not a CT: the file says that it is MR; the network was trained on CT alone"
