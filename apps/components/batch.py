@@ -81,7 +81,7 @@ def answers_table(
             "picture": _thumbnail(digest_of(data), _data=data) if answer.error is None else "",
             "file": answer.input,
             **cells(answer),
-            "problem": answer.error,
+            "problem": answer.error or "; ".join(answer.warnings or ()),
         }
         for answer, (_, data) in zip(answers, sources, strict=True)
     ]

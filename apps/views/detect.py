@@ -13,7 +13,7 @@ from components.bring import Picture
 from components.charts import load_early
 from components.commands import asking, file_word
 from components.downloads import csv_and_json
-from components.frame import how_computed, note, page, plain_errors
+from components.frame import how_computed, note, page, plain_errors, warn
 from components.networks import Network, choose_network, compute
 from components.pictures import Figure, figures
 from views.detect_parts.ask import LOWEST, ask, counts, drawn, published
@@ -79,6 +79,8 @@ def _one(network: Network) -> None:
             box = choose_box([f"{k + 1}: {entry.label}, {entry.score:.2f}" for k, entry in enumerate(found.boxes)])
         else:
             note("Nothing was found from this score on. Lower it, or try a picture like those that it learned from.")
+        for said in whole.warnings:
+            warn(said)
         _downloads(found, picture)
     if found is None:
         return

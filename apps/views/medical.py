@@ -50,8 +50,9 @@ def _how(network: Network, given: Given) -> None:
         commands, steps = asking(network, word, method="grad-cam"), nodule_steps(rule)
     else:
         series = "" if given.series is None else f" --series {given.series}"
+        series += "" if given.volume is None else f" --volume {given.volume}"
         commands, steps = asking(network, word, method="entropy", saved=f"{series} --output out"), mask_steps(rule)
-        commands = commands[:1] if series else commands  # the reasons are those of the first series
+        commands = commands[:1] if series else commands  # the reasons are those of the first series, and of no volume
     how_computed(network.card, commands=commands, steps=steps, file=given.file)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from cnn_core.data.cache import cache_key, cached_array, unpacked
 from cnn_core.data.coco import get_coco
 from cnn_core.data.copies import nearly_same
+from cnn_core.data.frames import frame_notes, several_frames
 from cnn_core.data.paths import custom_path, given_path
 from cnn_core.data.reading import read_batches
 from cnn_core.data.sets import DataSet, find_set
@@ -351,13 +352,11 @@ def _decode(name: str, listing: Listing, size: tuple[int, int], fit: Fit, tokeni
         raise DataError(f"{name}: there is no picture with a caption")
     records, (height, width) = listing.records, size
     stats = [(os.path.realpath(record.file), *_stat(record.file)) for record in records]  # names recur in other folders
-    # One byte after the pixels of each picture says whether it could be read.
-    shape = (len(records), 3 * height * width + 1)
+    # One byte after the pixels of each picture: 0, it could not be read; 1, it could; 2, it is the first of its file.
     contract = CaptionContract(size, ("a",), fit=fit)
-    pixels = cached_array(
-        cache_key("pictures", stats, size, fit), _decoded(records, contract), shape=shape, dtype="uint8"
-    )
-    for i in np.flatnonzero(pixels[:, -1] != 1):  # what could not be read may be readable by now
+    key, size_each = cache_key("pictures, frames", stats, size, fit), 3 * height * width + 1
+    pixels = cached_array(key, _decoded(records, contract), shape=(len(records), size_each), dtype="uint8")
+    for i in np.flatnonzero(pixels[:, -1] == 0):  # what could not be read may be readable by now
         record = records[int(i)]
         try:
             pixels[i] = _pixels(record, contract)
@@ -365,7 +364,8 @@ def _decode(name: str, listing: Listing, size: tuple[int, int], fit: Fit, tokeni
             listing.left_out.add("pictures that cannot be read", record.name)
             listing.left_out.add("captions of these", count=len(record.captions))
     table = torch.from_numpy(pixels)
-    good = table[:, -1] == 1
+    good = table[:, -1] > 0
+    listing.read += several_frames(int((table[:, -1] == 2).sum()))
     images = table[:, :-1].unflatten(1, (3, height, width))
     if not good.all():
         listing.records = [record for record, fine in zip(records, good.tolist(), strict=True) if fine]
@@ -379,15 +379,16 @@ def _decode(name: str, listing: Listing, size: tuple[int, int], fit: Fit, tokeni
 
 
 def _decoded(records: Sequence[Record], contract: CaptionContract) -> Iterator[np.ndarray]:
-    """Yield uint8 [n, 3 * H * W + 1]: the pictures of a chunk, each with a byte that is 1 if it could be read."""
+    """Yield uint8 [n, 3 * H * W + 1]: the pictures of a chunk, each with a byte that is 0 if it could not be read."""
     unreadable = np.zeros(3 * contract.size[0] * contract.size[1] + 1, np.uint8)  # a later attempt reports the reason
     for _, views in read_batches(records, lambda record, _: _pixels(record, contract), size=CHUNK):
         yield np.stack([unreadable if isinstance(view, str) else view for view in views])
 
 
 def _pixels(record: Record, contract: CaptionContract) -> np.ndarray:
-    """Return uint8 [3 * H * W + 1], with a 1 at the end; DataError if the picture cannot be read."""
-    return np.append(contract.place(contract.read(record.file, name=record.name))[0].flatten().numpy(), np.uint8(1))
+    """Return uint8 [3 * H * W + 1], with a 1 or 2 at the end; DataError if the picture cannot be read."""
+    picture = contract.read(record.file, name=record.name)
+    return np.append(contract.place(picture)[0].flatten().numpy(), np.uint8(2 if frame_notes(picture) else 1))
 
 
 def _stat(file: Path) -> tuple[int, int]:

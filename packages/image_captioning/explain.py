@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from cnn_core.data.fits import Placement
+from cnn_core.data.frames import frame_notes
 from cnn_core.data.images import ImageSource, input_name
 from cnn_core.errors import CnnError, unknown_name
 from cnn_core.explain import overlay
@@ -74,7 +75,8 @@ class CaptionExplanation(Pictured):
             draw.text((x + 3, y + 3), f"{reason.word}  {reason.probability:.0%}", fill="black")
         with atomic_path(path) as temporary:
             sheet.save(temporary, format="PNG")
-        return f"{path}: where the words of {self.caption!r} come from in {self.input}, by {self.method}"
+        said = f"{path}: where the words of {self.caption!r} come from in {self.input}, by {self.method}"
+        return "; ".join([said, *frame_notes(self.picture)])
 
 
 def explain_caption(

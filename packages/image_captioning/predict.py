@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cnn_core.answers import Item, skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER
+from cnn_core.data.frames import frame_notes
 from cnn_core.data.images import SUFFIXES, ImageSource, input_name
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
 from cnn_core.data.summary import DataSummary
@@ -46,12 +47,13 @@ class Caption:
     error: str | None = None
     doubted: list[str] = field(default_factory=list)  # words of the best one for things that the encoder does not see
     known: bool = True  # False: the picture is unlike those learned from
+    notes: tuple[str, ...] = ()  # what was left out of the file
 
     @property
     def warnings(self) -> list[str]:
         """What speaks against the best caption, in sentences."""
         said = [UNLIKE] if not self.known else []
-        return said + [f"the encoder sees no {word}" for word in self.doubted]
+        return [*said, *(f"the encoder sees no {word}" for word in self.doubted), *self.notes]
 
     def to_json(self) -> dict[str, Any]:
         """Return the item of `cnn predict --json`."""
@@ -149,7 +151,7 @@ class Predictor(OfCard):
             raise CnnError(f"n_best and batch_size must be at least 1, got {n_best} and {batch_size}")
         generator = torch.Generator().manual_seed(seed)
         for names, views in read_batches(images, self._view, size=batch_size):
-            good = [view for view in views if isinstance(view, Tensor)]
+            good = [view[0] for view in views if not isinstance(view, str)]
             captions: Iterator[tuple[list[Hypothesis], bool, Tensor | None]] = iter(())
             if good:
                 features, grid = self._features(torch.stack(good))
@@ -165,7 +167,8 @@ class Predictor(OfCard):
                     yield Caption(name, error=view)
                     continue
                 hypotheses, known, classes = next(captions)
-                yield self._caption(name, hypotheses[:n_best], known=known, classes=classes)
+                caption = self._caption(name, hypotheses[:n_best], known=known, classes=classes)
+                yield replace(caption, notes=view[1])
 
     def stream_inputs(
         self,
@@ -240,7 +243,7 @@ class Predictor(OfCard):
             raise CnnError(f"no word of {caption[:60]!r} is known; use words such as {words}")
         matches, failed = [], []
         for names, views in read_batches(images, self._view, size=batch_size):
-            good = [(name, view) for name, view in zip(names, views, strict=True) if isinstance(view, Tensor)]
+            good = [(n, v[0]) for n, v in zip(names, views, strict=True) if not isinstance(v, str)]
             failed += [Match(n, error=v) for n, v in zip(names, views, strict=True) if isinstance(v, str)]
             if good:
                 scores = self.likelihood(torch.stack([view for _, view in good]), caption, whole=False).tolist()
@@ -298,9 +301,10 @@ class Predictor(OfCard):
             known = (familiarity(features, references) >= least).tolist()
         return known, [None] * len(features) if self.check is None else list(self.check.probabilities(features))
 
-    def _view(self, image: ImageSource, name: str) -> Tensor:
-        """Return the network's view of a picture, uint8 [3, H, W]."""
-        return self.contract.place(self.contract.read(image, name=name))[0]
+    def _view(self, image: ImageSource, name: str) -> tuple[Tensor, tuple[str, ...]]:
+        """Return the network's view of a picture, uint8 [3, H, W], and what was left out of its file."""
+        picture = self.contract.read(image, name=name)
+        return self.contract.place(picture)[0], frame_notes(picture)
 
     def _sample(
         self, memory: Memory, count: int, temperature: float, generator: torch.Generator

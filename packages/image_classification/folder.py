@@ -33,6 +33,7 @@ from cnn_core.data.classes.layout import (
 )  # fmt: skip
 from cnn_core.data.classes.listing import Files, Kind, list_files
 from cnn_core.data.copies import nearly_same, same_pixels
+from cnn_core.data.frames import frame_notes, several_frames
 from cnn_core.data.images import SUFFIXES
 from cnn_core.data.paths import given_path
 from cnn_core.data.summary import DataSummary, class_counts, class_warnings
@@ -91,7 +92,7 @@ def load_folder(
         plan = with_test_of(files, plan_of(files, options), options)
         there = {entry.given for entry in plan.entries} | (set() if is_share(options.test) else {"test"})
         entries = [entry for entry in plan.entries if any(_needs(split, entry.given, there) for split in splits)]
-        images, kept, skipped, edge = _decode(files, [entry.parts for entry in entries], contract, observe)
+        images, kept, skipped, seen = _decode(files, [entry.parts for entry in entries], contract, observe)
     groups = {entry.given for entry in entries}
     entries = [entries[i] for i in kept]
     _check_readable(files.name, plan, groups, entries=entries, skipped=skipped)
@@ -109,7 +110,7 @@ def load_folder(
     classes = class_counts(plan.labels, {split: s.targets.tolist() for split, s in shown.items()})
     summary = DataSummary(
         str(folder), "pictures", {split: len(s) for split, s in shown.items()}, classes, division.divided,
-        (*plan.read, *division.read, *_enlarged(edge, contract)), omissions(skipped, PICTURES).all,
+        (*plan.read, *division.read, *seen), omissions(skipped, PICTURES).all,
         (*division.warnings, *class_warnings(classes)),
     )  # fmt: skip
     hashes = hashes_of(images)
@@ -132,7 +133,7 @@ def load_whole(
     """
     with list_files(folder, PICTURES) as files:
         plan = plan_of_known(files, labels)
-        images, kept, skipped, _ = _decode(files, [entry.parts for entry in plan.entries], contract, None)
+        images, kept, skipped, seen = _decode(files, [entry.parts for entry in plan.entries], contract, None)
     entries = [plan.entries[i] for i in kept]
     if not entries:
         raise DataError(f"{files.name}: not one picture can be read: {_some(skipped)}")
@@ -141,7 +142,7 @@ def load_whole(
         files.name, "all", tuple(labels), images, targets, tuple("/".join(entry.parts) for entry in entries)
     )
     skipped = [*plan.left_out, *skipped]
-    return whole, summary_of_known(folder, PICTURES, labels, targets.tolist(), plan.read, skipped), skipped
+    return whole, summary_of_known(folder, PICTURES, labels, targets.tolist(), (*plan.read, *seen), skipped), skipped
 
 
 def _enlarged(edge: int, contract: InputContract) -> list[str]:
@@ -190,13 +191,14 @@ def _decode(
     paths: list[tuple[str, ...]],
     contract: InputContract,
     observe: Callable[[int, int], None] | None,
-) -> tuple[torch.Tensor, list[int], list[tuple[str, str]], int]:
-    """Decode `paths` in parallel: `-> uint8 [N, C, H, W] of those that succeeded, their indices, the others`, and the
-    median of their shorter edges in pixels (of large JPEG files, as they are decoded)."""
+) -> tuple[torch.Tensor, list[int], list[tuple[str, str]], list[str]]:
+    """Decode `paths` in parallel: `-> uint8 [N, C, H, W] of those that succeeded, their indices, the others`, and
+    sentences on what came of them."""
     shape = (len(paths), contract.channels, *contract.size)
     _check_memory(files.name, shape)
     images = np.empty(shape, dtype=np.uint8)
-    edges = np.zeros(len(paths), dtype=np.int64)
+    edges = np.zeros(len(paths), dtype=np.int64)  # pixels of the shorter one; of large JPEG files, as they are decoded
+    several = np.zeros(len(paths), dtype=bool)
     failures: dict[int, str] = {}
 
     def decode(i: int) -> None:
@@ -204,6 +206,7 @@ def _decode(
         try:
             picture = contract.read(files.open(paths[i]), name=name)
             images[i], edges[i] = contract.to_uint8(picture).numpy(), min(picture.size)
+            several[i] = bool(frame_notes(picture))
         except DataError as error:
             failures[i] = str(error).removeprefix(f"{name}: ")
 
@@ -219,7 +222,8 @@ def _decode(
     if failures:
         images = images[kept]
     middle = int(np.median(edges[kept])) if kept else 0
-    return torch.from_numpy(images), kept, [("/".join(paths[i]), failures[i]) for i in sorted(failures)], middle
+    said = [*_enlarged(middle, contract), *several_frames(int(several[kept].sum()))]
+    return torch.from_numpy(images), kept, [("/".join(paths[i]), failures[i]) for i in sorted(failures)], said
 
 
 def _check_memory(name: str, shape: tuple[int, ...]) -> None:

@@ -15,6 +15,7 @@ from typing_extensions import TypeIs
 from cnn_core.answers import Item, label_columns, skip_answered, write_csv
 from cnn_core.classification import NOT_A_NUMBER, Prediction, class_index, labels_of
 from cnn_core.confidence import answering, split_answers
+from cnn_core.data.frames import frame_notes
 from cnn_core.data.images import SUFFIXES, ImageSource, input_name, read_image
 from cnn_core.data.reading import Unreadable, pictures_in, pictures_of, read_batches
 from cnn_core.data.summary import DataSummary
@@ -33,6 +34,8 @@ DOMAIN_NAME = "image_classification"
 SHOWN_EDGE = 1600  # pixels: heat maps are drawn on pictures of at most this edge
 SMALL_EDGE = 320  # pixels: smaller pictures are enlarged when a heat map is saved
 BATCH_SIZE = 64
+# Uint8 [M, C, H, W] of each of M digits of a picture, of anything else one; and what was left out of its file.
+View = tuple[Tensor, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class ImageExplanation(Pictured):
             image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
         with atomic_path(path) as temporary:
             image.save(temporary, format="PNG")
-        return f"{path}: what speaks for {self.label} ({self.probability:.1%}) in {self.input}, by {self.method}"
+        said = f"{path}: what speaks for {self.label} ({self.probability:.1%}) in {self.input}, by {self.method}"
+        return "; ".join([said, *frame_notes(self.picture)])
 
 
 class Predictor(OfCard):
@@ -205,12 +209,12 @@ class Predictor(OfCard):
         label, probability = self.labels[index], float(probabilities[index])
         return ImageExplanation(name, label, probability, method, result.signed, picture, heat, seen, seen_heat)
 
-    def _view(self, image: ImageSource, name: str) -> Tensor:
-        """Return the network's views of a picture, uint8 [M, C, H, W]: of each of M digits, of anything else one."""
-        return self.contract.each_to_uint8(self.contract.read(image, name=name))
+    def _view(self, image: ImageSource, name: str) -> View:
+        picture = self.contract.read(image, name=name)
+        return self.contract.each_to_uint8(picture), frame_notes(picture)
 
-    def _classify(self, names: list[str], views: list[Tensor | str], top_k: int) -> Iterator[Prediction]:
-        good = [view for view in views if isinstance(view, Tensor)]
+    def _classify(self, names: list[str], views: list[View | str], top_k: int) -> Iterator[Prediction]:
+        good = [view[0] for view in views if not isinstance(view, str)]
         each = [len(view) for view in good]
         answered = self.answers(self.contract.normalize(torch.cat(good))) if good else None
         rows = zip(*(part.split(each) for part in answered), strict=True) if answered else iter(())
@@ -223,12 +227,12 @@ class Predictor(OfCard):
             if not torch.isfinite(probabilities).all():
                 yield Prediction(name, error=NOT_A_NUMBER)
                 continue
-            labels, said = [self.labels[k] for k in indices.tolist()], None
+            labels, (pixels, said) = [self.labels[k] for k in indices.tolist()], view
             if len(probabilities) > 1:
-                said = (self._several(probabilities),)
-            elif torch.equal(view.amin((2, 3)), view.amax((2, 3))):
-                said = ("all of it has one colour: there is nothing to see",)
-            yield Prediction(name, labels, values.tolist(), warnings=said, known=bool(known[0]))
+                said = (self._several(probabilities), *said)
+            elif torch.equal(pixels.amin((2, 3)), pixels.amax((2, 3))):
+                said = ("all of it has one colour: there is nothing to see", *said)
+            yield Prediction(name, labels, values.tolist(), warnings=said or None, known=bool(known[0]))
 
     def _several(self, each: Tensor) -> str:
         """Say what was found where a picture holds several digits: of probabilities [M, K]."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnn_core.data.summary import Omissions
+from medical_segmentation.safety import bare_kind_of
+from medical_segmentation.sources import PICTURES
 
 SCANS = (".nii.gz", ".nii", ".hdr.gz", ".hdr", ".img.gz", ".img", ".dcm", ".dicom", ".ima", ".zip", ".nrrd", ".nhdr",
          ".mha", ".mhd")  # fmt: skip
@@ -194,5 +196,6 @@ def _files(folder: Path, left_out: Omissions, *, folders: bool = False) -> list[
             if header == name or header not in here:
                 found.append(path)
         else:
-            left_out.add("files that are no scans", path.name)
+            bare = path.is_file() and bare_kind_of(path)
+            left_out.add(PICTURES if bare else "files that are no scans", path.name)
     return found

@@ -13,10 +13,10 @@ from medical_segmentation.scan import Scan, read_file, read_scan, read_series
 from medical_segmentation.series import Series
 from medical_segmentation.sources import Contents, contents_of, existing, unpacked
 
-Read = Callable[[str | None], Scan]  # which DICOM series -> the scan; raises DataError
+Read = Callable[[str | None, int | None], Scan]  # which DICOM series, volume of a NIfTI -> the scan; raises DataError
 
 
-def packed(_: str | None) -> Scan:
+def packed(_: str | None, __: int | None) -> Scan:
     """Stand for the scans in a zip that is unpacked later, by `opened`."""
     raise DataError("the scans are still in their zip; open it first")
 
@@ -55,10 +55,10 @@ def scans_of(
     except (DataError, StorageError) as error:
         yield entry, partial(_fail, DataError(str(error)))
         return
-    yield entry, lambda series: read_scan(path, series=series)
+    yield entry, lambda series, volume: read_scan(path, series=series, volume=volume)
 
 
-def _fail(error: DataError, _: str | None) -> Scan:
+def _fail(error: DataError, _: str | None, __: int | None) -> Scan:
     raise error
 
 
@@ -73,7 +73,7 @@ def _in_folder(
     contents.left_out["files of volumes beside DICOM slices (give them by name)"] += more
     studies = contents.studies
     if not (studies or volumes or contents.zips):
-        yield entry, lambda series: read_scan(entry, series=series)  # says why there is none
+        yield entry, lambda series, volume: read_scan(entry, series=series, volume=volume)  # says why there is none
         return
     alone = len(studies) + len(volumes) + len(contents.zips) == 1
     rest = contents
@@ -90,12 +90,12 @@ def _in_folder(
             yield label.replace(str(path), _inside(entry, folder, path), 1), read
 
 
-def _read_study(study: Contents, title: str, of: int, series: str | None) -> Scan:
-    return read_series(study, name=title, of=of, series=series)
+def _read_study(study: Contents, title: str, of: int, series: str | None, volume: int | None) -> Scan:
+    return read_series(study, name=title, of=of, series=series, volume=volume)
 
 
-def _read_volume(path: Path, title: str, said: list[str], series: str | None) -> Scan:
-    scan = read_file(path, title, series=series)
+def _read_volume(path: Path, title: str, said: list[str], series: str | None, volume: int | None) -> Scan:
+    scan = read_file(path, title, series=series, volume=volume)
     return replace(scan, warnings=(*said, *scan.warnings))
 
 

@@ -59,7 +59,15 @@ def read_nifti(path: Path, *, name: str, volume: int | None = None) -> tuple[Gri
         layout = _layout(path, name)
         index = _choose(layout, volume, name)
         grid, said = _grid(layout, name)
+        if layout.volumes > 1:
+            said.append(f"volume {index} of 0 to {layout.volumes - 1} was taken, as requested; the others are left out")
         return grid, fill(grid, _planes(layout, grid, index, name)), said
+
+
+def volumes_in(path: Path, *, name: str) -> int:
+    """Return how many volumes a file holds, by its header; errors as `read_nifti`."""
+    with reading(name):
+        return _layout(path, name).volumes
 
 
 def _layout(path: Path, name: str) -> _Layout:
@@ -160,8 +168,8 @@ def _choose(layout: _Layout, volume: int | None, name: str) -> int:
     if volume is None:
         raise DataError(
             f"{name}: holds {layout.volumes} volumes (shape {' x '.join(map(str, layout.shape))}), expected one scan; "
-            f"in Python choose one with read_scan(path, volume=0 to {layout.volumes - 1}); else save one volume as a "
-            ".nii.gz of its own"
+            f"choose one with --volume 0 to {layout.volumes - 1}, in Python with read_scan(path, volume=...), or save "
+            "it as a .nii.gz of its own"
         )
     if not 0 <= volume < layout.volumes:
         raise DataError(f"{name}: there is no volume {volume}, expected 0 to {layout.volumes - 1}")

@@ -23,7 +23,7 @@ from medical_segmentation.explain import Explanation, explain_nodule
 from medical_segmentation.nodule_task import picture_scores, probability
 from medical_segmentation.nodules import LABELS, read_picture
 from medical_segmentation.scan import read_scan
-from medical_segmentation.values import CT, intensity_warnings
+from medical_segmentation.values import CT, intensity_warnings, scale_warnings
 from medical_segmentation.weights_io import nodule_contract_of
 
 MOST_SLICES = 2000  # of one nodule
@@ -130,7 +130,7 @@ class NodulePredictor(OfCard):
         if scan.modality not in ("", "CT"):
             notes.append(f"not a CT: the file says that it is {scan.modality}; the network was trained on CT alone")
         else:
-            notes += intensity_warnings(scan.voxels, CT)
+            notes += intensity_warnings(scan.voxels, CT) or scale_warnings(scan.voxels)
         if max(abs(length - LEARNED) for length in scan.spacing) > FAR:
             came = " x ".join(f"{length:.3g}" for length in scan.spacing)
             notes.append(f"the network learned from voxels of {LEARNED:g} mm, these are {came} mm")

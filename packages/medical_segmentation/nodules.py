@@ -17,6 +17,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from cnn_core.data.frames import frame_notes
 from cnn_core.data.images import read_image
 from cnn_core.errors import DataError
 from cnn_core.validation import Positive
@@ -202,6 +203,8 @@ def read_picture(file: Path, dims: int) -> np.ndarray:
         picture = read_image(file, name=file.name)
     except DataError as error:
         raise DataError(f"{error}; expected a picture of a cut-out nodule slice (PNG)") from error
+    if notes := frame_notes(picture):
+        raise DataError(f"{file.name}: expected one slice a file, but {notes[0]}")
     if max(picture.size) > LARGEST_EDGE:
         raise DataError(f"{file.name}: {picture.size} pixels, expected a cut-out nodule of about {EDGE} x {EDGE}")
     return np.asarray(picture.convert("L"))

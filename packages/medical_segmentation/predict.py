@@ -33,7 +33,7 @@ from medical_segmentation.pictures import save_overlay
 from medical_segmentation.plausible import doubts
 from medical_segmentation.scan import Scan, list_series, read_scan, write_mask
 from medical_segmentation.segmenter import Segmenter, SegmenterOutput
-from medical_segmentation.values import CT, intensity_warnings
+from medical_segmentation.values import CT, intensity_warnings, scale_warnings
 from medical_segmentation.weights_io import volume_contract_of
 from medical_segmentation.windows import Observer
 
@@ -220,6 +220,7 @@ class Predictor(OfCard):
         *,
         output: Path | None = None,
         series: str | None = None,
+        volume: int | None = None,
         answered: Iterable[Item] = (),
     ) -> Iterator["ScanPrediction"]:
         """Segment one scan after the other.
@@ -228,10 +229,11 @@ class Predictor(OfCard):
             inputs: paths; a folder or a zip means every study and every file of a volume in it.
             output: folder for masks and overlays; None: none are written.
             series: which DICOM series of each study, see `read_scan`.
+            volume: which volume of each 4-D NIfTI, from 0.
             answered: the answers of an interrupted run.
         """
         scans = (found for entry in inputs for found in scans_of(entry))
-        return self.stream(scans, output=output, series=series, answered=answered)
+        return self.stream(scans, output=output, series=series, volume=volume, answered=answered)
 
     def entries(self, inputs: Iterable[str], *, series: str | None = None) -> Iterator[tuple[str, Read]]:
         """Yield the scans that inputs are, one by one, for `stream`: a zip as one, which is unpacked there."""
@@ -244,6 +246,7 @@ class Predictor(OfCard):
         *,
         output: Path | None = None,
         series: str | None = None,
+        volume: int | None = None,
         answered: Iterable[Item] = (),
     ) -> Iterator["ScanPrediction"]:
         """Segment what `entries` yields; arguments as in `stream_inputs`."""
@@ -255,7 +258,7 @@ class Predictor(OfCard):
                 _unused(_name_of(label), names)  # the name of its mask is taken
                 continue
             try:
-                result = self.predict(read(series))
+                result = self.predict(read(series, volume))
                 written = None
                 if output is not None:
                     name = _unused(stem(result.scan.name), names)
@@ -291,8 +294,13 @@ class Predictor(OfCard):
             for series in found:
                 yield f"  {series.listing}" + (f"; study {series.study} of {studies}" if studies > 1 else "")
 
-    def examine_inputs(self, inputs: Iterable[str]) -> DataSummary:
-        """Return how many scans the inputs of `stream_inputs` are, 0 where folders and zips leave it open."""
+    def examine_inputs(
+        self, inputs: Iterable[str], *, series: str | None = None, volume: int | None = None
+    ) -> DataSummary:
+        """Return how many scans the inputs of `stream_inputs` are, 0 where folders and zips leave it open.
+
+        `series` and `volume` choose within a scan and change nothing here.
+        """
         paths = [Path(entry) for entry in inputs if "\0" not in str(entry)]
         several = any(path.is_dir() or path.suffix.lower() == ".zip" for path in paths)
         return DataSummary("", "scans", {"all": 0 if several else len(paths)})
@@ -309,8 +317,9 @@ class Predictor(OfCard):
         if known and learned != scan.modality:
             kind = "an MR" if learned == "MR" else f"a {learned}"
             notes.append(f"not {kind}: the file says that it is {scan.modality}, unlike what was learned from")
-        elif not contract.own_scale and (contract.usual_intensities or learned == "CT") and not known:
-            notes += intensity_warnings(scan.voxels, contract.usual_intensities or CT)
+        elif not contract.own_scale and (contract.usual_intensities or learned == "CT"):
+            unlike = [] if known else intensity_warnings(scan.voxels, contract.usual_intensities or CT)
+            notes += unlike or (scale_warnings(scan.voxels) if learned == "CT" else [])
         worked = contract.working_spacing(scan.spacing, scan.voxels.shape)
         if (edge := contract.usual_pixels) is not None and worked is not None:
             across = " x ".join(map(str, scan.voxels.shape[:2]))

@@ -25,6 +25,12 @@ SLACK = 64 * 1024  # bytes that may follow the voxels: padding of some writers
 GZIP = b"\x1f\x8b"
 # What zipfile.is_zipfile would search the whole file for; archives that begin with something else are not expected.
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+# What holds numbers or pixels alone: first bytes -> what it is.
+BARE = {
+    b"II*\0": "a TIFF file", b"MM\0*": "a TIFF file", b"II+\0": "a TIFF file", b"MM\0+": "a TIFF file",
+    b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture", b"GIF8": "a GIF picture",
+    b"\x93NUMPY": "a NumPy array", b"MATLAB ": "a MATLAB file", b"\x89HDF": "an HDF5 file",
+}  # fmt: skip
 METAIMAGE = (b"ObjectType", b"NDims", b"Comment")  # the first keys that its writers use
 
 
@@ -64,6 +70,13 @@ def kind_of(path: Path) -> Kind:
     if head.partition(b"=")[0].strip() in METAIMAGE:
         return Kind.METAIMAGE
     return Kind.NIFTI if path.suffix.lower() == ".img" else Kind.UNKNOWN  # the voxels of a pair begin with anything
+
+
+def bare_kind_of(path: Path) -> str:
+    """Return what a file is that holds pixels or numbers, but neither a voxel size nor sides; "" for all others."""
+    with reading(path.name), path.open("rb") as file:
+        head = file.read(8)
+    return next((called for start, called in BARE.items() if head.startswith(start)), "")
 
 
 def _is_nifti(start: bytes) -> bool:

@@ -19,14 +19,18 @@ from cnn_core.errors import DataError
 from cnn_core.storage import write_bytes
 from medical_segmentation.grid import Grid, geometry_warnings, spacing_of
 from medical_segmentation.itk import read_itk
-from medical_segmentation.nifti import mask_bytes, read_nifti
-from medical_segmentation.safety import Kind, kind_of
+from medical_segmentation.nifti import mask_bytes, read_nifti, volumes_in
+from medical_segmentation.safety import Kind, bare_kind_of, kind_of
 from medical_segmentation.series import Series, choose_series, find_series
 from medical_segmentation.sources import EXPECTED, VOLUMES, Contents, contents_of, existing, unpacked
 from medical_segmentation.stack import read_stack
 from medical_segmentation.values import blank_warnings, replace_missing
 
 SAME_GRID = 0.1  # voxels by which a mask may lie beside its scan: rounding in headers
+LACKS = (
+    "which says neither how large its voxels are nor where left is: export the scan from its DICOM files, or, where "
+    "you know both, write them (in Python nibabel.save(nibabel.Nifti1Image(array, affine), 'scan.nii.gz'))"
+)
 OFF_WHOLE = 1e-3  # by which a label may differ from a whole number: rounding of scales in headers
 
 
@@ -109,6 +113,16 @@ def list_series(path: str | os.PathLike[str]) -> list[Series]:
     return find_series([path])[0] if kind is Kind.DICOM else []
 
 
+def count_volumes(path: str | os.PathLike[str]) -> int:
+    """Return how many volumes a NIfTI file holds; 1 for other files.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    path = existing(path)
+    return volumes_in(path, name=path.name) if path.is_file() and kind_of(path) is Kind.NIFTI else 1
+
+
 def read_file(path: Path, name: str, *, volume: int | None = None, series: str | None = None) -> Scan:
     """Read what `read_scan` reads from a file that is no zip; `name` is what the scan and messages call it."""
     kind = kind_of(path)
@@ -120,7 +134,9 @@ def read_file(path: Path, name: str, *, volume: int | None = None, series: str |
     if kind is Kind.NIFTI:
         return _finish(name, *read_nifti(path, name=name, volume=volume))
     if kind not in VOLUMES:
-        raise DataError(f"{name}: {EXPECTED}; this is something else, or its beginning is damaged")
+        bare = bare_kind_of(path)
+        this = f"{bare}, {LACKS}" if bare else "something else, or its beginning is damaged"
+        raise DataError(f"{name}: {EXPECTED}; this is {this}")
     if volume is not None:
         raise DataError(f"{name}: volume={volume} chooses from a 4-D NIfTI file, and this is none; leave it out")
     return _finish(name, *read_itk(path, kind, name=name))

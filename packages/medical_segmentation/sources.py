@@ -15,7 +15,7 @@ from pathlib import Path
 from cnn_core.data.archives import extract
 from cnn_core.errors import DataError
 from cnn_core.storage import STALE_AFTER
-from medical_segmentation.safety import Kind, kind_of, reading
+from medical_segmentation.safety import Kind, bare_kind_of, kind_of, reading
 from medical_segmentation.series import Series, find_series
 
 MAX_FILES = 100_000  # in a folder or zip: the scans of a ward
@@ -24,6 +24,7 @@ PREFIX = "cnn-scan-"  # of the folders that zips are unpacked to
 VOLUMES = (Kind.NIFTI, Kind.NRRD, Kind.METAIMAGE)
 ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
 PAIRED = (".hdr", ".img", ".mhd", ".raw", ".zraw", ".nhdr")  # a header and its voxels in two files are one scan
+PICTURES = "pictures and arrays (TIFF, PNG, NumPy ...: no scans, they say neither voxel size nor sides)"
 EXPECTED = (
     "expected a NIfTI file (.nii, .nii.gz, .hdr/.img), a MetaImage or NRRD file, a DICOM file, or a folder or zip of a "
     "DICOM series"
@@ -138,7 +139,8 @@ def contents_of(
         elif kind is Kind.ZIP and path.suffix.lower() == ".zip":
             zips.append(path)
         elif not (path.suffix.lower() in PAIRED and path.with_suffix("") in volumes):
-            left_out["files that are no scans"] += 1
+            bare = kind is not None and bare_kind_of(path) != ""
+            left_out[PICTURES if bare else "files that are no scans"] += 1
     total = len(dicom)
     watch = None if observe is None else lambda count: observe(count, total)
     series, others = find_series(dicom, observe=watch)

@@ -16,6 +16,10 @@ INT16 = np.iinfo(np.int16)
 MOST = 0.5  # share of voxels without a number, above which a scan is refused
 # Hounsfield units: air -1000, fat about -100, water 0, bone up to 2000, metal more.
 CT = -1000.0, 900.0  # what most of a CT lies between, for weights that do not say what they learned from
+# Of 464 scans and cut-out nodules each has 5 % below -300 (air, lungs), a fifth of that at least below -700.
+AIR, DEEP, SOME, HARDLY = -300.0, -700.0, 0.05, 0.02
+PADDING = -1100.0  # below it a CT has what scanners fill with; but soft tissue near 0, too, where it has much of that
+NOT_HU = "not in Hounsfield units, it seems: "
 METAL = 3000.0  # above the top of what was learned, where a CT has at most 1 %
 
 
@@ -97,6 +101,37 @@ def intensity_warnings(voxels: np.ndarray, learned: tuple[float, float]) -> list
         f"unlike the scans that the network learned from: 98 % of the values lie between {low:g} and {high:g}, there "
         f"between {bottom:g} and {top:g}; another kind of scan, or its intensities were rescaled"
     ]
+
+
+def scale_warnings(voxels: np.ndarray) -> list[str]:
+    """Say why the numbers of a CT cannot be Hounsfield units; nothing if they can.
+
+    Told are numbers that were halved or cut off below, that have their offset of 1024 still, or lost it twice, and
+    grey values of 8 bits. Each rule is silent on all of 464 real scans (`AIR`); of a crop without air nothing is said.
+
+    Args:
+        voxels: [X, Y, Z].
+    """
+    sample = _sample(voxels).ravel().astype(np.float32)
+    least, most = sample.min(), sample.max()
+    if least == most:
+        return []
+    if least >= 0 and 200 <= most <= 255:
+        return [f"{NOT_HU}its numbers are {least:g} to {most:g}, those of a picture of 8 bits"]
+    shown = sample[sample > least] if least < PADDING else sample
+    air = shown[shown < AIR]
+    if len(air) > SOME * len(shown) and (air < DEEP).mean() < HARDLY:
+        middle = np.median(air)
+        return [
+            f"{NOT_HU}air and lungs lie at about {middle:.0f}, in a CT below -700; its numbers were halved, or cut off"
+        ]
+    soft, raised = ((np.abs(shown - level) < 200).mean() for level in (0, 1050))
+    if (shown < PADDING).mean() > 0.15 and soft < 0.03:
+        middle = np.median(shown[shown > -1224])
+        return [f"{NOT_HU}soft tissue lies at about {middle:.0f}, in a CT near 0; an offset of -1024 was added twice"]
+    if (shown < -200).mean() < 0.005 and raised > 0.1:
+        return [f"{NOT_HU}soft tissue lies at about 1000, in a CT near 0; its offset of -1024 was not added"]
+    return []
 
 
 def _sample(voxels: np.ndarray) -> np.ndarray:

@@ -109,11 +109,15 @@ class BoxSet:
 
     def input(self, index: int, contract: Fits) -> tuple[Tensor, Placement, tuple[int, int]]:
         """Return one of `prepared`."""
-        source = self.pictures[index]
-        # A JPEG may be decoded smaller, which would change its own size: the boxes are in pixels of the whole.
-        picture = source if isinstance(source, Image.Image) else read_image(source)
+        picture = self.picture(index)
         view, placement = contract.fit(picture)
         return view, placement, picture.size
+
+    def picture(self, index: int) -> Image.Image:
+        """Return a picture upright; DataError if it cannot be read."""
+        source = self.pictures[index]
+        # A JPEG may be decoded smaller, which would change its own size: the boxes are in pixels of the whole.
+        return source if isinstance(source, Image.Image) else read_image(source)
 
 
 def check_memory(sets: Mapping[str, BoxSet], size: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from cnn_core.data.frames import frame_notes
 from cnn_core.data.images import ImageSource, input_name, read_image
 from cnn_core.data.memory import as_unit
 from cnn_core.errors import CnnError, DataError
@@ -61,10 +62,8 @@ class BoxExplanation(Pictured):
         """
         with atomic_path(path) as temporary:
             Image.fromarray(self.overlay()).save(temporary, format="PNG")
-        return (
-            f"{path}: what speaks for the {self.box.label} with a score of {self.box.score:.2f} in {self.input}, by "
-            f"{self.method}"
-        )
+        said = f"{path}: what speaks for the {self.box.label} with a score of {self.box.score:.2f} in {self.input}"
+        return "; ".join([f"{said}, by {self.method}", *frame_notes(self.picture)])
 
 
 def explain_box(

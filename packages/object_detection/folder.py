@@ -14,6 +14,7 @@ import torch
 from cnn_core.data.cache import unpacked
 from cnn_core.data.copies import nearly_same, same_pixels, together
 from cnn_core.data.folders import natural
+from cnn_core.data.frames import frame_notes, several_frames
 from cnn_core.data.paths import custom_path
 from cnn_core.data.splits import hold_out
 from cnn_core.data.summary import DataSummary, Omissions, class_warnings
@@ -76,7 +77,7 @@ def load_own(path: str | os.PathLike[str], known: list[str]) -> OwnBoxes:
     ]
     files = [file for file, *_ in kept]
     whole = BoxSet(str(path), "all", labels, files, truths, tuple(f.relative_to(root).as_posix() for f in files))
-    whole, views, places = _readable(whole, checked.left_out)
+    whole, views, places, several = _readable(whole, checked.left_out)
     hashes = content_hashes(view.numpy().tobytes() for view in views)
     given = np.array([kept[place][2] for place in places])
     by = "tables" if any(record.split for _, records, *_ in kept for record in records) else "folders"
@@ -89,23 +90,28 @@ def load_own(path: str | os.PathLike[str], known: list[str]) -> OwnBoxes:
         )
     fractions = sum(any(record.fractions and record.boxes for record in records) for _, records, *_ in kept)
     read += [f"the boxes of {fractions:,} pictures are fractions of their edges"] if fractions else []
+    read += several_frames(several)
     return OwnBoxes(
         whole, parts, _summary(whole, parts, divided, checked, [*read, *checked.sentences], warnings), hashes
     )
 
 
-def _readable(whole: BoxSet, left_out: Omissions) -> tuple[BoxSet, torch.Tensor, list[int]]:
-    """Return the pictures that can be decoded, small views of them, uint8 [N, 3, h, w], and their old places."""
-    views, kept = [], []
+def _readable(whole: BoxSet, left_out: Omissions) -> tuple[BoxSet, torch.Tensor, list[int], int]:
+    """Return the pictures that can be decoded, small views of them, uint8 [N, 3, h, w], and their old places; and how
+    many of them are the first of several in their file."""
+    views, kept, several = [], [], 0
     for place in range(len(whole)):
         try:
-            views.append(whole.input(place, LOOK)[0])
-            kept.append(place)
+            picture = whole.picture(place)
         except DataError:
             left_out.add("pictures that are damaged", whole.item_name(place))
+            continue
+        views.append(LOOK.fit(picture)[0])
+        kept.append(place)
+        several += bool(frame_notes(picture))
     if not kept:
         raise DataError(f"{whole.name}: not one picture can be read")
-    return whole.subset(kept, "all"), torch.stack(views), kept
+    return whole.subset(kept, "all"), torch.stack(views), kept, several
 
 
 def _divide(

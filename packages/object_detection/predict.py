@@ -12,6 +12,7 @@ from torch import nn
 
 from cnn_core.answers import Item, skip_answered
 from cnn_core.data.fits import Placement
+from cnn_core.data.frames import frame_notes
 from cnn_core.data.images import SUFFIXES, ImageSource, input_name, read_image
 from cnn_core.data.memory import as_unit
 from cnn_core.data.reading import Unreadable, pictures_in, read_batches
@@ -57,6 +58,7 @@ class Detection:
     size: tuple[int, int] = (0, 0)  # width and height of the picture
     threshold: float = 0.0  # the score from which on boxes are given
     error: str | None = None
+    warnings: tuple[str, ...] = ()  # what was left out of the file
 
     @property
     def counts(self) -> dict[str, int]:
@@ -75,6 +77,7 @@ class Detection:
         return {
             "input": self.input, "size": list(self.size), "threshold": self.threshold, "counts": self.counts,
             "boxes": [box.to_json() for box in self.boxes],
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
         }  # fmt: skip
 
     @classmethod
@@ -84,26 +87,29 @@ class Detection:
             return cls(item["input"], error=item["error"])
         boxes = [Box(box["label"], box["score"], tuple(box["box"])) for box in item["boxes"]]
         width, height = item["size"]
-        return cls(item["input"], boxes, (width, height), item["threshold"])
+        warnings = tuple(item.get("warnings", ()))
+        return cls(item["input"], boxes, (width, height), item["threshold"], warnings=warnings)
 
     def _repr_html_(self) -> str:
         if self.error is not None:
             return table([[self.error]], title=self.input)
         rows = [(box.label, f"{box.score:.2f}", *(f"{value:.0f}" for value in box.box)) for box in self.boxes]
-        return table(rows, head=("", "score", "left", "top", "right", "bottom"), title=self.input)
+        title = "; ".join([self.input, *self.warnings])
+        return table(rows, head=("", "score", "left", "top", "right", "bottom"), title=title)
 
     def __str__(self) -> str:
         if self.error is not None:
             return f"{self.input}: {self.error}"
         if not self.boxes:
-            return f"{self.input}: nothing found from a score of {self.threshold:.2f} on"
+            nothing = f"{self.input}: nothing found from a score of {self.threshold:.2f} on"
+            return "; ".join([nothing, *self.warnings])
         counts = ", ".join(f"{count} {label}" for label, count in self.counts.items())
         best = ", ".join(
             f"{box.label} {box.score:.2f} at {' '.join(f'{value:.0f}' for value in box.box)}"
             for box in self.boxes[:SHOWN]
         )
         more = f" and {len(self.boxes) - SHOWN} more" if len(self.boxes) > SHOWN else ""
-        return f"{self.input}: {counts} ({best}{more})"
+        return "; ".join([f"{self.input}: {counts} ({best}{more})", *self.warnings])
 
 
 class Predictor(OfCard):
@@ -166,12 +172,13 @@ class Predictor(OfCard):
             raise CnnError(f"threshold: expected a score from 0 to 1, got {threshold}")
         for names, views in read_batches(pictures, self._view, size=BATCH_SIZE):
             good = [view for view in views if not isinstance(view, str)]
-            found = iter(self.find(*zip(*good, strict=True)) if good else ())
+            found = iter(self.find(*[*zip(*good, strict=True)][:3]) if good else ())
             for name, view in zip(names, views, strict=True):
                 if isinstance(view, str):
                     yield Detection(name, error=view)
                 else:
-                    yield self._answer(name, next(found).above(threshold), view[2], threshold)
+                    one = self._answer(name, next(found).above(threshold), view[2], threshold)
+                    yield replace(one, warnings=view[3])
 
     def stream_inputs(
         self, inputs: Iterable[str], *, output: Path | None = None, answered: Iterable[Item] = ()
@@ -207,10 +214,10 @@ class Predictor(OfCard):
         """Explain which pixels led to a box, by its number; see `explain.explain_box`."""
         return explain_box(self, source, method=method, target=target, threshold=threshold)
 
-    def _view(self, source: ImageSource, name: str) -> tuple[torch.Tensor, Placement, tuple[int, int]]:
+    def _view(self, source: ImageSource, name: str) -> tuple[torch.Tensor, Placement, tuple[int, int], tuple[str, ...]]:
         picture: Image.Image = read_image(source, name=name)
         view, placement = self.contract.fit(picture)
-        return view, placement, picture.size
+        return view, placement, picture.size, frame_notes(picture)
 
     def _answer(self, name: str, found: Found, size: tuple[int, int], threshold: float) -> Detection:
         if not torch.isfinite(found.boxes).all():

@@ -29,6 +29,10 @@ EDGES = (  # "width" beside "w" is the picture's
     ("x", *CORNERS[0]), ("y", *CORNERS[1]), ("w", "bbox_width", "box_width", "bbox_w", "width"),
     ("h", "bbox_height", "box_height", "bbox_h", "height"),
 )  # fmt: skip
+CENTRES = (
+    ("cx", "x_center", "x_centre", "xcenter", "xcentre", "center_x", "centre_x", "xc", "bbox_cx", "box_cx"),
+    ("cy", "y_center", "y_centre", "ycenter", "ycentre", "center_y", "centre_y", "yc", "bbox_cy", "box_cy"), *EDGES[2:],
+)  # fmt: skip
 SIZE = (
     ("width", "image_width", "img_width", "image_w", "img_w"),
     ("height", "image_height", "img_height", "image_h", "img_h"),
@@ -36,6 +40,7 @@ SIZE = (
 BOX = ("bbox", "box")
 PLAIN = 6  # columns of a table without a header: picture, left, top, right, bottom, class
 ROUNDING = 1.5  # pixels between an edge of a box as its corners have it and as it is written
+DECIMAL = re.compile(r"\s*[+-]?\d+,\d+\s*")  # as spreadsheets write 12.5 in much of Europe
 ONE_CLASS = "object"  # the class of boxes without one
 
 
@@ -48,6 +53,7 @@ class Columns:
         label: the class; None: there is no such column.
         box: four numbers, or a list of them.
         edges: whether the last two numbers are width and height.
+        centre: whether the first two are then the middle of the box, not its left and top.
         size: the picture's width and height; empty: not written.
         split: train, val or test; None: there is no such column.
     """
@@ -56,6 +62,7 @@ class Columns:
     label: int | None
     box: list[int]
     edges: bool
+    centre: bool = False
     size: list[int] = field(default_factory=list)
     split: int | None = None
 
@@ -69,8 +76,8 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
     """Return the pictures that a table names; a row with empty numbers says that a picture has no box.
 
     The columns are a picture, a class, and left, top, right and bottom (`xmin, ymin, xmax, ymax`, `x1, y1, x2, y2`), or
-    `x, y, width, height`, or `bbox` with a list of these four. Other columns `width, height` are the picture's. Without
-    a header they are picture, left, top, right, bottom, class.
+    `x, y, width, height`, or `cx, cy, width, height` from the middle, or `bbox` with a list `x, y, width, height`.
+    Other columns `width, height` are the picture's. Without a header they are picture, left, top, right, bottom, class.
 
     Args:
         file: the table.
@@ -79,7 +86,7 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
     Raises:
         DataError: the table cannot be read, has no such columns, or a number is none; names the line.
     """
-    names = {name for group in (PICTURE, LABEL, BOX, *CORNERS, *EDGES, *SIZE) for name in group}
+    names = {name for group in (PICTURE, LABEL, BOX, *CORNERS, *EDGES, *CENTRES, *SIZE) for name in group}
     layout = look(file, names, content="a table of boxes")
     if [*layout.columns[1:]] == [str(k) for k in range(2, PLAIN + 1)]:  # the first row is a picture without boxes
         layout = replace(layout, header=False)
@@ -89,6 +96,7 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
     found: dict[str, Record] = {}
     sizes: dict[str, set[tuple[int, int]]] = defaultdict(set)
     splits: dict[str, list[str]] = defaultdict(list)
+    commas = 0  # rows with decimal commas
     of_boxes = True  # whether width and height are those of the boxes
     for line, short in numbered_rows(file, layout):
         cells = [*short, *[""] * (len(columns) - len(short))]
@@ -96,19 +104,25 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
         if not name:
             raise DataError(f"{file.name}, line {line}: names no picture")
         record = found.setdefault(name, Record(name, [], [], [], source=file.name))
-        if size := _size([cells[k] for k in places.size]):
+        if size := _size([_decimal(cells[k]) for k in places.size]):
             sizes[name].add(size)
         if places.split is not None and cells[places.split].strip() not in splits[name]:
             splits[name].append(cells[places.split].strip())
         texts = _listed(cells[places.box[0]]) if len(places.box) == 1 else [cells[k].strip() for k in places.box]
         if not any(texts):
             continue
-        box = _corners(texts, edges=places.edges, where=f"{file.name}, line {line}")
+        if len(places.box) == 4 and any(map(DECIMAL.fullmatch, texts)):
+            texts, commas = [_decimal(text) for text in texts], commas + 1
+        box = _corners(texts, places, where=f"{file.name}, line {line}")
         of_boxes = of_boxes and (size is None or _has_edges(box, size))
         record.boxes.append(box)
         record.labels.append(cells[places.label].strip() if places.label is not None else ONE_CLASS)
         record.ignored.append(False)
     said = [] if said is None else said
+    if places.centre:
+        said.append(f"{file.name} has the middle, width and height of each box ({_named(columns, places.box)})")
+    if commas:
+        said.append(f"{counted(commas, 'rows')} of {file.name} with decimal commas, 12,5 being read as 12.5")
     if places.label is None and any(record.boxes for record in found.values()):
         rest = [name for k, name in enumerate(columns) if k not in places.used]
         unused = f" (not used: {', '.join(rest)})" if rest else ""
@@ -155,19 +169,27 @@ def _places(columns: Sequence[str], file: Path) -> Columns:
 
     picture = place(PICTURE)
     label = place(LABEL, [picture])
-    corners, edges = [place(names) for names in CORNERS], [place(names) for names in EDGES]
-    listed = place(BOX)
-    numbers = corners if None not in corners else edges if None not in edges else [listed]
+    corners, centres, edges = ([place(names) for names in way] for way in (CORNERS, CENTRES, EDGES))
+    numbers = next((way for way in (corners, centres, edges) if None not in way), [place(BOX)])
     if picture is None or None in numbers:
         raise DataError(
             f"{file.name}: expected columns for the picture (such as filename) and for its box (xmin, ymin, xmax, "
-            f"ymax; or x, y, width, height; or bbox), got {', '.join(columns)}"
+            f"ymax; or x, y, width, height; or cx, cy, width, height; or bbox), got {', '.join(columns)}"
         )
     chosen = [number for number in numbers if number is not None]
     size = [k for k in (place(names, chosen) for names in SIZE) if k is not None]
     size = size if len(size) == 2 else []
     split = place(SPLIT_COLUMNS, [picture, label, *chosen, *size])
-    return Columns(picture, label, chosen, edges=numbers is not corners, size=size, split=split)
+    centre = numbers is centres
+    return Columns(picture, label, chosen, edges=numbers is not corners, centre=centre, size=size, split=split)
+
+
+def _decimal(text: str) -> str:
+    return text.replace(",", ".") if DECIMAL.fullmatch(text) else text
+
+
+def _named(columns: Sequence[str], places: Sequence[int]) -> str:
+    return ", ".join(columns[k] for k in places)
 
 
 def _size(cells: Sequence[str]) -> tuple[int, int] | None:
@@ -192,12 +214,14 @@ def _listed(cell: str) -> list[str]:
     return [str(entry) for entry in value] if isinstance(value, list) else re.split(r"[\s,;]+", cell.strip())
 
 
-def _corners(texts: Sequence[str], *, edges: bool, where: str) -> Corners:
+def _corners(texts: Sequence[str], places: Columns, where: str) -> Corners:
     values = numbers_of(texts, where)
     if len(values) != 4:
         raise DataError(f"{where}: expected four numbers for a box, got {len(values)}")
     left, top, right, bottom = values
-    return (left, top, left + right, top + bottom) if edges else (left, top, right, bottom)
+    if places.centre:
+        left, top = left - right / 2, top - bottom / 2
+    return (left, top, left + right, top + bottom) if places.edges else (left, top, right, bottom)
 
 
 def numbers_of(texts: Sequence[str], where: str) -> list[float]:

@@ -15,6 +15,7 @@ FLAGS = {  # options of some domains: the flag, and why another domain does not 
     "label_column": ("label-column", "they read no tables of texts"),
     "texts": ("text", "their inputs are no texts"),
     "series": ("series", "their inputs do not come in series"),
+    "volume": ("volume", "their inputs hold one volume each"),
     "answered": ("resume", "their answers cannot be taken up again"),
 }
 

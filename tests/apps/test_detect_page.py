@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from driving import checked, html, opened, warnings
@@ -29,9 +30,9 @@ def _there(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace)
 
 
-def png(number: int) -> bytes:
+def png(number: int, **options: Any) -> bytes:
     stream = io.BytesIO()
-    squares(24)[number][0].save(stream, "PNG")
+    squares(24)[number][0].save(stream, "PNG", **options)
     return stream.getvalue()
 
 
@@ -57,6 +58,17 @@ def test_a_sample_is_there_before_the_first_click_and_rubbish_is_said() -> None:
     page.segmented_control(key="input").set_value("Upload").run()
     page.file_uploader(key="upload").upload("bad.png", b"no picture", "image/png").run()
     assert "is not a picture of a known format" in " ".join(warnings(page))
+
+
+def test_an_animation_is_said_to_have_other_frames() -> None:
+    moves = png(0, save_all=True, append_images=[squares(24)[1][0]])
+    page = opened("detect", weights="runs/squares")
+    page.segmented_control(key="input").set_value("Upload").run()
+    checked(page.file_uploader(key="upload").upload("moves.png", moves, "image/png").run())
+    assert warnings(page)[0].startswith("The first of 2 frames alone is read")
+    page = opened("detect", weights="runs/squares", view="Many pictures")
+    checked(page.file_uploader(key="batch-upload").set_value([("moves.png", moves, "image/png")]).run())
+    assert "first of 2 frames" in page.dataframe[0].value.loc[0, "problem"]
 
 
 def test_many_pictures_are_a_table_and_the_test_is_shown() -> None:

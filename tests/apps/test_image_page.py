@@ -239,6 +239,19 @@ def test_many_pictures_take_broken_ones_in_their_stride(png: bytes):
     assert "not a picture" in table.loc["bad.png", "problem"]
 
 
+def test_the_pages_of_a_file_that_are_not_read_are_said():
+    stream, pages = io.BytesIO(), [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    pages[0].paste((0, 0, 0), (10, 5, 30, 25))
+    pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:])
+    page = open_page(weights=COLOUR)
+    page.segmented_control(key="input").set_value("Upload").run()
+    checked(page.file_uploader(key="upload").upload("two.tif", stream.getvalue(), "image/tiff").run())
+    assert warnings(page)[0].startswith("The first of 2 pages alone is read")
+    page = open_page(weights=COLOUR, view="Many pictures")
+    checked(page.file_uploader(key="batch-upload").set_value([("two.tif", stream.getvalue(), "image/tiff")]).run())
+    assert "first of 2 pages" in page.dataframe[0].value.loc[0, "problem"]
+
+
 def test_more_pictures_than_the_page_takes_are_cut_with_a_sentence(png: bytes):
     page = open_page(weights=COLOUR, view="Many pictures")
     files = [(f"{i}.png", png, "image/png") for i in range(201)]

@@ -1,5 +1,6 @@
 """The convolution page: its numbers are torch's and SciPy's, and the code it shows gives them again."""
 
+import io
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from driving import address, checked, html
 from lab_pages import ROOT, open_lab, run_shown_code
+from PIL import Image
 from scipy import signal
 
 from cnn_core.errors import DataError
@@ -118,3 +120,7 @@ def test_drawing_and_uploading_wait_for_a_picture():
     assert "not kept" in html(page)
     checked(page.file_uploader(key="picture-upload").upload("x.png", b"no picture", "image/png").run())
     assert len(page.warning) == 1
+    stream, frames = io.BytesIO(), [Image.new("L", (28, 28), k) for k in (0, 200)]
+    frames[0].save(stream, "PNG", save_all=True, append_images=frames[1:])
+    checked(page.file_uploader(key="picture-upload").set_value(("x.png", stream.getvalue(), "image/png")).run())
+    assert "first of 2 frames alone is read" in html(page)

@@ -72,6 +72,15 @@ def test_what_is_no_scan_gets_a_sentence(name: str, data: bytes, said: str) -> N
     assert said in " ".join(warning.value for warning in page.warning), [w.value for w in page.warning]
 
 
+def test_one_of_several_volumes_is_chosen() -> None:
+    noise = np.random.default_rng(0).integers(-1000, 900, (30, 30, 20, 3)).astype(np.int16)
+    page = upload(open_page(weights="phantom"), "four.nii.gz", nifti(noise))
+    assert page.number_input[0].label == "Which of 3 volumes, 0 to 2" and "--volume 0" in page.code[-1].value
+    checked(page.number_input[0].set_value(2).run())
+    assert any(warning.value.startswith("Volume 2 of 0 to 2 was taken") for warning in page.warning)
+    assert "--volume 2" in page.code[-1].value
+
+
 def test_a_zip_that_climbs_out_of_its_folder_is_refused(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)  # it is unpacked below
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a" / "b"))

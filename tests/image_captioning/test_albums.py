@@ -332,6 +332,16 @@ def test_near_copies_stay_on_one_side_and_are_counted_between_given_splits(tmp_p
     assert photos.summary.warnings[0].startswith("4 of 4 test pictures are copies of training pictures, or nearly so")
 
 
+def test_the_first_frames_of_animations_are_counted(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png", "b.png", "c.png", "d.png")
+    frames = [Image.new("RGB", (20, 10), (k, 9, 9)) for k in (10, 200)]
+    frames[0].save(tmp_path / "e.gif", save_all=True, append_images=frames[1:])
+    written(tmp_path, captions_csv="image,caption\n" + "\n".join(f"{n},see {n}" for n in "abcde"))
+    for _ in range(2):  # the second time from what is kept on disk
+        read = load_photos(tmp_path, size=(8, 8)).summary.read
+        assert any(said.startswith("1 of the pictures is the first frame") for said in read)
+
+
 def test_copies_between_given_splits_are_counted(tmp_path: Path) -> None:
     pictures(tmp_path, "a.png", "b.png", "c.png", "d.png")
     Image.open(tmp_path / "a.png").save(tmp_path / "again.png", compress_level=1)

@@ -48,6 +48,15 @@ def test_bad_pictures_have_an_error_and_the_others_their_captions(predictor: Pre
     assert answers[1].to_json().keys() == {"input", "error"}
 
 
+def test_the_frames_that_are_not_looked_at_are_said(predictor: Predictor, photos: Path, tmp_path: Path) -> None:
+    with Image.open(photos / "0.png") as first, Image.open(photos / "1.png") as second:
+        first.save(tmp_path / "moves.png", save_all=True, append_images=[second])
+    moves, still = predictor.predict([tmp_path / "moves.png", photos / "0.png"])
+    assert moves.captions == still.captions
+    assert "first of 2 frames" in str(moves) and not any("frames" in said for said in still.warnings)
+    assert "first of 2 frames" in predictor.explain(tmp_path / "moves.png").save(tmp_path / "why.png")
+
+
 def test_sampling_depends_on_the_seed_and_zero_is_greedy(predictor: Predictor, photos: Path) -> None:
     draw = {"temperature": 1.5, "n_best": 4}
     once = predictor.predict(photos / "1.png", seed=1, **draw)[0]

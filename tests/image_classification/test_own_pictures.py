@@ -78,6 +78,16 @@ def test_what_systems_leave_behind_is_no_class_and_no_picture(tmp_path: Path) ->
     assert (data.sets["test"].labels, total(data), data.skipped) == (("cats", "dogs"), 8, [])
 
 
+def test_the_first_frames_of_animations_are_counted(tmp_path: Path) -> None:
+    root = fill(tmp_path / "animals", cats=12, dogs=12)
+    for label in ("cats", "dogs"):
+        frames = [Image.new("RGB", (12, 12), (k, 90, len(label))) for k in (10, 200)]
+        frames[0].save(root / label / "moves.gif", save_all=True, append_images=frames[1:])
+    counted = "2 of the pictures are the first frames or pages of a file of several; the others in it are not read"
+    assert counted in load_folder(root, CONTRACT).summary.read
+    assert counted in load_whole(root, CONTRACT, labels=["cats", "dogs"])[1].read
+
+
 def test_class_names_are_in_the_order_in_which_people_count(tmp_path: Path) -> None:
     root = fill(tmp_path / "set", **{"10": 3, "2": 3, "1": 3, "b": 3, "A10": 3, "a9": 3})
     assert load_folder(root, CONTRACT).sets["test"].labels == ("1", "2", "10", "a9", "A10", "b")

@@ -143,6 +143,18 @@ def test_a_picture_of_one_colour_is_said_and_one_with_a_single_other_pixel_is_no
     assert other.warnings is None
 
 
+def test_a_file_of_several_pages_is_said_and_its_colour_too(tmp_path):
+    pages = [Image.fromarray(lit(255, 0)), Image.fromarray(lit(0, 255)), Image.fromarray(lit(9, 9))]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    pages[2].save(tmp_path / "plain.tif", save_all=True, append_images=pages[:2])
+    one, plain = halves().predict([tmp_path / "pages.tif", tmp_path / "plain.tif"])
+    assert one.labels[0] == "left"
+    assert "first of 3 pages alone is read" in str(one)
+    assert one.to_json()["warnings"] == list(one.warnings)
+    assert [said.split()[0] for said in plain.warnings] == ["all", "the"]
+    assert "first of 3 pages" in halves().explain(tmp_path / "pages.tif").save(tmp_path / "why.png")
+
+
 def test_an_address_is_no_missing_file():
     (answer,) = halves().stream_inputs(["https://example.org/a.png"])
     assert "expected a file, got an address; download the picture first" in answer.error

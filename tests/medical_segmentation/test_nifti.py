@@ -2,19 +2,22 @@
 
 import copy
 import gzip
+import re
 import tracemalloc
 from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnn_core.errors import DataError, StorageError
 from medical_segmentation import safety
+from medical_segmentation.data import load_set
 from medical_segmentation.loading import load
-from medical_segmentation.scan import read_mask, read_scan, write_mask
+from medical_segmentation.scan import count_volumes, read_mask, read_scan, write_mask
 from medical_segmentation.segmenter import SegmenterOutput
-from medical_segmentation.values import intensity_warnings
+from medical_segmentation.values import intensity_warnings, scale_warnings
 
 AFFINE = np.array([[-0.7, 0, 0, 100], [0, -0.7, 0, 90], [0, 0, 2.5, -300], [0, 0, 0, 1]])  # as CT files have it
 
@@ -112,7 +115,7 @@ def test_one_volume_of_four_axes_is_taken_and_several_must_be_chosen_from(save, 
     assert nib.load(tmp_path / "mask.nii.gz").shape == (5, 6, 4, 1)
     path = save(np.stack([ct, ct + 1, ct + 2], axis=-1), AFFINE)
     with pytest.raises(
-        DataError, match=r"holds 3 volumes \(shape 5 x 6 x 4 x 3\).*path, volume=0 to 2\); else save one"
+        DataError, match=r"holds 3 volumes \(shape 5 x 6 x 4 x 3\).*choose one with --volume 0 to 2, in Python"
     ):
         read_scan(path)
     for volume in range(3):
@@ -121,6 +124,8 @@ def test_one_volume_of_four_axes_is_taken_and_several_must_be_chosen_from(save, 
         with pytest.raises(DataError, match=f"no volume {volume}, expected 0 to 2"):
             read_scan(path, volume=volume)
     scan = read_scan(path, volume=1)
+    assert "volume 1 of 0 to 2 was taken, as requested; the others are left out" in scan.warnings
+    assert count_volumes(path) == 3
     write_mask(scan.voxels > 0, scan, tmp_path / "mask.nii.gz")
     assert nib.load(tmp_path / "mask.nii.gz").shape == (5, 6, 4)
 
@@ -361,6 +366,40 @@ def test_the_kind_of_a_scan_is_compared_with_what_was_learned_from(learned, came
     assert all(sentence.startswith(words) for sentence in said)
 
 
+CHEST = np.random.default_rng(0).choice(  # air, lungs, fat, muscle, bone, and noise of a scanner
+    [-1000, -850, -100, 50, 700], (20, 20, 20), p=[0.3, 0.2, 0.1, 0.36, 0.04]
+) + np.random.default_rng(1).normal(0, 15, (20, 20, 20))
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda hu: hu, None), (lambda hu: np.where(hu < -900, -3024, hu), None),  # as it is, and with padding
+    (lambda hu: hu.clip(-200, None), None),  # a scan of what has no air
+    (lambda hu: np.where(hu > -900, 50, hu), None),  # a phantom of water
+    (lambda hu: hu.clip(-100, 80), None),  # the inside of a head
+    (lambda hu: np.full_like(hu, -2000), None),  # nothing at all, which is said elsewhere
+    (lambda hu: hu / 2, r"air and lungs lie at about -49\d, in a CT below -700; its numbers were halved, or cut off"),
+    (lambda hu: hu.clip(-500, 650), "air and lungs lie at about -500, in a CT below -700"),
+    (lambda hu: np.where(hu < -900, -3024, hu) / 2, "air and lungs lie at about -425"),  # with padding
+    (lambda hu: hu - 1024, r"soft tissue lies at about -9\d\d, in a CT near 0; an offset of -1024 was added twice"),
+    (lambda hu: (hu + 1024).clip(0), "soft tissue lies at about 1000, in a CT near 0; its offset of -1024"),
+    (lambda hu: ((hu + 160) / 400 * 255).clip(0, 255).round(), "its numbers are 0 to 255, those of a picture"),
+])  # fmt: skip
+def test_numbers_that_cannot_be_hounsfield_units_are_said(change, words):
+    said = scale_warnings(change(CHEST).astype(np.float32))
+    assert len(said) == (words is not None)
+    assert not said or re.match(f"not in Hounsfield units, it seems: {words}", said[0])
+
+
+@pytest.mark.parametrize("modality", ["", "CT"])
+def test_a_halved_ct_is_said_whether_or_not_the_file_calls_itself_one(modality, save):
+    predictor = load("phantom", device="cpu")
+    predictor.segmenter = lambda voxels, *_, **__: SegmenterOutput(np.ones(voxels.shape, np.uint8), {})
+    for factor in (1.0, 0.5):
+        scan = read_scan(save((CHEST * factor).astype(np.int16), np.diag([4.5, 4.5, 4.5, 1])))
+        said = predictor.predict(replace(scan, modality=modality)).warnings
+        assert any("not in Hounsfield units" in sentence for sentence in said) == (factor == 0.5)
+
+
 def test_other_files_are_refused_by_what_they_are(tmp_path, save, ct):
     for name, data, words in (
         ("empty.nii", b"", "empty"),
@@ -448,3 +487,27 @@ def test_the_same_mask_gives_the_same_bytes(save, tmp_path, ct):
     one, two = (write_mask(ct > 0, scan, tmp_path / name).read_bytes() for name in ("a.nii.gz", "b.nii.gz"))
     assert one == two
     assert {path.name for path in tmp_path.iterdir()} == {"scan.nii.gz", "a.nii.gz", "b.nii.gz"}
+
+
+def test_pictures_and_arrays_are_named_and_refused_since_they_have_no_voxel_size(tmp_path):
+    pages = [Image.fromarray(np.full((6, 5), k, np.uint16)) for k in range(4)]
+    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "slice.png")
+    np.save(tmp_path / "stack.npy", np.zeros((4, 6, 5), np.int16))
+    for name, kind in (("stack.tif", "TIFF file"), ("slice.png", "PNG picture"), ("stack.npy", "NumPy array")):
+        with pytest.raises(DataError, match=f"this is a {kind}, which says neither how large its voxels are nor where"):
+            read_scan(tmp_path / name)
+    with pytest.raises(DataError, match=r"\(files: 3\); 3 pictures and arrays \(TIFF, PNG, NumPy"):
+        read_scan(tmp_path)
+    (tmp_path / "odd.bin").write_bytes(b"nothing that is known")
+    with pytest.raises(DataError, match="this is something else, or its beginning is damaged"):
+        read_scan(tmp_path / "odd.bin")
+
+
+def test_stacks_for_a_training_are_named_and_counted(tmp_path):
+    for part in ("images", "labels"):
+        (tmp_path / part).mkdir()
+        for k in range(3):
+            Image.new("L", (9, 9)).save(tmp_path / part / f"{k}.tif")
+    with pytest.raises(DataError, match=r"found 6 pictures and arrays \(TIFF.* \(0\.tif, 1\.tif, 2\.tif"):
+        load_set(tmp_path)

@@ -154,6 +154,15 @@ def test_pictures_of_16_bits_keep_their_shades(tmp_path: Path, ending: str) -> N
         read_picture(tmp_path / f"long.{ending}", 2)
 
 
+def test_slices_in_one_file_are_refused(tmp_path: Path) -> None:
+    pages = [Image.new("L", (9, 9), k) for k in range(4)]
+    pages[0].save(tmp_path / "slices.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(
+        DataError, match=r"slices\.tif: expected one slice a file, but the first of 4 pages alone is read"
+    ):
+        read_picture(tmp_path / "slices.tif", 2)
+
+
 def test_every_nodule_is_drawn_as_often(slices: Path) -> None:
     settings = {**SETTINGS, "goal": "malignancy", "data": str(slices), "model": "resnet20", "patches": 3}
     task = NoduleTask(override(Recipe(), settings))
@@ -299,6 +308,8 @@ def test_cubes_are_judged_in_3d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     noise = np.random.default_rng(0).integers(0, 900, (16, 16, 16)).astype(np.int16)
     (said,) = warnings_of(predictor, noise, np.eye(4), tmp_path)
     assert said.startswith("unlike the scans that the network learned from")
+    (said,) = warnings_of(predictor, cube // 2, np.eye(4), tmp_path)
+    assert said.startswith("not in Hounsfield units, it seems: air and lungs lie at about -425")
     scan = read_scan(tmp_path / "cube.nii.gz")
     monkeypatch.setattr("medical_segmentation.nodule_predictor.read_scan", lambda _: replace(scan, modality="MR"))
     said = "not a CT: the file says that it is MR; the network was trained on CT alone"

@@ -319,7 +319,7 @@ def test_one_answer_for_each_study_and_file(tmp_path, save, ct):
     answers = {}
     for label, read in scans_of(str(top)):
         try:
-            answers[label.removeprefix(f"{top}/")] = read(None)
+            answers[label.removeprefix(f"{top}/")] = read(None, None)
         except DataError as error:
             answers[label.removeprefix(f"{top}/")] = str(error)
     shapes = {name: scan if isinstance(scan, str) else scan.voxels.shape for name, scan in answers.items()}
@@ -341,7 +341,7 @@ def test_nothing_is_said_of_what_was_not_left_out(tmp_path, save, ct):
     shutil.copy(save(ct), tmp_path / "s" / "scan.nii.gz")
     (tmp_path / "s" / "notes.txt").write_text("nothing")
     ((_, read),) = scans_of(str(tmp_path / "s"))
-    assert read(None).warnings == ("left out: 1 files that are no scans",)
+    assert read(None, None).warnings == ("left out: 1 files that are no scans",)
 
 
 def test_a_linked_folder_and_a_patient_of_another_disk(tmp_path):
@@ -432,6 +432,37 @@ def test_the_command_lists_the_series_of_files_folders_and_zips(tmp_path, capsys
     assert "5 slices of 3 x 4 CT" in series[0] and "Arterial" in series[0] and "Venous" in series[1]
 
 
+def test_the_command_takes_a_volume_of_a_file_of_several_and_says_which(tmp_path, capsys):
+    noise = np.random.default_rng(0).integers(-1000, 900, (20, 24, 6, 3)).astype(np.int16)
+    whole, one = tmp_path / "four.nii.gz", tmp_path / "one.nii.gz"
+    nib.save(nib.Nifti1Image(noise, np.eye(4)), whole)
+    nib.save(nib.Nifti1Image(noise[..., 2], np.eye(4)), one)
+    assert main(["predict", "phantom", str(whole)]) == 1
+    assert (
+        "holds 3 volumes (shape 20 x 24 x 6 x 3)" in (said := capsys.readouterr()).out and "--volume 0 to 2" in said.out
+    )
+    assert main(["predict", "phantom", "--json", "--volume", "2", str(whole)]) == 0
+    (taken,) = json.loads(capsys.readouterr().out)["items"]
+    assert main(["predict", "phantom", "--json", str(one)]) == 0
+    (alone,) = json.loads(capsys.readouterr().out)["items"]
+    assert taken["mean_hu"] == alone["mean_hu"] and taken["volumes_ml"] == alone["volumes_ml"]
+    assert {*taken["warnings"]} - {*alone["warnings"]} == {
+        "volume 2 of 0 to 2 was taken, as requested; the others are left out"
+    }
+    assert main(["predict", "phantom", "--volume", "3", str(whole)]) == 1
+    assert "there is no volume 3, expected 0 to 2" in capsys.readouterr().out
+    assert main(["predict", "mnist", "--volume", "0", str(one)]) == 1
+    assert "--volume is not for the weights mnist: their inputs hold one volume each" in capsys.readouterr().err
+
+
+def test_the_command_takes_the_series_that_is_asked_for(tmp_path, capsys):
+    save_stack(tmp_path / "s", FIVE, StudyInstanceUID="1.1", SeriesDescription="Arterial")
+    save_stack(tmp_path / "s", FIVE[:4], first=5, StudyInstanceUID="1.1", SeriesDescription="Venous")
+    assert main(["predict", "phantom", "--json", "--series", "Venous", str(tmp_path / "s")]) == 0
+    (item,) = json.loads(capsys.readouterr().out)["items"]
+    assert item["series"].startswith("2 of 2: 4 slices of 3 x 4 CT")
+
+
 def test_scans_in_a_zip_that_is_still_packed_cannot_be_read(tmp_path):
     files = save_stack(tmp_path / "s", FIVE)
     with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
@@ -440,8 +471,8 @@ def test_scans_in_a_zip_that_is_still_packed_cannot_be_read(tmp_path):
     ((label, read),) = scans_of(str(tmp_path / "s.zip"), unpack=False)
     assert label == str(tmp_path / "s.zip")
     with pytest.raises(DataError, match="still in their zip; open it first"):
-        read(None)
-    shapes = [read(None).voxels.shape for _, read in opened([(label, read)])]  # each while it is its turn
+        read(None, None)
+    shapes = [read(None, None).voxels.shape for _, read in opened([(label, read)])]  # each while it is its turn
     assert shapes == [(3, 4, 5)]
 
 

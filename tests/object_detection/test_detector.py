@@ -15,7 +15,7 @@ from object_detection import DATA_SETS, load, streets, train
 from object_detection.data import load_sets
 from object_detection.domain import evaluate_weights
 from object_detection.explain import covered
-from object_detection.predict import Predictor
+from object_detection.predict import Detection, Predictor
 from object_detection.streets import LABELS, street_scenes
 from object_detection.tables import read_boxes
 
@@ -75,6 +75,19 @@ def test_a_batch_is_answered_as_one_by_one_and_the_unreadable_is_said(predictor:
     assert lower.above(predictor.contract.threshold).boxes == predictor.predict(pictures[0])[0].boxes
     with pytest.raises(CnnError, match="threshold: expected a score from 0 to 1, got 2"):
         predictor.predict(pictures, threshold=2)
+
+
+def test_the_frames_that_are_not_looked_at_are_said(predictor: Predictor, tmp_path: Path) -> None:
+    frames = [picture for picture, _ in squares(3)]
+    for name, shown in (("moves.png", frames), ("empty.png", [Image.new("RGB", (96, 64)), *frames])):
+        shown[0].save(tmp_path / name, save_all=True, append_images=shown[1:])
+    found, nothing = predictor.predict([tmp_path / "moves.png", tmp_path / "empty.png"])
+    assert "first of 3 frames" in str(found) and "first of 4 frames" in str(nothing)
+    assert not nothing.boxes and len(found.boxes) == len(predictor.predict(frames[0])[0].boxes)
+    again = Detection.from_json(found.to_json())
+    assert again.warnings == found.warnings == found.above(0.9).warnings
+    assert "warnings" not in predictor.predict(frames[0])[0].to_json()
+    assert "first of 3 frames" in predictor.explain(tmp_path / "moves.png").save(tmp_path / "why.png")
 
 
 def test_the_pixels_of_a_box_explain_it_and_covering_them_removes_it(predictor: Predictor, tmp_path: Path) -> None:

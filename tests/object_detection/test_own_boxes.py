@@ -141,6 +141,33 @@ def test_tables_of_other_columns_are_read(tmp_path: Path) -> None:
         read_boxes(tmp_path / "letters.csv")
 
 
+@pytest.mark.parametrize("head", ["image,label,cx,cy,w,h", "filename,class,x_center,y_center,width,height"])
+def test_boxes_from_their_middle_are_read_and_it_is_said(head: str, tmp_path: Path) -> None:
+    (tmp_path / "middle.csv").write_text(f"{head}\na.png,cat,15.5,21,29,38\nb.png,,,,,\n")
+    remarks: list[str] = []
+    first, second = read_boxes(tmp_path / "middle.csv", remarks)
+    assert (first.boxes, second.boxes) == ([(1.0, 2.0, 30.0, 40.0)], [])
+    columns = ", ".join(head.split(",")[2:])
+    assert remarks == [f"middle.csv has the middle, width and height of each box ({columns})"]
+
+
+def test_decimal_commas_are_read_and_counted(tmp_path: Path) -> None:
+    rows = [
+        "image;label;xmin;ymin;xmax;ymax;width;height",
+        "a.png;cat;1,5;2;30,25;40;96,0;64,0",
+        "b.png;cat;1;2;3;4;96;64",
+    ]
+    (tmp_path / "europe.csv").write_text("\n".join(rows) + "\n")
+    remarks: list[str] = []
+    first, second = read_boxes(tmp_path / "europe.csv", remarks)
+    assert first.boxes == [(1.5, 2.0, 30.25, 40.0)] and second.boxes == [(1.0, 2.0, 3.0, 4.0)]
+    assert first.size == second.size == (96, 64)
+    assert remarks == ["1 row of europe.csv with decimal commas, 12,5 being read as 12.5"]
+    (tmp_path / "both.csv").write_text("\n".join(rows).replace("1,5", "1.000,5"))
+    with pytest.raises(DataError, match=r"both.csv, line 2: expected numbers, got 1.000,5"):
+        read_boxes(tmp_path / "both.csv")
+
+
 BOMB = '<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;&b;&b;">]><annotation><filename>&c;</filename></annotation>'
 SPY = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><annotation><filename>&b;</filename></annotation>'
 
@@ -339,6 +366,14 @@ def test_a_folder_without_annotations_says_what_is_expected(tmp_path: Path) -> N
         load(tmp_path)
     with pytest.raises(UnknownNameError):
         load_own("strets", ["streets"])
+
+
+def test_the_first_pages_of_files_are_counted(tmp_path: Path) -> None:
+    as_csv(tmp_path, squares(12))
+    (file,) = tmp_path.rglob("03.png")
+    with Image.open(file) as picture:
+        picture.save(file, "TIFF", save_all=True, append_images=[Image.new("RGB", SIZE)])
+    assert "1 of the pictures is the first frame or page of a file of several" in said(tmp_path)
 
 
 def test_a_zip_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

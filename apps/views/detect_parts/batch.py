@@ -24,7 +24,11 @@ def show_many(network: Network) -> None:
     labels = predictor(network).labels
     columns = shown_labels(labels, answers)
     rows = [
-        {"file": one.input, **{label: one.counts.get(label, 0) for label in columns}, "problem": one.error or ""}
+        {
+            "file": one.input,
+            **{label: one.counts.get(label, 0) for label in columns},
+            "problem": one.error or "; ".join(one.warnings),
+        }
         for one in answers
     ]
     show: dict[str, Any] = {"file": "File", **{label: label for label in columns}}

@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageOps
 
+from cnn_core.data.frames import frame_notes
 from components.address import pick
 from components.bring import SUFFIXES, UPLOAD_LIMIT
 from components.drawing_canvas import Stroke, draw, drawing_canvas
@@ -93,6 +94,8 @@ def _uploaded(*, edge: int, mode: str) -> Picture | None:
         note("A photo or a drawing of any size; it is made small here and not kept.")
         return None
     image = compute(_decode, files[0].data, files[0].name).convert(mode)
+    for said in frame_notes(image):
+        note(f"Of this file {said}.")
     return Picture(np.asarray(ImageOps.fit(image, (edge, edge))), "your picture", "picture.png", mode)
 
 

@@ -31,11 +31,12 @@ class Given:
     data: bytes
     source: str = THEIRS
     series: str | None = None  # which DICOM series was chosen; None: there is no choice
+    volume: int | None = None  # likewise, which volume of a 4-D NIfTI
 
     @cached_property
     def digest(self) -> str:
         """A name for exactly this file."""
-        return hashlib.sha256(f"{self.name}\0{self.series}\0".encode() + self.data).hexdigest()
+        return hashlib.sha256(f"{self.name}\0{self.series}\0{self.volume}\0".encode() + self.data).hexdigest()
 
     @property
     def file(self) -> tuple[str, bytes] | None:
@@ -61,7 +62,7 @@ def _scan(given: Given) -> Any:
 def _read(given: Given) -> Any:
     from medical_segmentation.scan import read_scan
 
-    return with_file(given, lambda path: read_scan(path, series=given.series))
+    return with_file(given, lambda path: read_scan(path, series=given.series, volume=given.volume))
 
 
 @remembered(1)
@@ -74,6 +75,18 @@ def series_in(given: Given) -> list[str]:
     from medical_segmentation.scan import list_series
 
     return compute(with_file, given, lambda path: [series.listing for series in list_series(path)])
+
+
+@remembered(1)
+def volumes_of(given: Given) -> int:
+    """Return how many volumes a file holds.
+
+    Raises:
+        CnnError: the file cannot be read.
+    """
+    from medical_segmentation.scan import count_volumes
+
+    return compute(with_file, given, count_volumes)
 
 
 def with_file(given: Given, use: Callable[[Path], T]) -> T:

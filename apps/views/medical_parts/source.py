@@ -11,7 +11,7 @@ from components.frame import note
 from components.kept import recall, retain, uploaded
 from components.networks import Network, compute
 from components.samples import FOLDER
-from views.medical_parts.ask import Given, series_in
+from views.medical_parts.ask import Given, series_in, volumes_of
 
 SAMPLES, UPLOAD = "Samples", "Upload"
 UPLOAD_LIMIT = 600  # MB
@@ -118,8 +118,16 @@ def _upload(network: Network) -> Given | None:
         )
         return None
     given = Given(files[0].name, files[0].data)
-    if flat or not given.name.lower().endswith((".zip", ".dcm")):
+    if flat:
         return given
+    if not given.name.lower().endswith((".zip", ".dcm")):
+        count = volumes_of(given)
+        if count < 2:
+            return given
+        volume = st.number_input(
+            f"Which of {count} volumes, 0 to {count - 1}", 0, count - 1, key=f"volume-{given.digest[:12]}"
+        )
+        return replace(given, volume=volume)
     found = series_in(given)
     if len(found) < 2:
         return given

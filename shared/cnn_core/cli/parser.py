@@ -139,6 +139,8 @@ def _add_using(commands: Any) -> None:
     entry.add_argument("--quiet", action="store_true", help="answers and failures alone: no progress, no summary")
     text = "of DICOM scans: which series, by its number in --list-series, its UID or its description"
     entry.add_argument("--series", metavar="SERIES", help=text)
+    text = "of 4-D NIfTI files: which volume, counted from 0"
+    entry.add_argument("--volume", type=int, metavar="NUMBER", help=text)
     entry.add_argument("--list-series", action="store_true", help="show the DICOM series in the inputs, and stop")
     _json(entry)
 

@@ -81,6 +81,7 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
         return _list_series(options, domain)
     chosen = {**_columns(options), **({"texts": True} if options.text else {})}
     chosen |= {"series": options.series} if options.series else {}
+    chosen |= {"volume": options.volume} if options.volume is not None else {}
     head = {"weights": options.name, "sha256": load_card(find_weights(options.name)).sha256}
     with _files(options, head) as files:  # before the work, not after it
         predictor = domain.load(options.name, device="cpu" if options.on else options.device)

@@ -6,7 +6,7 @@ What is done:
 - Transparency is laid on white; on black if what is visible is nearly white itself (it would vanish on white).
 - More than 8 bits (16-bit PNG and TIFF, float pictures, integer arrays beyond 0..255) are scaled linearly from their
   own smallest and largest value to 0..255.
-- Of an animation or a multi-page file the first frame is taken.
+- Of an animation or a multi-page file the first frame is taken; the picture carries a note, see `frames`.
 - A header that declares more than `PIXEL_LIMIT` pixels is refused before anything is decoded.
 """
 
@@ -14,6 +14,7 @@ import importlib.util
 import io
 import os
 import warnings
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,7 @@ from PIL import Image, ImageFile, ImageOps
 from torch import Tensor
 
 from cnn_core.data.folders import is_left_behind, walk
+from cnn_core.data.frames import carry_note
 from cnn_core.errors import DataError
 
 PIXEL_LIMIT = 100_000_000  # 300 MB as RGB; above it a picture is a decompression bomb or belongs in another tool
@@ -75,7 +77,10 @@ def read_image(source: ImageSource, *, name: str | None = None, at_least: int | 
         )
     image = _open(source, name)
     try:
-        return _finish(image, name, at_least)
+        picture = _finish(image, name, at_least)
+        with suppress(DECODE_ERRORS):  # what follows the first frame is damaged: as many as can be counted
+            carry_note(image, picture)
+        return picture
     finally:
         image.close()
 
