@@ -107,7 +107,7 @@ def load_own(
     division = divide(items, options, validation=validation)
     if not len(division.members.get("test", ())):
         raise DataError(
-            f"{path}: expected two sounds of a class at least, to hold one out for the test, found single ones"
+            f"{path}: expected at least two sounds of a class, to hold one out for the test, found single ones"
         )
     whole = SoundSet(
         str(path), "all", plan.labels, read.rate, waves, torch.from_numpy(items.targets), tuple(items.names)

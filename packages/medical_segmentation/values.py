@@ -16,9 +16,9 @@ INT16 = np.iinfo(np.int16)
 MOST = 0.5  # share of voxels without a number, above which a scan is refused
 # Hounsfield units: air -1000, fat about -100, water 0, bone up to 2000, metal more.
 CT = -1000.0, 900.0  # what most of a CT lies between, for weights that do not say what they learned from
-# Of 464 scans and cut-out nodules each has 5 % below -300 (air, lungs), a fifth of that at least below -700.
+# In each of 464 scans and cut-out nodules 5 % lie below -300 (air, lungs), and a fifth of these or more below -700.
 AIR, DEEP, SOME, HARDLY = -300.0, -700.0, 0.05, 0.02
-PADDING = -1100.0  # below it a CT has what scanners fill with; but soft tissue near 0, too, where it has much of that
+PADDING = -1100.0  # below it a CT has only what scanners fill with
 NOT_HU = "not in Hounsfield units, it seems: "
 METAL = 3000.0  # above the top of what was learned, where a CT has at most 1 %
 
@@ -106,8 +106,8 @@ def intensity_warnings(voxels: np.ndarray, learned: tuple[float, float]) -> list
 def scale_warnings(voxels: np.ndarray) -> list[str]:
     """Say why the numbers of a CT cannot be Hounsfield units; nothing if they can.
 
-    Told are numbers that were halved or cut off below, that have their offset of 1024 still, or lost it twice, and
-    grey values of 8 bits. Each rule is silent on all of 464 real scans (`AIR`); of a crop without air nothing is said.
+    They cannot if they were halved or cut off below, if their offset of -1024 was not added or added twice, and if
+    they are grey values of 8 bits. No rule speaks on the 464 real scans of `AIR`, or on a crop without air.
 
     Args:
         voxels: [X, Y, Z].
@@ -125,11 +125,11 @@ def scale_warnings(voxels: np.ndarray) -> list[str]:
         return [
             f"{NOT_HU}air and lungs lie at about {middle:.0f}, in a CT below -700; its numbers were halved, or cut off"
         ]
-    soft, raised = ((np.abs(shown - level) < 200).mean() for level in (0, 1050))
-    if (shown < PADDING).mean() > 0.15 and soft < 0.03:
-        middle = np.median(shown[shown > -1224])
+    soft, lowered, raised = (np.abs(shown - level) < 200 for level in (0, -1024, 1050))
+    if (shown < PADDING).mean() > 0.15 and soft.mean() < 0.03 and lowered.any():
+        middle = np.median(shown[lowered])
         return [f"{NOT_HU}soft tissue lies at about {middle:.0f}, in a CT near 0; an offset of -1024 was added twice"]
-    if (shown < -200).mean() < 0.005 and raised > 0.1:
+    if (shown < -200).mean() < 0.005 and raised.mean() > 0.1:
         return [f"{NOT_HU}soft tissue lies at about 1000, in a CT near 0; its offset of -1024 was not added"]
     return []
 

@@ -53,7 +53,7 @@ class Columns:
         label: the class; None: there is no such column.
         box: four numbers, or a list of them.
         edges: whether the last two numbers are width and height.
-        centre: whether the first two are then the middle of the box, not its left and top.
+        centre: whether the first two are then the centre of the box, not its left and top.
         size: the picture's width and height; empty: not written.
         split: train, val or test; None: there is no such column.
     """
@@ -76,7 +76,7 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
     """Return the pictures that a table names; a row with empty numbers says that a picture has no box.
 
     The columns are a picture, a class, and left, top, right and bottom (`xmin, ymin, xmax, ymax`, `x1, y1, x2, y2`), or
-    `x, y, width, height`, or `cx, cy, width, height` from the middle, or `bbox` with a list `x, y, width, height`.
+    `x, y, width, height`, or `cx, cy, width, height` from the centre, or `bbox` with a list `x, y, width, height`.
     Other columns `width, height` are the picture's. Without a header they are picture, left, top, right, bottom, class.
 
     Args:
@@ -120,7 +120,8 @@ def read_boxes(file: Path, said: list[str] | None = None) -> list[Record]:
         record.ignored.append(False)
     said = [] if said is None else said
     if places.centre:
-        said.append(f"{file.name} has the middle, width and height of each box ({_named(columns, places.box)})")
+        named = ", ".join(columns[k] for k in places.box)
+        said.append(f"{file.name} has the centre, width and height of each box ({named})")
     if commas:
         said.append(f"{counted(commas, 'rows')} of {file.name} with decimal commas, 12,5 being read as 12.5")
     if places.label is None and any(record.boxes for record in found.values()):
@@ -186,10 +187,6 @@ def _places(columns: Sequence[str], file: Path) -> Columns:
 
 def _decimal(text: str) -> str:
     return text.replace(",", ".") if DECIMAL.fullmatch(text) else text
-
-
-def _named(columns: Sequence[str], places: Sequence[int]) -> str:
-    return ", ".join(columns[k] for k in places)
 
 
 def _size(cells: Sequence[str]) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""Cells of JSON and Parquet that hold a list: the words of a text, several texts of one label, or a single label."""
+"""Lists in the cells of JSON and Parquet: the words of a text, several texts of one label, or a single label."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ class Lists:
     """What the lists in a column of texts hold.
 
     Args:
-        words: of one text each; otherwise texts.
+        words: each the words of one text; otherwise each several texts.
     """
 
     words: bool
@@ -28,9 +28,13 @@ class Lists:
 
 
 def lists_of(layout: Layout, place: int) -> Lists | None:
-    """Return what the lists in a column hold, by a sample of its rows; None where not all cells are lists of strings.
+    """Return what the lists in a column hold, by a sample of its rows; None where a cell is no list of strings.
 
     Words hold no blanks; `{"tag": "hello", "patterns": ["Hi", "Good day"]}` holds texts.
+
+    Args:
+        layout: of the table.
+        place: of the column.
     """
     if layout.delimiter is not None:
         return None

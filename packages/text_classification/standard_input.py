@@ -16,7 +16,7 @@ NAME = Path("standard input")  # in messages
 
 
 class StandardInput:
-    """Texts that come line by line, without an end maybe; `sys.stdin` is examined by its beginning at once.
+    """The lines of `sys.stdin`, which may never end: its beginning is read at once, the rest as it is asked for.
 
     Args:
         read: sentences on how they are read.
@@ -61,7 +61,7 @@ def _begin(stream: Any) -> bytes:
 
 
 class _Continued(io.RawIOBase):
-    """A stream of which the beginning has been read; behind a short one nothing is waited for."""
+    """A stream whose beginning has been read; after a short one, where the stream has ended, it is not asked again."""
 
     def __init__(self, beginning: bytes, rest: Any) -> None:
         self._parts = [io.BytesIO(beginning), *([rest] if len(beginning) >= BEGINNING else [])]

@@ -191,7 +191,7 @@ class TextFile:
         read: sentences on how it is read.
         layout: of a table; None: one text per line.
         place: of the column of texts.
-        lists: what the column holds instead of texts.
+        lists: what the column holds instead of texts; the entries of each are joined.
         encoding: of a file without layout.
     """
 
@@ -244,10 +244,10 @@ def text_file(
         text=text_column, label=label_column, likely_text=likely_column, labelled=False
     )
     read = (f"in {path.name}: {layout.said}{'; ' if chosen.said else ''}{chosen.said}",)
+    read += tuple(f"in {path.name}: {text}" for text in layout.remarks)
     lists = lists_of(layout, chosen.text)
-    return TextFile(
-        path, layout.count, (*read, *(f"in {path.name}: {text}" for text in layout.remarks)), layout, chosen.text, lists
-    )
+    read += (f"in {path.name}: what a list of {layout.columns[chosen.text]!r} holds is one text",) if lists else ()
+    return TextFile(path, layout.count, read, layout, chosen.text, lists)
 
 
 def read_texts(path: Path, *, text_column: str | None = None, likely_column: str | None = None) -> Iterator[str]:

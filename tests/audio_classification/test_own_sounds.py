@@ -96,20 +96,19 @@ def test_groups_that_hold_every_class_are_divided_too(tmp_path: Path) -> None:
         load_own(tmp_path, [], options=SplitOptions(group_column="speaker", test="20"))
 
 
-def test_a_single_group_is_refused_as_it_leaves_no_test(listed: Path) -> None:
-    rows = [f"clip{i:02}.wav,{('low', 'high')[i % 2]},here" for i in range(20)]
-    (listed / "labels.csv").write_text("\n".join(["file,kind,place", *rows]))
-    said = (
-        "no test sounds can be held out: sounds of the 1 values of place stay together; expected two of them at least"
-    )
-    with pytest.raises(DataError, match=said):
-        load_own(listed, [], options=SplitOptions(group_column="place"))
+def test_groups_that_leave_no_test_are_refused(listed: Path) -> None:
+    for places, kept in ((("here", "here"), "1 value"), (("here", "there"), "2 values")):  # of both classes, of each
+        rows = [f"clip{i:02}.wav,{('low', 'high')[i % 2]},{places[i % 2]}" for i in range(20)]
+        (listed / "labels.csv").write_text("\n".join(["file,kind,place", *rows]))
+        said = f"be held out: sounds of the {kept} of place stay together; expected at least two for each class"
+        with pytest.raises(DataError, match=said):
+            load_own(listed, [], options=SplitOptions(group_column="place"))
 
 
 def test_single_sounds_leave_no_test_and_are_refused(tmp_path: Path) -> None:
     tone(tmp_path / "a" / "1.wav", 300)
     tone(tmp_path / "b" / "1.wav", 600)
-    with pytest.raises(DataError, match="expected two sounds of a class at least, to hold one out for the test"):
+    with pytest.raises(DataError, match="expected at least two sounds of a class, to hold one out for the test"):
         load_own(tmp_path, [])
     tone(tmp_path / "b" / "2.wav", 700)
     assert [len(load_own(tmp_path, []).parts[part]) for part in ("train", "test")] == [2, 1]

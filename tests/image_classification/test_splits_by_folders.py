@@ -67,13 +67,23 @@ def test_text_files_that_list_the_test_divide(tmp_path: Path, where: str) -> Non
     """As Food-101 (images and meta/test.txt, without suffixes) and ChestX-ray14 (test_list.txt)."""
     written(tmp_path / "set", "images")
     (tmp_path / "set" / where).mkdir(exist_ok=True)
-    (tmp_path / "set" / where / "test.txt").write_text("cats/1\ndogs/3\n")
+    (tmp_path / "set" / where / "test.txt").write_text("cats/1\ndogs/3\n", "utf-8-sig")
     (tmp_path / "set" / where / "train.txt").write_text("cats/0\ndogs/1\n")
     data = load_folder(tmp_path, CONTRACT)
     assert {file.removeprefix("images/") for file in data.sets["test"].files} == {"cats/1.png", "dogs/3.png"}
     assert "divided as test.txt says" in data.summary.read and sorted(data.summary.classes) == ["cats", "dogs"]
     (tmp_path / "set" / where / "test.txt").write_text("".join(f"cats/{i}\n" for i in range(6)))
     assert not any("test.txt" in said for said in load_folder(tmp_path, CONTRACT).summary.read)  # no cat to learn
+
+
+@pytest.mark.parametrize(("name", "said"), [("", "'dogs' is empty"), ("1.cr2", "pictures per class, at least two")])
+def test_subfolders_are_no_classes_where_the_other_class_is_not_read(tmp_path: Path, name: str, said: str) -> None:
+    written(tmp_path, "cats")  # cats/cats, cats/dogs
+    (tmp_path / "dogs").mkdir()
+    if name:
+        (tmp_path / "dogs" / name).write_bytes(bytes(9))
+    with pytest.raises(DataError, match=said):
+        load_folder(tmp_path, CONTRACT)
 
 
 def test_a_test_without_class_folders_is_labelled_by_its_table(tmp_path: Path) -> None:

@@ -377,6 +377,7 @@ CHEST = np.random.default_rng(0).choice(  # air, lungs, fat, muscle, bone, and n
     (lambda hu: np.where(hu > -900, 50, hu), None),  # a phantom of water
     (lambda hu: hu.clip(-100, 80), None),  # the inside of a head
     (lambda hu: np.full_like(hu, -2000), None),  # nothing at all, which is said elsewhere
+    (lambda hu: np.where(hu > 0, -2000, -3000), None),  # no number near those of soft tissue, raised or lowered
     (lambda hu: hu / 2, r"air and lungs lie at about -49\d, in a CT below -700; its numbers were halved, or cut off"),
     (lambda hu: hu.clip(-500, 650), "air and lungs lie at about -500, in a CT below -700"),
     (lambda hu: np.where(hu < -900, -3024, hu) / 2, "air and lungs lie at about -425"),  # with padding

@@ -142,13 +142,13 @@ def test_tables_of_other_columns_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("head", ["image,label,cx,cy,w,h", "filename,class,x_center,y_center,width,height"])
-def test_boxes_from_their_middle_are_read_and_it_is_said(head: str, tmp_path: Path) -> None:
-    (tmp_path / "middle.csv").write_text(f"{head}\na.png,cat,15.5,21,29,38\nb.png,,,,,\n")
+def test_boxes_from_their_centre_are_read_and_it_is_said(head: str, tmp_path: Path) -> None:
+    (tmp_path / "centre.csv").write_text(f"{head}\na.png,cat,15.5,21,29,38\nb.png,,,,,\n")
     remarks: list[str] = []
-    first, second = read_boxes(tmp_path / "middle.csv", remarks)
+    first, second = read_boxes(tmp_path / "centre.csv", remarks)
     assert (first.boxes, second.boxes) == ([(1.0, 2.0, 30.0, 40.0)], [])
     columns = ", ".join(head.split(",")[2:])
-    assert remarks == [f"middle.csv has the middle, width and height of each box ({columns})"]
+    assert remarks == [f"centre.csv has the centre, width and height of each box ({columns})"]
 
 
 def test_decimal_commas_are_read_and_counted(tmp_path: Path) -> None:

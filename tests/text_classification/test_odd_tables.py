@@ -142,7 +142,8 @@ def test_json_with_several_texts_or_the_words_of_one_in_a_list(tmp_path: Path) -
     data = load_data(tmp_path / "a.jsonl", Reading())
     assert "in a.jsonl: the words in 'tokens' are joined" in data.summary.read and [*data.summary.classes] == ["x", "y"]
     assert data.splits["train"].texts[0].startswith("a fine day ")
-    assert next(iter(text_file(tmp_path / "a.jsonl"))) == "a fine day 0"
+    file = text_file(tmp_path / "a.jsonl")
+    assert next(iter(file)) == "a fine day 0" and "what a list of 'tokens' holds is one text" in file.read[-1]
 
 
 @pytest.mark.parametrize(

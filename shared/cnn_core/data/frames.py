@@ -5,7 +5,7 @@ map (MPO), pages of a TIFF with smaller copies or with a mask.
 """
 
 import re
-from struct import error
+import struct
 
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -22,7 +22,7 @@ _IMAGEJ = re.compile(r"ImageJ=.*?^images=(\d{1,9})$", re.MULTILINE | re.DOTALL) 
 
 
 def carry_note(image: Image.Image, picture: Image.Image) -> None:
-    """Note on `picture` how many frames there are in the file `image` that it is the first one of, if several."""
+    """Note on `picture`, the first frame of the file `image`, how many frames the file has, if several."""
     if (count := _count(image)) > 1:
         said = SEVERAL[str(image.format)].format(f"{count:,}{' or more' * (count == MOST)}")
         picture.info[KEY] = (f"{said} alone is read; save the others as files of their own to have them read",)
@@ -53,7 +53,7 @@ def _pages(image: TiffImageFile) -> int:
     for number in range(1, MOST):
         try:
             image.seek(number)
-        except (EOFError, OSError, SyntaxError, ValueError, LookupError, TypeError, error):  # the end, or damage
+        except (EOFError, OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error):  # the end, or damage
             break
         count += not int(image.tag_v2.get(SUBFILE, 0)) & COPY_OR_MASK
     return max(count, min(MOST, int(stack[1]) if stack else 1))

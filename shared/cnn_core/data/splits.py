@@ -32,7 +32,7 @@ def split_of_folder(name: str) -> str | None:
 def may_say_splits(column: str) -> bool:
     """Tell by the name of a column whether it may say which part of the data a row belongs to."""
     name = re.sub(r"[\W_]", "", column.lower())
-    return "split" in name or name in SPLIT_COLUMNS
+    return "split" in name or name in SPLIT_COLUMNS or name in FOLD_COLUMNS
 
 
 def said_splits(column: str, cells: Sequence[str], *, table: str) -> list[str] | None:
@@ -76,16 +76,19 @@ def said_folds(column: str, cells: Sequence[str], labels: Sequence[str]) -> tupl
     """Return the split of every row by the folds of a cross-validation, and a clause on it; None: there are none.
 
     The last fold is the test and, of three or more, the one before it the validation, as publishers divide by folds
-    what must not be torn apart. Rows without a number are for training, and so is all where it would lack a label.
+    what must not be torn apart. Rows without a number are for training. There are none, too, where the training rows
+    would lack a label.
 
     Args:
         column: its name.
         cells: one of each row: 1, 2, ... or fold1, fold2, ...
         labels: likewise.
     """
+    if not is_fold(column):
+        return None
     numbers = [re.sub(r"\.0$", "", re.sub(r"^fold[ _-]*", "", cell.strip().lower())) for cell in cells]
     filled = {number for number in numbers if number}
-    if not is_fold(column) or not all(map(str.isdecimal, filled)) or not 2 <= len(filled) <= MOST_FOLDS:
+    if not all(map(str.isdecimal, filled)) or not 2 <= len(filled) <= MOST_FOLDS:
         return None
     *rest, before, last = sorted(filled, key=int)
     parts = {last: "test"} | ({before: "val"} if rest else {})

@@ -273,5 +273,6 @@ def _list(names: Iterable[str]) -> str:
 
 
 def _sentence(text: str) -> str:
+    end = "..." if text.strip().endswith("...") else "."
     text = text.strip().rstrip(".")
-    return (text if "." in text.split(" ", 1)[0] else text[:1].upper() + text[1:]) + "."
+    return (text if "." in text.split(" ", 1)[0] else text[:1].upper() + text[1:]) + end

@@ -32,6 +32,11 @@ def test_the_sentences_hold_every_count_and_reason() -> None:
     assert str(SUMMARY).splitlines() == SUMMARY.sentences
 
 
+def test_the_dots_of_a_list_that_is_cut_short_stay() -> None:
+    said = DataSummary("pets", "pictures", {"all": 9}, read=("read from a.csv.",), warnings=("alike: a, b, ...",))
+    assert said.sentences == ["9 pictures.", "Read from a.csv.", "Alike: a, b, ..."]
+
+
 def test_it_goes_through_json() -> None:
     values = json.loads(json.dumps(SUMMARY.to_json()))
     assert values["sentences"] == SUMMARY.sentences

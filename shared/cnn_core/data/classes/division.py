@@ -9,6 +9,7 @@ import numpy as np
 from cnn_core.data.classes.listing import Kind
 from cnn_core.data.copies import together
 from cnn_core.data.splits import hold_out
+from cnn_core.data.summary import counted
 from cnn_core.errors import DataError
 
 TEST_SHARE, VAL_SHARE = 0.2, 0.1  # of the items of a class
@@ -96,8 +97,8 @@ def divide(items: Items, options: SplitOptions, *, validation: bool = True) -> D
     members = {split: np.flatnonzero(given == split) for split in ("train", "val", "test")} | parts
     if "test" in shares and said and not len(members["test"]):
         raise DataError(
-            f"no test {items.kind.many} can be held out: {said[0]}; expected two of them at least, or say with --test "
-            "what is tested"
+            f"no test {items.kind.many} can be held out: {said[0]}; expected at least two for each class, or a test "
+            "that is named with --test"
         )
     clauses = [f"as given in {', '.join(sorted(there - {'train'}))}"] if there - {"train"} else []
     clauses += [
@@ -174,7 +175,7 @@ def _wanted_groups(
         return nothing, []
     kinds = f"values of {options.group_column}" if options.group_column else "subfolders of the classes"
     if options.group_column or options.groups == "folder":
-        return groups, [f"{items.kind.many} of the {len(names)} {kinds} stay together"]
+        return groups, [f"{items.kind.many} of the {counted(len(names), kinds)} stay together"]
     alone = [i if group is None else group for i, group in enumerate(groups)]
     units = [len({alone[i] for i in np.flatnonzero(targets == label)}) for label in np.unique(targets)]
     if min(units) >= ENOUGH_GROUPS and len(names) >= ENOUGH_GROUPS:

@@ -289,7 +289,8 @@ def _as_listed(files: Files, plan: Plan) -> Plan:
     for text in files.texts:
         split = split_in(Path(text[-1]).stem)
         if split in ("val", "test") and "train" not in text[-1].lower():
-            lines = [line.strip() for line in files.content(text).decode(errors="replace").splitlines() if line.strip()]
+            lines = files.content(text).decode("utf-8-sig", "replace").splitlines()
+            lines = [line.strip() for line in lines if line.strip()]
             chosen, missing = named_in(lines, items, files.kind)
             if len(chosen) > len(missing):
                 splits |= dict.fromkeys(chosen, split)

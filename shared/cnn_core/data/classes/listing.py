@@ -25,6 +25,7 @@ from cnn_core.storage import readable_size
 MEMBER_LIMIT = 256 * 1024**2  # bytes of one unpacked file: larger is a bomb, not a photo
 MEMBERS_LIMIT = 500_000
 OUTSIDE = "files outside the class folders"
+NOTES = (".txt", ".json", ".xml", ".mat", ".md", ".html", ".pdf", ".yaml", ".yml", "")  # beside items, like tables
 SWELLING = 100  # times its own size that an archive of items may unpack to, from a gigabyte on
 
 
@@ -194,7 +195,8 @@ def _unwrapped(files: Files) -> Files:
     """Leave off the folders that merely wrap the content, as archives made of one folder have them.
 
     These are single folders, one in the other and without items, down to a folder that holds at least two; a folder
-    whose neighbours hold no items (`images` beside `meta`) is single, too.
+    whose neighbours hold `NOTES` and tables alone (`images` beside `meta`) is single, too. Empty neighbours, and those
+    with other files, may be classes whose items cannot be read.
     """
     wrapper = _wrapper(files.paths, files.folders, files.kind)
     cut = len(wrapper)
@@ -211,16 +213,29 @@ def _unwrapped(files: Files) -> Files:
     )  # fmt: skip
 
 
+def _is_note(parts: tuple[str, ...]) -> bool:
+    return is_table(parts) or PurePosixPath(parts[-1]).suffix.lower() in NOTES
+
+
+def _folders_above(paths: Iterable[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    return {parts[:depth] for parts in paths for depth in range(1, len(parts))}
+
+
 def _wrapper(paths: Iterable[tuple[str, ...]], folders: set[tuple[str, ...]], kind: Kind) -> tuple[str, ...]:
     filled = {parts[:-1] for parts in paths if kind.has(parts)}
-    above = {parts[:depth] for parts in filled for depth in range(1, len(parts) + 1)}
+    above = _folders_above(parts for parts in paths if kind.has(parts))
+    notes = _folders_above(parts for parts in paths if _is_note(parts))
+    others = _folders_above(parts for parts in paths if not _is_note(parts))
     prefix: tuple[str, ...] = ()
     while True:
         inner = [parts for parts in folders if parts[:-1] == prefix]
         if prefix in filled or not inner:
             return ()  # items before any choice of folders: that is a class, not a wrapper
         if len(inner) > 1:
+            beside = {parts for parts in inner if parts not in above}
             inner = [parts for parts in inner if parts in above]
+            if not beside <= notes - others:
+                return prefix
             if len(inner) != 1 or inner[0] in filled or split_of_folder(inner[0][-1]) is not None:
                 return prefix
             if sum(parts[:-1] == inner[0] for parts in above) < 2:
