@@ -168,8 +168,8 @@ def _choose(layout: _Layout, volume: int | None, name: str) -> int:
     if volume is None:
         raise DataError(
             f"{name}: holds {layout.volumes} volumes (shape {' x '.join(map(str, layout.shape))}), expected one scan; "
-            f"choose one with --volume 0 to {layout.volumes - 1}, in Python with read_scan(path, volume=...), or save "
-            "it as a .nii.gz of its own"
+            "save one of them as a .nii.gz of its own, or choose it: in `cnn predict` of segmentation weights with "
+            f"--volume 0 to {layout.volumes - 1}, in Python with read_scan(path, volume=...)"
         )
     if not 0 <= volume < layout.volumes:
         raise DataError(f"{name}: there is no volume {volume}, expected 0 to {layout.volumes - 1}")

@@ -243,10 +243,10 @@ def text_file(
     chosen = Columns(path.name, layout).choose(
         text=text_column, label=label_column, likely_text=likely_column, labelled=False
     )
-    read = (f"in {path.name}: {layout.said}{'; ' if chosen.said else ''}{chosen.said}",)
-    read += tuple(f"in {path.name}: {text}" for text in layout.remarks)
     lists = lists_of(layout, chosen.text)
-    read += (f"in {path.name}: what a list of {layout.columns[chosen.text]!r} holds is one text",) if lists else ()
+    said = [f"{layout.said}{'; ' if chosen.said else ''}{chosen.said}", *layout.remarks]
+    said += [f"what a list of {layout.columns[chosen.text]!r} holds is one text"] if lists else []
+    read = tuple(f"in {path.name}: {sentence}" for sentence in said)
     return TextFile(path, layout.count, read, layout, chosen.text, lists)
 
 

@@ -115,7 +115,7 @@ def test_one_volume_of_four_axes_is_taken_and_several_must_be_chosen_from(save, 
     assert nib.load(tmp_path / "mask.nii.gz").shape == (5, 6, 4, 1)
     path = save(np.stack([ct, ct + 1, ct + 2], axis=-1), AFFINE)
     with pytest.raises(
-        DataError, match=r"holds 3 volumes \(shape 5 x 6 x 4 x 3\).*choose one with --volume 0 to 2, in Python"
+        DataError, match=r"holds 3 volumes \(shape 5 x 6 x 4 x 3\).*or choose it: .*with --volume 0 to 2, in Python"
     ):
         read_scan(path)
     for volume in range(3):
