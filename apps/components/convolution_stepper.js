@@ -60,6 +60,7 @@ class ConvolutionStepper {
     this.data = data;
     this.cells = unpack(data.padded); // [C, height, width]
     this.maps = unpack(data.output); // [F, rows, columns]
+    const shown = this.kernels;
     this.kernels = unpack(data.kernels); // [F, C, 3, 3]
     const { rows, columns } = data;
     const same = before && before.rows === rows && before.columns === columns;
@@ -74,7 +75,9 @@ class ConvolutionStepper {
     const answered = this.sent.findLastIndex((weights) =>
       weights.every((weight, i) => Math.abs(weight - this.kernels[i]) < 1e-4),
     );
-    this.sent = answered < 0 ? [] : this.sent.slice(answered + 1); // another kernel was chosen: forget what was typed
+    const early = shown?.length === this.kernels.length && shown.every((weight, i) => weight === this.kernels[i]);
+    if (answered >= 0) this.sent = this.sent.slice(answered + 1);
+    else if (!early) this.sent = []; // another kernel was chosen: forget what was typed; else the answer is on its way
     const parts = JSON.stringify([data.channels, data.editable, data.filters]);
     if (parts !== this.parts) this.build(); // else the field that is typed in keeps the focus
     this.parts = parts;
