@@ -62,8 +62,10 @@ def load_vectors(file: Path, words: Sequence[str]) -> Vectors:
     rows = _read(file, {*words}.union(*(choice for choices in others.values() for choice in choices)))
     own = sum(word in rows for word in words)
     if any(entry.startswith(PIECE) for entry in rows):
-        rows |= _read(file, {word[:end].lower() for word in words if word not in rows for end in range(1, len(word))})
-        others = {word: [*choices, pieces(word.lower(), rows)] for word, choices in others.items()}
+        lacking = [word for word in words if word not in rows]
+        rows |= _read(file, {word[:end].lower() for word in lacking for end in range(1, len(word))})
+        for word in lacking:
+            others[word].append(pieces(word.lower(), rows))
     if not own:
         raise DataError(
             f"{file} has a vector for none of the {len(words):,} words of the vocabulary (such as "
