@@ -171,8 +171,8 @@ class Predictor(OfCard):
         if not 0 <= threshold <= 1:
             raise CnnError(f"threshold: expected a score from 0 to 1, got {threshold}")
         for names, views in read_batches(pictures, self._view, size=BATCH_SIZE):
-            good = [view for view in views if not isinstance(view, str)]
-            found = iter(self.find(*[*zip(*good, strict=True)][:3]) if good else ())
+            good = [view[:3] for view in views if not isinstance(view, str)]
+            found = iter(self.find(*zip(*good, strict=True)) if good else ())
             for name, view in zip(names, views, strict=True):
                 if isinstance(view, str):
                     yield Detection(name, error=view)

@@ -73,7 +73,7 @@ def are_by_label(path: Path, encoding: str, names: Collection[str]) -> bool:
         encoding: of its text.
         names: of columns, in lower case; those of splits are no labels either.
     """
-    if table_suffix(path) != ".json" or _one_object_a_line(path, encoding):
+    if table_suffix(path) != ".json" or _begins_with(path, encoding) != "{" or _one_object_a_line(path, encoding):
         return False
     value = _json(path, encoding)
     if not isinstance(value, dict) or any(is_name(key, (*names, *SPLIT_NAMES)) for key in value):
@@ -174,6 +174,12 @@ def _row(value: object, where: str) -> dict[str, object]:
             "give every value its name, or save the table as CSV"
         )
     return value
+
+
+def _begins_with(path: Path, encoding: str) -> str:
+    """Return the first character that is no blank; most JSON files begin with "[" and are parsed later, once."""
+    with opened(path, encoding) as stream, reading_errors(path):
+        return stream.read(BLOCK).lstrip("\ufeff \t\r\n")[:1]
 
 
 def _one_object_a_line(path: Path, encoding: str) -> bool:
