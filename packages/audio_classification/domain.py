@@ -1,15 +1,18 @@
 """The domain of sounds: its task, how its weights are measured, and what is exported."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from audio_classification.contract import DOMAIN_NAME
-from audio_classification.data import DATA_SETS, load_sets, summary_of
+from audio_classification.data import DATA_SETS, Recordings, load_sets, summary_of
 from audio_classification.folder import load_whole
-from audio_classification.predict import Predictor, load
-from audio_classification.sound_set import SoundSet, Windows
+from audio_classification.predict import Prediction, Predictor, load
+from audio_classification.reading import Sound
+from audio_classification.sound_set import FULL, SoundSet, Windows
 from audio_classification.task import EVALUATION_BATCH, Recipe
 from audio_classification.transfer import make_task
 from cnn_core.classification import Report, measure_classes
@@ -28,13 +31,15 @@ def evaluate(predictor: Predictor, sounds: SoundSet) -> Report:
     """
     windows = Windows(sounds, predictor.contract)
     parts = torch.arange(len(windows)).split(EVALUATION_BATCH)
-    probabilities = torch.cat([
-        torch.empty(0, len(predictor.labels)), *(predictor.probabilities(windows.rows(part)) for part in parts)
-    ])  # fmt: skip
+    answers = [predictor.answers(windows.rows(part)) for part in parts if len(part)]
+    probabilities = torch.cat([torch.empty(0, len(predictor.labels)), *(of_part for of_part, _ in answers)])
+    known = torch.cat([torch.empty(0, dtype=torch.bool), *(of_part for _, of_part in answers)])
     probabilities = windows.mean_of_each(probabilities)
+    most_known = windows.mean_of_each(known[:, None].float())[:, 0] >= 0.5
     source = f"{sounds.name}: the {sounds.split} split"
     return Report(**measure_classes(
-        probabilities, sounds.targets, labels=sounds.labels, item_name=sounds.item_name, source=source
+        probabilities, sounds.targets, labels=sounds.labels, item_name=sounds.item_name, source=source,
+        known=most_known if predictor.card.can_refuse else None,
     ))  # fmt: skip
 
 
@@ -65,6 +70,12 @@ def _measure_own(predictor: Predictor, data: str, split: str | None) -> Measured
     return Measured(report=report, split=part, data=summary, of=len(whole), unseen=unseen)
 
 
+def _set_answers(predictor: Predictor, data: Recordings, split: str) -> Iterator[Prediction]:
+    """Return the answers to the sounds of a named set."""
+    sounds = load_sets(data.name, splits=(split,))[split]
+    return predictor.stream(Sound(wave.astype(np.float32) / FULL, sounds.rate) for wave in sounds.waves)
+
+
 def _exportable(predictor: Predictor) -> dict[str, Any]:
     """Return the network from prepared inputs, waves or log-mel spectrograms as the card's `input` says, to scores."""
     return {"example_shape": (predictor.contract.channels, *predictor.contract.input_size)}
@@ -77,6 +88,7 @@ DOMAIN = Domain(
     load=load,
     data_sets=DATA_SETS,
     measure=_measure,
+    set_answers=_set_answers,
     exportable=_exportable,
 )
 train, compare, evaluate_weights = DOMAIN.train, DOMAIN.compare, DOMAIN.evaluate_weights

@@ -1,13 +1,13 @@
 """The domain of image classification: its tasks, how its weights are measured, and the modes of transfer learning."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from cnn_core.classification import Report, measure_classes
+from cnn_core.classification import Prediction, Report, measure_classes
 from cnn_core.data.paths import custom_path
 from cnn_core.data.sets import find_set
 from cnn_core.domain import Domain
@@ -16,7 +16,7 @@ from cnn_core.predictor import Measured, check_labels
 from cnn_core.train.config import ModelConfig, OptimizerConfig
 from cnn_core.weights import WeightsCard
 from cnn_core.weights.members import choose_items, read_members
-from image_classification.data import DATA_SETS, ImageSet, load_set
+from image_classification.data import DATA_SETS, ImageSet, PictureSet, load_set
 from image_classification.predict import DOMAIN_NAME, Predictor, load
 from image_classification.preprocess import WithViews
 from image_classification.probe import ProbeTask
@@ -47,16 +47,18 @@ def evaluate(predictor: Predictor, images: ImageSet, *, batch_size: int | None =
         DataError: the set is empty, or has another number of classes.
     """
     contract = predictor.contract
-    parts = [torch.empty(0, len(predictor.labels))]
+    parts = [(torch.empty(0, len(predictor.labels)), torch.empty(0, dtype=torch.bool))]
     size = batch_size or evaluation_batch(contract.size)
     for batch in images.images.split(size) if len(images) else ():
         if (images.channels, images.size) != (contract.channels, contract.size):
             batch = torch.stack([contract.to_uint8(image) for image in batch])
-        parts.append(predictor.probabilities(contract.normalize(batch)))
+        parts.append(predictor.answers(contract.normalize(batch)))
+    probabilities, known = map(torch.cat, zip(*parts, strict=True))
     source = f"{images.name}: the {images.split} split"
     fields = measure_classes(
-        torch.cat(parts), images.targets, labels=images.labels, item_name=images.item_name, source=source
-    )
+        probabilities, images.targets, labels=images.labels, item_name=images.item_name, source=source,
+        known=known if predictor.card.can_refuse else None,
+    )  # fmt: skip
     return Report(**fields)
 
 
@@ -101,6 +103,13 @@ def _measure_own(predictor: Predictor, data: str, split: str | None) -> Measured
     )  # fmt: skip
 
 
+def _set_answers(predictor: Predictor, data: PictureSet, split: str) -> Iterator[Prediction]:
+    """Return the answers to the pictures of a named set, as its publisher gives them."""
+    if data.read is None:
+        return predictor.stream_inputs([data.path() / split])
+    return predictor.stream(load_set(data.name, split=split).images)
+
+
 def _ways(card: WeightsCard, weights: str) -> Mapping[str, tuple[Recipe, Mapping[str, Any]]]:
     """Return the three modes of transfer from `weights`, and the same network from scratch."""
     model = ModelConfig(card.model, card.arguments["options"], weights=weights)
@@ -128,6 +137,7 @@ DOMAIN = Domain(
     load=load,
     data_sets=DATA_SETS,
     measure=_measure,
+    set_answers=_set_answers,
     ways=_ways,
     exportable=_exportable,
     limits=("Knows the classes that it learned from; anything else is still given one of their names.",),

@@ -121,6 +121,28 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Refusals:
+    """How many answers stay answers, and how many become "none of these", where every item is of the classes.
+
+    Args:
+        right, wrong: answers, as if none were refused.
+        kept: of the right ones, those that stay.
+        refused: of the wrong ones, those that do not.
+    """
+
+    right: int
+    kept: int
+    wrong: int
+    refused: int
+
+    def __str__(self) -> str:
+        return (
+            f'kept of {self.right:,} right answers: {_share(self.kept, self.right)}; refused as "{NONE_OF_THESE}" of '
+            f"{self.wrong:,} wrong ones: {_share(self.refused, self.wrong)}"
+        )
+
+
+@dataclass(frozen=True)
 class Report:
     """What was measured on a labelled set.
 
@@ -131,6 +153,7 @@ class Report:
         confusion: K x K counts, row: truth, column: prediction.
         mistakes: those with the highest probabilities first; None: left out when the weights were downloaded.
         calibration: None in reports of before it was measured.
+        refusals: of weights that know what is none of their classes; None: they do not, or it was not measured.
     """
 
     n: int
@@ -139,6 +162,7 @@ class Report:
     confusion: list[list[int]] = field(repr=False)
     mistakes: list[Mistake] | None = field(repr=False)
     calibration: Calibration | None = field(default=None, repr=False)
+    refusals: Refusals | None = None
 
     @property
     def classes(self) -> list[ClassFigures]:
@@ -167,6 +191,8 @@ class Report:
             lines.append("most often mistaken: " + ", ".join(f"{a} for {b} ({n})" for a, b, n in pairs))
         if self.calibration:
             lines.append(f"calibration error {self.calibration.error:.4f} (0: of answers with 80 %, 80 % are right)")
+        if self.refusals:
+            lines.append(str(self.refusals))
         return lines
 
     @property
@@ -184,15 +210,17 @@ class Report:
             **vars(self),
             "mistakes": self.mistakes and [vars(mistake) for mistake in self.mistakes],
             "calibration": self.calibration and vars(self.calibration),
+            "refusals": self.refusals and vars(self.refusals),
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Restore a report that `to_json` made."""
-        mistakes, calibration = values["mistakes"], values.get("calibration")
+        mistakes, calibration, refusals = values["mistakes"], values.get("calibration"), values.get("refusals")
         restored = {
             "mistakes": mistakes and [Mistake(**entry) for entry in mistakes],
             "calibration": calibration and Calibration(calibration["error"], [tuple(b) for b in calibration["bins"]]),
+            "refusals": refusals and Refusals(**refusals),
         }
         return cls(**{**values, **restored})
 
@@ -215,9 +243,14 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} ({part / whole:.1%})" if whole else "-"
+
+
 def measure_classes(
-    probabilities: Tensor, targets: Tensor, *, labels: Sequence[str], item_name: Callable[[int], str], source: str
-) -> dict[str, Any]:
+    probabilities: Tensor, targets: Tensor, *, labels: Sequence[str], item_name: Callable[[int], str], source: str,
+    known: Tensor | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return the fields of a `Report`.
 
     Args:
@@ -226,6 +259,7 @@ def measure_classes(
         labels: K names.
         item_name: the name of item i.
         source: what was measured on, for messages.
+        known: which answers are not "none of these", bool [N]; None: it cannot be told.
 
     Raises:
         DataError: there is nothing to measure on, or the number of classes differs.
@@ -235,7 +269,12 @@ def measure_classes(
     if len(labels) != probabilities.shape[1]:
         raise DataError(f"{source} has {len(labels)} classes, the network knows {probabilities.shape[1]}")
     highest, answers = probabilities.max(1)
-    wrong = (answers != targets).nonzero()[:, 0]
+    right = answers == targets
+    refusals = None
+    if known is not None:
+        kept, refused = int((right & known).sum()), int((~right & ~known).sum())
+        refusals = Refusals(int(right.sum()), kept, int((~right).sum()), refused)
+    wrong = (~right).nonzero()[:, 0]
     wrong = wrong[highest[wrong].argsort(descending=True, stable=True)][:MISTAKES]
     return {
         "n": len(targets),
@@ -247,4 +286,5 @@ def measure_classes(
             for i in wrong.tolist()
         ],
         "calibration": calibrate(probabilities, targets),
+        "refusals": refusals,
     }  # fmt: skip

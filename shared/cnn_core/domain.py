@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cnn_core.answers import NONE_OF_THESE, Tally
 from cnn_core.data.paths import user_path, with_upload_of
 from cnn_core.data.sets import DataSet, find_set
-from cnn_core.data.summary import DataSummary
+from cnn_core.data.summary import NAMED, DataSummary
 from cnn_core.domains import find_recipe
 from cnn_core.errors import CnnError
 from cnn_core.predictor import Answer, Measured, Report, check_options
@@ -53,6 +54,8 @@ class Domain:
         measure: (predictor, data, split, own) -> Measured; `own`: the weights were trained on data. A split None
             stands for the test split of a named set and of the training data, and for all of any other data (see
             `cnn_core.weights.members`). None: no `cnn eval`, and no report beside the weights.
+        set_answers: (predictor, one of `data_sets`, split) -> an answer to each of its items, each a
+            `classification.Prediction`. None: its predictors refuse nothing.
         ways: (card, weights) -> what `cnn compare` trains: name of a way -> its recipe and its fixed settings;
             None: nothing.
         report: predictor of a finished run -> what is written beside the weights, unless its Task has made it; None:
@@ -67,6 +70,7 @@ class Domain:
     load: Callable[..., Any]
     data_sets: Mapping[str, DataSet]
     measure: Callable[..., Measured] | None = None
+    set_answers: Callable[[Any, Any, str], Iterator[Answer]] | None = None
     ways: Callable[[WeightsCard, str], Mapping[str, tuple[Any, Mapping[str, Any]]]] | None = None
     report: Callable[[Any], Report] | None = None
     exportable: Callable[[Any], dict[str, Any]] | None = None
@@ -220,6 +224,49 @@ class Domain:
         return {
             "data": data, "split": measured.split, "n": report.n, "of": measured.of, "metrics": report.metrics,
             **more, "lines": list(getattr(report, "lines", ())), "summary": measured.data.to_json(),
+        }  # fmt: skip
+
+    def evaluate_foreign(
+        self, name: str, *, data: str, split: str | None = None, device: str = "auto"
+    ) -> dict[str, Any]:
+        """Measure how many inputs of none of the classes are refused, answered with "none of these".
+
+        Args:
+            name: shipped weights or a run folder.
+            data: a set name, or a path to files that hold none of the classes.
+            split: of a named set; None: "test".
+            device: auto, cpu, cuda, mps.
+
+        Returns:
+            What `evaluate_weights` returns, with the metric "refused".
+
+        Raises:
+            CnnError: the weights refuse nothing, they learned from these data, or nothing could be answered.
+        """
+        predictor = self.load(name, device=device)
+        if not predictor.card.can_refuse or self.set_answers is None:
+            raise CnnError(
+                f"{name} refuses nothing: it has not learned what is none of its classes; see `cnn calibrate`"
+            )
+        if self.learned_from(predictor.card, data):
+            raise CnnError(f"{name} learned from {data}; give --foreign data that hold none of its classes")
+        known = find_set(self.data_sets, data)
+        if known is None and split is not None:
+            raise CnnError(f"{data} has no splits that --foreign knows; leave --split out, or give a folder of it")
+        split = split or ("test" if known else "all")
+        tally = Tally()
+        for answer in self.set_answers(predictor, known, split) if known else predictor.stream_inputs([data]):
+            tally.add(answer.to_json())
+        if not tally.answered:
+            raise CnnError(tally.failure)
+        refused, total = tally.classes.pop(NONE_OF_THESE, 0), tally.answered + tally.failed
+        taken = ", ".join(f"{label} ({count:,})" for label, count in tally.classes.most_common(NAMED))
+        said = DataSummary(data, "inputs", {split: total}, warnings=(tally.failure,) if tally.failed else ())
+        return {
+            "data": data, "split": split, "n": tally.answered, "of": total,
+            "metrics": {"refused": refused / tally.answered},
+            "lines": [f"taken for a class, the most frequent first: {taken}"] if taken else [],
+            "summary": said.to_json(),
         }  # fmt: skip
 
     def learned_from(self, card: WeightsCard, data: str | None) -> bool:

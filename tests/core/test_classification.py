@@ -5,14 +5,14 @@ import json
 import pytest
 import torch
 
-from cnn_core.classification import Mistake, Prediction, Report, calibrate, class_index, measure_classes
+from cnn_core.classification import Mistake, Prediction, Refusals, Report, calibrate, class_index, measure_classes
 from cnn_core.errors import CnnError, DataError, UnknownNameError
 
 
-def measured(probabilities: list[list[float]], targets: list[int]) -> Report:
+def measured(probabilities: list[list[float]], targets: list[int], known: list[bool] | None = None) -> Report:
     fields = measure_classes(
         torch.tensor(probabilities), torch.tensor(targets), labels=["a", "b", "c"], item_name="item {}".format,
-        source="the set",
+        source="the set", known=None if known is None else torch.tensor(known),
     )  # fmt: skip
     return Report(**fields)
 
@@ -27,6 +27,20 @@ def test_a_report_by_hand() -> None:
     assert mistakes == [(2, "item 2", "a", "c"), (1, "item 1", "b", "a")]  # the more probable one first
     assert [m.probability for m in report.mistakes] == pytest.approx([0.7, 0.5])
     assert Report.from_json(json.loads(json.dumps(report.to_json()))) == report
+
+
+def test_what_a_threshold_costs_and_saves_by_hand() -> None:
+    rows, targets = [[0.8, 0.1, 0.1]] * 5, [0, 0, 0, 1, 2]
+    report = measured(rows, targets, [True, True, False, False, True])
+    assert report.refusals == Refusals(right=3, kept=2, wrong=2, refused=1)
+    assert report.lines[-1] == (
+        'kept of 3 right answers: 2 (66.7%); refused as "none of these" of 2 wrong ones: 1 (50.0%)'
+    )
+    assert Report.from_json(json.loads(json.dumps(report.to_json()))) == report
+    assert measured(rows, targets).refusals is None and "refused" not in " ".join(measured(rows, targets).lines)
+    assert str(measured(rows[:1], [0], [True]).refusals).endswith("of 0 wrong ones: -")
+    before = {key: value for key, value in report.to_json().items() if key != "refusals"}  # a report of before
+    assert Report.from_json(before).refusals is None
 
 
 def test_a_report_without_its_examples_is_read_again() -> None:

@@ -13,7 +13,10 @@ EXAMPLES = {
     "compare": ("cnn compare cifar10 --data my_photos", "cnn compare digits --data mnist --epochs 2"),
     "calibrate": ("cnn calibrate fashion-mnist", "cnn calibrate runs/mine --epochs 3"),
     "bench": ("cnn bench kim2014 --columns trec subj", "cnn bench fsdd-speakers --seeds 0"),
-    "eval": ("cnn eval mnist", "cnn eval runs/mine --data more_photos", "cnn eval lung-ct --split val"),
+    "eval": (
+        "cnn eval mnist", "cnn eval runs/mine --data more_photos", "cnn eval runs/mine --foreign --data other_things",
+        "cnn eval lung-ct --split val",
+    ),
     "predict": (
         "cnn predict imagenet photo.jpg", "cnn predict lung-ct scans/ --output answers --resume",
         'cnn predict sst2 --text "A plot that goes nowhere."', "cnn predict trec questions.csv --json",

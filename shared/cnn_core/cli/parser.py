@@ -122,6 +122,8 @@ def _add_using(commands: Any) -> None:
         "--split", choices=["test", "val", "train"], help="default test; of other data than those learned from, all"
     )
     _columns(entry)
+    text = "the data hold none of the classes: measure how many of them are refused, answered with none of these"
+    entry.add_argument("--foreign", action="store_true", help=text)
     entry.add_argument("--quiet", action="store_true", help="figures alone, without what was understood of the data")
     _json(entry)
 

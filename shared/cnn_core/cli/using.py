@@ -24,11 +24,20 @@ def run_eval(options: argparse.Namespace, _: list[str]) -> None:
     from cnn_core.weights import find_weights
 
     domain = _domain(options.name)
+    if options.foreign and options.data is None:
+        options.parser.error("--foreign measures other data than the weights learned from; name them with --data")
+    if options.foreign and (chosen := _columns(options)):
+        options.parser.error(f"--foreign reads no table; leave out {' and '.join(chosen)}")
     started = time.perf_counter()
     with with_upload_of(find_weights(options.name)) if options.data is None else nullcontext():
-        result = domain.evaluate_weights(
-            options.name, data=options.data, split=options.split, device=options.device, columns=_columns(options)
-        )
+        if options.foreign:
+            result = domain.evaluate_foreign(
+                options.name, data=options.data, split=options.split, device=options.device
+            )
+        else:
+            result = domain.evaluate_weights(
+                options.name, data=options.data, split=options.split, device=options.device, columns=_columns(options)
+            )
     lines = result.pop("lines")
     result = {"weights": options.name, **result, "seconds": round(time.perf_counter() - started, 2)}
     if options.json:

@@ -110,6 +110,11 @@ class WeightsCard(Settings):
     package: str = ""  # import package that brings the file of the tensors; empty: it lies beside the card
     confidence: Confidence | None = None  # of classifiers that were calibrated
 
+    @property
+    def can_refuse(self) -> bool:
+        """Whether inputs that are like nothing that was learned are answered with "none of these"."""
+        return self.confidence is not None and self.confidence["threshold"] is not None
+
     def _repr_html_(self) -> str:
         figures = [
             (
