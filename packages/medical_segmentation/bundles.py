@@ -102,7 +102,7 @@ class BundlePredictor(Predictor):
         """As `Predictor.numbers`."""
         return tuple(range(len(self.labels)))
 
-    def explain(self, source: str, *, method: str = "entropy") -> Explanation:
+    def explain(self, source: str, *, method: str = "entropy", **_: Any) -> Explanation:
         """Refuse: the bundle's own transforms hide the scores."""
         raise CnnError(f"{self.card.name} is a MONAI bundle, whose masks are not explained; use a network of ours")
 

@@ -47,8 +47,17 @@ class Explanation(Pictured):
         return f"{output}: {self.sentence}"
 
 
-def explain_scan(predictor: "Predictor", source: str, *, method: str = "entropy") -> Explanation:
+def explain_scan(
+    predictor: "Predictor",
+    source: str,
+    *,
+    method: str = "entropy",
+    series: str | None = None,
+    volume: int | None = None,
+) -> Explanation:
     """Return the axial slice with the most uncertainty (or foreground probability) over it.
+
+    `series` and `volume` choose what is explained, as in `Predictor.predict`.
 
     Raises:
         UnknownNameError: no such method.
@@ -56,7 +65,7 @@ def explain_scan(predictor: "Predictor", source: str, *, method: str = "entropy"
     """
     if method not in OF_MASKS:
         raise unknown_name("method", method, OF_MASKS)
-    result = predictor.predict(source, maps=(method,))
+    result = predictor.predict(source, maps=(method,), series=series, volume=volume)
     k, pixels = heat_slice(result.scan, result.maps[method])
     what = "where the labels are uncertain (entropy)" if method == "entropy" else "the probability of any label"
     sentence = f"{what} in slice {k + 1} of {result.scan.voxels.shape[2]} of {result.scan.name}"

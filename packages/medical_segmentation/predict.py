@@ -305,9 +305,11 @@ class Predictor(OfCard):
         several = any(path.is_dir() or path.suffix.lower() == ".zip" for path in paths)
         return DataSummary("", "scans", {"all": 0 if several else len(paths)})
 
-    def explain(self, source: str, *, method: str = "entropy") -> Explanation:
+    def explain(
+        self, source: str, *, method: str = "entropy", series: str | None = None, volume: int | None = None
+    ) -> Explanation:
         """Return a picture of where the mask is uncertain; see `explain.explain_scan`."""
-        return explain_scan(self, source, method=method)
+        return explain_scan(self, source, method=method, series=series, volume=volume)
 
     def _remarks(self, scan: Scan, mask: np.ndarray) -> list[str]:
         notes = []

@@ -301,12 +301,16 @@ class Domain:
         return self.load(name, device=device).stream_inputs(inputs, output=output)
 
     def explain_to_file(
-        self, name: str, source: str, output: Path, *, method: str | None = None, device: str = "auto"
+        self, name: str, source: str, output: Path, *, method: str | None = None, device: str = "auto", **chosen: Any
     ) -> str:
-        """Write the explanation of a prediction, and return one sentence that says what is shown."""
+        """Write the explanation of a prediction, and return one sentence that says what is shown.
+
+        `chosen` are options of a domain's own that name a part of the input, such as `series`; others refuse them.
+        """
         how = {"method": method} if method else {}
         explain = self._offered(getattr(self.load(name, device=device), "explain", None), "explain")
-        return explain(source, **how).save(output)
+        check_options(explain, chosen, name)
+        return explain(source, **how, **chosen).save(output)
 
     def compare(
         self,

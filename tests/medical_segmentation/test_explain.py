@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -43,3 +44,17 @@ def test_the_command_writes_it(scan: Path, tmp_path: Path, capsys: pytest.Captur
     assert main(["explain", "phantom", str(scan), "--output", str(tmp_path / "a.png"), "--device", "cpu"]) == 0
     assert "where the labels are uncertain (entropy) in slice" in capsys.readouterr().out
     assert Image.open(tmp_path / "a.png").size[0] > 10
+
+
+def test_a_volume_or_series_is_explained_as_it_is_predicted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(0).integers(-1000, 900, (20, 24, 6, 3)).astype(np.int16)
+    whole, one = tmp_path / "four.nii.gz", tmp_path / "one.nii.gz"
+    nib.save(nib.Nifti1Image(noise, np.eye(4)), whole)
+    nib.save(nib.Nifti1Image(noise[..., 2], np.eye(4)), one)
+    assert main(["explain", "phantom", str(whole), "--volume", "2", "--output", str(tmp_path / "a.png")]) == 0
+    assert main(["explain", "phantom", str(one), "--output", str(tmp_path / "b.png")]) == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert main(["explain", "phantom", str(one), "--series", "9", "--output", str(tmp_path / "c.png")]) == 1
+    assert main(["explain", "digits", str(one), "--volume", "2", "--output", str(tmp_path / "d.png")]) == 1
+    said = capsys.readouterr().err
+    assert "series" in said and "--volume is not for the weights digits: their inputs hold one volume each" in said

@@ -139,10 +139,7 @@ def _add_using(commands: Any) -> None:
     entry.add_argument("--on", choices=["ray"], help=text)
     entry.add_argument("--worker-cpus", type=int, default=1, metavar="N", help="of each worker of --on; default 1")
     entry.add_argument("--quiet", action="store_true", help="answers and failures alone: no progress, no summary")
-    text = "of DICOM scans: which series, by its number in --list-series, its UID or its description"
-    entry.add_argument("--series", metavar="SERIES", help=text)
-    text = "of 4-D NIfTI files: which volume, counted from 0"
-    entry.add_argument("--volume", type=int, metavar="NUMBER", help=text)
+    _part_of_scan(entry)
     entry.add_argument("--list-series", action="store_true", help="show the DICOM series in the inputs, and stop")
     _json(entry)
 
@@ -150,6 +147,7 @@ def _add_using(commands: Any) -> None:
     _weights(entry)
     entry.add_argument("input", metavar="INPUT")
     entry.add_argument("--method", help="grad-cam (pictures), ngrams (texts), integrated-gradients, occlusion ...")
+    _part_of_scan(entry)
     entry.add_argument("--output", type=Path, required=True, metavar="FILE", help=".png; for texts .html and .json too")
 
     text = "write ONNX and the card, parity checked in ONNX Runtime; or a folder for a hub of models"
@@ -158,6 +156,13 @@ def _add_using(commands: Any) -> None:
     text = "hub: weights, card and a README.md with its facts in the form that model hubs read, ready to upload"
     entry.add_argument("--to", choices=["onnx", "hub"], default="onnx", help=f"onnx (the default); {text}")
     entry.add_argument("--output", type=Path, required=True, metavar="DIR")
+
+
+def _part_of_scan(entry: argparse.ArgumentParser) -> None:
+    text = "of DICOM scans: which series, by its number in --list-series, its UID or its description"
+    entry.add_argument("--series", metavar="SERIES", help=text)
+    text = "of 4-D NIfTI files: which volume, counted from 0"
+    entry.add_argument("--volume", type=int, metavar="NUMBER", help=text)
 
 
 def _columns(entry: argparse.ArgumentParser) -> None:

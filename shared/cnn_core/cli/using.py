@@ -89,8 +89,7 @@ def run_predict(options: argparse.Namespace, _: list[str]) -> int:
     if options.list_series:
         return _list_series(options, domain)
     chosen = {**_columns(options), **({"texts": True} if options.text else {})}
-    chosen |= {"series": options.series} if options.series else {}
-    chosen |= {"volume": options.volume} if options.volume is not None else {}
+    chosen |= _part_of_scan(options)
     head = {"weights": options.name, "sha256": load_card(find_weights(options.name)).sha256}
     with _files(options, head) as files:  # before the work, not after it
         predictor = domain.load(options.name, device="cpu" if options.on else options.device)
@@ -175,10 +174,16 @@ def _columns(options: argparse.Namespace) -> dict[str, str]:
     return {name: column for name, column in named.items() if column}
 
 
+def _part_of_scan(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the series and the volume that the flags name."""
+    named = {"series": options.series or None, "volume": options.volume}
+    return {name: value for name, value in named.items() if value is not None}
+
+
 def run_explain(options: argparse.Namespace, _: list[str]) -> None:
     """Write the heat map and print what it shows."""
     domain = _domain(options.name)
-    how = {"method": options.method, "device": options.device}
+    how = {"method": options.method, "device": options.device, **_part_of_scan(options)}
     print(domain.explain_to_file(options.name, options.input, options.output, **how))
 
 
