@@ -39,14 +39,15 @@ def test_splits_of_an_unknown_name_are_no_classes(tmp_path: Path) -> None:
         load_folder(tmp_path, CONTRACT)
 
 
-def test_folders_called_like_splits_inside_the_classes_divide(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("train", "test"), [("Train", "test"), ("train2017", "Testing_1")])
+def test_folders_called_like_splits_inside_the_classes_divide(tmp_path: Path, train: str, test: str) -> None:
     written(tmp_path, "cats", "dogs")  # cats/cats, cats/dogs, ...
     for kind in ("cats", "dogs"):
-        (tmp_path / kind / "cats").rename(tmp_path / kind / "Train")
-        (tmp_path / kind / "dogs").rename(tmp_path / kind / "test")
+        (tmp_path / kind / "cats").rename(tmp_path / kind / train)
+        (tmp_path / kind / "dogs").rename(tmp_path / kind / test)
     data = load_folder(tmp_path, CONTRACT)
-    assert {file.split("/")[1] for file in data.sets["test"].files} == {"test"} and len(data.sets["test"]) == 12
-    assert {file.split("/")[1] for file in (*data.sets["train"].files, *data.sets["val"].files)} == {"Train"}
+    assert {file.split("/")[1] for file in data.sets["test"].files} == {test} and len(data.sets["test"]) == 12
+    assert {file.split("/")[1] for file in (*data.sets["train"].files, *data.sets["val"].files)} == {train}
     assert "the splits are the folders in the classes" in data.summary.read
 
 

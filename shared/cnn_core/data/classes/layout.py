@@ -15,7 +15,7 @@ from cnn_core.data.classes.label_table import LabelTable, listed, named_in, read
 from cnn_core.data.classes.listing import OUTSIDE, Files, Kind, is_table
 from cnn_core.data.folders import natural
 from cnn_core.data.paths import given_path
-from cnn_core.data.splits import SPLIT_NAMES, split_of_folder
+from cnn_core.data.splits import split_of_folder
 from cnn_core.data.summary import DataSummary, Omissions, class_counts
 from cnn_core.data.tables import TABLES, table_suffix
 from cnn_core.errors import DataError
@@ -112,7 +112,7 @@ def plan_of(files: Files, options: SplitOptions, *, known: Sequence[str] | None 
 
 def _divided_inside(entries: Sequence[Entry]) -> list[Entry]:
     """Return the entries with the splits of `cats/train/1.jpg`, where all folders in classes are called so."""
-    splits = [SPLIT_NAMES.get((entry.group or "").lower()) for entry in entries]
+    splits = [split_of_folder(entry.group or "") for entry in entries]
     learned = {entry.label for entry, split in zip(entries, splits, strict=True) if split == "train"}
     if None in splits or {*splits} == {"train"} or learned != {entry.label for entry in entries}:
         return []
