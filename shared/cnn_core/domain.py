@@ -241,7 +241,7 @@ class Domain:
             What `evaluate_weights` returns, with the metric "refused".
 
         Raises:
-            CnnError: the weights refuse nothing, they learned from these data, or nothing could be answered.
+            CnnError: the weights refuse nothing, they know these data or their classes, or nothing could be answered.
         """
         predictor = self.load(name, device=device)
         if not predictor.card.can_refuse or self.set_answers is None:
@@ -251,6 +251,8 @@ class Domain:
         if self.learned_from(predictor.card, data):
             raise CnnError(f"{name} learned from {data}; give --foreign data that hold none of its classes")
         known = find_set(self.data_sets, data)
+        if shared := {*getattr(known, "labels", ())} & {*predictor.labels}:
+            raise CnnError(f"{data} has classes that {name} knows ({', '.join(sorted(shared))}): they are not foreign")
         if known is None and split is not None:
             raise CnnError(f"{data} has no splits that --foreign knows; leave --split out, or give a folder of it")
         split = split or ("test" if known else "all")

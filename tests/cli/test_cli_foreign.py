@@ -112,6 +112,7 @@ def test_sounds_are_asked_as_they_are_answered(cnn, tmp_path):
     (("trec", "--foreign", "--data", "x", "--text-column", "a"), "--foreign reads no table; leave out text_column"),
     (("trec", "--foreign", "--data", "x"), "trec refuses nothing: it has not learned what is none of its classes"),
     (("digits", "--foreign", "--data", "digits"), "digits learned from digits; give --foreign data that hold none"),
+    (("digits", "--foreign", "--data", "mnist"), "mnist has classes that digits knows (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"),
     (("digits", "--foreign", "--data", "nowhere"), "1 of 1 inputs could not be answered: 1 there is no"),
     (("digits", "--foreign", "--data", ".", "--split", "val"), ". has no splits that --foreign knows"),
 ])  # fmt: skip
