@@ -125,9 +125,10 @@ class Refusals:
     """How many answers stay answers, and how many become "none of these", where every item is of the classes.
 
     Args:
-        right, wrong: answers, as if none were refused.
-        kept: of the right ones, those that stay.
-        refused: of the wrong ones, those that do not.
+        right: answers, as if none were refused.
+        kept: of these, those that stay.
+        wrong: answers, likewise.
+        refused: of these, those that do not stay.
     """
 
     right: int
