@@ -237,7 +237,7 @@ def _links() -> None:
         st.markdown("**Your own pictures or texts**")
         note("A zip with one folder per class, or a table, trains a network of yours: on the page or with one command.")
         st.code(
-            "cnn train photos --data my_photos\ncnn train docstrings --data my_texts.csv",
+            "cnn train photos --data my_photos\ncnn train my-texts --data my_texts.csv",
             language="bash",
             wrap_lines=True,
         )

@@ -21,6 +21,7 @@ class DataConfig(Settings):
     validation: bool = True  # hold texts out to choose the best epoch; False: train on all but the test set
     fold: Annotated[int, Field(ge=0, lt=FOLDS)] = 0  # which tenth is the test set, where there is no official one
     phrases: bool = False  # train on the Treebank's labelled phrases too
+    epoch_texts: Natural = 0  # in an epoch at least: fewer texts than these are learned from several times in one
     once: bool = False  # train on a text that occurs several times as if it occurred once
     text_column: str | None = None  # of a custom table; None: guessed
     label_column: str | None = None

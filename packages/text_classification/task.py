@@ -26,7 +26,7 @@ from text_classification.contract import DOMAIN_NAME, FIRST, TextContract
 from text_classification.copies import similar
 from text_classification.data import TextSet, load_data
 from text_classification.model import arguments_of, build_model, copy_weights, needs_length, scores_of
-from text_classification.recipe import Recipe
+from text_classification.recipe import Recipe, VectorConfig
 from text_classification.tokenizers import TOKENIZERS
 
 log = logging.getLogger(__name__)
@@ -112,13 +112,14 @@ class TextTask(Pairs):
         return model
 
     def steps_per_epoch(self) -> int:
-        return -(-len(self.sets[self.training_split]) // self._batch_size)
+        return self._rounds * -(-len(self.sets[self.training_split]) // self._batch_size)
 
     def batches(self, context: EpochContext) -> Iterable[tuple[Tensor, Tensor]]:
         encoded, targets = self.encoded[self.training_split], self.targets[self.training_split]
-        for batch in batches_by_length(encoded.lengths, self._batch_size, context.generator):
-            batch = batch[take_share(len(batch), context)]
-            yield encoded.batch(batch).to(self.device), targets[torch.from_numpy(batch).to(self.device)]
+        for _ in range(self._rounds):
+            for batch in batches_by_length(encoded.lengths, self._batch_size, context.generator):
+                batch = batch[take_share(len(batch), context)]
+                yield encoded.batch(batch).to(self.device), targets[torch.from_numpy(batch).to(self.device)]
 
     def training_step(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch
@@ -171,6 +172,11 @@ class TextTask(Pairs):
     def _batch_size(self) -> int:
         return min(self.recipe.loop.batch_size, max(1, len(self.sets[self.training_split])))
 
+    @property
+    def _rounds(self) -> int:
+        """How often an epoch goes through the training texts."""
+        return max(1, -(-self.recipe.data.epoch_texts // max(1, len(self.sets[self.training_split]))))
+
     @cached_property
     def starting_card(self) -> WeightsCard | None:
         """The card of the weights that training starts from, None for fresh ones."""
@@ -184,9 +190,10 @@ class TextTask(Pairs):
         base = TextContract.of_card(card, domain=DOMAIN_NAME) if card else None
         text, label = (name or None for name in self.columns)
         if base and card and model.weights:
-            vectors = arguments_of(card)["vectors"]
+            vectors, asked = arguments_of(card)["vectors"], self.recipe.vectors.vectors
             read = ("tokenizer", data.tokenizer, base.tokenizer), ("length", data.length, base.length)
-            say_unused(log, model.weights, [*read, ("vectors", self.recipe.vectors.vectors, vectors)])
+            chosen = None if asked == VectorConfig.vectors else asked  # the default is no choice
+            say_unused(log, model.weights, [*read, ("vectors", chosen, vectors)])
             if vectors == "one-hot":  # a token is a channel of the first layer; new ones would have no weights there
                 return replace(base, text_column=text, label_column=label)
         tokenizer = base.tokenizer if base else data.tokenizer

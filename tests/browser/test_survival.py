@@ -78,7 +78,7 @@ def begun(page, form: Form, folder: Path):
     page.get_by_text(form.report).wait_for()
     if form is IMAGE:
         page.get_by_text("Everything (needs").click()
-    page.get_by_role("slider", name="Epochs").press("End")
+        page.get_by_role("slider", name="Epochs").press("End")
     at_rest(page)
     loaded = "() => performance.getEntriesByType('resource').filter(entry => /vega/i.test(entry.name)).length >= 3"
     wait_until(page, loaded)  # the code of charts is there before the first one, which may come when the line is cut

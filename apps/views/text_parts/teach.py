@@ -17,6 +17,7 @@ from views.train_parts.preset import show_preset
 
 RECIPE, DOMAIN = "my-texts", "text_classification"
 SCRATCH = "nothing"  # to start from
+USUAL = "trec"  # likewise, as the recipe does
 EXAMPLE = ("text", "label")  # columns of the example
 
 
@@ -35,11 +36,14 @@ def _form(known: dict[str, Network]) -> None:
         "A table with a column of texts and a column of classes", TABLE_TYPES, key="teach-table", limit=UPLOAD_LIMIT
     )
     chosen = _columns(files[0].name, files[0].data) if files else None
+    starts = [SCRATCH, *known]
     start = st.selectbox(
-        "Start from", [SCRATCH, *known], key="teach-start", filter_mode=None,
+        "Start from", starts, key="teach-start", filter_mode=None, index=starts.index(USUAL) if USUAL in known else 0,
         format_func=lambda name: "nothing (from scratch)" if name == SCRATCH else f"what {known[name].title} knows",
     )  # fmt: skip
-    epochs = st.slider("Epochs", 1, 30, 8, key="teach-epochs", help="How often every text is seen.")
+    epochs = st.slider(
+        "Epochs", 1, 30, 8, key="teach-epochs", help="How often every text is seen; few texts more often."
+    )
     with st.container(horizontal=True):
         go = st.button("Train on my texts", type="primary", disabled=chosen is None, key="teach-go")
         example = st.button("Train on the example", key="teach-example")
@@ -48,8 +52,8 @@ def _form(known: dict[str, Network]) -> None:
         file = File("requests.csv", example_csv().encode()) if example else files[0]
         text, label = EXAMPLE if example or chosen is None else chosen
         settings = {"text_column": text, "label_column": label, "epochs": epochs}
-        if start != SCRATCH:
-            settings["weights"] = start
+        if start != USUAL:
+            settings["weights"] = "none" if start == SCRATCH else start
         queue_run(RECIPE, settings, called=RECIPE, file=file, keep_upload=kept)
         st.rerun()
 
