@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from steady import LINES, wait_until
+from steady import LINES, at_rest, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -64,6 +64,7 @@ def test_a_training_is_watched_survives_a_refresh_and_is_stopped(open_page):
     page.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("button", name="Resume", exact=True).wait_for()
     page.get_by_text(re.compile(r"stopped after epoch \d+ of 300")).wait_for()
+    at_rest(page)  # a click on a button that is just drawn again is lost
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Log (CSV)").click()
     assert waiting.value.suggested_filename == "digits-2-log.csv"
